@@ -1,0 +1,65 @@
+# The two commands that matter: `make serve` and `make test`. Everything they need is set up on the way.
+
+# uv: the one on PATH, or else one that pip puts beside the project.
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+# Python 3.13: the one on PATH, or pyenv's, or else whatever uv finds or fetches by itself.
+PYTHON_VERSION := 3.13
+FOUND_PYTHON := $(shell \
+	python$(PYTHON_VERSION) -c 'import sys; print(sys.executable)' 2>/dev/null \
+	|| { prefix=$$(pyenv prefix $(PYTHON_VERSION) 2>/dev/null) && echo "$$prefix/bin/python"; })
+ifneq ($(FOUND_PYTHON),)
+export UV_PYTHON := $(FOUND_PYTHON)
+endif
+# What uv is installed with: any Python 3 that has pip.
+PIP_PYTHON := $(shell for python in python3 python; do $$python -m pip --version >/dev/null 2>&1 && echo $$python && break; done)
+
+RUN := $(UV) run --frozen
+LAYER_EXPORT := $(UV) export --frozen --quiet --no-dev --no-emit-project --no-header --no-annotate
+# What only the laptop's door needs, and Lambda's does not.
+LAPTOP_ONLY := --prune uvicorn --prune uvloop --prune httptools --prune typer --prune rich
+
+.PHONY: serve test lint format benchmark layers setup clean
+
+serve: setup
+	@$(RUN) obscura serve $(SERVE)
+
+test: setup
+	$(RUN) coverage run -m pytest $(TEST)
+	@$(RUN) coverage report --skip-covered
+
+lint: setup
+	$(UV) lock --check
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) mypy
+	$(RUN) lint-imports
+	@$(MAKE) --no-print-directory layers LAYER_REQUIREMENTS=.layers
+	diff -u layers/gateway/requirements.txt .layers/gateway/requirements.txt
+	diff -u layers/imaging/requirements.txt .layers/imaging/requirements.txt
+
+format: setup
+	$(RUN) ruff check --fix
+	$(RUN) ruff format
+
+benchmark: setup
+	$(RUN) python -m benchmarks.picture
+	$(RUN) python -m benchmarks.gateway
+
+# The layers' requirements are exported from uv.lock; `make lint` fails when they are stale.
+LAYER_REQUIREMENTS := layers
+layers: setup
+	@mkdir -p $(LAYER_REQUIREMENTS)/gateway $(LAYER_REQUIREMENTS)/imaging
+	@$(LAYER_EXPORT) --prune pillow $(LAPTOP_ONLY) -o $(LAYER_REQUIREMENTS)/gateway/requirements.txt >/dev/null
+	@$(LAYER_EXPORT) --only-group imaging-layer -o $(LAYER_REQUIREMENTS)/imaging/requirements.txt >/dev/null
+
+setup: .venv/.synced
+
+.venv/.synced: pyproject.toml uv.lock $(if $(findstring .uv/,$(UV)),.uv/bin/uv)
+	$(UV) sync --frozen --quiet
+	@touch $@
+
+.uv/bin/uv:
+	$(PIP_PYTHON) -m pip install --quiet --target .uv uv
+
+clean:
+	rm -rf .venv .uv .layers .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage

@@ -1,0 +1,92 @@
+"""The upstream over HTTP: any server that speaks OpenAI's chat completions below a base URL."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+
+from obscura.adapters.retrying_http import send
+from obscura.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from obscura.ports import UpstreamAnswer, UpstreamCall
+
+PASSED_HEADERS = ("retry-after",)
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamTimeouts:
+    """How long to wait, in seconds: for a connection, for the head and the first byte, between later chunks."""
+
+    connect_s: float = 5.0
+    first_byte_s: float = 120.0
+    between_chunks_s: float = 60.0
+
+
+class HttpUpstream:
+    """An OpenAI-compatible server; safe for any number of calls at once over one pool of connections."""
+
+    def __init__(
+        self, client: httpx.AsyncClient, base_url: str, key: str | None, timeouts: UpstreamTimeouts | None = None
+    ) -> None:
+        """``base_url`` ends in ``/v1``; ``key`` goes out as a bearer token and nowhere else."""
+        self._client = client
+        self._base_url = base_url.rstrip("/")
+        self._timeouts = timeouts or UpstreamTimeouts()
+        self._headers = {"content-type": "application/json", "accept-encoding": "identity"}
+        if key:
+            self._headers["authorization"] = f"Bearer {key}"
+        self._extensions = {"timeout": httpx.Timeout(None, connect=self._timeouts.connect_s).as_dict()}
+
+    @asynccontextmanager
+    async def answer(self, call: UpstreamCall) -> AsyncIterator[UpstreamAnswer]:
+        """Open a call; see ``obscura.ports.Upstream``."""
+        response = await self._head(call)
+        try:
+            yield UpstreamAnswer(
+                response.status_code,
+                response.headers.get("content-type", ""),
+                self._chunks(response),
+                {name: response.headers[name] for name in PASSED_HEADERS if name in response.headers},
+            )
+        finally:
+            await response.aclose()
+
+    async def _head(self, call: UpstreamCall) -> httpx.Response:
+        request = httpx.Request(
+            "POST",
+            self._base_url + call.path,
+            headers=self._headers | {"accept": "text/event-stream" if call.streamed else "application/json"},
+            content=call.body,
+            extensions=self._extensions,
+        )
+        try:
+            async with asyncio.timeout(self._timeouts.first_byte_s):
+                return await send(self._client, request)
+        except TimeoutError:
+            raise _silent(self._timeouts.first_byte_s) from None
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            raise UpstreamUnavailable("The upstream model cannot be reached. Try again in a while.") from None
+        except httpx.TransportError:
+            raise UpstreamError("The upstream closed the connection without an answer. Try again.") from None
+
+    async def _chunks(self, response: httpx.Response) -> AsyncIterator[bytes]:
+        """Give the body as it comes; an encoding that was not asked for is undone."""
+        parts = response.aiter_bytes() if "content-encoding" in response.headers else response.aiter_raw()
+        wait_s = self._timeouts.first_byte_s
+        while True:
+            try:
+                async with asyncio.timeout(wait_s):
+                    chunk = await anext(parts, None)
+            except TimeoutError:
+                raise _silent(wait_s) from None
+            except (httpx.TransportError, httpx.DecodingError):
+                raise UpstreamError("The upstream broke off in the middle of its answer. Try again.") from None
+            if chunk is None:
+                return
+            yield chunk
+            wait_s = self._timeouts.between_chunks_s
+
+
+def _silent(waited_s: float) -> UpstreamTimeout:
+    return UpstreamTimeout(f"The upstream sent nothing for {waited_s:g} s. Try again, or ask for a shorter answer.")

@@ -1,0 +1,36 @@
+"""The one database file: how it is opened, and its tables."""
+
+import sqlite3
+from pathlib import Path
+
+FILE_NAME = "obscura.sqlite3"
+BUSY_TIMEOUT_S = 5.0
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS keys (
+    id TEXT PRIMARY KEY,
+    secret_sha256 BLOB NOT NULL UNIQUE,
+    project TEXT NOT NULL,
+    zero_retention INTEGER NOT NULL,
+    created_at TEXT NOT NULL,
+    revoked_at TEXT
+) STRICT;
+"""
+
+
+def open_database(data_dir: Path | None) -> sqlite3.Connection:
+    """Open, or make, the database below ``data_dir``; None gives one in memory that ends with the process.
+
+    Write-ahead logging lets readers pass a writer in another process, so the command line works beside a server.
+    """
+    if data_dir is None:
+        connection = sqlite3.connect(":memory:", autocommit=True, check_same_thread=False)
+    else:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        connection = sqlite3.connect(
+            data_dir / FILE_NAME, timeout=BUSY_TIMEOUT_S, autocommit=True, check_same_thread=False
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+    connection.executescript(_TABLES)
+    return connection

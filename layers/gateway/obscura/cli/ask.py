@@ -1,0 +1,74 @@
+"""``obscura ask``: one question about a photograph, down the same road as any request, with no server needed."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import closing
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+
+from obscura.adapters.sqlite import SqliteKeys, open_database
+from obscura.cli.issuing import issue_key
+from obscura.cli.photo import read_photo
+from obscura.cli.sample import MODEL
+from obscura.cli.terminal import aside, say_error
+from obscura.config import Settings
+from obscura.web.app import build_app
+from obscura.wire.data_url import encode_data_url
+
+ANSWERED_WITHIN_S = 300
+
+
+class DetailOption(StrEnum):
+    """How large the model sees the photograph."""
+
+    low = "low"
+    auto = "auto"
+    high = "high"
+
+
+def ask(
+    photo: Annotated[Path, typer.Argument(help="A PNG, JPEG, WEBP or GIF.")],
+    question: Annotated[str, typer.Argument(help="What to ask about it.")] = "What is in this picture?",
+    model: Annotated[str, typer.Option(help="The model to ask.")] = MODEL,
+    detail: Annotated[DetailOption, typer.Option(help="How large the model sees it.")] = DetailOption.auto,
+) -> None:
+    """Ask about a photograph, with the settings of this environment."""
+    content = [
+        {"type": "text", "text": question},
+        {"type": "image_url", "image_url": {"url": _data_url(photo), "detail": detail.value}},
+    ]
+    body = {"model": model, "messages": [{"role": "user", "content": content}]}
+    with aside.status(f"Asking {model} …"):
+        answered = asyncio.run(_ask(body))
+    said = answered.json()
+    if answered.status_code != 200:
+        say_error(f"{said['error']['message']} ({said['error']['code']})")
+        raise typer.Exit(1)
+    typer.echo(said["choices"][0]["message"]["content"])
+    tokens = answered.headers.get("x-image-tokens")
+    aside.print(f"[dim]{tokens} image tokens · {answered.headers['x-request-id']}[/dim]")
+
+
+def _data_url(photo: Path) -> str:
+    return encode_data_url(read_photo(photo), "application/octet-stream").decode()
+
+
+async def _ask(body: Mapping[str, object]) -> httpx.Response:
+    """Send one request to an application inside this process, with a key that ends with it."""
+    settings = Settings(log_level="ERROR")
+    with closing(open_database(None)) as memory:
+        keys = SqliteKeys(memory)
+        _, secret = await issue_key(keys, "local-ask")
+        app = build_app(settings, keys)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(
+                transport=httpx.ASGITransport(app), base_url="http://obscura", timeout=ANSWERED_WITHIN_S
+            ) as client,
+        ):
+            headers = {"authorization": f"Bearer {secret}"}
+            return await client.post("/v1/chat/completions", json=body, headers=headers)

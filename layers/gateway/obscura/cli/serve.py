@@ -1,0 +1,89 @@
+"""``obscura serve``: the gateway on this machine."""
+
+import asyncio
+import socket
+import sys
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from obscura.adapters.sqlite import SqliteKeys, open_database
+from obscura.cli.issuing import issue_key
+from obscura.cli.sample import sample_curl
+from obscura.cli.terminal import say_error
+from obscura.config import Settings
+from obscura.web.app import build_app
+
+THREAD_TURN_S = 0.001
+KEEP_ALIVE_S = 75
+FAREWELL_S = 10
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port; 0 takes a free one.", min=0, max=65535)] = 8000,
+) -> None:
+    """Serve the gateway, with a fresh key that lives as long as the server, and a curl line to try."""
+    settings = Settings()
+    try:
+        listener = _listen(host, port)
+    except OSError as failure:
+        say_error(f"Cannot listen on {host}:{port}: {failure.strerror}. Choose another with --port.")
+        raise typer.Exit(1) from None
+    sys.setswitchinterval(THREAD_TURN_S)
+    config = uvicorn.Config(
+        build_app(settings),
+        http="httptools",
+        ws="none",
+        access_log=False,
+        log_level="warning",
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=FAREWELL_S,
+    )
+    with closing(open_database(settings.data_dir)) as database:
+        keys = SqliteKeys(database)
+        key, secret = asyncio.run(issue_key(keys, "local-serve"))
+        try:
+            _AnnouncingServer(config, _welcome(settings, listener, secret)).run(sockets=[listener])
+        except KeyboardInterrupt:
+            pass
+        finally:
+            asyncio.run(keys.revoke(key.id, datetime.now(UTC)))
+
+
+class _AnnouncingServer(uvicorn.Server):
+    """Prints the welcome once requests can be answered."""
+
+    def __init__(self, config: uvicorn.Config, welcome: str) -> None:
+        super().__init__(config)
+        self._welcome = welcome
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            sys.stdout.write(self._welcome)
+            sys.stdout.flush()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=2048)
+
+
+def _welcome(settings: Settings, listener: socket.socket, secret: str) -> str:
+    host, port = listener.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    upstream = settings.upstream_url or "the built-in demo model"
+    return (
+        f"\nObscura serves on {url}\n"
+        f"  upstream    {upstream}\n"
+        f"  moderation  {settings.moderation_in_force}\n"
+        f"  data        {settings.data_dir}\n"
+        f"\nA key for as long as this server runs:\n\n  {secret}\n"
+        f"\nTry it:\n\n{sample_curl(url, secret)}\n\n"
+    )

@@ -1,0 +1,58 @@
+"""Settings: read once from the environment, every name ``OBSCURA_…``, wrong values named before anything starts."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+type Moderation = Literal["openai", "demo", "off"]
+
+PREFIX = "OBSCURA_"
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _base_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be an http(s) URL, such as https://api.openai.com/v1")
+    return value.rstrip("/")
+
+
+type BaseUrl = Annotated[str, AfterValidator(_base_url)]
+
+
+class Settings(BaseSettings):
+    """What the operator decides; the defaults run the whole of Obscura on a laptop with no key and no account."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore")
+
+    upstream_url: BaseUrl | None = None
+    upstream_key: SecretStr | None = None
+    moderation: Moderation | None = None
+    moderation_url: BaseUrl = "https://api.openai.com/v1"
+    moderation_key: SecretStr | None = None
+    fetch_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
+    data_dir: Path = Path(".obscura")
+    max_body_bytes: int = Field(default=35 * 1024 * 1024, gt=0)
+    max_image_bytes: int = Field(default=15 * 1024 * 1024, gt=0)
+    max_pixels: int = Field(default=64_000_000, gt=0)
+    max_images: int = Field(default=16, ge=0)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @property
+    def moderation_in_force(self) -> Moderation:
+        """What moderates: as set, else OpenAI when there is an upstream, else the demo."""
+        return self.moderation or ("openai" if self.upstream_url else "demo")
+
+    @property
+    def moderation_key_in_force(self) -> str | None:
+        """The moderation key; the upstream's serves where both are one host, so that one OpenAI key is enough."""
+        if self.moderation_key is not None:
+            return self.moderation_key.get_secret_value()
+        one_host = self.upstream_url and urlsplit(self.upstream_url).netloc == urlsplit(self.moderation_url).netloc
+        return self.upstream_key.get_secret_value() if one_host and self.upstream_key else None

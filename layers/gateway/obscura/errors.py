@@ -1,0 +1,238 @@
+"""Every error that a caller can be answered with: one class per code, known to every room, knowing none.
+
+An error says what was wrong, the limit, and the way out. It never echoes image bytes, keys, internal addresses or an
+upstream's body. How it looks on the wire is the dialect's business (``obscura.wire.error_shapes``).
+
+    ObscuraError
+    ├── 400  InvalidJson · InvalidRequest · UnsupportedField · UnsupportedOperation · RetentionConflict
+    │        UnsupportedImageFormat · InvalidImage · ImageTooLarge · ImageTooManyPixels · UnsupportedImageDimensions
+    │        TooManyImages · TooManyContentParts
+    │        InvalidImageUrl · UnsafeImageUrl · ImageFetchFailed
+    │        ModerationBlocked · VideoAnonBlocked
+    ├── 401  MissingCredentials · InvalidApiKey · InvalidToken
+    ├── 403  PermissionDenied
+    ├── 404  ModelNotFound · FileNotFound · NotFound
+    ├── 413  RequestTooLarge
+    ├── 429  FreeTierExhausted · RateLimitExceeded · QuotaExceeded      (each with ``retry_after_s``)
+    └── 500  InternalError · 502 UpstreamError · 503 ModerationUnavailable, UpstreamUnavailable · 504 UpstreamTimeout
+"""
+
+from typing import ClassVar
+
+
+class ObscuraError(Exception):
+    """An answer other than the one asked for; ``param`` is the JSON path that it concerns, where there is one."""
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+
+    def __init__(self, message: str, *, param: str | None = None, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after_s = retry_after_s
+        self.category: str | None = None
+        self.answer_status: int = self.status
+        self.headers: dict[str, str] = {}
+
+
+class InvalidJson(ObscuraError):
+    """The body is not JSON, or JSON that is out of bounds (depth, number length, number of values)."""
+
+    status, code = 400, "invalid_json"
+
+
+class InvalidRequest(ObscuraError):
+    """The body is JSON, but not a request of this dialect."""
+
+    status, code = 400, "invalid_request"
+
+
+class UnsupportedField(ObscuraError):
+    """A field that cannot be carried to the upstream's dialect."""
+
+    status, code = 400, "unsupported_field"
+
+
+class UnsupportedImageFormat(ObscuraError):
+    """Bytes of a format other than PNG, JPEG, WEBP and GIF."""
+
+    status, code = 400, "unsupported_image_format"
+
+
+class InvalidImage(ObscuraError):
+    """Corrupt, truncated, or not base64."""
+
+    status, code = 400, "invalid_image"
+
+
+class ImageTooLarge(ObscuraError):
+    """More raw bytes than one image may have."""
+
+    status, code = 400, "image_too_large"
+
+
+class ImageTooManyPixels(ObscuraError):
+    """More decoded pixels than one image may have, by its header."""
+
+    status, code = 400, "image_too_many_pixels"
+
+
+class UnsupportedImageDimensions(ObscuraError):
+    """An aspect ratio past the limit."""
+
+    status, code = 400, "unsupported_image_dimensions"
+
+
+class TooManyImages(ObscuraError):
+    """More images than a request may carry."""
+
+    status, code = 400, "too_many_images"
+
+
+class TooManyContentParts(ObscuraError):
+    """More content parts than a message may carry."""
+
+    status, code = 400, "too_many_content_parts"
+
+
+class InvalidImageUrl(ObscuraError):
+    """What the URL is: scheme, spelling, userinfo."""
+
+    status, code = 400, "invalid_image_url"
+
+
+class UnsafeImageUrl(ObscuraError):
+    """Where the URL points: a host, port or address that no image may be fetched from."""
+
+    status, code = 400, "unsafe_image_url"
+
+
+class ImageFetchFailed(ObscuraError):
+    """The image host could not be reached, answered with another status than 200, or was too slow."""
+
+    status, code = 400, "image_fetch_failed"
+
+
+class ModerationBlocked(ObscuraError):
+    """A picture or the text was flagged; ``category`` names the moderation category with the highest score."""
+
+    status, code = 400, "moderation_blocked"
+
+    def __init__(self, message: str, *, category: str, param: str | None = None) -> None:
+        super().__init__(message, param=param)
+        self.category = category
+
+
+class VideoAnonBlocked(ObscuraError):
+    """A video from an anonymous caller."""
+
+    status, code = 400, "video_anon_blocked"
+
+
+class UnsupportedOperation(ObscuraError):
+    """Something that this endpoint, this model or this deployment does not do."""
+
+    status, code = 400, "unsupported_operation"
+
+
+class RetentionConflict(ObscuraError):
+    """A zero-retention request that would have something stored, or that names something stored."""
+
+    status, code = 400, "retention_conflict"
+
+
+class MissingCredentials(ObscuraError):
+    """No key, no token, no free tier."""
+
+    status, code = 401, "missing_credentials"
+
+
+class InvalidApiKey(ObscuraError):
+    """A key that was never created here, or is revoked."""
+
+    status, code = 401, "invalid_api_key"
+
+
+class InvalidToken(ObscuraError):
+    """A JWT that is forged, expired, or meant for somebody else."""
+
+    status, code = 401, "invalid_token"
+
+
+class PermissionDenied(ObscuraError):
+    """A known caller without the right to do this."""
+
+    status, code = 403, "permission_denied"
+
+
+class ModelNotFound(ObscuraError):
+    """A model that the catalogue or the upstream lacks."""
+
+    status, code = 404, "model_not_found"
+
+
+class FileNotFound(ObscuraError):
+    """A file id that does not exist in the caller's project."""
+
+    status, code = 404, "file_not_found"
+
+
+class NotFound(ObscuraError):
+    """A path that Obscura does not serve."""
+
+    status, code = 404, "not_found"
+
+
+class RequestTooLarge(ObscuraError):
+    """A body past the limit."""
+
+    status, code = 413, "request_too_large"
+
+
+class FreeTierExhausted(ObscuraError):
+    """No place left for this network in this window."""
+
+    status, code = 429, "free_tier_exhausted"
+
+
+class RateLimitExceeded(ObscuraError):
+    """More requests than the key, the token or the upstream allows."""
+
+    status, code = 429, "rate_limit_exceeded"
+
+
+class QuotaExceeded(ObscuraError):
+    """A quota of the project or of a policy is used up."""
+
+    status, code = 429, "quota_exceeded"
+
+
+class InternalError(ObscuraError):
+    """A fault of Obscura's own."""
+
+    status, code = 500, "internal_error"
+
+
+class UpstreamError(ObscuraError):
+    """The upstream failed, or refused the operator's credentials."""
+
+    status, code = 502, "upstream_error"
+
+
+class ModerationUnavailable(ObscuraError):
+    """Moderation could not be had: the request fails closed."""
+
+    status, code = 503, "moderation_unavailable"
+
+
+class UpstreamUnavailable(ObscuraError):
+    """The upstream could not be reached, or says that it is overloaded."""
+
+    status, code = 503, "upstream_unavailable"
+
+
+class UpstreamTimeout(ObscuraError):
+    """The upstream did not answer in time."""
+
+    status, code = 504, "upstream_timeout"

@@ -1,0 +1,31 @@
+"""The gateway: the ports and limits that the road runs on, put together once at start."""
+
+from dataclasses import dataclass, field
+
+from obscura.imaging import ImageLimits
+from obscura.pipeline.workshop import Workshop
+from obscura.ports import ImageSource, Keys, Moderator, Upstream
+from obscura.wire.dialect import ContentLimits
+
+MAX_BODY_BYTES = 35 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may cost."""
+
+    body_bytes: int = MAX_BODY_BYTES
+    content: ContentLimits = field(default_factory=ContentLimits)
+    image: ImageLimits = field(default_factory=ImageLimits)
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Everything that a request meets on its way; without a moderator nothing is moderated (the operator's choice)."""
+
+    keys: Keys
+    images: ImageSource
+    moderator: Moderator | None
+    upstream: Upstream
+    limits: Limits
+    workshop: Workshop

@@ -1,0 +1,72 @@
+"""Prepare: every picture checked, made upright and small, and its tokens counted, in the workshop."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from obscura import errors
+from obscura.errors import ObscuraError
+from obscura.imaging import Detail, ImageLimits, ImageRefused, PreparedImage, image_tokens, prepare
+from obscura.pipeline.concurrently import first_failure_of
+from obscura.pipeline.journal import PictureFacts
+from obscura.pipeline.load import Loaded
+from obscura.pipeline.workshop import Workshop
+from obscura.wire.data_url import decode_data_url, encode_data_url
+from obscura.wire.dialect import ImageSlot
+
+_REFUSALS: dict[str, type[ObscuraError]] = {
+    refusal.code: refusal
+    for refusal in (
+        errors.UnsupportedImageFormat,
+        errors.InvalidImage,
+        errors.ImageTooLarge,
+        errors.ImageTooManyPixels,
+        errors.UnsupportedImageDimensions,
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A prepared picture: the ASCII data URL that moderation and the model both get, byte for byte."""
+
+    path: str
+    data_url: bytes
+    tokens: int
+    facts: PictureFacts
+
+
+async def prepare_pictures(
+    slots: Sequence[ImageSlot], loaded: Sequence[Loaded], limits: ImageLimits, workshop: Workshop
+) -> list[Picture]:
+    """Prepare every slot's picture; raises the first refusal, with the slot's path as its param."""
+    return await first_failure_of(
+        [
+            workshop.run(partial(_prepare, slot.path, slot.detail, source, limits))
+            for slot, source in zip(slots, loaded, strict=True)
+        ]
+    )
+
+
+def _prepare(path: str, detail: str, source: Loaded, limits: ImageLimits) -> Picture:
+    try:
+        data = decode_data_url(source, limits.raw_bytes) if isinstance(source, memoryview) else source
+        prepared = prepare(data, Detail(detail), limits)
+    except ImageRefused as refusal:
+        raise _REFUSALS[refusal.code](refusal.message, param=path) from None
+    except ObscuraError as refusal:
+        refusal.param = path
+        raise
+    tokens = image_tokens(prepared.width_px, prepared.height_px)
+    return Picture(path, encode_data_url(prepared.data, prepared.media_type), tokens, _facts(prepared, tokens))
+
+
+def _facts(prepared: PreparedImage, tokens: int) -> PictureFacts:
+    return PictureFacts(
+        format=prepared.source_format,
+        bytes_before=prepared.source_bytes,
+        bytes_after=len(prepared.data),
+        pixels_before=f"{prepared.source_width_px}x{prepared.source_height_px}",
+        pixels_after=f"{prepared.width_px}x{prepared.height_px}",
+        tokens=tokens,
+    )

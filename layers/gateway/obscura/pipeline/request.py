@@ -1,0 +1,38 @@
+"""What comes in at the start of the road and what leaves at its end, whichever door it came through."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from obscura.pipeline.journal import RequestJournal
+
+
+class BodySource(Protocol):
+    """A request body as it arrives."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Give the body's pieces; raises CallerGone when the connection closes before its end."""
+        ...
+
+
+class CallerGone(Exception):
+    """The caller closed the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class InboundRequest:
+    """One request: header names in lower case, the body still on its way, and the journal of its journey."""
+
+    headers: Mapping[str, str]
+    body: BodySource
+    journal: RequestJournal
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the caller gets: a status, headers, and a body that is whole or comes in chunks."""
+
+    status: int
+    content_type: str
+    body: bytes | AsyncIterator[bytes]
+    headers: dict[str, str] = field(default_factory=dict)

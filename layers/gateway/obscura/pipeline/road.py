@@ -1,0 +1,63 @@
+"""The road of a request, from the door to the answer; it reads as its own table of contents."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from obscura.pipeline.admit import admit
+from obscura.pipeline.gateway import Gateway
+from obscura.pipeline.load import load
+from obscura.pipeline.moderate import moderate
+from obscura.pipeline.prepare import prepare_pictures
+from obscura.pipeline.read import read_body
+from obscura.pipeline.relay import relay
+from obscura.pipeline.request import Answer, InboundRequest
+from obscura.wire.dialect import Dialect, Outbound
+
+
+@asynccontextmanager
+async def answer(request: InboundRequest, dialect: Dialect, gateway: Gateway) -> AsyncIterator[Answer]:
+    """Take one request down the road; its answer holds as long as the context.
+
+    Raises an ObscuraError for every answer other than the one asked for. Once a stream has begun, iterating it may
+    still raise UpstreamError or UpstreamTimeout.
+    """
+    checked = await _check(request, dialect, gateway)
+    request.journal.step_ms["relay"] = 0.0
+    async with relay(checked.outbound, gateway.upstream, checked.image_tokens) as told:
+        told.headers.update(checked.headers)
+        yield told
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A request that may go upstream; what it came from is already let go of."""
+
+    outbound: Outbound
+    image_tokens: list[int]
+    headers: dict[str, str]
+
+
+async def _check(request: InboundRequest, dialect: Dialect, gateway: Gateway) -> _Checked:
+    step, journal = request.journal.step, request.journal
+    with step("admit"):
+        caller = await admit(request.headers, gateway.keys)
+    journal.project = caller.project
+    with step("read"):
+        body = await read_body(request, gateway.limits.body_bytes)
+        ask = dialect.parse(body, gateway.limits.content)
+    journal.model, journal.streamed = ask.model, ask.streamed
+    with step("load"):
+        loaded = await load(ask.image_slots, gateway.images)
+    with step("prepare"):
+        pictures = await prepare_pictures(ask.image_slots, loaded, gateway.limits.image, gateway.workshop)
+    journal.pictures = [picture.facts for picture in pictures]
+    with step("moderate"):
+        await moderate(ask.texts, pictures, gateway.moderator)
+    for slot, picture in zip(ask.image_slots, pictures, strict=True):
+        slot.replace(picture.data_url)
+    tokens = [picture.tokens for picture in pictures]
+    headers = {"x-image-tokens": ",".join(map(str, tokens))} if tokens else {}
+    if caller.zero_retention:
+        headers["x-zero-retention"] = "true"
+    return _Checked(ask.outbound(), tokens, headers)

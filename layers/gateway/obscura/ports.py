@@ -1,0 +1,111 @@
+"""What the pipeline needs of the outside, in its own words; the adapters provide it."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key as the store knows it: never the key itself, only what its SHA-256 unlocks."""
+
+    id: str
+    project: str
+    zero_retention: bool
+    created_at: datetime
+    revoked_at: datetime | None = None
+
+
+class Keys(Protocol):
+    """API keys, stored under the SHA-256 of the secret."""
+
+    async def find(self, secret_sha256: bytes) -> ApiKey | None:
+        """Give the key with this 32-byte digest, or None when there is none or it is revoked."""
+        ...
+
+    async def add(self, key: ApiKey, secret_sha256: bytes) -> None:
+        """Store a new key; its id and digest are unique."""
+        ...
+
+    async def all(self) -> Sequence[ApiKey]:
+        """Every key ever created, revoked ones included, oldest first."""
+        ...
+
+    async def revoke(self, key_id: str, at: datetime) -> bool:
+        """Revoke a key at once; False when there is no such live key."""
+        ...
+
+
+class ImageSource(Protocol):
+    """Image bytes behind an HTTPS URL."""
+
+    async def fetch(self, url: str) -> bytes:
+        """Give the bytes behind ``url``, whose spelling, target, size and duration are all checked on the way.
+
+        Raises InvalidImageUrl, UnsafeImageUrl, ImageFetchFailed or ImageTooLarge, none of them with a ``param``.
+        Any number of calls may run at once.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What moderation says of one picture or one text; ``category`` is the flagged one with the highest score."""
+
+    flagged: bool
+    category: str | None = None
+
+
+class Moderator(Protocol):
+    """Judges pictures and text. Raises ModerationUnavailable whenever there is no trustworthy verdict."""
+
+    async def review_picture(self, data_url: bytes) -> Verdict:
+        """Judge one prepared picture, an ASCII data URL: the very one that the model will see."""
+        ...
+
+    async def review_text(self, text: str) -> Verdict:
+        """Judge all text of a request."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamCall:
+    """One call to the upstream: ``path`` below its base URL (``/chat/completions``) and the JSON body."""
+
+    path: str
+    body: bytes
+    streamed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamAnswer:
+    """An upstream's answer whose head has arrived; ``chunks`` gives the body as it comes in.
+
+    Iterating ``chunks`` raises UpstreamError or UpstreamTimeout when the upstream fails half-way.
+    """
+
+    status: int
+    content_type: str
+    chunks: AsyncIterator[bytes]
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Upstream(Protocol):
+    """The model behind the gateway."""
+
+    def answer(self, call: UpstreamCall) -> AbstractAsyncContextManager[UpstreamAnswer]:
+        """Open a call; leaving the context (a cancelled task included) drops the connection to the upstream at once.
+
+        Entering raises UpstreamUnavailable, UpstreamTimeout or UpstreamError; an answer of any status is an answer.
+        """
+        ...
+
+
+class Clock(Protocol):
+    """The time of day, aware and in UTC."""
+
+    def now(self) -> datetime:
+        """Give the current instant."""
+        ...

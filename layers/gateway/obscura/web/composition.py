@@ -1,0 +1,69 @@
+"""The composition root: settings in, a gateway with its adapters out."""
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+
+import httpx
+
+from obscura.adapters.demo import DemoModel, DemoModerator
+from obscura.adapters.http_images import FetchLimits, HttpImages
+from obscura.adapters.http_upstream import HttpUpstream
+from obscura.adapters.openai_moderation import OpenAIModerator
+from obscura.adapters.sqlite import SqliteKeys, open_database
+from obscura.config import Settings
+from obscura.imaging import ImageLimits, warm_up
+from obscura.pipeline.gateway import Gateway, Limits
+from obscura.pipeline.workshop import Workshop
+from obscura.ports import Keys, Moderator, Upstream
+from obscura.wire.dialect import ContentLimits
+
+POOL = httpx.Limits(max_connections=1000, max_keepalive_connections=200, keepalive_expiry=30)
+
+
+@asynccontextmanager
+async def open_gateway(settings: Settings, keys: Keys | None = None) -> AsyncIterator[Gateway]:
+    """Put the gateway together for as long as the context holds; ``keys`` stands in for the store of the settings."""
+    warm_up()
+    limits = Limits(
+        body_bytes=settings.max_body_bytes,
+        content=ContentLimits(images=settings.max_images),
+        image=ImageLimits(raw_bytes=settings.max_image_bytes, pixels=settings.max_pixels),
+    )
+    async with AsyncExitStack() as stack:
+        tls = httpx.create_ssl_context()
+        client = await stack.enter_async_context(httpx.AsyncClient(verify=tls, limits=POOL))
+        yield Gateway(
+            keys=keys or SqliteKeys(stack.enter_context(closing(open_database(settings.data_dir)))),
+            images=await stack.enter_async_context(_images(settings, tls)),
+            moderator=_moderator(settings, client),
+            upstream=_upstream(settings, client),
+            limits=limits,
+            workshop=stack.enter_context(closing(Workshop())),
+        )
+
+
+@asynccontextmanager
+async def _images(settings: Settings, tls: ssl.SSLContext) -> AsyncIterator[HttpImages]:
+    images = HttpImages(FetchLimits(raw_bytes=settings.max_image_bytes), settings.fetch_allow, ssl_context=tls)
+    try:
+        yield images
+    finally:
+        await images.aclose()
+
+
+def _moderator(settings: Settings, client: httpx.AsyncClient) -> Moderator | None:
+    match settings.moderation_in_force:
+        case "off":
+            return None
+        case "demo":
+            return DemoModerator()
+        case "openai":
+            return OpenAIModerator(client, settings.moderation_url, settings.moderation_key_in_force)
+
+
+def _upstream(settings: Settings, client: httpx.AsyncClient) -> Upstream:
+    if settings.upstream_url is None:
+        return DemoModel()
+    key = settings.upstream_key.get_secret_value() if settings.upstream_key else None
+    return HttpUpstream(client, settings.upstream_url, key)

@@ -1,0 +1,1 @@
+"""Families: the endpoints that one Lambda function serves together, a router each."""

@@ -1,0 +1,82 @@
+"""One JSON line a request, and the request id on every answer: sizes, formats, counts and timings, never content."""
+
+import secrets
+import traceback
+from pathlib import Path
+
+from aws_lambda_powertools import Logger
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from obscura.pipeline.journal import RequestJournal
+
+JOURNAL = "obscura.journal"
+
+_logger = Logger(service="obscura", location=None)
+
+
+def set_log_level(level: str) -> None:
+    """Log from ``level`` on."""
+    _logger.setLevel(level)
+
+
+def log_fault(fault: BaseException, request_id: str) -> None:
+    """Log a fault of Obscura's own: its type and where it rose, not its message, which may quote content."""
+    frames = traceback.extract_tb(fault.__traceback__)
+    rose_at = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+    _logger.error("fault", extra={"request_id": request_id, "fault": type(fault).__name__, "rose_at": rose_at})
+
+
+class RequestLog:
+    """ASGI middleware: opens each request's journal, adds ``x-request-id``, and writes the line at the end."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """``app`` finds the journal in the scope under ``JOURNAL``."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        journal = RequestJournal(f"req_{secrets.token_hex(12)}")
+        scope[JOURNAL] = journal
+        request_id = (b"x-request-id", journal.request_id.encode())
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                journal.status = message["status"]
+                message["headers"] = [*message["headers"], request_id]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            _log(journal, scope["method"], scope["path"])
+
+
+def _log(journal: RequestJournal, method: str, path: str) -> None:
+    facts: dict[str, object] = {
+        "request_id": journal.request_id,
+        "method": method,
+        "path": path if journal.dialect else None,
+        "dialect": journal.dialect,
+        "status": journal.status,
+        "code": journal.code,
+        "took_ms": journal.took_ms(),
+    }
+    if journal.dialect:
+        facts |= {
+            "project": journal.project,
+            "model": journal.model,
+            "streamed": journal.streamed,
+            "body_bytes": journal.body_bytes,
+            "images": len(journal.pictures),
+            "formats": [picture.format for picture in journal.pictures],
+            "bytes_before": [picture.bytes_before for picture in journal.pictures],
+            "bytes_after": [picture.bytes_after for picture in journal.pictures],
+            "pixels_before": [picture.pixels_before for picture in journal.pictures],
+            "pixels_after": [picture.pixels_after for picture in journal.pictures],
+            "image_tokens": [picture.tokens for picture in journal.pictures],
+            "step_ms": journal.step_ms,
+        }
+    _logger.info("request", extra=facts)

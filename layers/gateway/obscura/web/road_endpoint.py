@@ -1,0 +1,100 @@
+"""The ASGI end of the road: one endpoint a dialect, with nothing of a framework between it and the socket."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from starlette.types import Receive, Scope, Send
+
+from obscura.errors import InternalError, ObscuraError
+from obscura.pipeline.journal import RequestJournal
+from obscura.pipeline.request import Answer, CallerGone, InboundRequest
+from obscura.pipeline.road import answer
+from obscura.web.caller_connection import CallerConnection
+from obscura.web.request_log import JOURNAL, log_fault
+from obscura.wire.dialect import Dialect
+
+CALLER_CLOSED_REQUEST = 499
+
+
+class RoadEndpoint:
+    """Serves the requests of one dialect: the answer, or an error in the dialect's shape, or a stream ended by one."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        """``dialect`` decides what is read and how answers and errors look."""
+        self._dialect = dialect
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; the gateway is the application's."""
+        journal: RequestJournal = scope[JOURNAL]
+        journal.dialect = self._dialect.name
+        connection = CallerConnection(receive)
+        outlet = _Outlet(send, self._dialect, journal)
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        request = InboundRequest(headers, connection, journal)
+        try:
+            async with answer(request, self._dialect, scope["app"].state.gateway) as told:
+                await outlet.send_answer(told)
+        except ObscuraError as error:
+            await outlet.send_error(error)
+        except CallerGone:
+            journal.status = CALLER_CLOSED_REQUEST
+        except asyncio.CancelledError:
+            if not connection.absorb_cancellation():
+                raise
+            journal.status = CALLER_CLOSED_REQUEST
+        except Exception as fault:
+            log_fault(fault, journal.request_id)
+            await outlet.send_error(InternalError("Something went wrong inside Obscura. Quote the request id."))
+        finally:
+            connection.stop_watching()
+
+
+class _Outlet:
+    """Where an answer leaves: it knows whether a stream has begun."""
+
+    def __init__(self, send: Send, dialect: Dialect, journal: RequestJournal) -> None:
+        self._send = send
+        self._dialect = dialect
+        self._journal = journal
+        self._begun = False
+        self._last_sent = b"\n\n"
+
+    async def send_answer(self, told: Answer) -> None:
+        if isinstance(told.body, bytes):
+            await self._send_whole(told.status, told.content_type, told.body, told.headers)
+        else:
+            await self._send_stream(told, told.body)
+
+    async def send_error(self, error: ObscuraError) -> None:
+        """Answer with an error; one that comes after a stream has begun becomes the stream's last event."""
+        self._journal.code = error.code
+        if self._begun:
+            unfinished = b"" if self._last_sent.endswith(b"\n\n") else b"\n\n"
+            event = self._dialect.render_error_event(error, self._journal.request_id)
+            await self._send({"type": "http.response.body", "body": unfinished + event, "more_body": False})
+            return
+        body = self._dialect.render_error(error, self._journal.request_id)
+        await self._send_whole(error.answer_status, "application/json", body, error_headers(error))
+
+    async def _send_whole(self, status: int, content_type: str, body: bytes, headers: dict[str, str]) -> None:
+        await self._send_head(status, content_type, {**headers, "content-length": str(len(body))})
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def _send_stream(self, told: Answer, chunks: AsyncIterator[bytes]) -> None:
+        await self._send_head(told.status, told.content_type, told.headers)
+        self._begun = True
+        async for chunk in chunks:
+            await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+            self._last_sent = chunk
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send_head(self, status: int, content_type: str, headers: dict[str, str]) -> None:
+        named = {"content-type": content_type, **headers}
+        encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named.items()]
+        await self._send({"type": "http.response.start", "status": status, "headers": encoded})
+
+
+def error_headers(error: ObscuraError) -> dict[str, str]:
+    """Give the headers that belong to an error."""
+    retry = {} if error.retry_after_s is None else {"retry-after": str(error.retry_after_s)}
+    return error.headers | retry

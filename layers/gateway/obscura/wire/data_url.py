@@ -1,0 +1,63 @@
+"""Data URLs (RFC 2397) with strict base64 (RFC 4648 §4), read from a JSON string's bytes and written as ASCII."""
+
+import re
+
+import pybase64
+
+from obscura.errors import ImageTooLarge, InvalidImage, InvalidImageUrl
+
+_LONGEST_HEADER = 256
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]")
+_JSON_ESCAPES = ((rb"\/", b"/"), (rb"\u002b", b"+"), (rb"\u002B", b"+"), (rb"\u002f", b"/"), (rb"\u002F", b"/"))
+
+
+def is_data_url(source: memoryview) -> bool:
+    """Whether a JSON string's bytes begin a data URL; the scheme's letter case does not matter (RFC 3986 §3.1)."""
+    return bytes(source[:5]).lower() == b"data:"
+
+
+def decode_data_url(source: memoryview, max_bytes: int) -> bytes:
+    """Decode the picture of a base64 data URL, given as a JSON string's bytes with their escapes.
+
+    The declared media type is ignored: the bytes decide. Raises InvalidImageUrl without ``;base64,``, InvalidImage on
+    anything but the standard alphabet and padding, ImageTooLarge past ``max_bytes``.
+    """
+    header, comma, _ = bytes(source[:_LONGEST_HEADER]).partition(b",")
+    if not comma or not header.lower().endswith(b";base64"):
+        raise InvalidImageUrl("The data URL must be base64: 'data:image/png;base64,' and the picture's bytes.")
+    encoded = source[len(header) + 1 :]
+    try:
+        picture = pybase64.b64decode(encoded, validate=True)
+    except ValueError:
+        picture = _decode_escaped(bytes(encoded))
+    if len(picture) > max_bytes:
+        raise ImageTooLarge(
+            f"The image has {len(picture):,} bytes; one image may have {max_bytes:,}. Shrink it or save it as JPEG."
+        )
+    return picture
+
+
+def encode_data_url(picture: bytes, media_type: str) -> bytes:
+    """Write a picture as an ASCII data URL."""
+    return b"data:%b;base64,%b" % (media_type.encode(), pybase64.b64encode(picture))
+
+
+def _decode_escaped(encoded: bytes) -> bytes:
+    """Decode once more, with the escapes resolved that some JSON writers put into base64."""
+    for escape, character in _JSON_ESCAPES:
+        encoded = encoded.replace(escape, character)
+    try:
+        return pybase64.b64decode(encoded, validate=True)
+    except ValueError:
+        raise InvalidImage(_what_is_wrong(encoded)) from None
+
+
+def _what_is_wrong(encoded: bytes) -> str:
+    found = _NOT_BASE64.search(encoded)
+    if found is None:
+        return "The image's base64 is cut off or wrongly padded: its length must be a multiple of four, '=' last."
+    if found[0] in b"-_":
+        return "The image's base64 is in the URL-safe alphabet ('-', '_'). Send the standard one ('+', '/')."
+    if found[0].isspace() or found[0] == b"\\":
+        return "The image's base64 has whitespace or escapes in it. Send it as one unbroken line."
+    return "The image's base64 has characters outside of its alphabet. Send standard base64."

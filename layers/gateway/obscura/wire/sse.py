@@ -1,0 +1,29 @@
+"""Server-sent events as they travel (WHATWG HTML §9.2.6): framing only."""
+
+
+def data_event(data: bytes) -> bytes:
+    """Frame one event that has nothing but data on one line."""
+    return b"data: %b\n\n" % data
+
+
+class LineSplitter:
+    """Cuts a byte stream into whole lines, each with its line feed; holds back at most one unfinished line."""
+
+    def __init__(self) -> None:
+        self._held: list[bytes] = []
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Give all whole lines that are there once ``chunk`` has come in, as one run of bytes."""
+        end = chunk.rfind(b"\n") + 1
+        if not end:
+            self._held.append(chunk)
+            return b""
+        lines = b"".join([*self._held, chunk[:end]])
+        self._held = [chunk[end:]] if end < len(chunk) else []
+        return lines
+
+    def finish(self) -> bytes:
+        """Give the unfinished line."""
+        rest = b"".join(self._held)
+        self._held = []
+        return rest
