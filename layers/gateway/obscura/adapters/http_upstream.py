@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 
 import httpx
 
@@ -31,7 +32,7 @@ class HttpUpstream:
     ) -> None:
         """``base_url`` ends in ``/v1``; ``key`` goes out as a bearer token and nowhere else."""
         self._client = client
-        self._base_url = base_url.rstrip("/")
+        self._url = cache(lambda path: httpx.URL(base_url.rstrip("/") + path))
         self._timeouts = timeouts or UpstreamTimeouts()
         self._headers = {"content-type": "application/json", "accept-encoding": "identity"}
         if key:
@@ -55,7 +56,7 @@ class HttpUpstream:
     async def _head(self, call: UpstreamCall) -> httpx.Response:
         request = httpx.Request(
             "POST",
-            self._base_url + call.path,
+            self._url(call.path),
             headers=self._headers | {"accept": "text/event-stream" if call.streamed else "application/json"},
             content=call.body,
             extensions=self._extensions,

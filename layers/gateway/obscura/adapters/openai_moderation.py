@@ -50,7 +50,7 @@ class OpenAIModerator:
     ) -> None:
         """``base_url`` ends in ``/v1``; a verdict that takes over ``within_s`` seconds, retries included, is none."""
         self._client = client
-        self._url = f"{base_url.rstrip('/')}/moderations"
+        self._url = httpx.URL(f"{base_url.rstrip('/')}/moderations")
         self._within_s = within_s
         self._extensions = {"timeout": httpx.Timeout(None, connect=CONNECT_WITHIN_S).as_dict()}
         self._headers = {"content-type": "application/json", "accept": "application/json"}

@@ -23,10 +23,10 @@ async def answer(request: InboundRequest, dialect: Dialect, gateway: Gateway) ->
     still raise UpstreamError or UpstreamTimeout.
     """
     checked = await _check(request, dialect, gateway)
-    request.journal.step_ms["relay"] = 0.0
-    async with relay(checked.outbound, gateway.upstream, checked.image_tokens) as told:
-        told.headers.update(checked.headers)
-        yield told
+    with request.journal.step("relay"):
+        async with relay(checked.outbound, gateway.upstream, checked.image_tokens) as told:
+            told.headers.update(checked.headers)
+            yield told
 
 
 @dataclass(frozen=True, slots=True)

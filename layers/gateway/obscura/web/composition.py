@@ -1,12 +1,13 @@
 """The composition root: settings in, a gateway with its adapters out."""
 
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
+from urllib.request import getproxies
 
 import httpx
 
 from obscura.adapters.demo import DemoModel, DemoModerator
+from obscura.adapters.http1 import PooledTransport
 from obscura.adapters.http_images import FetchLimits, HttpImages
 from obscura.adapters.http_upstream import HttpUpstream
 from obscura.adapters.openai_moderation import OpenAIModerator
@@ -17,8 +18,6 @@ from obscura.pipeline.gateway import Gateway, Limits
 from obscura.pipeline.workshop import Workshop
 from obscura.ports import Keys, Moderator, Upstream
 from obscura.wire.dialect import ContentLimits
-
-POOL = httpx.Limits(max_connections=1000, max_keepalive_connections=200, keepalive_expiry=30)
 
 
 @asynccontextmanager
@@ -31,11 +30,10 @@ async def open_gateway(settings: Settings, keys: Keys | None = None) -> AsyncIte
         image=ImageLimits(raw_bytes=settings.max_image_bytes, pixels=settings.max_pixels),
     )
     async with AsyncExitStack() as stack:
-        tls = httpx.create_ssl_context()
-        client = await stack.enter_async_context(httpx.AsyncClient(verify=tls, limits=POOL))
+        client = await stack.enter_async_context(_client())
         yield Gateway(
             keys=keys or SqliteKeys(stack.enter_context(closing(open_database(settings.data_dir)))),
-            images=await stack.enter_async_context(_images(settings, tls)),
+            images=await stack.enter_async_context(_images(settings)),
             moderator=_moderator(settings, client),
             upstream=_upstream(settings, client),
             limits=limits,
@@ -43,9 +41,14 @@ async def open_gateway(settings: Settings, keys: Keys | None = None) -> AsyncIte
         )
 
 
+def _client() -> httpx.AsyncClient:
+    """One client for the upstream and the moderator; where the environment names a proxy, httpx's own transport."""
+    return httpx.AsyncClient(transport=None if getproxies() else PooledTransport())
+
+
 @asynccontextmanager
-async def _images(settings: Settings, tls: ssl.SSLContext) -> AsyncIterator[HttpImages]:
-    images = HttpImages(FetchLimits(raw_bytes=settings.max_image_bytes), settings.fetch_allow, ssl_context=tls)
+async def _images(settings: Settings) -> AsyncIterator[HttpImages]:
+    images = HttpImages(FetchLimits(raw_bytes=settings.max_image_bytes), settings.fetch_allow)
     try:
         yield images
     finally:

@@ -1,0 +1,158 @@
+"""One connection: a request goes out, its answer's head and body come in, and maybe the next one follows."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import cast
+
+import httptools
+import httpx
+
+MAX_HEAD_BYTES = 64 * 1024
+HELD_BYTES = 256 * 1024
+
+
+@dataclass(slots=True)
+class Head:
+    """An answer's status and headers, as they came."""
+
+    status: int = 0
+    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+    def ends_with_the_connection(self) -> bool:
+        """Whether nothing but the closing marks the end of the body (RFC 9112 §6.3)."""
+        names = {name.lower() for name, _ in self.headers}
+        return not names & {b"content-length", b"transfer-encoding"}
+
+
+class Connection(asyncio.Protocol):
+    """A client's side of HTTP/1.1, one exchange at a time; what is not read yet is held up to ``HELD_BYTES``."""
+
+    _head: Head
+    _chunks: deque[bytes]
+    _held_bytes: int
+    _head_bytes: int
+    _in_exchange: bool
+    _head_complete: bool
+    _complete: bool
+    _keep_alive: bool
+    _paused: bool
+    _failure: Exception | None
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._arrived: asyncio.Future[None] | None = None
+        self._reset()
+
+    async def exchange(self, request: list[bytes]) -> Head:
+        """Send a request, given in pieces, and wait for the head of its answer; raises httpx.TransportError."""
+        if self._transport is None:
+            raise httpx.ConnectError("not connected")
+        self._reset()
+        self._in_exchange = True
+        self._transport.writelines(request)
+        while not self._head_complete:
+            await self._wait()
+        return self._head
+
+    async def body(self) -> AsyncIterator[bytes]:
+        """Give the answer's body as it comes; raises httpx.TransportError when it breaks off."""
+        while True:
+            if self._chunks:
+                chunk = self._chunks.popleft()
+                self._held_bytes -= len(chunk)
+                if self._paused and self._held_bytes < HELD_BYTES and self._transport is not None:
+                    self._paused = False
+                    self._transport.resume_reading()
+                yield chunk
+            elif self._complete:
+                return
+            else:
+                await self._wait()
+
+    def is_reusable(self) -> bool:
+        """Whether the exchange is over and another may follow on this connection."""
+        return self._complete and self._keep_alive and self._transport is not None and not self._transport.is_closing()
+
+    def close(self) -> None:
+        """Drop the connection at once, whatever is on its way."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _reset(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._head = Head()
+        self._chunks = deque()
+        self._held_bytes = self._head_bytes = 0
+        self._in_exchange = self._head_complete = self._complete = self._keep_alive = self._paused = False
+        self._failure = None
+
+    async def _wait(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        self._arrived = self._loop.create_future()
+        await self._arrived
+
+    def _wake(self) -> None:
+        if self._arrived is not None and not self._arrived.done():
+            self._arrived.set_result(None)
+
+    def _fail(self, failure: Exception) -> None:
+        if not self._complete and self._failure is None:
+            self._failure = failure
+        self.close()
+        self._wake()
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:  # noqa: D102
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:  # noqa: D102
+        if not self._in_exchange or self._complete:
+            self._keep_alive = False
+            self.close()
+            return
+        if not self._head_complete:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._fail(httpx.RemoteProtocolError("the answer is not HTTP/1.1"))
+        if not self._head_complete and self._head_bytes > MAX_HEAD_BYTES:
+            self._fail(httpx.RemoteProtocolError("the answer's head is too long"))
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102
+        self._keep_alive = False
+        if self._head_complete and self._head.ends_with_the_connection() and exc is None:
+            self._complete = True
+        else:
+            self._fail(httpx.ReadError("the connection closed before the answer's end"))
+        self._wake()
+
+    # What httptools calls.
+
+    def on_header(self, name: bytes, value: bytes) -> None:  # noqa: D102
+        self._head.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:  # noqa: D102
+        self._head.status = self._parser.get_status_code()
+        self._keep_alive = self._parser.should_keep_alive()
+        if self._head.status >= 200:
+            self._head_complete = True
+
+    def on_body(self, body: bytes) -> None:  # noqa: D102
+        self._chunks.append(body)
+        self._held_bytes += len(body)
+        if self._held_bytes > HELD_BYTES and not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def on_message_complete(self) -> None:  # noqa: D102
+        if self._head_complete:
+            self._complete = True
+        else:
+            self._head = Head()

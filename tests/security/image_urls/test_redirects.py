@@ -1,0 +1,158 @@
+"""A redirect is a URL like the first one."""
+
+import pytest
+from tests.security.image_urls.certificates import client_tls, server_tls
+from tests.security.image_urls.hosts import (
+    PICTURE,
+    PUBLIC_ADDRESS,
+    Detour,
+    Names,
+    a_host,
+    a_redirect,
+    an_answer,
+    saying,
+)
+
+from obscura.adapters.http_images import FetchLimits, HttpImages
+from obscura.errors import ImageFetchFailed, InvalidImageUrl, ObscuraError, UnsafeImageUrl
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_followed(status: int) -> None:
+    async with a_host(saying(a_redirect("../b.png?y#z", status), an_answer())) as host:
+        images = HttpImages(FetchLimits(), allowed_origins=[host.origin])
+
+        assert await images.fetch(host.url) == PICTURE
+
+        await images.aclose()
+    assert [request.split()[:2] for request in host.requests] == [
+        [b"GET", b"/secret-path/a.png?secret=query"],
+        [b"GET", b"/b.png?y"],
+    ]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_to_a_private_address_is_refused(status: int) -> None:
+    async with (
+        a_host(saying(an_answer())) as canary,
+        a_host(saying(a_redirect(canary.url, status))) as host,
+    ):
+        images = HttpImages(FetchLimits(), allowed_origins=[host.origin])
+
+        with pytest.raises(UnsafeImageUrl) as refused:
+            await images.fetch(host.url)
+
+        await images.aclose()
+    assert canary.connections == 0
+    assert str(canary.port) not in refused.value.message
+
+
+@pytest.mark.parametrize("status", [300, 304, 305, 306, 309, 399])
+async def test_other_statuses_of_that_family_are_no_redirects(status: int) -> None:
+    async with a_host(saying(a_redirect("/b.png", status))) as host:
+        images = HttpImages(FetchLimits(), allowed_origins=[host.origin])
+
+        with pytest.raises(ImageFetchFailed, match=str(status)):
+            await images.fetch(host.url)
+
+        await images.aclose()
+    assert host.connections == 1
+
+
+ELSEWHERE: list[tuple[str, type[ObscuraError]]] = [
+    ("https://127.0.0.1/", UnsafeImageUrl),
+    ("https://10.1.2.3/", UnsafeImageUrl),
+    ("http://169.254.169.254/latest/meta-data/", UnsafeImageUrl),
+    ("https://[::1]/", UnsafeImageUrl),
+    ("https://0x7f.1/", UnsafeImageUrl),
+    ("//127.0.0.1/", UnsafeImageUrl),
+    ("//localhost/", UnsafeImageUrl),
+    ("https://metadata.google.internal/", UnsafeImageUrl),
+    ("https://other.example:8443/", UnsafeImageUrl),
+    ("file://localhost/etc/passwd", UnsafeImageUrl),
+    ("http://images.example/a.png", InvalidImageUrl),
+    ("http://other.example/", InvalidImageUrl),
+    ("ftp://other.example/", InvalidImageUrl),
+    ("file:///etc/passwd", InvalidImageUrl),
+    ("data:image/png;base64,AAAA", InvalidImageUrl),
+    ("javascript:alert(1)", InvalidImageUrl),
+    ("https://user@other.example/", InvalidImageUrl),
+    ("//user:password@127.0.0.1/", InvalidImageUrl),
+    ("https://other.example\\@127.0.0.1/", InvalidImageUrl),
+    ("/\\127.0.0.1/", InvalidImageUrl),
+    ("\\\\127.0.0.1\\", InvalidImageUrl),
+    ("https:127.0.0.1", InvalidImageUrl),
+    ("///127.0.0.1/", InvalidImageUrl),
+    ("https://%3127.0.0.1/", InvalidImageUrl),
+    ("https://bücher.example/", InvalidImageUrl),
+    ("https://other.example:/", InvalidImageUrl),
+    ("https://other.example./", InvalidImageUrl),
+    ("/a b.png", InvalidImageUrl),
+    ("/" + "a" * 9000, InvalidImageUrl),
+]
+
+
+@pytest.mark.parametrize(("location", "error"), ELSEWHERE, ids=[ascii(location)[:50] for location, _ in ELSEWHERE])
+async def test_a_redirect_from_a_public_host_is_checked_in_full(location: str, error: type[ObscuraError]) -> None:
+    async with a_host(saying(a_redirect(location)), server_tls("images.example")) as host:
+        network = Detour(host.port)
+        images = HttpImages(FetchLimits(), resolve=Names([PUBLIC_ADDRESS]), ssl_context=client_tls(), network=network)
+
+        with pytest.raises(error, match=r"host images\.example, after 1 redirect") as refused:
+            await images.fetch("https://images.example/a.png")
+
+        await images.aclose()
+    assert host.connections == len(network.dialled) == 1
+    assert not any(name in refused.value.message for name in ("127.0.0.1", "10.1.2.3", "other.example", "metadata"))
+
+
+async def test_a_redirect_to_another_public_host_is_followed_without_a_word_of_where_it_came_from() -> None:
+    tls = server_tls("*.pictures.example")
+    cookie_and_redirect = an_answer(
+        b"", "302 Found", ["Location: //cdn.pictures.example/b.png", "Set-Cookie: session=1; Domain=pictures.example"]
+    )
+    async with a_host(saying(cookie_and_redirect, an_answer()), tls) as host:
+        names, network = Names([PUBLIC_ADDRESS], ["1.1.1.1"]), Detour(host.port)
+        images = HttpImages(FetchLimits(), resolve=names, ssl_context=client_tls(), network=network)
+
+        assert await images.fetch("https://images.pictures.example/a.png") == PICTURE
+
+        await images.aclose()
+    assert network.dialled == [(PUBLIC_ADDRESS, 443), ("1.1.1.1", 443)]
+    assert host.server_names == ["images.pictures.example", "cdn.pictures.example"]
+    headers = {line.partition(b":")[0].lower() for line in host.requests[1].split(b"\r\n")[1:] if line}
+    assert headers == {b"host", b"user-agent", b"accept", b"accept-encoding", b"connection"}
+
+
+@pytest.mark.parametrize("hops", [0, 1, 2, 3])
+async def test_three_redirects_are_followed(hops: int) -> None:
+    async with a_host(saying(*[a_redirect("/on")] * hops, an_answer())) as host:
+        images = HttpImages(FetchLimits(), allowed_origins=[host.origin])
+
+        assert await images.fetch(host.url) == PICTURE
+
+        await images.aclose()
+    assert host.connections == hops + 1
+
+
+@pytest.mark.parametrize("location", ["/on", "", "?again"])
+async def test_a_fourth_redirect_and_so_every_loop_is_a_failed_fetch(location: str) -> None:
+    async with a_host(saying(a_redirect(location))) as host:
+        images = HttpImages(FetchLimits(), allowed_origins=[host.origin])
+
+        with pytest.raises(ImageFetchFailed, match="more than 3 times"):
+            await images.fetch(host.url)
+
+        await images.aclose()
+    assert host.connections == 4
+
+
+@pytest.mark.parametrize("headers", [[], ["Location: /a", "Location: /b"]])
+async def test_a_redirect_needs_exactly_one_location(headers: list[str]) -> None:
+    async with a_host(saying(an_answer(b"", "302 Found", headers))) as host:
+        images = HttpImages(FetchLimits(), allowed_origins=[host.origin])
+
+        with pytest.raises(ImageFetchFailed, match="302"):
+            await images.fetch(host.url)
+
+        await images.aclose()
