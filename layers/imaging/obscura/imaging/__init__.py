@@ -1,0 +1,22 @@
+"""Obscura's picture room: bytes in, bytes out; a picture is refused, kept, or made upright, small and bare.
+
+No I/O, no HTTP, no AWS; imports the standard library and Pillow only. :func:`prepare` reads as its own table of
+contents: ``sniffing`` → a walk of the container (``jpeg_walk``, ``png_walk``, ``gif_walk``, ``webp_walk``) → ``limits``
+→ ``decoding`` → ``resizing`` → ``encoding``. What a picture costs a model is counted in ``tokens``.
+"""
+
+from obscura.imaging.limits import Detail, ImageLimits
+from obscura.imaging.preparation import PreparedImage, prepare, warm_up
+from obscura.imaging.refusal import ImageRefused
+from obscura.imaging.tokens import TokenProfile, image_tokens
+
+__all__ = [
+    "Detail",
+    "ImageLimits",
+    "ImageRefused",
+    "PreparedImage",
+    "TokenProfile",
+    "image_tokens",
+    "prepare",
+    "warm_up",
+]

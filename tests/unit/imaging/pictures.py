@@ -1,0 +1,134 @@
+"""Builders of pictures for tests: each returns the bytes of a file."""
+
+import io
+import struct
+import zlib
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
+ORIENTATION = 0x0112
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+
+
+def photo_pixels(width: int, height: int, seed: int = 7) -> Image.Image:
+    """Soft shapes with grain: thousands of colours, as a camera sees them."""
+    random = np.random.default_rng(seed)
+    coarse = random.integers(0, 256, (max(2, height // 40), max(2, width // 40), 3), dtype=np.uint8)
+    soft = np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)).astype(np.int16)
+    grain = random.integers(-6, 7, soft.shape, dtype=np.int16)
+    return Image.fromarray(np.clip(soft + grain, 0, 255).astype(np.uint8))
+
+
+def saved(picture: Image.Image, image_format: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, image_format, **options)
+    return file.getvalue()
+
+
+def a_photo(width: int, height: int, image_format: str, *, mode: str = "RGB", **options: object) -> bytes:
+    return saved(photo_pixels(width, height).convert(mode), image_format, **options)
+
+
+def a_plain(width: int, height: int, image_format: str, colour: object = RED, mode: str = "RGB") -> bytes:
+    return saved(Image.new(mode, (width, height), colour), image_format)
+
+
+def four_corners(width: int, height: int) -> Image.Image:
+    """Red, green / blue, white quarters."""
+    picture = Image.new("RGB", (width, height), WHITE)
+    picture.paste(RED, (0, 0, width // 2, height // 2))
+    picture.paste(GREEN, (width // 2, 0, width, height // 2))
+    picture.paste(BLUE, (0, height // 2, width // 2, height))
+    return picture
+
+
+def exif(orientation: int) -> Image.Exif:
+    block = Image.Exif()
+    block[ORIENTATION] = orientation
+    return block
+
+
+def corners(data: bytes) -> list[str]:
+    """The names of a picture's four corner colours, in reading order."""
+    picture = Image.open(io.BytesIO(data)).convert("RGB")
+    right, bottom = picture.width - 3, picture.height - 3
+    return [_nearest(picture.getpixel(at)) for at in ((2, 2), (right, 2), (2, bottom), (right, bottom))]
+
+
+def _nearest(colour: object) -> str:
+    assert isinstance(colour, tuple)
+    named = {"red": RED, "green": GREEN, "blue": BLUE, "white": WHITE}
+    return min(named, key=lambda name: sum(abs(a - b) for a, b in zip(named[name], colour, strict=True)))
+
+
+def opened(data: bytes) -> Image.Image:
+    picture = Image.open(io.BytesIO(data))
+    picture.load()
+    return picture
+
+
+def png_chunk(kind: bytes, payload: bytes) -> bytes:
+    return struct.pack(">I", len(payload)) + kind + payload + struct.pack(">I", zlib.crc32(kind + payload))
+
+
+def png_header(width: int, height: int, depth: int = 8, colour_type: int = 2) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + png_chunk(
+        b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
+    )
+
+
+def a_raw_png(
+    width: int, height: int, depth: int, colour_type: int, rows: Iterable[bytes], *extra: tuple[bytes, bytes]
+) -> bytes:
+    """A PNG written by hand: ``rows`` are packed samples, ``extra`` chunks stand before the pixels."""
+    pixels = zlib.compress(b"".join(b"\0" + row for row in rows), 1)
+    middle = b"".join(png_chunk(kind, payload) for kind, payload in extra)
+    header = png_header(width, height, depth, colour_type)
+    return header + middle + png_chunk(b"IDAT", pixels) + png_chunk(b"IEND", b"")
+
+
+def with_png_chunk(png: bytes, kind: bytes, payload: bytes) -> bytes:
+    """The PNG with one more chunk behind its header."""
+    return png[:33] + png_chunk(kind, payload) + png[33:]
+
+
+def with_jpeg_segment(jpeg: bytes, marker: int, payload: bytes) -> bytes:
+    """The JPEG with one more segment behind its first bytes."""
+    return jpeg[:2] + bytes([0xFF, marker]) + struct.pack(">H", len(payload) + 2) + payload + jpeg[2:]
+
+
+def an_animation(width: int, height: int, image_format: str) -> bytes:
+    """A red frame, then a blue one, then a green one."""
+    frames = [Image.new("RGB", (width, height), colour) for colour in (RED, BLUE, GREEN)]
+    return saved(frames[0], image_format, save_all=True, append_images=frames[1:], duration=100)
+
+
+def one_of_each() -> dict[str, bytes]:
+    """Small files of every kind that is taken."""
+    photo = photo_pixels(90, 60)
+    alpha = photo.copy()
+    alpha.putalpha(Image.linear_gradient("L").resize(photo.size))
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Comment", "who", zip=True)
+    kinds: dict[str, Callable[[], bytes]] = {
+        "jpeg": lambda: saved(photo, "JPEG"),
+        "progressive jpeg": lambda: saved(photo, "JPEG", progressive=True),
+        "jpeg with exif": lambda: saved(photo, "JPEG", exif=exif(6)),
+        "cmyk jpeg": lambda: saved(photo.convert("CMYK"), "JPEG"),
+        "grey jpeg": lambda: saved(photo.convert("L"), "JPEG"),
+        "png": lambda: saved(photo, "PNG"),
+        "png with text": lambda: saved(photo, "PNG", pnginfo=text, exif=exif(8)),
+        "rgba png": lambda: saved(alpha, "PNG"),
+        "palette png": lambda: saved(photo.quantize(32), "PNG", transparency=3),
+        "animated png": lambda: an_animation(40, 30, "PNG"),
+        "gif": lambda: saved(photo, "GIF"),
+        "animated gif": lambda: an_animation(40, 30, "GIF"),
+        "webp": lambda: saved(photo, "WEBP"),
+        "lossless webp": lambda: saved(alpha, "WEBP", lossless=True),
+        "webp with exif": lambda: saved(photo, "WEBP", exif=exif(3)),
+        "animated webp": lambda: an_animation(40, 30, "WEBP"),
+    }
+    return {name: build() for name, build in kinds.items()}

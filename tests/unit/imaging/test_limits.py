@@ -1,0 +1,100 @@
+import struct
+
+import pytest
+from PIL import Image
+
+from obscura.imaging import Detail, ImageLimits, ImageRefused, prepare
+from obscura.imaging.limits import WEBP_PIXELS
+from tests.unit.imaging.pictures import FORMATS, a_photo, a_plain, png_chunk, png_header, saved
+
+
+def refusal(data: bytes, limits: ImageLimits | None = None) -> ImageRefused:
+    with pytest.raises(ImageRefused) as refused:
+        prepare(data, Detail.AUTO, limits or ImageLimits())
+    return refused.value
+
+
+@pytest.mark.parametrize("image_format", FORMATS)
+def test_raw_bytes_exactly_at_the_limit_pass_and_one_past_does_not(image_format: str) -> None:
+    data = a_photo(60, 40, image_format)
+
+    prepare(data, limits=ImageLimits(raw_bytes=len(data)))
+    refused = refusal(data, ImageLimits(raw_bytes=len(data) - 1))
+
+    assert refused.code == "image_too_large"
+    assert refused.limit == len(data) - 1
+    assert str(refused.limit) in refused.message
+
+
+def test_a_buffer_of_wide_items_is_measured_in_bytes() -> None:
+    data = memoryview(a_photo(60, 40, "PNG").ljust(20_000, b"\0")).cast("Q")
+
+    with pytest.raises(ImageRefused) as refused:
+        prepare(data, limits=ImageLimits(raw_bytes=10_000))
+
+    assert refused.value.code == "image_too_large"
+
+
+@pytest.mark.parametrize("image_format", FORMATS)
+def test_pixels_exactly_at_the_limit_pass_and_one_past_does_not(image_format: str) -> None:
+    data = a_photo(60, 40, image_format)
+
+    prepare(data, limits=ImageLimits(pixels=2400))
+    refused = refusal(data, ImageLimits(pixels=2399))
+
+    assert refused.code == "image_too_many_pixels"
+    assert refused.limit == 2399
+    assert "60 x 40" in refused.message
+
+
+@pytest.mark.parametrize("image_format", FORMATS)
+@pytest.mark.parametrize("upright", [True, False])
+def test_an_aspect_ratio_exactly_at_the_limit_passes_and_one_past_does_not(image_format: str, upright: bool) -> None:
+    within, past = (2, 400), (2, 401)
+    if not upright:
+        within, past = within[::-1], past[::-1]
+
+    prepared = prepare(a_plain(*within, image_format))
+    refused = refusal(a_plain(*past, image_format))
+
+    assert (prepared.width_px, prepared.height_px) == within
+    assert refused.code == "unsupported_image_dimensions"
+    assert refused.limit == 200
+
+
+def test_the_smaller_side_of_a_long_picture_is_never_lost() -> None:
+    prepared = prepare(a_plain(20_000, 100, "PNG"), Detail.LOW)
+
+    assert (prepared.width_px, prepared.height_px) == (768, 4)
+
+
+def test_a_webp_may_have_fewer_pixels_than_other_formats() -> None:
+    data = b"VP8X" + struct.pack("<I", 10) + bytes(4) + (4999).to_bytes(3, "little") + (5000).to_bytes(3, "little")
+    data += b"VP8L" + struct.pack("<I", 6) + bytes(6)
+    data = b"RIFF" + struct.pack("<I", len(data) + 4) + b"WEBP" + data
+
+    refused = refusal(data)
+
+    assert refused.code == "image_too_many_pixels"
+    assert refused.limit == WEBP_PIXELS
+    assert "JPEG or PNG" in refused.message
+
+
+def test_more_pixels_than_pillows_own_limit_are_a_matter_of_configuration() -> None:
+    picture = saved(Image.new("1", (14_000, 14_000)), "PNG")
+
+    prepared = prepare(picture, Detail.LOW, ImageLimits(pixels=200_000_000))
+
+    assert (prepared.width_px, prepared.height_px) == (768, 768)
+
+
+@pytest.mark.parametrize("size", [(0, 10), (10, 0), (0, 0)])
+def test_a_side_of_zero_is_an_invalid_image(size: tuple[int, int]) -> None:
+    png = png_header(*size) + png_chunk(b"IDAT", b"") + png_chunk(b"IEND", b"")
+    gif = bytearray(a_plain(8, 8, "GIF"))
+    at = gif.index(b",", 13)
+    gif[6:10] = struct.pack("<HH", *size)
+    gif[at + 5 : at + 9] = struct.pack("<HH", *size)
+
+    assert refusal(png).code == "invalid_image"
+    assert refusal(bytes(gif)).code == "invalid_image"
