@@ -34,7 +34,11 @@ async def served(**settings: object) -> AsyncIterator[Served]:
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     config = uvicorn.Config(
-        build_app(Settings(**given), keys), http="httptools", ws="none", access_log=False, log_level="warning",
+        build_app(Settings(**given), keys),
+        http="httptools",
+        ws="none",
+        access_log=False,
+        log_level="warning",
         timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)

@@ -11,11 +11,10 @@ import httpx
 import typer
 from PIL import features
 from rich.markup import escape
-from rich.table import Table
 
 from obscura.adapters.http_images import parse_origin
 from obscura.adapters.sqlite import open_database
-from obscura.cli.terminal import aside, output
+from obscura.cli.terminal import aside, output, table
 from obscura.config import PREFIX, Settings
 
 REACHED_WITHIN_S = 5.0
@@ -34,12 +33,12 @@ class Finding:
 def doctor() -> None:
     """Say what is configured, what is reachable and what is missing; ends with status 1 when something is missing."""
     settings = Settings()
-    table = Table("What", "", "Finding")
+    found = table("What", "", "Finding", folding="Finding")
     with aside.status("Looking around …"):
         findings = list(examine(settings))
     for finding in findings:
-        table.add_row(finding.what, _MARKS[finding.mark], escape(finding.said))
-    output.print(table)
+        found.add_row(finding.what, _MARKS[finding.mark], escape(finding.said))
+    output.print(found)
     if any(finding.mark == "bad" for finding in findings):
         raise typer.Exit(1)
 

@@ -8,11 +8,10 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 from obscura.adapters.sqlite import SqliteKeys, open_database
 from obscura.cli.issuing import issue_key
-from obscura.cli.terminal import aside, output, say_error
+from obscura.cli.terminal import aside, output, say_error, table
 from obscura.config import Settings
 from obscura.ports import ApiKey
 
@@ -36,17 +35,17 @@ def create(
 @app.command("list")
 def list_keys() -> None:
     """List all keys, revoked ones included."""
-    table = Table("ID", "Project", "Zero retention", "Created (UTC)", "Revoked (UTC)")
+    listed = table("ID", "Project", "Retention", "Created (UTC)", "Revoked (UTC)", folding="Project")
     with _keys() as keys:
         for key in asyncio.run(_all(keys)):
-            table.add_row(
+            listed.add_row(
                 key.id,
                 escape(key.project),
-                "yes" if key.zero_retention else "no",
+                "zero" if key.zero_retention else "",
                 _minute(key.created_at),
                 _minute(key.revoked_at) if key.revoked_at else "",
             )
-    output.print(table if table.row_count else "No keys yet: obscura keys create --project NAME")
+    output.print(listed if listed.row_count else "No keys yet: obscura keys create --project NAME")
 
 
 @app.command()

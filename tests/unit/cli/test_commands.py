@@ -1,0 +1,120 @@
+"""The commands, run as processes."""
+
+import json
+import re
+import subprocess
+
+import httpx
+
+from tests.support.photographs import photograph
+from tests.support.serving_process import environment, run_obscura, serving
+
+
+def test_serve_prints_a_curl_line_that_works_as_pasted(tmp_path):
+    with serving(environment(tmp_path)) as gateway:
+        pasted = subprocess.run(
+            ["bash", "-c", gateway.curl],  # noqa: S607
+            capture_output=True, text=True, timeout=30, check=True,
+        )  # fmt: skip
+
+        assert "48 x 32 pixels" in json.loads(pasted.stdout)["choices"][0]["message"]["content"]
+
+
+def test_serve_ends_at_ctrl_c_without_a_traceback_and_its_key_with_it(tmp_path):
+    env = environment(tmp_path)
+    with serving(env) as gateway:
+        assert httpx.get(f"{gateway.url}/healthz").json() == {"status": "ok"}
+
+    assert gateway.process.returncode == 0
+    assert "Traceback" not in "".join(gateway.lines)
+    listed = run_obscura("keys", "list", env=env).stdout
+    assert re.search(r"key_\w+ +local-serve .*\d\d:\d\d .*\d\d:\d\d", listed)
+
+
+def test_serve_says_when_its_port_is_taken(tmp_path):
+    with serving(environment(tmp_path)) as gateway:
+        port = gateway.url.rpartition(":")[2]
+
+        second = run_obscura("serve", "--port", port, env=environment(tmp_path))
+
+    assert second.returncode == 1
+    assert "--port" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_a_key_is_created_used_listed_and_revoked_while_the_server_runs(tmp_path):
+    env = environment(tmp_path)
+    body = {"model": "obscura-demo", "messages": [{"role": "user", "content": "hi"}]}
+    with serving(env) as gateway:
+        created = run_obscura("keys", "create", "--project", "a team", "--zero-retention", env=env)
+        key = created.stdout.splitlines()[-1]
+        headers = {"authorization": f"Bearer {key}"}
+        used = httpx.post(f"{gateway.v1}/chat/completions", json=body, headers=headers)
+        listed = run_obscura("keys", "list", env=env).stdout
+        key_id = re.search(r"(key_\w+) +a team +zero", listed)[1]
+        revoked = run_obscura("keys", "revoke", key_id, env=env)
+        refused = httpx.post(f"{gateway.v1}/chat/completions", json=body, headers=headers)
+
+    assert key.startswith("obs_")
+    assert used.status_code == 200
+    assert used.headers["x-zero-retention"] == "true"
+    assert key not in listed
+    assert revoked.returncode == 0
+    assert refused.status_code == 401
+
+
+def test_revoking_a_key_that_is_not_there_fails(tmp_path):
+    told = run_obscura("keys", "revoke", "key_nobody", env=environment(tmp_path))
+
+    assert told.returncode == 1
+    assert "key_nobody" in told.stderr
+
+
+def test_ask_describes_a_photograph_without_a_server(tmp_path):
+    told = run_obscura("ask", str(photograph("rocket.jpg")), "What is this?", env=environment(tmp_path))
+
+    assert told.returncode == 0
+    assert "landscape JPEG of 640 x 427 pixels" in told.stdout
+    assert "345 image tokens" in told.stderr
+
+
+def test_ask_names_a_file_that_is_no_picture(tmp_path):
+    file = tmp_path / "notes.txt"
+    file.write_text("not a picture")
+
+    told = run_obscura("ask", str(file), env=environment(tmp_path))
+
+    assert told.returncode == 1
+    assert "unsupported_image_format" in told.stderr
+
+
+def test_tokens_shows_each_photograph_and_refuses_what_is_none(tmp_path):
+    (tmp_path / "notes.txt").write_text("not a picture")
+
+    told = run_obscura("tokens", str(photograph("retina.jpg")), str(tmp_path / "notes.txt"), env=environment(tmp_path))
+
+    assert told.returncode == 1
+    assert re.search(r"JPEG +1411x1411 +\d+ +1280x1280 +\d+ +2116 +765 +1521 +2116", told.stdout)
+    assert "notes.txt" in told.stderr
+
+
+def test_doctor_says_what_is_there_and_what_is_missing(tmp_path):
+    fine = run_obscura("doctor", env=environment(tmp_path))
+    ill = run_obscura(
+        "doctor",
+        env=environment(tmp_path, UPSTREAM_URL="http://127.0.0.1:9/v1", UPSTREM_KEY="x", FETCH_ALLOW="nonsense"),
+    )
+
+    assert fine.returncode == 0
+    assert "demo model" in fine.stdout
+    assert ill.returncode == 1
+    for said in ("cannot be reached", "OBSCURA_MODERATION_KEY", "OBSCURA_UPSTREM_KEY", "FETCH_ALLOW"):
+        assert said in ill.stdout
+
+
+def test_a_wrong_setting_is_named(tmp_path):
+    told = run_obscura("doctor", env=environment(tmp_path, MAX_PIXELS="many"))
+
+    assert told.returncode == 2
+    assert "OBSCURA_MAX_PIXELS" in told.stderr
+    assert "Traceback" not in told.stderr
