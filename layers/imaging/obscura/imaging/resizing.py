@@ -11,9 +11,15 @@ _LEAST_SHRINK = ((8, 1.35), (4, 1.17), (2, 1.15))
 0.98 and more on photographs as a camera stores them, ``benchmarks/picture.py``). Nearer to 1 libjpeg's own, coarser
 filter would be the one that is seen."""
 
-_JPEG_FILTERS = {1: Image.Resampling.HAMMING, 2: Image.Resampling.BICUBIC}
-"""The quickest filter that keeps the SSIM over 0.98, by the scale of the decode; LANCZOS elsewhere. It matters most
-where most pixels are left: HAMMING takes 22 ms where LANCZOS takes 50 (3.5 Mpx to 1280 px), at an SSIM of 0.99."""
+_JPEG_FILTERS = (
+    (1, 1.0, Image.Resampling.HAMMING),
+    (2, 1.4, Image.Resampling.HAMMING),
+    (2, 1.0, Image.Resampling.BICUBIC),
+    (4, 1.5, Image.Resampling.BICUBIC),
+)
+"""The quickest filter that keeps the SSIM over 0.98, by the scale of the decode and by how much is left to shrink;
+LANCZOS elsewhere. It matters most where most pixels are left: HAMMING takes 22 ms where LANCZOS takes 50 (3.5 Mpx to
+1280 px), at an SSIM of 0.99."""
 
 _REDUCING_GAP = 1.5
 """How much LANCZOS has to shrink behind a plain average of n x n pixels: twice as fast on large PNG, WEBP and GIF."""
@@ -68,17 +74,20 @@ def fitted(picture: Image.Image, facts: Facts, size: tuple[int, int], scale: int
         result = _converted(picture, mode)
     else:
         box = (facts.width_px / scale, facts.height_px / scale)
-        result = _shrunk(picture, mode, size, box, _filter(facts, scale))
+        result = _shrunk(picture, mode, size, box, _filter(facts, scale, box[0] / size[0]))
     if transparent and result.getchannel("A").getextrema() == (255, 255):
         result = result.getchannel("R") if grey else result.convert("RGB")
     turn = _TURNED.get(facts.orientation)
     return result if turn is None else result.transpose(turn)
 
 
-def _filter(facts: Facts, scale: int) -> Image.Resampling:
-    if facts.source_format is not SourceFormat.JPEG:
-        return Image.Resampling.LANCZOS
-    return _JPEG_FILTERS.get(scale, Image.Resampling.LANCZOS)
+def _filter(facts: Facts, scale: int, shrink: float) -> Image.Resampling:
+    fitting = (
+        quickest
+        for decoded_at, least, quickest in _JPEG_FILTERS
+        if facts.source_format is SourceFormat.JPEG and decoded_at == scale and shrink >= least
+    )
+    return next(fitting, Image.Resampling.LANCZOS)
 
 
 def _shrunk(
