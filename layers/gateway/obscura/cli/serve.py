@@ -9,12 +9,14 @@ from typing import Annotated
 
 import typer
 import uvicorn
+from starlette.types import ASGIApp
 
 from obscura.adapters.sqlite import SqliteKeys, open_database
 from obscura.cli.issuing import issue_key
 from obscura.cli.sample import sample_curl
 from obscura.cli.terminal import say_error
 from obscura.config import Settings
+from obscura.web.allocator import keep_large_buffers
 from obscura.web.app import build_app
 
 THREAD_TURN_S = 0.001
@@ -33,9 +35,29 @@ def serve(
     except OSError as failure:
         say_error(f"Cannot listen on {host}:{port}: {failure.strerror}. Choose another with --port.")
         raise typer.Exit(1) from None
+    tune_process()
+    with closing(open_database(settings.data_dir)) as database:
+        keys = SqliteKeys(database)
+        key, secret = asyncio.run(issue_key(keys, "local-serve"))
+        try:
+            server = _AnnouncingServer(server_config(build_app(settings)), _welcome(settings, listener, secret))
+            server.run(sockets=[listener])
+        except KeyboardInterrupt:
+            pass
+        finally:
+            asyncio.run(keys.revoke(key.id, datetime.now(UTC)))
+
+
+def tune_process() -> None:
+    """Set what holds for the whole process: its memory, and how soon a thread hands over the interpreter's lock."""
+    keep_large_buffers()
     sys.setswitchinterval(THREAD_TURN_S)
-    config = uvicorn.Config(
-        build_app(settings),
+
+
+def server_config(app: ASGIApp) -> uvicorn.Config:
+    """Give uvicorn's settings: the fast parser, no log of its own, and no header believed about who is asking."""
+    return uvicorn.Config(
+        app,
         http="httptools",
         ws="none",
         access_log=False,
@@ -45,15 +67,6 @@ def serve(
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=FAREWELL_S,
     )
-    with closing(open_database(settings.data_dir)) as database:
-        keys = SqliteKeys(database)
-        key, secret = asyncio.run(issue_key(keys, "local-serve"))
-        try:
-            _AnnouncingServer(config, _welcome(settings, listener, secret)).run(sockets=[listener])
-        except KeyboardInterrupt:
-            pass
-        finally:
-            asyncio.run(keys.revoke(key.id, datetime.now(UTC)))
 
 
 class _AnnouncingServer(uvicorn.Server):

@@ -3,6 +3,7 @@
 import asyncio
 
 from obscura.errors import InvalidRequest, RequestTooLarge
+from obscura.pipeline.body_buffer import BodyBuffer
 from obscura.pipeline.request import InboundRequest
 from obscura.wire.raw_body import RawBody
 
@@ -41,16 +42,14 @@ async def _receive(request: InboundRequest, max_body_bytes: int) -> bytearray | 
     declared_bytes = _content_length(request)
     if declared_bytes > max_body_bytes:
         raise _too_large(max_body_bytes)
-    buffer = bytearray(declared_bytes)
-    received_bytes = 0
+    buffer = BodyBuffer(declared_bytes)
     async for chunk in request.body.chunks():
         if len(chunk) == declared_bytes:
             return chunk
-        start, received_bytes = received_bytes, received_bytes + len(chunk)
-        if received_bytes > max_body_bytes:
+        if buffer.size_bytes + len(chunk) > max_body_bytes:
             raise _too_large(max_body_bytes)
-        buffer[start:received_bytes] = chunk
-    return buffer
+        buffer.append(chunk)
+    return buffer.taken()
 
 
 def _content_length(request: InboundRequest) -> int:
