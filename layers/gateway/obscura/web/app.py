@@ -12,6 +12,7 @@ from obscura.errors import NotFound, ObscuraError, UnsupportedOperation
 from obscura.ports import Keys
 from obscura.web.composition import open_gateway
 from obscura.web.families import chat
+from obscura.web.openapi import DescribedApp
 from obscura.web.request_log import JOURNAL, RequestLog, set_log_level
 from obscura.web.road_endpoint import error_headers
 from obscura.wire.error_shapes import openai_error
@@ -30,11 +31,12 @@ def build_app(settings: Settings, keys: Keys | None = None) -> FastAPI:
             app.state.gateway = gateway
             yield
 
-    app = FastAPI(title="Obscura", version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = DescribedApp(title="Obscura", version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_middleware(RequestLog)
     app.add_exception_handler(HTTPException, _answer_unserved)
     app.add_api_route("/healthz", _healthz, methods=["GET"])
     app.include_router(chat.router)
+    app.raw_paths = chat.openapi
     return app
 
 

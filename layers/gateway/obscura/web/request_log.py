@@ -1,5 +1,6 @@
 """One JSON line a request, and the request id on every answer: sizes, formats, counts and timings, never content."""
 
+import logging
 import secrets
 import traceback
 from pathlib import Path
@@ -12,6 +13,7 @@ from obscura.pipeline.journal import RequestJournal
 JOURNAL = "obscura.journal"
 
 _logger = Logger(service="obscura", location=None)
+logging.logAsyncioTasks = False  # a task's number says nothing of a request
 
 
 def set_log_level(level: str) -> None:
