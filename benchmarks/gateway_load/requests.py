@@ -1,0 +1,87 @@
+"""The requests of the five scenarios, as bytes that are ready to send."""
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+from benchmarks.gateway_load.pictures import Pictures
+
+ScenarioName = Literal["text", "1mb", "10mb", "url", "sse"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where chat completions are asked for: a base URL that ends in ``/v1``, and what the subject wants to be told."""
+
+    base_url: str
+    model: str = "bench"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A whole HTTP request, and where it goes."""
+
+    host: str
+    port: int
+    wire: bytes
+    streamed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A kind of request, how often it is measured one at a time, and for how long with many in flight."""
+
+    name: ScenarioName
+    title: str
+    runs: int
+    load_s: float
+
+
+SCENARIOS: dict[ScenarioName, Scenario] = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario("text", "text", runs=400, load_s=4),
+        Scenario("1mb", "1 MB JPEG inline", runs=80, load_s=4),
+        Scenario("10mb", "10 MB JPEG inline", runs=25, load_s=8),
+        Scenario("url", "1 MB JPEG by URL", runs=80, load_s=4),
+        Scenario("sse", "SSE", runs=300, load_s=4),
+    )
+}
+
+
+def request_for(name: ScenarioName, target: Target, pictures: Pictures, image_host: str) -> Request:
+    """Build the request of a scenario for a target."""
+    url = urlsplit(target.base_url)
+    body = _body(name, target.model, pictures, image_host)
+    host, port = url.hostname or "127.0.0.1", url.port or 80
+    headers = {
+        "host": f"{host}:{port}",
+        "content-type": "application/json",
+        "content-length": str(len(body)),
+        **dict(target.headers),
+    }
+    head = f"POST {url.path.rstrip('/')}/chat/completions HTTP/1.1\r\n" + "".join(
+        f"{header}: {value}\r\n" for header, value in headers.items()
+    )
+    return Request(host, port, head.encode() + b"\r\n" + body, streamed=name == "sse")
+
+
+def _body(name: ScenarioName, model: str, pictures: Pictures, image_host: str) -> bytes:
+    question = "What stands against the wall, and what time of day is it? One sentence."
+    parts: list[dict[str, object]] = [{"type": "text", "text": question}]
+    if name == "url":
+        parts.append(_picture(f"{image_host}/{pictures.small.name}"))
+    elif name in {"1mb", "10mb"}:
+        picture = pictures.small if name == "1mb" else pictures.large
+        parts.append(_picture("data:image/jpeg;base64," + base64.b64encode(picture.read_bytes()).decode()))
+    content = parts if len(parts) > 1 else question
+    messages = [{"role": "system", "content": "You describe pictures."}, {"role": "user", "content": content}]
+    asked: dict[str, object] = {"model": model, "messages": messages, "max_tokens": 64, "temperature": 0.2}
+    return json.dumps(asked | ({"stream": True} if name == "sse" else {})).encode()
+
+
+def _picture(url: str) -> dict[str, object]:
+    return {"type": "image_url", "image_url": {"url": url}}

@@ -1,0 +1,133 @@
+"""Where the time of a request with a picture goes: Obscura's own steps, each beside the least that it could cost.
+
+The steps are the functions that the gateway runs, called here one after the other in this process; reading sockets is
+not among them. A floor is what the same libraries need for the bare work, without any of the checks.
+"""
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import pybase64
+from PIL import Image
+
+from benchmarks.gateway_load.gil import watch
+from benchmarks.gateway_load.pictures import Pictures
+from benchmarks.gateway_load.requests import Target, request_for
+from obscura.imaging import Detail, ImageLimits, prepare
+from obscura.wire.chat import ChatDialect
+from obscura.wire.data_url import decode_data_url, encode_data_url
+from obscura.wire.dialect import ContentLimits
+from obscura.wire.raw_body import RawBody
+
+_LONGEST_SIDE_PX, _QUALITY = 1280, 90
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step's median, its longest hold of the interpreter, and its floor (0 where it is part of another's)."""
+
+    request: str
+    name: str
+    took_ms: float
+    longest_hold_ms: float
+    floor: str = ""
+    floor_ms: float = 0
+
+
+def measure(pictures: Pictures, *, quick: bool) -> list[Step]:
+    """Give the steps of both inline scenarios, in the order in which a request takes them."""
+    runs = 5 if quick else 15
+    steps = []
+    for name in ("1mb", "10mb"):
+        wire = request_for(name, Target("http://127.0.0.1:1/v1"), pictures, "").wire
+        steps += _steps(name, wire.partition(b"\r\n\r\n")[2], runs)
+    return steps
+
+
+def table(steps: Sequence[Step]) -> str:
+    """Give a line per step with its share of the request's sum."""
+    lines = []
+    for request in dict.fromkeys(step.request for step in steps):
+        own = [step for step in steps if step.request == request]
+        total_ms = sum(step.took_ms for step in own)
+        floor_ms = sum(step.floor_ms for step in own)
+        lines.append(f"Steps of {request + ' inline':<34}{'ms':>8}{'share':>8}{'longest hold':>14}{'floor ms':>10}")
+        for step in own:
+            took = (
+                f"{step.took_ms:8.2f}{step.took_ms / total_ms:8.1%}{step.longest_hold_ms:14.2f}" if step.took_ms else ""
+            )
+            floor = f"{step.floor_ms:10.2f}  {step.floor}" if step.floor else ""
+            lines.append(f"  {step.name:<41}{took:30}{floor}".rstrip())
+        lines.append(f"  {'all':<41}{total_ms:8.2f}{'':22}{floor_ms:10.2f}  {total_ms / floor_ms:.2f} x the floor\n")
+    return "\n".join(lines)
+
+
+def _steps(request: str, body: bytes, runs: int) -> list[Step]:
+    """Each step is given what the one before it made."""
+    limits = ImageLimits()
+    ask = ChatDialect().parse(RawBody(body), ContentLimits())
+    slot = ask.image_slots[0]
+    encoded = bytes(slot.source).partition(b",")[2]
+    data = decode_data_url(slot.source, limits.raw_bytes)
+    ready = prepare(data, Detail("auto"), limits)
+    url = encode_data_url(ready.data, ready.media_type)
+    slot.replace(url)
+
+    def step(name: str, work: Callable[[], object], floor: str, least: Callable[[], object]) -> Step:
+        watched = [watch(work) for _ in range(runs)]
+        took_ms, hold_ms = median(one.took_ms for one in watched), median(one.longest_hold_ms for one in watched)
+        return Step(request, name, took_ms, hold_ms, floor, _median_ms(least, runs))
+
+    return [
+        step(
+            "read the body, find its picture",
+            lambda: ChatDialect().parse(RawBody(body), ContentLimits()),
+            "body scan (memchr)",
+            lambda: body.find(b"\x00"),
+        ),
+        step(
+            "decode the data URL",
+            lambda: decode_data_url(slot.source, limits.raw_bytes),
+            "base64",
+            lambda: pybase64.b64decode(encoded, validate=True),
+        ),
+        *_picture_steps(
+            step("prepare the picture", lambda: prepare(data, Detail("auto"), limits), "", int), data, runs
+        ),
+        step(
+            "encode the data URL",
+            lambda: encode_data_url(ready.data, ready.media_type),
+            "base64",
+            lambda: pybase64.b64encode(ready.data),
+        ),
+        step("write the body for the upstream", ask.outbound, "one copy", lambda: bytearray(url)),
+    ]
+
+
+def _picture_steps(whole: Step, data: bytes, runs: int) -> list[Step]:
+    """Give the step with the three parts of its floor below it."""
+    with Image.open(io.BytesIO(data)) as picture:
+        scale = _LONGEST_SIDE_PX / max(picture.size)
+        target = (round(picture.width * scale), round(picture.height * scale))
+
+    def scaled_decode() -> Image.Image:
+        picture = Image.open(io.BytesIO(data))
+        picture.draft("RGB", target)
+        picture.load()
+        return picture
+
+    decoded = scaled_decode()
+    resized = decoded.resize(target, Image.Resampling.HAMMING)
+    floors: dict[str, Callable[[], object]] = {
+        "libjpeg scaled decode": scaled_decode,
+        "resize (HAMMING, the cheapest)": lambda: decoded.resize(target, Image.Resampling.HAMMING),
+        "encode (JPEG)": lambda: resized.save(io.BytesIO(), "JPEG", quality=_QUALITY),
+    }
+    parts = [Step(whole.request, "", 0, 0, floor, _median_ms(work, runs)) for floor, work in floors.items()]
+    return [Step(whole.request, whole.name, whole.took_ms, whole.longest_hold_ms), *parts]
+
+
+def _median_ms(work: Callable[[], object], runs: int) -> float:
+    return median(watch(work).took_ms for _ in range(runs))

@@ -1,0 +1,52 @@
+"""Where the real photographs are that come with scikit-image, and how large ones are made of them."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import skimage
+from PIL import Image
+
+NAMES = (
+    "retina.jpg",
+    "hubble_deep_field.jpg",
+    "rocket.jpg",
+    "astronaut.png",
+    "chelsea.png",
+    "coffee.png",
+    "motorcycle_left.png",
+    "grass.png",
+    "gravel.png",
+    "brick.png",
+    "camera.png",
+)
+SOFTNESS = 1.6
+"""Small photographs are sharper to the pixel than what a camera stores at full size: each is enlarged so far first."""
+
+
+def photographs() -> Iterator[tuple[str, Image.Image]]:
+    """Yield the name and the pixels (RGB) of each photograph that is on this disk."""
+    folder = Path(skimage.__file__).parent / "data"
+    for name in NAMES:
+        path = folder / name
+        if path.exists():
+            with Image.open(path) as picture:
+                yield name, picture.convert("RGB")
+
+
+def tiled(picture: Image.Image, width_px: int, height_px: int) -> Image.Image:
+    """Enlarge by ``SOFTNESS`` and lay out, every other tile mirrored so that no edges arise, to the size asked for."""
+    tile = picture.resize((round(picture.width * SOFTNESS), round(picture.height * SOFTNESS)), Image.Resampling.BICUBIC)
+    wall = Image.new("RGB", (width_px, height_px))
+    for column, left in enumerate(range(0, width_px, tile.width)):
+        for row, top in enumerate(range(0, height_px, tile.height)):
+            piece = tile.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if column % 2 else tile
+            wall.paste(piece.transpose(Image.Transpose.FLIP_TOP_BOTTOM) if row % 2 else piece, (left, top))
+    return wall
+
+
+def file_of(picture: Image.Image, image_format: str, **options: object) -> bytes:
+    """Encode a picture."""
+    file = io.BytesIO()
+    picture.save(file, image_format, **options)
+    return file.getvalue()
