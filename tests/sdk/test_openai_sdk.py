@@ -75,7 +75,7 @@ def test_the_headers_carry_the_image_tokens_and_the_request_id(client):
     raw = client.chat.completions.with_raw_response.create(model="obscura-demo", messages=asking("rocket.jpg"))
 
     assert raw.headers["x-image-tokens"] == "345"
-    assert raw.parse()._request_id == raw.headers["x-request-id"]  # noqa: SLF001 - the SDK's documented property
+    assert raw.parse()._request_id == raw.headers["x-request-id"]
 
 
 def test_a_wrong_key_raises_the_sdks_authentication_error(gateway):

@@ -1,9 +1,9 @@
-"""A real HTTP/1.1 server on loopback whose every answer a test scripts, byte by byte, and that remembers what it saw."""
+"""A real HTTP/1.1 server on loopback: a test scripts its answers byte by byte, and it remembers what it saw."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import httptools
@@ -148,8 +148,6 @@ async def _read_request(reader: asyncio.StreamReader) -> Received | None:
 
 async def _left(reader: asyncio.StreamReader, request: Received) -> None:
     """Wait until the other side closes; nothing is pipelined on these connections, so reading steals nothing."""
-    try:
+    with suppress(ConnectionError):
         await reader.read(1)
-    except ConnectionError:
-        pass
     request.caller_left.set()

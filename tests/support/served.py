@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import httpx
 import uvicorn
+
 from obscura.adapters.sqlite import SqliteKeys, open_database
 from obscura.cli.issuing import issue_key
 from obscura.config import Settings

@@ -46,7 +46,7 @@ def run_obscura(*words: str, env: dict[str, str], cwd: Path | None = None) -> su
 @contextlib.contextmanager
 def serving(env: dict[str, str]) -> Iterator[ServingProcess]:
     """Start a server on a free port and end it with Ctrl-C's signal; all it wrote is in ``lines`` by then."""
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(
         [sys.executable, "-m", "obscura.cli", "serve", "--port", "0"],
         env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip

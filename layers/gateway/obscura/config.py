@@ -33,6 +33,10 @@ class Settings(BaseSettings):
 
     upstream_url: BaseUrl | None = None
     upstream_key: SecretStr | None = None
+    upstream_dialects: Annotated[
+        frozenset[Literal["chat", "messages", "responses"]], NoDecode, BeforeValidator(_split)
+    ] = frozenset({"chat"})
+    models: Path | None = None
     moderation: Moderation | None = None
     moderation_url: BaseUrl = "https://api.openai.com/v1"
     moderation_key: SecretStr | None = None

@@ -1,10 +1,10 @@
 """An allowed origin is exempt from the rules on scheme, port and address, and from nothing else."""
 
 import pytest
-from tests.security.image_urls.hosts import PICTURE, Detour, Names, a_host, a_redirect, an_answer, saying
 
 from obscura.adapters.http_images import FetchLimits, HttpImages
 from obscura.errors import ImageTooLarge, InvalidImageUrl, UnsafeImageUrl
+from tests.security.image_urls.hosts import PICTURE, Detour, Names, a_host, a_redirect, an_answer, saying
 
 
 async def test_an_allowed_origin_is_fetched_from_over_http_on_any_port() -> None:

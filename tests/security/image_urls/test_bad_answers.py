@@ -6,6 +6,9 @@ import time
 import zlib
 
 import pytest
+
+from obscura.adapters.http_images import FetchLimits, HttpImages
+from obscura.errors import ImageFetchFailed, ImageTooLarge
 from tests.security.image_urls.hosts import (
     PICTURE,
     Talk,
@@ -15,9 +18,6 @@ from tests.security.image_urls.hosts import (
     saying,
     then_silence,
 )
-
-from obscura.adapters.http_images import FetchLimits, HttpImages
-from obscura.errors import ImageFetchFailed, ImageTooLarge
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"

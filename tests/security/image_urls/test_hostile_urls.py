@@ -1,10 +1,10 @@
 """No hostile URL makes Obscura open a connection, whatever names resolve to."""
 
 import pytest
-from tests.security.image_urls.hosts import PICTURE, Detour, Names, a_host, an_answer, saying
 
 from obscura.adapters.http_images import FetchLimits, HttpImages
 from obscura.errors import InvalidImageUrl, ObscuraError, UnsafeImageUrl
+from tests.security.image_urls.hosts import PICTURE, Detour, Names, a_host, an_answer, saying
 
 INVALID = [
     "",

@@ -1,6 +1,9 @@
 """A name is looked up once, every answer is checked, and what was checked is what is connected to."""
 
 import pytest
+
+from obscura.adapters.http_images import FetchLimits, HttpImages
+from obscura.errors import ImageFetchFailed, UnsafeImageUrl
 from tests.security.image_urls.certificates import client_tls, server_tls
 from tests.security.image_urls.hosts import (
     PICTURE,
@@ -12,9 +15,6 @@ from tests.security.image_urls.hosts import (
     an_answer,
     saying,
 )
-
-from obscura.adapters.http_images import FetchLimits, HttpImages
-from obscura.errors import ImageFetchFailed, UnsafeImageUrl
 
 URL = "https://images.example/a.png?x=1"
 

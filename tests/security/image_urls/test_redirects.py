@@ -1,6 +1,9 @@
 """A redirect is a URL like the first one."""
 
 import pytest
+
+from obscura.adapters.http_images import FetchLimits, HttpImages
+from obscura.errors import ImageFetchFailed, InvalidImageUrl, ObscuraError, UnsafeImageUrl
 from tests.security.image_urls.certificates import client_tls, server_tls
 from tests.security.image_urls.hosts import (
     PICTURE,
@@ -12,9 +15,6 @@ from tests.security.image_urls.hosts import (
     an_answer,
     saying,
 )
-
-from obscura.adapters.http_images import FetchLimits, HttpImages
-from obscura.errors import ImageFetchFailed, InvalidImageUrl, ObscuraError, UnsafeImageUrl
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

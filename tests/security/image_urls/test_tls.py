@@ -7,11 +7,11 @@ import warnings
 
 import pytest
 import trustme
-from tests.security.image_urls.certificates import client_tls, server_tls
-from tests.security.image_urls.hosts import PUBLIC_ADDRESS, Detour, Host, Names, a_host, an_answer, saying, then_silence
 
 from obscura.adapters.http_images import FetchLimits, HttpImages
 from obscura.errors import ImageFetchFailed
+from tests.security.image_urls.certificates import client_tls, server_tls
+from tests.security.image_urls.hosts import PUBLIC_ADDRESS, Detour, Host, Names, a_host, an_answer, saying, then_silence
 
 CERTIFICATES = {
     "of another name": server_tls("other.example"),

@@ -37,11 +37,14 @@ def flagging(what: str, **scores: float) -> Respond:
 
 
 async def told_and_upstream_calls(respond: Respond, request: dict) -> tuple[int, dict, int]:
-    async with loopback_server(respond) as moderation, loopback_server(answers()) as upstream:
-        async with moderated_by(moderation, upstream) as gateway:
-            told = await gateway.chat(request)
+    async with (
+        loopback_server(respond) as moderation,
+        loopback_server(answers()) as upstream,
+        moderated_by(moderation, upstream) as gateway,
+    ):
+        told = await gateway.chat(request)
 
-            return told.status_code, told.json(), len(upstream.received)
+        return told.status_code, told.json(), len(upstream.received)
 
 
 async def test_each_picture_and_the_text_are_reviewed_in_a_call_of_their_own_and_all_at_once() -> None:
@@ -52,26 +55,32 @@ async def test_each_picture_and_the_text_are_reviewed_in_a_call_of_their_own_and
             await all_here.wait()
         await answers(verdict())(request, wire)
 
-    async with loopback_server(respond) as moderation, loopback_server(answers()) as upstream:
-        async with moderated_by(moderation, upstream) as gateway:
-            told = await gateway.chat(ask(text("one"), image(RED), image(BLUE), text("two"), image(GREEN)))
+    async with (
+        loopback_server(respond) as moderation,
+        loopback_server(answers()) as upstream,
+        moderated_by(moderation, upstream) as gateway,
+    ):
+        told = await gateway.chat(ask(text("one"), image(RED), image(BLUE), text("two"), image(GREEN)))
 
-            assert told.status_code == 200
-            inputs = [request.json()["input"] for request in moderation.received]
-            assert [one for one in inputs if isinstance(one, str)] == ["one\n\ntwo"]
-            pictures = [one for one in inputs if isinstance(one, list)]
-            assert sorted(part["image_url"]["url"] for (part,) in pictures) == sorted([RED, BLUE, GREEN])
-            assert {request.headers["authorization"] for request in moderation.received} == {"Bearer sk-moderation"}
+        assert told.status_code == 200
+        inputs = [request.json()["input"] for request in moderation.received]
+        assert [one for one in inputs if isinstance(one, str)] == ["one\n\ntwo"]
+        pictures = [one for one in inputs if isinstance(one, list)]
+        assert sorted(part["image_url"]["url"] for (part,) in pictures) == sorted([RED, BLUE, GREEN])
+        assert {request.headers["authorization"] for request in moderation.received} == {"Bearer sk-moderation"}
 
 
 async def test_the_moderation_key_stays_with_moderation_and_the_callers_key_with_us() -> None:
-    async with loopback_server(answers(verdict())) as moderation, loopback_server(answers()) as upstream:
-        async with moderated_by(moderation, upstream, upstream_key="sk-upstream") as gateway:
-            await gateway.chat(ask("hi", image(RED)))
+    async with (
+        loopback_server(answers(verdict())) as moderation,
+        loopback_server(answers()) as upstream,
+        moderated_by(moderation, upstream, upstream_key="sk-upstream") as gateway,
+    ):
+        await gateway.chat(ask("hi", image(RED)))
 
-            assert upstream.received[0].headers["authorization"] == "Bearer sk-upstream"
-            assert not any(gateway.key in str(request.headers) for request in moderation.received)
-            assert not any("sk-upstream" in str(request.headers) for request in moderation.received)
+        assert upstream.received[0].headers["authorization"] == "Bearer sk-upstream"
+        assert not any(gateway.key in str(request.headers) for request in moderation.received)
+        assert not any("sk-upstream" in str(request.headers) for request in moderation.received)
 
 
 async def test_texts_of_all_messages_are_reviewed_together() -> None:
@@ -80,21 +89,27 @@ async def test_texts_of_all_messages_are_reviewed_together() -> None:
         {"role": "user", "content": [text("look"), {"type": "text", "text": "  "}]},
         {"role": "tool", "tool_call_id": "c", "content": "result é"},
     ]
-    async with loopback_server(answers(verdict())) as moderation, loopback_server(answers()) as upstream:
-        async with moderated_by(moderation, upstream) as gateway:
-            await gateway.chat({"model": "m", "messages": messages})
+    async with (
+        loopback_server(answers(verdict())) as moderation,
+        loopback_server(answers()) as upstream,
+        moderated_by(moderation, upstream) as gateway,
+    ):
+        await gateway.chat({"model": "m", "messages": messages})
 
-            assert [request.json()["input"] for request in moderation.received] == ["be kind\n\nlook\n\nresult é"]
+        assert [request.json()["input"] for request in moderation.received] == ["be kind\n\nlook\n\nresult é"]
 
 
 @pytest.mark.parametrize("content", ["", " \n", [], None])
 async def test_a_request_without_words_is_not_reviewed_for_them(content: object) -> None:
-    async with loopback_server(answers(verdict())) as moderation, loopback_server(answers()) as upstream:
-        async with moderated_by(moderation, upstream) as gateway:
-            told = await gateway.chat({"model": "m", "messages": [{"role": "user", "content": content}]})
+    async with (
+        loopback_server(answers(verdict())) as moderation,
+        loopback_server(answers()) as upstream,
+        moderated_by(moderation, upstream) as gateway,
+    ):
+        told = await gateway.chat({"model": "m", "messages": [{"role": "user", "content": content}]})
 
-            assert told.status_code == 200
-            assert not moderation.received
+        assert told.status_code == 200
+        assert not moderation.received
 
 
 async def test_flagged_text_is_blocked_by_its_highest_scoring_category() -> None:
@@ -136,14 +151,18 @@ async def test_a_block_does_not_wait_for_the_other_verdicts_and_hangs_up_on_them
         await moderation.wait_for_requests(3)
         await answers(verdict({"violence": 0.9}))(request, wire)
 
-    async with loopback_server(respond) as moderation, loopback_server(answers()) as upstream:
-        async with moderated_by(moderation, upstream) as gateway, asyncio.timeout(5):
-            told = await gateway.chat(ask(text("hi"), image(RED), image(BLUE)))
+    async with (
+        loopback_server(respond) as moderation,
+        loopback_server(answers()) as upstream,
+        moderated_by(moderation, upstream) as gateway,
+        asyncio.timeout(5),
+    ):
+        told = await gateway.chat(ask(text("hi"), image(RED), image(BLUE)))
 
-            assert told.json()["error"]["code"] == "moderation_blocked"
-            for request in moderation.received:
-                if BLUE.encode() not in request.body:
-                    await request.caller_left.wait()
+        assert told.json()["error"]["code"] == "moderation_blocked"
+        for request in moderation.received:
+            if BLUE.encode() not in request.body:
+                await request.caller_left.wait()
 
 
 UNTRUSTWORTHY = {
@@ -188,23 +207,29 @@ async def test_with_moderation_down_nothing_goes_upstream() -> None:
 
 
 async def test_a_refused_picture_is_never_sent_to_moderation() -> None:
-    async with loopback_server(answers(verdict())) as moderation, loopback_server(answers()) as upstream:
-        async with moderated_by(moderation, upstream) as gateway:
-            told = await gateway.chat(ask("hi", image(RED), image(data_url(b"no picture"))))
+    async with (
+        loopback_server(answers(verdict())) as moderation,
+        loopback_server(answers()) as upstream,
+        moderated_by(moderation, upstream) as gateway,
+    ):
+        told = await gateway.chat(ask("hi", image(RED), image(data_url(b"no picture"))))
 
-            assert told.json()["error"]["code"] == "unsupported_image_format"
-            assert not moderation.received
+        assert told.json()["error"]["code"] == "unsupported_image_format"
+        assert not moderation.received
 
 
 async def test_the_prepared_picture_is_what_is_reviewed_not_the_one_that_was_sent() -> None:
     sent = data_url(a_photo(1400, 700, "JPEG"))
-    async with loopback_server(answers(verdict())) as moderation, loopback_server(answers()) as upstream:
-        async with moderated_by(moderation, upstream) as gateway:
-            await gateway.chat(ask(image(sent)))
+    async with (
+        loopback_server(answers(verdict())) as moderation,
+        loopback_server(answers()) as upstream,
+        moderated_by(moderation, upstream) as gateway,
+    ):
+        await gateway.chat(ask(image(sent)))
 
-            (reviewed,) = data_urls_in(moderation.received[0].body)
-            assert reviewed != sent.encode()
-            assert [reviewed] == data_urls_in(upstream.received[0].body)
+        (reviewed,) = data_urls_in(moderation.received[0].body)
+        assert reviewed != sent.encode()
+        assert [reviewed] == data_urls_in(upstream.received[0].body)
 
 
 async def blocked_by_the_demo(gateway: Served, *parts: object) -> tuple[int, str | None, str | None]:

@@ -39,8 +39,8 @@ async def test_everything_that_obscura_does_not_understand_goes_upstream_untouch
 
         seen = upstream.received[0]
         assert seen.json() == json.loads(sent)
-        for untouched in (b'"parameters":{"a":1.50}', b"12345678901234567890", b"1E5", b'"\\ud83d\\ude00"', b'"\\u00e9"'):
-            assert untouched in seen.body
+        untouched = [b'"parameters":{"a":1.50}', b"12345678901234567890", b"1E5", b'"\\ud83d\\ude00"', b'"\\u00e9"']
+        assert [piece for piece in untouched if piece not in seen.body] == []
 
 
 async def test_the_upstream_gets_the_operators_key_and_never_the_callers():
@@ -224,5 +224,3 @@ async def test_the_key_may_come_as_x_api_key():
             told = await client.post("/v1/chat/completions", json=ask("hi"), headers={"x-api-key": gateway.key})
 
             assert told.status_code == 200
-
-

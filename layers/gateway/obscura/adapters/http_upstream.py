@@ -1,18 +1,32 @@
 """The upstream over HTTP: any server that speaks OpenAI's chat completions below a base URL."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 
 import httpx
+import msgspec
 
 from obscura.adapters.retrying_http import send
 from obscura.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
-from obscura.ports import UpstreamAnswer, UpstreamCall
+from obscura.ports import ListedModel, UpstreamAnswer, UpstreamCall
 
 PASSED_HEADERS = ("retry-after",)
+
+
+class _ModelEntry(msgspec.Struct):
+    id: str
+    created: int | None = None
+    owned_by: str | None = None
+
+
+class _ModelList(msgspec.Struct):
+    data: list[_ModelEntry]
+
+
+_model_list = msgspec.json.Decoder(_ModelList)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +56,8 @@ class HttpUpstream:
     @asynccontextmanager
     async def answer(self, call: UpstreamCall) -> AsyncIterator[UpstreamAnswer]:
         """Open a call; see ``obscura.ports.Upstream``."""
-        response = await self._head(call)
+        accepted = "text/event-stream" if call.streamed else "application/json"
+        response = await self._head(self._request("POST", call.path, accepted, call.body))
         try:
             yield UpstreamAnswer(
                 response.status_code,
@@ -53,14 +68,24 @@ class HttpUpstream:
         finally:
             await response.aclose()
 
-    async def _head(self, call: UpstreamCall) -> httpx.Response:
-        request = httpx.Request(
-            "POST",
-            self._url(call.path),
-            headers=self._headers | {"accept": "text/event-stream" if call.streamed else "application/json"},
-            content=call.body,
-            extensions=self._extensions,
-        )
+    async def models(self) -> Sequence[ListedModel]:
+        """Give the upstream's own list (OpenAI's API reference, "List models")."""
+        response = await self._head(self._request("GET", "/models", "application/json"))
+        try:
+            if response.status_code != 200:
+                raise UpstreamError(f"The upstream gives no list of models (status {response.status_code}).")
+            told = _model_list.decode(b"".join([chunk async for chunk in self._chunks(response)]))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise UpstreamError("The upstream's list of models cannot be read.") from None
+        finally:
+            await response.aclose()
+        return [ListedModel(entry.id, entry.created or 0, entry.owned_by or "upstream") for entry in told.data]
+
+    def _request(self, method: str, path: str, accepted: str, body: bytes | None = None) -> httpx.Request:
+        headers = self._headers | {"accept": accepted}
+        return httpx.Request(method, self._url(path), headers=headers, content=body, extensions=self._extensions)
+
+    async def _head(self, request: httpx.Request) -> httpx.Response:
         try:
             async with asyncio.timeout(self._timeouts.first_byte_s):
                 return await send(self._client, request)

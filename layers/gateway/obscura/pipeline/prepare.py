@@ -6,12 +6,12 @@ from functools import partial
 
 from obscura import errors
 from obscura.errors import ObscuraError
-from obscura.imaging import Detail, ImageLimits, ImageRefused, PreparedImage, image_tokens, prepare
+from obscura.imaging import Detail, ImageLimits, ImageRefused, PreparedImage, TokenProfile, image_tokens, prepare
 from obscura.pipeline.concurrently import first_failure_of
 from obscura.pipeline.journal import PictureFacts
 from obscura.pipeline.load import Loaded
 from obscura.pipeline.workshop import Workshop
-from obscura.wire.data_url import decode_data_url, encode_data_url
+from obscura.wire.data_url import decode_base64, encode_data_url
 from obscura.wire.dialect import ImageSlot
 
 _REFUSALS: dict[str, type[ObscuraError]] = {
@@ -37,28 +37,33 @@ class Picture:
 
 
 async def prepare_pictures(
-    slots: Sequence[ImageSlot], loaded: Sequence[Loaded], limits: ImageLimits, workshop: Workshop
+    slots: Sequence[ImageSlot],
+    loaded: Sequence[Loaded],
+    profile: TokenProfile,
+    limits: ImageLimits,
+    workshop: Workshop,
 ) -> list[Picture]:
     """Prepare every slot's picture; raises the first refusal, with the slot's path as its param."""
     return await first_failure_of(
         [
-            workshop.run(partial(_prepare, slot.path, slot.detail, source, limits))
+            workshop.run(partial(_prepare, slot, source, profile, limits))
             for slot, source in zip(slots, loaded, strict=True)
         ]
     )
 
 
-def _prepare(path: str, detail: str, source: Loaded, limits: ImageLimits) -> Picture:
+def _prepare(slot: ImageSlot, source: Loaded, profile: TokenProfile, limits: ImageLimits) -> Picture:
+    detail = Detail(slot.detail)
     try:
-        data = decode_data_url(source, limits.raw_bytes) if isinstance(source, memoryview) else source
-        prepared = prepare(data, Detail(detail), limits)
+        data = decode_base64(source, limits.raw_bytes) if isinstance(source, memoryview) else source
+        prepared = prepare(data, detail, limits)
     except ImageRefused as refusal:
-        raise _REFUSALS[refusal.code](refusal.message, param=path) from None
+        raise _REFUSALS[refusal.code](refusal.message, param=slot.path) from None
     except ObscuraError as refusal:
-        refusal.param = path
+        refusal.param = slot.path
         raise
-    tokens = image_tokens(prepared.width_px, prepared.height_px)
-    return Picture(path, encode_data_url(prepared.data, prepared.media_type), tokens, _facts(prepared, tokens))
+    tokens = image_tokens(prepared.width_px, prepared.height_px, profile, detail)
+    return Picture(slot.path, encode_data_url(prepared.data, prepared.media_type), tokens, _facts(prepared, tokens))
 
 
 def _facts(prepared: PreparedImage, tokens: int) -> PictureFacts:

@@ -28,10 +28,14 @@ class _Told(msgspec.Struct):
     param: str | None = None
 
 
+class _Fault(msgspec.Struct):
+    msg: str = ""
+
+
 class _OpenAIBody(msgspec.Struct):
     error: _Told | str | None = None
     message: str = ""
-    detail: str = ""
+    detail: str | list[_Fault] = ""
 
 
 def refusal_of(status: int, body: bytes, headers: Mapping[str, str]) -> ObscuraError:
@@ -73,8 +77,9 @@ def _callers_fault(status: int, body: bytes) -> ObscuraError:
 def _read(body: bytes) -> _Told:
     try:
         read = msgspec.json.decode(body, type=_OpenAIBody, strict=False)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _Told()
     if isinstance(read.error, _Told):
         return read.error
-    return _Told(read.error or read.message or read.detail)
+    detail = read.detail if isinstance(read.detail, str) else "; ".join(fault.msg for fault in read.detail)
+    return _Told(read.error or read.message or detail)

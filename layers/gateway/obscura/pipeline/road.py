@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from obscura.imaging import TokenProfile
 from obscura.pipeline.admit import admit
+from obscura.pipeline.choose import choose_model
 from obscura.pipeline.gateway import Gateway
 from obscura.pipeline.load import load
 from obscura.pipeline.moderate import moderate
@@ -12,6 +14,8 @@ from obscura.pipeline.prepare import prepare_pictures
 from obscura.pipeline.read import read_body
 from obscura.pipeline.relay import relay
 from obscura.pipeline.request import Answer, InboundRequest
+from obscura.pipeline.videos import check_caller, pass_videos
+from obscura.ports import Model
 from obscura.wire.dialect import Dialect, Outbound
 
 
@@ -24,7 +28,7 @@ async def answer(request: InboundRequest, dialect: Dialect, gateway: Gateway) ->
     """
     checked = await _check(request, dialect, gateway)
     with request.journal.step("relay"):
-        async with relay(checked.outbound, gateway.upstream, checked.image_tokens) as told:
+        async with relay(checked.outbound, checked.model.upstream, checked.image_tokens) as told:
             told.headers.update(checked.headers)
             yield told
 
@@ -33,6 +37,7 @@ async def answer(request: InboundRequest, dialect: Dialect, gateway: Gateway) ->
 class _Checked:
     """A request that may go upstream; what it came from is already let go of."""
 
+    model: Model
     outbound: Outbound
     image_tokens: list[int]
     headers: dict[str, str]
@@ -47,10 +52,15 @@ async def _check(request: InboundRequest, dialect: Dialect, gateway: Gateway) ->
         body = await read_body(request, gateway.limits.body_bytes)
         ask = dialect.parse(body, gateway.limits.content)
     journal.model, journal.streamed = ask.model, ask.streamed
+    check_caller(caller, ask)
+    with step("choose"):
+        model = await choose_model(ask, gateway.catalogue)
     with step("load"):
         loaded = await load(ask.image_slots, gateway.images)
+        await pass_videos(ask, gateway.videos, gateway.workshop)
     with step("prepare"):
-        pictures = await prepare_pictures(ask.image_slots, loaded, gateway.limits.image, gateway.workshop)
+        profile = TokenProfile(model.token_profile)
+        pictures = await prepare_pictures(ask.image_slots, loaded, profile, gateway.limits.image, gateway.workshop)
     journal.pictures = [picture.facts for picture in pictures]
     with step("moderate"):
         await moderate(ask.texts, pictures, gateway.moderator)
@@ -60,4 +70,4 @@ async def _check(request: InboundRequest, dialect: Dialect, gateway: Gateway) ->
     headers = {"x-image-tokens": ",".join(map(str, tokens))} if tokens else {}
     if caller.zero_retention:
         headers["x-zero-retention"] = "true"
-    return _Checked(ask.outbound(), tokens, headers)
+    return _Checked(model, ask.outbound(model.dialects), tokens, headers)

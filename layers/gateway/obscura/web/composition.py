@@ -2,21 +2,25 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
+from functools import partial
 from urllib.request import getproxies
 
 import httpx
 
+from obscura.adapters.catalogue_file import FileCatalogue, UpstreamEntry, read_catalogue_file
 from obscura.adapters.demo import DemoModel, DemoModerator
 from obscura.adapters.http1 import PooledTransport
 from obscura.adapters.http_images import FetchLimits, HttpImages
-from obscura.adapters.http_upstream import HttpUpstream
+from obscura.adapters.http_upstream import HttpUpstream, UpstreamTimeouts
+from obscura.adapters.open_catalogue import OpenCatalogue
 from obscura.adapters.openai_moderation import OpenAIModerator
 from obscura.adapters.sqlite import SqliteKeys, open_database
 from obscura.config import Settings
 from obscura.imaging import ImageLimits, warm_up
 from obscura.pipeline.gateway import Gateway, Limits
+from obscura.pipeline.videos import MAX_VIDEO_BYTES
 from obscura.pipeline.workshop import Workshop
-from obscura.ports import Keys, Moderator, Upstream
+from obscura.ports import Catalogue, Keys, Moderator, Upstream
 from obscura.wire.dialect import ContentLimits
 
 
@@ -33,9 +37,10 @@ async def open_gateway(settings: Settings, keys: Keys | None = None) -> AsyncIte
         client = await stack.enter_async_context(_client())
         yield Gateway(
             keys=keys or SqliteKeys(stack.enter_context(closing(open_database(settings.data_dir)))),
-            images=await stack.enter_async_context(_images(settings)),
+            images=await stack.enter_async_context(_fetcher(settings, settings.max_image_bytes)),
+            videos=await stack.enter_async_context(_fetcher(settings, MAX_VIDEO_BYTES)),
             moderator=_moderator(settings, client),
-            upstream=_upstream(settings, client),
+            catalogue=_catalogue(settings, client),
             limits=limits,
             workshop=stack.enter_context(closing(Workshop())),
         )
@@ -47,8 +52,8 @@ def _client() -> httpx.AsyncClient:
 
 
 @asynccontextmanager
-async def _images(settings: Settings) -> AsyncIterator[HttpImages]:
-    images = HttpImages(FetchLimits(raw_bytes=settings.max_image_bytes), settings.fetch_allow)
+async def _fetcher(settings: Settings, raw_bytes: int) -> AsyncIterator[HttpImages]:
+    images = HttpImages(FetchLimits(raw_bytes=raw_bytes), settings.fetch_allow)
     try:
         yield images
     finally:
@@ -65,8 +70,15 @@ def _moderator(settings: Settings, client: httpx.AsyncClient) -> Moderator | Non
             return OpenAIModerator(client, settings.moderation_url, settings.moderation_key_in_force)
 
 
-def _upstream(settings: Settings, client: httpx.AsyncClient) -> Upstream:
+def _catalogue(settings: Settings, client: httpx.AsyncClient) -> Catalogue:
+    if settings.models is not None:
+        return FileCatalogue(read_catalogue_file(settings.models), partial(_listed_upstream, client))
     if settings.upstream_url is None:
-        return DemoModel()
+        return OpenCatalogue(DemoModel(), frozenset({"chat"}))
     key = settings.upstream_key.get_secret_value() if settings.upstream_key else None
-    return HttpUpstream(client, settings.upstream_url, key)
+    upstream = HttpUpstream(client, settings.upstream_url, key)
+    return OpenCatalogue(upstream, frozenset({"chat"}) | settings.upstream_dialects)
+
+
+def _listed_upstream(client: httpx.AsyncClient, entry: UpstreamEntry, key: str | None) -> Upstream:
+    return HttpUpstream(client, str(entry.url), key, UpstreamTimeouts(first_byte_s=entry.timeout_s))

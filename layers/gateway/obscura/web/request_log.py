@@ -1,6 +1,7 @@
 """One JSON line a request, and the request id on every answer: sizes, formats, counts and timings, never content."""
 
 import logging
+import re
 import secrets
 import traceback
 from pathlib import Path
@@ -11,9 +12,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from obscura.pipeline.journal import RequestJournal
 
 JOURNAL = "obscura.journal"
+_MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")
+
+
+def _without_task_name(record: logging.LogRecord) -> bool:
+    """Leave out what says nothing of a request; the formatter drops what is None."""
+    record.taskName = None
+    return True
+
 
 _logger = Logger(service="obscura", location=None)
-logging.logAsyncioTasks = False  # a task's number says nothing of a request
+_logger.addFilter(_without_task_name)
 
 
 def set_log_level(level: str) -> None:
@@ -56,6 +65,11 @@ class RequestLog:
             _log(journal, scope["method"], scope["path"])
 
 
+def _loggable(model: str | None) -> str | None:
+    """Give a model's name, or none where it is something else: a caller may write anything there."""
+    return model if model is None or _MODEL_NAME.fullmatch(model) else "(not a name)"
+
+
 def _log(journal: RequestJournal, method: str, path: str) -> None:
     facts: dict[str, object] = {
         "request_id": journal.request_id,
@@ -69,7 +83,7 @@ def _log(journal: RequestJournal, method: str, path: str) -> None:
     if journal.dialect:
         facts |= {
             "project": journal.project,
-            "model": journal.model,
+            "model": _loggable(journal.model),
             "streamed": journal.streamed,
             "body_bytes": journal.body_bytes,
             "images": len(journal.pictures),

@@ -89,7 +89,7 @@ class _Outlet:
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _send_head(self, status: int, content_type: str, headers: dict[str, str]) -> None:
-        named = {"content-type": content_type, **headers}
+        named = {"content-type": content_type, **headers, **self._dialect.answer_headers(self._journal.request_id)}
         encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": encoded})
 

@@ -8,7 +8,15 @@ from obscura.errors import ImageTooLarge, InvalidImage, InvalidImageUrl
 
 _LONGEST_HEADER = 256
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]")
-_JSON_ESCAPES = ((rb"\/", b"/"), (rb"\u002b", b"+"), (rb"\u002B", b"+"), (rb"\u002f", b"/"), (rb"\u002F", b"/"))
+_JSON_ESCAPES = {
+    rb"\/": b"/",
+    rb"\u002b": b"+",
+    rb"\u002B": b"+",
+    rb"\u002f": b"/",
+    rb"\u002F": b"/",
+    rb"\u003d": b"=",
+    rb"\u003D": b"=",
+}
 
 
 def is_data_url(source: memoryview) -> bool:
@@ -16,16 +24,22 @@ def is_data_url(source: memoryview) -> bool:
     return bytes(source[:5]).lower() == b"data:"
 
 
-def decode_data_url(source: memoryview, max_bytes: int) -> bytes:
-    """Decode the picture of a base64 data URL, given as a JSON string's bytes with their escapes.
+def base64_of(source: memoryview) -> memoryview:
+    """Give the base64 of a data URL, given as a JSON string's bytes with their escapes: a view of the same bytes.
 
-    The declared media type is ignored: the bytes decide. Raises InvalidImageUrl without ``;base64,``, InvalidImage on
-    anything but the standard alphabet and padding, ImageTooLarge past ``max_bytes``.
+    The declared media type is ignored: the bytes decide. Raises InvalidImageUrl without ``;base64,``.
     """
     header, comma, _ = bytes(source[:_LONGEST_HEADER]).partition(b",")
     if not comma or not header.lower().endswith(b";base64"):
         raise InvalidImageUrl("The data URL must be base64: 'data:image/png;base64,' and the picture's bytes.")
-    encoded = source[len(header) + 1 :]
+    return source[len(header) + 1 :]
+
+
+def decode_base64(encoded: memoryview, max_bytes: int) -> bytes:
+    """Decode a picture from a JSON string's bytes with their escapes.
+
+    Raises InvalidImage on anything but the standard alphabet and padding, ImageTooLarge past ``max_bytes``.
+    """
     try:
         picture = pybase64.b64decode(encoded, validate=True)
     except ValueError:
@@ -44,7 +58,7 @@ def encode_data_url(picture: bytes, media_type: str) -> bytes:
 
 def _decode_escaped(encoded: bytes) -> bytes:
     """Decode once more, with the escapes resolved that some JSON writers put into base64."""
-    for escape, character in _JSON_ESCAPES:
+    for escape, character in _JSON_ESCAPES.items():
         encoded = encoded.replace(escape, character)
     try:
         return pybase64.b64decode(encoded, validate=True)

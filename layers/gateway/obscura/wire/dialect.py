@@ -1,11 +1,12 @@
 """What the pipeline may ask of a dialect; it never learns which one it serves."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 from obscura.errors import ObscuraError
-from obscura.wire.raw_body import RawBody, RawObject, raw_string
+from obscura.wire.raw_body import RawBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,23 +17,38 @@ class ContentLimits:
     content_parts: int = 16
 
 
+class SourceKind(Enum):
+    """What a slot's source is written as."""
+
+    URL = "url"
+    """An https URL or a data URL; the string itself tells."""
+    BASE64 = "base64"
+    FILE_ID = "file id"
+
+
 @dataclass(frozen=True, slots=True)
 class ImageSlot:
     """One place in a request where a picture stands, and its replacement once it is prepared.
 
     ``path`` is the JSON path that an error's ``param`` names; ``source`` is the string as sent, between its quotes and
-    with its JSON escapes: a data URL (maybe 20 MB of it: a view), an HTTPS URL, or anything else a caller thinks of.
+    with its JSON escapes, maybe 20 MB of it: a view. ``replace`` takes a prepared picture, an ASCII data URL, and puts
+    it where the caller's was.
     """
 
     path: str
     source: memoryview
     detail: str
-    holder: RawObject
-    key: str
+    replace: Callable[[bytes], None]
+    kind: SourceKind = SourceKind.URL
 
-    def replace(self, data_url: bytes) -> None:
-        """Put a prepared picture, an ASCII data URL, where the caller's was."""
-        self.holder[self.key] = raw_string(data_url)
+
+@dataclass(frozen=True, slots=True)
+class VideoSlot:
+    """One place in a request where a video stands; as with ImageSlot, ``source`` is an https URL or a data URL."""
+
+    path: str
+    source: memoryview
+    replace: Callable[[bytes], None]
 
 
 class StreamPassage(Protocol):
@@ -88,12 +104,21 @@ class Ask(Protocol):
         ...
 
     @property
+    def video_slots(self) -> Sequence[VideoSlot]:
+        """Every video, in request order; a dialect without videos has none."""
+        ...
+
+    @property
     def texts(self) -> Sequence[str]:
         """Every text that moderation is to read, in request order."""
         ...
 
-    def outbound(self) -> Outbound:
-        """Write the request for the upstream, with the slots' replacements in place and all else as it came."""
+    def outbound(self, dialects: Collection[str] = ("chat",)) -> Outbound:
+        """Write the request for an upstream that speaks ``dialects``, with the slots' replacements in place.
+
+        In its own dialect all else goes as it came; translated to chat, which every upstream speaks, what cannot be
+        carried raises UnsupportedField.
+        """
         ...
 
 
@@ -107,6 +132,10 @@ class Dialect(Protocol):
 
     def parse(self, body: RawBody, limits: ContentLimits) -> Ask:
         """Read a request; raises the errors of the design's table, each with the JSON path as its param."""
+        ...
+
+    def answer_headers(self, request_id: str) -> dict[str, str]:
+        """Give the headers that every answer of this dialect carries, beside ``x-request-id``."""
         ...
 
     def render_error(self, error: ObscuraError, request_id: str) -> bytes:

@@ -54,9 +54,9 @@ class RawBody:
         while self._unread:
             unescape(self._lifted.long_strings[self._unread.pop()])
 
-    def render(self) -> bytes:
-        """Write the tree as it stands now."""
-        text = msgspec.json.encode(self.root)
+    def render(self, tree: Node | None = None) -> bytes:
+        """Write the root as it stands now, or another ``tree`` made of this body's leaves."""
+        text = msgspec.json.encode(self.root if tree is None else tree)
         if not self._lifted.long_strings or self._lifted.placeholder not in text:
             return text
         first, *rest = text.split(b'"' + self._lifted.placeholder)

@@ -3,14 +3,14 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pybase64
 
 from obscura.adapters.demo.looking import look
-from obscura.ports import UpstreamAnswer, UpstreamCall
+from obscura.ports import ListedModel, UpstreamAnswer, UpstreamCall
 
 MODEL = "obscura-demo"
 CHARACTERS_PER_TOKEN = 4
@@ -26,6 +26,10 @@ class _Heard:
 
 class DemoModel:
     """Answers chat completions, plain and streamed, without a network."""
+
+    async def models(self) -> Sequence[ListedModel]:
+        """Give the one model there is; any other name is answered just as well."""
+        return [ListedModel(MODEL, owned_by="obscura")]
 
     @asynccontextmanager
     async def answer(self, call: UpstreamCall) -> AsyncIterator[UpstreamAnswer]:
@@ -43,15 +47,17 @@ def _hear(body: bytes) -> _Heard:
     question, pictures = "", []
     for message in request["messages"]:
         content = message.get("content") or ""
-        for part in [{"text": content}] if isinstance(content, str) else content:
-            shown = part.get("image_url") if isinstance(part, dict) else None
-            url = shown.get("url", "") if isinstance(shown, dict) else shown or ""
+        for part in [content] if isinstance(content, str) else content:
+            fields = {"text": part} if isinstance(part, str) else part
+            shown = fields.get("image_url")
+            url = shown.get("url") if isinstance(shown, dict) else shown
             if url:
                 pictures.append(pybase64.b64decode(url.partition(",")[2]))
-            elif message.get("role") == "user":
-                question = part if isinstance(part, str) else part.get("text") or question
-    options = request.get("stream_options") or {}
-    return _Heard(request["model"], question, pictures, bool(options.get("include_usage")))
+            elif message.get("role") == "user" and isinstance(fields.get("text"), str):
+                question = fields["text"]
+    options = request.get("stream_options")
+    wants_usage = isinstance(options, dict) and options.get("include_usage") is True
+    return _Heard(request["model"], question, pictures, wants_usage)
 
 
 def _say(heard: _Heard) -> str:

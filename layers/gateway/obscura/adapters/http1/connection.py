@@ -33,6 +33,7 @@ class Connection(asyncio.Protocol):
     _chunks: deque[bytes]
     _held_bytes: int
     _head_bytes: int
+    _unparsed_bytes: int
     _in_exchange: bool
     _head_complete: bool
     _complete: bool
@@ -74,7 +75,9 @@ class Connection(asyncio.Protocol):
 
     def is_reusable(self) -> bool:
         """Whether the exchange is over and another may follow on this connection."""
-        return self._complete and self._keep_alive and self._transport is not None and not self._transport.is_closing()
+        if self._transport is None or self._transport.is_closing():
+            return False
+        return self._complete and self._keep_alive and not self._paused
 
     def close(self) -> None:
         """Drop the connection at once, whatever is on its way."""
@@ -85,7 +88,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._head = Head()
         self._chunks = deque()
-        self._held_bytes = self._head_bytes = 0
+        self._held_bytes = self._head_bytes = self._unparsed_bytes = 0
         self._in_exchange = self._head_complete = self._complete = self._keep_alive = self._paused = False
         self._failure = None
 
@@ -115,13 +118,13 @@ class Connection(asyncio.Protocol):
             self._keep_alive = False
             self.close()
             return
-        if not self._head_complete:
-            self._head_bytes += len(data)
+        self._unparsed_bytes += 0 if self._head_complete else len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._keep_alive = False
             self._fail(httpx.RemoteProtocolError("the answer is not HTTP/1.1"))
-        if not self._head_complete and self._head_bytes > MAX_HEAD_BYTES:
+        if not self._head_complete and self._unparsed_bytes > MAX_HEAD_BYTES:
             self._fail(httpx.RemoteProtocolError("the answer's head is too long"))
         self._wake()
 
@@ -135,7 +138,15 @@ class Connection(asyncio.Protocol):
 
     # What httptools calls.
 
+    def on_message_begin(self) -> None:
+        """Refuse to go on behind the answer that was asked for: what follows it belongs to no request."""
+        if self._complete:
+            raise httpx.RemoteProtocolError("there is more than the answer")
+
     def on_header(self, name: bytes, value: bytes) -> None:  # noqa: D102
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            raise httpx.RemoteProtocolError("the answer's head is too long")
         self._head.headers.append((name, value))
 
     def on_headers_complete(self) -> None:  # noqa: D102

@@ -1,0 +1,157 @@
+"""What every store of keys promises, whichever it is."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from obscura.adapters.sqlite import SqliteKeys, open_database
+from obscura.ports import ApiKey, Keys
+
+type OpenKeys = Callable[[Path], AbstractAsyncContextManager[Keys]]
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@asynccontextmanager
+async def sqlite_file(folder: Path) -> AsyncIterator[Keys]:
+    with closing(open_database(folder / "data")) as database:
+        yield SqliteKeys(database)
+
+
+@asynccontextmanager
+async def sqlite_in_memory(folder: Path) -> AsyncIterator[Keys]:
+    with closing(open_database(None)) as database:
+        yield SqliteKeys(database)
+
+
+STORES: list[OpenKeys] = [sqlite_file, sqlite_in_memory]
+each_store = pytest.mark.parametrize("open_keys", STORES)
+
+
+def a_key(number: int = 1, created_at: datetime = NOON, *, zero_retention: bool = False) -> ApiKey:
+    return ApiKey(f"key_{number}", f"project {number} é", zero_retention, created_at)
+
+
+def digest(number: int = 1) -> bytes:
+    return number.to_bytes(4) * 8
+
+
+@each_store
+async def test_an_empty_store_has_no_key(open_keys: OpenKeys, tmp_path: Path) -> None:
+    async with open_keys(tmp_path) as keys:
+        assert await keys.find(digest()) is None
+        assert list(await keys.all()) == []
+        assert await keys.revoke("key_1", NOON) is False
+
+
+@each_store
+@pytest.mark.parametrize("zero_retention", [False, True])
+async def test_a_key_is_found_by_its_digest_as_it_was_added(
+    open_keys: OpenKeys, tmp_path: Path, zero_retention: bool
+) -> None:
+    async with open_keys(tmp_path) as keys:
+        key = a_key(zero_retention=zero_retention, created_at=NOON + timedelta(microseconds=7))
+
+        await keys.add(key, digest())
+
+        found = await keys.find(digest())
+        assert found == key
+        assert found.created_at.utcoffset() == timedelta(0)
+
+
+@each_store
+async def test_a_key_is_found_by_the_whole_of_its_own_digest_only(open_keys: OpenKeys, tmp_path: Path) -> None:
+    async with open_keys(tmp_path) as keys:
+        await keys.add(a_key(), digest())
+
+        for other in (digest(2), digest()[:-1], digest() + b"\0", digest().hex().encode(), b"", bytes(32)):
+            assert await keys.find(other) is None
+
+
+@each_store
+async def test_many_keys_are_told_apart(open_keys: OpenKeys, tmp_path: Path) -> None:
+    async with open_keys(tmp_path) as keys:
+        await asyncio.gather(*[keys.add(a_key(number), digest(number)) for number in range(50)])
+
+        found = await asyncio.gather(*[keys.find(digest(number)) for number in range(50)])
+
+        assert [key.id for key in found] == [f"key_{number}" for number in range(50)]
+
+
+@each_store
+async def test_all_keys_are_listed_oldest_first_revoked_ones_included(open_keys: OpenKeys, tmp_path: Path) -> None:
+    ages = [timedelta(0), timedelta(microseconds=1), timedelta(seconds=1), timedelta(days=400)]
+    async with open_keys(tmp_path) as keys:
+        for number in (2, 0, 3, 1):
+            await keys.add(a_key(number, NOON + ages[number]), digest(number))
+
+        await keys.revoke("key_1", NOON + timedelta(days=500))
+
+        listed = await keys.all()
+        assert [key.id for key in listed] == ["key_0", "key_1", "key_2", "key_3"]
+        assert [key.revoked_at for key in listed] == [None, NOON + timedelta(days=500), None, None]
+
+
+@each_store
+async def test_a_revoked_key_is_found_no_more_and_the_others_are(open_keys: OpenKeys, tmp_path: Path) -> None:
+    async with open_keys(tmp_path) as keys:
+        await keys.add(a_key(1), digest(1))
+        await keys.add(a_key(2), digest(2))
+
+        assert await keys.revoke("key_1", NOON) is True
+
+        assert await keys.find(digest(1)) is None
+        assert await keys.find(digest(2)) == a_key(2)
+
+
+@each_store
+async def test_a_key_is_revoked_once_and_keeps_the_time_of_it(open_keys: OpenKeys, tmp_path: Path) -> None:
+    async with open_keys(tmp_path) as keys:
+        await keys.add(a_key(), digest())
+
+        times = [NOON + timedelta(minutes=minute) for minute in range(10)]
+        revoked = await asyncio.gather(*[keys.revoke("key_1", at) for at in times])
+        (listed,) = await keys.all()
+
+        assert revoked.count(True) == 1
+        assert listed.revoked_at == times[revoked.index(True)]
+
+
+@each_store
+@pytest.mark.parametrize(("number", "digest_of"), [(1, 2), (2, 1), (1, 1)], ids=["same id", "same digest", "both"])
+async def test_an_id_and_a_digest_are_taken_once(
+    open_keys: OpenKeys, tmp_path: Path, number: int, digest_of: int
+) -> None:
+    async with open_keys(tmp_path) as keys:
+        await keys.add(a_key(1), digest(1))
+
+        with suppress(Exception):
+            await keys.add(ApiKey(f"key_{number}", "intruder", True, NOON), digest(digest_of))
+
+        assert await keys.find(digest(1)) == a_key(1)
+        assert list(await keys.all()) == [a_key(1)]
+
+
+@each_store
+async def test_the_digest_of_a_revoked_key_is_not_free_again(open_keys: OpenKeys, tmp_path: Path) -> None:
+    async with open_keys(tmp_path) as keys:
+        await keys.add(a_key(1), digest(1))
+        await keys.revoke("key_1", NOON)
+
+        with suppress(Exception):
+            await keys.add(a_key(2), digest(1))
+
+        assert await keys.find(digest(1)) is None
+
+
+@each_store
+@pytest.mark.parametrize("project", ["", "a'b\"; DROP TABLE keys --", "\U0001f600", "x" * 1000, "line\nfeed"])
+async def test_any_project_name_is_kept(open_keys: OpenKeys, tmp_path: Path, project: str) -> None:
+    async with open_keys(tmp_path) as keys:
+        await keys.add(ApiKey("key_1", project, False, NOON), digest())
+
+        assert (await keys.find(digest())).project == project

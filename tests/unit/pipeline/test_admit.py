@@ -1,0 +1,109 @@
+"""Who is let in."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from datetime import UTC, datetime
+
+import pytest
+
+from obscura.adapters.sqlite import SqliteKeys, open_database
+from obscura.cli.issuing import issue_key
+from obscura.errors import InvalidApiKey, MissingCredentials
+from obscura.pipeline.admit import admit, key_digest
+
+
+@asynccontextmanager
+async def one_key(**flags: bool) -> AsyncIterator[tuple[SqliteKeys, str]]:
+    with closing(open_database(None)) as database:
+        keys = SqliteKeys(database)
+        _, secret = await issue_key(keys, "pictures", **flags)
+        yield keys, secret
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        ("authorization", "Bearer {}"),
+        ("authorization", "bearer {}"),
+        ("authorization", "BEARER   {} "),
+        ("x-api-key", "{}"),
+    ],
+)
+async def test_the_holder_of_a_key_is_let_in_for_its_project(header: tuple[str, str]) -> None:
+    async with one_key() as (keys, secret):
+        name, spelled = header
+
+        caller = await admit({name: spelled.format(secret)}, keys)
+
+        assert (caller.project, caller.zero_retention) == ("pictures", False)
+
+
+@pytest.mark.parametrize("headers", [{}, {"x-api-key": ""}, {"accept": "*/*"}])
+async def test_nobody_comes_in_without_credentials(headers: dict) -> None:
+    async with one_key() as (keys, _):
+        with pytest.raises(MissingCredentials):
+            await admit(headers, keys)
+
+
+@pytest.mark.parametrize(
+    "authorization", ["", "Bearer", "Bearer ", "Basic {}", "{}", "Token {}", "Bearer x{}", "Bearer {}x", "Bearer {} {}"]
+)
+async def test_a_malformed_or_unknown_credential_is_refused(authorization: str) -> None:
+    async with one_key() as (keys, secret):
+        with pytest.raises(InvalidApiKey) as refused:
+            await admit({"authorization": authorization.format(secret, secret)}, keys)
+
+        assert secret not in refused.value.message
+
+
+@pytest.mark.parametrize("secret", ["obs_", "obs_wrong", "obs_é", "sk-wrong", "\x00"])
+async def test_a_key_that_was_never_created_is_refused(secret: str) -> None:
+    async with one_key() as (keys, _):
+        with pytest.raises(InvalidApiKey):
+            await admit({"x-api-key": secret}, keys)
+
+
+async def test_the_authorization_header_goes_before_x_api_key() -> None:
+    async with one_key() as (keys, secret):
+        with pytest.raises(InvalidApiKey):
+            await admit({"authorization": "Bearer obs_wrong", "x-api-key": secret}, keys)
+
+
+async def test_a_bad_credential_is_refused_even_with_the_free_tier() -> None:
+    async with one_key() as (keys, _):
+        with pytest.raises(InvalidApiKey):
+            await admit({"authorization": "Bearer obs_wrong", "x-free-tier": "true"}, keys)
+
+
+async def test_a_revoked_key_lets_nobody_in() -> None:
+    async with one_key() as (keys, secret):
+        (key,) = await keys.all()
+
+        await keys.revoke(key.id, datetime.now(UTC))
+
+        with pytest.raises(InvalidApiKey):
+            await admit({"x-api-key": secret}, keys)
+
+
+@pytest.mark.parametrize(
+    ("of_key", "header", "zero"),
+    [
+        (False, {}, False),
+        (False, {"x-zero-retention": "true"}, True),
+        (False, {"x-zero-retention": " TRUE "}, True),
+        (False, {"x-zero-retention": "1"}, True),
+        (False, {"x-zero-retention": "false"}, False),
+        (False, {"x-zero-retention": "yes"}, False),
+        (True, {}, True),
+        (True, {"x-zero-retention": "false"}, True),
+    ],
+)
+async def test_zero_retention_is_asked_for_by_the_key_or_by_the_request(of_key: bool, header: dict, zero: bool) -> None:
+    async with one_key(zero_retention=of_key) as (keys, secret):
+        caller = await admit({"x-api-key": secret} | header, keys)
+
+        assert caller.zero_retention is zero
+
+
+def test_a_key_is_known_by_its_sha_256() -> None:
+    assert key_digest("abc").hex() == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -1,0 +1,84 @@
+"""Every error renders with its status and code, in OpenAI's shape."""
+
+import inspect
+import json
+
+import pytest
+
+from obscura import errors
+from obscura.errors import ModerationBlocked, ObscuraError
+from obscura.wire.chat import ChatDialect
+from obscura.wire.error_shapes import openai_error
+
+# The design's table: the codes of each status.
+CODES = {
+    400: "invalid_json invalid_request unsupported_field unsupported_image_format invalid_image image_too_large "
+    "image_too_many_pixels unsupported_image_dimensions too_many_images too_many_content_parts invalid_image_url "
+    "unsafe_image_url image_fetch_failed moderation_blocked video_anon_blocked unsupported_operation "
+    "retention_conflict",
+    401: "missing_credentials invalid_api_key invalid_token",
+    403: "permission_denied",
+    404: "model_not_found file_not_found not_found",
+    413: "request_too_large",
+    429: "free_tier_exhausted rate_limit_exceeded quota_exceeded",
+    500: "internal_error",
+    502: "upstream_error",
+    503: "moderation_unavailable upstream_unavailable",
+    504: "upstream_timeout",
+}
+TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
+CLASSES = [
+    kind
+    for _, kind in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(kind, ObscuraError) and kind is not ObscuraError
+]
+
+
+def an_error(kind: type[ObscuraError]) -> ObscuraError:
+    if kind is ModerationBlocked:
+        return ModerationBlocked("Why not.", category="violence", param="messages[0]")
+    return kind("Why not.", param="messages[0]")
+
+
+def test_the_classes_are_the_designs_table_one_for_each_code() -> None:
+    assert sorted((kind.status, kind.code) for kind in CLASSES) == sorted(
+        (status, code) for status, codes in CODES.items() for code in codes.split()
+    )
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_an_error_renders_its_code_message_type_and_param(kind: type[ObscuraError]) -> None:
+    told = json.loads(openai_error(an_error(kind)))["error"]
+
+    category = {"category": "violence"} if kind is ModerationBlocked else {}
+    by_default = "server_error" if kind.status >= 500 else "invalid_request_error"
+    assert (
+        told
+        == {
+            "message": "Why not.",
+            "type": TYPES.get(kind.status, by_default),
+            "param": "messages[0]",
+            "code": kind.code,
+        }
+        | category
+    )
+
+
+def test_an_error_that_concerns_no_field_has_a_null_param() -> None:
+    assert json.loads(openai_error(errors.NotFound("Nothing here.")))["error"]["param"] is None
+
+
+def test_an_error_that_ends_a_stream_is_one_event_of_the_same_shape() -> None:
+    error = an_error(errors.UpstreamTimeout)
+
+    event = ChatDialect().render_error_event(error, "req_1")
+
+    assert event == b"data: " + ChatDialect().render_error(error, "req_1") + b"\n\n"
+    assert event.count(b"\n") == 2
+
+
+def test_a_message_with_line_ends_and_quotes_stays_one_line() -> None:
+    event = ChatDialect().render_error_event(errors.UpstreamError('a\n"b"\r\n\ndata: x'), "req_1")
+
+    assert event.count(b"\n") == 2
+    assert json.loads(event.removeprefix(b"data: "))["error"]["message"] == 'a\n"b"\r\n\ndata: x'
