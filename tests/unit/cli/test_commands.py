@@ -13,7 +13,7 @@ from tests.support.serving_process import environment, run_obscura, serving
 def test_serve_prints_a_curl_line_that_works_as_pasted(tmp_path):
     with serving(environment(tmp_path)) as gateway:
         pasted = subprocess.run(
-            ["bash", "-c", gateway.curl],  # noqa: S607
+            ["bash", "-c", gateway.curl],
             capture_output=True, text=True, timeout=30, check=True,
         )  # fmt: skip
 
