@@ -59,7 +59,7 @@ setup: .venv/.synced
 	@touch $@
 
 .uv/bin/uv:
-	$(PIP_PYTHON) -m pip install --quiet --target .uv uv
+	$(PIP_PYTHON) -m pip install --quiet --quiet --target .uv uv
 
 clean:
 	rm -rf .venv .uv .layers .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
