@@ -12,6 +12,10 @@ type Moderation = Literal["openai", "demo", "off"]
 PREFIX = "OBSCURA_"
 
 
+class ConfigurationError(ValueError):
+    """A setting that cannot be used; the message names it and says why."""
+
+
 def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 

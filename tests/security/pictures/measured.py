@@ -27,9 +27,7 @@ class Measured:
 
 def prepared_in_a_child(data: bytes) -> Measured:
     command = [sys.executable, "-m", __name__]
-    child = subprocess.run(
-        command, input=data, capture_output=True, check=True, cwd=REPOSITORY, timeout=50
-    )
+    child = subprocess.run(command, input=data, capture_output=True, check=True, cwd=REPOSITORY, timeout=50)
     return Measured(**json.loads(child.stdout))
 
 

@@ -118,3 +118,14 @@ def test_a_wrong_setting_is_named(tmp_path):
     assert told.returncode == 2
     assert "OBSCURA_MAX_PIXELS" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+def test_serve_names_a_catalogue_file_that_cannot_be_used(tmp_path):
+    (tmp_path / "models.toml").write_text("[[models]]")
+
+    told = run_obscura("serve", "--port", "0", env=environment(tmp_path, MODELS=str(tmp_path / "models.toml")))
+
+    assert told.returncode == 2
+    assert "OBSCURA_MODELS" in told.stderr
+    assert "models.0.id" in told.stderr
+    assert "Traceback" not in told.stderr

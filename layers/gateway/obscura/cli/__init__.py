@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from obscura.cli import ask, doctor, keys, serve, tokens
 from obscura.cli.terminal import say_error
-from obscura.config import PREFIX
+from obscura.config import PREFIX, ConfigurationError
 
 app = typer.Typer(
     name="obscura",
@@ -31,4 +31,7 @@ def main() -> None:
         for error in wrong.errors(include_input=False, include_url=False):
             name = "_".join(str(part) for part in error["loc"][:1]).upper()
             say_error(f"{PREFIX}{name}: {error['msg']}")
+        sys.exit(2)
+    except ConfigurationError as wrong:
+        say_error(str(wrong))
         sys.exit(2)

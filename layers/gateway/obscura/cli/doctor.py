@@ -15,7 +15,8 @@ from rich.markup import escape
 from obscura.adapters.http_images import parse_origin
 from obscura.adapters.sqlite import open_database
 from obscura.cli.terminal import aside, output, table
-from obscura.config import PREFIX, Settings
+from obscura.config import PREFIX, ConfigurationError, Settings
+from obscura.web.composition import check_settings
 
 REACHED_WITHIN_S = 5.0
 _MARKS = {"ok": "[green]ok[/green]", "warn": "[yellow]look[/yellow]", "bad": "[red]missing[/red]"}
@@ -49,7 +50,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
     turbo = features.check_feature("libjpeg_turbo")
     yield Finding("libjpeg-turbo", "ok" if turbo else "warn", "present" if turbo else "absent: JPEGs decode slowly")
     yield _data_folder(settings)
-    if settings.upstream_url:
+    if settings.models is not None:
+        yield _catalogue(settings)
+    elif settings.upstream_url:
         yield _reach("Upstream", settings.upstream_url, settings.upstream_key is not None)
     else:
         yield Finding("Upstream", "warn", f"the built-in demo model; set {PREFIX}UPSTREAM_URL for a real one")
@@ -65,6 +68,14 @@ def _data_folder(settings: Settings) -> Finding:
     except (OSError, sqlite3.Error) as failure:
         return Finding("Data folder", "bad", f"{settings.data_dir} cannot be used: {failure}")
     return Finding("Data folder", "ok", f"{settings.data_dir}, {live} live keys")
+
+
+def _catalogue(settings: Settings) -> Finding:
+    try:
+        check_settings(settings.model_copy(update={"fetch_allow": ()}))
+    except ConfigurationError as wrong:
+        return Finding("Catalogue", "bad", str(wrong))
+    return Finding("Catalogue", "ok", f"{settings.models}")
 
 
 def _moderation(settings: Settings) -> Finding:

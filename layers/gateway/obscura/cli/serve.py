@@ -30,6 +30,7 @@ def serve(
 ) -> None:
     """Serve the gateway, with a fresh key that lives as long as the server, and a curl line to try."""
     settings = Settings()
+    app = build_app(settings)
     try:
         listener = _listen(host, port)
     except OSError as failure:
@@ -40,7 +41,7 @@ def serve(
         keys = SqliteKeys(database)
         key, secret = asyncio.run(issue_key(keys, "local-serve"))
         try:
-            server = _AnnouncingServer(server_config(build_app(settings)), _welcome(settings, listener, secret))
+            server = _AnnouncingServer(server_config(app), _welcome(settings, listener, secret))
             server.run(sockets=[listener])
         except KeyboardInterrupt:
             pass

@@ -3,26 +3,26 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request
-from fastapi.responses import Response
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from obscura.config import Settings
-from obscura.errors import NotFound, ObscuraError, UnsupportedOperation
+from obscura.errors import ObscuraError
 from obscura.ports import Keys
-from obscura.web.composition import open_gateway
-from obscura.web.families import chat
+from obscura.web.composition import check_settings, open_gateway
+from obscura.web.error_answer import answer_error
+from obscura.web.families import chat, models
 from obscura.web.openapi import DescribedApp
-from obscura.web.request_log import JOURNAL, RequestLog, set_log_level
-from obscura.web.road_endpoint import error_headers
-from obscura.wire.error_shapes import openai_error
+from obscura.web.request_log import RequestLog, set_log_level
 
 
 def build_app(settings: Settings, keys: Keys | None = None) -> FastAPI:
     """Build the ASGI application; its lifespan opens and closes the gateway.
 
-    ``keys`` stands in for the key store of the settings.
+    ``keys`` stands in for the key store of the settings. Raises ConfigurationError for settings that cannot be used.
     """
+    check_settings(settings)
     set_log_level(settings.log_level)
 
     @asynccontextmanager
@@ -33,9 +33,11 @@ def build_app(settings: Settings, keys: Keys | None = None) -> FastAPI:
 
     app = DescribedApp(title="Obscura", version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.add_middleware(RequestLog)
-    app.add_exception_handler(HTTPException, _answer_unserved)
+    for exception in (ObscuraError, HTTPException, RequestValidationError, Exception):
+        app.add_exception_handler(exception, answer_error)
     app.add_api_route("/healthz", _healthz, methods=["GET"])
-    app.include_router(chat.router)
+    for family in (chat, models):
+        app.include_router(family.router)
     app.raw_paths = chat.openapi
     return app
 
@@ -43,14 +45,3 @@ def build_app(settings: Settings, keys: Keys | None = None) -> FastAPI:
 async def _healthz() -> dict[str, str]:
     """Say that the process serves."""
     return {"status": "ok"}
-
-
-async def _answer_unserved(request: Request, exception: Exception) -> Response:
-    """Answer a path or a method that nobody serves."""
-    headers = exception.headers if isinstance(exception, HTTPException) else None
-    error: ObscuraError = NotFound("Nothing is served at this path. POST /v1/chat/completions is.")
-    if headers and "Allow" in headers:
-        error = UnsupportedOperation(f"This path takes {headers['Allow']} only.")
-        error.answer_status, error.headers = 405, {"allow": headers["Allow"]}
-    request.scope[JOURNAL].code = error.code
-    return Response(openai_error(error), error.answer_status, error_headers(error), "application/json")

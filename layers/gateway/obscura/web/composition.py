@@ -7,21 +7,35 @@ from urllib.request import getproxies
 
 import httpx
 
-from obscura.adapters.catalogue_file import FileCatalogue, UpstreamEntry, read_catalogue_file
+from obscura.adapters.catalogue_file import CatalogueError, FileCatalogue, UpstreamEntry, read_catalogue_file
 from obscura.adapters.demo import DemoModel, DemoModerator
 from obscura.adapters.http1 import PooledTransport
-from obscura.adapters.http_images import FetchLimits, HttpImages
+from obscura.adapters.http_images import FetchLimits, HttpImages, parse_origin
 from obscura.adapters.http_upstream import HttpUpstream, UpstreamTimeouts
 from obscura.adapters.open_catalogue import OpenCatalogue
 from obscura.adapters.openai_moderation import OpenAIModerator
 from obscura.adapters.sqlite import SqliteKeys, open_database
-from obscura.config import Settings
+from obscura.config import PREFIX, ConfigurationError, Settings
 from obscura.imaging import ImageLimits, warm_up
 from obscura.pipeline.gateway import Gateway, Limits
 from obscura.pipeline.videos import MAX_VIDEO_BYTES
 from obscura.pipeline.workshop import Workshop
 from obscura.ports import Catalogue, Keys, Moderator, Upstream
 from obscura.wire.dialect import ContentLimits
+
+
+def check_settings(settings: Settings) -> None:
+    """Check, before anything starts, what pydantic alone cannot; raises ConfigurationError that names the setting."""
+    try:
+        for origin in settings.fetch_allow:
+            parse_origin(origin)
+    except ValueError as wrong:
+        raise ConfigurationError(f"{PREFIX}FETCH_ALLOW: {wrong}") from None
+    if settings.models is not None:
+        try:
+            FileCatalogue(read_catalogue_file(settings.models), lambda _entry, _key: DemoModel())
+        except CatalogueError as wrong:
+            raise ConfigurationError(f"{PREFIX}MODELS: {wrong}") from None
 
 
 @asynccontextmanager

@@ -1,0 +1,91 @@
+"""The catalogue: OpenAI's list of models, Anthropic's for who sends ``anthropic-version``, and our own with filters."""
+
+import msgspec
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from obscura.imaging import Detail
+from obscura.pipeline.admit import admit
+from obscura.pipeline.choose import find_model
+from obscura.pipeline.gateway import Gateway
+from obscura.ports import Model
+from obscura.web.error_answer import dialect_of
+from obscura.wire.model_lists import (
+    AnthropicModel,
+    CatalogueModel,
+    CatalogueModels,
+    Modalities,
+    OpenAIModel,
+    OpenAIModels,
+    anthropic_model,
+    anthropic_models,
+)
+
+DETAIL_LIMITS = {detail.value: detail.longest_side_px for detail in Detail}
+
+router = APIRouter()
+
+
+@router.get("/v1/models")
+@router.get("/models", include_in_schema=False)
+async def list_models(request: Request) -> Response:
+    """List the models, in the caller's dialect."""
+    gateway = await _admitted(request)
+    models = await gateway.catalogue.all()
+    if _speaks_anthropic(request):
+        return _json(request, anthropic_models([_anthropic(model) for model in models]))
+    return _json(request, OpenAIModels([_openai(model) for model in models]))
+
+
+@router.get("/v1/models/{model_id:path}")
+@router.get("/models/{model_id:path}", include_in_schema=False)
+async def get_model(request: Request, model_id: str) -> Response:
+    """Give one model, in the caller's dialect."""
+    gateway = await _admitted(request)
+    model = await find_model(model_id, gateway.catalogue)
+    return _json(request, _anthropic(model) if _speaks_anthropic(request) else _openai(model))
+
+
+@router.get("/api/models")
+async def list_catalogue(request: Request, modality: str | None = None) -> Response:
+    """List the models with what they take; ``modality`` keeps those that take it."""
+    gateway = await _admitted(request)
+    models = [model for model in await gateway.catalogue.all() if modality in {None, *model.input_modalities}]
+    return _json(request, CatalogueModels([_catalogue(model) for model in models]))
+
+
+async def _admitted(request: Request) -> Gateway:
+    gateway: Gateway = request.app.state.gateway
+    await admit(request.headers, gateway.keys)
+    return gateway
+
+
+def _speaks_anthropic(request: Request) -> bool:
+    return "anthropic-version" in request.headers
+
+
+def _openai(model: Model) -> OpenAIModel:
+    return OpenAIModel(model.id, model.created_at, model.owned_by)
+
+
+def _anthropic(model: Model) -> AnthropicModel:
+    return anthropic_model(model.id, model.created_at)
+
+
+def _catalogue(model: Model) -> CatalogueModel:
+    return CatalogueModel(
+        id=model.id,
+        canonical_id=model.id,
+        input_modalities=model.input_modalities,
+        modalities=Modalities(model.input_modalities),
+        context_length=model.context_length,
+        token_profile=model.token_profile,
+        dialects=sorted(model.dialects),
+        detail_limits=DETAIL_LIMITS if "image" in model.input_modalities else {},
+        owned_by=model.owned_by,
+    )
+
+
+def _json(request: Request, shown: msgspec.Struct) -> Response:
+    headers = dialect_of(request).answer_headers(request.scope["obscura.journal"].request_id)
+    return Response(msgspec.json.encode(shown), media_type="application/json", headers=headers)

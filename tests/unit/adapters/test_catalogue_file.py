@@ -1,0 +1,59 @@
+"""What is wrong with a catalogue file is said before anything starts, and where."""
+
+import pytest
+
+from obscura.adapters.catalogue_file import CatalogueError, FileCatalogue, read_catalogue_file
+from obscura.adapters.demo import DemoModel
+
+UPSTREAM = '[[upstreams]]\nname = "a"\nurl = "http://127.0.0.1:9/v1"\n'
+MODEL = '[[models]]\nid = "m"\nupstream = "a"\n'
+
+
+@pytest.mark.parametrize(
+    ("toml", "said"),
+    [
+        ("nonsense", "is not TOML"),
+        ("", "upstreams: Field required"),
+        (UPSTREAM, "models: Field required"),
+        (UPSTREAM + MODEL + "colour = 1", "models.0.colour: Extra inputs"),
+        (UPSTREAM + MODEL.replace('"a"', '"b"'), "names upstream 'b', which is not in the file"),
+        (UPSTREAM + MODEL + MODEL, "model named twice: m"),
+        (UPSTREAM + UPSTREAM + MODEL, "upstream named twice: a"),
+        (UPSTREAM + MODEL + "context_length = 0", "models.0.context_length"),
+        (UPSTREAM + 'dialects = ["smoke"]\n' + MODEL, "upstreams.0.dialects"),
+        (UPSTREAM.replace("http:", "ftp:") + MODEL, "upstreams.0.url"),
+    ],
+)
+def test_a_wrong_entry_is_named(tmp_path, toml, said):
+    path = tmp_path / "models.toml"
+    path.write_text(toml)
+
+    with pytest.raises(CatalogueError) as wrong:
+        read_catalogue_file(path)
+
+    assert said in str(wrong.value)
+    assert "models.toml" in str(wrong.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(CatalogueError, match="cannot be read"):
+        read_catalogue_file(tmp_path / "models.toml")
+
+
+def test_a_key_that_is_not_in_the_environment_is_named(tmp_path):
+    path = tmp_path / "models.toml"
+    path.write_text(UPSTREAM + 'key_env = "SOME_KEY"\n' + MODEL)
+
+    with pytest.raises(CatalogueError, match="SOME_KEY, which is not set"):
+        FileCatalogue(read_catalogue_file(path), lambda _entry, _key: DemoModel(), {})
+
+
+async def test_a_model_speaks_chat_and_what_its_upstream_says_beside(tmp_path):
+    path = tmp_path / "models.toml"
+    path.write_text(UPSTREAM + 'dialects = ["responses"]\n' + MODEL)
+
+    catalogue = FileCatalogue(read_catalogue_file(path), lambda _entry, _key: DemoModel(), {})
+
+    model = await catalogue.find("m")
+    assert model.dialects == {"chat", "responses"}
+    assert await catalogue.find("n") is None
