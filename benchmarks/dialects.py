@@ -1,0 +1,118 @@
+"""What the Messages and Responses dialects add to chat completions, translated to one and the same chat upstream.
+
+``python -m benchmarks.dialects [--runs N]``: text, a 10 MB JPEG inline and a stream, each dialect in turn so that drift
+hits all alike; medians, and the difference to chat.
+"""
+
+import argparse
+import base64
+import json
+import socket
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+
+from benchmarks.gateway_load.answer_reader import AnswerReader
+from benchmarks.gateway_load.one_at_a_time import Latency, connect
+from benchmarks.gateway_load.pictures import make_pictures
+from benchmarks.gateway_load.requests import Request, Target
+from benchmarks.gateway_load.subjects import fake_upstream, obscura
+
+QUESTION = "What stands against the wall, and what time of day is it? One sentence."
+DIALECTS = ("chat", "messages", "responses")
+KINDS = {"text": 400, "10 MB JPEG inline": 20, "stream": 300}
+WARM_UP = 5
+PATHS = {"chat": "/v1/chat/completions", "messages": "/v1/messages", "responses": "/v1/responses"}
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--runs", type=float, default=1.0, help="times the usual number of runs")
+    runs = arguments.parse_args().runs
+    with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
+        pictures = make_pictures(Path(scratch))
+        upstream = stack.enter_context(fake_upstream(pictures, Path(scratch)))
+        gateway = stack.enter_context(obscura(upstream, Path(scratch)))
+        encoded = base64.b64encode(pictures.large.read_bytes()).decode()
+        print(f"{'':>20} {'dialect':>10} {'whole, ms':>10} {'over chat':>12} {'first byte':>11} {'over chat':>10}")
+        for kind, count in KINDS.items():
+            requests = {dialect: request_for(dialect, kind, gateway.target, encoded) for dialect in DIALECTS}
+            report(kind, take_turns(requests, max(3, int(count * runs))))
+
+
+def report(kind: str, measured: dict[str, Latency]) -> None:
+    chat = measured["chat"]
+    for dialect, latency in measured.items():
+        over = latency.whole_ms - chat.whole_ms
+        print(
+            f"{kind:>20} {dialect:>10} {latency.whole_ms:>10.2f} {over:>+6.2f} {over / chat.whole_ms:>+4.0%} "
+            f"{latency.first_byte_ms:>12.2f} {latency.first_byte_ms - chat.first_byte_ms:>+10.2f}"
+        )
+
+
+def request_for(dialect: str, kind: str, target: Target, encoded: str) -> Request:
+    """Build the same question in a dialect, as a whole HTTP request."""
+    address = target.base_url.removeprefix("http://").removesuffix("/v1")
+    picture = encoded if kind.startswith("10 MB") else None
+    body = json.dumps(_body(dialect, picture) | {"model": "bench", "stream": kind == "stream"}).encode()
+    headers = {
+        "host": address,
+        "content-type": "application/json",
+        "content-length": str(len(body)),
+        **dict(target.headers),
+    }
+    lines = [f"POST {PATHS[dialect]} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+    host, _, port = address.partition(":")
+    return Request(host, int(port), "\r\n".join(lines).encode() + body, streamed=kind == "stream")
+
+
+def _body(dialect: str, picture: str | None) -> dict[str, object]:
+    url = f"data:image/jpeg;base64,{picture}"
+    if dialect == "responses":
+        shown = [{"type": "input_image", "image_url": url}] if picture else []
+        content = [{"type": "input_text", "text": QUESTION}, *shown]
+        return {"input": [{"role": "user", "content": content}], "max_output_tokens": 64}
+    if dialect == "messages":
+        source = {"type": "base64", "media_type": "image/jpeg", "data": picture}
+        blocks: list[dict[str, object]] = [{"type": "image", "source": source}] if picture else []
+    else:
+        blocks = [{"type": "image_url", "image_url": {"url": url}}] if picture else []
+    return {"messages": [{"role": "user", "content": [{"type": "text", "text": QUESTION}, *blocks]}], "max_tokens": 64}
+
+
+def take_turns(requests: dict[str, Request], runs: int) -> dict[str, Latency]:
+    """Give each dialect's median latencies over rounds in which every dialect is asked once."""
+    latencies: dict[str, list[Latency]] = {dialect: [] for dialect in requests}
+    with ExitStack() as opened:
+        connections = {dialect: opened.enter_context(connect(request)) for dialect, request in requests.items()}
+        for number in range(WARM_UP + runs):
+            for dialect, request in requests.items():
+                latency = ask(connections[dialect], request)
+                if number >= WARM_UP:
+                    latencies[dialect].append(latency)
+    return {
+        dialect: Latency(median(one.first_byte_ms for one in many), median(one.whole_ms for one in many))
+        for dialect, many in latencies.items()
+    }
+
+
+def ask(connection: socket.socket, request: Request) -> Latency:
+    """Send a request and read its answer, which must be a 200."""
+    reader = AnswerReader()
+    first_byte_at = 0.0
+    sent_at = time.perf_counter()
+    connection.sendall(request.wire)
+    while not reader.complete:
+        reader.feed(connection.recv(1 << 18))
+        if not first_byte_at and reader.begun:
+            first_byte_at = time.perf_counter()
+    done_at = time.perf_counter()
+    if reader.status != 200:
+        raise RuntimeError(f"status {reader.status}: {reader.body[:300].decode(errors='replace')}")
+    return Latency((first_byte_at - sent_at) * 1e3, (done_at - sent_at) * 1e3)
+
+
+if __name__ == "__main__":
+    main()
