@@ -8,5 +8,15 @@ async def test_the_schema_names_every_path_that_is_served():
         schema = (await gateway.client.get("/openapi.json")).json()
 
         assert schema["openapi"].startswith("3.")
-        assert set(schema["paths"]) == {"/healthz", "/v1/chat/completions", "/chat/completions"}
+        assert set(schema["paths"]) == {
+            "/healthz",
+            "/v1/chat/completions",
+            "/chat/completions",
+            "/v1/messages",
+            "/v1/messages/count_tokens",
+            "/v1/responses",
+            "/v1/models",
+            "/v1/models/{model_id}",
+            "/api/models",
+        }
         assert set(schema["components"]["securitySchemes"]) == {"bearer", "x-api-key"}

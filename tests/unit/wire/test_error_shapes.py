@@ -7,7 +7,7 @@ import pytest
 
 from obscura import errors
 from obscura.errors import ModerationBlocked, ObscuraError
-from obscura.wire.chat import ChatDialect
+from obscura.wire.chat import ChatDialect, error_chunk
 from obscura.wire.error_shapes import openai_error
 
 # The design's table: the codes of each status.
@@ -71,14 +71,14 @@ def test_an_error_that_concerns_no_field_has_a_null_param() -> None:
 def test_an_error_that_ends_a_stream_is_one_event_of_the_same_shape() -> None:
     error = an_error(errors.UpstreamTimeout)
 
-    event = ChatDialect().render_error_event(error, "req_1")
+    event = error_chunk(error, "req_1")
 
     assert event == b"data: " + ChatDialect().render_error(error, "req_1") + b"\n\n"
     assert event.count(b"\n") == 2
 
 
 def test_a_message_with_line_ends_and_quotes_stays_one_line() -> None:
-    event = ChatDialect().render_error_event(errors.UpstreamError('a\n"b"\r\n\ndata: x'), "req_1")
+    event = error_chunk(errors.UpstreamError('a\n"b"\r\n\ndata: x'), "req_1")
 
     assert event.count(b"\n") == 2
     assert json.loads(event.removeprefix(b"data: "))["error"]["message"] == 'a\n"b"\r\n\ndata: x'

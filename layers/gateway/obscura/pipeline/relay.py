@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from obscura.errors import UpstreamError
 from obscura.pipeline.refusals import refusal_of
-from obscura.pipeline.request import Answer
+from obscura.pipeline.request import Answer, StreamedBody
 from obscura.ports import Upstream, UpstreamAnswer, UpstreamCall
 from obscura.wire.dialect import Outbound, StreamPassage
 
@@ -24,8 +24,9 @@ async def relay(outbound: Outbound, upstream: Upstream, image_tokens: Sequence[i
         if told.status != 200:
             raise refusal_of(told.status, await _whole(told), told.headers)
         if outbound.streamed and told.content_type.startswith(EVENT_STREAM):
-            passed = _passed(told, outbound.reply.passage(image_tokens))
-            yield Answer(200, EVENT_STREAM, passed, {"cache-control": "no-cache", "x-accel-buffering": "no"})
+            passage = outbound.reply.passage(image_tokens)
+            body = StreamedBody(_passed(told, passage), passage.fail)
+            yield Answer(200, EVENT_STREAM, body, {"cache-control": "no-cache", "x-accel-buffering": "no"})
         else:
             yield Answer(200, "application/json", outbound.reply.answer(await _whole(told), image_tokens))
 

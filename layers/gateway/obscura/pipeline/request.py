@@ -1,9 +1,10 @@
 """What comes in at the start of the road and what leaves at its end, whichever door it came through."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from obscura.errors import ObscuraError
 from obscura.pipeline.journal import RequestJournal
 
 
@@ -29,10 +30,18 @@ class InboundRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamedBody:
+    """A body that comes in chunks; ``fail`` gives what ends it, once it has begun, in place of the rest."""
+
+    chunks: AsyncIterator[bytes]
+    fail: Callable[[ObscuraError, str], bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What the caller gets: a status, headers, and a body that is whole or comes in chunks."""
 
     status: int
     content_type: str
-    body: bytes | AsyncIterator[bytes]
+    body: bytes | StreamedBody
     headers: dict[str, str] = field(default_factory=dict)

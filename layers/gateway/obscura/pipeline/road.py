@@ -1,6 +1,6 @@
 """The road of a request, from the door to the answer; it reads as its own table of contents."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ from obscura.pipeline.choose import choose_model
 from obscura.pipeline.gateway import Gateway
 from obscura.pipeline.load import load
 from obscura.pipeline.moderate import moderate
-from obscura.pipeline.prepare import prepare_pictures
+from obscura.pipeline.prepare import Picture, prepare_pictures
 from obscura.pipeline.read import read_body
 from obscura.pipeline.relay import relay
 from obscura.pipeline.request import Answer, InboundRequest
 from obscura.pipeline.videos import check_caller, pass_videos
 from obscura.ports import Model
-from obscura.wire.dialect import Dialect, Outbound
+from obscura.wire.dialect import Ask, Dialect, Outbound
 
 
 @asynccontextmanager
@@ -34,16 +34,22 @@ async def answer(request: InboundRequest, dialect: Dialect, gateway: Gateway) ->
 
 
 @dataclass(frozen=True, slots=True)
-class _Checked:
-    """A request that may go upstream; what it came from is already let go of."""
+class TakenIn[A: Ask]:
+    """A request whose pictures are prepared and not yet moderated; ``headers`` are for its answer."""
 
+    ask: A
     model: Model
-    outbound: Outbound
-    image_tokens: list[int]
+    pictures: Sequence[Picture]
     headers: dict[str, str]
 
+    @property
+    def image_tokens(self) -> list[int]:
+        """The tokens of each picture, in request order."""
+        return [picture.tokens for picture in self.pictures]
 
-async def _check(request: InboundRequest, dialect: Dialect, gateway: Gateway) -> _Checked:
+
+async def take_in[A: Ask](request: InboundRequest, dialect: Dialect[A], gateway: Gateway) -> TakenIn[A]:
+    """Take a request as far as anybody may look at it: admitted, read, its model chosen, its pictures prepared."""
     step, journal = request.journal.step, request.journal
     with step("admit"):
         caller = await admit(request.headers, gateway.keys)
@@ -62,12 +68,34 @@ async def _check(request: InboundRequest, dialect: Dialect, gateway: Gateway) ->
         profile = TokenProfile(model.token_profile)
         pictures = await prepare_pictures(ask.image_slots, loaded, profile, gateway.limits.image, gateway.workshop)
     journal.pictures = [picture.facts for picture in pictures]
-    with step("moderate"):
-        await moderate(ask.texts, pictures, gateway.moderator)
-    for slot, picture in zip(ask.image_slots, pictures, strict=True):
-        slot.replace(picture.data_url)
-    tokens = [picture.tokens for picture in pictures]
-    headers = {"x-image-tokens": ",".join(map(str, tokens))} if tokens else {}
+    taken = TakenIn(ask, model, pictures, {})
+    if pictures:
+        taken.headers["x-image-tokens"] = ",".join(map(str, taken.image_tokens))
     if caller.zero_retention:
-        headers["x-zero-retention"] = "true"
-    return _Checked(model, ask.outbound(model.dialects), tokens, headers)
+        taken.headers["x-zero-retention"] = "true"
+    return taken
+
+
+async def let_through(taken: TakenIn[Ask], request: InboundRequest, gateway: Gateway) -> Outbound:
+    """Moderate a request, and write what goes upstream: the very pictures that were moderated."""
+    with request.journal.step("moderate"):
+        await moderate(taken.ask.texts, taken.pictures, gateway.moderator)
+    for slot, picture in zip(taken.ask.image_slots, taken.pictures, strict=True):
+        slot.replace(picture.data_url)
+    return taken.ask.outbound(taken.model.dialects)
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A request that may go upstream; what it came from is already let go of."""
+
+    model: Model
+    outbound: Outbound
+    image_tokens: list[int]
+    headers: dict[str, str]
+
+
+async def _check(request: InboundRequest, dialect: Dialect, gateway: Gateway) -> _Checked:
+    taken = await take_in(request, dialect, gateway)
+    outbound = await let_through(taken, request, gateway)
+    return _Checked(taken.model, outbound, taken.image_tokens, taken.headers)

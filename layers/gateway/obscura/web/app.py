@@ -12,7 +12,7 @@ from obscura.errors import ObscuraError
 from obscura.ports import Keys
 from obscura.web.composition import check_settings, open_gateway
 from obscura.web.error_answer import answer_error
-from obscura.web.families import chat, models
+from obscura.web.families import chat, messages, models, responses
 from obscura.web.openapi import DescribedApp
 from obscura.web.request_log import RequestLog, set_log_level
 
@@ -36,9 +36,9 @@ def build_app(settings: Settings, keys: Keys | None = None) -> FastAPI:
     for exception in (ObscuraError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(exception, answer_error)
     app.add_api_route("/healthz", _healthz, methods=["GET"])
-    for family in (chat, models):
+    for family in (chat, messages, responses, models):
         app.include_router(family.router)
-    app.raw_paths = chat.openapi
+    app.raw_paths = chat.openapi | messages.openapi | responses.openapi
     return app
 
 

@@ -9,15 +9,22 @@ from obscura.web.request_log import JOURNAL, log_fault
 from obscura.web.road_endpoint import error_headers
 from obscura.wire.chat import ChatDialect
 from obscura.wire.dialect import Dialect
+from obscura.wire.messages import MessagesDialect
+from obscura.wire.responses import ResponsesDialect
 
 _OPENAI = ChatDialect()
-_BY_PATH: tuple[tuple[str, Dialect], ...] = ()
+_BY_PATH: tuple[tuple[str, Dialect], ...] = (
+    ("/v1/messages", MessagesDialect()),
+    ("/v1/responses", ResponsesDialect()),
+)
 _SERVED = "POST /v1/chat/completions, /v1/messages and /v1/responses, and GET /v1/models, are."
 
 
 def dialect_of(request: Request) -> Dialect:
     """Give the dialect of a path; elsewhere Anthropic's for who sends ``anthropic-version``, else OpenAI's."""
     path = request.url.path
+    if not path.startswith("/v1/chat") and "anthropic-version" in request.headers:
+        return _BY_PATH[0][1]
     return next((dialect for prefix, dialect in _BY_PATH if path.startswith(prefix)), _OPENAI)
 
 

@@ -1,27 +1,33 @@
 """The ASGI end of the road: one endpoint a dialect, with nothing of a framework between it and the socket."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
 from starlette.types import Receive, Scope, Send
 
 from obscura.errors import InternalError, ObscuraError
+from obscura.pipeline.gateway import Gateway
 from obscura.pipeline.journal import RequestJournal
-from obscura.pipeline.request import Answer, CallerGone, InboundRequest
+from obscura.pipeline.request import Answer, CallerGone, InboundRequest, StreamedBody
 from obscura.pipeline.road import answer
 from obscura.web.caller_connection import CallerConnection
 from obscura.web.request_log import JOURNAL, log_fault
-from obscura.wire.dialect import Dialect
+from obscura.wire.dialect import Ask, Dialect
 
 CALLER_CLOSED_REQUEST = 499
 
 
-class RoadEndpoint:
+type Road[A: Ask] = Callable[[InboundRequest, Dialect[A], Gateway], AbstractAsyncContextManager[Answer]]
+
+
+class RoadEndpoint[A: Ask]:
     """Serves the requests of one dialect: the answer, or an error in the dialect's shape, or a stream ended by one."""
 
-    def __init__(self, dialect: Dialect) -> None:
-        """``dialect`` decides what is read and how answers and errors look."""
+    def __init__(self, dialect: Dialect[A], road: Road[A] = answer) -> None:
+        """``dialect`` decides what is read and how answers and errors look; ``road``, where a request goes."""
         self._dialect = dialect
+        self._road = road
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; the gateway is the application's."""
@@ -32,7 +38,7 @@ class RoadEndpoint:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         request = InboundRequest(headers, connection, journal)
         try:
-            async with answer(request, self._dialect, scope["app"].state.gateway) as told:
+            async with self._road(request, self._dialect, scope["app"].state.gateway) as told:
                 await outlet.send_answer(told)
         except ObscuraError as error:
             await outlet.send_error(error)
@@ -56,7 +62,7 @@ class _Outlet:
         self._send = send
         self._dialect = dialect
         self._journal = journal
-        self._begun = False
+        self._begun: StreamedBody | None = None
         self._last_sent = b"\n\n"
 
     async def send_answer(self, told: Answer) -> None:
@@ -70,7 +76,7 @@ class _Outlet:
         self._journal.code = error.code
         if self._begun:
             unfinished = b"" if self._last_sent.endswith(b"\n\n") else b"\n\n"
-            event = self._dialect.render_error_event(error, self._journal.request_id)
+            event = self._begun.fail(error, self._journal.request_id)
             await self._send({"type": "http.response.body", "body": unfinished + event, "more_body": False})
             return
         body = self._dialect.render_error(error, self._journal.request_id)
@@ -80,10 +86,10 @@ class _Outlet:
         await self._send_head(status, content_type, {**headers, "content-length": str(len(body))})
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
-    async def _send_stream(self, told: Answer, chunks: AsyncIterator[bytes]) -> None:
+    async def _send_stream(self, told: Answer, body: StreamedBody) -> None:
         await self._send_head(told.status, told.content_type, told.headers)
-        self._begun = True
-        async for chunk in chunks:
+        self._begun = body
+        async for chunk in body.chunks:
             await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
             self._last_sent = chunk
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -5,15 +5,12 @@ from dataclasses import dataclass, field
 
 from msgspec import Raw
 
-from obscura.errors import (
-    InvalidRequest,
-    ObscuraError,
-)
+from obscura.errors import InvalidRequest, ObscuraError
 from obscura.wire.chat_parts import Found, open_part
-from obscura.wire.chat_usage import ChatPassage, with_image_tokens
-from obscura.wire.dialect import Ask, ContentLimits, ImageSlot, Outbound, StreamPassage, VideoSlot
+from obscura.wire.dialect import Ask, ContentLimits, ImageSlot, Outbound, VideoSlot
 from obscura.wire.error_shapes import openai_error
 from obscura.wire.fields import check_image_count, check_part_count, flag, required_text
+from obscura.wire.passed_through import PassedThrough
 from obscura.wire.raw_body import (
     RawBody,
     RawObject,
@@ -24,6 +21,16 @@ from obscura.wire.raw_body import (
     members,
 )
 from obscura.wire.sse import data_event
+
+_IMAGE_TOKENS = ("usage", "prompt_tokens_details", "image_tokens")
+
+
+def error_chunk(error: ObscuraError, request_id: str) -> bytes:
+    """Write an error as the last event of a stream: a chunk that OpenAI's SDKs raise as an APIError."""
+    return data_event(openai_error(error))
+
+
+CHAT_REPLY = PassedThrough(_IMAGE_TOKENS, (_IMAGE_TOKENS,), error_chunk)
 
 
 @dataclass(slots=True)
@@ -52,19 +59,7 @@ class ChatAsk:
 
     def outbound(self, dialects: Collection[str] = ("chat",)) -> Outbound:
         """Write the request for an upstream that speaks chat, as every one does."""
-        return Outbound("/chat/completions", self.body.render(), self.streamed, ChatReply())
-
-
-class ChatReply:
-    """A chat completion passed on to a caller of chat completions."""
-
-    def answer(self, upstream_body: bytes, image_tokens: Sequence[int]) -> bytes:
-        """Give the upstream's completion with the image tokens in its usage."""
-        return with_image_tokens(upstream_body, image_tokens)
-
-    def passage(self, image_tokens: Sequence[int]) -> StreamPassage:
-        """Open the way for a stream of chunks."""
-        return ChatPassage(image_tokens)
+        return Outbound("/chat/completions", self.body.render(), self.streamed, CHAT_REPLY)
 
 
 class ChatDialect:
@@ -95,10 +90,6 @@ class ChatDialect:
     def render_error(self, error: ObscuraError, request_id: str) -> bytes:
         """Write OpenAI's error body."""
         return openai_error(error)
-
-    def render_error_event(self, error: ObscuraError, request_id: str) -> bytes:
-        """Write the chunk that OpenAI's SDKs raise as an APIError."""
-        return data_event(openai_error(error))
 
 
 def _open_message(leaf: Raw, path: str, ask: ChatAsk, limits: ContentLimits) -> RawObject:

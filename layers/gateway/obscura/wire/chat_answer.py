@@ -1,6 +1,7 @@
 """A chat upstream's answer, read for translation: whole completions, and streams chunk by chunk."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 
@@ -35,12 +36,17 @@ class Said(msgspec.Struct):
 
 
 class Choice(msgspec.Struct):
-    """One choice: ``message`` in a completion, ``delta`` in a chunk."""
+    """One choice: ``message`` in a completion, ``delta`` in a chunk.
+
+    Where a stop sequence was met, some servers tell which: ``stop_reason`` (vLLM) or ``matched_stop`` (SGLang).
+    """
 
     index: int = 0
     message: Said | None = None
     delta: Said | None = None
     finish_reason: str | None = None
+    stop_reason: Any = None
+    matched_stop: Any = None
 
 
 class PromptDetails(msgspec.Struct):

@@ -62,6 +62,10 @@ class StreamPassage(Protocol):
         """Give what was held back when the upstream has ended the stream."""
         ...
 
+    def fail(self, error: ObscuraError, request_id: str) -> bytes:
+        """Give what ends a stream that cannot go on: the dialect's error event, with what it wants before it."""
+        ...
+
 
 class Reply(Protocol):
     """How the upstream's answer to one request is told to its caller."""
@@ -122,15 +126,15 @@ class Ask(Protocol):
         ...
 
 
-class Dialect(Protocol):
-    """One API family as it looks on the wire."""
+class Dialect[A: Ask = Ask](Protocol):
+    """One API family as it looks on the wire; its requests are ``A``."""
 
     @property
     def name(self) -> str:
         """What the log calls it."""
         ...
 
-    def parse(self, body: RawBody, limits: ContentLimits) -> Ask:
+    def parse(self, body: RawBody, limits: ContentLimits) -> A:
         """Read a request; raises the errors of the design's table, each with the JSON path as its param."""
         ...
 
@@ -140,8 +144,4 @@ class Dialect(Protocol):
 
     def render_error(self, error: ObscuraError, request_id: str) -> bytes:
         """Write an error as a body."""
-        ...
-
-    def render_error_event(self, error: ObscuraError, request_id: str) -> bytes:
-        """Write an error as the last event of a stream that has begun."""
         ...

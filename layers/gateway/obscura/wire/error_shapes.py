@@ -10,6 +10,15 @@ _OPENAI_TYPES = {
     404: "not_found_error",
     429: "rate_limit_error",
 }
+_ANTHROPIC_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+}
 
 
 def openai_error(error: ObscuraError) -> bytes:
@@ -23,6 +32,37 @@ def openai_error(error: ObscuraError) -> bytes:
     if error.category is not None:
         shape["category"] = error.category
     return msgspec.json.encode({"error": shape})
+
+
+def anthropic_error(error: ObscuraError, request_id: str) -> bytes:
+    """Write Anthropic's shape (API reference, "Errors"), with our code, param and category beside its fields."""
+    told = _AnthropicTold(
+        type=_anthropic_type(error.answer_status),
+        message=error.message,
+        code=error.code,
+        param=error.param,
+        category=error.category,
+    )
+    return msgspec.json.encode(_AnthropicError(type="error", error=told, request_id=request_id))
+
+
+class _AnthropicTold(msgspec.Struct, omit_defaults=True):
+    type: str
+    message: str
+    code: str
+    param: str | None = None
+    category: str | None = None
+
+
+class _AnthropicError(msgspec.Struct):
+    type: str
+    error: _AnthropicTold
+    request_id: str
+
+
+def _anthropic_type(status: int) -> str:
+    by_default = "api_error" if status >= 500 else "invalid_request_error"
+    return _ANTHROPIC_TYPES.get(status, by_default)
 
 
 def _openai_type(status: int) -> str:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obscura.errors import UpstreamError
-from obscura.wire.chat_usage import ChatPassage, with_image_tokens
+from obscura.wire.chat import CHAT_REPLY
 from tests.support.fake_upstream import CHUNKS
 
 WITH_USAGE = b'{"id":"x", "usage" : {"prompt_tokens":10,"completion_tokens":2,"cost":1.50}, "z":1E5}'
@@ -19,18 +19,18 @@ def usage_of(answer: bytes) -> dict:
 
 
 def passed(stream: list[bytes], image_tokens: list[int]) -> bytes:
-    passage = ChatPassage(image_tokens)
+    passage = CHAT_REPLY.passage(image_tokens)
     return b"".join([passage.feed(piece) for piece in stream] + [passage.finish()])
 
 
 def test_the_image_tokens_of_all_pictures_stand_in_the_usage() -> None:
-    told = with_image_tokens(WITH_USAGE, [729, 2116])
+    told = CHAT_REPLY.answer(WITH_USAGE, [729, 2116])
 
     assert usage_of(told) == json.loads(WITH_USAGE)["usage"] | {"prompt_tokens_details": {"image_tokens": 2845}}
 
 
 def test_everything_else_in_the_answer_keeps_its_bytes() -> None:
-    told = msgspec.json.decode(with_image_tokens(WITH_USAGE, [7]), type=dict[str, msgspec.Raw])
+    told = msgspec.json.decode(CHAT_REPLY.answer(WITH_USAGE, [7]), type=dict[str, msgspec.Raw])
     usage = msgspec.json.decode(told["usage"], type=dict[str, msgspec.Raw])
 
     assert bytes(told["z"]) == b"1E5"
@@ -40,23 +40,23 @@ def test_everything_else_in_the_answer_keeps_its_bytes() -> None:
 def test_details_that_the_upstream_gave_are_kept() -> None:
     details = {"cached_tokens": 3, "image_tokens": 1}
 
-    told = with_image_tokens(json.dumps({"usage": {"prompt_tokens_details": details}}).encode(), [5])
+    told = CHAT_REPLY.answer(json.dumps({"usage": {"prompt_tokens_details": details}}).encode(), [5])
 
     assert usage_of(told)["prompt_tokens_details"] == {"cached_tokens": 3, "image_tokens": 5}
 
 
 @pytest.mark.parametrize("details", [None, [], "x", 1])
 def test_details_that_are_no_object_are_replaced(details: object) -> None:
-    told = with_image_tokens(json.dumps({"usage": {"prompt_tokens_details": details}}).encode(), [5])
+    told = CHAT_REPLY.answer(json.dumps({"usage": {"prompt_tokens_details": details}}).encode(), [5])
 
     assert usage_of(told)["prompt_tokens_details"] == {"image_tokens": 5}
 
 
 @pytest.mark.parametrize("answer", [WITH_USAGE, b'{ "a" : 1 }\n', b'{"usage":null}', b'{"usage":[]}', b'{"usage":"x"}'])
 def test_an_answer_without_pictures_or_without_usage_is_untouched(answer: bytes) -> None:
-    assert with_image_tokens(answer, []) == answer
+    assert CHAT_REPLY.answer(answer, []) == answer
     if answer is not WITH_USAGE:
-        assert with_image_tokens(answer, [7]) == answer
+        assert CHAT_REPLY.answer(answer, [7]) == answer
 
 
 @pytest.mark.parametrize("image_tokens", [[], [7]], ids=["no pictures", "a picture"])
@@ -65,11 +65,11 @@ def test_an_answer_without_pictures_or_without_usage_is_untouched(answer: bytes)
 )
 def test_an_answer_that_is_no_json_object_is_the_upstreams_error(answer: bytes, image_tokens: list[int]) -> None:
     with pytest.raises(UpstreamError):
-        with_image_tokens(answer, image_tokens)
+        CHAT_REPLY.answer(answer, image_tokens)
 
 
 def test_a_stream_without_pictures_passes_untouched_piece_by_piece() -> None:
-    passage = ChatPassage([])
+    passage = CHAT_REPLY.passage([])
 
     assert [passage.feed(piece) for piece in (b"da", b"ta: {", b'"usage":{}}\n', b"\n")] == [
         b"da", b"ta: {", b'"usage":{}}\n', b"\n",
@@ -91,7 +91,7 @@ def test_only_the_event_with_the_usage_changes() -> None:
 
 
 def test_each_whole_line_leaves_as_soon_as_it_is_there() -> None:
-    passage = ChatPassage([7])
+    passage = CHAT_REPLY.passage([7])
 
     assert passage.feed(b'data: {"a":1}\n\ndata: {"b"') == b'data: {"a":1}\n\n'
     assert passage.feed(b":2}") == b""

@@ -1,0 +1,157 @@
+"""Blocks in line: chat may mix pieces of several tool calls and texts, Messages has one block after the other.
+
+The block that is open gets its pieces at once. A tool call closes only when its arguments are a complete JSON value or
+the answer ends; until then the pieces of what began after it are held, in order. Texts and thinking close at any time,
+as more of them can always open a block anew. So nothing is reordered, and calls that do not mix are never held.
+"""
+
+from collections import deque
+
+from msgspec import Raw
+
+from obscura.errors import UpstreamError
+from obscura.wire.chat_answer import ToolCall
+from obscura.wire.messages import events
+from obscura.wire.messages.completion import nameless_call
+from obscura.wire.messages.json_end import JsonEnd
+from obscura.wire.messages.shapes import Block, TextBlock, ThinkingBlock, ToolUseBlock, call_id
+
+_EMPTY_OBJECT = Raw(b"{}")
+
+
+class _Spoken:
+    """A block of text or thinking."""
+
+    may_begin = may_end = True
+
+    def __init__(self, thinking: bool) -> None:
+        self.thinking = thinking
+        self.held: list[str] = []
+
+    def start(self) -> Block:
+        return ThinkingBlock("") if self.thinking else TextBlock("")
+
+    def delta(self, piece: str) -> events.Delta:
+        return events.ThinkingDelta(piece) if self.thinking else events.TextDelta(piece)
+
+
+class _Called:
+    """A tool call; it may begin once its tool has a name."""
+
+    def __init__(self, upstream_id: str | None) -> None:
+        self.upstream_id = upstream_id
+        self.name = ""
+        self.closed = False
+        self.held: list[str] = []
+        self._end = JsonEnd()
+
+    @property
+    def may_begin(self) -> bool:
+        return bool(self.name)
+
+    @property
+    def may_end(self) -> bool:
+        return self._end.complete
+
+    def start(self) -> Block:
+        if not self.name:
+            raise nameless_call()
+        return ToolUseBlock(call_id(self.upstream_id), self.name, _EMPTY_OBJECT)
+
+    def delta(self, piece: str) -> events.Delta:
+        return events.InputJsonDelta(piece)
+
+    def follow(self, piece: str) -> None:
+        self._end.feed(piece)
+
+
+class BlockLine:
+    """The blocks of one answer, in the order in which they began."""
+
+    def __init__(self) -> None:
+        """Start without any; ``called`` says whether there was a tool call."""
+        self._index = -1
+        self._open: _Spoken | _Called | None = None
+        self._waiting: deque[_Spoken | _Called] = deque()
+        self._calls: dict[int, _Called] = {}
+
+    @property
+    def called(self) -> bool:
+        """Whether there was a tool call."""
+        return bool(self._calls)
+
+    def speak(self, piece: str, *, thinking: bool) -> bytes:
+        """Take a piece of text or thinking; gives the events that are ready."""
+        last = self._waiting[-1] if self._waiting else self._open
+        if not isinstance(last, _Spoken) or last.thinking is not thinking:
+            last = _Spoken(thinking)
+            self._waiting.append(last)
+        return self._take(last, piece)
+
+    def call(self, piece: ToolCall) -> bytes:
+        """Take a piece of a tool call; gives the events that are ready.
+
+        Raises UpstreamError on arguments that go on after their end, when the block is closed.
+        """
+        called = self._called(piece)
+        if piece.function and piece.function.name and not called.name:
+            called.name = piece.function.name
+        arguments = (piece.function.arguments if piece.function else None) or ""
+        if called.closed:
+            if arguments.strip():
+                raise UpstreamError("The upstream went on with a tool call that was complete. Try again.")
+            return b""
+        called.follow(arguments)
+        return self._take(called, arguments)
+
+    def end(self) -> bytes:
+        """Close everything, what was held included."""
+        told = self._advance(at_the_end=True)
+        return told + self._close()
+
+    def _called(self, piece: ToolCall) -> _Called:
+        """Find a piece's call by its index; some upstreams give all calls one index, or none, but ids of their own."""
+        index = piece.index if piece.index is not None else max(self._calls, default=0)
+        called = self._calls.get(index)
+        anew = piece.id and piece.function and piece.function.name
+        if called is None or (anew and called.upstream_id not in {None, piece.id}):
+            called = self._calls[index] = _Called(piece.id or None)
+            self._waiting.append(called)
+        called.upstream_id = called.upstream_id or piece.id
+        return called
+
+    def _take(self, block: _Spoken | _Called, piece: str) -> bytes:
+        if block is not self._open:
+            block.held.append(piece)
+            return self._advance()
+        told = self._delta(block, piece)
+        return told + self._advance() if self._waiting else told
+
+    def _advance(self, at_the_end: bool = False) -> bytes:
+        """Open what may be opened, in order."""
+        told: list[bytes] = []
+        while self._waiting:
+            upcoming = self._waiting[0]
+            free = self._open is None or self._open.may_end
+            if not at_the_end and not (free and upcoming.may_begin):
+                break
+            told.append(self._close())
+            self._open = self._waiting.popleft()
+            self._index += 1
+            told.append(events.written(events.BlockStart(self._index, self._open.start())))
+            told += [self._delta(self._open, piece) for piece in self._open.held]
+            self._open.held.clear()
+        return b"".join(told)
+
+    def _delta(self, block: _Spoken | _Called, piece: str) -> bytes:
+        return events.written(events.BlockDelta(self._index, block.delta(piece))) if piece else b""
+
+    def _close(self) -> bytes:
+        block, self._open = self._open, None
+        if block is None:
+            return b""
+        if isinstance(block, _Called):
+            block.closed = True
+        signed = isinstance(block, _Spoken) and block.thinking
+        signature = events.written(events.BlockDelta(self._index, events.SignatureDelta(""))) if signed else b""
+        return signature + events.written(events.BlockStop(self._index))

@@ -1,0 +1,101 @@
+"""A chat stream on its way to a caller of Messages: each chunk is told as it comes in."""
+
+from collections.abc import Sequence
+
+from obscura.errors import ObscuraError, UpstreamError
+from obscura.wire.chat_answer import ChatAnswer, ChunkReader, Said, Usage
+from obscura.wire.messages import events
+from obscura.wire.messages.block_line import BlockLine
+from obscura.wire.messages.shapes import Message, message_id, usage_of
+from obscura.wire.messages.stopping import matched_sequence, stop_of
+
+
+class MessagesPassage:
+    """Tells chunks as events; the message ends with the stream, since chat's usage comes after its last words."""
+
+    def __init__(
+        self, model: str, stop_sequences: Sequence[str], thinking_shown: bool, image_tokens: Sequence[int]
+    ) -> None:
+        """``model`` is the one that was asked for."""
+        self._model = model
+        self._stop_sequences = stop_sequences
+        self._thinking_shown = thinking_shown
+        self._image_tokens = image_tokens
+        self._chunks = ChunkReader()
+        self._blocks = BlockLine()
+        self._begun = self._ended = self._refused = False
+        self._finish_reason: str | None = None
+        self._sequence: str | None = None
+        self._usage: Usage | None = None
+        self._failure: UpstreamError | None = None
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Give the events that are ready; an error is raised only after what came before it has been given."""
+        if self._failure is not None:
+            raise self._failure
+        told: list[bytes] = []
+        try:
+            told.extend(map(self._tell, self._chunks.feed(chunk)))
+            if self._chunks.done:
+                told.append(self._end())
+        except UpstreamError as failure:
+            if not any(told):
+                raise
+            self._failure = failure
+        return b"".join(told)
+
+    def finish(self) -> bytes:
+        """End the message; raises UpstreamError when the upstream broke off before it said that it was done."""
+        rest = self.feed(b"\n")
+        if self._failure is not None:
+            raise self._failure
+        if not self._ended and self._finish_reason is None:
+            raise UpstreamError("The upstream's answer broke off before its end. Try again.")
+        return rest + self._end()
+
+    def fail(self, error: ObscuraError, request_id: str) -> bytes:
+        """Give the event that ends a stream which cannot go on; nothing once the message has ended."""
+        return b"" if self._ended else events.error_event(error, request_id)
+
+    def _tell(self, answer: ChatAnswer) -> bytes:
+        if self._ended:
+            return b""
+        told = [self._begin(answer.id)]
+        self._usage = answer.usage or self._usage
+        for choice in answer.choices:
+            if choice.index == 0:
+                told.append(self._say(choice.delta or choice.message or Said()))
+                self._finish_reason = choice.finish_reason or self._finish_reason
+                self._sequence = matched_sequence(choice, self._stop_sequences) or self._sequence
+        return b"".join(told)
+
+    def _begin(self, chat_id: str) -> bytes:
+        if self._begun:
+            return b""
+        self._begun = True
+        usage = usage_of(None, self._image_tokens)
+        message = Message(id=message_id(chat_id), model=self._model, content=(), usage=usage)
+        return events.written(events.MessageStart(message)) + events.written(events.Ping())
+
+    def _say(self, said: Said) -> bytes:
+        told: list[bytes] = []
+        thought = said.reasoning_content or said.reasoning
+        if thought and self._thinking_shown:
+            told.append(self._blocks.speak(thought, thinking=True))
+        if said.content:
+            told.append(self._blocks.speak(said.content, thinking=False))
+        if said.refusal:
+            self._refused = True
+            told.append(self._blocks.speak(said.refusal, thinking=False))
+        told += [self._blocks.call(call) for call in said.tool_calls or ()]
+        return b"".join(told)
+
+    def _end(self) -> bytes:
+        if self._ended:
+            return b""
+        told = self._begin("") + self._blocks.end()
+        self._ended = True
+        stop = stop_of(self._finish_reason, self._blocks.called, self._refused, self._sequence)
+        delta = events.StopDelta(stop.reason, stop.sequence)
+        usage = usage_of(self._usage, self._image_tokens)
+        return told + events.written(events.MessageDelta(delta, usage)) + events.written(events.MessageStop())

@@ -1,0 +1,110 @@
+"""Answers in the caller's own dialect: byte for byte but for the image tokens, set where that dialect has its usage."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+from msgspec import Raw
+
+from obscura.errors import ObscuraError, UpstreamError
+from obscura.wire.dialect import StreamPassage
+from obscura.wire.sse import LineSplitter
+
+type Keys = tuple[str, ...]
+type ErrorEvent = Callable[[ObscuraError, str], bytes]
+
+_members = msgspec.json.Decoder(dict[str, Raw])
+_MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+@dataclass(frozen=True, slots=True)
+class PassedThrough:
+    """A reply that is passed on.
+
+    ``in_answer`` and ``in_events`` are the keys that lead to the image tokens, in a whole answer and in a stream's
+    events; ``error_event`` writes the event that ends a broken stream, given the error and the request id.
+    """
+
+    in_answer: Keys
+    in_events: tuple[Keys, ...]
+    error_event: ErrorEvent
+
+    def answer(self, upstream_body: bytes, image_tokens: Sequence[int]) -> bytes:
+        """Give the upstream's answer with the image tokens in its usage; raises UpstreamError when it is no object."""
+        try:
+            return with_image_tokens(upstream_body, (self.in_answer,), image_tokens)
+        except _MALFORMED:
+            raise UpstreamError("The upstream answered with something other than a JSON object. Try again.") from None
+
+    def passage(self, image_tokens: Sequence[int]) -> StreamPassage:
+        """Open the way for a stream of events."""
+        return PassedStream(self.in_events, image_tokens, self.error_event)
+
+
+class PassedStream:
+    """A stream on its way through: events that carry a usage get the image tokens, all others pass untouched."""
+
+    def __init__(self, in_events: tuple[Keys, ...], image_tokens: Sequence[int], error_event: ErrorEvent) -> None:
+        """Without images every chunk passes as it is."""
+        self._in_events = in_events
+        self._image_tokens = image_tokens
+        self._error_event = error_event
+        self._lines = LineSplitter()
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Give what is ready to be sent once ``chunk`` has come in."""
+        if not self._image_tokens:
+            return chunk
+        lines = self._lines.feed(chunk)
+        if b'"usage"' not in lines:
+            return lines
+        return b"".join(self._with_tokens(line) for line in lines.splitlines(keepends=True))
+
+    def finish(self) -> bytes:
+        """Give what was held back when the upstream has ended the stream."""
+        return self._with_tokens(self._lines.finish())
+
+    def fail(self, error: ObscuraError, request_id: str) -> bytes:
+        """Give the event that ends a stream which cannot go on."""
+        return self._error_event(error, request_id)
+
+    def _with_tokens(self, line: bytes) -> bytes:
+        if not line.startswith(b"data:") or b'"usage"' not in line:
+            return line
+        data = line.removeprefix(b"data:")
+        ending = data[len(data.rstrip(b"\r\n")) :]
+        try:
+            changed = with_image_tokens(data, self._in_events, self._image_tokens)
+        except _MALFORMED:
+            return line
+        return line if changed is data else b"data: %b%b" % (changed, ending)
+
+
+def with_image_tokens(answer: bytes, places: Sequence[Keys], image_tokens: Sequence[int]) -> bytes:
+    """Set the sum of ``image_tokens`` at the first of ``places`` whose objects are there.
+
+    An object of details is made where it is missing; without any such place, or without images, ``answer`` itself is
+    given back. Raises msgspec.DecodeError, UnicodeDecodeError or RecursionError when it is not a JSON object.
+    """
+    fields = _members.decode(answer)
+    if not image_tokens or not any(_set(fields, keys, sum(image_tokens)) for keys in places):
+        return answer
+    return msgspec.json.encode(fields)
+
+
+def _set(fields: dict[str, Raw], keys: Keys, count: int) -> bool:
+    key, *inner_keys = keys
+    if not inner_keys:
+        fields[key] = Raw(b"%d" % count)
+        return True
+    inner = _object(fields.get(key))
+    if inner is None and key.endswith("_details"):
+        inner = {}
+    if inner is None or not _set(inner, tuple(inner_keys), count):
+        return False
+    fields[key] = Raw(msgspec.json.encode(inner))
+    return True
+
+
+def _object(leaf: Raw | None) -> dict[str, Raw] | None:
+    return _members.decode(leaf) if leaf is not None and memoryview(leaf)[0] == ord("{") else None

@@ -1,0 +1,144 @@
+"""The events of a streamed response (API reference, "Streaming events"), and their numbering."""
+
+import msgspec
+from msgspec import Raw, Struct
+
+from obscura.wire.responses.framing import named_event
+from obscura.wire.responses.objects import OutputItem, Part
+
+
+class Event(Struct, kw_only=True, tag_field="type"):
+    """What every event has; the number is set when it is written."""
+
+    sequence_number: int = 0
+
+
+class Lifecycle(Event):
+    """An event that carries the response as it stands."""
+
+    response: Raw
+
+
+class Created(Lifecycle, tag="response.created"):
+    """The first event."""
+
+
+class InProgress(Lifecycle, tag="response.in_progress"):
+    """The second event."""
+
+
+class Completed(Lifecycle, tag="response.completed"):
+    """The last event of an answer that is whole."""
+
+
+class Incomplete(Lifecycle, tag="response.incomplete"):
+    """The last event of an answer that was cut off."""
+
+
+class Failed(Lifecycle, tag="response.failed"):
+    """The last event of an answer but for the error itself."""
+
+
+class ItemAdded(Event, tag="response.output_item.added"):
+    """An item begins."""
+
+    output_index: int
+    item: OutputItem
+
+
+class ItemDone(Event, tag="response.output_item.done"):
+    """An item is whole."""
+
+    output_index: int
+    item: OutputItem
+
+
+class InItem(Event):
+    """Something about one item."""
+
+    item_id: str
+    output_index: int
+
+
+class InPart(InItem):
+    """Something about one content part."""
+
+    content_index: int
+
+
+class PartAdded(InPart, tag="response.content_part.added"):
+    """A part begins."""
+
+    part: Part
+
+
+class PartDone(InPart, tag="response.content_part.done"):
+    """A part is whole."""
+
+    part: Part
+
+
+class TextDelta(InPart, tag="response.output_text.delta"):
+    """A piece of text."""
+
+    delta: str
+    logprobs: tuple[()] = ()
+
+
+class TextDone(InPart, tag="response.output_text.done"):
+    """A part's whole text."""
+
+    text: str
+    logprobs: tuple[()] = ()
+
+
+class RefusalDelta(InPart, tag="response.refusal.delta"):
+    """A piece of a refusal."""
+
+    delta: str
+
+
+class RefusalDone(InPart, tag="response.refusal.done"):
+    """A part's whole refusal."""
+
+    refusal: str
+
+
+class ReasoningDelta(InPart, tag="response.reasoning_text.delta"):
+    """A piece of reasoning."""
+
+    delta: str
+
+
+class ReasoningDone(InPart, tag="response.reasoning_text.done"):
+    """A part's whole reasoning."""
+
+    text: str
+
+
+class ArgumentsDelta(InItem, tag="response.function_call_arguments.delta"):
+    """A piece of a call's arguments."""
+
+    delta: str
+
+
+class ArgumentsDone(InItem, tag="response.function_call_arguments.done"):
+    """A call's whole arguments."""
+
+    arguments: str
+
+
+class EventWriter:
+    """Writes events, numbered from 0."""
+
+    def __init__(self) -> None:
+        self.next_number = 0
+
+    def write(self, *events: Event) -> bytes:
+        """Write events in their order."""
+        return b"".join(map(self._write, events))
+
+    def _write(self, event: Event) -> bytes:
+        event.sequence_number = self.next_number
+        self.next_number += 1
+        return named_event(str(event.__struct_config__.tag).encode(), msgspec.json.encode(event))

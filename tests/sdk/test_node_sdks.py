@@ -1,0 +1,53 @@
+"""The official SDKs for Node, each with tests of its own beside this file; Node comes with the tests' packages."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.photographs import photograph
+from tests.support.serving_process import environment, serving
+
+NODE_TESTS = Path(__file__).parent / "node"
+BESIDE_PYTHON = Path(sys.executable).parent
+
+
+@pytest.fixture(scope="module")
+def sdks() -> None:
+    """Install what package-lock.json pins, unless it is there already."""
+    installed = NODE_TESTS / "node_modules" / ".package-lock.json"
+    if not installed.exists() or installed.stat().st_mtime < (NODE_TESTS / "package-lock.json").stat().st_mtime:
+        run("npm", "ci", env=dict(os.environ))
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory):
+    with serving(environment(tmp_path_factory.mktemp("data"))) as served:
+        yield served
+
+
+@pytest.mark.parametrize("sdk", ["openai", "anthropic"])
+@pytest.mark.timeout(180)
+def test_the_sdk_for_node(sdk, sdks, gateway):
+    settings = {
+        "GATEWAY_V1": gateway.v1,
+        "GATEWAY_KEY": gateway.key,
+        "PHOTOGRAPH": str(photograph("rocket.jpg")),
+    }
+
+    told = run("node", "--test", f"{sdk}.test.mjs", env=os.environ | settings)
+
+    assert "# fail 0" in told or "fail 0" in told
+    assert "pass 0" not in told
+
+
+def run(command: str, *words: str, env: dict[str, str]) -> str:
+    env = env | {"PATH": f"{BESIDE_PYTHON}{os.pathsep}{env['PATH']}"}
+    ran = subprocess.run(
+        [BESIDE_PYTHON / command, *words],
+        cwd=NODE_TESTS, env=env, capture_output=True, text=True, timeout=150, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
