@@ -67,7 +67,8 @@ def _say(heard: _Heard) -> str:
     if not heard.pictures:
         said.append("You sent no picture; send one and I will tell you what I can measure.")
     if heard.question:
-        said.append(f"Your question had {len(heard.question.split())} words.")
+        words = len(heard.question.split())
+        said.append(f"Your question had {words} {'word' if words == 1 else 'words'}.")
     return " ".join(said)
 
 
