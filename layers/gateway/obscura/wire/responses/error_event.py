@@ -1,11 +1,10 @@
-"""The ``error`` event (API reference, "Streaming events", ``error``)."""
+"""Events as they are framed, and the ``error`` event (API reference, "Streaming events")."""
 
 import msgspec
 from msgspec import Raw
 
 from obscura.errors import ObscuraError
 from obscura.wire.error_shapes import openai_error
-from obscura.wire.responses.framing import named_event
 
 
 class _Shape(msgspec.Struct):
@@ -20,6 +19,11 @@ class _ErrorEvent(msgspec.Struct, tag="error", tag_field="type"):
     param: str | None
     sequence_number: int
     error: Raw
+
+
+def named_event(name: bytes, data: bytes) -> bytes:
+    """Frame one event (WHATWG HTML §9.2.6); ``data`` is on one line."""
+    return b"event: %b\ndata: %b\n\n" % (name, data)
 
 
 def error_event(error: ObscuraError, sequence_number: int) -> bytes:

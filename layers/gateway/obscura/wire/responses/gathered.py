@@ -6,6 +6,9 @@ from obscura.errors import UnsupportedOperation
 from obscura.wire.dialect import ContentLimits, ImageSlot
 from obscura.wire.raw_body import RawBody, RawObject
 
+LONGEST_NAME = 100
+"""How much of a key that the caller made up is told in a path, in characters."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:

@@ -5,9 +5,10 @@ from msgspec import Raw
 from obscura.errors import InvalidRequest
 from obscura.wire.fields import required_text
 from obscura.wire.raw_body import Node, RawObject, is_array, is_null, is_object, is_string, items, members
-from obscura.wire.responses.gathered import Gathered, Item, Part
+from obscura.wire.responses.gathered import LONGEST_NAME, Gathered, Item, Part
 from obscura.wire.responses.native_items import read_native_item, read_native_tools
-from obscura.wire.responses.parts import open_part, open_parts, open_screenshot
+from obscura.wire.responses.parts import open_part, open_parts
+from obscura.wire.responses.pictures import open_screenshot
 
 _LISTS = {"message": "content", "function_call_output": "output", "custom_tool_call_output": "output"}
 """The items whose parts are opened, and where those stand."""
@@ -25,7 +26,7 @@ def read_request(gathered: Gathered) -> None:
     elif not is_null(instructions):
         raise InvalidRequest("'instructions' must be a string.", param="instructions")
     _read_prompt(root, gathered)
-    read_native_tools(root, gathered)
+    read_native_tools(root.get("tools"), "tools", gathered)
     given = root.get("input")
     if is_string(given):
         gathered.texts.append(gathered.body.text(given))
@@ -83,7 +84,7 @@ def _read_prompt(root: RawObject, gathered: Gathered) -> None:
         return
     variables = members(prompt["variables"], "prompt.variables")
     for name, leaf in variables.items():
-        variables[name] = _open_variable(leaf, f"prompt.variables.{name}", gathered)
+        variables[name] = _open_variable(leaf, f"prompt.variables.{name[:LONGEST_NAME]}", gathered)
     prompt["variables"] = variables
     root["prompt"] = prompt
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from msgspec import Raw
 
 from obscura.wire.raw_body import Node, RawObject, raw_string
-from obscura.wire.responses.carrying import refuse_others, set_fields, string_leaf, unsupported
 from obscura.wire.responses.gathered import Part
+from obscura.wire.responses.to_chat.carrying import refuse_others, set_fields, string_leaf, unsupported
 
 _TEXT_KINDS = {"input_text", "output_text"}
 _CACHING = "prompt_cache_breakpoint"

@@ -7,7 +7,7 @@ from msgspec import Raw
 from obscura.errors import InvalidRequest
 from obscura.wire.fields import flag, required_text
 from obscura.wire.raw_body import Node, RawBody, RawObject, is_null, is_string, items, members, raw_string
-from obscura.wire.responses.carrying import refuse_others, set_fields, unsupported
+from obscura.wire.responses.to_chat.carrying import refuse_others, set_fields, unsupported
 
 _TOOL_FIELDS = ("type", "name", "description", "parameters", "strict", "async", "defer_loading", "allowed_callers")
 _CHOICES = ("none", "auto", "required")
@@ -55,11 +55,10 @@ def chat_tool_fields(body: RawBody, tools: Tools) -> RawObject:
 
     Of ``allowed_tools`` the others are left out: every server takes that, few take the choice itself.
     """
-    choice = body.root.get("tool_choice")
-    chosen, offered = _chosen(body, choice, tools)
+    chosen, offered = _chosen(body, body.root.get("tool_choice"), tools)
+    flag(body.root, "parallel_tool_calls")
     if not tools.by_name:
         return {}
-    flag(body.root, "parallel_tool_calls")
     return set_fields(
         tools=offered.chat(),
         tool_choice=chosen,

@@ -3,7 +3,7 @@
 from msgspec import Raw
 
 from obscura.wire.raw_body import Node, RawBody, RawObject, is_null, members
-from obscura.wire.responses.chat_tools import Tools
+from obscura.wire.responses.to_chat.tools import Tools
 
 _NULL = Raw(b"null")
 _AS_SENT = (
@@ -15,7 +15,6 @@ _AS_SENT = (
     "safety_identifier",
     "service_tier",
     "temperature",
-    "top_logprobs",
     "top_p",
     "user",
 )
@@ -30,6 +29,7 @@ _NEVER_SET = (
     "prompt_cache_diagnostics",
     "prompt_cache_options",
     "tool_usage",
+    "top_logprobs",
 )
 
 
@@ -55,7 +55,7 @@ def echo_members(body: RawBody, tools: Tools) -> bytes:
     return body.render(echo)[1:-1]
 
 
-def _sent(root: RawObject, key: str, default: Raw = _NULL) -> Node:
+def _sent(root: RawObject, key: str, default: Node = _NULL) -> Node:
     leaf = root.get(key)
     return default if leaf is None or is_null(leaf) else leaf
 
@@ -63,4 +63,4 @@ def _sent(root: RawObject, key: str, default: Raw = _NULL) -> Node:
 def _chosen(root: RawObject, key: str, **defaults: Node) -> RawObject:
     leaf = root.get(key)
     sent = {} if leaf is None or is_null(leaf) else members(leaf, key)
-    return {name: _sent(sent, name) if not is_null(sent.get(name)) else default for name, default in defaults.items()}
+    return {name: _sent(sent, name, default) for name, default in defaults.items()}

@@ -6,9 +6,9 @@ from msgspec import Raw
 
 from obscura.errors import InvalidRequest, UnsupportedField
 from obscura.wire.raw_body import Node, RawObject, is_null, is_string
+from obscura.wire.responses.gathered import LONGEST_NAME
 
 WAY_OUT = "Leave it out, or ask for a model whose upstream speaks responses."
-LONGEST_NAME = 100
 
 
 def unsupported(

@@ -3,8 +3,8 @@
 import msgspec
 from msgspec import Raw, Struct
 
-from obscura.wire.responses.framing import named_event
-from obscura.wire.responses.objects import OutputItem, Part
+from obscura.wire.responses.error_event import named_event
+from obscura.wire.responses.from_chat.objects import OutputItem, Part
 
 
 class Event(Struct, kw_only=True, tag_field="type"):
@@ -129,16 +129,24 @@ class ArgumentsDone(InItem, tag="response.function_call_arguments.done"):
 
 
 class EventWriter:
-    """Writes events, numbered from 0."""
+    """Numbers events from 0; what is written waits until it is taken, so a failure loses none.
+
+    An event is encoded when it is written, because the items in it go on growing.
+    """
 
     def __init__(self) -> None:
         self.next_number = 0
+        self._waiting: list[bytes] = []
 
-    def write(self, *events: Event) -> bytes:
+    def write(self, *events: Event) -> None:
         """Write events in their order."""
-        return b"".join(map(self._write, events))
+        for event in events:
+            event.sequence_number = self.next_number
+            self.next_number += 1
+            name = str(event.__struct_config__.tag).encode()
+            self._waiting.append(named_event(name, msgspec.json.encode(event)))
 
-    def _write(self, event: Event) -> bytes:
-        event.sequence_number = self.next_number
-        self.next_number += 1
-        return named_event(str(event.__struct_config__.tag).encode(), msgspec.json.encode(event))
+    def taken(self) -> bytes:
+        """Give what was written since the last time."""
+        waiting, self._waiting = self._waiting, []
+        return b"".join(waiting)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from obscura.errors import UpstreamError
 from obscura.wire.chat_answer import Said, ToolCall, read_completion
 from obscura.wire.dialect import StreamPassage
-from obscura.wire.responses.objects import (
+from obscura.wire.responses.from_chat.objects import (
     FunctionCallItem,
     MessageItem,
     OutputItem,
@@ -18,10 +18,11 @@ from obscura.wire.responses.objects import (
     ReasoningText,
     Refusal,
     ResponseHead,
+    incomplete_details,
     response,
+    response_usage,
 )
-from obscura.wire.responses.outcome import incomplete_details, response_usage
-from obscura.wire.responses.passage import ResponsePassage
+from obscura.wire.responses.from_chat.passage import ResponsePassage
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Output items of a stream while they grow: each gives the events that tell its caller so."""
 
-from obscura.wire.responses.events import (
+from obscura.wire.responses.from_chat.events import (
     ArgumentsDelta,
     ArgumentsDone,
     Event,
@@ -15,7 +15,7 @@ from obscura.wire.responses.events import (
     TextDelta,
     TextDone,
 )
-from obscura.wire.responses.objects import (
+from obscura.wire.responses.from_chat.objects import (
     FunctionCallItem,
     ItemStatus,
     MessageItem,

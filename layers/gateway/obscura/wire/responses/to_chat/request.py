@@ -1,15 +1,15 @@
-"""A Responses request as a chat completion request (docs/fields.md has the table)."""
+"""A Responses request as a chat completion request (docs/fields-responses.md has the table)."""
 
 from msgspec import Raw
 
 from obscura.errors import InvalidRequest
 from obscura.wire.fields import flag
-from obscura.wire.raw_body import RawBody, RawObject, is_null, is_string, items, members
-from obscura.wire.responses.carrying import LONGEST_NAME, refuse_others, set_fields, unsupported
-from obscura.wire.responses.chat_messages import chat_messages
-from obscura.wire.responses.chat_text import chat_text_fields
-from obscura.wire.responses.chat_tools import Tools, chat_tool_fields
-from obscura.wire.responses.gathered import Gathered
+from obscura.wire.raw_body import Node, RawBody, RawObject, is_null, is_string, items, members
+from obscura.wire.responses.gathered import LONGEST_NAME, Gathered
+from obscura.wire.responses.to_chat.carrying import refuse_others, set_fields, string_leaf, unsupported
+from obscura.wire.responses.to_chat.messages import chat_messages
+from obscura.wire.responses.to_chat.text import chat_text_fields
+from obscura.wire.responses.to_chat.tools import Tools, chat_tool_fields
 
 _SAME_NAME = (
     "model",
@@ -26,6 +26,7 @@ _TRANSLATED = {
     "input",
     "instructions",
     "max_output_tokens",
+    "prompt_cache_options",
     "reasoning",
     "text",
     "tools",
@@ -66,6 +67,7 @@ def chat_request(gathered: Gathered, tools: Tools, streamed: bool) -> RawObject:
     chat: RawObject = {"model": root["model"], "messages": chat_messages(gathered)}
     chat |= set_fields(**{key: root.get(key) for key in _SAME_NAME})
     chat |= set_fields(max_tokens=root.get("max_output_tokens"), reasoning_effort=_effort(root))
+    chat |= set_fields(prompt_cache_options=_prompt_cache_options(root))
     chat |= chat_text_fields(gathered.body) | chat_tool_fields(gathered.body, tools)
     if streamed:
         chat |= {"stream": Raw(b"true"), "stream_options": {"include_usage": Raw(b"true")}}
@@ -85,11 +87,21 @@ def _check_kept(body: RawBody) -> None:
     truncation = root.get("truncation")
     if not is_null(truncation) and not (is_string(truncation) and body.text(truncation) == "disabled"):
         raise unsupported("truncation", "can only be disabled here. Shorten the input")
+    _check_max_tool_calls(root)
     _check_metadata(root)
     _check_include(body)
     options = root.get("stream_options")
     if options is not None and not is_null(options):
-        refuse_others(members(options, "stream_options"), ("include_obfuscation",), "stream_options")
+        told = members(options, "stream_options")
+        refuse_others(told, ("include_obfuscation",), "stream_options")
+        flag(told, "include_obfuscation", "stream_options")
+
+
+def _check_max_tool_calls(root: RawObject) -> None:
+    """It limits the API's own tools alone, of which this upstream has none."""
+    leaf = root.get("max_tool_calls")
+    if not is_null(leaf) and not (isinstance(leaf, Raw) and bytes(leaf).isdigit()):
+        raise InvalidRequest("'max_tool_calls' must be a whole number.", param="max_tool_calls")
 
 
 def _check_metadata(root: RawObject) -> None:
@@ -111,12 +123,23 @@ def _check_include(body: RawBody) -> None:
             raise unsupported(f"include[{index}]")
 
 
-def _effort(root: RawObject) -> Raw | None:
+def _effort(root: RawObject) -> Node | None:
     """Give the effort; a summary is not made here, the reasoning itself is told instead."""
     leaf = root.get("reasoning")
     if leaf is None or is_null(leaf):
         return None
     reasoning = members(leaf, "reasoning")
     refuse_others(reasoning, ("effort", "summary", "generate_summary"), "reasoning")
-    effort = reasoning.get("effort")
-    return effort if isinstance(effort, Raw) else None
+    for key, inner in reasoning.items():
+        if not is_null(inner):
+            string_leaf(reasoning, key, "reasoning")
+    return reasoning.get("effort")
+
+
+def _prompt_cache_options(root: RawObject) -> RawObject | None:
+    leaf = root.get("prompt_cache_options")
+    if leaf is None or is_null(leaf):
+        return None
+    options = members(leaf, "prompt_cache_options")
+    refuse_others(options, ("mode", "ttl"), "prompt_cache_options")
+    return set_fields(**options)

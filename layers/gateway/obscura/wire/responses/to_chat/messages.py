@@ -6,9 +6,9 @@ from msgspec import Raw
 from obscura.errors import InvalidRequest
 from obscura.wire.fields import required_text
 from obscura.wire.raw_body import Node, RawBody, RawObject, is_null, is_string, members, raw_string
-from obscura.wire.responses.carrying import refuse_others, string_leaf, unsupported
-from obscura.wire.responses.chat_content import chat_content, chat_part, is_text, text_part
 from obscura.wire.responses.gathered import Gathered, Item
+from obscura.wire.responses.to_chat.carrying import refuse_others, string_leaf, unsupported
+from obscura.wire.responses.to_chat.content import chat_content, chat_part, is_text, text_part
 
 _ROLES = ("user", "assistant", "system", "developer")
 _MESSAGE_FIELDS = ("type", "role", "content", "id", "status", "phase")

@@ -2,7 +2,7 @@
 
 from obscura.wire.fields import required_text
 from obscura.wire.raw_body import RawBody, RawObject, is_null, members, raw_string
-from obscura.wire.responses.carrying import refuse_others, set_fields, string_leaf, unsupported
+from obscura.wire.responses.to_chat.carrying import refuse_others, set_fields, string_leaf, unsupported
 
 _SCHEMA_FIELDS = ("name", "description", "schema", "strict")
 

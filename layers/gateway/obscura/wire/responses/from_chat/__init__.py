@@ -1,0 +1,1 @@
+"""A chat completion, whole or streamed, as a response."""

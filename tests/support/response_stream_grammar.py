@@ -1,0 +1,170 @@
+"""The grammar of a streamed response (OpenAI's API reference, "Streaming events"), checked event by event.
+
+    stream  = created in_progress item* (completed | incomplete | failed error)
+    item    = output_item.added (part* | arguments.delta* arguments.done) output_item.done     (calls may be mixed)
+    part    = content_part.added delta* done content_part.done
+
+Numbers count from 0, indexes too; what is told as done is what the deltas said; the last response holds the items as
+they were told to be done.
+"""
+
+import json
+from dataclasses import dataclass, field
+
+LAST = {
+    "response.completed": "completed",
+    "response.incomplete": "incomplete",
+    "response.failed": "failed",
+}
+TEXT_KEYS = {"output_text": "text", "refusal": "refusal", "reasoning_text": "text"}
+PARTS_OF = {"message": {"output_text", "refusal"}, "reasoning": {"reasoning_text"}, "function_call": set()}
+
+
+def events_of(stream: bytes) -> list[dict]:
+    """Read events as they are framed: a name, one line of data, a blank line."""
+    assert not stream or stream.endswith(b"\n\n")
+    return [_event(block) for block in stream.decode().split("\n\n")[:-1]]
+
+
+def _event(block: str) -> dict:
+    name, data = block.split("\n")
+    event = json.loads(data.removeprefix("data: "))
+    assert name == f"event: {event['type']}"
+    return event
+
+
+@dataclass
+class OpenItem:
+    """An item that was added and is not done: the parts that are, and the one or the arguments that are growing."""
+
+    added: dict
+    parts: list[dict] = field(default_factory=list)
+    part_kind: str | None = None
+    pieces: str = ""
+    whole: str | None = None
+
+
+class ResponseStreamGrammar:
+    """Takes the events of one stream; each that is out of place fails an assertion."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: dict | None = None
+        self.last: dict | None = None
+        self.error: dict | None = None
+        self.items: list[OpenItem] = []
+        self.done: dict[int, dict] = {}
+
+    def take(self, event: dict) -> None:
+        assert event["sequence_number"] == self.count
+        self.count += 1
+        kind = event["type"]
+        if self.count <= 2:
+            self._take_begin(event, "response.created" if self.count == 1 else "response.in_progress")
+        elif self.last is not None:
+            assert (kind, self.last["status"], self.error) == ("error", "failed", None)
+            self.error = event
+        elif kind in LAST:
+            self._take_last(event)
+        elif kind == "response.output_item.added":
+            self._take_item(event)
+        else:
+            self._take_in_item(event, kind.removeprefix("response."))
+
+    def check_end(self) -> None:
+        """Whether the stream may end here: after its last response, and after the error when it failed."""
+        assert self.last is not None
+        assert (self.error is not None) == (self.last["status"] == "failed")
+
+    def _take_begin(self, event: dict, kind: str) -> None:
+        assert event["type"] == kind
+        told = event["response"]
+        assert (told["status"], told["output"], told["usage"], told["completed_at"]) == ("in_progress", [], None, None)
+        assert self.first is None or self.first == told
+        self.first = told
+
+    def _take_last(self, event: dict) -> None:
+        told = event["response"]
+        assert told["status"] == LAST[event["type"]]
+        assert told["output"] == [self.done[index] for index in range(len(self.items))]
+        assert {key for key in told if told[key] != self.first[key]} <= {
+            "status", "output", "usage", "completed_at", "incomplete_details", "error",
+        }  # fmt: skip
+        assert (told["completed_at"] is not None) == (told["status"] == "completed")
+        assert (told["incomplete_details"] is not None) == (told["status"] == "incomplete")
+        assert (told["error"] is not None) == (told["status"] == "failed")
+        self.last = told
+
+    def _take_item(self, event: dict) -> None:
+        item = event["item"]
+        assert event["output_index"] == len(self.items)
+        assert item["status"] == "in_progress"
+        assert item["id"] not in {opened.added["id"] for opened in self.items}
+        assert item["arguments"] == "" if item["type"] == "function_call" else item["content"] == []
+        self.items.append(OpenItem(item))
+
+    def _take_in_item(self, event: dict, kind: str) -> None:
+        index = event["output_index"]
+        opened = self.items[index]
+        assert index not in self.done
+        if kind == "output_item.done":
+            self._take_item_done(event["item"], opened, index)
+            return
+        assert event["item_id"] == opened.added["id"]
+        if kind.startswith("function_call_arguments."):
+            self._take_arguments(event, kind, opened)
+        else:
+            assert event["content_index"] == len(opened.parts)
+            self._take_in_part(event, kind, opened)
+
+    def _take_arguments(self, event: dict, kind: str, opened: OpenItem) -> None:
+        assert opened.added["type"] == "function_call"
+        assert opened.whole is None
+        if kind == "function_call_arguments.delta":
+            assert event["delta"]
+            opened.pieces += event["delta"]
+        else:
+            assert kind == "function_call_arguments.done"
+            assert event["arguments"] == opened.pieces
+            opened.whole = opened.pieces
+
+    def _take_in_part(self, event: dict, kind: str, opened: OpenItem) -> None:
+        if kind == "content_part.added":
+            part = event["part"]
+            assert opened.part_kind is None
+            assert part["type"] in PARTS_OF[opened.added["type"]]
+            assert part[TEXT_KEYS[part["type"]]] == ""
+            opened.part_kind, opened.pieces, opened.whole = part["type"], "", None
+        elif kind == "content_part.done":
+            part = event["part"]
+            assert part["type"] == opened.part_kind
+            assert part[TEXT_KEYS[part["type"]]] == opened.whole
+            opened.parts.append(part)
+            opened.part_kind = None
+        elif kind == f"{opened.part_kind}.delta":
+            assert opened.whole is None
+            assert event["delta"]
+            opened.pieces += event["delta"]
+        else:
+            assert kind == f"{opened.part_kind}.done"
+            assert opened.whole is None
+            assert event[TEXT_KEYS[opened.part_kind]] == opened.pieces
+            opened.whole = opened.pieces
+
+    def _take_item_done(self, item: dict, opened: OpenItem, index: int) -> None:
+        told = {"arguments": opened.whole} if item["type"] == "function_call" else {"content": opened.parts}
+        assert opened.part_kind is None
+        assert item["status"] in {"completed", "incomplete"}
+        assert item == opened.added | told | {"status": item["status"]}
+        self.done[index] = item
+
+
+def checked(stream: bytes, whole: bool = True) -> list[dict]:
+    """Give the events of a stream that keeps to the grammar; one that is not ``whole`` may stop anywhere."""
+    grammar = ResponseStreamGrammar()
+    events = events_of(stream)
+    for event in events:
+        grammar.take(event)
+    if whole:
+        grammar.check_end()
+    return events

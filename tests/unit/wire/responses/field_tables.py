@@ -1,0 +1,55 @@
+"""The tables of ``docs/fields-*.md``, and the field lists of the openai SDK that they have to match."""
+
+import re
+import typing
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+DOCS = Path(__file__).parents[4] / "docs"
+
+
+def table(document: str, heading: str) -> dict[str, str]:
+    """What becomes of each field of the table below a heading: the field, and the word in the second column."""
+    section = (DOCS / document).read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    rows = [line.split(" | ") for line in section.splitlines() if line.startswith("| `")]
+    told = [(field, word) for names, word, *_ in rows for field in re.findall(r"`([^`]+)`", names)]
+    assert len(dict(told)) == len(told)
+    return dict(told)
+
+
+def fields_with(word: str, document: str, heading: str) -> list[str]:
+    return [field for field, told in table(document, heading).items() if told == word]
+
+
+def fields_of(typed_dict: type) -> set[str]:
+    return set(typing.get_type_hints(typed_dict))
+
+
+def members_of(union: object) -> Iterator[type]:
+    """The types that a union is made of, lists of them opened."""
+    origin = typing.get_origin(union)
+    if origin in {typing.Union, typing.Annotated, list, typing.Required}:
+        inner = typing.get_args(union)[:1] if origin is typing.Annotated else typing.get_args(union)
+        for one in inner:
+            yield from members_of(one)
+    else:
+        yield union
+
+
+def kinds_of(typed_dict: type) -> set[str]:
+    """The values of its ``type``."""
+    return {
+        kind
+        for one in members_of(typing.get_type_hints(typed_dict)["type"])
+        for kind in typing.get_args(one)
+        if isinstance(kind, str)
+    }
+
+
+def by_kind(types: Iterable[type], spelled_out: set[str]) -> set[str]:
+    """Each kind of some types; of those that are spelled out, each of their fields."""
+    names = set()
+    for one in types:
+        for kind in kinds_of(one) if hasattr(one, "__annotations__") else ():
+            names |= {f"{kind}.{field}" for field in fields_of(one)} if kind in spelled_out else {kind}
+    return names
