@@ -1,4 +1,4 @@
-"""Every error renders with its status and code, in OpenAI's shape."""
+"""Every error renders with its status and code, in OpenAI's shape and in Anthropic's."""
 
 import inspect
 import json
@@ -8,7 +8,9 @@ import pytest
 from obscura import errors
 from obscura.errors import ModerationBlocked, ObscuraError
 from obscura.wire.chat import ChatDialect, error_chunk
-from obscura.wire.error_shapes import openai_error
+from obscura.wire.error_shapes import anthropic_error, openai_error
+from obscura.wire.messages import MessagesDialect
+from obscura.wire.messages.events import error_event
 
 # The design's table: the codes of each status.
 CODES = {
@@ -25,6 +27,18 @@ CODES = {
     502: "upstream_error",
     503: "moderation_unavailable upstream_unavailable",
     504: "upstream_timeout",
+}
+ANTHROPIC_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    500: "api_error",
+    502: "api_error",
+    503: "overloaded_error",
+    504: "timeout_error",
 }
 TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 CLASSES = [
@@ -82,3 +96,33 @@ def test_a_message_with_line_ends_and_quotes_stays_one_line() -> None:
 
     assert event.count(b"\n") == 2
     assert json.loads(event.removeprefix(b"data: "))["error"]["message"] == 'a\n"b"\r\n\ndata: x'
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_an_error_renders_in_anthropics_shape_with_our_code_beside_its_type(kind: type[ObscuraError]) -> None:
+    told = json.loads(anthropic_error(an_error(kind), "req_1"))
+
+    category = {"category": "violence"} if kind is ModerationBlocked else {}
+    error = {"type": ANTHROPIC_TYPES[kind.status], "message": "Why not.", "code": kind.code, "param": "messages[0]"}
+    assert told == {"type": "error", "error": error | category, "request_id": "req_1"}
+
+
+@pytest.mark.parametrize(("status", "kind"), [(405, "invalid_request_error"), (422, "invalid_request_error")])
+def test_a_status_without_a_type_of_its_own_is_an_invalid_request(status: int, kind: str) -> None:
+    error = errors.InvalidRequest("Why not.")
+    error.answer_status = status
+
+    assert json.loads(anthropic_error(error, "req_1"))["error"]["type"] == kind
+
+
+def test_anthropics_shape_has_no_param_where_an_error_concerns_no_field() -> None:
+    assert "param" not in json.loads(anthropic_error(errors.NotFound("Nothing here."), "req_1"))["error"]
+
+
+def test_an_error_that_ends_a_stream_of_messages_is_one_event_with_anthropics_name() -> None:
+    error = errors.UpstreamError('a\n"b"\r\n\ndata: x')
+
+    event = error_event(error, "req_1")
+
+    assert event == b"event: error\ndata: " + MessagesDialect().render_error(error, "req_1") + b"\n\n"
+    assert event.count(b"\n") == 3

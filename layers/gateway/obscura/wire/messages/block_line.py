@@ -110,11 +110,10 @@ class BlockLine:
         return told + self._close()
 
     def _called(self, piece: ToolCall) -> _Called:
-        """Find a piece's call by its index; some upstreams give all calls one index, or none, but ids of their own."""
+        """Find a piece's call by its index; some upstreams give all calls one index, or none."""
         index = piece.index if piece.index is not None else max(self._calls, default=0)
         called = self._calls.get(index)
-        anew = piece.id and piece.function and piece.function.name
-        if called is None or (anew and called.upstream_id not in {None, piece.id}):
+        if called is None or _begins_another(called, piece):
             called = self._calls[index] = _Called(piece.id or None)
             self._waiting.append(called)
         called.upstream_id = called.upstream_id or piece.id
@@ -155,3 +154,14 @@ class BlockLine:
         signed = isinstance(block, _Spoken) and block.thinking
         signature = events.written(events.BlockDelta(self._index, events.SignatureDelta(""))) if signed else b""
         return signature + events.written(events.BlockStop(self._index))
+
+
+def _begins_another(called: _Called, piece: ToolCall) -> bool:
+    """Whether a piece under the same index is another call.
+
+    It is when it names a tool, and has an id of its own or brings arguments although those of ``called`` are complete.
+    """
+    if piece.function is None or not piece.function.name:
+        return False
+    other_id = bool(piece.id) and called.upstream_id not in {None, piece.id}
+    return other_id or (called.may_end and bool((piece.function.arguments or "").strip()))

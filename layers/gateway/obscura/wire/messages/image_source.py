@@ -34,10 +34,13 @@ def image_slot(block: RawObject, block_path: str, body: RawBody) -> ImageSlot:
 
 
 def as_base64_source(block: RawObject) -> None:
-    """Write a prepared picture's data URL as the base64 source that Anthropic's API takes, in its place."""
+    """Write a prepared picture's data URL as the base64 source that Anthropic's API takes, in its place.
+
+    Raises TypeError on a picture that was not prepared: what nobody checked never leaves.
+    """
     data_url = block["source"]
     if not isinstance(data_url, Raw):
-        return
+        raise TypeError("the picture is not prepared")
     head, _, data = bytes(memoryview(data_url)[1:-1]).partition(b";base64,")
     block["source"] = {
         "type": raw_string(b"base64"),

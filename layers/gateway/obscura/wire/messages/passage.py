@@ -47,8 +47,6 @@ class MessagesPassage:
     def finish(self) -> bytes:
         """End the message; raises UpstreamError when the upstream broke off before it said that it was done."""
         rest = self.feed(b"\n")
-        if self._failure is not None:
-            raise self._failure
         if not self._ended and self._finish_reason is None:
             raise UpstreamError("The upstream's answer broke off before its end. Try again.")
         return rest + self._end()
@@ -58,7 +56,7 @@ class MessagesPassage:
         return b"" if self._ended else events.error_event(error, request_id)
 
     def _tell(self, answer: ChatAnswer) -> bytes:
-        if self._ended:
+        if self._chunks.done:
             return b""
         told = [self._begin(answer.id)]
         self._usage = answer.usage or self._usage

@@ -2,7 +2,7 @@
 
 from msgspec import Raw
 
-from obscura.wire.messages.fields import chosen, object_at, refuse_others, required_object, unsupported
+from obscura.wire.messages.fields import chosen, joined, object_at, refuse_others, required_object, unsupported
 from obscura.wire.raw_body import RawBody, RawObject, is_null, raw_string
 
 SCHEMA_NAME = b"output"
@@ -17,10 +17,9 @@ def response_format(root: RawObject, body: RawBody) -> RawObject | None:
     if former and not is_null(config.get("format")):
         raise unsupported("output_format", "It is the former name of output_config.format; send one of them.")
     holder, key, above = (root, "output_format", "") if former else (config, "format", "output_config")
-    wanted = object_at(holder, key, above)
-    if not wanted:
+    if is_null(holder.get(key)):
         return None
-    path = f"{above}.{key}" if above else key
+    wanted, path = object_at(holder, key, above), joined(above, key)
     refuse_others(wanted, ("type", "schema"), path)
     chosen(wanted, "type", ("json_schema",), body, path)
     schema = required_object(wanted, "schema", path)

@@ -1,6 +1,6 @@
 """Text and image blocks as chat's content: a plain string where there is one text, parts where there are more."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec import Raw
 
@@ -10,6 +10,13 @@ from obscura.wire.raw_body import Node, RawBody, RawObject, is_null, raw_string
 
 LINE_FEED = b"\\n"
 EMPTY = Raw(b'""')
+
+
+def blocks_in(content: Node, path: str) -> Iterator[tuple[str, RawObject]]:
+    """Give the opened blocks of an array of content, each with its path; a plain string has none."""
+    for index, block in enumerate(content if isinstance(content, list) else []):
+        if isinstance(block, dict):
+            yield f"{path}[{index}]", block
 
 
 def kind_of(block: RawObject, body: RawBody) -> str:

@@ -2,7 +2,7 @@
 
 ``output_config.effort`` is carried by its name, xhigh and max as high, the most that every upstream knows. Without
 one, a thinking budget below 4,096 tokens is low, below 16,384 medium, from there on high; adaptive thinking leaves it
-to the model, disabled thinking says nothing.
+to the model. Disabled thinking leaves it too, as few upstreams have a word for none, but what is thought is not shown.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _KINDS = ("enabled", "adaptive", "disabled")
 
 @dataclass(frozen=True, slots=True)
 class Thinking:
-    """What was asked of thinking; ``budget_tokens`` only where it was enabled with one."""
+    """What was asked of thinking; ``budget_tokens`` only where it was enabled; ``shown`` unless it is not wanted."""
 
     budget_tokens: int | None = None
     shown: bool = True
@@ -29,23 +29,24 @@ class Thinking:
 
 def read_thinking(root: RawObject, body: RawBody) -> Thinking:
     """Read ``thinking``; raises InvalidRequest, or UnsupportedField on a kind that chat does not have."""
-    config = object_at(root, "thinking")
-    if not config:
+    if is_null(root.get("thinking")):
         return Thinking()
+    config = object_at(root, "thinking")
     refuse_others(config, ("type", "budget_tokens", "display"), "thinking")
     kind = text_of(config.get("type"), body)
     if kind == "between_tools":
         raise unsupported("thinking.type", f"Send one of {', '.join(_KINDS)}.")
     chosen(config, "type", _KINDS, body, "thinking")
-    shown = is_null(config.get("display")) or (
-        chosen(config, "display", ("summarized", "omitted"), body, "thinking") == "summarized"
+    omitted = (
+        not is_null(config.get("display"))
+        and chosen(config, "display", ("summarized", "omitted"), body, "thinking") == "omitted"
     )
     if kind != "enabled":
-        return Thinking(None, shown)
+        return Thinking(shown=kind == "adaptive" and not omitted)
     budget_tokens = required_count(config, "budget_tokens", "thinking")
     if budget_tokens < 1:
         raise InvalidRequest("'thinking.budget_tokens' must be at least 1.", param="thinking.budget_tokens")
-    return Thinking(budget_tokens, shown)
+    return Thinking(budget_tokens, shown=not omitted)
 
 
 def reasoning_effort(root: RawObject, thinking: Thinking, body: RawBody) -> Raw | None:

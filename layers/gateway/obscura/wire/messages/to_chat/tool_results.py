@@ -5,8 +5,8 @@ from msgspec import Raw
 from obscura.errors import InvalidRequest
 from obscura.wire.fields import flag
 from obscura.wire.messages.fields import refuse_others, required_string, unsupported
-from obscura.wire.messages.to_chat.parts import EMPTY, image_part, joined_texts, kind_of, text_in, text_part
-from obscura.wire.raw_body import Node, RawBody, RawObject, is_null, is_string, raw_string
+from obscura.wire.messages.to_chat.parts import EMPTY, blocks_in, image_part, joined_texts, kind_of, text_in, text_part
+from obscura.wire.raw_body import RawBody, RawObject, is_null, is_string, raw_string
 
 _KNOWN = ("type", "tool_use_id", "content", "is_error", "cache_control")
 _ERROR = b"Error: "
@@ -28,11 +28,10 @@ def tool_message(block: RawObject, path: str, body: RawBody) -> RawObject:
 
 def pictures_of(block: RawObject, path: str, body: RawBody) -> list[RawObject]:
     """Give a result's pictures as parts, after one that says whose they are; nothing where it has none."""
-    content = block.get("content")
     pictures = [
-        image_part(inner, f"{path}.content[{index}]", body)
-        for index, inner in enumerate(content if isinstance(content, list) else [])
-        if isinstance(inner, dict) and kind_of(inner, body) == "image"
+        image_part(inner, inner_path, body)
+        for inner_path, inner in blocks_in(block.get("content", EMPTY), f"{path}.content")
+        if kind_of(inner, body) == "image"
     ]
     if not pictures:
         return []
@@ -50,14 +49,13 @@ def _texts(block: RawObject, path: str, body: RawBody) -> list[Raw]:
         raise InvalidRequest(
             f"'{path}.content' must be a string or an array of content blocks.", param=f"{path}.content"
         )
-    texts = [text for index, inner in enumerate(content) for text in _text(inner, f"{path}.content[{index}]", body)]
+    texts = []
+    for inner_path, inner in blocks_in(content, f"{path}.content"):
+        match kind_of(inner, body):
+            case "text":
+                texts.append(text_in(inner, inner_path))
+            case "image":
+                pass
+            case _:
+                raise unsupported(f"{inner_path}.type", "Send its text and its pictures as text and image blocks.")
     return texts or ([_SEE_PICTURES] if content else [])
-
-
-def _text(inner: Node, path: str, body: RawBody) -> list[Raw]:
-    if not isinstance(inner, dict):
-        return []
-    kind = kind_of(inner, body)
-    if kind not in {"text", "image"}:
-        raise unsupported(f"{path}.type", "Send its text and its pictures as text and image blocks.")
-    return [text_in(inner, path)] if kind == "text" else []

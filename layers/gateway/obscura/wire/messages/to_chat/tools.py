@@ -29,9 +29,9 @@ def tool_fields(root: RawObject, body: RawBody) -> RawObject:
     of a tool where there is none.
     """
     tools = [_function(members(leaf, path), path, body) for path, leaf in _numbered(root)]
-    choice = object_at(root, "tool_choice")
-    if not choice:
+    if is_null(root.get("tool_choice")):
         return {"tools": list(tools)} if tools else {}
+    choice = object_at(root, "tool_choice")
     refuse_others(choice, ("type", "name", "disable_parallel_tool_use"), "tool_choice")
     kind = chosen(choice, "type", _CHOICES, body, "tool_choice")
     one_at_a_time = flag(choice, "disable_parallel_tool_use", "tool_choice")

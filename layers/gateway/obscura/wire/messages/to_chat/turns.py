@@ -13,7 +13,7 @@ from obscura.wire.messages.fields import (
     text_of,
     unsupported,
 )
-from obscura.wire.messages.to_chat.parts import EMPTY, chat_part, content_of, kind_of
+from obscura.wire.messages.to_chat.parts import EMPTY, blocks_in, chat_part, content_of, kind_of
 from obscura.wire.messages.to_chat.tool_results import pictures_of, tool_message
 from obscura.wire.raw_body import Node, RawBody, RawObject, is_null, raw_string
 
@@ -57,7 +57,7 @@ def _turn(message: RawObject, role: str, path: str, body: RawBody) -> Iterator[R
 
 
 def _plain_content(content: Node, path: str, body: RawBody) -> Node:
-    parts = [chat_part(block, block_path, body) for block_path, block in _blocks(content, path)]
+    parts = [chat_part(block, block_path, body) for block_path, block in blocks_in(content, path)]
     return content_of(parts, body) if isinstance(content, list) else content
 
 
@@ -66,7 +66,7 @@ def _assistant_message(content: Node, path: str, body: RawBody) -> RawObject:
         return _message(b"assistant", content)
     parts: list[RawObject] = []
     calls: list[Node] = []
-    for block_path, block in _blocks(content, path):
+    for block_path, block in blocks_in(content, path):
         kind = kind_of(block, body)
         if kind == "tool_use":
             calls.append(_tool_call(block, block_path, body))
@@ -101,7 +101,7 @@ def _user_messages(content: Node, path: str, body: RawBody) -> Iterator[RawObjec
     shown: list[RawObject] = []
     said: list[RawObject] = []
     results = False
-    for block_path, block in _blocks(content, path):
+    for block_path, block in blocks_in(content, path):
         if kind_of(block, body) == "tool_result":
             results = True
             yield tool_message(block, block_path, body)
@@ -112,12 +112,6 @@ def _user_messages(content: Node, path: str, body: RawBody) -> Iterator[RawObjec
         yield _message(b"user", parts[0]["text"])
     elif parts or not results:
         yield _message(b"user", list(parts) or EMPTY)
-
-
-def _blocks(content: Node, path: str) -> Iterator[tuple[str, RawObject]]:
-    for index, block in enumerate(content if isinstance(content, list) else []):
-        if isinstance(block, dict):
-            yield f"{path}[{index}]", block
 
 
 def _message(role: bytes, content: Node) -> RawObject:

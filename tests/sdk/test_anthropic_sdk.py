@@ -1,0 +1,272 @@
+"""The official ``anthropic`` SDK against a served gateway: nothing but the base URL and the key are changed.
+
+Every answer and event is parsed by the SDK's own types in its strict mode.
+"""
+
+import base64
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import anthropic
+import pytest
+from anthropic import Anthropic, AsyncAnthropic
+from anthropic.types import ToolUseBlock
+
+from tests.support.fake_upstream import ANSWER, CHUNKS, answers, chunk, in_turn, streams
+from tests.support.loopback_server import LoopbackServer, Received, Respond, Wire, loopback_server
+from tests.support.photographs import photograph
+from tests.support.served import Served, served
+from tests.support.serving_process import ServingProcess, environment, serving
+
+MODEL = "obscura-demo"
+STRICT = {"max_retries": 0, "_strict_response_validation": True}
+TOOL = {
+    "name": "weather",
+    "description": "Tells the weather of a town.",
+    "input_schema": {"type": "object", "properties": {"town": {"type": "string"}}, "required": ["town"]},
+}
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory) -> Iterator[ServingProcess]:
+    with serving(environment(tmp_path_factory.mktemp("data"))) as process:
+        yield process
+
+
+@pytest.fixture
+def client(gateway) -> Iterator[Anthropic]:
+    with Anthropic(base_url=gateway.url, api_key=gateway.key, **STRICT) as made:
+        yield made
+
+
+@asynccontextmanager
+async def asking(gateway: Served) -> AsyncIterator[AsyncAnthropic]:
+    async with AsyncAnthropic(base_url=gateway.url, api_key=gateway.key, **STRICT) as made:
+        yield made
+
+
+def photo(name: str) -> dict:
+    data = base64.b64encode(photograph(name).read_bytes()).decode()
+    return {"type": "image", "source": {"type": "base64", "media_type": "image/jpeg", "data": data}}
+
+
+def question(*content: object) -> dict:
+    """The arguments of a request about pictures."""
+    text = {"type": "text", "text": "What is in this picture?"}
+    return {"model": MODEL, "max_tokens": 200, "messages": [{"role": "user", "content": [*content, text]}]}
+
+
+def test_a_plain_answer_describes_the_photograph(client):
+    told = client.messages.create(**question(photo("retina.jpg")))
+
+    assert "JPEG of 1280 x 1280 pixels" in told.content[0].text
+    assert (told.role, told.model, told.stop_reason) == ("assistant", MODEL, "end_turn")
+    assert told.usage.image_tokens == 2116
+    assert told._request_id.startswith("req_")
+
+
+def test_a_stream_gives_the_same_answer_piece_by_piece(client):
+    with client.messages.stream(**question(photo("rocket.jpg"))) as stream:
+        pieces = list(stream.text_stream)
+        told = stream.get_final_message()
+
+    assert len(pieces) > 10
+    assert "640 x 427 pixels" in "".join(pieces)
+    assert told.content[0].text == "".join(pieces)
+    assert told.stop_reason == "end_turn"
+    assert told.usage.image_tokens == 345
+    assert told.usage.output_tokens > 0
+
+
+def test_every_event_of_a_stream_is_one_of_the_sdks_own(client):
+    kinds = [event.type for event in client.messages.create(**question(photo("rocket.jpg")), stream=True)]
+
+    assert kinds[:2] == ["message_start", "content_block_start"]
+    assert set(kinds[2:-3]) == {"content_block_delta"}
+    assert kinds[-3:] == ["content_block_stop", "message_delta", "message_stop"]
+
+
+def test_a_picture_in_a_tool_result_is_seen(client):
+    call = {"type": "tool_use", "id": "toolu_1", "name": "camera", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [photo("rocket.jpg")]}
+    turns = [
+        {"role": "user", "content": "Take a picture."},
+        {"role": "assistant", "content": [call]},
+        {"role": "user", "content": [result]},
+    ]
+
+    told = client.messages.create(model=MODEL, max_tokens=200, messages=turns)
+
+    assert "JPEG of 640 x 427 pixels" in told.content[0].text
+
+
+def test_tokens_are_counted_without_an_answer(client):
+    asked = {key: value for key, value in question(photo("rocket.jpg")).items() if key != "max_tokens"}
+
+    told = client.messages.count_tokens(**asked)
+
+    assert 345 < told.input_tokens < 365
+    assert told.estimate is True
+
+
+def test_the_headers_carry_the_image_tokens_and_the_request_id(client):
+    raw = client.messages.with_raw_response.create(**question(photo("rocket.jpg")))
+
+    assert raw.headers["x-image-tokens"] == "345"
+    assert raw.headers["request-id"] == raw.headers["x-request-id"]
+
+
+async def test_a_picture_by_url_is_fetched_and_seen():
+    async def host(request: Received, wire: Wire) -> None:
+        await wire.answer(200, photograph("rocket.jpg").read_bytes(), "image/jpeg")
+
+    async with loopback_server(host) as pictures, served(fetch_allow=(pictures.origin,)) as gateway:
+        async with asking(gateway) as client:
+            by_url = {"type": "image", "source": {"type": "url", "url": f"{pictures.origin}/rocket.jpg"}}
+            told = await client.messages.create(**question(by_url))
+
+    assert "640 x 427 pixels" in told.content[0].text
+
+
+@asynccontextmanager
+async def over(respond: Respond, **settings: object) -> AsyncIterator[tuple[AsyncAnthropic, LoopbackServer]]:
+    """The SDK on a gateway whose upstream does as it is told here."""
+    async with loopback_server(respond) as upstream, served(upstream_url=upstream.v1, **settings) as gateway:
+        async with asking(gateway) as client:
+            yield client, upstream
+
+
+def call(index: int, arguments: str, town_of: str = "") -> dict:
+    head = {"id": f"call_{town_of}", "type": "function"} if town_of else {}
+    function = {"arguments": arguments} | ({"name": "weather"} if town_of else {})
+    return {"index": index, **head, "function": function}
+
+
+CALLED = answers(
+    ANSWER
+    | {
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "tool_calls": [call(0, '{"town":"Ulm"}', "ulm")]},
+                "finish_reason": "tool_calls",
+            }
+        ]
+    }
+)
+
+
+async def test_a_tool_is_called_answered_and_the_answer_used():
+    asked = {"role": "user", "content": "How is it in Ulm?"}
+    async with over(in_turn(CALLED, answers())) as (client, upstream):
+        called = await client.messages.create(model="m", max_tokens=50, messages=[asked], tools=[TOOL])
+        (use,) = called.content
+        result = {"type": "tool_result", "tool_use_id": use.id, "content": "sunny"}
+        turns = [asked, called.to_param(), {"role": "user", "content": [result]}]
+        told = await client.messages.create(model="m", max_tokens=50, messages=turns, tools=[TOOL])
+
+        assert isinstance(use, ToolUseBlock)
+        assert (called.stop_reason, use.name, use.input) == ("tool_use", "weather", {"town": "Ulm"})
+        assert told.content[0].text == "A cat."
+        first, second = (request.json() for request in upstream.received)
+        assert first["tools"][0]["function"]["parameters"] == TOOL["input_schema"]
+        assert second["messages"][1]["tool_calls"][0]["id"] == second["messages"][2]["tool_call_id"] == "call_ulm"
+
+
+async def test_thinking_and_mixed_parallel_calls_are_assembled_from_their_stream_by_the_sdk():
+    pieces = [
+        chunk({"reasoning_content": "Two towns."}),
+        chunk({"content": "I will look."}),
+        chunk({"tool_calls": [call(0, "", "ulm"), call(1, "", "jena")]}),
+        chunk({"tool_calls": [call(1, '{"town":')]}),
+        chunk({"tool_calls": [call(0, '{"town":"Ulm"}'), call(1, '"Jena"}')]}),
+        chunk({}, "tool_calls"),
+        *CHUNKS[-2:],
+    ]
+    async with over(streams(*pieces)) as (client, _):
+        asked = [{"role": "user", "content": "Ulm and Jena?"}]
+        async with client.messages.stream(model="m", max_tokens=50, messages=asked, tools=[TOOL]) as stream:
+            told = await stream.get_final_message()
+
+    thinking, text, ulm, jena = told.content
+    assert (thinking.thinking, thinking.signature, text.text) == ("Two towns.", "", "I will look.")
+    assert [(use.id, use.input) for use in (ulm, jena)] == [
+        ("call_ulm", {"town": "Ulm"}),
+        ("call_jena", {"town": "Jena"}),
+    ]
+    assert (told.stop_reason, told.usage.output_tokens) == ("tool_use", 2)
+
+
+async def test_an_answer_to_a_conversation_that_thought_before_can_be_sent_back_as_it_is():
+    message = {"role": "assistant", "content": "A cat.", "reasoning_content": "Whiskers."}
+    answer = ANSWER | {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    asked = {"role": "user", "content": "What is it?"}
+    async with over(answers(answer)) as (client, upstream):
+        first = await client.messages.create(model="m", max_tokens=50, messages=[asked])
+        turns = [asked, first.to_param(), {"role": "user", "content": "Sure?"}]
+        await client.messages.create(model="m", max_tokens=50, messages=turns)
+
+        assert [block.type for block in first.content] == ["thinking", "text"]
+        assert upstream.received[1].json()["messages"][1] == {"role": "assistant", "content": "A cat."}
+
+
+def test_a_wrong_key_raises_the_sdks_authentication_error(gateway):
+    with Anthropic(base_url=gateway.url, api_key="obs_wrong", **STRICT) as stranger:
+        with pytest.raises(anthropic.AuthenticationError) as refused:
+            stranger.messages.create(**question())
+
+    assert refused.value.type == "authentication_error"
+    assert refused.value.request_id.startswith("req_")
+
+
+def test_a_broken_picture_raises_the_sdks_bad_request_error_with_the_path(client):
+    broken = photo("rocket.jpg")
+    broken["source"]["data"] = broken["source"]["data"][:5001]
+
+    with pytest.raises(anthropic.BadRequestError) as refused:
+        client.messages.create(**question(broken))
+
+    error = refused.value.body["error"]
+    assert (refused.value.type, error["code"]) == ("invalid_request_error", "invalid_image")
+    assert error["param"] == "messages[0].content[0].source.data"
+
+
+def test_an_unknown_file_raises_the_sdks_not_found_error(client):
+    with pytest.raises(anthropic.NotFoundError) as refused:
+        client.messages.create(**question({"type": "image", "source": {"type": "file", "file_id": "file_1"}}))
+
+    assert refused.value.type == "not_found_error"
+
+
+def test_a_field_that_cannot_be_carried_raises_the_sdks_bad_request_error(client):
+    with pytest.raises(anthropic.BadRequestError, match="inference_geo"):
+        client.messages.create(**question(), inference_geo="us")
+
+
+@pytest.mark.parametrize(
+    ("status", "raised", "kind"),
+    [
+        (429, anthropic.RateLimitError, "rate_limit_error"),
+        (413, anthropic.RequestTooLargeError, "request_too_large"),
+        (404, anthropic.NotFoundError, "not_found_error"),
+        (500, anthropic.InternalServerError, "api_error"),
+        (504, anthropic.InternalServerError, "timeout_error"),
+    ],
+)
+async def test_an_upstreams_refusal_raises_the_sdks_own_exception(status, raised, kind):
+    async with over(answers({}, status, retry_after="3600")) as (client, _):
+        with pytest.raises(raised) as refused:
+            await client.messages.create(**question())
+
+    assert refused.value.type == kind
+
+
+@pytest.mark.parametrize("dialects", [("chat",), ("chat", "messages")], ids=["chat", "native"])
+async def test_a_stream_that_breaks_raises_the_sdks_api_status_error(dialects):
+    async with over(streams(CHUNKS[0], then="breaks"), upstream_dialects=dialects) as (client, _):
+        with pytest.raises(anthropic.APIStatusError) as broken:
+            async for _event in await client.messages.create(**question(), stream=True):
+                pass
+
+    assert broken.value.type == "api_error"
+    assert broken.value.body["error"]["code"] == "upstream_error"
