@@ -23,9 +23,11 @@ def a_call(*, streamed: bool = False) -> UpstreamCall:
 
 
 @asynccontextmanager
-async def upstream_at(base_url: str, timeouts: UpstreamTimeouts | None = None) -> AsyncIterator[HttpUpstream]:
+async def upstream_at(
+    base_url: str, timeouts: UpstreamTimeouts | None = None, key: str | None = "sk-operator"
+) -> AsyncIterator[HttpUpstream]:
     async with httpx.AsyncClient(transport=PooledTransport(), trust_env=False) as client:
-        yield HttpUpstream(client, base_url, "sk-operator", timeouts)
+        yield HttpUpstream(client, base_url, key, timeouts)
 
 
 async def test_a_silent_upstream_is_given_up_within_the_time_for_the_first_byte() -> None:
@@ -173,3 +175,22 @@ async def test_a_second_call_uses_the_connection_of_the_first() -> None:
             left.append([request.caller_left.is_set() for request in server.received])
 
     assert left == [[False], [False, False]]
+
+
+@pytest.mark.parametrize(
+    ("key", "path", "expected"),
+    [
+        ("sk-ant-api03-x", "/messages", (None, "sk-ant-api03-x", "2023-06-01")),
+        ("sk-ant-api03-x", "/messages/count_tokens", (None, "sk-ant-api03-x", "2023-06-01")),
+        ("sk-ant-api03-x", "/chat/completions", ("Bearer sk-ant-api03-x", None, None)),
+        ("sk-own", "/messages", ("Bearer sk-own", None, "2023-06-01")),
+        (None, "/messages", (None, None, "2023-06-01")),
+    ],
+)
+async def test_the_key_goes_where_the_upstreams_dialect_looks_for_it(key, path, expected) -> None:
+    async with loopback_server(answers()) as server, upstream_at(server.v1, key=key) as upstream:
+        async with upstream.answer(UpstreamCall(path, b"{}", False)):
+            pass
+
+        sent = server.received[0].headers
+        assert tuple(sent.get(name) for name in ("authorization", "x-api-key", "anthropic-version")) == expected

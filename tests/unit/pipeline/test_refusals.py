@@ -43,6 +43,7 @@ def test_a_refusal_of_the_request_keeps_its_status_message_and_param(status: int
         (502, 502, "upstream_error"),
         (503, 502, "upstream_error"),
         (504, 504, "upstream_timeout"),
+        (529, 503, "upstream_unavailable"),
         (100, 502, "upstream_error"),
         (201, 502, "upstream_error"),
         (204, 502, "upstream_error"),

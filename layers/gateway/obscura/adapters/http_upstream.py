@@ -14,6 +14,8 @@ from obscura.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from obscura.ports import ListedModel, UpstreamAnswer, UpstreamCall
 
 PASSED_HEADERS = ("retry-after",)
+ANTHROPIC_VERSION = "2023-06-01"
+ANTHROPIC_KEY_PREFIX = "sk-ant-api"
 
 
 class _ModelEntry(msgspec.Struct):
@@ -44,13 +46,20 @@ class HttpUpstream:
     def __init__(
         self, client: httpx.AsyncClient, base_url: str, key: str | None, timeouts: UpstreamTimeouts | None = None
     ) -> None:
-        """``base_url`` ends in ``/v1``; ``key`` goes out as a bearer token and nowhere else."""
+        """``base_url`` ends in ``/v1``; ``key`` goes out as a bearer token and nowhere else.
+
+        But Anthropic's own keys go to its Messages API as ``x-api-key`` (API reference, "Authentication"); it refuses
+        them as bearer tokens, and other servers of Messages (vLLM) take nothing else.
+        """
         self._client = client
         self._url = cache(lambda path: httpx.URL(base_url.rstrip("/") + path))
         self._timeouts = timeouts or UpstreamTimeouts()
         self._headers = {"content-type": "application/json", "accept-encoding": "identity"}
+        self._messages_headers = self._headers | {"anthropic-version": ANTHROPIC_VERSION}
         if key:
             self._headers["authorization"] = f"Bearer {key}"
+            anthropics = key.startswith(ANTHROPIC_KEY_PREFIX)
+            self._messages_headers |= {"x-api-key": key} if anthropics else {"authorization": f"Bearer {key}"}
         self._extensions = {"timeout": httpx.Timeout(None, connect=self._timeouts.connect_s).as_dict()}
 
     @asynccontextmanager
@@ -82,7 +91,8 @@ class HttpUpstream:
         return [ListedModel(entry.id, entry.created or 0, entry.owned_by or "upstream") for entry in told.data]
 
     def _request(self, method: str, path: str, accepted: str, body: bytes | None = None) -> httpx.Request:
-        headers = self._headers | {"accept": accepted}
+        spoken = self._messages_headers if path.startswith("/messages") else self._headers
+        headers = spoken | {"accept": accepted}
         return httpx.Request(method, self._url(path), headers=headers, content=body, extensions=self._extensions)
 
     async def _head(self, request: httpx.Request) -> httpx.Response:

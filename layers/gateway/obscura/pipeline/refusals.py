@@ -12,6 +12,7 @@ from obscura.errors import (
     RequestTooLarge,
     UpstreamError,
     UpstreamTimeout,
+    UpstreamUnavailable,
 )
 
 LONGEST_MESSAGE = 2000
@@ -42,7 +43,8 @@ def refusal_of(status: int, body: bytes, headers: Mapping[str, str]) -> ObscuraE
     """Give the error for an upstream's answer of any status but 200.
 
     400, 404, 413 and 422 concern the request and keep the upstream's message; 429 keeps its Retry-After; 401 and 403
-    are the operator's fault and like every other status become 502, but for 408 and 504, which become 504.
+    are the operator's fault and like every other status become 502, but for 408 and 504, which become 504, and for
+    Anthropic's 529, "overloaded", which becomes 503.
     """
     if status in _CALLERS_FAULT:
         return _callers_fault(status, body)
@@ -57,6 +59,10 @@ def refusal_of(status: int, body: bytes, headers: Mapping[str, str]) -> ObscuraE
         )
     if status in {408, 504}:
         return UpstreamTimeout("The upstream says that it ran out of time. Try again, or ask for a shorter answer.")
+    if status == 529:
+        return UpstreamUnavailable(
+            "The upstream model is overloaded. Wait and try again.", retry_after_s=retry_after_s(headers)
+        )
     return UpstreamError(f"The upstream failed (status {status}). Try again.")
 
 

@@ -27,9 +27,7 @@ def message_of(
     completion: bytes, model: str, stop_sequences: Sequence[str], thinking_shown: bool, image_tokens: Sequence[int]
 ) -> bytes:
     """Write a completion as a message: thinking, then text, then tool calls; raises UpstreamError when it is none."""
-    answer = read_completion(completion)
-    choice = answer.choices[0]
-    said = choice.message or Said()
+    answer, choice, said = read_completion(completion)
     stop = stop_of(
         choice.finish_reason, bool(said.tool_calls), bool(said.refusal), matched_sequence(choice, stop_sequences)
     )

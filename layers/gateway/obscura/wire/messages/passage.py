@@ -56,18 +56,16 @@ class MessagesPassage:
         return b"" if self._ended else events.error_event(error, request_id)
 
     def _tell(self, answer: ChatAnswer) -> bytes:
-        if self._chunks.done:
-            return b""
         told = [self._begin(answer.id)]
         self._usage = answer.usage or self._usage
-        for choice in answer.choices:
-            if choice.index == 0:
-                told.append(self._say(choice.delta or choice.message or Said()))
-                self._finish_reason = choice.finish_reason or self._finish_reason
-                self._sequence = matched_sequence(choice, self._stop_sequences) or self._sequence
+        choice = answer.first
+        if choice is not None:
+            told.append(self._say(choice.delta or choice.message or Said()))
+            self._finish_reason = choice.finish_reason or self._finish_reason
+            self._sequence = matched_sequence(choice, self._stop_sequences) or self._sequence
         return b"".join(told)
 
-    def _begin(self, chat_id: str) -> bytes:
+    def _begin(self, chat_id: str | None) -> bytes:
         if self._begun:
             return b""
         self._begun = True
@@ -91,7 +89,7 @@ class MessagesPassage:
     def _end(self) -> bytes:
         if self._ended:
             return b""
-        told = self._begin("") + self._blocks.end()
+        told = self._begin(None) + self._blocks.end()
         self._ended = True
         stop = stop_of(self._finish_reason, self._blocks.called, self._refused, self._sequence)
         delta = events.StopDelta(stop.reason, stop.sequence)

@@ -66,22 +66,19 @@ class Message(msgspec.Struct, kw_only=True):
 def usage_of(told: chat_answer.Usage | None, image_tokens: Sequence[int]) -> Usage:
     """Give the usage of a chat answer, zeros where the upstream told none; cached tokens are counted apart."""
     usage = told or chat_answer.Usage()
-    details, output_details = usage.prompt_tokens_details, usage.completion_tokens_details
-    cached_tokens = (details.cached_tokens if details else None) or 0
-    thinking_tokens = output_details.reasoning_tokens if output_details else None
     return Usage(
-        input_tokens=max(0, usage.prompt_tokens - cached_tokens),
+        input_tokens=max(0, usage.input_tokens - usage.cached_tokens),
         cache_creation_input_tokens=0,
-        cache_read_input_tokens=cached_tokens,
-        output_tokens=usage.completion_tokens,
-        output_tokens_details=None if thinking_tokens is None else OutputDetails(thinking_tokens),
+        cache_read_input_tokens=usage.cached_tokens,
+        output_tokens=usage.output_tokens,
+        output_tokens_details=OutputDetails(usage.reasoning_tokens) if usage.reasoning_told else None,
         image_tokens=sum(image_tokens) if image_tokens else None,
     )
 
 
-def message_id(chat_id: str) -> str:
+def message_id(chat_id: str | None) -> str:
     """Give the message's id: the completion's under Anthropic's prefix, or a new one."""
-    return f"msg_{chat_id.removeprefix('chatcmpl-') or secrets.token_hex(12)}"
+    return f"msg_{(chat_id or '').removeprefix('chatcmpl-') or secrets.token_hex(12)}"
 
 
 def call_id(chat_id: str | None) -> str:

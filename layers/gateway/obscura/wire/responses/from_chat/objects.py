@@ -139,12 +139,10 @@ def response_usage(usage: Usage | None, image_tokens: Sequence[int]) -> Response
     """Tell the upstream's usage, and the images' tokens; None when the upstream told none."""
     if usage is None:
         return None
-    cached = usage.prompt_tokens_details.cached_tokens if usage.prompt_tokens_details else None
-    reasoning = usage.completion_tokens_details.reasoning_tokens if usage.completion_tokens_details else None
     return ResponseUsage(
-        usage.prompt_tokens,
-        InputTokensDetails(cached or 0, sum(image_tokens) if image_tokens else UNSET),
-        usage.completion_tokens,
-        OutputTokensDetails(reasoning or 0),
-        usage.prompt_tokens + usage.completion_tokens,
+        usage.input_tokens,
+        InputTokensDetails(usage.cached_tokens, sum(image_tokens) if image_tokens else UNSET),
+        usage.output_tokens,
+        OutputTokensDetails(usage.reasoning_tokens),
+        usage.input_tokens + usage.output_tokens,
     )

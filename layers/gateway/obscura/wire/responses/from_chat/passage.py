@@ -71,25 +71,19 @@ class ResponsePassage:
     def _read(self, chunk: bytes) -> None:
         if self._ended:
             return
-        try:
-            for answer in self._reader.feed(chunk):
-                self._take(answer)
-        except UpstreamError:
-            if not self._reader.done:
-                raise
+        for answer in self._reader.feed(chunk):
+            self._take(answer)
         if self._reader.done:
             self._end()
 
     def _take(self, answer: ChatAnswer) -> None:
-        if self._reader.done:
-            return
         self._begin(answer)
         self._usage = answer.usage or self._usage
-        for choice in answer.choices:
-            if choice.index == 0:
-                if choice.delta is not None:
-                    self._output.take(choice.delta)
-                self._finish_reason = choice.finish_reason or self._finish_reason
+        choice = answer.first
+        if choice is not None:
+            if choice.delta is not None:
+                self._output.take(choice.delta)
+            self._finish_reason = choice.finish_reason or self._finish_reason
 
     def _begin(self, answer: ChatAnswer | None = None) -> None:
         """Tell once that the response begins, under the model and the time that the upstream tells first."""
@@ -97,7 +91,7 @@ class ResponsePassage:
             return
         if answer is not None:
             self._head.model = answer.model or self._head.model
-            self._head.created_at = answer.created or self._head.created_at
+            self._head.created_at = answer.created_at or self._head.created_at
         begun = response(self._head, self._echo)
         self._writer.write(Created(begun), InProgress(begun))
 

@@ -34,17 +34,16 @@ class TranslatedReply:
 
     def answer(self, upstream_body: bytes, image_tokens: Sequence[int]) -> bytes:
         """Write a whole completion as a response; raises UpstreamError when it is none."""
-        completion = read_completion(upstream_body)
-        choice = completion.choices[0]
+        completion, choice, said = read_completion(upstream_body)
         number = secrets.token_hex(24)
         incomplete = incomplete_details(choice.finish_reason)
-        output = _output(choice.message or Said(), number)
+        output = _output(said, number)
         if incomplete and output:
             output[-1].status = "incomplete"
         now = int(time.time())
         head = ResponseHead(
             id=f"resp_{number}",
-            created_at=completion.created or now,
+            created_at=completion.created_at or now,
             model=completion.model or self.model,
             status="incomplete" if incomplete else "completed",
             output=output,
