@@ -252,3 +252,13 @@ async def test_a_picture_that_a_native_upstream_would_get_unchecked_is_refused()
             assert told.json()["error"]["code"] == "unsupported_operation"
             assert told.json()["error"]["param"] == "input[0]"
             assert upstream.received == []
+
+
+async def test_a_field_that_cannot_be_carried_is_refused_before_any_picture_is_fetched():
+    async with loopback_server(answers(picture_in("PNG"))) as host, served(fetch_allow=(host.origin,)) as gateway:
+        picture = image(f"{host.origin}/a.png")
+
+        told = await respond_to(gateway, says(text("hi"), picture), previous_response_id="resp_0")
+
+        assert (told.status_code, told.json()["error"]["param"]) == (400, "previous_response_id")
+        assert host.received == []

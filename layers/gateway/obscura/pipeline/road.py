@@ -61,6 +61,7 @@ async def take_in[A: Ask](request: InboundRequest, dialect: Dialect[A], gateway:
     check_caller(caller, ask)
     with step("choose"):
         model = await choose_model(ask, gateway.catalogue)
+        ask.check_carried(model.dialects)
     with step("load"):
         loaded = await load(ask.image_slots, gateway.images)
         await pass_videos(ask, gateway.videos, gateway.workshop)

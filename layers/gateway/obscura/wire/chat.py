@@ -57,6 +57,9 @@ class ChatAsk:
         """Every text, in request order."""
         return self.found.texts
 
+    def check_carried(self, dialects: Collection[str]) -> None:
+        """Find nothing to refuse: chat is passed on as it came."""
+
     def outbound(self, dialects: Collection[str] = ("chat",)) -> Outbound:
         """Write the request for an upstream that speaks chat, as every one does."""
         return Outbound("/chat/completions", self.body.render(), self.streamed, CHAT_REPLY)

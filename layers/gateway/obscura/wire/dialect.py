@@ -117,6 +117,10 @@ class Ask(Protocol):
         """Every text that moderation is to read, in request order."""
         ...
 
+    def check_carried(self, dialects: Collection[str]) -> None:
+        """Raise what ``outbound`` would raise, before anything is fetched or moderated."""
+        ...
+
     def outbound(self, dialects: Collection[str] = ("chat",)) -> Outbound:
         """Write the request for an upstream that speaks ``dialects``, with the slots' replacements in place.
 

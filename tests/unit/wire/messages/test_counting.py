@@ -67,7 +67,7 @@ def test_tool_calls_and_results_count() -> None:
 
 def test_what_could_not_be_asked_for_is_not_counted_either() -> None:
     with pytest.raises(UnsupportedField) as refusal:
-        estimated(container="c_1")
+        a_count(container="c_1").check_carried({"chat"})
 
     assert refusal.value.param == "container"
 

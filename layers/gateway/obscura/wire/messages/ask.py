@@ -38,6 +38,11 @@ class MessagesAsk:
         """Every text: system, text and thinking blocks, tool results, documents."""
         return self.found.texts
 
+    def check_carried(self, dialects: Collection[str]) -> None:
+        """Raise UnsupportedField or InvalidRequest on what cannot be translated."""
+        if NATIVE not in dialects:
+            chat_request(self.body, self.streamed)
+
     def outbound(self, dialects: Collection[str] = ("chat",)) -> Outbound:
         """Write the request; translated, it raises UnsupportedField or InvalidRequest on what cannot be carried."""
         if NATIVE in dialects:

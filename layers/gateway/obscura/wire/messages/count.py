@@ -27,6 +27,11 @@ class _Count(msgspec.Struct):
 class CountAsk(MessagesAsk):
     """A request whose tokens are to be counted."""
 
+    def check_carried(self, dialects: Collection[str]) -> None:
+        """Raise UnsupportedField or InvalidRequest on what could not be asked for."""
+        if NATIVE not in dialects:
+            chat_request(self.body, False, needs_max_tokens=False)
+
     def outbound(self, dialects: Collection[str] = (NATIVE,)) -> Outbound:
         """Write the request for an upstream that counts; only those that speak Messages do."""
         return Outbound("/messages/count_tokens", self.native_body(), False, NATIVE_REPLY)
@@ -36,8 +41,7 @@ class CountAsk(MessagesAsk):
         return NATIVE in dialects
 
     def estimate(self, image_tokens: Sequence[int]) -> bytes:
-        """Write the answer that says it is an estimate; raises UnsupportedField on what could not be asked for."""
-        chat_request(self.body, False, needs_max_tokens=False)
+        """Write the answer that says it is an estimate."""
         read_bytes = sum(len(text.encode()) for text in self.texts)
         messages = self.body.root["messages"]
         turns = messages if isinstance(messages, list) else []

@@ -16,6 +16,8 @@ from obscura.wire.responses.reading import read_request
 from obscura.wire.responses.to_chat.request import chat_request
 from obscura.wire.responses.to_chat.tools import read_tools
 
+NATIVE = "responses"
+
 
 @dataclass(frozen=True, slots=True)
 class ResponsesAsk:
@@ -40,15 +42,21 @@ class ResponsesAsk:
         """Instructions, every text of the input, outputs of functions included."""
         return self.gathered.texts
 
+    def check_carried(self, dialects: Collection[str]) -> None:
+        """Raise UnsupportedField, InvalidRequest, or UnsupportedOperation for a picture that nobody could check."""
+        if NATIVE not in dialects:
+            chat_request(self.gathered, read_tools(self.gathered.body), self.streamed)
+        elif self.gathered.unchecked is not None:
+            raise self.gathered.unchecked
+
     def outbound(self, dialects: Collection[str] = ("chat",)) -> Outbound:
         """Write the request as it came for an upstream with this dialect, else as a chat completion request.
 
-        Raises UnsupportedField, InvalidRequest, or UnsupportedOperation for a picture that nobody could check.
+        Raises what ``check_carried`` raises.
         """
         body = self.gathered.body
-        if "responses" in dialects:
-            if self.gathered.unchecked is not None:
-                raise self.gathered.unchecked
+        if NATIVE in dialects:
+            self.check_carried(dialects)
             return Outbound("/responses", body.render(), self.streamed, NATIVE_REPLY)
         tools = read_tools(body)
         chat = chat_request(self.gathered, tools, self.streamed)
