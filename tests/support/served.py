@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import httpx
 import uvicorn
 
-from obscura.adapters.sqlite import SqliteKeys, open_database
+from obscura.adapters.sqlite import open_database
 from obscura.cli.issuing import issue_key
 from obscura.config import Settings
 from obscura.web.app import build_app
+from obscura.web.stores import Stores, open_stores, sqlite_stores
 
 
 @dataclass
@@ -27,15 +28,19 @@ class Served:
 
 @asynccontextmanager
 async def served(**settings: object) -> AsyncIterator[Served]:
-    """Serve with these settings (``upstream_url`` and so on); moderation is off unless it is asked for."""
-    given = {"moderation": "off"} | settings
+    """Serve with these settings (``upstream_url`` and so on).
+
+    Unless it is asked for, moderation is off, nobody reaches a rate, and the stores are in memory (DynamoDB with
+    ``table``).
+    """
+    given = Settings(**{"moderation": "off", "key_requests_per_minute": 1_000_000} | settings)
     database = open_database(None)
-    keys = SqliteKeys(database)
-    _, secret = await issue_key(keys, "tests")
+    stores = None if given.table else sqlite_stores(database, None)
+    secret = await _issued_key(stores, given)
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     config = uvicorn.Config(
-        build_app(Settings(**given), keys),
+        build_app(given, stores),
         http="httptools",
         ws="none",
         access_log=False,
@@ -55,6 +60,14 @@ async def served(**settings: object) -> AsyncIterator[Served]:
         server.should_exit = True
         await serving
         database.close()
+
+
+async def _issued_key(stores: Stores | None, settings: Settings) -> str:
+    if stores is None:
+        async with open_stores(settings) as opened:
+            return await _issued_key(opened, settings)
+    _, secret = await issue_key(stores.keys, "tests")
+    return secret
 
 
 def ask(*parts: object, **fields: object) -> dict:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from obscura.adapters.sqlite import SqliteKeys, open_database
 from obscura.cli.issuing import issue_key
-from obscura.pipeline.admit import key_digest
+from obscura.pipeline.credentials import key_digest
 
 
 async def test_keys_outlive_the_process_that_made_them(tmp_path: Path) -> None:
