@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 
 from obscura.config import Settings
 from obscura.errors import ObscuraError
+from obscura.ports import Clock
 from obscura.web.composition import check_settings, open_gateway
 from obscura.web.error_answer import answer_error
 from obscura.web.families import chat, messages, models, responses
@@ -17,17 +18,18 @@ from obscura.web.request_log import RequestLog, set_log_level
 from obscura.web.stores import Stores
 
 
-def build_app(settings: Settings, stores: Stores | None = None) -> FastAPI:
+def build_app(settings: Settings, stores: Stores | None = None, clock: Clock | None = None) -> FastAPI:
     """Build the ASGI application; its lifespan opens and closes the gateway.
 
-    ``stores`` stand in for those of the settings. Raises ConfigurationError for settings that cannot be used.
+    ``stores`` stand in for those of the settings, ``clock`` for the machine's. Raises ConfigurationError for settings
+    that cannot be used.
     """
     check_settings(settings)
     set_log_level(settings.log_level)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_gateway(settings, stores) as gateway:
+        async with open_gateway(settings, stores, clock) as gateway:
             app.state.gateway = gateway
             yield
 

@@ -22,7 +22,7 @@ from obscura.pipeline.door import AdmissionLimits, Door
 from obscura.pipeline.gateway import Gateway, Limits
 from obscura.pipeline.videos import MAX_VIDEO_BYTES
 from obscura.pipeline.workshop import Workshop
-from obscura.ports import Catalogue, Moderator, Tokens, Upstream
+from obscura.ports import Catalogue, Clock, Moderator, Tokens, Upstream
 from obscura.web.stores import Stores, open_stores
 from obscura.wire.dialect import ContentLimits
 
@@ -46,8 +46,13 @@ def check_settings(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def open_gateway(settings: Settings, stores: Stores | None = None) -> AsyncIterator[Gateway]:
-    """Put the gateway together for as long as the context holds; ``stores`` stand in for those of the settings."""
+async def open_gateway(
+    settings: Settings, stores: Stores | None = None, clock: Clock | None = None
+) -> AsyncIterator[Gateway]:
+    """Put the gateway together for as long as the context holds.
+
+    ``stores`` stand in for those of the settings, ``clock`` for the machine's.
+    """
     warm_up()
     limits = Limits(
         body_bytes=settings.max_body_bytes,
@@ -59,7 +64,7 @@ async def open_gateway(settings: Settings, stores: Stores | None = None) -> Asyn
         if stores is None:
             stores = await stack.enter_async_context(open_stores(settings))
         yield Gateway(
-            door=open_door(settings, stores, client),
+            door=open_door(settings, stores, client, clock or SystemClock()),
             images=await stack.enter_async_context(_fetcher(settings, settings.max_image_bytes)),
             videos=await stack.enter_async_context(_fetcher(settings, MAX_VIDEO_BYTES)),
             moderator=_moderator(settings, client),
@@ -69,7 +74,7 @@ async def open_gateway(settings: Settings, stores: Stores | None = None) -> Asyn
         )
 
 
-def open_door(settings: Settings, stores: Stores, client: httpx.AsyncClient) -> Door:
+def open_door(settings: Settings, stores: Stores, client: httpx.AsyncClient, clock: Clock) -> Door:
     """Put the door together: who knows the callers and who counts them."""
     return Door(
         keys=stores.keys,
@@ -77,7 +82,7 @@ def open_door(settings: Settings, stores: Stores, client: httpx.AsyncClient) -> 
         rates=stores.rates,
         quotas=stores.quotas,
         address_secret=stores.address_secret,
-        clock=SystemClock(),
+        clock=clock,
         limits=AdmissionLimits(
             settings.key_requests_per_minute, settings.jwt_requests_per_minute, settings.free_tier_requests
         ),
