@@ -2,9 +2,11 @@
 
 import sqlite3
 from pathlib import Path
+from time import monotonic, sleep
 
 FILE_NAME = "obscura.sqlite3"
 OPENED_WITHIN_S = 5.0
+PAUSE_S = 0.01
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS keys (
@@ -13,7 +15,9 @@ CREATE TABLE IF NOT EXISTS keys (
     project TEXT NOT NULL,
     zero_retention INTEGER NOT NULL,
     created_at TEXT NOT NULL,
-    revoked_at TEXT
+    revoked_at TEXT,
+    scopes TEXT NOT NULL DEFAULT '',
+    requests_per_minute INTEGER
 ) STRICT;
 CREATE TABLE IF NOT EXISTS counters (
     subject TEXT NOT NULL,
@@ -41,16 +45,37 @@ def open_database(data_dir: Path | None) -> sqlite3.Connection:
         connection = sqlite3.connect(
             data_dir / FILE_NAME, timeout=OPENED_WITHIN_S, autocommit=True, check_same_thread=False
         )
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
+        _log_ahead(connection)
     connection.executescript(_TABLES)
-    _add_later_columns(connection)
+    if _missing_columns(connection):
+        _add_missing_columns(connection)
     connection.execute("PRAGMA busy_timeout = 0")
     return connection
 
 
-def _add_later_columns(connection: sqlite3.Connection) -> None:
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Switch to write-ahead logging; where two do so at once, SQLite refuses one without waiting for the lock."""
+    deadline_s = monotonic() + OPENED_WITHIN_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError:
+            if monotonic() > deadline_s:
+                connection.close()
+                raise
+            sleep(PAUSE_S)
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _missing_columns(connection: sqlite3.Connection) -> list[str]:
     present = {name for _, name, *_ in connection.execute("PRAGMA table_info(keys)")}
-    for name, definition in _LATER_COLUMNS.items():
-        if name not in present:
-            connection.execute(f"ALTER TABLE keys ADD COLUMN {name} {definition}")
+    return [column for column in _LATER_COLUMNS if column not in present]
+
+
+def _add_missing_columns(connection: sqlite3.Connection) -> None:
+    """Look again under the lock: another process may have been at it too."""
+    connection.execute("BEGIN IMMEDIATE")
+    for column in _missing_columns(connection):
+        connection.execute(f"ALTER TABLE keys ADD COLUMN {column} {_LATER_COLUMNS[column]}")
+    connection.execute("COMMIT")
