@@ -1,13 +1,14 @@
-"""The command line: serve, keys, ask, tokens, doctor; a module each."""
+"""The command line: serve, keys, quota, ask, tokens, doctor; a module each."""
 
 import sys
 
 import typer
 from pydantic import ValidationError
 
-from obscura.cli import ask, doctor, keys, serve, tokens
+from obscura.cli import ask, doctor, keys, quota, serve, tokens
 from obscura.cli.terminal import say_error
 from obscura.config import PREFIX, ConfigurationError
+from obscura.errors import ObscuraError
 
 app = typer.Typer(
     name="obscura",
@@ -18,13 +19,14 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.add_typer(keys.app, name="keys")
+app.add_typer(quota.app, name="quota")
 app.command("ask")(ask.ask)
 app.command("tokens")(tokens.tokens)
 app.command("doctor")(doctor.doctor)
 
 
 def main() -> None:
-    """Run one command; a wrong setting is named and ends it with status 2."""
+    """Run one command; a wrong setting is named and ends it with status 2, a store that is not there with 1."""
     try:
         app()
     except ValidationError as wrong:
@@ -35,3 +37,6 @@ def main() -> None:
     except ConfigurationError as wrong:
         say_error(str(wrong))
         sys.exit(2)
+    except ObscuraError as failure:
+        say_error(failure.message)
+        sys.exit(1)

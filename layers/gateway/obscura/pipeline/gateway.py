@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 
 from obscura.imaging import ImageLimits
+from obscura.pipeline.door import Door
 from obscura.pipeline.workshop import Workshop
-from obscura.ports import Catalogue, ImageSource, Keys, Moderator
+from obscura.ports import Catalogue, ImageSource, Moderator
 from obscura.wire.dialect import ContentLimits
 
 MAX_BODY_BYTES = 35 * 1024 * 1024
@@ -23,7 +24,7 @@ class Limits:
 class Gateway:
     """Everything that a request meets on its way; without a moderator nothing is moderated (the operator's choice)."""
 
-    keys: Keys
+    door: Door
     images: ImageSource
     videos: ImageSource
     moderator: Moderator | None

@@ -1,6 +1,17 @@
 """SQLite: the stores of one machine, in one file of the data folder."""
 
+from obscura.adapters.sqlite.address_secret import KeptAddressSecret, kept_secret
+from obscura.adapters.sqlite.counters import SqliteQuotas, SqliteRates
 from obscura.adapters.sqlite.database import open_database
 from obscura.adapters.sqlite.keys import SqliteKeys
+from obscura.adapters.sqlite.patience import patiently
 
-__all__ = ["SqliteKeys", "open_database"]
+__all__ = [
+    "KeptAddressSecret",
+    "SqliteKeys",
+    "SqliteQuotas",
+    "SqliteRates",
+    "kept_secret",
+    "open_database",
+    "patiently",
+]
