@@ -15,6 +15,39 @@ CREATE TABLE IF NOT EXISTS keys (
     created_at TEXT NOT NULL,
     revoked_at TEXT
 ) STRICT;
+CREATE TABLE IF NOT EXISTS files (
+    id TEXT PRIMARY KEY,
+    project TEXT NOT NULL,
+    filename TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS files_of_project ON files (project, id);
+CREATE INDEX IF NOT EXISTS files_by_expiry ON files (expires_at);
+CREATE TABLE IF NOT EXISTS uploads (
+    id TEXT PRIMARY KEY,
+    project TEXT NOT NULL,
+    filename TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    declared_bytes INTEGER NOT NULL,
+    lifetime_s INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    file_id TEXT
+) STRICT;
+CREATE INDEX IF NOT EXISTS uploads_by_expiry ON uploads (expires_at);
+CREATE TABLE IF NOT EXISTS parts (
+    upload_id TEXT NOT NULL REFERENCES uploads (id) ON DELETE CASCADE,
+    id TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    PRIMARY KEY (upload_id, id)
+) STRICT;
+CREATE TABLE IF NOT EXISTS verdicts (digest BLOB PRIMARY KEY, expires_at INTEGER NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS verdicts_by_expiry ON verdicts (expires_at);
 """
 
 
@@ -32,5 +65,6 @@ def open_database(data_dir: Path | None) -> sqlite3.Connection:
         )
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
     connection.executescript(_TABLES)
     return connection

@@ -1,0 +1,35 @@
+"""The database for those who may never need it: opened at the first statement, its failures told as a store's."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from obscura.adapters.sqlite.database import open_database
+from obscura.errors import UpstreamUnavailable
+
+
+class LazyDatabase:
+    """A connection to the database below ``data_dir`` (None: in memory); who never uses it leaves no trace there."""
+
+    def __init__(self, data_dir: Path | None) -> None:
+        """Nothing is opened yet."""
+        self._data_dir = data_dir
+        self._connection: sqlite3.Connection | None = None
+
+    @contextmanager
+    def opened(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection; within the context, what SQLite or the disk refuses becomes UpstreamUnavailable."""
+        try:
+            if self._connection is None:
+                self._connection = open_database(self._data_dir)
+            yield self._connection
+        except (sqlite3.Error, OSError):
+            raise UpstreamUnavailable(
+                "Obscura's database cannot be used. Try again in a moment.", retry_after_s=1
+            ) from None
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._connection is not None:
+            self._connection.close()

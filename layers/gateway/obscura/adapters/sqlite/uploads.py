@@ -1,0 +1,89 @@
+"""Uploads under way, in SQLite; their parts' bytes are elsewhere."""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from obscura.adapters.sqlite.lazy_database import LazyDatabase
+from obscura.ports import MOST_PARTS, Upload, UploadStatus
+
+_SELECT = """
+SELECT id, project, filename, purpose, declared_bytes, lifetime_s, created_at, expires_at, status, file_id FROM uploads
+"""
+_ADD = "INSERT INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_FINISH = """
+UPDATE uploads SET status = ?, file_id = ? WHERE project = ? AND id = ? AND status = 'pending' AND expires_at > ?
+"""
+_ADD_PART = """
+INSERT INTO parts SELECT uploads.id, :part_id, :size_bytes FROM uploads
+WHERE uploads.project = :project AND uploads.id = :id AND status = 'pending' AND expires_at > :at
+AND (SELECT count(*) < :most_parts AND coalesce(sum(size_bytes), 0) + :size_bytes <= :most_bytes
+     FROM parts WHERE upload_id = :id)
+"""
+_PARTS = "SELECT id, size_bytes FROM parts WHERE upload_id = ?"
+
+EXPIRED_AT_ONCE = 100
+
+type Row = tuple[str, str, str, str, int, int, int, int, UploadStatus, str | None]
+
+
+class SqliteUploads:
+    """Uploads by project and id; each change is one statement, so its condition holds under any concurrency."""
+
+    def __init__(self, database: LazyDatabase) -> None:
+        """``database`` may be shared with other stores."""
+        self._database = database
+
+    async def add(self, upload: Upload) -> None:
+        """Take up an upload."""
+        instants = (int(upload.created_at.timestamp()), int(upload.expires_at.timestamp()))
+        told = (upload.id, upload.project, upload.filename, upload.purpose, upload.declared_bytes, upload.lifetime_s)
+        with self._database.opened() as connection:
+            connection.execute(_ADD, (*told, *instants, upload.status, upload.file_id))
+
+    async def find(self, project: str, upload_id: str) -> Upload | None:
+        """Give a project's upload."""
+        with self._database.opened() as connection:
+            row = connection.execute(_SELECT + "WHERE project = ? AND id = ?", (project, upload_id)).fetchone()
+            return _upload(row, connection) if row else None
+
+    async def add_part(self, upload: Upload, part_id: str, size_bytes: int, at: datetime) -> bool:
+        """Add a part."""
+        asked = {"id": upload.id, "project": upload.project, "part_id": part_id, "size_bytes": size_bytes}
+        asked |= {"at": at.timestamp(), "most_parts": MOST_PARTS, "most_bytes": upload.most_bytes}
+        with self._database.opened() as connection:
+            return connection.execute(_ADD_PART, asked).rowcount == 1
+
+    async def finish(self, upload: Upload, status: UploadStatus, file_id: str | None, at: datetime) -> bool:
+        """End a pending upload."""
+        with self._database.opened() as connection:
+            asked = (status, file_id, upload.project, upload.id, at.timestamp())
+            return connection.execute(_FINISH, asked).rowcount == 1
+
+    async def remove(self, project: str, upload_id: str) -> None:
+        """Forget an upload and its parts."""
+        with self._database.opened() as connection:
+            connection.execute("DELETE FROM uploads WHERE project = ? AND id = ?", (project, upload_id))
+
+    async def expired(self, project: str, at: datetime) -> Sequence[Upload]:
+        """Give expired uploads of all projects."""
+        with self._database.opened() as connection:
+            rows = connection.execute(_SELECT + "WHERE expires_at <= ? LIMIT ?", (at.timestamp(), EXPIRED_AT_ONCE))
+            return [_upload(row, connection) for row in rows.fetchall()]
+
+
+def _upload(row: Row, connection: sqlite3.Connection) -> Upload:
+    upload_id, project, filename, purpose, declared_bytes, lifetime_s, created_at, expires_at, status, file_id = row
+    return Upload(
+        id=upload_id,
+        project=project,
+        filename=filename,
+        purpose=purpose,
+        declared_bytes=declared_bytes,
+        lifetime_s=lifetime_s,
+        created_at=datetime.fromtimestamp(created_at, UTC),
+        expires_at=datetime.fromtimestamp(expires_at, UTC),
+        status=status,
+        file_id=file_id,
+        parts=dict(connection.execute(_PARTS, (upload_id,)).fetchall()),
+    )

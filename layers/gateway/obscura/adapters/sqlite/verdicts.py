@@ -1,0 +1,28 @@
+"""Clean verdicts in SQLite."""
+
+from datetime import datetime
+
+from obscura.adapters.sqlite.lazy_database import LazyDatabase
+
+_REMEMBER = "INSERT OR REPLACE INTO verdicts VALUES (?, ?)"
+
+
+class SqliteVerdicts:
+    """Digests of clean pictures; each new one takes expired ones away."""
+
+    def __init__(self, database: LazyDatabase) -> None:
+        """``database`` may be shared with other stores."""
+        self._database = database
+
+    async def is_clean(self, digest: bytes, at: datetime) -> bool:
+        """Whether a clean verdict is remembered."""
+        asked = (digest, at.timestamp())
+        with self._database.opened() as connection:
+            found = connection.execute("SELECT 1 FROM verdicts WHERE digest = ? AND expires_at > ?", asked)
+            return found.fetchone() is not None
+
+    async def remember_clean(self, digest: bytes, at: datetime, until: datetime) -> None:
+        """Remember a clean verdict."""
+        with self._database.opened() as connection:
+            connection.execute("DELETE FROM verdicts WHERE expires_at <= ?", (at.timestamp(),))
+            connection.execute(_REMEMBER, (digest, int(until.timestamp())))
