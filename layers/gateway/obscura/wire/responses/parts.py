@@ -8,6 +8,7 @@ from obscura.errors import InvalidRequest, UnsupportedOperation
 from obscura.wire.data_url import is_data_url
 from obscura.wire.dialect import ImageSlot, SourceKind
 from obscura.wire.fields import check_part_count, detail_of, required_text
+from obscura.wire.file_ids import is_file_id
 from obscura.wire.raw_body import (
     Node,
     RawBody,
@@ -116,12 +117,14 @@ def _replace(fields: RawObject, data_url: bytes) -> None:
 
 
 def _is_picture(body: RawBody, fields: RawObject) -> bool:
-    """Whether a file is a picture: by its declared type, its data URL's, or its first bytes."""
+    """Whether a file is a picture: by its declared type, its data URL's, its first bytes, or an id of ours."""
     present = [key for key in _FILE_SOURCES if is_string(fields.get(key))]
     declared = fields.get("mime_type")
     if present and is_string(declared) and body.text(declared).lower().startswith("image/"):
         return True
-    data = fields.get("file_data")
+    file_id, data = fields.get("file_id"), fields.get("file_data")
+    if is_string(file_id) and is_file_id(body.text(file_id)):
+        return True
     if not is_string(data):
         return False
     start = bytes(body.string_slice(data)[:256])
