@@ -5,6 +5,8 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
 import uvicorn
@@ -28,7 +30,8 @@ class Served:
 @asynccontextmanager
 async def served(**settings: object) -> AsyncIterator[Served]:
     """Serve with these settings (``upstream_url`` and so on); moderation is off unless it is asked for."""
-    given = {"moderation": "off"} | settings
+    folder = TemporaryDirectory(prefix="obscura-tests-")
+    given = {"moderation": "off", "data_dir": Path(folder.name)} | settings
     database = open_database(None)
     keys = SqliteKeys(database)
     _, secret = await issue_key(keys, "tests")
@@ -55,6 +58,7 @@ async def served(**settings: object) -> AsyncIterator[Served]:
         server.should_exit = True
         await serving
         database.close()
+        folder.cleanup()
 
 
 def ask(*parts: object, **fields: object) -> dict:

@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     moderation_key: SecretStr | None = None
     fetch_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     data_dir: Path = Path(".obscura")
+    table: str | None = None
+    bucket: str | None = None
+    remember_verdicts: bool = True
     max_body_bytes: int = Field(default=35 * 1024 * 1024, gt=0)
     max_image_bytes: int = Field(default=15 * 1024 * 1024, gt=0)
     max_pixels: int = Field(default=64_000_000, gt=0)

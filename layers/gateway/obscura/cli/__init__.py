@@ -1,13 +1,14 @@
-"""The command line: serve, keys, ask, tokens, doctor; a module each."""
+"""The command line: serve, keys, files, ask, tokens, doctor; a module each."""
 
 import sys
 
 import typer
 from pydantic import ValidationError
 
-from obscura.cli import ask, doctor, keys, serve, tokens
+from obscura.cli import ask, doctor, files, keys, serve, tokens
 from obscura.cli.terminal import say_error
 from obscura.config import PREFIX, ConfigurationError
+from obscura.errors import UpstreamUnavailable
 
 app = typer.Typer(
     name="obscura",
@@ -18,13 +19,14 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.add_typer(keys.app, name="keys")
+app.add_typer(files.app, name="files")
 app.command("ask")(ask.ask)
 app.command("tokens")(tokens.tokens)
 app.command("doctor")(doctor.doctor)
 
 
 def main() -> None:
-    """Run one command; a wrong setting is named and ends it with status 2."""
+    """Run one command; a wrong setting is named and ends it with status 2, a store out of reach with status 1."""
     try:
         app()
     except ValidationError as wrong:
@@ -32,6 +34,9 @@ def main() -> None:
             name = "_".join(str(part) for part in error["loc"][:1]).upper()
             say_error(f"{PREFIX}{name}: {error['msg']}")
         sys.exit(2)
+    except UpstreamUnavailable as unreachable:
+        say_error(unreachable.message)
+        sys.exit(1)
     except ConfigurationError as wrong:
         say_error(str(wrong))
         sys.exit(2)

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 
 from obscura.imaging import ImageLimits
+from obscura.pipeline.storeroom import Storeroom
 from obscura.pipeline.workshop import Workshop
-from obscura.ports import Catalogue, ImageSource, Keys, Moderator
+from obscura.ports import Catalogue, ImageSource, Keys, Moderator, Verdicts
 from obscura.wire.dialect import ContentLimits
 
 MAX_BODY_BYTES = 35 * 1024 * 1024
@@ -21,7 +22,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """Everything that a request meets on its way; without a moderator nothing is moderated (the operator's choice)."""
+    """Everything that a request meets on its way.
+
+    Without a moderator nothing is moderated, and without verdicts none is remembered: the operator's choices.
+    """
 
     keys: Keys
     images: ImageSource
@@ -30,3 +34,5 @@ class Gateway:
     catalogue: Catalogue
     limits: Limits
     workshop: Workshop
+    storeroom: Storeroom
+    verdicts: Verdicts | None

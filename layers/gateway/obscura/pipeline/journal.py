@@ -28,8 +28,10 @@ class RequestJournal:
     model: str | None = None
     streamed: bool = False
     project: str | None = None
+    zero_retention: bool = False
     body_bytes: int = 0
     pictures: list[PictureFacts] = field(default_factory=list)
+    verdicts_remembered: int = 0
     step_ms: dict[str, float] = field(default_factory=dict)
     status: int = 0
     code: str | None = None

@@ -21,6 +21,7 @@ from obscura.pipeline.gateway import Gateway, Limits
 from obscura.pipeline.videos import MAX_VIDEO_BYTES
 from obscura.pipeline.workshop import Workshop
 from obscura.ports import Catalogue, Keys, Moderator, Upstream
+from obscura.web.stores import open_stores
 from obscura.wire.dialect import ContentLimits
 
 
@@ -49,6 +50,7 @@ async def open_gateway(settings: Settings, keys: Keys | None = None) -> AsyncIte
     )
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(_client())
+        stores = await stack.enter_async_context(open_stores(settings))
         yield Gateway(
             keys=keys or SqliteKeys(stack.enter_context(closing(open_database(settings.data_dir)))),
             images=await stack.enter_async_context(_fetcher(settings, settings.max_image_bytes)),
@@ -57,6 +59,8 @@ async def open_gateway(settings: Settings, keys: Keys | None = None) -> AsyncIte
             catalogue=_catalogue(settings, client),
             limits=limits,
             workshop=stack.enter_context(closing(Workshop())),
+            storeroom=stores.storeroom,
+            verdicts=stores.verdicts,
         )
 
 

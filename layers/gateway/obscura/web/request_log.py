@@ -38,7 +38,7 @@ def log_fault(fault: BaseException, request_id: str) -> None:
 
 
 class RequestLog:
-    """ASGI middleware: opens each request's journal, adds ``x-request-id``, and writes the line at the end."""
+    """ASGI middleware: opens each request's journal, adds its id and retention, and writes the line at the end."""
 
     def __init__(self, app: ASGIApp) -> None:
         """``app`` finds the journal in the scope under ``JOURNAL``."""
@@ -52,11 +52,13 @@ class RequestLog:
         journal = RequestJournal(f"req_{secrets.token_hex(12)}")
         scope[JOURNAL] = journal
         request_id = (b"x-request-id", journal.request_id.encode())
+        zero_retention = (b"x-zero-retention", b"true")
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 journal.status = message["status"]
-                message["headers"] = [*message["headers"], request_id]
+                known = [request_id, zero_retention] if journal.zero_retention else [request_id]
+                message["headers"] = [*message["headers"], *known]
             await send(message)
 
         try:
@@ -92,6 +94,7 @@ def _log(journal: RequestJournal, method: str, path: str) -> None:
             "bytes_after": [picture.bytes_after for picture in journal.pictures],
             "pixels_before": [picture.pixels_before for picture in journal.pictures],
             "pixels_after": [picture.pixels_after for picture in journal.pictures],
+            "verdicts_remembered": journal.verdicts_remembered,
             "image_tokens": [picture.tokens for picture in journal.pictures],
             "step_ms": journal.step_ms,
         }
