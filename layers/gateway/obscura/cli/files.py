@@ -11,7 +11,7 @@ from obscura.cli.terminal import output, say_error, table
 from obscura.config import Settings
 from obscura.pipeline.files import end
 from obscura.ports import StoredFile
-from obscura.web.stores import open_stores
+from obscura.web.keeping import open_keeping
 
 app = typer.Typer(help="List and remove stored files.", no_args_is_help=True)
 
@@ -49,17 +49,17 @@ def remove(
 
 
 async def _live() -> list[StoredFile]:
-    async with open_stores(Settings()) as stores:
+    async with open_keeping(Settings()) as keeping:
         now = datetime.now(UTC)
-        return [file for file in await stores.storeroom.files.everywhere() if file.expires_at > now]
+        return [file for file in await keeping.storeroom.files.everywhere() if file.expires_at > now]
 
 
 async def _remove(file_ids: set[str]) -> set[str]:
     """Delete what there is, and give the ids of which there was none."""
-    async with open_stores(Settings()) as stores:
-        for file in await stores.storeroom.files.everywhere():
+    async with open_keeping(Settings()) as keeping:
+        for file in await keeping.storeroom.files.everywhere():
             if file.id in file_ids:
-                await end(file, stores.storeroom, datetime.now(UTC))
+                await end(file, keeping.storeroom, datetime.now(UTC))
                 file_ids.discard(file.id)
                 output.print(f"Deleted {file.id}.")
     return file_ids

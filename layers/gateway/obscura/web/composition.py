@@ -21,7 +21,7 @@ from obscura.pipeline.gateway import Gateway, Limits
 from obscura.pipeline.videos import MAX_VIDEO_BYTES
 from obscura.pipeline.workshop import Workshop
 from obscura.ports import Catalogue, Keys, Moderator, Upstream
-from obscura.web.stores import open_stores
+from obscura.web.keeping import open_keeping
 from obscura.wire.dialect import ContentLimits
 
 
@@ -50,7 +50,7 @@ async def open_gateway(settings: Settings, keys: Keys | None = None) -> AsyncIte
     )
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(_client())
-        stores = await stack.enter_async_context(open_stores(settings))
+        keeping = await stack.enter_async_context(open_keeping(settings))
         yield Gateway(
             keys=keys or SqliteKeys(stack.enter_context(closing(open_database(settings.data_dir)))),
             images=await stack.enter_async_context(_fetcher(settings, settings.max_image_bytes)),
@@ -59,8 +59,8 @@ async def open_gateway(settings: Settings, keys: Keys | None = None) -> AsyncIte
             catalogue=_catalogue(settings, client),
             limits=limits,
             workshop=stack.enter_context(closing(Workshop())),
-            storeroom=stores.storeroom,
-            verdicts=stores.verdicts,
+            storeroom=keeping.storeroom,
+            verdicts=keeping.verdicts,
         )
 
 

@@ -22,14 +22,14 @@ from obscura.wire.file_pages import read_page
 from obscura.wire.file_requests import FORM_FIELDS, terms_of_form
 from obscura.wire.multipart import FileField
 
-PATH = "/v1/files"
+PATH = "/files"
 WAY_OUT = "Shrink it, or save it as JPEG."
 
-router = APIRouter()
-router.include_router(uploads.router)
+routes = APIRouter()
+routes.include_router(uploads.routes)
 
 
-@router.post(PATH, openapi_extra=FILE_FORM)
+@routes.post(PATH, openapi_extra=FILE_FORM)
 async def create_file(request: Request) -> Response:
     """Store a picture, sent as the form field ``file``."""
     gateway, caller = _gateway(request), await admitted(request)
@@ -41,7 +41,7 @@ async def create_file(request: Request) -> Response:
     return json_answer(request, shown(file))
 
 
-@router.get(PATH, openapi_extra=LISTING)
+@routes.get(PATH, openapi_extra=LISTING)
 async def list_files(request: Request) -> Response:
     """List the project's files, newest first unless asked otherwise."""
     gateway, caller = _gateway(request), await admitted(request)
@@ -55,13 +55,13 @@ async def list_files(request: Request) -> Response:
     return json_answer(request, file_list([shown(file) for file in found[: asked.limit]], len(found) > asked.limit))
 
 
-@router.get(PATH + "/{file_id}")
+@routes.get(PATH + "/{file_id}")
 async def get_file(request: Request, file_id: str) -> Response:
     """Give what is known of a file."""
     return json_answer(request, shown(await _found(request, file_id)))
 
 
-@router.get(PATH + "/{file_id}/content")
+@routes.get(PATH + "/{file_id}/content")
 async def get_content(request: Request, file_id: str) -> Response:
     """Give a file's bytes as they were sent."""
     file = await _found(request, file_id, to_use=True)
@@ -71,7 +71,7 @@ async def get_content(request: Request, file_id: str) -> Response:
     return Response(original, media_type=file.media_type, headers=headers)
 
 
-@router.delete(PATH + "/{file_id}")
+@routes.delete(PATH + "/{file_id}")
 async def remove_file(request: Request, file_id: str) -> Response:
     """Delete a file for real."""
     caller = await admitted(request)
@@ -89,3 +89,9 @@ async def _found(request: Request, file_id: str, *, to_use: bool = False) -> Sto
 def _gateway(request: Request) -> Gateway:
     gateway: Gateway = request.app.state.gateway
     return gateway
+
+
+# An SDK's base URL may end in /v1 or not; each call takes up the routes as they are by then.
+router = APIRouter()
+router.include_router(routes, prefix="/v1")
+router.include_router(routes, include_in_schema=False)

@@ -20,14 +20,14 @@ from obscura.wire.file_objects import PartObject
 from obscura.wire.file_requests import read_completion, read_upload
 from obscura.wire.multipart import FileField
 
-PATH = "/v1/uploads"
+PATH = "/uploads"
 MOST_JSON_BYTES = 64 * 1024
 PART = FileField("data", 6 * 1024 * 1024, RequestTooLarge, "Send smaller parts: 4 MB go through every door.")
 
-router = APIRouter()
+routes = APIRouter()
 
 
-@router.post(PATH, openapi_extra=UPLOAD)
+@routes.post(PATH, openapi_extra=UPLOAD)
 async def create_upload(request: Request) -> Response:
     """Begin an upload."""
     gateway, caller = _gateway(request), await admitted(request)
@@ -36,7 +36,7 @@ async def create_upload(request: Request) -> Response:
     return json_answer(request, shown_upload(await begin_upload(ask, caller, gateway.storeroom, datetime.now(UTC))))
 
 
-@router.post(PATH + "/{upload_id}/parts", openapi_extra=PART_FORM)
+@routes.post(PATH + "/{upload_id}/parts", openapi_extra=PART_FORM)
 async def create_part(request: Request, upload_id: str) -> Response:
     """Add a part, sent as the form field ``data``."""
     storeroom, caller = _gateway(request).storeroom, await admitted(request)
@@ -48,7 +48,7 @@ async def create_part(request: Request, upload_id: str) -> Response:
     return json_answer(request, PartObject(part_id, int(now.timestamp()), upload.id))
 
 
-@router.post(PATH + "/{upload_id}/complete", openapi_extra=COMPLETION)
+@routes.post(PATH + "/{upload_id}/complete", openapi_extra=COMPLETION)
 async def complete(request: Request, upload_id: str) -> Response:
     """Make a file of the parts."""
     gateway, caller = _gateway(request), await admitted(request)
@@ -58,7 +58,7 @@ async def complete(request: Request, upload_id: str) -> Response:
     return json_answer(request, shown_upload(*await complete_upload(upload, ask, caller, gateway, datetime.now(UTC))))
 
 
-@router.post(PATH + "/{upload_id}/cancel")
+@routes.post(PATH + "/{upload_id}/cancel")
 async def cancel(request: Request, upload_id: str) -> Response:
     """Give an upload up."""
     storeroom, caller = _gateway(request).storeroom, await admitted(request)

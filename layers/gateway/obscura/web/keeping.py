@@ -1,4 +1,4 @@
-"""The stores of what is kept: on this machine, or on AWS where a table or a bucket is named."""
+"""Where things are kept: on this machine, or on AWS where a table or a bucket is named."""
 
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, closing
@@ -14,15 +14,15 @@ from obscura.ports import Contents, Verdicts
 
 
 @dataclass(frozen=True, slots=True)
-class Stores:
-    """What is kept, and where."""
+class Keeping:
+    """Stored files, and clean verdicts, unless the operator wants none remembered."""
 
     storeroom: Storeroom
     verdicts: Verdicts | None
 
 
 @asynccontextmanager
-async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
+async def open_keeping(settings: Settings) -> AsyncIterator[Keeping]:
     """Open the stores that the settings name; none of them touches disk or network before its first use."""
     with ExitStack() as stack:
         contents: Contents = DiskContents(settings.data_dir)
@@ -36,4 +36,4 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             database = stack.enter_context(closing(LazyDatabase(settings.data_dir)))
             storeroom = Storeroom(SqliteFiles(database), SqliteUploads(database), contents)
             verdicts = SqliteVerdicts(database)
-        yield Stores(storeroom, verdicts if settings.remember_verdicts else None)
+        yield Keeping(storeroom, verdicts if settings.remember_verdicts else None)
