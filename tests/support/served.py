@@ -14,6 +14,7 @@ import uvicorn
 from obscura.adapters.sqlite import SqliteKeys, open_database
 from obscura.cli.issuing import issue_key
 from obscura.config import Settings
+from obscura.ports import Keys
 from obscura.web.app import build_app
 
 
@@ -22,6 +23,13 @@ class Served:
     url: str
     key: str
     client: httpx.AsyncClient
+    keys: Keys
+    data_dir: Path
+
+    async def headers_of(self, project: str, **flags: bool) -> dict[str, str]:
+        """Make another key, and give the headers of its holder."""
+        _, secret = await issue_key(self.keys, project, **flags)
+        return {"authorization": f"Bearer {secret}"}
 
     async def chat(self, body: object, **more: object) -> httpx.Response:
         return await self.client.post("/v1/chat/completions", json=body, **more)
@@ -53,7 +61,7 @@ async def served(**settings: object) -> AsyncIterator[Served]:
             async with asyncio.timeout(10):
                 while not server.started:
                     await asyncio.sleep(0.01)
-            yield Served(url, secret, client)
+            yield Served(url, secret, client, keys, Path(given["data_dir"]))
     finally:
         server.should_exit = True
         await serving

@@ -9,7 +9,7 @@ from obscura.wire.multipart import FileField, Form, FormReader, check_form_size
 
 
 async def read_form(request: InboundRequest, file_field: FileField, known_fields: frozenset[str] = frozenset()) -> Form:
-    """Read a multipart body; raises InvalidRequest, RequestTooLarge, or the file field's ``too_large``."""
+    """Read a multipart body; raises InvalidRequest or the file field's ``too_large``."""
     check_not_compressed(request)
     check_form_size(declared_bytes(request), file_field)
     reader = FormReader(request.headers.get("content-type", ""), file_field, known_fields)

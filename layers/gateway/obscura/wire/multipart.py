@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from obscura.errors import InvalidRequest, ObscuraError, RequestTooLarge
+from obscura.errors import InvalidRequest, ObscuraError
 from obscura.wire.filenames import check_filename
 
 OVERHEAD_BYTES = 64 * 1024
@@ -72,7 +72,7 @@ class FormReader:
         self._file: FormFile | None = None
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next piece; raises InvalidRequest, RequestTooLarge, or the file field's ``too_large``."""
+        """Take the next piece; raises InvalidRequest or the file field's ``too_large``."""
         self._size_bytes += len(chunk)
         check_form_size(self._size_bytes, self._file_field)
         try:
@@ -132,7 +132,7 @@ class FormReader:
         if self._part.is_file and self._file is not None:
             self._file.content += memoryview(data)[start:end]
             if len(self._file.content) > self._file_field.most_bytes:
-                raise _too_large(self._file_field.too_large, self._file_field)
+                raise _too_large(self._file_field)
             return
         self._part.value += memoryview(data)[start:end]
         if len(self._part.value) > LONGEST_VALUE_BYTES:
@@ -149,9 +149,9 @@ class FormReader:
 
 
 def check_form_size(size_bytes: int, file_field: FileField) -> None:
-    """Raise RequestTooLarge when a form has more bytes, by now or as declared, than its file and its fields may."""
+    """Raise the field's ``too_large`` when a form has more bytes, by now or as declared, than it may ever have."""
     if size_bytes > file_field.most_bytes + OVERHEAD_BYTES:
-        raise _too_large(RequestTooLarge, file_field)
+        raise _too_large(file_field)
 
 
 def _parser_for(content_type: str, reader: FormReader) -> MultipartParser:
@@ -184,9 +184,11 @@ def _decoded(value: bytes, name: str) -> str:
         raise InvalidRequest(f"'{name}' is not valid UTF-8.", param=name) from None
 
 
-def _too_large(error: type[ObscuraError], file_field: FileField) -> ObscuraError:
-    limit = f"The limit is {file_field.most_bytes:,} bytes"
-    return error(f"'{file_field.name}' is too large. {limit}. {file_field.way_out}", param=file_field.name)
+def _too_large(file_field: FileField) -> ObscuraError:
+    name = file_field.name
+    return file_field.too_large(
+        f"'{name}' is too large: it may have {file_field.most_bytes:,} bytes. {file_field.way_out}", param=name
+    )
 
 
 def _malformed(what: str) -> InvalidRequest:

@@ -63,8 +63,12 @@ def open_database(data_dir: Path | None) -> sqlite3.Connection:
         connection = sqlite3.connect(
             data_dir / FILE_NAME, timeout=BUSY_TIMEOUT_S, autocommit=True, check_same_thread=False
         )
+    try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.executescript(_TABLES)
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.executescript(_TABLES)
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection

@@ -10,11 +10,10 @@ from obscura.ports import FilePage, StoredFile
 _SELECT = "SELECT id, project, filename, purpose, media_type, size_bytes, created_at, expires_at FROM files "
 _ADD = "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _EXPIRE = "UPDATE files SET expires_at = ? WHERE project = ? AND id = ? AND expires_at > ?"
-_PAGE = """
-WHERE project = :project AND expires_at > :at AND (:purpose IS NULL OR purpose = :purpose) AND {behind} ORDER BY id
-"""
-_OLDEST_FIRST = _SELECT + _PAGE.format(behind="id > coalesce(:after, '')") + "LIMIT :limit"
-_NEWEST_FIRST = _SELECT + _PAGE.format(behind="(:after IS NULL OR id < :after)") + "DESC LIMIT :limit"
+_REMOVE = "DELETE FROM files WHERE project = ? AND id = ?"
+_LIVE = "WHERE project = ? AND expires_at > ? AND (? IS NULL OR purpose = ?) AND "
+_OLDEST_FIRST = _LIVE + "(? IS NULL OR id > ?) ORDER BY id LIMIT ?"
+_NEWEST_FIRST = _LIVE + "(? IS NULL OR id < ?) ORDER BY id DESC LIMIT ?"
 
 EXPIRED_AT_ONCE = 100
 
@@ -31,44 +30,40 @@ class SqliteFiles:
     async def add(self, file: StoredFile) -> None:
         """Take up a file."""
         *told, created_at, expires_at = astuple(file)
-        with self._database.opened() as connection:
-            connection.execute(_ADD, (*told, int(created_at.timestamp()), int(expires_at.timestamp())))
+        row = (*told, int(created_at.timestamp()), int(expires_at.timestamp()))
+        await self._database.run(lambda connection: connection.execute(_ADD, row))
 
     async def find(self, project: str, file_id: str) -> StoredFile | None:
         """Give a project's file."""
-        with self._database.opened() as connection:
-            row = connection.execute(_SELECT + "WHERE project = ? AND id = ?", (project, file_id)).fetchone()
-        return _file(row) if row else None
+        files = await self._select("WHERE project = ? AND id = ?", project, file_id)
+        return files[0] if files else None
 
     async def page(self, project: str, page: FilePage, at: datetime) -> Sequence[StoredFile]:
         """Give a project's live files."""
-        asked = {"project": project, "at": at.timestamp(), "purpose": page.purpose}
-        asked |= {"after": page.after, "limit": page.limit}
-        statement = _NEWEST_FIRST if page.newest_first else _OLDEST_FIRST
-        with self._database.opened() as connection:
-            return [_file(row) for row in connection.execute(statement, asked)]
+        purpose, after = page.purpose, page.after
+        asked = (project, at.timestamp(), purpose, purpose, after, after, page.limit)
+        return await self._select(_NEWEST_FIRST if page.newest_first else _OLDEST_FIRST, *asked)
 
     async def expire(self, project: str, file_id: str, at: datetime) -> bool:
         """End a file's life."""
-        with self._database.opened() as connection:
-            ended = connection.execute(_EXPIRE, (int(at.timestamp()), project, file_id, at.timestamp()))
-            return ended.rowcount == 1
+        asked = (int(at.timestamp()), project, file_id, at.timestamp())
+        return await self._database.run(lambda connection: connection.execute(_EXPIRE, asked).rowcount == 1)
 
     async def remove(self, project: str, file_id: str) -> None:
         """Forget a file."""
-        with self._database.opened() as connection:
-            connection.execute("DELETE FROM files WHERE project = ? AND id = ?", (project, file_id))
+        await self._database.run(lambda connection: connection.execute(_REMOVE, (project, file_id)))
 
     async def expired(self, project: str, at: datetime) -> Sequence[StoredFile]:
         """Give expired files of all projects."""
-        with self._database.opened() as connection:
-            asked = (at.timestamp(), EXPIRED_AT_ONCE)
-            return [_file(row) for row in connection.execute(_SELECT + "WHERE expires_at <= ? LIMIT ?", asked)]
+        return await self._select("WHERE expires_at <= ? LIMIT ?", at.timestamp(), EXPIRED_AT_ONCE)
 
     async def everywhere(self) -> Sequence[StoredFile]:
         """Every file, oldest first."""
-        with self._database.opened() as connection:
-            return [_file(row) for row in connection.execute(_SELECT + "ORDER BY id")]
+        return await self._select("ORDER BY id")
+
+    async def _select(self, clauses: str, *asked: str | float | None) -> list[StoredFile]:
+        rows = await self._database.run(lambda connection: connection.execute(_SELECT + clauses, asked).fetchall())
+        return [_file(row) for row in rows]
 
 
 def _file(row: Row) -> StoredFile:

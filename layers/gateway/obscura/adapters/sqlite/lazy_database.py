@@ -1,8 +1,7 @@
 """The database for those who may never need it: opened at the first statement, its failures told as a store's."""
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from obscura.adapters.sqlite.database import open_database
@@ -17,13 +16,10 @@ class LazyDatabase:
         self._data_dir = data_dir
         self._connection: sqlite3.Connection | None = None
 
-    @contextmanager
-    def opened(self) -> Iterator[sqlite3.Connection]:
-        """Give the connection; within the context, what SQLite or the disk refuses becomes UpstreamUnavailable."""
+    async def run[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do some statements of microseconds; what SQLite or the disk refuses becomes UpstreamUnavailable."""
         try:
-            if self._connection is None:
-                self._connection = open_database(self._data_dir)
-            yield self._connection
+            return work(self._opened())
         except (sqlite3.Error, OSError):
             raise UpstreamUnavailable(
                 "Obscura's database cannot be used. Try again in a moment.", retry_after_s=1
@@ -33,3 +29,8 @@ class LazyDatabase:
         """Close the connection, if there is one."""
         if self._connection is not None:
             self._connection.close()
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = open_database(self._data_dir)
+        return self._connection

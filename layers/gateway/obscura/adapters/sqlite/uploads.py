@@ -20,6 +20,7 @@ WHERE uploads.project = :project AND uploads.id = :id AND status = 'pending' AND
 AND (SELECT count(*) < :most_parts AND coalesce(sum(size_bytes), 0) + :size_bytes <= :most_bytes
      FROM parts WHERE upload_id = :id)
 """
+_REMOVE = "DELETE FROM uploads WHERE project = ? AND id = ?"
 _PARTS = "SELECT id, size_bytes FROM parts WHERE upload_id = ?"
 
 EXPIRED_AT_ONCE = 100
@@ -38,38 +39,38 @@ class SqliteUploads:
         """Take up an upload."""
         instants = (int(upload.created_at.timestamp()), int(upload.expires_at.timestamp()))
         told = (upload.id, upload.project, upload.filename, upload.purpose, upload.declared_bytes, upload.lifetime_s)
-        with self._database.opened() as connection:
-            connection.execute(_ADD, (*told, *instants, upload.status, upload.file_id))
+        row = (*told, *instants, upload.status, upload.file_id)
+        await self._database.run(lambda connection: connection.execute(_ADD, row))
 
     async def find(self, project: str, upload_id: str) -> Upload | None:
         """Give a project's upload."""
-        with self._database.opened() as connection:
-            row = connection.execute(_SELECT + "WHERE project = ? AND id = ?", (project, upload_id)).fetchone()
-            return _upload(row, connection) if row else None
+        uploads = await self._select("WHERE project = ? AND id = ?", project, upload_id)
+        return uploads[0] if uploads else None
 
     async def add_part(self, upload: Upload, part_id: str, size_bytes: int, at: datetime) -> bool:
         """Add a part."""
         asked = {"id": upload.id, "project": upload.project, "part_id": part_id, "size_bytes": size_bytes}
         asked |= {"at": at.timestamp(), "most_parts": MOST_PARTS, "most_bytes": upload.most_bytes}
-        with self._database.opened() as connection:
-            return connection.execute(_ADD_PART, asked).rowcount == 1
+        return await self._database.run(lambda connection: connection.execute(_ADD_PART, asked).rowcount == 1)
 
     async def finish(self, upload: Upload, status: UploadStatus, file_id: str | None, at: datetime) -> bool:
         """End a pending upload."""
-        with self._database.opened() as connection:
-            asked = (status, file_id, upload.project, upload.id, at.timestamp())
-            return connection.execute(_FINISH, asked).rowcount == 1
+        asked = (status, file_id, upload.project, upload.id, at.timestamp())
+        return await self._database.run(lambda connection: connection.execute(_FINISH, asked).rowcount == 1)
 
     async def remove(self, project: str, upload_id: str) -> None:
         """Forget an upload and its parts."""
-        with self._database.opened() as connection:
-            connection.execute("DELETE FROM uploads WHERE project = ? AND id = ?", (project, upload_id))
+        await self._database.run(lambda connection: connection.execute(_REMOVE, (project, upload_id)))
 
     async def expired(self, project: str, at: datetime) -> Sequence[Upload]:
         """Give expired uploads of all projects."""
-        with self._database.opened() as connection:
-            rows = connection.execute(_SELECT + "WHERE expires_at <= ? LIMIT ?", (at.timestamp(), EXPIRED_AT_ONCE))
-            return [_upload(row, connection) for row in rows.fetchall()]
+        return await self._select("WHERE expires_at <= ? LIMIT ?", at.timestamp(), EXPIRED_AT_ONCE)
+
+    async def _select(self, clauses: str, *asked: str | float) -> list[Upload]:
+        def select(connection: sqlite3.Connection) -> list[Upload]:
+            return [_upload(row, connection) for row in connection.execute(_SELECT + clauses, asked).fetchall()]
+
+        return await self._database.run(select)
 
 
 def _upload(row: Row, connection: sqlite3.Connection) -> Upload:

@@ -1,9 +1,11 @@
 """Clean verdicts in SQLite."""
 
+import sqlite3
 from datetime import datetime
 
 from obscura.adapters.sqlite.lazy_database import LazyDatabase
 
+_FIND = "SELECT 1 FROM verdicts WHERE digest = ? AND expires_at > ?"
 _REMEMBER = "INSERT OR REPLACE INTO verdicts VALUES (?, ?)"
 
 
@@ -17,12 +19,13 @@ class SqliteVerdicts:
     async def is_clean(self, digest: bytes, at: datetime) -> bool:
         """Whether a clean verdict is remembered."""
         asked = (digest, at.timestamp())
-        with self._database.opened() as connection:
-            found = connection.execute("SELECT 1 FROM verdicts WHERE digest = ? AND expires_at > ?", asked)
-            return found.fetchone() is not None
+        return await self._database.run(lambda connection: connection.execute(_FIND, asked).fetchone() is not None)
 
     async def remember_clean(self, digest: bytes, at: datetime, until: datetime) -> None:
         """Remember a clean verdict."""
-        with self._database.opened() as connection:
+
+        def remember(connection: sqlite3.Connection) -> None:
             connection.execute("DELETE FROM verdicts WHERE expires_at <= ?", (at.timestamp(),))
             connection.execute(_REMEMBER, (digest, int(until.timestamp())))
+
+        await self._database.run(remember)
