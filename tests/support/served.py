@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
 import uvicorn
@@ -17,7 +18,7 @@ from obscura.cli.serve import server_config
 from obscura.config import Settings
 from obscura.ports import Clock
 from obscura.web.app import build_app
-from obscura.web.stores import Stores, open_stores, sqlite_stores
+from obscura.web.stores import Stores, local_stores, open_stores
 
 
 @dataclass
@@ -25,7 +26,14 @@ class Served:
     url: str
     key: str
     client: httpx.AsyncClient
+    stores: Stores | None
+    data_dir: Path
     database: sqlite3.Connection
+
+    async def headers_of(self, project: str, **flags: bool) -> dict[str, str]:
+        """Make another key, and give the headers of its holder."""
+        _, secret = await issue_key(self.stores.keys, project, **flags)
+        return {"authorization": f"Bearer {secret}"}
 
     async def chat(self, body: object, **more: object) -> httpx.Response:
         return await self.client.post("/v1/chat/completions", json=body, **more)
@@ -38,9 +46,11 @@ async def served(clock: Clock | None = None, folder: Path | None = None, **setti
     Unless it is asked for, moderation is off, nobody reaches a rate, and the stores are in memory, or below
     ``folder``, or with ``table`` in DynamoDB.
     """
-    given = Settings(**{"moderation": "off", "key_requests_per_minute": 1_000_000} | settings)
+    spare = TemporaryDirectory(prefix="obscura-tests-")
+    data_dir = folder or Path(spare.name)
+    given = Settings(**{"moderation": "off", "key_requests_per_minute": 1_000_000, "data_dir": data_dir} | settings)
     database = open_database(folder)
-    stores = None if given.table else sqlite_stores(database, folder)
+    stores = None if given.table else local_stores(database, data_dir)
     secret = await _issued_key(stores, given)
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -54,11 +64,12 @@ async def served(clock: Clock | None = None, folder: Path | None = None, **setti
             async with asyncio.timeout(10):
                 while not server.started:
                     await asyncio.sleep(0.01)
-            yield Served(url, secret, client, database)
+            yield Served(url, secret, client, stores, given.data_dir, database)
     finally:
         server.should_exit = True
         await serving
         database.close()
+        spare.cleanup()
 
 
 async def _issued_key(stores: Stores | None, settings: Settings) -> str:

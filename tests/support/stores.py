@@ -7,16 +7,11 @@ from pathlib import Path
 
 import boto3
 
-from obscura.adapters.dynamodb import (
-    DynamoAddressSecret,
-    DynamoDb,
-    DynamoKeys,
-    DynamoQuotas,
-    DynamoRates,
-    create_missing_tables,
-)
+from obscura.adapters.disk import DiskContents
+from obscura.adapters.dynamodb import DynamoAddressSecret, DynamoDb, create_missing_tables
+from obscura.adapters.remembered_keys import KeyMemory
 from obscura.adapters.sqlite import open_database
-from obscura.web.stores import Stores, sqlite_stores
+from obscura.web.stores import Stores, dynamodb_stores, local_stores
 from tests.support.aws_server import aws_server
 
 type OpenStores = Callable[[Path], AbstractAsyncContextManager[Stores]]
@@ -30,24 +25,20 @@ def a_table() -> str:
 @asynccontextmanager
 async def sqlite_file(folder: Path) -> AsyncIterator[Stores]:
     with closing(open_database(folder / "data")) as database:
-        yield sqlite_stores(database, folder / "data")
+        yield local_stores(database, folder / "data")
 
 
 @asynccontextmanager
 async def sqlite_in_memory(folder: Path) -> AsyncIterator[Stores]:
     with closing(open_database(None)) as database:
-        yield sqlite_stores(database, None)
+        yield local_stores(database, folder)
 
 
 @asynccontextmanager
 async def dynamodb(folder: Path) -> AsyncIterator[Stores]:
     with aws_server(), closing(DynamoDb(a_table())) as database:
         await create_missing_tables(database)
-        yield dynamodb_stores(database)
-
-
-def dynamodb_stores(database: DynamoDb) -> Stores:
-    return Stores(DynamoKeys(database), DynamoRates(database), DynamoQuotas(database), DynamoAddressSecret(database))
+        yield dynamodb_stores(database, DiskContents(folder), DynamoAddressSecret(database), KeyMemory(0.0))
 
 
 STORES: list[OpenStores] = [sqlite_file, sqlite_in_memory, dynamodb]

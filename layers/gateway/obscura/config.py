@@ -49,6 +49,8 @@ class Settings(BaseSettings):
     fetch_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     data_dir: Path = Path(".obscura")
     table: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{1,200}$")
+    bucket: str | None = None
+    remember_verdicts: bool = True
     store_outage: StoreOutage = "closed"
     free_tier_requests: int = Field(default=1, ge=0)
     key_requests_per_minute: int = Field(default=120, gt=0)

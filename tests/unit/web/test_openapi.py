@@ -18,5 +18,12 @@ async def test_the_schema_names_every_path_that_is_served():
             "/v1/models",
             "/v1/models/{model_id}",
             "/api/models",
+            "/v1/files",
+            "/v1/files/{file_id}",
+            "/v1/files/{file_id}/content",
+            "/v1/uploads",
+            "/v1/uploads/{upload_id}/parts",
+            "/v1/uploads/{upload_id}/complete",
+            "/v1/uploads/{upload_id}/cancel",
         }
         assert set(schema["components"]["securitySchemes"]) == {"bearer", "x-api-key"}

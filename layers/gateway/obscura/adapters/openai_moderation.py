@@ -45,6 +45,8 @@ _verdicts = msgspec.json.Decoder(_Verdicts)
 class OpenAIModerator:
     """``POST /moderations`` (OpenAI's API reference, "Create moderation"); every failure fails closed."""
 
+    model = MODEL
+
     def __init__(
         self, client: httpx.AsyncClient, base_url: str, key: str | None, within_s: float = VERDICT_WITHIN_S
     ) -> None:

@@ -1,11 +1,11 @@
-"""The command line: serve, keys, quota, ask, tokens, doctor; a module each."""
+"""The command line: serve, keys, quota, files, ask, tokens, doctor; a module each."""
 
 import sys
 
 import typer
 from pydantic import ValidationError
 
-from obscura.cli import ask, doctor, keys, quota, serve, tokens
+from obscura.cli import ask, doctor, files, keys, quota, serve, tokens
 from obscura.cli.terminal import say_error
 from obscura.config import PREFIX, ConfigurationError
 from obscura.errors import ObscuraError
@@ -20,6 +20,7 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.add_typer(keys.app, name="keys")
 app.add_typer(quota.app, name="quota")
+app.add_typer(files.app, name="files")
 app.command("ask")(ask.ask)
 app.command("tokens")(tokens.tokens)
 app.command("doctor")(doctor.doctor)

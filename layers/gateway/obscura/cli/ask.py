@@ -17,7 +17,7 @@ from obscura.cli.sample import MODEL
 from obscura.cli.terminal import aside, say_error
 from obscura.config import Settings
 from obscura.web.app import build_app
-from obscura.web.stores import sqlite_stores
+from obscura.web.stores import local_stores
 from obscura.wire.data_url import encode_data_url
 
 ANSWERED_WITHIN_S = 300
@@ -62,7 +62,7 @@ async def _ask(body: Mapping[str, object]) -> httpx.Response:
     """Send one request to an application inside this process, with a key that ends with it."""
     settings = Settings(log_level="ERROR")
     with closing(open_database(None)) as memory:
-        stores = sqlite_stores(memory, None)
+        stores = local_stores(memory, settings.data_dir)
         _, secret = await issue_key(stores.keys, "local-ask")
         app = build_app(settings, stores)
         async with (

@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 
 from obscura.imaging import ImageLimits
 from obscura.pipeline.door import Door
+from obscura.pipeline.storeroom import Storeroom
 from obscura.pipeline.workshop import Workshop
-from obscura.ports import Catalogue, ImageSource, Moderator
+from obscura.ports import Catalogue, ImageSource, Moderator, Verdicts
 from obscura.wire.dialect import ContentLimits
 
 MAX_BODY_BYTES = 35 * 1024 * 1024
@@ -22,7 +23,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """Everything that a request meets on its way; without a moderator nothing is moderated (the operator's choice)."""
+    """Everything that a request meets on its way.
+
+    Without a moderator nothing is moderated, and without verdicts none is remembered: the operator's choices.
+    """
 
     door: Door
     images: ImageSource
@@ -31,3 +35,5 @@ class Gateway:
     catalogue: Catalogue
     limits: Limits
     workshop: Workshop
+    storeroom: Storeroom
+    verdicts: Verdicts | None

@@ -36,8 +36,10 @@ class RequestJournal:
     project: str | None = None
     allowance: Allowance | None = None
     sent_out: bool = False
+    zero_retention: bool = False
     body_bytes: int = 0
     pictures: list[PictureFacts] = field(default_factory=list)
+    verdicts_remembered: int = 0
     step_ms: dict[str, float] = field(default_factory=dict)
     status: int = 0
     code: str | None = None

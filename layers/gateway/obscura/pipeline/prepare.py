@@ -55,15 +55,23 @@ async def prepare_pictures(
 def _prepare(slot: ImageSlot, source: Loaded, profile: TokenProfile, limits: ImageLimits) -> Picture:
     detail = Detail(slot.detail)
     try:
-        data = decode_base64(source, limits.raw_bytes) if isinstance(source, memoryview) else source
-        prepared = prepare(data, detail, limits)
+        if isinstance(source, PreparedImage):
+            prepared = source
+        else:
+            data = decode_base64(source, limits.raw_bytes) if isinstance(source, memoryview) else source
+            prepared = prepare(data, detail, limits)
     except ImageRefused as refusal:
-        raise _REFUSALS[refusal.code](refusal.message, param=slot.path) from None
+        raise refusal_of_picture(refusal, slot.path) from None
     except ObscuraError as refusal:
         refusal.param = slot.path
         raise
     tokens = image_tokens(prepared.width_px, prepared.height_px, profile, detail)
     return Picture(slot.path, encode_data_url(prepared.data, prepared.media_type), tokens, _facts(prepared, tokens))
+
+
+def refusal_of_picture(refusal: ImageRefused, param: str | None) -> ObscuraError:
+    """Give the error of the imaging room's refusal."""
+    return _REFUSALS[refusal.code](refusal.message, param=param)
 
 
 def _facts(prepared: PreparedImage, tokens: int) -> PictureFacts:

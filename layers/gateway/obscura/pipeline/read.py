@@ -33,18 +33,23 @@ def _check_content_headers(request: InboundRequest) -> None:
     content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if content_type != "application/json" and not content_type.endswith("+json"):
         raise InvalidRequest("The body must be JSON. Send 'Content-Type: application/json'.")
+    check_not_compressed(request)
+
+
+def check_not_compressed(request: InboundRequest) -> None:
+    """Raise InvalidRequest for a body that would grow while it is read."""
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise InvalidRequest("The body must not be compressed. Send it without a Content-Encoding.")
 
 
 async def _receive(request: InboundRequest, max_body_bytes: int) -> bytearray | bytes:
     """Fill one buffer of the declared size as the body arrives, so that a large body is never copied whole."""
-    declared_bytes = _content_length(request)
-    if declared_bytes > max_body_bytes:
+    expected_bytes = declared_bytes(request)
+    if expected_bytes > max_body_bytes:
         raise _too_large(max_body_bytes)
-    buffer = BodyBuffer(declared_bytes)
+    buffer = BodyBuffer(expected_bytes)
     async for chunk in request.body.chunks():
-        if len(chunk) == declared_bytes:
+        if len(chunk) == expected_bytes:
             return chunk
         if buffer.size_bytes + len(chunk) > max_body_bytes:
             raise _too_large(max_body_bytes)
@@ -52,7 +57,8 @@ async def _receive(request: InboundRequest, max_body_bytes: int) -> bytearray | 
     return buffer.taken()
 
 
-def _content_length(request: InboundRequest) -> int:
+def declared_bytes(request: InboundRequest) -> int:
+    """Give the Content-Length, 0 where there is none that can be read."""
     declared = request.headers.get("content-length", "0")
     return int(declared) if declared.isascii() and declared.isdigit() and len(declared) < 16 else 0
 

@@ -8,6 +8,7 @@ from obscura.imaging import TokenProfile
 from obscura.pipeline.admit import Caller, Knock
 from obscura.pipeline.choose import choose_model
 from obscura.pipeline.gateway import Gateway
+from obscura.pipeline.journal import RequestJournal
 from obscura.pipeline.load import load
 from obscura.pipeline.moderate import moderate
 from obscura.pipeline.prepare import Picture, prepare_pictures
@@ -15,8 +16,10 @@ from obscura.pipeline.read import read_body
 from obscura.pipeline.relay import relay
 from obscura.pipeline.request import Answer, InboundRequest
 from obscura.pipeline.stay import let_in
+from obscura.pipeline.stored_pictures import StoredPictures
+from obscura.pipeline.verdict_memory import RememberingModerator
 from obscura.pipeline.videos import check_caller, pass_videos
-from obscura.ports import Model, Scope
+from obscura.ports import Model, Moderator, Scope
 from obscura.wire.dialect import Ask, Dialect, Outbound
 
 
@@ -68,7 +71,8 @@ async def take_in[A: Ask](request: InboundRequest, caller: Caller, dialect: Dial
         model = await choose_model(ask, gateway.catalogue)
         ask.check_carried(model.dialects)
     with step("load"):
-        loaded = await load(ask.image_slots, gateway.images)
+        stored = StoredPictures(caller, gateway.storeroom, gateway.workshop, gateway.limits.image)
+        loaded = await load(ask.image_slots, gateway.images, stored)
         await pass_videos(ask, gateway.videos, gateway.workshop)
     with step("prepare"):
         profile = TokenProfile(model.token_profile)
@@ -77,8 +81,6 @@ async def take_in[A: Ask](request: InboundRequest, caller: Caller, dialect: Dial
     taken = TakenIn(ask, model, pictures, {})
     if pictures:
         taken.headers["x-image-tokens"] = ",".join(map(str, taken.image_tokens))
-    if caller.zero_retention:
-        taken.headers["x-zero-retention"] = "true"
     return taken
 
 
@@ -86,10 +88,16 @@ async def let_through(taken: TakenIn[Ask], request: InboundRequest, gateway: Gat
     """Moderate a request, and write what goes upstream: the very pictures that were moderated."""
     request.journal.sent_out = gateway.moderator is not None
     with request.journal.step("moderate"):
-        await moderate(taken.ask.texts, taken.pictures, gateway.moderator)
+        await moderate(taken.ask.texts, taken.pictures, _moderator(request.journal, gateway))
     for slot, picture in zip(taken.ask.image_slots, taken.pictures, strict=True):
         slot.replace(picture.data_url)
     return taken.ask.outbound(taken.model.dialects)
+
+
+def _moderator(journal: RequestJournal, gateway: Gateway) -> Moderator | None:
+    if gateway.moderator is None or gateway.verdicts is None or journal.zero_retention:
+        return gateway.moderator
+    return RememberingModerator(gateway.moderator, gateway.verdicts, gateway.workshop, journal)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,12 @@ from starlette.exceptions import HTTPException
 
 from obscura.config import Settings
 from obscura.errors import ObscuraError
+from obscura.pipeline.request import CallerGone
 from obscura.ports import Clock
 from obscura.web.composition import check_settings, open_gateway
 from obscura.web.error_answer import answer_error
-from obscura.web.families import chat, messages, models, responses
+from obscura.web.families import chat, files, messages, models, responses
+from obscura.web.inbound import answer_nobody
 from obscura.web.openapi import DescribedApp
 from obscura.web.request_log import RequestLog, set_log_level
 from obscura.web.stores import Stores
@@ -38,8 +40,9 @@ def build_app(settings: Settings, stores: Stores | None = None, clock: Clock | N
     app.add_middleware(RequestLog)
     for exception in (ObscuraError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(exception, answer_error)
+    app.add_exception_handler(CallerGone, answer_nobody)
     app.add_api_route("/healthz", _healthz, methods=["GET"])
-    for family in (chat, messages, responses, models):
+    for family in (chat, messages, responses, models, files):
         app.include_router(family.router)
     app.raw_paths = chat.openapi | messages.openapi | responses.openapi
     return app

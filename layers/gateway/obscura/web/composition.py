@@ -71,6 +71,8 @@ async def open_gateway(
             catalogue=_catalogue(settings, client),
             limits=limits,
             workshop=stack.enter_context(closing(Workshop())),
+            storeroom=stores.storeroom,
+            verdicts=stores.verdicts if settings.remember_verdicts else None,
         )
 
 

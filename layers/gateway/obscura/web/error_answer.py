@@ -17,7 +17,7 @@ _BY_PATH: tuple[tuple[str, Dialect], ...] = (
     ("/v1/messages", MessagesDialect()),
     ("/v1/responses", ResponsesDialect()),
 )
-_SERVED = "POST /v1/chat/completions, /v1/messages and /v1/responses, and GET /v1/models, are."
+_SERVED = "POST /v1/chat/completions, /v1/messages, /v1/responses, /v1/files and /v1/uploads, and GET /v1/models, are."
 
 
 def dialect_of(request: Request) -> Dialect:

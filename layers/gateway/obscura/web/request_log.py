@@ -102,6 +102,7 @@ def _log(journal: RequestJournal, method: str, path: str) -> None:
             "bytes_after": [picture.bytes_after for picture in journal.pictures],
             "pixels_before": [picture.pixels_before for picture in journal.pictures],
             "pixels_after": [picture.pixels_after for picture in journal.pictures],
+            "verdicts_remembered": journal.verdicts_remembered,
             "image_tokens": [picture.tokens for picture in journal.pictures],
             "step_ms": journal.step_ms,
         }

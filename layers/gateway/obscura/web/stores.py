@@ -1,31 +1,40 @@
-"""The stores that the settings name: SQLite on one machine, DynamoDB with a table's name."""
+"""The stores that the settings name: SQLite and disk on one machine, DynamoDB and S3 where they are named."""
 
 import os
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from obscura.adapters.disk import DiskContents
 from obscura.adapters.dynamodb import (
     DynamoAddressSecret,
     DynamoDb,
+    DynamoFiles,
     DynamoKeys,
     DynamoQuotas,
     DynamoRates,
+    DynamoUploads,
+    DynamoVerdicts,
     create_missing_tables,
 )
 from obscura.adapters.remembered_keys import KeyMemory, RememberedKeys
+from obscura.adapters.s3 import S3Contents
 from obscura.adapters.sqlite import (
     KeptAddressSecret,
+    PatientDatabase,
+    SqliteFiles,
     SqliteKeys,
     SqliteQuotas,
     SqliteRates,
-    kept_secret,
+    SqliteUploads,
+    SqliteVerdicts,
     open_database,
 )
 from obscura.config import Settings
-from obscura.ports import AddressSecret, Keys, Quotas, Rates
+from obscura.pipeline.storeroom import Storeroom
+from obscura.ports import AddressSecret, Contents, Keys, Quotas, Rates, Verdicts
 
 KEY_FRESH_S = 30.0
 """How long a key of DynamoDB is not asked for again. SQLite is asked each time: it answers in microseconds."""
@@ -36,45 +45,65 @@ KEY_IN_OUTAGE_S = 900.0
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Who may ask, and how often they did."""
+    """Who may ask, how often they did, and what is kept for them."""
 
     keys: Keys
     rates: Rates
     quotas: Quotas
     address_secret: AddressSecret
+    storeroom: Storeroom
+    verdicts: Verdicts
 
 
 @asynccontextmanager
 async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
-    """Open the stores of the settings for as long as the context holds."""
+    """Open the stores of the settings for as long as the context holds; those on AWS connect at their first use."""
     given = settings.address_secret
     secret = given.get_secret_value().encode() if given else None
     in_outage_s = KEY_IN_OUTAGE_S if settings.store_outage == "keys" else 0.0
-    if settings.table is None:
-        with closing(open_database(settings.data_dir)) as connection:
-            yield sqlite_stores(connection, settings.data_dir, secret, KeyMemory(0.0, in_outage_s))
-        return
-    with closing(DynamoDb(settings.table)) as database:
-        yield Stores(
-            keys=RememberedKeys(DynamoKeys(database), KeyMemory(KEY_FRESH_S, in_outage_s)),
-            rates=DynamoRates(database),
-            quotas=DynamoQuotas(database),
-            address_secret=KeptAddressSecret(secret) if secret else DynamoAddressSecret(database),
-        )
+    with ExitStack() as stack:
+        contents: Contents = DiskContents(settings.data_dir)
+        if settings.bucket:
+            contents = stack.enter_context(closing(S3Contents(settings.bucket)))
+        local_secret = KeptAddressSecret(settings.data_dir, secret)
+        if settings.table:
+            database = stack.enter_context(closing(DynamoDb(settings.table)))
+            kept = local_secret if secret else DynamoAddressSecret(database)
+            yield dynamodb_stores(database, contents, kept, KeyMemory(KEY_FRESH_S, in_outage_s))
+        else:
+            connection = stack.enter_context(closing(open_database(settings.data_dir)))
+            yield sqlite_stores(connection, contents, local_secret, KeyMemory(0.0, in_outage_s))
+
+
+def local_stores(connection: sqlite3.Connection, data_dir: Path) -> Stores:
+    """Give the stores of one machine on a connection from ``open_database``, with all else below ``data_dir``."""
+    return sqlite_stores(connection, DiskContents(data_dir), KeptAddressSecret(data_dir), KeyMemory(0.0))
 
 
 def sqlite_stores(
-    connection: sqlite3.Connection,
-    data_dir: Path | None,
-    secret: bytes | None = None,
-    memory: KeyMemory = KeyMemory(0.0),  # noqa: B008 frozen
+    connection: sqlite3.Connection, contents: Contents, address_secret: AddressSecret, memory: KeyMemory
 ) -> Stores:
-    """Give the stores of one machine, on a connection from ``open_database(data_dir)``."""
+    """Give the stores of a database on this machine."""
+    database = PatientDatabase(connection)
     return Stores(
         keys=RememberedKeys(SqliteKeys(connection), memory),
         rates=SqliteRates(connection),
         quotas=SqliteQuotas(connection),
-        address_secret=KeptAddressSecret(secret or kept_secret(data_dir)),
+        address_secret=address_secret,
+        storeroom=Storeroom(SqliteFiles(database), SqliteUploads(database), contents),
+        verdicts=SqliteVerdicts(database),
+    )
+
+
+def dynamodb_stores(database: DynamoDb, contents: Contents, address_secret: AddressSecret, memory: KeyMemory) -> Stores:
+    """Give the stores of tables on AWS."""
+    return Stores(
+        keys=RememberedKeys(DynamoKeys(database), memory),
+        rates=DynamoRates(database),
+        quotas=DynamoQuotas(database),
+        address_secret=address_secret,
+        storeroom=Storeroom(DynamoFiles(database), DynamoUploads(database), contents),
+        verdicts=DynamoVerdicts(database),
     )
 
 

@@ -8,6 +8,7 @@ from obscura.errors import InvalidRequest, UnsupportedOperation
 from obscura.wire.data_url import is_data_url
 from obscura.wire.dialect import ImageSlot, SourceKind, VideoSlot
 from obscura.wire.fields import detail_of, required_text
+from obscura.wire.file_ids import is_file_id
 from obscura.wire.raw_body import Node, RawBody, RawObject, is_object, is_string, members, raw_string
 
 _IMAGE_KINDS = frozenset({"", "image_url", "input_image"})
@@ -115,7 +116,7 @@ def _open_file(part: RawObject, part_path: str, body: RawBody, found: Found) -> 
     if is_string(data) and (says_image or _is_picture(body.string_slice(data))):
         path, source = f"{path}.file_data", body.string_slice(data)
         kind = SourceKind.URL if is_data_url(source) else SourceKind.BASE64
-    elif is_string(file_id) and says_image:
+    elif is_string(file_id) and (says_image or is_file_id(body.text(file_id))):
         kind, path, source = SourceKind.FILE_ID, f"{path}.file_id", body.string_slice(file_id)
     else:
         return

@@ -14,6 +14,8 @@ CATEGORY = "demo/test"
 class DemoModerator:
     """Flags ``MARKER_WORD`` in any text, and the plain magenta test picture; judges nothing else."""
 
+    model = "demo"
+
     async def review_picture(self, data_url: bytes) -> Verdict:
         """Flag the test picture."""
         _, _, encoded = data_url.partition(b",")

@@ -27,6 +27,39 @@ CREATE TABLE IF NOT EXISTS counters (
     PRIMARY KEY (subject, begins_at_s)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS counters_by_end ON counters (ends_at_s);
+CREATE TABLE IF NOT EXISTS files (
+    id TEXT PRIMARY KEY,
+    project TEXT NOT NULL,
+    filename TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS files_of_project ON files (project, id);
+CREATE INDEX IF NOT EXISTS files_by_expiry ON files (expires_at);
+CREATE TABLE IF NOT EXISTS uploads (
+    id TEXT PRIMARY KEY,
+    project TEXT NOT NULL,
+    filename TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    declared_bytes INTEGER NOT NULL,
+    lifetime_s INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    file_id TEXT
+) STRICT;
+CREATE INDEX IF NOT EXISTS uploads_by_expiry ON uploads (expires_at);
+CREATE TABLE IF NOT EXISTS parts (
+    upload_id TEXT NOT NULL REFERENCES uploads (id) ON DELETE CASCADE,
+    id TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    PRIMARY KEY (upload_id, id)
+) STRICT;
+CREATE TABLE IF NOT EXISTS verdicts (digest BLOB PRIMARY KEY, expires_at INTEGER NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS verdicts_by_expiry ON verdicts (expires_at);
 """
 _LATER_COLUMNS = {"scopes": "TEXT NOT NULL DEFAULT ''", "requests_per_minute": "INTEGER"}
 """Columns of ``keys`` that a database of an earlier version lacks."""
@@ -46,6 +79,7 @@ def open_database(data_dir: Path | None) -> sqlite3.Connection:
             data_dir / FILE_NAME, timeout=OPENED_WITHIN_S, autocommit=True, check_same_thread=False
         )
         _log_ahead(connection)
+    connection.execute("PRAGMA foreign_keys = ON")
     connection.executescript(_TABLES)
     if _missing_columns(connection):
         _add_missing_columns(connection)

@@ -35,6 +35,18 @@ async def patiently[T](work: Callable[[], T]) -> T:
         pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
 
+class PatientDatabase:
+    """A connection for stores whose work is told as a function of it; ``run`` waits as ``patiently`` does."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """``connection`` comes from ``open_database``; it may be shared with other stores."""
+        self._connection = connection
+
+    async def run[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Give what ``work`` gives; raises what ``patiently`` raises."""
+        return await patiently(lambda: work(self._connection))
+
+
 def _locked(failure: sqlite3.Error) -> bool:
     """Whether it may pass; the primary code is the low byte of an extended one (SQLite, "Result and Error Codes")."""
     code: int | None = getattr(failure, "sqlite_errorcode", None)

@@ -6,6 +6,7 @@ from obscura.errors import InvalidRequest
 from obscura.wire.data_url import is_data_url
 from obscura.wire.dialect import ImageSlot, SourceKind
 from obscura.wire.fields import detail_of
+from obscura.wire.file_ids import is_file_id
 from obscura.wire.raw_body import Node, RawBody, RawObject, is_null, is_object, is_string, members, raw_string
 from obscura.wire.responses.gathered import Gathered
 
@@ -73,12 +74,14 @@ def _replace(fields: RawObject, data_url: bytes) -> None:
 
 
 def _picture_source(body: RawBody, fields: RawObject) -> str | None:
-    """Give the field of a file that holds a picture, by its declared type, its data URL's, or its first bytes."""
+    """Give the field of a file that holds a picture: by its declared type, its data URL's, its first bytes, our id."""
     sources = [key for key in _FILE_SOURCES if is_string(fields.get(key))]
     declared = fields.get("mime_type")
     if sources and is_string(declared) and body.text(declared).lower().startswith("image/"):
         return sources[0]
-    data = fields.get("file_data")
+    file_id, data = fields.get("file_id"), fields.get("file_data")
+    if is_string(file_id) and is_file_id(body.text(file_id)):
+        return "file_id"
     if not is_string(data):
         return None
     start = bytes(body.string_slice(data)[:_LONGEST_START])

@@ -1,0 +1,69 @@
+"""``obscura files``: list and remove stored files, of any project."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from obscura.cli.terminal import output, say_error, table
+from obscura.config import Settings
+from obscura.pipeline.files import end
+from obscura.ports import StoredFile
+from obscura.web.stores import open_stores
+
+app = typer.Typer(help="List and remove stored files.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_files(
+    project: Annotated[str | None, typer.Option(help="Only this project's files.")] = None,
+) -> None:
+    """List the files of all projects, oldest first."""
+    listed = table("ID", "Project", "Name", "Type", "KiB", "Created (UTC)", "Expires (UTC)", folding="Name")
+    for file in asyncio.run(_live()):
+        if project in {None, file.project}:
+            listed.add_row(
+                file.id,
+                escape(file.project),
+                escape(file.filename),
+                file.media_type,
+                f"{file.size_bytes / 1024:,.0f}",
+                _minute(file.created_at),
+                _minute(file.expires_at),
+            )
+    output.print(listed if listed.row_count else "No files are stored.")
+
+
+@app.command("rm")
+def remove(
+    file_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids that 'obscura files list' shows.")],
+) -> None:
+    """Delete files for real, with all that was made of them."""
+    missing = asyncio.run(_remove(set(file_ids)))
+    for file_id in sorted(missing):
+        say_error(f"There is no file {file_id}. See 'obscura files list'.")
+    if missing:
+        raise typer.Exit(1)
+
+
+async def _live() -> list[StoredFile]:
+    async with open_stores(Settings()) as stores:
+        now = datetime.now(UTC)
+        return [file for file in await stores.storeroom.files.everywhere() if file.expires_at > now]
+
+
+async def _remove(file_ids: set[str]) -> set[str]:
+    """Delete what there is, and give the ids of which there was none."""
+    async with open_stores(Settings()) as stores:
+        for file in await stores.storeroom.files.everywhere():
+            if file.id in file_ids:
+                await end(file, stores.storeroom, datetime.now(UTC))
+                file_ids.discard(file.id)
+                output.print(f"Deleted {file.id}.")
+    return file_ids
+
+
+def _minute(instant: datetime) -> str:
+    return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M")

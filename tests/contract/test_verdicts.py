@@ -1,0 +1,50 @@
+"""What every memory of clean verdicts promises, whichever it is."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.support.aws_server import aws_server
+from tests.support.file_stores import on_aws, on_this_machine
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DAY = timedelta(hours=24)
+DIGEST, ANOTHER = bytes(range(32)), bytes(range(1, 33))
+each_store = pytest.mark.parametrize("store", [on_this_machine, on_aws])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _aws():
+    with aws_server():
+        yield
+
+
+@each_store
+async def test_a_clean_verdict_holds_until_its_time_and_for_its_digest_only(store, tmp_path):
+    async with store(tmp_path) as stores:
+        assert await stores.verdicts.is_clean(DIGEST, NOON) is False
+
+        await stores.verdicts.remember_clean(DIGEST, NOON, NOON + DAY)
+
+        assert await stores.verdicts.is_clean(DIGEST, NOON + DAY - timedelta(seconds=1)) is True
+        assert await stores.verdicts.is_clean(DIGEST, NOON + DAY) is False
+        assert await stores.verdicts.is_clean(ANOTHER, NOON) is False
+
+
+@each_store
+async def test_a_verdict_that_is_given_again_holds_longer(store, tmp_path):
+    async with store(tmp_path) as stores:
+        await stores.verdicts.remember_clean(DIGEST, NOON, NOON + DAY)
+        await stores.verdicts.remember_clean(DIGEST, NOON + DAY, NOON + 2 * DAY)
+
+        assert await stores.verdicts.is_clean(DIGEST, NOON + DAY) is True
+
+
+async def test_on_this_machine_expired_verdicts_are_taken_away_as_new_ones_come(tmp_path):
+    async with on_this_machine(tmp_path) as stores:
+        await stores.verdicts.remember_clean(DIGEST, NOON, NOON + DAY)
+
+        await stores.verdicts.remember_clean(ANOTHER, NOON + DAY, NOON + 2 * DAY)
+
+        assert await stores.verdicts.is_clean(DIGEST, NOON) is False
+        assert await stores.verdicts.is_clean(ANOTHER, NOON + DAY) is True
