@@ -44,10 +44,13 @@ def run_obscura(*words: str, env: dict[str, str], cwd: Path | None = None) -> su
 
 
 @contextlib.contextmanager
-def serving(env: dict[str, str]) -> Iterator[ServingProcess]:
-    """Start a server on a free port and end it with Ctrl-C's signal; all it wrote is in ``lines`` by then."""
+def serving(env: dict[str, str], *, run: tuple[str, ...] = ("-m", "obscura.cli")) -> Iterator[ServingProcess]:
+    """Start a server on a free port and end it with Ctrl-C's signal; all it wrote is in ``lines`` by then.
+
+    ``run`` is what Python is to run in place of the command.
+    """
     process = subprocess.Popen(
-        [sys.executable, "-m", "obscura.cli", "serve", "--port", "0"],
+        [sys.executable, *run, "serve", "--port", "0"],
         env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     serving_process = ServingProcess(process)

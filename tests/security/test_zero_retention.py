@@ -1,0 +1,192 @@
+"""Zero retention, proved from outside: what a served process opens, writes, maps and still holds after its requests."""
+
+import asyncio
+import base64
+import hashlib
+import io
+import json
+import random
+import signal
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+from tests.support.fake_upstream import answers, in_turn, stays_silent, streams, verdict
+from tests.support.json_texts import data_urls_in
+from tests.support.loopback_server import Received, Respond, Wire, loopback_server
+from tests.support.picture_urls import data_url, picture_in
+from tests.support.served import ask, image, text
+from tests.support.serving_process import ServingProcess, environment, run_obscura, serving
+
+PROMPT = "canary-prompt-c41d"
+LOOKED_WITHIN_S = 20
+NAME = "canary-name-77.jpg"
+UPLOAD = {"filename": NAME, "bytes": 9, "mime_type": "image/jpeg", "purpose": "vision"}
+
+
+def a_noise_photo() -> bytes:
+    """A picture that is prepared anew, over a megabyte large: Starlette would spool it."""
+    noise = Image.frombytes("RGB", (1500, 1000), random.Random(9).randbytes(1500 * 1000 * 3))  # noqa: S311
+    written = io.BytesIO()
+    noise.save(written, "JPEG", quality=85)
+    return written.getvalue()
+
+
+PHOTO = a_noise_photo()
+
+
+@dataclass
+class Audited:
+    """A served process under audit."""
+
+    gateway: ServingProcess
+    folder: Path
+    prepared: list[bytes]
+    env: dict[str, str]
+    photo_url: str
+
+    @property
+    def data_dir(self) -> Path:
+        return self.folder / "data"
+
+    def noted(self, *events: str) -> list[str]:
+        lines = [json.loads(line) for line in (self.folder / "record").read_text().splitlines()]
+        return [told[0] if told else "" for event, *told in lines if event in events]
+
+    async def look(self, needles: list[bytes]) -> list[str]:
+        """Let the process look through its live objects."""
+        looked = len(self.noted("looked"))
+        (self.folder / "needles").write_text("\n".join(needle.hex() for needle in needles))
+        self.gateway.process.send_signal(signal.SIGUSR1)
+        async with asyncio.timeout(LOOKED_WITHIN_S):
+            while len(self.noted("looked")) == looked:
+                await asyncio.sleep(0.05)
+        return self.noted("held")
+
+    def mapped_or_open(self) -> list[str]:
+        """What of the data and temp folders, and what of deleted files, is mapped into the process or open in it."""
+        process = Path(f"/proc/{self.gateway.process.pid}")
+        mapped = [line.split(maxsplit=5)[5] for line in (process / "maps").read_text().splitlines() if line.count("/")]
+        opened = [str(link.readlink()) for link in (process / "fd").iterdir()]
+        ours = [path for path in mapped + opened if str(self.folder) in path or "deleted" in path or "memfd" in path]
+        return sorted({path.removeprefix(f"{self.folder}/") for path in ours})
+
+    def written(self) -> dict[str, bytes]:
+        found = {"output": "".join(self.gateway.lines).encode()}
+        for folder in ("data", "temp"):
+            found |= {str(path): path.read_bytes() for path in (self.folder / folder).rglob("*") if path.is_file()}
+        return found
+
+
+@asynccontextmanager
+async def audited(folder: Path, *turns: Respond):
+    """Serve under audit, before an upstream that takes these turns."""
+    prepared: list[bytes] = []
+    upstream_turns = in_turn(*turns)
+
+    async def respond(request: Received, wire: Wire) -> None:
+        if request.path.startswith("/photo"):
+            await wire.answer(200, PHOTO, "image/jpeg")
+        elif request.path.endswith("/moderations"):
+            await answers(verdict())(request, wire)
+        else:
+            prepared.extend(picture_in(url) for url in data_urls_in(request.body))
+            await upstream_turns(request, wire)
+
+    (folder / "temp").mkdir()
+    async with loopback_server(respond) as outside:
+        env = environment(
+            folder / "data",
+            UPSTREAM_URL=outside.v1, MODERATION_URL=outside.v1, MODERATION_KEY="k", FETCH_ALLOW=outside.origin,
+            LOG_LEVEL="DEBUG",
+        ) | {"TMPDIR": str(folder / "temp"), "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
+        run = ("-m", "tests.support.audited_obscura", str(folder / "record"), str(folder / "needles"))
+        manager = serving(env, run=run)
+        gateway = await asyncio.to_thread(manager.__enter__)
+        try:
+            yield Audited(gateway, folder, prepared, env, f"{outside.origin}/photo")
+        finally:
+            await asyncio.to_thread(manager.__exit__, None, None, None)
+
+
+async def send_everything(gateway: ServingProcess, headers: dict[str, str], photo_url: str) -> list[int]:
+    """Send plain, streamed, failing, multipart and refused requests; give their statuses."""
+    sent, named = image(data_url(PHOTO, "image/jpeg")), image(photo_url)
+    cut = image(data_url(PHOTO[:-3000], "image/jpeg"))
+    good = ask(text(PROMPT), sent, named)
+    streamed = good | {"stream": True}
+    bodies = [good, streamed, streamed, good, good, ask(text(PROMPT), cut), ask(text(PROMPT), image("https://[::1]/"))]
+    source = {"type": "base64", "media_type": "image/jpeg", "data": base64.b64encode(PHOTO).decode()}
+    turn = {"role": "user", "content": [{"type": "image", "source": source}]}
+    requests = [("/v1/chat/completions", {"json": body}) for body in bodies]
+    requests += [("/v1/messages", {"json": {"model": "m", "max_tokens": 9, "messages": [turn]}})]
+    for path, field in (("/v1/files", "file"), (f"/v1/uploads/upload_{'0' * 36}/parts", "data")):
+        requests += [(path, {"files": {field: (NAME, PHOTO, "image/jpeg")}})] * 2
+    requests += [("/v1/uploads", {"json": UPLOAD})]
+    async with httpx.AsyncClient(base_url=gateway.url, headers=headers, timeout=30, trust_env=False) as client:
+        return [(await client.post(path, **sent)).status_code for path, sent in requests]
+
+
+def needles_of(*pictures: bytes) -> list[bytes]:
+    """Pieces of pictures and of their base64, at every alignment."""
+    found = []
+    for picture in pictures:
+        starts = range(2000, len(picture) - 100, len(picture) // 6)
+        found += [picture[start : start + 24] for start in starts]
+        found += [base64.b64encode(picture[start - start % 3 :][:48])[:40] for start in starts]
+    return found
+
+
+def digests_of(*pictures: bytes) -> list[bytes]:
+    model = b"omni-moderation-latest\0"
+    digests = [hashlib.sha256(start + picture).digest() for picture in pictures for start in (b"", model)]
+    return [form for digest in digests for form in (digest, digest.hex().encode(), base64.b64encode(digest))]
+
+
+@pytest.mark.timeout(120)
+async def test_nothing_of_a_zero_retention_request_outlives_it(tmp_path):
+    broken = streams(b'data: {"x":1}\n\n', then="breaks")
+    failing = answers({"error": {"message": "failed"}}, 500)
+    async with audited(tmp_path, answers(), streams(), broken, failing, answers()) as process:
+        create = ("keys", "create", "--project", "p", "--zero-retention")
+        made = await asyncio.to_thread(run_obscura, *create, env=process.env)
+
+        statuses = await send_everything(process.gateway, {"x-api-key": made.stdout.strip()}, process.photo_url)
+        held = await process.look(needles_of(PHOTO, *process.prepared))
+        in_place = process.mapped_or_open()
+        opened = process.noted("open", "mmap.__new__", "os.rename", "os.link", "os.symlink", "subprocess.Popen")
+
+    assert statuses == [200, 200, 200, 502, 200, 400, 400, 200, 400, 400, 400, 400, 400]
+    assert opened == []
+    assert held == []
+    assert set(in_place) <= {"data/obscura.sqlite3", "data/obscura.sqlite3-wal", "data/obscura.sqlite3-shm", "record"}
+    canaries = needles_of(PHOTO, *process.prepared) + digests_of(PHOTO, *process.prepared)
+    for place, content in process.written().items():
+        for canary in [*canaries, PROMPT.encode(), NAME.encode()]:
+            assert canary not in content, place
+
+
+@pytest.mark.timeout(120)
+async def test_the_proof_sees_what_is_kept_of_others_and_what_a_request_under_way_holds(tmp_path):
+    async with audited(tmp_path, answers(), stays_silent) as process:
+        headers = {"x-api-key": process.gateway.key}
+        async with httpx.AsyncClient(base_url=process.gateway.url, headers=headers, timeout=30) as client:
+            told = await client.post("/v1/files", files={"file": (NAME, PHOTO)})
+            part = {"type": "image_url", "image_url": {"file_id": told.json()["id"]}}
+            await client.post("/v1/chat/completions", json=ask(part))
+            under_way = asyncio.create_task(client.post("/v1/chat/completions", json=ask(part)))
+            while len(process.prepared) < 2:
+                await asyncio.sleep(0.01)
+            held = await process.look(needles_of(*process.prepared))
+            under_way.cancel()
+        opened = process.noted("open")
+
+    assert held
+    for kind in ("originals", "prepared"):
+        assert any(path.startswith(f"{process.data_dir}/files/{kind}/") for path in opened)
+    for canary in (PHOTO, process.prepared[0], digests_of(process.prepared[0])[3], NAME.encode()):
+        assert any(canary in content for content in process.written().values())
