@@ -26,7 +26,7 @@ class Stores:
 
 @asynccontextmanager
 async def on_this_machine(folder: Path) -> AsyncIterator[Stores]:
-    with closing(open_database(folder)) as connection:
+    with closing(open_database(None)) as connection:
         database = PatientDatabase(connection)
         yield Stores(SqliteFiles(database), SqliteUploads(database), SqliteVerdicts(database), DiskContents(folder))
 

@@ -5,7 +5,7 @@ import socket
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,7 +16,7 @@ from obscura.adapters.sqlite import open_database
 from obscura.cli.issuing import issue_key
 from obscura.cli.serve import server_config
 from obscura.config import Settings
-from obscura.ports import Clock
+from obscura.ports import Clock, Verdicts
 from obscura.web.app import build_app
 from obscura.web.stores import Stores, local_stores, open_stores
 
@@ -40,17 +40,21 @@ class Served:
 
 
 @asynccontextmanager
-async def served(clock: Clock | None = None, folder: Path | None = None, **settings: object) -> AsyncIterator[Served]:
+async def served(
+    clock: Clock | None = None, folder: Path | None = None, verdicts: Verdicts | None = None, **settings: object
+) -> AsyncIterator[Served]:
     """Serve with these settings (``upstream_url`` and so on).
 
     Unless it is asked for, moderation is off, nobody reaches a rate, and the stores are in memory, or below
-    ``folder``, or with ``table`` in DynamoDB.
+    ``folder``, or with ``table`` in DynamoDB; ``verdicts`` take the place of the store's.
     """
     spare = TemporaryDirectory(prefix="obscura-tests-")
     data_dir = folder or Path(spare.name)
     given = Settings(**{"moderation": "off", "key_requests_per_minute": 1_000_000, "data_dir": data_dir} | settings)
     database = open_database(folder)
-    stores = None if given.table else local_stores(database, data_dir)
+    stores = None if given.table else local_stores(database, given.data_dir)
+    if stores and verdicts:
+        stores = replace(stores, verdicts=verdicts)
     secret = await _issued_key(stores, given)
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -235,7 +235,7 @@ async def test_who_is_anonymous_or_unknown_stores_lists_and_reads_nothing():
 
 
 async def test_expired_files_are_not_found_and_their_bytes_go_when_the_next_file_comes(tmp_path):
-    async with served(data_dir=tmp_path) as gateway:
+    async with served(folder=tmp_path) as gateway:
         file_id = (await store(gateway)).json()["id"]
         await expire_all(tmp_path)
 

@@ -6,8 +6,8 @@ import logging
 import sqlite3
 from contextlib import asynccontextmanager, closing
 
-import pytest
-
+from obscura.adapters.dynamodb import DynamoDb, DynamoVerdicts
+from obscura.adapters.sqlite import PatientDatabase, SqliteVerdicts
 from tests.support.fake_upstream import answers, hangs_up, in_turn, verdict
 from tests.support.loopback_server import LoopbackServer, loopback_server
 from tests.support.picture_urls import data_url
@@ -85,7 +85,7 @@ async def test_the_operator_may_have_none_remembered(tmp_path):
 
 
 async def test_a_verdict_is_forgotten_after_a_day(tmp_path):
-    async with moderated(data_dir=tmp_path) as (gateway, moderation):
+    async with moderated(folder=tmp_path) as (gateway, moderation):
         await gateway.chat(ask(RED))
         with closing(sqlite3.connect(tmp_path / "obscura.sqlite3", autocommit=True)) as database:
             database.execute("UPDATE verdicts SET expires_at = expires_at - 24 * 3600")
@@ -96,23 +96,23 @@ async def test_a_verdict_is_forgotten_after_a_day(tmp_path):
 
 
 async def test_a_verdict_of_another_model_counts_for_nothing(tmp_path):
-    async with moderated(data_dir=tmp_path, moderation="demo") as (gateway, moderation):
+    async with moderated(folder=tmp_path, moderation="demo") as (gateway, moderation):
         assert (await gateway.chat(ask(RED))).status_code == 200
-    async with moderated(data_dir=tmp_path) as (gateway, moderation):
+    async with moderated(folder=tmp_path) as (gateway, moderation):
         await gateway.chat(ask(RED))
 
         assert pictures_judged(moderation) == 1
 
 
-@pytest.mark.parametrize("table", [None, "nowhere"])
-async def test_without_its_memory_the_moderator_is_asked(tmp_path, monkeypatch, table):
-    (tmp_path / "obscura.sqlite3").write_text("not a database, however long one looks at it" * 100)
+async def test_without_its_memory_the_moderator_is_asked(monkeypatch):
     async with loopback_server(hangs_up) as store:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
             monkeypatch.setenv(name, "testing")
         monkeypatch.setenv("AWS_ENDPOINT_URL", store.origin)
-        async with moderated(data_dir=tmp_path, table=table) as (gateway, moderation):
-            told = await asyncio.gather(*[gateway.chat(ask(RED)) for _ in range(3)])
+        with closing(DynamoDb("nowhere")) as nowhere, closing(sqlite3.connect(":memory:")) as empty:
+            for verdicts in (DynamoVerdicts(nowhere), SqliteVerdicts(PatientDatabase(empty))):
+                async with moderated(verdicts=verdicts) as (gateway, moderation):
+                    told = await asyncio.gather(*[gateway.chat(ask(RED)) for _ in range(3)])
 
-            assert [answer.status_code for answer in told] == [200] * 3
-            assert pictures_judged(moderation) == 3
+                    assert [answer.status_code for answer in told] == [200] * 3
+                    assert pictures_judged(moderation) == 3

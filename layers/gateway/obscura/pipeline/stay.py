@@ -23,6 +23,7 @@ async def let_in(knock: Knock, door: Door) -> AsyncIterator[Caller]:
     with knock.journal.step("admit"):
         admission = await admit(knock, door)
     knock.journal.project = admission.caller.project
+    knock.journal.zero_retention = admission.caller.zero_retention
     try:
         yield admission.caller
     except BaseException as failure:

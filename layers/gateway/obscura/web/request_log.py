@@ -72,6 +72,8 @@ class RequestLog:
 def _headers_of_every_answer(journal: RequestJournal) -> list[tuple[bytes, bytes]]:
     allowance = journal.allowance or Allowance.of_nobody(datetime.now(UTC))
     named = {"x-request-id": journal.request_id, **allowance.headers()}
+    if journal.zero_retention:
+        named["x-zero-retention"] = "true"
     return [(name.encode(), value.encode()) for name, value in named.items()]
 
 
