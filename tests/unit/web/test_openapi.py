@@ -19,4 +19,4 @@ async def test_the_schema_names_every_path_that_is_served():
             "/v1/models/{model_id}",
             "/api/models",
         }
-        assert set(schema["components"]["securitySchemes"]) == {"bearer", "x-api-key"}
+        assert set(schema["components"]["securitySchemes"]) == {"bearer", "x-api-key", "free-tier"}
