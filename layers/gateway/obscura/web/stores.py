@@ -4,7 +4,7 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from obscura.adapters.disk import DiskContents
@@ -37,7 +37,10 @@ from obscura.pipeline.storeroom import Storeroom
 from obscura.ports import AddressSecret, Contents, Keys, Quotas, Rates, Verdicts
 
 KEY_FRESH_S = 30.0
-"""How long a key of DynamoDB is not asked for again. SQLite is asked each time: it answers in microseconds."""
+"""How long a key of DynamoDB is not asked for again."""
+
+ASKED_EACH_TIME = KeyMemory(fresh_s=0.0)
+"""SQLite answers in microseconds, so a revoked key stops at once."""
 
 KEY_IN_OUTAGE_S = 900.0
 """How long a key is believed while its store cannot be asked, where the operator wants that."""
@@ -72,12 +75,12 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             yield dynamodb_stores(database, contents, kept, KeyMemory(KEY_FRESH_S, in_outage_s))
         else:
             connection = stack.enter_context(closing(open_database(settings.data_dir)))
-            yield sqlite_stores(connection, contents, local_secret, KeyMemory(0.0, in_outage_s))
+            yield sqlite_stores(connection, contents, local_secret, replace(ASKED_EACH_TIME, in_outage_s=in_outage_s))
 
 
 def local_stores(connection: sqlite3.Connection, data_dir: Path) -> Stores:
     """Give the stores of one machine on a connection from ``open_database``, with all else below ``data_dir``."""
-    return sqlite_stores(connection, DiskContents(data_dir), KeptAddressSecret(data_dir), KeyMemory(0.0))
+    return sqlite_stores(connection, DiskContents(data_dir), KeptAddressSecret(data_dir), ASKED_EACH_TIME)
 
 
 def sqlite_stores(

@@ -4,6 +4,7 @@ import secrets
 
 from obscura.adapters.dynamodb.database import Client, DynamoDb
 from obscura.adapters.dynamodb.refusals import refused_with
+from obscura.errors import UpstreamUnavailable
 
 ITEM_NAME = "address-secret"
 """No digest of a key, which is 64 hexadecimal digits."""
@@ -29,7 +30,10 @@ class DynamoAddressSecret:
             await self._database.repeatable(lambda client: self._put(client, made))
             self._secret = await self._database.repeatable(self._read)
         if self._secret is None:
-            raise RuntimeError("The address secret was put in its place and is not there.")
+            raise UpstreamUnavailable(
+                "The free tier is not ready here: its secret is not made yet. 'obscura keys create' makes it.",
+                retry_after_s=60,
+            )
         return self._secret
 
     def _read(self, client: Client) -> bytes | None:
@@ -37,7 +41,8 @@ class DynamoAddressSecret:
         return bytes(told["Item"]["secret"]["B"]) if "Item" in told else None
 
     def _put(self, client: Client, made: bytes) -> None:
-        with refused_with("ConditionalCheckFailedException"):
+        # The functions on Lambda may only read; the operator's command line makes it with the first key.
+        with refused_with("ConditionalCheckFailedException", "AccessDeniedException"):
             client.put_item(
                 TableName=self._table,
                 Item={"secret_sha256": {"S": ITEM_NAME}, "secret": {"B": made}},

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import UpdateTypeDef
 
 CONFLICT_TRIES = 8
-FIRST_PAUSE_S = 0.02
+FIRST_PAUSE_S = 0.01
+LONGEST_PAUSE_S = 0.3
 
 _CONDITION_FAILED = "ConditionalCheckFailed"
 _CONFLICT = "TransactionConflict"
@@ -64,6 +65,9 @@ class DynamoQuotas:
     async def _all_or_none(self, updates: "Sequence[UpdateTypeDef]") -> bool:
         """Whether all were made; transactions on the same items keep each other from happening, so those come again."""
         for tried in range(CONFLICT_TRIES):
+            if tried:
+                longest_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**tried)
+                await asyncio.sleep(random.uniform(0, longest_s))  # noqa: S311 jitter is no secret
             refusal = await self._database.once(lambda client: _transact(client, updates))
             if not refusal.happened:
                 return True
@@ -71,7 +75,6 @@ class DynamoQuotas:
                 return False
             if _CONFLICT not in refusal.reasons:
                 break
-            await asyncio.sleep(random.uniform(0, FIRST_PAUSE_S * 2**tried))  # noqa: S311 jitter is no secret
         raise UpstreamUnavailable("Obscura's store is too busy. Try again in a moment.", retry_after_s=1)
 
     def _taking(self, counter: Counter) -> "UpdateTypeDef":
