@@ -18,10 +18,13 @@ from obscura.ports import Contents, Files, Uploads, Verdicts
 
 @dataclass(frozen=True)
 class Stores:
+    """``name`` is that of the bucket, and how the tables' names begin."""
+
     files: Files
     uploads: Uploads
     verdicts: Verdicts
     contents: Contents
+    name: str | None = None
 
 
 @asynccontextmanager
@@ -38,7 +41,7 @@ async def on_aws(folder: Path) -> AsyncIterator[Stores]:
     await asyncio.to_thread(create_bucket, name)
     with closing(DynamoDb(name)) as database, closing(S3Contents(name)) as contents:
         await create_missing_tables(database)
-        yield Stores(DynamoFiles(database), DynamoUploads(database), DynamoVerdicts(database), contents)
+        yield Stores(DynamoFiles(database), DynamoUploads(database), DynamoVerdicts(database), contents, name)
 
 
 def create_bucket(name: str) -> None:

@@ -21,18 +21,11 @@ def list_files(
     project: Annotated[str | None, typer.Option(help="Only this project's files.")] = None,
 ) -> None:
     """List the files of all projects, oldest first."""
-    listed = table("ID", "Project", "Name", "Type", "KiB", "Created (UTC)", "Expires (UTC)", folding="Name")
+    listed = table("ID", "Project", "KiB", "Expires (UTC)", folding="Project")
     for file in asyncio.run(_live()):
         if project in {None, file.project}:
-            listed.add_row(
-                file.id,
-                escape(file.project),
-                escape(file.filename),
-                file.media_type,
-                f"{file.size_bytes / 1024:,.0f}",
-                _minute(file.created_at),
-                _minute(file.expires_at),
-            )
+            expires_at = file.expires_at.strftime("%Y-%m-%d %H:%M")
+            listed.add_row(file.id, escape(file.project), f"{file.size_bytes / 1024:,.0f}", expires_at)
     output.print(listed if listed.row_count else "No files are stored.")
 
 
@@ -63,7 +56,3 @@ async def _remove(file_ids: set[str]) -> set[str]:
                 file_ids.discard(file.id)
                 output.print(f"Deleted {file.id}.")
     return file_ids
-
-
-def _minute(instant: datetime) -> str:
-    return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M")

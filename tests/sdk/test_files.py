@@ -1,0 +1,136 @@
+"""The official SDKs with stored pictures: files, uploads in chunks, and their use by id."""
+
+import random
+
+import anthropic
+import openai
+import pytest
+from PIL import Image
+
+from tests.support.photographs import photograph
+from tests.support.serving_process import environment, serving
+from tests.unit.imaging.pictures import png_chunk, saved
+
+CHUNK_BYTES = 4 * 1024 * 1024
+MEBIBYTE = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory):
+    with serving(environment(tmp_path_factory.mktemp("data"))) as served:
+        yield served
+
+
+@pytest.fixture
+def client(gateway):
+    with openai.OpenAI(base_url=gateway.v1, api_key=gateway.key, max_retries=0) as made:
+        yield made
+
+
+def a_picture_of(size_bytes: int) -> bytes:
+    """A PNG of noise, which no compression makes smaller, filled up to exactly this size with a text chunk."""
+    noise = Image.frombytes("RGB", (2240, 2240), random.Random(3).randbytes(2240 * 2240 * 3))  # noqa: S311
+    picture = saved(noise, "PNG", compress_level=0)
+    end = picture[-12:]
+    filling = png_chunk(b"tEXt", b"Comment\0".ljust(size_bytes - len(picture) - 12, b"x"))
+    return picture[:-12] + filling + end
+
+
+def test_a_file_is_created_listed_retrieved_read_and_deleted(client):
+    path = photograph("rocket.jpg")
+    created = client.files.create(file=path, purpose="vision", expires_after={"anchor": "created_at", "seconds": 7200})
+
+    assert (created.object, created.filename, created.bytes) == ("file", "rocket.jpg", path.stat().st_size)
+    assert created.expires_at - created.created_at == 7200
+    assert client.files.retrieve(created.id) == created
+    assert created in list(client.files.list(limit=1))
+    assert client.files.content(created.id).read() == path.read_bytes()
+    assert client.files.wait_for_processing(created.id) == created
+    assert client.files.delete(created.id).deleted is True
+    with pytest.raises(openai.NotFoundError) as missing:
+        client.files.retrieve(created.id)
+    assert missing.value.code == "file_not_found"
+
+
+def test_listing_goes_through_all_pages(client):
+    ids = [client.files.create(file=photograph("rocket.jpg"), purpose="user_data").id for _ in range(3)]
+
+    listed = [file.id for file in client.files.list(limit=2, purpose="user_data", order="asc")]
+
+    assert listed == ids
+
+
+def test_a_picture_of_15_mebibytes_comes_in_through_chunks_of_four(client):
+    picture = a_picture_of(15 * MEBIBYTE)
+    upload = client.uploads.upload_file_chunked(
+        file=picture, filename="noise.png", bytes=len(picture), mime_type="image/png", purpose="vision",
+        part_size=CHUNK_BYTES,
+    )  # fmt: skip
+
+    assert upload.status == "completed"
+    assert upload.file.bytes == len(picture) == 15 * MEBIBYTE
+    assert client.files.content(upload.file.id).read() == picture
+
+
+def test_an_upload_is_cancelled(client):
+    upload = client.uploads.create(bytes=9, filename="a.jpg", mime_type="image/jpeg", purpose="vision")
+    part = client.uploads.parts.create(upload.id, data=b"123456789")
+
+    assert part.upload_id == upload.id
+    assert client.uploads.cancel(upload.id).status == "cancelled"
+
+
+def test_chat_and_responses_see_a_stored_picture(client):
+    file = client.files.create(file=photograph("retina.jpg"), purpose="vision")
+    shown = {"type": "image_url", "image_url": {"file_id": file.id, "detail": "low"}}
+    asked = [{"type": "text", "text": "What is it?"}, shown]
+
+    for _ in range(2):
+        told = client.chat.completions.create(model="obscura-demo", messages=[{"role": "user", "content": asked}])
+        assert "768 x 768" in told.choices[0].message.content
+        assert told.usage.prompt_tokens_details.image_tokens == 729
+    said = client.responses.create(
+        model="obscura-demo",
+        input=[{"role": "user", "content": [{"type": "input_image", "file_id": file.id, "detail": "auto"}]}],
+    )
+    assert "1280 x 1280" in said.output_text
+
+
+def test_the_file_part_of_chat_needs_nothing_but_the_id(client):
+    file = client.files.create(file=photograph("rocket.jpg"), purpose="user_data")
+    asked = [{"type": "text", "text": "What is it?"}, {"type": "file", "file": {"file_id": file.id}}]
+
+    told = client.chat.completions.create(model="obscura-demo", messages=[{"role": "user", "content": asked}])
+
+    assert "640 x 427" in told.choices[0].message.content
+
+
+def test_messages_see_a_stored_picture(gateway, client):
+    file = client.files.create(file=photograph("rocket.jpg"), purpose="vision")
+    source = {"type": "file", "file_id": file.id}
+
+    with anthropic.Anthropic(base_url=gateway.url, api_key=gateway.key, max_retries=0) as claude:
+        told = claude.messages.create(
+            model="obscura-demo",
+            max_tokens=100,
+            messages=[{"role": "user", "content": [{"type": "image", "source": source}]}],
+        )
+
+    assert "640 x 427" in told.content[0].text
+
+
+def test_a_zero_retention_client_is_told_why_it_cannot_store(gateway):
+    headers = {"x-zero-retention": "true"}
+    with openai.OpenAI(base_url=gateway.v1, api_key=gateway.key, max_retries=0, default_headers=headers) as zero:
+        with pytest.raises(openai.BadRequestError) as refused:
+            zero.files.create(file=photograph("rocket.jpg"), purpose="vision")
+
+    assert refused.value.code == "retention_conflict"
+    assert refused.value.response.headers["x-zero-retention"] == "true"
+
+
+def test_what_is_no_picture_is_refused_with_its_field(client):
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.files.create(file=("a.pdf", b"%PDF-1.7"), purpose="user_data")
+
+    assert (refused.value.code, refused.value.param) == ("unsupported_image_format", "file")

@@ -1,0 +1,74 @@
+"""``obscura files``, run as a process, on both stores."""
+
+import asyncio
+import re
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from obscura.config import Settings
+from obscura.pipeline.storeroom import original_name, prepared_name
+from obscura.ports import StoredFile
+from obscura.web.keeping import open_keeping
+from tests.support.aws_server import aws_environment, aws_server
+from tests.support.file_stores import on_aws
+from tests.support.serving_process import environment, run_obscura
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+IDS = [f"file_{number:036x}" for number in range(3)]
+
+
+@asynccontextmanager
+async def on_this_machine(folder):
+    async with open_keeping(Settings(data_dir=folder)) as keeping:
+        yield keeping.storeroom.files, keeping.storeroom.contents, environment(folder)
+
+
+@asynccontextmanager
+async def in_an_account(folder):
+    with aws_server() as endpoint:
+        async with on_aws(folder) as stores:
+            name = stores.name
+            env = environment(folder, TABLE=name, BUCKET=name) | aws_environment(endpoint)
+            yield stores.files, stores.contents, env
+
+
+@pytest.mark.parametrize("store", [on_this_machine, in_an_account])
+async def test_files_of_all_projects_are_listed_and_removed_for_real(store, tmp_path):
+    async with store(tmp_path) as (files, contents, env):
+        for number, project in enumerate(("one", "two", "gone")):
+            expires_at = NOW + timedelta(hours=1 if project != "gone" else -1)
+            file_id = IDS[number]
+            await files.add(StoredFile(file_id, project, "a.jpg", "vision", "image/jpeg", 2048, NOW, expires_at))
+            await contents.put(original_name(file_id), b"x")
+            await contents.put(prepared_name(file_id, "auto"), b"x")
+
+        listed = await asyncio.to_thread(run_obscura, "files", "list", env=env)
+        of_two = await asyncio.to_thread(run_obscura, "files", "list", "--project", "two", env=env)
+        removed = await asyncio.to_thread(run_obscura, "files", "rm", IDS[0], IDS[2], env=env)
+        again = await asyncio.to_thread(run_obscura, "files", "rm", IDS[0], env=env)
+
+        assert re.search(rf"{IDS[0]} +one +2 +{NOW + timedelta(hours=1):%Y-%m-%d %H:%M}", listed.stdout)
+        assert [file_id in listed.stdout for file_id in IDS] == [True, True, False]
+        assert [file_id in of_two.stdout for file_id in IDS] == [False, True, False]
+        assert removed.returncode == 0
+        assert (again.returncode, IDS[0] in again.stderr) == (1, True)
+        assert [file.id for file in await files.everywhere()] == [IDS[1]]
+        for file_id, left in zip(IDS, (None, b"x", None), strict=True):
+            assert await contents.get(original_name(file_id)) == left
+            assert await contents.get(prepared_name(file_id, "auto")) == left
+
+
+def test_without_files_the_list_says_so(tmp_path):
+    assert "No files" in run_obscura("files", "list", env=environment(tmp_path)).stdout
+
+
+def test_a_store_that_cannot_be_reached_is_told_without_a_traceback(tmp_path):
+    (tmp_path / "obscura.sqlite3").write_text("no database" * 500)
+
+    told = run_obscura("files", "list", env=environment(tmp_path))
+
+    assert told.returncode == 1
+    assert "database" in told.stderr
+    assert "Traceback" not in told.stderr
