@@ -10,7 +10,7 @@ import pytest
 from obscura.config import Settings
 from obscura.pipeline.storeroom import original_name, prepared_name
 from obscura.ports import StoredFile
-from obscura.web.keeping import open_keeping
+from obscura.web.stores import open_stores
 from tests.support.aws_server import aws_environment, aws_server
 from tests.support.file_stores import on_aws
 from tests.support.serving_process import environment, run_obscura
@@ -21,8 +21,8 @@ IDS = [f"file_{number:036x}" for number in range(3)]
 
 @asynccontextmanager
 async def on_this_machine(folder):
-    async with open_keeping(Settings(data_dir=folder)) as keeping:
-        yield keeping.storeroom.files, keeping.storeroom.contents, environment(folder)
+    async with open_stores(Settings(data_dir=folder)) as stores:
+        yield stores.storeroom.files, stores.storeroom.contents, environment(folder)
 
 
 @asynccontextmanager

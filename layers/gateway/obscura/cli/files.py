@@ -21,7 +21,7 @@ def list_files(
     project: Annotated[str | None, typer.Option(help="Only this project's files.")] = None,
 ) -> None:
     """List the files of all projects, oldest first."""
-    listed = table("ID", "Project", "KiB", "Expires (UTC)", folding="Project")
+    listed = table("ID", "Project", "KiB", "Expires (UTC)", folding=["Project"])
     for file in asyncio.run(_live()):
         if project in {None, file.project}:
             expires_at = file.expires_at.strftime("%Y-%m-%d %H:%M")
