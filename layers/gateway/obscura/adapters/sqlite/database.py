@@ -4,6 +4,8 @@ import sqlite3
 from pathlib import Path
 from time import monotonic, sleep
 
+from obscura.errors import UpstreamUnavailable
+
 FILE_NAME = "obscura.sqlite3"
 OPENED_WITHIN_S = 5.0
 PAUSE_S = 0.01
@@ -69,22 +71,39 @@ def open_database(data_dir: Path | None) -> sqlite3.Connection:
     """Open, or make, the database below ``data_dir``; None gives one in memory that ends with the process.
 
     Write-ahead logging lets readers pass a writer in another process, so the command line works beside a server. Once
-    open, a statement never waits for a lock, since it would keep the event loop waiting: see ``patiently``.
+    open, a statement never waits for a lock, since it would keep the event loop waiting: see ``patiently``. Raises
+    UpstreamUnavailable when the folder or the file cannot be used.
     """
-    if data_dir is None:
-        connection = sqlite3.connect(":memory:", autocommit=True, check_same_thread=False)
-    else:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        connection = sqlite3.connect(
-            data_dir / FILE_NAME, timeout=OPENED_WITHIN_S, autocommit=True, check_same_thread=False
-        )
-        _log_ahead(connection)
+    place = ":memory:" if data_dir is None else data_dir / FILE_NAME
+    try:
+        if data_dir is not None:
+            data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        connection = sqlite3.connect(place, timeout=OPENED_WITHIN_S, autocommit=True, check_same_thread=False)
+    except (sqlite3.Error, OSError):
+        raise _unusable() from None
+    try:
+        _set_up(connection)
+    except sqlite3.Error:
+        connection.close()
+        raise _unusable() from None
+    return connection
+
+
+def _set_up(connection: sqlite3.Connection) -> None:
+    _log_ahead(connection)
     connection.execute("PRAGMA foreign_keys = ON")
     connection.executescript(_TABLES)
     if _missing_columns(connection):
         _add_missing_columns(connection)
     connection.execute("PRAGMA busy_timeout = 0")
-    return connection
+
+
+def _unusable() -> UpstreamUnavailable:
+    return UpstreamUnavailable(
+        f"Obscura's database ({FILE_NAME} in the data folder) cannot be opened. Free its lock, or name another folder "
+        "in OBSCURA_DATA_DIR.",
+        retry_after_s=1,
+    )
 
 
 def _log_ahead(connection: sqlite3.Connection) -> None:
@@ -96,7 +115,6 @@ def _log_ahead(connection: sqlite3.Connection) -> None:
             break
         except sqlite3.OperationalError:
             if monotonic() > deadline_s:
-                connection.close()
                 raise
             sleep(PAUSE_S)
     connection.execute("PRAGMA synchronous = NORMAL")
