@@ -1,47 +1,16 @@
-"""The application: every family's routes over one gateway."""
-
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+"""The application as one machine serves it: every family."""
 
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
 
 from obscura.config import Settings
-from obscura.errors import ObscuraError
 from obscura.ports import Keys
-from obscura.web.composition import check_settings, open_gateway
-from obscura.web.error_answer import answer_error
+from obscura.web.assembly import assemble
 from obscura.web.families import chat, messages, models, responses
-from obscura.web.openapi import DescribedApp
-from obscura.web.request_log import RequestLog, set_log_level
 
 
 def build_app(settings: Settings, keys: Keys | None = None) -> FastAPI:
-    """Build the ASGI application; its lifespan opens and closes the gateway.
+    """Build the ASGI application; ``keys`` stands in for the key store of the settings.
 
-    ``keys`` stands in for the key store of the settings. Raises ConfigurationError for settings that cannot be used.
+    Raises ConfigurationError for settings that cannot be used.
     """
-    check_settings(settings)
-    set_log_level(settings.log_level)
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_gateway(settings, keys) as gateway:
-            app.state.gateway = gateway
-            yield
-
-    app = DescribedApp(title="Obscura", version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.add_middleware(RequestLog)
-    for exception in (ObscuraError, HTTPException, RequestValidationError, Exception):
-        app.add_exception_handler(exception, answer_error)
-    app.add_api_route("/healthz", _healthz, methods=["GET"])
-    for family in (chat, messages, responses, models):
-        app.include_router(family.router)
-    app.raw_paths = chat.openapi | messages.openapi | responses.openapi
-    return app
-
-
-async def _healthz() -> dict[str, str]:
-    """Say that the process serves."""
-    return {"status": "ok"}
+    return assemble((chat, messages, responses, models), settings, keys)

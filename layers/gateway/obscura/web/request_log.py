@@ -4,12 +4,14 @@ import logging
 import re
 import secrets
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from aws_lambda_powertools import Logger
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from obscura.pipeline.journal import RequestJournal
+from obscura.web.door import door_of
 
 JOURNAL = "obscura.journal"
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")
@@ -40,9 +42,10 @@ def log_fault(fault: BaseException, request_id: str) -> None:
 class RequestLog:
     """ASGI middleware: opens each request's journal, adds ``x-request-id``, and writes the line at the end."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """``app`` finds the journal in the scope under ``JOURNAL``."""
+    def __init__(self, app: ASGIApp, observer: Callable[[RequestJournal], None] | None = None) -> None:
+        """``app`` finds the journal in the scope under ``JOURNAL``; ``observer`` gets it when the line is written."""
         self._app = app
+        self._observer = observer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -62,7 +65,9 @@ class RequestLog:
         try:
             await self._app(scope, receive, send_with_id)
         finally:
-            _log(journal, scope["method"], scope["path"])
+            _log(journal, scope)
+            if self._observer is not None:
+                self._observer(journal)
 
 
 def _loggable(model: str | None) -> str | None:
@@ -70,11 +75,12 @@ def _loggable(model: str | None) -> str | None:
     return model if model is None or _MODEL_NAME.fullmatch(model) else "(not a name)"
 
 
-def _log(journal: RequestJournal, method: str, path: str) -> None:
+def _log(journal: RequestJournal, scope: Scope) -> None:
     facts: dict[str, object] = {
         "request_id": journal.request_id,
-        "method": method,
-        "path": path if journal.dialect else None,
+        "correlation_id": door_of(scope).correlation_id,
+        "method": scope["method"],
+        "path": scope["path"] if journal.dialect else None,
         "dialect": journal.dialect,
         "status": journal.status,
         "code": journal.code,

@@ -1,8 +1,7 @@
 """The Responses dialect as the pipeline sees it."""
 
-from obscura.errors import ObscuraError
 from obscura.wire.dialect import Ask, ContentLimits
-from obscura.wire.error_shapes import openai_error
+from obscura.wire.error_shapes import OpenAIShape
 from obscura.wire.fields import check_image_count, flag, required_text
 from obscura.wire.raw_body import RawBody
 from obscura.wire.responses.ask import ResponsesAsk
@@ -10,7 +9,7 @@ from obscura.wire.responses.gathered import Gathered
 from obscura.wire.responses.reading import read_request
 
 
-class ResponsesDialect:
+class ResponsesDialect(OpenAIShape):
     """``POST /v1/responses`` (OpenAI's API reference, "Create a model response")."""
 
     name = "responses"
@@ -23,11 +22,3 @@ class ResponsesDialect:
         check_image_count(gathered.image_slots, limits)
         body.check_unread()
         return ResponsesAsk(model, streamed, gathered)
-
-    def answer_headers(self, request_id: str) -> dict[str, str]:
-        """Give none but what every dialect has."""
-        return {}
-
-    def render_error(self, error: ObscuraError, request_id: str) -> bytes:
-        """Write OpenAI's error body."""
-        return openai_error(error)

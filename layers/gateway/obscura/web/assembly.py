@@ -1,0 +1,61 @@
+"""The application of some families: their routes over one gateway."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from obscura.config import Settings
+from obscura.errors import ObscuraError
+from obscura.pipeline.journal import RequestJournal
+from obscura.ports import Keys
+from obscura.web.composition import check_settings, open_gateway
+from obscura.web.error_answer import answer_error
+from obscura.web.openapi import DescribedApp, Json
+from obscura.web.request_log import RequestLog, set_log_level
+
+type Observer = Callable[[RequestJournal], None]
+"""Told of each request once it is over."""
+
+
+class Family(Protocol):
+    """A module of ``obscura.web.families``; ``openapi`` describes those of its paths that no framework reads."""
+
+    router: APIRouter
+    openapi: Json
+
+
+def assemble(
+    families: Sequence[Family], settings: Settings, keys: Keys | None = None, observer: Observer | None = None
+) -> FastAPI:
+    """Build the ASGI application of ``families``; its lifespan opens and closes the gateway.
+
+    ``keys`` stands in for the key store of the settings. Raises ConfigurationError for settings that cannot be used.
+    """
+    check_settings(settings)
+    set_log_level(settings.log_level)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_gateway(settings, keys) as gateway:
+            app.state.gateway = gateway
+            yield
+
+    app = DescribedApp(title="Obscura", version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.add_middleware(RequestLog, observer=observer)
+    for exception in (ObscuraError, HTTPException, RequestValidationError, Exception):
+        app.add_exception_handler(exception, answer_error)
+    app.add_api_route("/healthz", _healthz, methods=["GET"])
+    app.raw_paths = {}
+    for family in families:
+        app.include_router(family.router)
+        app.raw_paths |= family.openapi
+    return app
+
+
+async def _healthz() -> dict[str, str]:
+    """Say that the process serves."""
+    return {"status": "ok"}
