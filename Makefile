@@ -16,7 +16,7 @@ PIP_PYTHON := $(shell for python in python3 python; do $$python -m pip --version
 RUN := $(UV) run --frozen
 LAYER_EXPORT := $(UV) export --frozen --quiet --no-dev --no-emit-project --no-header --no-annotate
 # What only the laptop's door needs, and Lambda's does not.
-LAPTOP_ONLY := --prune uvicorn --prune uvloop --prune httptools --prune typer --prune rich
+LAPTOP_ONLY := --prune uvicorn --prune uvloop --prune typer --prune rich
 
 .PHONY: serve test lint format benchmark layers setup clean
 
@@ -55,7 +55,7 @@ layers: setup
 setup: .venv/.synced
 
 .venv/.synced: pyproject.toml uv.lock $(if $(findstring .uv/,$(UV)),.uv/bin/uv)
-	$(UV) sync --frozen --quiet
+	$(UV) sync --frozen --quiet --compile-bytecode
 	@touch $@
 
 .uv/bin/uv:
