@@ -35,30 +35,38 @@ async def new_key(data_dir: Path) -> str:
     return secret
 
 
-def function_environment(family: str, data_dir: Path, **settings: str) -> dict[str, str]:
+def function_environment(task_root: Path, data_dir: Path, **settings: str) -> dict[str, str]:
     """What Lambda sets for a function, and these settings of ours; moderation is off unless it is asked for."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OBSCURA_", "AWS_"))}
     told = {"MODERATION": "off", "DATA_DIR": str(data_dir)} | settings
     return kept | {
-        "AWS_LAMBDA_FUNCTION_NAME": f"obscura-{family}",
+        "AWS_LAMBDA_FUNCTION_NAME": f"obscura-{task_root.name}",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-        "LAMBDA_TASK_ROOT": str(FUNCTIONS / family),
+        "LAMBDA_TASK_ROOT": str(task_root),
         "_HANDLER": "app.handler",
     } | {f"OBSCURA_{name}": value for name, value in told.items()}
 
 
 @asynccontextmanager
 async def lambda_function(
-    family: str, data_dir: Path, environment: dict[str, str] | None = None, **settings: str
+    family: str | Path,
+    data_dir: Path,
+    environment: dict[str, str] | None = None,
+    standard_runtime: tuple[str, ...] = (),
+    **settings: str,
 ) -> AsyncIterator[Function]:
-    """Run one function for as long as the context holds; ``environment`` adds to what Lambda sets."""
+    """Run a family's function, or the one in a folder; ``environment`` adds to what Lambda sets.
+
+    ``standard_runtime`` is the command line that Lambda's exec wrapper would pass on.
+    """
+    task_root = FUNCTIONS / family
     key = await new_key(data_dir)
     async with runtime_api() as api:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "obscura.aws.runtime",
-            cwd=FUNCTIONS / family,
-            env=function_environment(family, data_dir, **settings)
+            sys.executable, "-m", "obscura.aws.runtime", *standard_runtime,
+            cwd=task_root,
+            env=function_environment(task_root, data_dir, **settings)
             | {"AWS_LAMBDA_RUNTIME_API": api.address}
             | (environment or {}),
             stdout=asyncio.subprocess.PIPE,

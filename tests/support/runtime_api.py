@@ -49,12 +49,15 @@ class Invoked:
     async def json(self) -> dict:
         return json.loads(await self.body())
 
+    def seconds_left(self) -> float:
+        return self.deadline_s - time.time()
+
     def trailing_failure(self) -> dict:
         return json.loads(base64.b64decode(self.trailers["lambda-runtime-function-error-body"]))
 
 
 class RuntimeApiStandIn:
-    """Serves one function's process. ``reports`` holds what came to ``/init/error`` and the paths of ``/restore``."""
+    """Serves one function's process; a snapshot-to-be waits until ``restored`` is set."""
 
     def __init__(self) -> None:
         self.address = ""
@@ -62,18 +65,29 @@ class RuntimeApiStandIn:
         self.connections = 0
         self.restored = asyncio.Event()
         self.waiting_for_restore = asyncio.Event()
-        self.waiting_for_next = asyncio.Event()
-        self.reports: asyncio.Queue[tuple[str, dict[str, str], dict]] = asyncio.Queue()
+        self._idle = asyncio.Event()
+        self._reports: asyncio.Queue[tuple[str, dict[str, str], dict]] = asyncio.Queue()
         self._queue: asyncio.Queue[Invoked] = asyncio.Queue()
         self._under_way: dict[str, Invoked] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def invoke(self, event: object, within_s: float = 60, trace_id: str | None = None) -> Invoked:
         """Queue an event for the function; a str goes out as it is."""
+        self._idle.clear()
         self.invocations += 1
         invoked = Invoked(event, f"inv-{self.invocations}", time.time() + within_s, trace_id)
         self._queue.put_nowait(invoked)
         return invoked
+
+    async def idle(self) -> None:
+        """Wait until the function asks for more than there is: whatever it had to do is done and written."""
+        async with asyncio.timeout(20):
+            await self._idle.wait()
+
+    async def report(self) -> tuple[str, dict[str, str], dict]:
+        """What came to a path that is no invocation's: the path, the headers and the document."""
+        async with asyncio.timeout(20):
+            return await self._reports.get()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._tasks.add(asyncio.current_task())
@@ -96,7 +110,8 @@ class RuntimeApiStandIn:
     async def _answer(self, method: str, path: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         headers = await _fields(reader)
         if (method, path) == ("GET", "/invocation/next"):
-            self.waiting_for_next.set()
+            if self._queue.empty():
+                self._idle.set()
             await self._hand_out(await self._queue.get(), writer)
         elif (method, path) == ("GET", "/restore/next"):
             self.waiting_for_restore.set()
@@ -111,7 +126,7 @@ class RuntimeApiStandIn:
             if path.startswith("/invocation/"):
                 self._under_way.pop(path.split("/")[2]).error.set_result(told)
             else:
-                self.reports.put_nowait((path, headers, told))
+                self._reports.put_nowait((path, headers, told))
             await _say(writer, 202)
 
     async def _hand_out(self, invoked: Invoked, writer: asyncio.StreamWriter) -> None:
@@ -164,7 +179,7 @@ async def runtime_api() -> AsyncIterator[RuntimeApiStandIn]:
 async def _take_chunks(invoked: Invoked, reader: asyncio.StreamReader) -> dict[str, str]:
     """Read RFC 9112 §7.1's chunks, the prelude from the first of them; gives the trailers."""
     unread = b""
-    while size := int(await reader.readline(), 16):
+    while size := int(await reader.readuntil(b"\r\n"), 16):
         chunk = await reader.readexactly(size)
         await reader.readexactly(2)
         if invoked.prelude.done():

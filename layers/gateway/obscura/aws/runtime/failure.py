@@ -33,14 +33,15 @@ class Failure:
         )
 
 
-def failure_of(exception: BaseException, category: str = "Function") -> Failure:
+def failure_of(exception: BaseException, category: str = "Function", reason: str | None = None) -> Failure:
     """Tell of an exception by its class and by where it rose: its own message may quote a request.
 
-    A wrong setting is told in full: its message is ours, and the operator must read it.
+    A wrong setting is told in full: its message is ours, and the operator must read it. ``reason`` stands in the
+    type for the class's name.
     """
     frames = traceback.extract_tb(exception.__traceback__)
     rose_at = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
     name = type(exception).__name__
     where = f"{name} in {rose_at[-1]}" if rose_at else name
     message = str(exception) if isinstance(exception, ConfigurationError) else where
-    return Failure(f"{category}.{name}", message, rose_at)
+    return Failure(f"{category}.{reason or name}", message, rose_at)

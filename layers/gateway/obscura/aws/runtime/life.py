@@ -50,13 +50,13 @@ async def _pass_snapshot(api: RuntimeApi, entry: LambdaEntry, stack: AsyncExitSt
         run_before_snapshot()
         await api.restore_next()
     except Exception as fault:
-        await api.report_init_failure(_logged(failure_of(fault, "Runtime.BeforeSnapshotError")))
+        await api.report_init_failure(_logged(failure_of(fault, "Runtime", "BeforeSnapshotError")))
         return SNAPSHOT_FAILED
     try:
         run_after_restore()
         await stack.enter_async_context(entry.running())
     except Exception as fault:
-        await api.report_restore_failure(_logged(failure_of(fault, "Runtime.AfterRestoreError")))
+        await api.report_restore_failure(_logged(failure_of(fault, "Runtime", "AfterRestoreError")))
         return RESTORE_FAILED
     return 0
 
