@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from obscura.cli import ask, doctor, keys, serve, tokens
 from obscura.cli.terminal import say_error
-from obscura.config import PREFIX, ConfigurationError
+from obscura.config import ConfigurationError, named_faults
 
 app = typer.Typer(
     name="obscura",
@@ -28,9 +28,8 @@ def main() -> None:
     try:
         app()
     except ValidationError as wrong:
-        for error in wrong.errors(include_input=False, include_url=False):
-            name = "_".join(str(part) for part in error["loc"][:1]).upper()
-            say_error(f"{PREFIX}{name}: {error['msg']}")
+        for fault in named_faults(wrong):
+            say_error(fault)
         sys.exit(2)
     except ConfigurationError as wrong:
         say_error(str(wrong))
