@@ -16,7 +16,9 @@ def main() -> int:
         os.execvp(standard_runtime[0], standard_runtime)  # noqa: S606 the very command that Lambda would have run
 
     from obscura.aws.runtime.log_lines import write_log_lines  # noqa: PLC0415 not before it is decided who serves
+    from obscura.web.allocator import keep_large_buffers  # noqa: PLC0415
 
+    keep_large_buffers()
     write_log_lines()
     from obscura.aws.runtime.api import RuntimeApi  # noqa: PLC0415 Powertools looks at the root logger at import
     from obscura.aws.runtime.life import live  # noqa: PLC0415
