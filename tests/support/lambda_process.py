@@ -39,13 +39,17 @@ def function_environment(task_root: Path, data_dir: Path, **settings: str) -> di
     """What Lambda sets for a function, and these settings of ours; moderation is off unless it is asked for."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OBSCURA_", "AWS_"))}
     told = {"MODERATION": "off", "DATA_DIR": str(data_dir)} | settings
-    return kept | {
-        "AWS_LAMBDA_FUNCTION_NAME": f"obscura-{task_root.name}",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
-        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-        "LAMBDA_TASK_ROOT": str(task_root),
-        "_HANDLER": "app.handler",
-    } | {f"OBSCURA_{name}": value for name, value in told.items()}
+    return (
+        kept
+        | {
+            "AWS_LAMBDA_FUNCTION_NAME": f"obscura-{task_root.name}",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "LAMBDA_TASK_ROOT": str(task_root),
+            "_HANDLER": "app.handler",
+        }
+        | {f"OBSCURA_{name}": value for name, value in told.items()}
+    )
 
 
 @asynccontextmanager

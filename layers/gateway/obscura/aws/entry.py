@@ -29,6 +29,7 @@ class LambdaEntry:
         self._application = application
         self.app = LambdaDoor(application)
         self._buffered: Mangum | None = None
+        self._held_open: AbstractAsyncContextManager[object] | None = None
 
     def running(self) -> AbstractAsyncContextManager[object]:
         """Hold the application's gateway open, with its connections, for the life of the environment."""
@@ -45,5 +46,6 @@ class LambdaEntry:
         logging.getLogger("mangum").setLevel(logging.CRITICAL + 1)  # it logs paths, and faults with what they quote
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
-        loop.run_until_complete(self.running().__aenter__())
+        self._held_open = self.running()  # held until the process ends: let go of, it would close the gateway
+        loop.run_until_complete(self._held_open.__aenter__())
         return Mangum(self.app, lifespan="off", text_mime_types=TEXT_TYPES)
