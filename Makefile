@@ -29,7 +29,7 @@ HOST_ARCHITECTURE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64
 serve: setup
 	@$(RUN) obscura serve $(SERVE)
 
-test: setup
+test: setup build-host
 	$(RUN) coverage run -m pytest $(TEST)
 	@$(RUN) coverage report --skip-covered
 
@@ -70,7 +70,10 @@ validate: sam/.venv/.synced
 	sam/.venv/bin/cfn-lint template.yaml template-container.yaml
 
 # The same artefacts for this machine's processor, for Lambda's runtime emulator.
-build-host: sam/.venv/.synced
+build-host: .aws-sam/host/template.yaml
+
+BUILT_FROM := template.yaml $(shell find layers functions -type f -not -path '*/__pycache__/*')
+.aws-sam/host/template.yaml: sam/.venv/.synced $(BUILT_FROM)
 	ARCHITECTURE=$(HOST_ARCHITECTURE) $(SAM) build --build-dir .aws-sam/host --parameter-overrides Architecture=$(HOST_ARCHITECTURE)
 
 rehearse: setup build-host
