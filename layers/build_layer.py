@@ -92,7 +92,7 @@ def measure(layer: str, packages: Path, limit_mb: int) -> None:
     total = sum(sizes.values())
     largest = sorted(sizes, key=sizes.__getitem__, reverse=True)[:6]
     told = ", ".join(f"{name} {sizes[name]:.1f}" for name in largest)
-    print(f"{layer} layer: {total:.1f} MB of {limit_mb} MB ({told})")  # noqa: T201
+    print(f"{layer} layer: {total:.1f} MB of {limit_mb} MB ({told})")
     if total > limit_mb:
         sys.exit(f"The {layer} layer is over its limit of {limit_mb} MB.")
 

@@ -1,7 +1,7 @@
 """An account on loopback with the stack's tables, bucket, secrets and roles, where only what a role grants is allowed.
 
-moto's server stands in for AWS. It holds S3 calls against the ARNs in a policy; what DynamoDB and SSM calls are made on it
-is told here, through the hook that moto asks other services with.
+moto's server stands in for AWS. It holds S3 calls against the ARNs in a policy by itself; what DynamoDB's and SSM's
+calls are made on is told here, through the hook with which moto asks its other services.
 """
 
 import json
@@ -52,7 +52,7 @@ OPERATOR = "operator"
 
 @contextmanager
 def account_of(stack: Stack) -> Iterator[Account]:
-    """Serve an account in which the stack has been created, for as long as the context holds; nothing is enforced yet."""
+    """Serve an account with the stack in it for as long as the context holds; nothing is enforced yet."""
     for handler, hook in _HOOKS.items():
         setattr(handler, _HOOK, hook)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -60,7 +60,12 @@ def account_of(stack: Stack) -> Iterator[Account]:
     host, port = server.get_host_and_port()
     origin = f"http://{host}:{port}"
     try:
-        operator = {"AWS_ACCESS_KEY_ID": "operator", "AWS_SECRET_ACCESS_KEY": "operator", "AWS_SESSION_TOKEN": "operator"}
+        operator = {
+            "AWS_ACCESS_KEY_ID": "operator",
+            "AWS_SECRET_ACCESS_KEY": "operator",
+            "AWS_SESSION_TOKEN": "operator",
+        }
+        _tell_moto(origin, "reset")
         account = Account(origin, {OPERATOR: operator})
         _create(stack, account)
         yield account
@@ -90,7 +95,7 @@ def _create_roles(stack: Stack, account: Account, session: boto3.Session) -> Non
     iam = session.client("iam", endpoint_url=account.origin)
     sts = session.client("sts", endpoint_url=account.origin)
     for logical_id, policy in stack.resources("AWS::IAM::ManagedPolicy").items():
-        iam.create_policy(PolicyName=logical_id, PolicyDocument=json.dumps(policy["PolicyDocument"]))
+        iam.create_policy(PolicyName=logical_id, PolicyDocument=json.dumps(_as_moto_asks(policy["PolicyDocument"])))
     for logical_id, role in stack.resources("AWS::IAM::Role").items():
         name = stack.ref(logical_id)
         iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(role["AssumeRolePolicyDocument"]))
@@ -108,10 +113,32 @@ def _create_roles(stack: Stack, account: Account, session: boto3.Session) -> Non
         }
 
 
+def _as_moto_asks(document: Json) -> Json:
+    """Add what moto asks for a transaction, which it knows by a name of its own.
+
+    AWS holds a transaction against the rights to its parts (DynamoDB's developer guide, "Using IAM with transactions").
+    """
+    statements = [
+        statement | {"Action": [*_listed(statement["Action"]), "dynamodb:TransactWriteItems"]}
+        if "dynamodb:UpdateItem" in _listed(statement["Action"])
+        else statement
+        for statement in document["Statement"]
+    ]
+    return document | {"Statement": statements}
+
+
+def _listed(told: str | list[str]) -> list[str]:
+    return [told] if isinstance(told, str) else told
+
+
 def _let_calls_pass(origin: str, count: str) -> None:
     """Let this many calls pass before policies are asked (moto's documentation, "IAM-like Access Control")."""
-    url, told = f"{origin}/moto-api/reset-auth", {"content-type": "text/plain"}
-    with urllib.request.urlopen(urllib.request.Request(url, count.encode(), told)):  # noqa: S310 loopback
+    _tell_moto(origin, "reset-auth", count)
+
+
+def _tell_moto(origin: str, what: str, told: str = "") -> None:
+    url, headers = f"{origin}/moto-api/{what}", {"content-type": "text/plain"}
+    with urllib.request.urlopen(urllib.request.Request(url, told.encode(), headers)):  # noqa: S310 loopback
         pass
 
 

@@ -59,7 +59,7 @@ def settings(stack: Stack) -> Iterator[str]:
 
 
 def renewal(stack: Stack) -> Iterator[str]:
-    """A change of any parameter that a function depends on makes a new version of it: the policy's description names it."""
+    """A change of any parameter that a function depends on makes a new version of it."""
     describing = _parameters_in(stack.template["Resources"]["AdmissionPolicy"]["Properties"]["Description"], stack)
     for logical_id, resource in stack.template["Resources"].items():
         if resource["Type"] == "AWS::Lambda::Function":
@@ -72,7 +72,7 @@ def renewal(stack: Stack) -> Iterator[str]:
 
 
 def roles(stack: Stack) -> Iterator[str]:
-    """Each function has a role of its own, for Lambda alone, without a wildcard but below a bucket's or a log's name."""
+    """Each function has a role of its own, for Lambda alone, with no wildcard but below a bucket's or a log's name."""
     used = [function["Role"] for function in functions_by_family(stack).values()]
     yield from (f"{role} is shared" for role in {role for role in used if used.count(role) > 1})
     for logical_id, role in stack.resources("AWS::IAM::Role").items():
@@ -95,13 +95,17 @@ def tables(stack: Stack) -> Iterator[str]:
         wanted: Json = {
             "BillingMode": "PAY_PER_REQUEST",
             "KeySchema": [
-                {"AttributeName": key, "KeyType": kind} for key, kind in zip(keys, ("HASH", "RANGE"), strict=True) if key
+                {"AttributeName": key, "KeyType": kind}
+                for key, kind in zip(keys, ("HASH", "RANGE"), strict=True)
+                if key
             ],
             "TimeToLiveSpecification": {"AttributeName": EXPIRES_AT, "Enabled": True},
             "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
             "SSESpecification": {"SSEEnabled": True},
         }
-        yield from (f"{name}: {part} is {created[name].get(part)}" for part in wanted if created[name].get(part) != wanted[part])  # fmt: skip
+        for part, value in wanted.items():
+            if created[name].get(part) != value:
+                yield f"{name}: {part} is {created[name].get(part)}"
 
 
 def nothing_public(stack: Stack) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""A built function in Lambda's runtime emulator, the binary that comes with the SAM CLI: no Docker, one call at a time.
+"""A built function in Lambda's runtime emulator, which comes with the SAM CLI: no Docker, one call at a time.
 
-The emulator buffers streamed answers and hands their prelude on unread, cuts off events over 6 MB, and dies of two calls
-at once. Both of its addresses are given: by default it would listen on every interface.
+The emulator buffers streamed answers and hands their prelude on unread, cuts off events over 6 MB, and dies of two
+calls at once. Both of its addresses are given: by default it would listen on every interface.
 """
 
 import base64
@@ -65,7 +65,7 @@ def emulated(
     The exec wrapper, where ``environment`` names one, starts the function as on Lambda.
     """
     [serving, api] = _free_ports(2)
-    command = [layout.interpreter, "-m", "awslambdaric", "app.handler"]
+    command: list[str | Path] = [layout.interpreter, "-m", "awslambdaric", "app.handler"]
     if WRAPPER in environment:
         command.insert(0, layout.opt / "bin" / Path(environment[WRAPPER]).name)
     addresses = ["--runtime-interface-emulator-address", serving, "--runtime-api-address", api]
@@ -73,7 +73,7 @@ def emulated(
         process = subprocess.Popen(  # noqa: S603 the emulator's binary and our own artefacts
             [layout.emulator, *addresses, *command],
             cwd=layout.task_root(family),
-            env=_process_environment(layout, family) | environment,
+            env=_process_environment(layout, family) | dict(environment),
             stdout=lines,
             stderr=subprocess.STDOUT,
         )
@@ -123,7 +123,7 @@ def _await_start(address: str, process: subprocess.Popen[bytes]) -> None:
 
 
 def _read(told: bytes, took_ms: float) -> Answered:
-    """Read a buffered answer, or a streamed one's prelude, eight NULs and body (developer guide, "Response streaming")."""
+    """Read a buffered answer, or a streamed one's prelude, eight NULs and body (Lambda developer guide)."""
     prelude, divided, streamed_body = told.partition(b"\0" * 8)
     answer = json.loads(prelude)
     if not isinstance(answer, dict) or "statusCode" not in answer:

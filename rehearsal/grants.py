@@ -62,11 +62,10 @@ NEEDED = {"chat": ROAD, "messages": ROAD, "responses": ROAD, "models": ADMISSION
 
 def allowed_calls(account: Account, stack: Stack, role: str) -> set[Call]:
     """Make every call of the universe in a role, and give those that were let through."""
-    session, config = account.session(role), Config(retries={"total_max_attempts": 1})
+    session: Any = account.session(role)
+    config = Config(retries={"total_max_attempts": 1})
     services = {call.service for call in UNIVERSE}
-    clients: dict[str, Any] = {
-        name: session.client(name, endpoint_url=account.origin, config=config) for name in services
-    }  # type: ignore[call-overload]
+    clients = {name: session.client(name, endpoint_url=account.origin, config=config) for name in services}
     return {call for call in UNIVERSE if _let_through(call, clients[call.service], stack)}
 
 

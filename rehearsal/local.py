@@ -1,4 +1,4 @@
-"""``make local-lambda``: one event to one built function in Lambda's runtime emulator, and its answer on the terminal."""
+"""``make local-lambda``: one event to one built function in Lambda's runtime emulator, and its answer."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def main(family: str, event: Path) -> int:
 
 
 def _new_key(settings: dict[str, str]) -> str:
-    made = subprocess.run(  # noqa: S603 our own command
+    made = subprocess.run(
         [sys.executable, "-m", "obscura.cli", "keys", "create", "--project", "local-lambda"],
         env=os.environ | settings, capture_output=True, text=True, check=True,
     )  # fmt: skip

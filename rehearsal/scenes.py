@@ -38,7 +38,9 @@ def scenes(family: str, key: str) -> list[Scene]:
         case "chat":
             known = [
                 Scene("streamed, with a picture", event, 200, b"data: [DONE]", "x-image-tokens"),
-                Scene("plain, with a picture", with_body(event, stream=False), 200, b'"image_tokens"', "x-image-tokens"),
+                Scene(
+                    "plain, with a picture", with_body(event, stream=False), 200, b'"image_tokens"', "x-image-tokens"
+                ),
                 Scene("without /v1", at(event, "POST", "/chat/completions"), 200, b"data: [DONE]"),
             ]
         case "messages":

@@ -1,4 +1,4 @@
-"""The stack that a template would become: translated, its conditions decided, its references to names and ARNs resolved.
+"""The stack that a template would become: translated, its conditions decided, its references resolved.
 
 Only the intrinsic functions that the templates use are known (CloudFormation user guide, "Intrinsic function
 reference"); another one raises, so that a template cannot outgrow its rehearsal unseen.
@@ -10,12 +10,12 @@ import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 ROOT = Path(__file__).parents[1]
 SAM_PYTHON = ROOT / "sam" / ".venv" / "bin" / "python"
 
-REGION = "eu-central-1"
+REGION: Final = "eu-central-1"
 ACCOUNT = "123456789012"
 NAME = "rehearsal"
 _NOTHING = object()
@@ -41,7 +41,7 @@ class Stack:
         return {
             logical_id: self.resolve(resource.get("Properties", {}))
             for logical_id, resource in self.template["Resources"].items()
-            if resource["Type"] == of_type and self._holds(resource.get("Condition"))
+            if resource["Type"] == of_type and self.holds(resource.get("Condition"))
         }
 
     def outputs(self) -> dict[str, str]:
@@ -50,7 +50,7 @@ class Stack:
         return {
             name: self.resolve(output["Value"])
             for name, output in declared.items()
-            if self._holds(output.get("Condition"))
+            if self.holds(output.get("Condition"))
         }
 
     def resolve(self, value: Any) -> Any:
@@ -100,18 +100,19 @@ class Stack:
 
     def choose(self, told: list[Any]) -> Any:
         """Do what ``Fn::If`` does."""
-        return self.resolve(told[1] if self._holds(told[0]) else told[2])
+        return self.resolve(told[1] if self.holds(told[0]) else told[2])
 
-    def _holds(self, condition: str | None) -> bool:
+    def holds(self, condition: str | None) -> bool:
+        """Tell whether a condition holds; None is no condition."""
         return condition is None or bool(self.resolve(self.template["Conditions"][condition]))
 
 
 def translated(template: Path, **parameters: str) -> Stack:
     """Translate a SAM template in SAM's own environment, whose pins and ours exclude each other."""
+    given = [f"{name}={value}" for name, value in parameters.items()]
     told = subprocess.run(  # noqa: S603 our own interpreter and paths
-        [SAM_PYTHON, "-m", "rehearsal.translating", template, *(f"{name}={value}" for name, value in parameters.items())],
-        cwd=ROOT, capture_output=True, check=True,
-    )  # fmt: skip
+        [SAM_PYTHON, "-m", "rehearsal.translating", template, *given], cwd=ROOT, capture_output=True, check=True
+    )
     return Stack(json.loads(told.stdout), parameters)
 
 
@@ -157,5 +158,5 @@ _FUNCTIONS: dict[str, Callable[[Stack, Any], Any]] = {
     "Fn::Equals": lambda stack, told: str(stack.resolve(told[0])) == str(stack.resolve(told[1])),
     "Fn::Not": lambda stack, told: not stack.resolve(told[0]),
     "Fn::And": lambda stack, told: all(stack.resolve(told)),
-    "Condition": lambda stack, told: stack._holds(told),  # noqa: SLF001 the function is the stack's own
+    "Condition": lambda stack, told: stack.holds(told),
 }

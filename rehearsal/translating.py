@@ -1,6 +1,6 @@
 """Translates a SAM template in this process, as CloudFormation's transform would; run by SAM's own environment.
 
-    python -m rehearsal.translating TEMPLATE [NAME=VALUE …]     parameters; the translated template as JSON on stdout
+``python -m rehearsal.translating TEMPLATE [NAME=VALUE …]`` takes parameters and writes JSON.
 """
 
 import json
