@@ -4,8 +4,7 @@ import importlib
 import re
 
 from fastapi import APIRouter
-from fastapi.routing import APIRoute
-from starlette.routing import BaseRoute, Route
+from fastapi.routing import iter_route_contexts
 
 from rehearsal.stack import ROOT
 
@@ -24,13 +23,10 @@ def code_routes(family: str) -> set[tuple[str, str]]:
     router: APIRouter = importlib.import_module(f"obscura.web.families.{family}").router
     return {
         (method, _greedy(route.path))
-        for route in _flat(router.routes)
+        for route in iter_route_contexts(router.routes)
+        if route.path is not None
         for method in (route.methods or set()) - {"HEAD", "OPTIONS"}
     }
-
-
-def _flat(routes: list[BaseRoute]) -> list[Route]:
-    return [route for route in routes if isinstance(route, (Route, APIRoute))]
 
 
 def _greedy(path: str) -> str:
