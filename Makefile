@@ -24,7 +24,7 @@ SAM := SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/sam/.venv/bin:$$PATH" sam
 ARCHITECTURE := arm64
 HOST_ARCHITECTURE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: serve test lint format benchmark layers setup clean validate build deploy build-host rehearse local-lambda
+.PHONY: serve test lint format benchmark benchmark-lambda layers setup clean validate build deploy build-host rehearse local-lambda
 
 serve: setup
 	@$(RUN) obscura serve $(SERVE)
@@ -50,6 +50,9 @@ format: setup
 benchmark: setup
 	$(RUN) python -m benchmarks.picture
 	$(RUN) python -m benchmarks.gateway
+
+benchmark-lambda: setup build-host
+	$(RUN) python -m benchmarks.lambda_
 
 # The layers' requirements are exported from uv.lock; `make lint` fails when they are stale.
 LAYER_REQUIREMENTS := layers

@@ -73,7 +73,7 @@ def emulated(
         process = subprocess.Popen(  # noqa: S603 the emulator's binary and our own artefacts
             [layout.emulator, *addresses, *command],
             cwd=layout.task_root(family),
-            env=_process_environment(layout, family) | dict(environment),
+            env=process_environment(layout, family) | dict(environment),
             stdout=lines,
             stderr=subprocess.STDOUT,
         )
@@ -85,7 +85,7 @@ def emulated(
             process.wait()
 
 
-def _process_environment(layout: Layout, family: str) -> dict[str, str]:
+def process_environment(layout: Layout, family: str) -> dict[str, str]:
     """What Lambda itself sets; of this process only what a bare process needs."""
     return {
         "PATH": os.defpath,

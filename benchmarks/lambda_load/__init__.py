@@ -1,1 +1,1 @@
-"""What ``benchmarks.lambda_`` is made of: built artefacts, the floor, a stand-in Runtime API, cold and warm figures."""
+"""What ``benchmarks.lambda_`` is made of: the floor, a stand-in Runtime API, an upstream; cold and warm figures."""

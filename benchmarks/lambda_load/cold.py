@@ -4,60 +4,57 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from time import perf_counter
 
-from benchmarks.lambda_load.artefacts import INTERPRETER, Artefacts
-from tests.support.emulator import emulator
+from rehearsal.emulator import emulated, process_environment
+from rehearsal.layout import Layout
 
-STREAMED = (str(INTERPRETER), "-m", "obscura.aws.runtime", "app.handler")
-BUFFERED = (str(INTERPRETER), "-m", "awslambdaric", "app.handler")
 _MOST_LINES = 24
 _LEAST_MS = 4.0
+_DEPTH_COLUMNS = 9
+"""How far imports of imports are shown: ``-X importtime`` indents each level by two."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A function, the runtime that it is started in, and its first event."""
+    """A built function with its settings and its first event."""
 
     name: str
-    command: Sequence[str]
-    environment: Mapping[str, str]
+    layout: Layout
+    family: str
+    settings: Mapping[str, str]
     event: Mapping[str, object]
 
 
-def cold_ms(subjects: Sequence[Subject], artefacts: Artefacts, rounds: int) -> dict[str, list[float]]:
+def cold_ms(subjects: Sequence[Subject], rounds: int) -> dict[str, list[float]]:
     """Start each subject in turn, ``rounds`` times; the emulator starts a function with its first request."""
     took: dict[str, list[float]] = {subject.name: [] for subject in subjects}
     for _ in range(rounds):
         for subject in subjects:
-            task_root = artefacts.functions / subject.environment["AWS_LAMBDA_FUNCTION_NAME"]
-            with emulator(subject.command, task_root, subject.environment) as lambda_:
-                began_s = perf_counter()
-                answered = lambda_.invoke(subject.event)
-                took[subject.name].append((perf_counter() - began_s) * 1000)
-            if b'"choices' not in answered.content and b'\\"choices' not in answered.content:
-                raise RuntimeError(f"{subject.name} answered {answered.content[:500]!r}")
+            with emulated(subject.layout, subject.family, subject.settings) as function:
+                answered = function.invoke(subject.event)
+            if answered.status != 200:
+                raise RuntimeError(f"{subject.name} answered {answered.body[:500]!r}")
+            took[subject.name].append(answered.took_ms)
     return took
 
 
-def import_tree(subject: Subject, artefacts: Artefacts) -> str:
+def import_tree(subject: Subject) -> str:
     """Say where the time of the imports goes: those of over ``_LEAST_MS``, the longest first, with all they import."""
-    task_root = artefacts.functions / subject.environment["AWS_LAMBDA_FUNCTION_NAME"]
     traced = subprocess.run(
-        [INTERPRETER, "-X", "importtime", "-c", "import app"],
-        cwd=task_root, env=dict(subject.environment), capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        [subject.layout.interpreter, "-X", "importtime", "-c", "import app"],
+        cwd=subject.layout.task_root(subject.family),
+        env=process_environment(subject.layout, subject.family) | dict(subject.settings),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     rows = [line.removeprefix("import time:").split("|") for line in traced.stderr.splitlines()[1:]]
     imports = [(int(whole) / 1000, name.rstrip()) for _own, whole, name in rows if whole.strip().isdigit()]
     lines = [
         f"{whole_ms:9.1f} ms {name}" for whole_ms, name in reversed(imports)
-        if whole_ms >= _LEAST_MS and (len(name) - len(name.lstrip())) <= _DEPTH
+        if whole_ms >= _LEAST_MS and (len(name) - len(name.lstrip())) <= _DEPTH_COLUMNS
     ]  # fmt: skip
     return "\n".join(lines[:_MOST_LINES])
-
-
-_DEPTH = 9
-"""How far imports of imports are shown, in columns of ``-X importtime``: two for each level."""
 
 
 def report(took: Mapping[str, Sequence[float]], say: Callable[[str], None]) -> None:

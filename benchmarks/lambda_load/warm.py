@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from benchmarks.lambda_load.artefacts import INTERPRETER, Artefacts
+from benchmarks.lambda_load.cold import Subject
 from benchmarks.lambda_load.stand_in import StandIn
 from benchmarks.lambda_load.streaming_upstream import StreamingUpstream
+from rehearsal.emulator import process_environment
 
 _DIRECT = Path(__file__).with_name("direct.py")
 _WARM_UP = 10
@@ -19,13 +20,13 @@ ROUNDS = 4
 
 
 @contextmanager
-def running(artefacts: Artefacts, environment: Mapping[str, str]) -> Iterator[StandIn]:
-    """Run the chat function in the streaming runtime against a stand-in."""
+def running(subject: Subject) -> Iterator[StandIn]:
+    """Run a function in the streaming runtime against a stand-in."""
     stand_in = StandIn()
     process = subprocess.Popen(
-        [INTERPRETER, "-m", "obscura.aws.runtime"],
-        cwd=artefacts.functions / "chat",
-        env=dict(environment) | {"AWS_LAMBDA_RUNTIME_API": stand_in.address},
+        [subject.layout.interpreter, "-m", "obscura.aws.runtime"],
+        cwd=subject.layout.task_root(subject.family),
+        env=_environment(subject) | {"AWS_LAMBDA_RUNTIME_API": stand_in.address, "_HANDLER": "app.handler"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -37,9 +38,7 @@ def running(artefacts: Artefacts, environment: Mapping[str, str]) -> Iterator[St
         stand_in.close()
 
 
-def in_turns(
-    artefacts: Artefacts, environment: Mapping[str, str], event: dict[str, object], count: int
-) -> tuple[float, float]:
+def in_turns(subject: Subject, event: dict[str, object], count: int) -> tuple[float, float]:
     """Give the median milliseconds of an event through the runtime, and of the application called directly.
 
     From an event's first byte out to its response's last byte in, against the application alone; ``ROUNDS`` turns of
@@ -47,20 +46,18 @@ def in_turns(
     """
     whole_ms: list[float] = []
     alone_ms: list[float] = []
-    with running(artefacts, environment) as stand_in:
+    with running(subject) as stand_in:
         for _ in range(ROUNDS):
             whole_ms += [stand_in.invoke(event).whole_ms for _ in range(_WARM_UP + count)][_WARM_UP:]
-            alone_ms += _direct_ms(artefacts, environment, event, _WARM_UP + count)[_WARM_UP:]
+            alone_ms += _direct_ms(subject, event, _WARM_UP + count)[_WARM_UP:]
     return median(whole_ms), median(alone_ms)
 
 
-def _direct_ms(
-    artefacts: Artefacts, environment: Mapping[str, str], event: Mapping[str, object], count: int
-) -> list[float]:
+def _direct_ms(subject: Subject, event: Mapping[str, object], count: int) -> list[float]:
     told = subprocess.run(
-        [INTERPRETER, _DIRECT, str(count)],
-        cwd=artefacts.functions / "chat",
-        env=dict(environment),
+        [subject.layout.interpreter, _DIRECT, str(count)],
+        cwd=subject.layout.task_root(subject.family),
+        env=_environment(subject),
         input=json.dumps(event).encode(),
         capture_output=True,
         check=False,
@@ -78,3 +75,7 @@ def first_event_ms(stand_in: StandIn, event: dict[str, object], upstream: Stream
         told = stand_in.invoke(event)
         behind_ms.append((told.first_byte_s - upstream.first_event_s) * 1000)
     return sorted(behind_ms[_WARM_UP:])
+
+
+def _environment(subject: Subject) -> dict[str, str]:
+    return process_environment(subject.layout, subject.family) | dict(subject.settings)

@@ -1,16 +1,11 @@
-"""Every family in AWS's runtime emulator: streamed over our runtime, buffered over AWS's, with the same answers."""
-
-import json
-import sys
+"""Every family, as built, in AWS's runtime emulator: streamed over our runtime, buffered over AWS's."""
 
 import pytest
 
-from tests.support.emulator import emulator
+from rehearsal.emulator import WRAPPER, emulated
+from rehearsal.layout import Layout, lay_out
 from tests.support.lambda_events import rest_event
-from tests.support.lambda_process import FUNCTIONS, function_environment, new_key
-
-STREAMED = [sys.executable, "-m", "obscura.aws.runtime", "app.handler"]
-BUFFERED = [sys.executable, "-m", "awslambdaric", "app.handler"]
+from tests.support.lambda_process import new_key
 
 HELLO = [{"role": "user", "content": "What do you see?"}]
 ASKS = {
@@ -18,6 +13,18 @@ ASKS = {
     "messages": ("/v1/messages", {"model": "obscura-demo", "max_tokens": 99, "messages": HELLO}),
     "responses": ("/v1/responses", {"model": "obscura-demo", "input": "What do you see?"}),
 }
+WRAPPED = {WRAPPER: "/opt/bin/obscura-runtime"}
+
+
+@pytest.fixture(scope="module")
+def layout() -> Layout:
+    """What ``make build-host`` built."""
+    return lay_out()
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return {"OBSCURA_DATA_DIR": str(tmp_path), "OBSCURA_MODERATION": "off"}
 
 
 @pytest.fixture
@@ -33,46 +40,42 @@ def said_in(body: dict) -> str:
 
 
 @pytest.mark.parametrize("family", ASKS)
-def test_a_family_answers_whole_and_streamed_over_the_streaming_runtime(family, tmp_path, bearer):
+def test_a_family_answers_whole_and_streamed_over_the_streaming_runtime(layout, family, settings, bearer):
     path, body = ASKS[family]
-    with emulator(STREAMED, FUNCTIONS / family, function_environment(FUNCTIONS / family, tmp_path)) as lambda_:
-        whole = lambda_.invoke_streamed(rest_event("POST", path, body, **bearer))
-        streamed = lambda_.invoke_streamed(rest_event("POST", path, body | {"stream": True}, **bearer))
-        refused = lambda_.invoke_streamed(rest_event("POST", path, body))
+    with emulated(layout, family, settings | WRAPPED) as function:
+        whole = function.invoke(rest_event("POST", path, body, **bearer))
+        streamed = function.invoke(rest_event("POST", path, body | {"stream": True}, **bearer))
+        refused = function.invoke(rest_event("POST", path, body))
 
-    assert whole.prelude["statusCode"] == 200
-    assert "demo" in said_in(json.loads(whole.body))
-    assert streamed.prelude["headers"]["content-type"] == "text/event-stream"
+    assert (whole.streamed, streamed.streamed, refused.streamed) == (True, True, True)
+    assert (whole.status, refused.status) == (200, 401)
+    assert "demo" in said_in(whole.json())
+    assert streamed.headers["content-type"] == "text/event-stream"
     assert streamed.body.count(b"data: ") > 2
-    assert refused.prelude["statusCode"] == 401
 
 
 @pytest.mark.parametrize("family", ASKS)
-def test_a_family_answers_under_sam_local_over_the_standard_runtime(family, tmp_path, bearer):
+def test_under_sam_local_a_family_answers_buffered(layout, family, settings, bearer):
     path, body = ASKS[family]
-    environment = function_environment(FUNCTIONS / family, tmp_path) | {"AWS_SAM_LOCAL": "true"}
-    wrapped = [sys.executable, "-m", "obscura.aws.runtime", *BUFFERED]
-    with emulator(wrapped, FUNCTIONS / family, environment) as lambda_:
-        whole = lambda_.invoke(rest_event("POST", path, body, **bearer)).json()
-        streamed = lambda_.invoke(rest_event("POST", path, body | {"stream": True}, **bearer)).json()
+    with emulated(layout, family, settings | WRAPPED | {"AWS_SAM_LOCAL": "true"}) as function:
+        whole = function.invoke(rest_event("POST", path, body, **bearer))
+        streamed = function.invoke(rest_event("POST", path, body | {"stream": True}, **bearer))
 
-    assert (whole["statusCode"], whole["isBase64Encoded"]) == (200, False)
-    assert "demo" in said_in(json.loads(whole["body"]))
-    assert (streamed["statusCode"], streamed["isBase64Encoded"]) == (200, False)
-    assert streamed["body"].count("data: ") > 2
+    assert (whole.streamed, streamed.streamed) == (False, False)
+    assert "demo" in said_in(whole.json())
+    assert streamed.body.count(b"data: ") > 2
 
 
-def test_the_catalogue_answers_buffered_to_both_dialects(tmp_path, bearer):
-    environment = function_environment(FUNCTIONS / "models", tmp_path)
-    with emulator(BUFFERED, FUNCTIONS / "models", environment) as lambda_:
-        openai = lambda_.invoke(rest_event("GET", "/v1/models", **bearer)).json()
-        anthropic = lambda_.invoke(rest_event("GET", "/v1/models", anthropic_version="2023-06-01", **bearer)).json()
-        filtered = lambda_.invoke(rest_event("GET", "/api/models?modality=image", **bearer)).json()
-        stranger = lambda_.invoke(rest_event("GET", "/v1/models")).json()
-        nowhere = lambda_.invoke(rest_event("GET", "/v1/nowhere")).json()
+def test_the_catalogue_answers_buffered_to_both_dialects(layout, settings, bearer):
+    with emulated(layout, "models", settings) as function:
+        openai = function.invoke(rest_event("GET", "/v1/models", **bearer))
+        anthropic = function.invoke(rest_event("GET", "/v1/models", anthropic_version="2023-06-01", **bearer))
+        filtered = function.invoke(rest_event("GET", "/api/models?modality=image", **bearer))
+        stranger = function.invoke(rest_event("GET", "/v1/models"))
+        nowhere = function.invoke(rest_event("GET", "/v1/nowhere"))
 
-    assert json.loads(openai["body"])["data"][0]["id"] == "obscura-demo"
-    assert json.loads(anthropic["body"])["first_id"] == "obscura-demo"
-    assert "image" in json.loads(filtered["body"])["data"][0]["input_modalities"]
-    assert (stranger["statusCode"], stranger["isBase64Encoded"]) == (401, False)
-    assert (nowhere["statusCode"], json.loads(nowhere["body"])["error"]["code"]) == (404, "not_found")
+    assert openai.json()["data"][0]["id"] == "obscura-demo"
+    assert anthropic.json()["first_id"] == "obscura-demo"
+    assert "image" in filtered.json()["data"][0]["input_modalities"]
+    assert (stranger.status, stranger.streamed) == (401, False)
+    assert (nowhere.status, nowhere.json()["error"]["code"]) == (404, "not_found")

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from urllib.parse import parse_qsl
 
 SOURCE_IP = "203.0.113.7"
 
@@ -19,7 +20,7 @@ def rest_event(method: str, path: str, body: object = None, *, binary: bool = Fa
         "X-Forwarded-Port": "443",
         "X-Forwarded-Proto": "https",
     } | {name.replace("_", "-"): value for name, value in headers.items()}
-    parameters = dict(pair.split("=", 1) for pair in query.split("&")) if query else None
+    parameters = dict(parse_qsl(query)) or None
     return {
         "resource": path,
         "path": path,
