@@ -1,7 +1,7 @@
 """Lambda: the cold start against a floor, what the streaming runtime adds when warm, and a stream's first byte.
 
-``make benchmark-lambda``, or ``python -m benchmarks.lambda_ [--rounds N]`` after ``make build-host``. Compare figures of
-one run only, and of a quiet machine: two processes that share busy cores measure each other.
+``make benchmark-lambda``, or ``python -m benchmarks.lambda_ [--rounds N]`` after ``make build-host``. Compare figures
+of one run only, and of a quiet machine: two processes that share busy cores measure each other.
 """
 
 import argparse
