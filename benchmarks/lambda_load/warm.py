@@ -7,7 +7,6 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
 
 from benchmarks.lambda_load.cold import Subject
 from benchmarks.lambda_load.stand_in import StandIn
@@ -38,8 +37,8 @@ def running(subject: Subject) -> Iterator[StandIn]:
         stand_in.close()
 
 
-def in_turns(subject: Subject, event: dict[str, object], count: int) -> tuple[float, float]:
-    """Give the median milliseconds of an event through the runtime, and of the application called directly.
+def in_turns(subject: Subject, event: dict[str, object], count: int) -> tuple[list[float], list[float]]:
+    """Give the milliseconds of an event through the runtime, and of the application called directly.
 
     From an event's first byte out to its response's last byte in, against the application alone; ``ROUNDS`` turns of
     ``count`` each, so that drift hits both alike.
@@ -50,7 +49,7 @@ def in_turns(subject: Subject, event: dict[str, object], count: int) -> tuple[fl
         for _ in range(ROUNDS):
             whole_ms += [stand_in.invoke(event).whole_ms for _ in range(_WARM_UP + count)][_WARM_UP:]
             alone_ms += _direct_ms(subject, event, _WARM_UP + count)[_WARM_UP:]
-    return median(whole_ms), median(alone_ms)
+    return whole_ms, alone_ms
 
 
 def _direct_ms(subject: Subject, event: Mapping[str, object], count: int) -> list[float]:
