@@ -1,9 +1,11 @@
 """An environment that serves for long: its memory stays level, and no socket is left behind."""
 
 import base64
+import os
+import time
 from pathlib import Path
 
-from tests.support.fake_upstream import CHUNKS, answers, streams
+from tests.support.fake_upstream import CHUNKS, answers, stays_silent, streams
 from tests.support.lambda_events import rest_event
 from tests.support.lambda_process import Function, lambda_function
 from tests.support.loopback_server import Received, Wire, loopback_server
@@ -35,6 +37,19 @@ async def _respond(request: Received, wire: Wire) -> None:
         await streams(CHUNKS[0], then="stays silent")(request, wire)
     else:
         await (streams() if asked.get("stream") else answers())(request, wire)
+
+
+async def test_waiting_for_a_slow_upstream_takes_no_cpu(tmp_path):
+    async with loopback_server(stays_silent) as upstream:
+        async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
+            event = rest_event("POST", "/v1/chat/completions", ask("hi"), **function.bearer)
+            told = function.api.invoke(event, within_s=4)
+            await upstream.wait_for_requests(1)
+            began_s, cpu_began_s = time.monotonic(), _cpu_s(function)
+
+            await told.head()
+
+            assert _cpu_s(function) - cpu_began_s < 0.3 * (time.monotonic() - began_s)
 
 
 def _mixed_events(function: Function) -> list[dict]:
@@ -72,3 +87,9 @@ def _resident_kib(function: Function) -> int:
 def _sockets(function: Function) -> int:
     descriptors = Path(f"/proc/{function.process.pid}/fd").iterdir()
     return sum(str(descriptor.readlink()).startswith("socket:") for descriptor in descriptors)
+
+
+def _cpu_s(function: Function) -> float:
+    """User and system time (proc(5), ``/proc/pid/stat``, fields 14 and 15)."""
+    fields = Path(f"/proc/{function.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -5,6 +5,7 @@ streamed, on ours; and buffered again under ``sam local``, which reads no stream
 """
 
 import asyncio
+import gc
 import os
 import sys
 
@@ -15,8 +16,11 @@ def main() -> int:
     if os.environ.get("AWS_SAM_LOCAL") == "true":
         os.execvp(standard_runtime[0], standard_runtime)  # noqa: S606 the very command that Lambda would have run
 
+    gc.disable()  # until the start is over: what is imported stays, and looking through it for garbage takes 8 % longer
     from obscura.aws.runtime.log_lines import write_log_lines  # noqa: PLC0415 not before it is decided who serves
+    from obscura.web.allocator import keep_large_buffers  # noqa: PLC0415
 
+    keep_large_buffers()
     write_log_lines()
     from obscura.aws.runtime.api import RuntimeApi  # noqa: PLC0415 Powertools looks at the root logger at import
     from obscura.aws.runtime.life import live  # noqa: PLC0415

@@ -40,6 +40,7 @@ async def live(api: RuntimeApi, handler: str) -> int:
             if failed:
                 return failed
         gc.freeze()
+        gc.enable()
         while True:
             await _serve(api, entry, await api.next_invocation())
 
