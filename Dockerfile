@@ -1,6 +1,7 @@
 # The whole of Obscura in one container: bodies of 35 MB, and an instance that is always on.
 # It runs as nobody in particular and writes nothing but /tmp, so that its root file system may be read-only.
-FROM ghcr.io/astral-sh/uv:0.9-python3.13-trixie-slim AS build
+FROM python:3.13-slim-trixie AS build
+COPY --from=ghcr.io/astral-sh/uv:0.13.8 /uv /bin/uv
 ENV UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1
 WORKDIR /obscura
 COPY pyproject.toml uv.lock README.md ./

@@ -66,7 +66,7 @@ build: sam/.venv/.synced
 	ARCHITECTURE=$(ARCHITECTURE) $(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE)
 
 deploy: build
-	$(SAM) deploy --guided --parameter-overrides Architecture=$(ARCHITECTURE) $(DEPLOY)
+	$(SAM) deploy --guided $(DEPLOY)
 
 validate: sam/.venv/.synced
 	$(SAM) validate --lint

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from rehearsal.account import OPERATOR, Account, account_of
 from rehearsal.checks import CHECKS, functions_by_family
-from rehearsal.emulator import emulated
+from rehearsal.emulator import Answered, emulated
 from rehearsal.families import families
 from rehearsal.grants import NEEDED, UNIVERSE, Call, allowed_calls
 from rehearsal.layout import Layout, lay_out
 from rehearsal.report import Report
-from rehearsal.scenes import scenes
+from rehearsal.scenes import Play, Scene, play
 from rehearsal.stack import NAME, ROOT, Stack, translated
 
 
@@ -67,13 +67,23 @@ def rehearse_function(report: Report, stage: Stage, family: str) -> None:
     """Play a family's scenes on its built function; nothing that it writes may tell a key, or a fault of its own."""
     written = stage.folder / f"{family}.log"
     with emulated(stage.layout, family, stage.environment(family), written) as emulator:
-        for scene in scenes(family, stage.key):
+        acts = play(family, stage.key)
+        scene = next(acts, None)
+        while scene is not None:
             answered = emulator.invoke(scene.event)
             faults = list(scene.faults(answered, family))
             report.finding(f"{scene.title}: {answered.status} in {answered.took_ms:.0f} ms", faults)
+            scene = _after(acts, answered)
     lines = written.read_text().splitlines()
     bad = [line for line in lines if stage.key in line or '"fault"' in line]
     report.finding(f"its {len(lines)} lines tell no key and no fault", bad)
+
+
+def _after(acts: Play, answered: Answered) -> Scene | None:
+    try:
+        return acts.send(answered)
+    except StopIteration:
+        return None
 
 
 def make_key(account: Account, folder: Path) -> str:

@@ -16,6 +16,7 @@ from moto.dynamodb.responses import DynamoHandler
 from moto.server import ThreadedMotoServer
 from moto.ssm.responses import SimpleSystemManagerResponse
 
+from rehearsal.moto_policies import as_moto_asks
 from rehearsal.stack import ACCOUNT, REGION, Json, Stack
 
 SECRETS = {"address-secret": "a-secret-for-hashing-addresses"}
@@ -95,7 +96,7 @@ def _create_roles(stack: Stack, account: Account, session: boto3.Session) -> Non
     iam = session.client("iam", endpoint_url=account.origin)
     sts = session.client("sts", endpoint_url=account.origin)
     for logical_id, policy in stack.resources("AWS::IAM::ManagedPolicy").items():
-        iam.create_policy(PolicyName=logical_id, PolicyDocument=json.dumps(_as_moto_asks(policy["PolicyDocument"])))
+        iam.create_policy(PolicyName=logical_id, PolicyDocument=json.dumps(as_moto_asks(policy["PolicyDocument"])))
     for logical_id, role in stack.resources("AWS::IAM::Role").items():
         name = stack.ref(logical_id)
         iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(role["AssumeRolePolicyDocument"]))
@@ -111,24 +112,6 @@ def _create_roles(stack: Stack, account: Account, session: boto3.Session) -> Non
             "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
             "AWS_SESSION_TOKEN": given["SessionToken"],
         }
-
-
-def _as_moto_asks(document: Json) -> Json:
-    """Add what moto asks for a transaction, which it knows by a name of its own.
-
-    AWS holds a transaction against the rights to its parts (DynamoDB's developer guide, "Using IAM with transactions").
-    """
-    statements = [
-        statement | {"Action": [*_listed(statement["Action"]), "dynamodb:TransactWriteItems"]}
-        if "dynamodb:UpdateItem" in _listed(statement["Action"])
-        else statement
-        for statement in document["Statement"]
-    ]
-    return document | {"Statement": statements}
-
-
-def _listed(told: str | list[str]) -> list[str]:
-    return [told] if isinstance(told, str) else told
 
 
 def _let_calls_pass(origin: str, count: str) -> None:

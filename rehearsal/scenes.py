@@ -1,6 +1,6 @@
 """The requests that the rehearsal plays: for each family, events of API Gateway's and what their answers must be."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 from rehearsal.emulator import Answered
@@ -14,8 +14,8 @@ class Scene:
 
     title: str
     event: Event
-    status: int
     holds: bytes
+    status: int = 200
     header: str = "x-request-id"
 
     def faults(self, answered: Answered, family: str) -> Iterator[str]:
@@ -30,38 +30,45 @@ class Scene:
             yield "answered in the form of the other runtime"
 
 
-def scenes(family: str, key: str) -> list[Scene]:
-    """Give a family's scenes: a picture asked about, plain and streamed, its other routes, and a stranger's key."""
-    event = read_event(family, key)
-    known: list[Scene]
-    match family:
-        case "chat":
-            known = [
-                Scene("streamed, with a picture", event, 200, b"data: [DONE]", "x-image-tokens"),
-                Scene(
-                    "plain, with a picture", with_body(event, stream=False), 200, b'"image_tokens"', "x-image-tokens"
-                ),
-                Scene("without /v1", at(event, "POST", "/chat/completions"), 200, b"data: [DONE]"),
-            ]
-        case "messages":
-            counted = at(event, "POST", "/v1/messages/count_tokens")
-            known = [
-                Scene("plain, with a picture", event, 200, b'"image_tokens"', "x-image-tokens"),
-                Scene("streamed, with a picture", with_body(event, stream=True), 200, b"event: message_stop"),
-                Scene("tokens counted", counted, 200, b'"input_tokens"'),
-            ]
-        case "responses":
-            known = [
-                Scene("plain, with a picture", event, 200, b'"image_tokens"', "x-image-tokens"),
-                Scene("streamed, with a picture", with_body(event, stream=True), 200, b"event: response.completed"),
-            ]
-        case "models":
-            known = [
-                Scene("OpenAI's list", event, 200, b'"object":"list"'),
-                Scene("our catalogue", at(event, "GET", "/api/models"), 200, b'"detail_limits"'),
-                Scene("health", at(event, "GET", "/healthz"), 200, b'"ok"'),
-            ]
-        case _:
-            raise NotImplementedError(f"The family {family} has no scenes yet: add them to {__name__}.")
-    stranger = read_event(family, "obs_a-stranger")
-    return [*known, Scene("a stranger's key", stranger, 401, b'"invalid_api_key"')]
+type Play = Generator[Scene, Answered]
+"""Gives scenes one after the other, and is sent each one's answer."""
+
+
+def play(family: str, key: str) -> Play:
+    """Play a family's scenes with a known key, and one with a stranger's."""
+    if family not in PLAYS:
+        raise NotImplementedError(f"The family {family} has no scenes yet: add them to {__name__}.")
+    yield from PLAYS[family](read_event(family, key))
+    yield Scene("a stranger's key", read_event(family, "obs_a-stranger"), b'"invalid_api_key"', 401)
+
+
+def _chat(event: Event) -> Play:
+    plain = with_body(event, stream=False)
+    yield Scene("streamed, with a picture", event, b"data: [DONE]", header="x-image-tokens")
+    yield Scene("plain, with a picture", plain, b'"image_tokens"', header="x-image-tokens")
+    yield Scene("without /v1", at(event, "POST", "/chat/completions"), b"data: [DONE]")
+
+
+def _messages(event: Event) -> Play:
+    yield Scene("plain, with a picture", event, b'"image_tokens"', header="x-image-tokens")
+    yield Scene("streamed, with a picture", with_body(event, stream=True), b"event: message_stop")
+    yield Scene("tokens counted", at(event, "POST", "/v1/messages/count_tokens"), b'"input_tokens"')
+
+
+def _responses(event: Event) -> Play:
+    yield Scene("plain, with a picture", event, b'"image_tokens"', header="x-image-tokens")
+    yield Scene("streamed, with a picture", with_body(event, stream=True), b"event: response.completed")
+
+
+def _models(event: Event) -> Play:
+    yield Scene("OpenAI's list", event, b'"object":"list"')
+    yield Scene("our catalogue", at(event, "GET", "/api/models"), b'"detail_limits"')
+    yield Scene("health", at(event, "GET", "/healthz"), b'"ok"')
+
+
+PLAYS: dict[str, Callable[[Event], Play]] = {
+    "chat": _chat,
+    "messages": _messages,
+    "responses": _responses,
+    "models": _models,
+}
