@@ -49,7 +49,7 @@ def main() -> None:
         print("\nImports of the chat function:\n" + import_tree(ours))
 
         print(
-            "\nWarm: the runtime over the application called directly (far apart on a busy machine: believe the least)"
+            "\nWarm: the runtime over the application called directly (a busy machine bends the median)"
         )
         large = rest_event("POST", "/v1/chat/completions", _with_picture(asking), **bearer)
         for name, event, count in (("text", text, 300), ("4 MB picture", large, 20)):
