@@ -48,9 +48,7 @@ def main() -> None:
         report(cold_ms((floor, ours), chosen.rounds), print)
         print("\nImports of the chat function:\n" + import_tree(ours))
 
-        print(
-            "\nWarm: the runtime over the application called directly (a busy machine bends the median)"
-        )
+        print("\nWarm: the runtime over the application called directly (a busy machine bends the median)")
         large = rest_event("POST", "/v1/chat/completions", _with_picture(asking), **bearer)
         for name, event, count in (("text", text, 300), ("4 MB picture", large, 20)):
             whole_ms, alone_ms = in_turns(ours, event, count)
