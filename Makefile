@@ -16,14 +16,20 @@ PIP_PYTHON := $(shell for python in python3 python; do $$python -m pip --version
 RUN := $(UV) run --frozen
 LAYER_EXPORT := $(UV) export --frozen --quiet --no-dev --no-emit-project --no-header --no-annotate
 # What only the laptop's door needs, and Lambda's does not.
-LAPTOP_ONLY := --prune uvicorn --prune uvloop --prune httptools --prune typer --prune rich
+LAPTOP_ONLY := --prune uvicorn --prune uvloop --prune typer --prune rich
 
-.PHONY: serve test lint format benchmark layers setup clean
+# The AWS SAM CLI, from an environment of its own; python3.13 and pip for its builds come from there too.
+SAM := SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/sam/.venv/bin:$$PATH" sam
+# The processor that layers are built for: `make build ARCHITECTURE=x86_64` goes with the parameter of the same name.
+ARCHITECTURE := arm64
+HOST_ARCHITECTURE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
+
+.PHONY: serve test lint format benchmark benchmark-lambda layers setup clean validate build deploy build-host rehearse local-lambda
 
 serve: setup
 	@$(RUN) obscura serve $(SERVE)
 
-test: setup
+test: setup build-host
 	$(RUN) coverage run -m pytest $(TEST)
 	@$(RUN) coverage report --skip-covered
 
@@ -45,6 +51,9 @@ benchmark: setup
 	$(RUN) python -m benchmarks.picture
 	$(RUN) python -m benchmarks.gateway
 
+benchmark-lambda: setup build-host
+	$(RUN) python -m benchmarks.lambda_
+
 # The layers' requirements are exported from uv.lock; `make lint` fails when they are stale.
 LAYER_REQUIREMENTS := layers
 layers: setup
@@ -52,14 +61,45 @@ layers: setup
 	@$(LAYER_EXPORT) --prune pillow $(LAPTOP_ONLY) -o $(LAYER_REQUIREMENTS)/gateway/requirements.txt >/dev/null
 	@$(LAYER_EXPORT) --only-group imaging-layer -o $(LAYER_REQUIREMENTS)/imaging/requirements.txt >/dev/null
 
+# What `sam build && sam deploy --guided` needs, for who has no SAM CLI: then `make deploy`.
+build: sam/.venv/.synced
+	ARCHITECTURE=$(ARCHITECTURE) $(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE)
+
+deploy: build
+	$(SAM) deploy --guided $(DEPLOY)
+
+validate: sam/.venv/.synced
+	$(SAM) validate --lint
+	sam/.venv/bin/cfn-lint template.yaml template-container.yaml
+
+# The same artefacts for this machine's processor, for Lambda's runtime emulator.
+build-host: .aws-sam/host/template.yaml
+
+BUILT_FROM := template.yaml $(shell find layers functions -type f -not -path '*/__pycache__/*')
+.aws-sam/host/template.yaml: sam/.venv/.synced $(BUILT_FROM)
+	ARCHITECTURE=$(HOST_ARCHITECTURE) $(SAM) build --build-dir .aws-sam/host --parameter-overrides Architecture=$(HOST_ARCHITECTURE)
+
+rehearse: setup build-host
+	@$(RUN) python -m rehearsal
+
+# One event to one function: make local-lambda FUNCTION=chat EVENT=events/chat.json
+FUNCTION := chat
+EVENT := events/$(FUNCTION).json
+local-lambda: setup build-host
+	@$(RUN) python -m rehearsal.local $(FUNCTION) $(EVENT)
+
 setup: .venv/.synced
 
 .venv/.synced: pyproject.toml uv.lock $(if $(findstring .uv/,$(UV)),.uv/bin/uv)
-	$(UV) sync --frozen --quiet
+	$(UV) sync --frozen --quiet --compile-bytecode
+	@touch $@
+
+sam/.venv/.synced: sam/pyproject.toml sam/uv.lock $(if $(findstring .uv/,$(UV)),.uv/bin/uv)
+	$(UV) sync --project sam --frozen --quiet
 	@touch $@
 
 .uv/bin/uv:
 	$(PIP_PYTHON) -m pip install --quiet --quiet --target .uv uv
 
 clean:
-	rm -rf .venv .uv .layers .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
+	rm -rf .venv .uv .layers .aws-sam sam/.venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage

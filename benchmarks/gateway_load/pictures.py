@@ -38,11 +38,11 @@ def make_pictures(folder: Path) -> Pictures:
     small, large = folder / f"photo-1mb-{_RECIPE}.jpg", folder / f"photo-10mb-{_RECIPE}.jpg"
     for path, width_px, height_px, size_bytes in ((small, 2304, 1536, 1_000_000), (large, 6000, 4500, 10_000_000)):
         if not path.exists():
-            path.write_bytes(_photograph(width_px, height_px, size_bytes))
+            path.write_bytes(photograph(width_px, height_px, size_bytes))
     return Pictures(small, large)
 
 
-def _photograph(width_px: int, height_px: int, size_bytes: int) -> bytes:
+def photograph(width_px: int, height_px: int, size_bytes: int) -> bytes:
     """Give a JPEG of four photographs side by side, with as much grain as makes it ``size_bytes`` (within 3 %)."""
     scenes = [Image.fromarray(scene()).convert("RGB") for scene in _SCENES]
     half_px = (width_px // 2, height_px // 2)

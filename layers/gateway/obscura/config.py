@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 type Moderation = Literal["openai", "demo", "off"]
@@ -16,6 +16,14 @@ PREFIX = "OBSCURA_"
 
 class ConfigurationError(ValueError):
     """A setting that cannot be used; the message names it and says why."""
+
+
+def named_faults(wrong: ValidationError) -> list[str]:
+    """Say which settings are wrong and why, without what they are set to."""
+    return [
+        f"{PREFIX}{str(fault['loc'][0]).upper()}: {fault['msg']}"
+        for fault in wrong.errors(include_input=False, include_url=False)
+    ]
 
 
 def _split(value: object) -> object:
@@ -64,6 +72,7 @@ class Settings(BaseSettings):
     max_image_bytes: int = Field(default=15 * 1024 * 1024, gt=0)
     max_pixels: int = Field(default=64_000_000, gt=0)
     max_images: int = Field(default=16, ge=0)
+    secrets_path: str | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @property

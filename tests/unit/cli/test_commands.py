@@ -3,9 +3,12 @@
 import json
 import re
 import subprocess
+import sys
 
 import httpx
+import pytest
 
+from obscura.cli.late_commands import SUMMARIES, load_command
 from tests.support.photographs import photograph
 from tests.support.serving_process import environment, run_obscura, serving
 
@@ -129,3 +132,20 @@ def test_serve_names_a_catalogue_file_that_cannot_be_used(tmp_path):
     assert "OBSCURA_MODELS" in told.stderr
     assert "models.0.id" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_the_list_says_of_each_command_what_the_command_says_of_itself(name):
+    assert load_command(name).help.strip() == SUMMARIES[name]
+
+
+def test_help_loads_no_commands_parts(tmp_path):
+    code = "import sys; from obscura.cli import main; sys.argv[1:] = ['--help']; main()"
+    traced = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", code],
+        capture_output=True, text=True, timeout=30, check=True,
+    )  # fmt: skip
+
+    imported = {line.rpartition("|")[2].strip() for line in traced.stderr.splitlines()}
+    assert "serve" in traced.stdout
+    assert imported & {"fastapi", "httpx", "pydantic", "PIL", "uvicorn", "boto3", "sqlite3"} == set()

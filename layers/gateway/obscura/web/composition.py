@@ -3,12 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from functools import partial
+from typing import TYPE_CHECKING
 from urllib.request import getproxies
 
 import httpx
 
-from obscura.adapters.catalogue_file import CatalogueError, FileCatalogue, UpstreamEntry, read_catalogue_file
-from obscura.adapters.demo import DemoModel, DemoModerator
 from obscura.adapters.http1 import PooledTransport
 from obscura.adapters.http_images import FetchLimits, HttpImages, parse_origin
 from obscura.adapters.http_upstream import HttpUpstream, UpstreamTimeouts
@@ -26,6 +25,9 @@ from obscura.ports import Catalogue, Clock, Moderator, Tokens, Upstream
 from obscura.web.stores import Stores, open_stores
 from obscura.wire.dialect import ContentLimits
 
+if TYPE_CHECKING:
+    from obscura.adapters.catalogue_file import UpstreamEntry
+
 
 def check_settings(settings: Settings) -> None:
     """Check, before anything starts, what pydantic alone cannot; raises ConfigurationError that names the setting."""
@@ -39,8 +41,14 @@ def check_settings(settings: Settings) -> None:
             f"{PREFIX}JWKS_URL needs {PREFIX}JWT_ISSUER and {PREFIX}JWT_AUDIENCE: whose tokens are taken, and for whom."
         )
     if settings.models is not None:
+        from obscura.adapters.catalogue_file import (  # noqa: PLC0415 only where there is a file: a cold start counts
+            CatalogueError,
+            FileCatalogue,
+            read_catalogue_file,
+        )
+
         try:
-            FileCatalogue(read_catalogue_file(settings.models), lambda _entry, _key: DemoModel())
+            FileCatalogue(read_catalogue_file(settings.models), lambda _entry, _key: _demo_model())
         except CatalogueError as wrong:
             raise ConfigurationError(f"{PREFIX}MODELS: {wrong}") from None
 
@@ -118,6 +126,8 @@ def _moderator(settings: Settings, client: httpx.AsyncClient) -> Moderator | Non
         case "off":
             return None
         case "demo":
+            from obscura.adapters.demo import DemoModerator  # noqa: PLC0415 as above
+
             return DemoModerator()
         case "openai":
             return OpenAIModerator(client, settings.moderation_url, settings.moderation_key_in_force)
@@ -125,13 +135,21 @@ def _moderator(settings: Settings, client: httpx.AsyncClient) -> Moderator | Non
 
 def _catalogue(settings: Settings, client: httpx.AsyncClient) -> Catalogue:
     if settings.models is not None:
+        from obscura.adapters.catalogue_file import FileCatalogue, read_catalogue_file  # noqa: PLC0415 as above
+
         return FileCatalogue(read_catalogue_file(settings.models), partial(_listed_upstream, client))
     if settings.upstream_url is None:
-        return OpenCatalogue(DemoModel(), frozenset({"chat"}))
+        return OpenCatalogue(_demo_model(), frozenset({"chat"}))
     key = settings.upstream_key.get_secret_value() if settings.upstream_key else None
     upstream = HttpUpstream(client, settings.upstream_url, key)
     return OpenCatalogue(upstream, frozenset({"chat"}) | settings.upstream_dialects)
 
 
-def _listed_upstream(client: httpx.AsyncClient, entry: UpstreamEntry, key: str | None) -> Upstream:
+def _listed_upstream(client: httpx.AsyncClient, entry: "UpstreamEntry", key: str | None) -> Upstream:
     return HttpUpstream(client, str(entry.url), key, UpstreamTimeouts(first_byte_s=entry.timeout_s))
+
+
+def _demo_model() -> Upstream:
+    from obscura.adapters.demo import DemoModel  # noqa: PLC0415 as above
+
+    return DemoModel()

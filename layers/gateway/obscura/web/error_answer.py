@@ -1,4 +1,4 @@
-"""Errors outside of the road, in the shape of the dialect whose path it is."""
+"""Errors outside of the road, in the shape of the API family whose path it is."""
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -7,34 +7,29 @@ from starlette.exceptions import HTTPException
 from obscura.errors import InternalError, InvalidRequest, NotFound, ObscuraError, UnsupportedOperation
 from obscura.web.request_log import JOURNAL, log_fault
 from obscura.web.road_endpoint import error_headers
-from obscura.wire.chat import ChatDialect
-from obscura.wire.dialect import Dialect
-from obscura.wire.messages import MessagesDialect
-from obscura.wire.responses import ResponsesDialect
+from obscura.wire.error_shapes import AnswerShape, AnthropicShape, OpenAIShape
 
-_OPENAI = ChatDialect()
-_BY_PATH: tuple[tuple[str, Dialect], ...] = (
-    ("/v1/messages", MessagesDialect()),
-    ("/v1/responses", ResponsesDialect()),
-)
+_OPENAI, _ANTHROPIC = OpenAIShape(), AnthropicShape()
 _SERVED = "POST /v1/chat/completions, /v1/messages, /v1/responses, /v1/files and /v1/uploads, and GET /v1/models, are."
 
 
-def dialect_of(request: Request) -> Dialect:
-    """Give the dialect of a path; elsewhere Anthropic's for who sends ``anthropic-version``, else OpenAI's."""
+def shape_of(request: Request) -> AnswerShape:
+    """Give the shape of a path; elsewhere Anthropic's for who sends ``anthropic-version``, else OpenAI's."""
     path = request.url.path
-    if not path.startswith("/v1/chat") and "anthropic-version" in request.headers:
-        return _BY_PATH[0][1]
-    return next((dialect for prefix, dialect in _BY_PATH if path.startswith(prefix)), _OPENAI)
+    if path.startswith("/v1/messages"):
+        return _ANTHROPIC
+    if "anthropic-version" in request.headers and not path.startswith("/v1/chat"):
+        return _ANTHROPIC
+    return _OPENAI
 
 
 async def answer_error(request: Request, exception: Exception) -> Response:
     """Answer any exception: an error of ours as it is, a path or method that nobody serves, or else a fault."""
     error = _error_of(exception, request.scope[JOURNAL].request_id)
-    journal, dialect = request.scope[JOURNAL], dialect_of(request)
+    journal, shape = request.scope[JOURNAL], shape_of(request)
     journal.code = error.code
-    headers = error_headers(error) | dialect.answer_headers(journal.request_id)
-    body = dialect.render_error(error, journal.request_id)
+    headers = error_headers(error) | shape.answer_headers(journal.request_id)
+    body = shape.render_error(error, journal.request_id)
     return Response(body, error.answer_status, headers, "application/json")
 
 

@@ -7,6 +7,7 @@ import logging
 import re
 import secrets
 import traceback
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from obscura.pipeline.allowance import Allowance
 from obscura.pipeline.journal import RequestJournal
+from obscura.web.door import door_of
 
 JOURNAL = "obscura.journal"
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")
@@ -45,9 +47,10 @@ def log_fault(fault: BaseException, request_id: str) -> None:
 class RequestLog:
     """ASGI middleware: opens each request's journal, completes each answer's headers, writes the line at the end."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        """``app`` finds the journal in the scope under ``JOURNAL``."""
+    def __init__(self, app: ASGIApp, observer: Callable[[RequestJournal], None] | None = None) -> None:
+        """``app`` finds the journal in the scope under ``JOURNAL``; ``observer`` gets it when the line is written."""
         self._app = app
+        self._observer = observer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -66,7 +69,9 @@ class RequestLog:
         try:
             await self._app(scope, receive, send_completed)
         finally:
-            _log(journal, scope["method"], scope["path"])
+            _log(journal, scope)
+            if self._observer is not None:
+                self._observer(journal)
 
 
 def _headers_of_every_answer(journal: RequestJournal) -> list[tuple[bytes, bytes]]:
@@ -82,11 +87,12 @@ def _loggable(model: str | None) -> str | None:
     return model if model is None or _MODEL_NAME.fullmatch(model) else "(not a name)"
 
 
-def _log(journal: RequestJournal, method: str, path: str) -> None:
+def _log(journal: RequestJournal, scope: Scope) -> None:
     facts: dict[str, object] = {
         "request_id": journal.request_id,
-        "method": method,
-        "path": path if journal.dialect else None,
+        "correlation_id": door_of(scope).correlation_id,
+        "method": scope["method"],
+        "path": scope["path"] if journal.dialect else None,
         "dialect": journal.dialect,
         "status": journal.status,
         "code": journal.code,

@@ -8,7 +8,7 @@ from msgspec import Raw
 from obscura.errors import InvalidRequest, ObscuraError
 from obscura.wire.chat_parts import Found, open_part
 from obscura.wire.dialect import Ask, ContentLimits, ImageSlot, Outbound, VideoSlot
-from obscura.wire.error_shapes import openai_error
+from obscura.wire.error_shapes import OpenAIShape, openai_error
 from obscura.wire.fields import check_image_count, check_part_count, flag, required_text
 from obscura.wire.passed_through import PassedThrough
 from obscura.wire.raw_body import (
@@ -65,7 +65,7 @@ class ChatAsk:
         return Outbound("/chat/completions", self.body.render(), self.streamed, CHAT_REPLY)
 
 
-class ChatDialect:
+class ChatDialect(OpenAIShape):
     """``POST /v1/chat/completions`` (OpenAI's API reference, "Create chat completion")."""
 
     name = "chat"
@@ -85,14 +85,6 @@ class ChatDialect:
         check_image_count(ask.image_slots, limits)
         body.check_unread()
         return ask
-
-    def answer_headers(self, request_id: str) -> dict[str, str]:
-        """Give none but what every dialect has."""
-        return {}
-
-    def render_error(self, error: ObscuraError, request_id: str) -> bytes:
-        """Write OpenAI's error body."""
-        return openai_error(error)
 
 
 def _open_message(leaf: Raw, path: str, ask: ChatAsk, limits: ContentLimits) -> RawObject:

@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Protocol
 
 from obscura.errors import ObscuraError
+from obscura.wire.error_shapes import AnswerShape
 from obscura.wire.raw_body import RawBody
 
 
@@ -130,7 +131,7 @@ class Ask(Protocol):
         ...
 
 
-class Dialect[A: Ask = Ask](Protocol):
+class Dialect[A: Ask = Ask](AnswerShape, Protocol):
     """One API family as it looks on the wire; its requests are ``A``."""
 
     @property
@@ -140,12 +141,4 @@ class Dialect[A: Ask = Ask](Protocol):
 
     def parse(self, body: RawBody, limits: ContentLimits) -> A:
         """Read a request; raises the errors of the design's table, each with the JSON path as its param."""
-        ...
-
-    def answer_headers(self, request_id: str) -> dict[str, str]:
-        """Give the headers that every answer of this dialect carries, beside ``x-request-id``."""
-        ...
-
-    def render_error(self, error: ObscuraError, request_id: str) -> bytes:
-        """Write an error as a body."""
         ...

@@ -1,4 +1,6 @@
-"""How errors look in each API family: the one place where they are rendered."""
+"""How errors look in each API family, and what headers its answers carry: the one place where both are written."""
+
+from typing import Protocol
 
 import msgspec
 
@@ -19,6 +21,42 @@ _ANTHROPIC_TYPES = {
     503: "overloaded_error",
     504: "timeout_error",
 }
+
+
+class AnswerShape(Protocol):
+    """What all answers of an API family have in common."""
+
+    def answer_headers(self, request_id: str) -> dict[str, str]:
+        """Give the headers that every answer of the family carries, beside ``x-request-id``."""
+        ...
+
+    def render_error(self, error: ObscuraError, request_id: str) -> bytes:
+        """Write an error as a body."""
+        ...
+
+
+class OpenAIShape:
+    """Chat completions, Responses, and all else that is OpenAI's."""
+
+    def answer_headers(self, request_id: str) -> dict[str, str]:
+        """Give none but what every answer has."""
+        return {}
+
+    def render_error(self, error: ObscuraError, request_id: str) -> bytes:
+        """Write OpenAI's error body."""
+        return openai_error(error)
+
+
+class AnthropicShape:
+    """Messages, and all else that is Anthropic's."""
+
+    def answer_headers(self, request_id: str) -> dict[str, str]:
+        """Give the request id under the name that Anthropic's SDKs read."""
+        return {"request-id": request_id}
+
+    def render_error(self, error: ObscuraError, request_id: str) -> bytes:
+        """Write Anthropic's error body."""
+        return anthropic_error(error, request_id)
 
 
 def openai_error(error: ObscuraError) -> bytes:

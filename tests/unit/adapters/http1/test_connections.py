@@ -1,6 +1,7 @@
 """Connections: kept, reused, dropped, and never holding more than they should."""
 
 import asyncio
+import time
 from contextlib import suppress
 
 import httpx
@@ -143,6 +144,20 @@ async def test_an_answer_that_is_left_in_the_middle_drops_its_connection() -> No
 
         await server.wait_for_ends(1)
         assert server.connections == 1
+
+
+async def test_waiting_for_the_answer_to_a_request_without_a_body_takes_no_cpu() -> None:
+    async def talk(line: Line) -> None:
+        await line.hear()
+        await line.other_side_closed()
+
+    async with talking_server(talk) as server, a_client() as client:
+        began_s = time.process_time()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await client.get(server.url)
+
+        assert time.process_time() - began_s < 0.2
 
 
 async def test_closing_the_client_closes_its_idle_connections() -> None:

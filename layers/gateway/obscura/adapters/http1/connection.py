@@ -53,7 +53,8 @@ class Connection(asyncio.Protocol):
             raise httpx.ConnectError("not connected")
         self._reset()
         self._in_exchange = True
-        self._transport.writelines(request)
+        # asyncio never gets rid of an empty piece: its loop would spin until the answer is there.
+        self._transport.writelines([piece for piece in request if piece])
         while not self._head_complete:
             await self._wait()
         return self._head

@@ -16,6 +16,7 @@ from obscura.web.families.files_schema import FILE_FORM, LISTING
 from obscura.web.families.shown_files import shown
 from obscura.web.inbound import inbound
 from obscura.web.json_answer import json_answer
+from obscura.web.openapi import Json
 from obscura.wire.file_ids import is_file_id
 from obscura.wire.file_objects import DeletedFile, file_list
 from obscura.wire.file_pages import read_page
@@ -92,6 +93,7 @@ def _gateway(request: Request) -> Gateway:
 
 
 # An SDK's base URL may end in /v1 or not; each call takes up the routes as they are by then.
+openapi: Json = {}
 router = APIRouter()
 router.include_router(routes, prefix="/v1")
 router.include_router(routes, include_in_schema=False)

@@ -9,7 +9,8 @@ from obscura.pipeline.choose import find_model
 from obscura.pipeline.gateway import Gateway
 from obscura.ports import Model
 from obscura.web.admitted import admitted
-from obscura.web.error_answer import dialect_of
+from obscura.web.error_answer import shape_of
+from obscura.web.openapi import Json
 from obscura.wire.model_lists import (
     AnthropicModel,
     CatalogueModel,
@@ -24,6 +25,7 @@ from obscura.wire.model_lists import (
 DETAIL_LIMITS = {detail.value: detail.longest_side_px for detail in Detail}
 
 router = APIRouter()
+openapi: Json = {}
 
 
 @router.get("/v1/models")
@@ -87,5 +89,5 @@ def _catalogue(model: Model) -> CatalogueModel:
 
 
 def _json(request: Request, shown: msgspec.Struct) -> Response:
-    headers = dialect_of(request).answer_headers(request.scope["obscura.journal"].request_id)
+    headers = shape_of(request).answer_headers(request.scope["obscura.journal"].request_id)
     return Response(msgspec.json.encode(shown), media_type="application/json", headers=headers)

@@ -2,9 +2,9 @@
 
 from msgspec import Raw
 
-from obscura.errors import InvalidRequest, ObscuraError
+from obscura.errors import InvalidRequest
 from obscura.wire.dialect import ContentLimits
-from obscura.wire.error_shapes import anthropic_error
+from obscura.wire.error_shapes import AnthropicShape
 from obscura.wire.fields import check_image_count, flag, required_text
 from obscura.wire.messages.ask import MessagesAsk
 from obscura.wire.messages.content import ContentOpener, Found
@@ -13,19 +13,7 @@ from obscura.wire.messages.fields import required_count
 from obscura.wire.raw_body import Node, RawBody, is_array, is_null, is_string, items, members
 
 
-class _MessagesShape:
-    """What both endpoints of the family share: headers and errors."""
-
-    def answer_headers(self, request_id: str) -> dict[str, str]:
-        """Give the request id under the name that Anthropic's SDKs read."""
-        return {"request-id": request_id}
-
-    def render_error(self, error: ObscuraError, request_id: str) -> bytes:
-        """Write Anthropic's error body."""
-        return anthropic_error(error, request_id)
-
-
-class MessagesDialect(_MessagesShape):
+class MessagesDialect(AnthropicShape):
     """``POST /v1/messages``."""
 
     name = "messages"
@@ -37,7 +25,7 @@ class MessagesDialect(_MessagesShape):
         return MessagesAsk(model, flag(body.root, "stream"), body, found)
 
 
-class CountTokensDialect(_MessagesShape):
+class CountTokensDialect(AnthropicShape):
     """``POST /v1/messages/count_tokens``: a request for a message without max_tokens."""
 
     name = "messages"

@@ -3,9 +3,8 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from obscura.errors import ObscuraError
 from obscura.wire.dialect import Ask, ContentLimits, ImageSlot, Outbound, VideoSlot
-from obscura.wire.error_shapes import openai_error
+from obscura.wire.error_shapes import OpenAIShape
 from obscura.wire.fields import check_image_count, flag, required_text
 from obscura.wire.raw_body import RawBody
 from obscura.wire.responses.from_chat.echo import echo_members
@@ -64,7 +63,7 @@ class ResponsesAsk:
         return Outbound("/chat/completions", body.render(chat), self.streamed, reply)
 
 
-class ResponsesDialect:
+class ResponsesDialect(OpenAIShape):
     """``POST /v1/responses`` (OpenAI's API reference, "Create a model response")."""
 
     name = "responses"
@@ -77,11 +76,3 @@ class ResponsesDialect:
         check_image_count(gathered.image_slots, limits)
         body.check_unread()
         return ResponsesAsk(model, streamed, gathered)
-
-    def answer_headers(self, request_id: str) -> dict[str, str]:
-        """Give none but what every dialect has."""
-        return {}
-
-    def render_error(self, error: ObscuraError, request_id: str) -> bytes:
-        """Write OpenAI's error body."""
-        return openai_error(error)

@@ -1,0 +1,80 @@
+"""Warm: what the runtime adds to the application, and how soon a stream's first event leaves."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.lambda_load.cold import Subject
+from benchmarks.lambda_load.stand_in import StandIn
+from benchmarks.lambda_load.streaming_upstream import StreamingUpstream
+from rehearsal.emulator import process_environment
+
+_DIRECT = Path(__file__).with_name("direct.py")
+_WARM_UP = 10
+ROUNDS = 4
+
+
+@contextmanager
+def running(subject: Subject) -> Iterator[StandIn]:
+    """Run a function in the streaming runtime against a stand-in."""
+    stand_in = StandIn()
+    process = subprocess.Popen(
+        [subject.layout.interpreter, "-m", "obscura.aws.runtime"],
+        cwd=subject.layout.task_root(subject.family),
+        env=_environment(subject) | {"AWS_LAMBDA_RUNTIME_API": stand_in.address, "_HANDLER": "app.handler"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield stand_in
+    finally:
+        os.kill(process.pid, signal.SIGTERM)
+        process.wait(10)
+        stand_in.close()
+
+
+def in_turns(subject: Subject, event: dict[str, object], count: int) -> tuple[list[float], list[float]]:
+    """Give the milliseconds of an event through the runtime, and of the application called directly.
+
+    From an event's first byte out to its response's last byte in, against the application alone; ``ROUNDS`` turns of
+    ``count`` each, so that drift hits both alike.
+    """
+    whole_ms: list[float] = []
+    alone_ms: list[float] = []
+    with running(subject) as stand_in:
+        for _ in range(ROUNDS):
+            whole_ms += [stand_in.invoke(event).whole_ms for _ in range(_WARM_UP + count)][_WARM_UP:]
+            alone_ms += _direct_ms(subject, event, _WARM_UP + count)[_WARM_UP:]
+    return whole_ms, alone_ms
+
+
+def _direct_ms(subject: Subject, event: Mapping[str, object], count: int) -> list[float]:
+    told = subprocess.run(
+        [subject.layout.interpreter, _DIRECT, str(count)],
+        cwd=subject.layout.task_root(subject.family),
+        env=_environment(subject),
+        input=json.dumps(event).encode(),
+        capture_output=True,
+        check=False,
+    )
+    if told.returncode:
+        raise RuntimeError(told.stderr.decode()[-1500:])
+    took_ms: list[float] = json.loads(told.stderr.splitlines()[-1])
+    return took_ms
+
+
+def first_event_ms(stand_in: StandIn, event: dict[str, object], upstream: StreamingUpstream, count: int) -> list[float]:
+    """Give, for each of ``count`` streams, the milliseconds from the upstream's first event to ours; in order."""
+    behind_ms = []
+    for _ in range(_WARM_UP + count):
+        told = stand_in.invoke(event)
+        behind_ms.append((told.first_byte_s - upstream.first_event_s) * 1000)
+    return sorted(behind_ms[_WARM_UP:])
+
+
+def _environment(subject: Subject) -> dict[str, str]:
+    return process_environment(subject.layout, subject.family) | dict(subject.settings)

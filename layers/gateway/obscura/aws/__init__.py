@@ -1,0 +1,1 @@
+"""AWS: Lambda's two doors to the application, streamed over a runtime of our own and buffered through Mangum."""

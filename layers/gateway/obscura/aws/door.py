@@ -1,0 +1,24 @@
+"""Lambda's door: what an event and its context tell of the door that a request came through."""
+
+import asyncio
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from obscura.web.door import DOOR, Door
+
+CLOSES_BEFORE_DEADLINE_S = 0.5
+"""How long before the function's time is up its answer ends by itself: the error event must still get out."""
+
+
+class LambdaDoor:
+    """ASGI middleware: puts the door in the scope, from the event and the context that Mangum's handlers left there."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        left_s = scope["aws.context"].get_remaining_time_in_millis() / 1000 - CLOSES_BEFORE_DEADLINE_S
+        correlation_id = scope["aws.event"]["requestContext"].get("requestId")
+        scope[DOOR] = Door(asyncio.get_running_loop().time() + left_s, correlation_id)
+        await self._app(scope, receive, send)

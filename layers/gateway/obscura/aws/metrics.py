@@ -1,0 +1,30 @@
+"""Metrics of each request, as CloudWatch reads them from a log line (embedded metric format, by Powertools)."""
+
+from aws_lambda_powertools.metrics import Metrics, MetricUnit, single_metric
+
+from obscura.pipeline.journal import RequestJournal
+
+NAMESPACE = "Obscura"
+SERVICE = "obscura"
+"""The one dimension of all metrics but ``Refusals``, which also has ``code``: one of the table of errors."""
+
+_metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
+
+
+def count_request(journal: RequestJournal) -> None:
+    """Write the metrics of one request that is over."""
+    _metrics.add_metric("Requests", MetricUnit.Count, 1)
+    if journal.pictures:
+        saved_bytes = sum(picture.bytes_before - picture.bytes_after for picture in journal.pictures)
+        _metrics.add_metric("Images", MetricUnit.Count, len(journal.pictures))
+        _metrics.add_metric("ImageTokens", MetricUnit.Count, sum(picture.tokens for picture in journal.pictures))
+        _metrics.add_metric("BytesSavedByResizing", MetricUnit.Bytes, max(0, saved_bytes))
+    if "relay" in journal.step_ms:
+        _metrics.add_metric("UpstreamLatency", MetricUnit.Milliseconds, journal.step_ms["relay"])
+    if journal.code == "moderation_blocked":
+        _metrics.add_metric("ModerationBlocks", MetricUnit.Count, 1)
+    _metrics.flush_metrics()
+    if journal.code is not None:
+        with single_metric("Refusals", MetricUnit.Count, 1, namespace=NAMESPACE) as refusals:
+            refusals.add_dimension("service", SERVICE)
+            refusals.add_dimension("code", journal.code)

@@ -1,0 +1,47 @@
+"""A failure as Lambda is told of it: a type, where it rose, and no message that may quote content."""
+
+import base64
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from obscura.config import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong; ``type`` is ``Category.Reason``, as the Runtime API wants it."""
+
+    type: str
+    message: str
+    stack_trace: list[str] = field(default_factory=list)
+
+    def document(self) -> bytes:
+        """Write the body of an error report."""
+        return msgspec.json.encode(
+            {"errorMessage": self.message, "errorType": self.type, "stackTrace": self.stack_trace}
+        )
+
+    def trailers(self) -> bytes:
+        """Write what ends a streamed response that has begun (Runtime API, "Mid-stream errors")."""
+        told = base64.b64encode(msgspec.json.encode({"errorMessage": self.message, "errorType": self.type}))
+        return b"Lambda-Runtime-Function-Error-Type: %b\r\nLambda-Runtime-Function-Error-Body: %b\r\n" % (
+            self.type.encode(),
+            told,
+        )
+
+
+def failure_of(exception: BaseException, category: str = "Function", reason: str | None = None) -> Failure:
+    """Tell of an exception by its class and by where it rose: its own message may quote a request.
+
+    A wrong setting is told in full: its message is ours, and the operator must read it. ``reason`` stands in the
+    type for the class's name.
+    """
+    frames = traceback.extract_tb(exception.__traceback__)
+    rose_at = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+    name = type(exception).__name__
+    where = f"{name} in {rose_at[-1]}" if rose_at else name
+    message = str(exception) if isinstance(exception, ConfigurationError) else where
+    return Failure(f"{category}.{reason or name}", message, rose_at)

@@ -1,0 +1,90 @@
+"""The life of an execution environment: it starts once, then serves one invocation after the other, in one loop."""
+
+import gc
+import logging
+import os
+from contextlib import AsyncExitStack
+
+from obscura.aws.entry import LambdaEntry
+from obscura.aws.runtime import log_lines
+from obscura.aws.runtime.api import RuntimeApi
+from obscura.aws.runtime.event import open_event
+from obscura.aws.runtime.exchange import Exchange
+from obscura.aws.runtime.failure import Failure, failure_of
+from obscura.aws.runtime.handler import load_entry
+from obscura.aws.runtime.invocation import Invocation
+from obscura.aws.runtime.snapshot import is_to_be_snapshotted, run_after_restore, run_before_snapshot
+
+INIT_FAILED, SNAPSHOT_FAILED, RESTORE_FAILED = 1, 64, 65
+"""Statuses of a process that could not start; the latter two are those of AWS's own runtime."""
+
+_log = logging.getLogger(__name__)
+
+
+async def live(api: RuntimeApi, handler: str) -> int:
+    """Start the function that ``handler`` (``module.name``) names and serve until Lambda ends the environment.
+
+    Gives the process's status when it cannot start; raises ConnectionError when the Runtime API is gone.
+    """
+    async with AsyncExitStack() as stack:
+        stack.callback(api.close)
+        try:
+            entry = load_entry(handler)
+            if not is_to_be_snapshotted():
+                await stack.enter_async_context(entry.running())
+        except Exception as fault:
+            await api.report_init_failure(_logged(failure_of(fault, "Runtime")))
+            return INIT_FAILED
+        if is_to_be_snapshotted():
+            failed = await _pass_snapshot(api, entry, stack)
+            if failed:
+                return failed
+        gc.freeze()
+        gc.enable()
+        while True:
+            await _serve(api, entry, await api.next_invocation())
+
+
+async def _pass_snapshot(api: RuntimeApi, entry: LambdaEntry, stack: AsyncExitStack) -> int:
+    """Be snapshotted, and start what must be fresh once restored: connections, stores, randomness."""
+    try:
+        run_before_snapshot()
+        await api.restore_next()
+    except Exception as fault:
+        await api.report_init_failure(_logged(failure_of(fault, "Runtime", "BeforeSnapshotError")))
+        return SNAPSHOT_FAILED
+    try:
+        run_after_restore()
+        await stack.enter_async_context(entry.running())
+    except Exception as fault:
+        await api.report_restore_failure(_logged(failure_of(fault, "Runtime", "AfterRestoreError")))
+        return RESTORE_FAILED
+    return 0
+
+
+async def _serve(api: RuntimeApi, entry: LambdaEntry, invocation: Invocation) -> None:
+    log_lines.request_id.set(invocation.request_id)
+    if invocation.trace_id is None:
+        os.environ.pop("_X_AMZN_TRACE_ID", None)
+    else:
+        os.environ["_X_AMZN_TRACE_ID"] = invocation.trace_id
+    response = api.response(invocation.request_id)
+    try:
+        opened = open_event(invocation)
+        failure = await Exchange(opened.body, response).serve(entry.app, opened.scope)
+    except Exception as fault:
+        failure = failure_of(fault, "Runtime")
+    try:
+        if failure and response.begun:
+            await response.fail(_logged(failure))
+        elif failure:
+            await api.report_failure(invocation.request_id, _logged(failure))
+    except ConnectionError:
+        _log.warning("nobody took the report of a failure")
+    finally:
+        response.close()
+
+
+def _logged(failure: Failure) -> Failure:
+    _log.error("%s: %s", failure.type, failure.message)
+    return failure

@@ -1,0 +1,33 @@
+"""Settings on AWS: the environment's, with the secrets that SSM Parameter Store keeps."""
+
+from pydantic import SecretStr, ValidationError
+
+from obscura.config import PREFIX, ConfigurationError, Settings, named_faults
+
+SECRETS = frozenset(name for name, field in Settings.model_fields.items() if field.annotation == SecretStr | None)
+"""The settings that are secrets; nothing else is taken from the store, so that the template shows all else."""
+
+
+def settings_on_lambda() -> Settings:
+    """Read the settings once, at the start; raises ConfigurationError, which names the setting and never its value."""
+    try:
+        settings = Settings()
+    except ValidationError as wrong:
+        raise ConfigurationError("; ".join(named_faults(wrong))) from None
+    if settings.secrets_path is None:
+        return settings
+    return settings.model_copy(update=read_secrets(settings.secrets_path))
+
+
+def read_secrets(path: str) -> dict[str, SecretStr]:
+    """Give the secrets below ``path`` by the setting that each is for: ``<path>/upstream-key`` is UPSTREAM_KEY."""
+    # Heavy, for boto3's sake: only where there is a path.
+    from aws_lambda_powertools.utilities.parameters import get_parameters  # noqa: PLC0415
+    from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError  # noqa: PLC0415
+
+    try:
+        stored: dict[str, str] = get_parameters(path, decrypt=True)
+    except GetParameterError as refusal:
+        raise ConfigurationError(f"{PREFIX}SECRETS_PATH: nothing can be read below {path}: {refusal}") from None
+    by_setting = {name.replace("-", "_"): value for name, value in stored.items()}
+    return {name: SecretStr(value) for name, value in by_setting.items() if name in SECRETS}

@@ -1,0 +1,45 @@
+"""The door that a request came through, as far as an endpoint must know: when it closes, and its id for the request."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from starlette.types import Scope
+
+from obscura.errors import UpstreamTimeout
+
+DOOR = "obscura.door"
+"""Where a door stands in an ASGI scope."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """``closes_at_s`` is an instant of the event loop's clock, None for never; ``correlation_id`` goes to the log."""
+
+    closes_at_s: float | None = None
+    correlation_id: str | None = None
+
+
+_ALWAYS_OPEN = Door()
+
+
+def door_of(scope: Scope) -> Door:
+    """Give the door of a request; a server that says nothing of one keeps it open for good."""
+    door: Door = scope.get(DOOR, _ALWAYS_OPEN)
+    return door
+
+
+@asynccontextmanager
+async def while_open(door: Door) -> AsyncIterator[None]:
+    """End what is under way when the door closes; raises UpstreamTimeout then."""
+    time_left = asyncio.timeout_at(door.closes_at_s)
+    try:
+        async with time_left:
+            yield
+    except TimeoutError:
+        if not time_left.expired():
+            raise
+        raise UpstreamTimeout(
+            "The answer was not complete in the time that this deployment gives a request. Ask for a shorter answer."
+        ) from None

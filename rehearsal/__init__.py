@@ -1,0 +1,1 @@
+"""Rehearsal: the deployment without an account, from the template to answered requests."""

@@ -1,0 +1,147 @@
+"""An account on loopback with the stack's tables, bucket, secrets and roles, where only what a role grants is allowed.
+
+moto's server stands in for AWS. It holds S3 calls against the ARNs in a policy by itself; what DynamoDB's and SSM's
+calls are made on is told here, through the hook with which moto asks its other services.
+"""
+
+import json
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import boto3
+from moto.core.responses import BaseResponse
+from moto.dynamodb.responses import DynamoHandler
+from moto.server import ThreadedMotoServer
+from moto.ssm.responses import SimpleSystemManagerResponse
+
+from rehearsal.moto_policies import as_moto_asks
+from rehearsal.stack import ACCOUNT, REGION, Json, Stack
+
+SECRETS = {"address-secret": "a-secret-for-hashing-addresses"}
+
+
+@dataclass(frozen=True)
+class Account:
+    """``origin`` is what AWS_ENDPOINT_URL names; ``roles`` has credentials by ARN, and those of the operator."""
+
+    origin: str
+    roles: dict[str, dict[str, str]]
+
+    def session(self, role: str) -> boto3.Session:
+        """Give a session with a role's rights."""
+        credentials = self.roles[role]
+        return boto3.Session(
+            credentials["AWS_ACCESS_KEY_ID"],
+            credentials["AWS_SECRET_ACCESS_KEY"],
+            credentials["AWS_SESSION_TOKEN"],
+            region_name=REGION,
+        )
+
+    def enforce(self) -> None:
+        """Put the roles in force: from here on every call is held against its caller's policies."""
+        _let_calls_pass(self.origin, "0")
+
+    def environment(self, role: str) -> dict[str, str]:
+        """Give the variables through which a process finds this account, with a role's rights."""
+        return self.roles[role] | {"AWS_ENDPOINT_URL": self.origin, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
+
+
+OPERATOR = "operator"
+
+
+@contextmanager
+def account_of(stack: Stack) -> Iterator[Account]:
+    """Serve an account with the stack in it for as long as the context holds; nothing is enforced yet."""
+    for handler, hook in _HOOKS.items():
+        setattr(handler, _HOOK, hook)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    origin = f"http://{host}:{port}"
+    try:
+        operator = {
+            "AWS_ACCESS_KEY_ID": "operator",
+            "AWS_SECRET_ACCESS_KEY": "operator",
+            "AWS_SESSION_TOKEN": "operator",
+        }
+        _tell_moto(origin, "reset")
+        account = Account(origin, {OPERATOR: operator})
+        _create(stack, account)
+        yield account
+    finally:
+        _let_calls_pass(origin, "inf")
+        server.stop()
+        for handler in _HOOKS:
+            delattr(handler, _HOOK)
+
+
+def _create(stack: Stack, account: Account) -> None:
+    session = account.session(OPERATOR)
+    dynamodb = session.client("dynamodb", endpoint_url=account.origin)
+    for table in stack.resources("AWS::DynamoDB::Table").values():
+        kept = ("TableName", "BillingMode", "AttributeDefinitions", "KeySchema")
+        dynamodb.create_table(**{name: table[name] for name in kept})
+    s3 = session.client("s3", endpoint_url=account.origin)
+    for logical_id in stack.resources("AWS::S3::Bucket"):
+        s3.create_bucket(Bucket=stack.ref(logical_id), CreateBucketConfiguration={"LocationConstraint": REGION})
+    ssm = session.client("ssm", endpoint_url=account.origin)
+    for name, secret in SECRETS.items():
+        ssm.put_parameter(Name=f"{stack.ref('SecretsPath')}/{name}", Value=secret, Type="SecureString")
+    _create_roles(stack, account, session)
+
+
+def _create_roles(stack: Stack, account: Account, session: boto3.Session) -> None:
+    iam = session.client("iam", endpoint_url=account.origin)
+    sts = session.client("sts", endpoint_url=account.origin)
+    for logical_id, policy in stack.resources("AWS::IAM::ManagedPolicy").items():
+        iam.create_policy(PolicyName=logical_id, PolicyDocument=json.dumps(as_moto_asks(policy["PolicyDocument"])))
+    for logical_id, role in stack.resources("AWS::IAM::Role").items():
+        name = stack.ref(logical_id)
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(role["AssumeRolePolicyDocument"]))
+        for policy in role["Policies"]:
+            document = json.dumps(policy["PolicyDocument"])
+            iam.put_role_policy(RoleName=name, PolicyName=policy["PolicyName"], PolicyDocument=document)
+        for arn in role["ManagedPolicyArns"]:
+            iam.attach_role_policy(RoleName=name, PolicyArn=arn)
+        arn = f"arn:aws:iam::{ACCOUNT}:role/{name}"
+        given = sts.assume_role(RoleArn=arn, RoleSessionName="rehearsal")["Credentials"]
+        account.roles[stack.attribute(logical_id, "Arn")] = {
+            "AWS_ACCESS_KEY_ID": given["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": given["SessionToken"],
+        }
+
+
+def _let_calls_pass(origin: str, count: str) -> None:
+    """Let this many calls pass before policies are asked (moto's documentation, "IAM-like Access Control")."""
+    _tell_moto(origin, "reset-auth", count)
+
+
+def _tell_moto(origin: str, what: str, told: str = "") -> None:
+    url, headers = f"{origin}/moto-api/{what}", {"content-type": "text/plain"}
+    with urllib.request.urlopen(urllib.request.Request(url, told.encode(), headers)):  # noqa: S310 loopback
+        pass
+
+
+_HOOK = "_determine_resource"
+
+
+def _table_arn(handler: BaseResponse) -> str:
+    """Give the one table of a call; a transaction's parts all have it too."""
+    told: Json = json.loads(handler.raw_body)
+    parts = [operation for part in told.get("TransactItems", ()) for operation in part.values()]
+    name = told.get("TableName") or (parts[0]["TableName"] if parts else "*")
+    return f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"
+
+
+def _parameter_arn(handler: BaseResponse) -> str:
+    told: Json = json.loads(handler.raw_body)
+    return f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{told.get('Path') or told.get('Name')}"
+
+
+_HOOKS: dict[type[BaseResponse], Callable[[BaseResponse], str]] = {
+    DynamoHandler: _table_arn,
+    SimpleSystemManagerResponse: _parameter_arn,
+}

@@ -1,0 +1,114 @@
+"""What each function may do, call by call: a universe of calls, and for each family those that it needs."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from rehearsal.account import Account
+from rehearsal.stack import NAME, Stack
+
+_REFUSAL = "AccessDenied"
+"""The code of a refusal, or in it; moto hides it in the message where a service speaks JSON."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of AWS's API: ``target`` is a table's short name, the prefix of an object, or a path of parameters."""
+
+    service: str
+    operation: str
+    target: str
+
+    def __str__(self) -> str:
+        return f"{self.service} {self.operation} {self.target}"
+
+
+_ITEM_CALLS = ("get_item", "put_item", "update_item", "delete_item", "query", "scan")
+_TABLES = ("keys", "rates", "files", "verdicts")
+_OBJECT_CALLS = ("get_object", "put_object", "delete_object")
+_PREFIXES = ("originals/", "prepared/", "parts/", "elsewhere/")
+
+UNIVERSE = (
+    *(Call("dynamodb", operation, table) for table in (*_TABLES, "of-another-stack") for operation in _ITEM_CALLS),
+    *(Call("s3", operation, prefix) for prefix in _PREFIXES for operation in _OBJECT_CALLS),
+    Call("s3", "list_objects_v2", ""),
+    Call("ssm", "get_parameters_by_path", "/obscura"),
+    Call("ssm", "get_parameters_by_path", "/of-another-stack"),
+    Call("ssm", "get_parameter", "/of-another-stack/secret"),
+    Call("ssm", "put_parameter", "/obscura/upstream-key"),
+    Call("ssm", "delete_parameter", "/obscura/upstream-key"),
+    Call("iam", "create_user", "somebody"),
+)
+
+ADMISSION = frozenset(
+    {
+        Call("dynamodb", "get_item", "keys"),
+        Call("dynamodb", "update_item", "rates"),
+        Call("ssm", "get_parameters_by_path", "/obscura"),
+    }
+)
+ROAD = ADMISSION | {
+    Call("dynamodb", "get_item", "files"),
+    Call("dynamodb", "get_item", "verdicts"),
+    Call("dynamodb", "put_item", "verdicts"),
+    Call("s3", "get_object", "originals/"),
+    Call("s3", "get_object", "prepared/"),
+    Call("s3", "put_object", "prepared/"),
+}
+NEEDED = {"chat": ROAD, "messages": ROAD, "responses": ROAD, "models": ADMISSION}
+
+
+def allowed_calls(account: Account, stack: Stack, role: str) -> set[Call]:
+    """Make every call of the universe in a role, and give those that were let through."""
+    session: Any = account.session(role)
+    config = Config(retries={"total_max_attempts": 1})
+    services = {call.service for call in UNIVERSE}
+    clients = {name: session.client(name, endpoint_url=account.origin, config=config) for name in services}
+    return {call for call in UNIVERSE if _let_through(call, clients[call.service], stack)}
+
+
+def _let_through(call: Call, client: Any, stack: Stack) -> bool:
+    """Tell whether a call is let through; whether it then finds anything is not asked."""
+    try:
+        getattr(client, call.operation)(**_arguments(call, stack))
+    except ClientError as refusal:
+        error = refusal.response["Error"]
+        return _REFUSAL not in error["Code"] + error["Message"]
+    return True
+
+
+def _arguments(call: Call, stack: Stack) -> dict[str, Any]:
+    match call.service:
+        case "dynamodb":
+            return _item_arguments(call)
+        case "s3":
+            bucket = {"Bucket": stack.ref("Bucket")}
+            return bucket if call.operation == "list_objects_v2" else bucket | {"Key": f"{call.target}thing"}
+        case "ssm":
+            named = {"Path" if call.operation == "get_parameters_by_path" else "Name": call.target}
+            return named | ({"Value": "x", "Type": "SecureString"} if call.operation == "put_parameter" else {})
+        case _:
+            return {"UserName": call.target}
+
+
+def _item_arguments(call: Call) -> dict[str, Any]:
+    parts = {"keys": ("secret_sha256",), "rates": ("subject",), "files": ("project", "id")}.get(call.target, ("id",))
+    key = {part: {"S": "x"} for part in parts}
+    table = {"TableName": f"{NAME}-{call.target}"}
+    match call.operation:
+        case "put_item":
+            return table | {"Item": key}
+        case "scan":
+            return table
+        case "query":
+            return table | {
+                "KeyConditionExpression": f"{parts[0]} = :x",
+                "ExpressionAttributeValues": {":x": {"S": "x"}},
+            }
+        case "update_item":
+            added = {"UpdateExpression": "ADD n :one", "ExpressionAttributeValues": {":one": {"N": "1"}}}
+            return table | {"Key": key} | added
+        case _:
+            return table | {"Key": key}

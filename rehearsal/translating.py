@@ -1,0 +1,31 @@
+"""Translates a SAM template in this process, as CloudFormation's transform would; run by SAM's own environment.
+
+``python -m rehearsal.translating TEMPLATE [NAME=VALUE …]`` takes parameters and writes JSON.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from samcli.yamlhelper import yaml_parse
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+
+REGION = "eu-central-1"
+CODE = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::LayerVersion": "ContentUri"}
+
+
+def translate(template: Path, parameters: dict[str, str]) -> dict[str, object]:
+    """Translate the template as `sam deploy` would send it: code that lies here has been moved to S3."""
+    os.environ.setdefault("AWS_DEFAULT_REGION", REGION)
+    parsed = yaml_parse(template.read_text())
+    for resource in parsed["Resources"].values():
+        if (where := CODE.get(resource["Type"])) and isinstance(resource["Properties"][where], str):
+            resource["Properties"][where] = f"s3://rehearsal/{resource['Properties'][where]}"
+    translated: dict[str, object] = Translator({}, Parser()).translate(parsed, parameters)
+    return translated
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(translate(Path(sys.argv[1]), dict(pair.split("=", 1) for pair in sys.argv[2:]))))

@@ -1,0 +1,81 @@
+"""Every family, as built, in AWS's runtime emulator: streamed over our runtime, buffered over AWS's."""
+
+import pytest
+
+from rehearsal.emulator import WRAPPER, emulated
+from rehearsal.layout import Layout, lay_out
+from tests.support.lambda_events import rest_event
+from tests.support.lambda_process import new_key
+
+HELLO = [{"role": "user", "content": "What do you see?"}]
+ASKS = {
+    "chat": ("/v1/chat/completions", {"model": "obscura-demo", "messages": HELLO}),
+    "messages": ("/v1/messages", {"model": "obscura-demo", "max_tokens": 99, "messages": HELLO}),
+    "responses": ("/v1/responses", {"model": "obscura-demo", "input": "What do you see?"}),
+}
+WRAPPED = {WRAPPER: "/opt/bin/obscura-runtime"}
+
+
+@pytest.fixture(scope="module")
+def layout() -> Layout:
+    """What ``make build-host`` built."""
+    return lay_out()
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return {"OBSCURA_DATA_DIR": str(tmp_path), "OBSCURA_MODERATION": "off"}
+
+
+@pytest.fixture
+async def bearer(tmp_path):
+    return {"Authorization": f"Bearer {await new_key(tmp_path)}"}
+
+
+def said_in(body: dict) -> str:
+    """The model's words in an answer of any dialect."""
+    if "choices" in body:
+        return body["choices"][0]["message"]["content"]
+    return body["content"][0]["text"] if "content" in body else body["output"][0]["content"][0]["text"]
+
+
+@pytest.mark.parametrize("family", ASKS)
+def test_a_family_answers_whole_and_streamed_over_the_streaming_runtime(layout, family, settings, bearer):
+    path, body = ASKS[family]
+    with emulated(layout, family, settings | WRAPPED) as function:
+        whole = function.invoke(rest_event("POST", path, body, **bearer))
+        streamed = function.invoke(rest_event("POST", path, body | {"stream": True}, **bearer))
+        refused = function.invoke(rest_event("POST", path, body))
+
+    assert (whole.streamed, streamed.streamed, refused.streamed) == (True, True, True)
+    assert (whole.status, refused.status) == (200, 401)
+    assert "demo" in said_in(whole.json())
+    assert streamed.headers["content-type"] == "text/event-stream"
+    assert streamed.body.count(b"data: ") > 2
+
+
+@pytest.mark.parametrize("family", ASKS)
+def test_under_sam_local_a_family_answers_buffered(layout, family, settings, bearer):
+    path, body = ASKS[family]
+    with emulated(layout, family, settings | WRAPPED | {"AWS_SAM_LOCAL": "true"}) as function:
+        whole = function.invoke(rest_event("POST", path, body, **bearer))
+        streamed = function.invoke(rest_event("POST", path, body | {"stream": True}, **bearer))
+
+    assert (whole.streamed, streamed.streamed) == (False, False)
+    assert "demo" in said_in(whole.json())
+    assert streamed.body.count(b"data: ") > 2
+
+
+def test_the_catalogue_answers_buffered_to_both_dialects(layout, settings, bearer):
+    with emulated(layout, "models", settings) as function:
+        openai = function.invoke(rest_event("GET", "/v1/models", **bearer))
+        anthropic = function.invoke(rest_event("GET", "/v1/models", anthropic_version="2023-06-01", **bearer))
+        filtered = function.invoke(rest_event("GET", "/api/models?modality=image", **bearer))
+        stranger = function.invoke(rest_event("GET", "/v1/models"))
+        nowhere = function.invoke(rest_event("GET", "/v1/nowhere"))
+
+    assert openai.json()["data"][0]["id"] == "obscura-demo"
+    assert anthropic.json()["first_id"] == "obscura-demo"
+    assert "image" in filtered.json()["data"][0]["input_modalities"]
+    assert (stranger.status, stranger.streamed) == (401, False)
+    assert (nowhere.status, nowhere.json()["error"]["code"]) == (404, "not_found")

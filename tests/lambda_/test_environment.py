@@ -1,0 +1,95 @@
+"""An environment that serves for long: its memory stays level, and no socket is left behind."""
+
+import base64
+import os
+import time
+from pathlib import Path
+
+from tests.support.fake_upstream import CHUNKS, answers, stays_silent, streams
+from tests.support.lambda_events import rest_event
+from tests.support.lambda_process import Function, lambda_function
+from tests.support.loopback_server import Received, Wire, loopback_server
+from tests.support.photographs import photograph
+from tests.support.served import ask, image, text
+
+WARM_UP, INVOCATIONS = 200, 1000
+
+
+async def test_a_thousand_invocations_leave_memory_level_and_no_sockets(tmp_path):
+    async with loopback_server(_respond) as upstream:
+        async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
+            events = _mixed_events(function)
+
+            for number in range(WARM_UP):
+                await _invoke(function, events, number)
+            warm_kib, warm_sockets = _resident_kib(function), _sockets(function)
+            for number in range(WARM_UP, INVOCATIONS):
+                await _invoke(function, events, number)
+
+            assert abs(_resident_kib(function) / warm_kib - 1) <= 0.05
+            assert _sockets(function) <= warm_sockets
+            assert function.api.connections <= 1 + INVOCATIONS // len(events)
+
+
+async def _respond(request: Received, wire: Wire) -> None:
+    asked = request.json()
+    if "leaves" in asked:
+        await streams(CHUNKS[0], then="stays silent")(request, wire)
+    else:
+        await (streams() if asked.get("stream") else answers())(request, wire)
+
+
+async def test_waiting_for_a_slow_upstream_takes_no_cpu(tmp_path):
+    async with loopback_server(stays_silent) as upstream:
+        async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
+            event = rest_event("POST", "/v1/chat/completions", ask("hi"), **function.bearer)
+            told = function.api.invoke(event, within_s=4)
+            await upstream.wait_for_requests(1)
+            began_s, cpu_began_s = time.monotonic(), _cpu_s(function)
+
+            await told.head()
+
+            assert _cpu_s(function) - cpu_began_s < 0.3 * (time.monotonic() - began_s)
+
+
+def _mixed_events(function: Function) -> list[dict]:
+    """Whole and streamed answers, pictures, refusals, and a stream whose caller leaves."""
+    rocket = "data:image/jpeg;base64," + base64.b64encode(photograph("rocket.jpg").read_bytes()).decode()
+    bodies = [
+        ask("hi"),
+        ask("hi", stream=True),
+        ask("x" * 20_000),
+        ask(text("what?"), image("data:image/png;base64,AAAA")),
+        {"model": 1},
+        ask(text("what?"), image(rocket), stream=True),
+        ask("hi", stream=True),
+        ask("hi", stream=True, leaves=True),
+    ]
+    return [rest_event("POST", "/v1/chat/completions", body, **function.bearer) for body in bodies]
+
+
+async def _invoke(function: Function, events: list[dict], number: int) -> None:
+    event = events[number % len(events)]
+    told = function.api.invoke(event)
+    if '"leaves"' in event["body"]:
+        assert await told.piece() == CHUNKS[0]
+        told.leave.set()
+    else:
+        await told.body()
+    await function.api.idle()
+
+
+def _resident_kib(function: Function) -> int:
+    lines = Path(f"/proc/{function.process.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+
+def _sockets(function: Function) -> int:
+    descriptors = Path(f"/proc/{function.process.pid}/fd").iterdir()
+    return sum(str(descriptor.readlink()).startswith("socket:") for descriptor in descriptors)
+
+
+def _cpu_s(function: Function) -> float:
+    """User and system time (proc(5), ``/proc/pid/stat``, fields 14 and 15)."""
+    fields = Path(f"/proc/{function.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

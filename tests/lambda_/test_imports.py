@@ -1,0 +1,35 @@
+"""What a cold start loads: a function's own family, and nothing that waits for a later need."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.lambda_process import FUNCTIONS, function_environment
+
+NEVER_AT_START = {
+    "boto3", "uvicorn", "uvloop", "typer", "jwt", "cryptography", "multipart",
+    "obscura.adapters.demo", "obscura.adapters.catalogue_file", "obscura.cli",
+}  # fmt: skip
+DIALECTS = {"chat": "obscura.wire.chat", "messages": "obscura.wire.messages", "responses": "obscura.wire.responses"}
+CODE = "import sys; from app import handler; print(*sys.modules)"
+
+
+@pytest.mark.parametrize("family", [*DIALECTS, "models"])
+def test_a_function_loads_its_own_family_and_nothing_for_later(family, tmp_path):
+    environment = function_environment(FUNCTIONS / family, tmp_path, UPSTREAM_URL="http://127.0.0.1:9/v1")
+    told = subprocess.run(
+        [sys.executable, "-c", CODE],
+        cwd=FUNCTIONS / family, env=environment, capture_output=True, text=True, timeout=30, check=True,
+    )  # fmt: skip
+
+    loaded = set(told.stdout.split())
+    assert loaded & NEVER_AT_START == set()
+    others = {module for name, module in DIALECTS.items() if name not in {family, "chat"}}
+    assert loaded & others == set()
+    assert f"obscura.web.families.{family}" in loaded
+
+
+@pytest.mark.parametrize("family", [*DIALECTS, "models"])
+def test_a_functions_code_is_fifteen_lines_at_most(family):
+    assert len((FUNCTIONS / family / "app.py").read_text().splitlines()) <= 15

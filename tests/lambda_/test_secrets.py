@@ -1,0 +1,55 @@
+"""Secrets on AWS: SSM parameters below one path, read once at the start, over moto's server."""
+
+import boto3
+import pytest
+
+from obscura.adapters.demo.moderation import MARKER_WORD
+from tests.support.aws_server import aws_environment, aws_server
+from tests.support.fake_upstream import answers
+from tests.support.lambda_events import rest_event
+from tests.support.lambda_process import lambda_function
+from tests.support.loopback_server import loopback_server
+from tests.support.served import ask
+
+
+@pytest.fixture
+def aws():
+    """An account with our parameters in it, as a function's environment finds it."""
+    with aws_server() as endpoint:
+        store = boto3.client("ssm")
+        for name, value in {"upstream-key": "sk-kept", "moderation": "demo", "something-else": "x"}.items():
+            store.put_parameter(Name=f"/obscura/{name}", Value=value, Type="SecureString", Overwrite=True)
+        store.close()
+        yield aws_environment(endpoint)
+
+
+async def test_the_upstreams_key_comes_from_its_parameter(aws, tmp_path):
+    async with loopback_server(answers()) as upstream:
+        settings = {"UPSTREAM_URL": upstream.v1, "SECRETS_PATH": "/obscura"}
+        async with lambda_function("chat", tmp_path, aws, **settings) as function:
+            await function.api.invoke(rest_event("POST", "/v1/chat/completions", ask("hi"), **function.bearer)).body()
+
+        assert upstream.received[0].headers["authorization"] == "Bearer sk-kept"
+        assert "sk-kept" not in "".join(function.lines)
+
+
+async def test_what_is_no_secret_is_not_taken_from_the_store(aws, tmp_path):
+    async with loopback_server(answers()) as upstream:
+        settings = {"UPSTREAM_URL": upstream.v1, "SECRETS_PATH": "/obscura", "MODERATION": "off"}
+        async with lambda_function("chat", tmp_path, aws, **settings) as function:
+            body = ask(MARKER_WORD)
+            told = function.api.invoke(rest_event("POST", "/v1/chat/completions", body, **function.bearer))
+
+            assert (await told.head())["statusCode"] == 200
+
+
+async def test_a_store_that_cannot_be_read_fails_the_start_and_is_named(tmp_path):
+    async with loopback_server(answers({}, 400)) as broken:
+        async with lambda_function(
+            "chat", tmp_path, aws_environment(broken.origin), SECRETS_PATH="/obscura"
+        ) as function:
+            path, _, document = await function.api.report()
+            await function.process.wait()
+
+    assert path == "/init/error"
+    assert "OBSCURA_SECRETS_PATH" in document["errorMessage"]

@@ -1,0 +1,80 @@
+"""SnapStart: a stand-in takes the snapshot, and what must be fresh afterwards is."""
+
+import pytest
+
+from tests.support.lambda_events import rest_event
+from tests.support.lambda_process import lambda_function
+
+SNAPSTART = {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
+
+# Every environment leaves its start with the same randomness, as restored ones would.
+HOOKED = """
+import random
+from contextlib import asynccontextmanager
+from fastapi import FastAPI
+from snapshot_restore_py import register_after_restore, register_before_snapshot
+from obscura.aws.entry import LambdaEntry
+
+random.seed(1)
+done = []
+
+@asynccontextmanager
+async def lifespan(app):
+    done.append("connections opened")
+    yield
+
+application = FastAPI(lifespan=lifespan)
+application.add_api_route("/done", lambda: {"done": done, "random": random.random()})
+handler = LambdaEntry(application)
+register_before_snapshot(done.append, "before 1")
+register_before_snapshot(done.append, "before 2")
+register_after_restore(done.append, "after 1")
+register_after_restore(done.append, "after 2")
+"""
+
+
+def folder_with(tmp_path, code):
+    folder = tmp_path / "function"
+    folder.mkdir(exist_ok=True)
+    (folder / "app.py").write_text(code)
+    return folder
+
+
+async def test_hooks_run_around_the_snapshot_and_connections_open_behind_it(tmp_path):
+    async with lambda_function(folder_with(tmp_path, HOOKED), tmp_path, SNAPSTART) as function:
+        told = function.api.invoke(rest_event("GET", "/done"))
+        await function.api.waiting_for_restore.wait()
+        connections_before = function.api.connections
+        function.api.restored.set()
+
+        done = (await told.json())["done"]
+        assert done == ["before 2", "before 1", "after 1", "after 2", "connections opened"]
+        assert (connections_before, function.api.connections) == (1, 2)
+
+
+async def test_environments_restored_from_one_snapshot_do_not_share_their_randomness(tmp_path):
+    drawn = set()
+    for _ in range(2):
+        async with lambda_function(folder_with(tmp_path, HOOKED), tmp_path, SNAPSTART) as function:
+            function.api.restored.set()
+            drawn.add((await function.api.invoke(rest_event("GET", "/done")).json())["random"])
+
+    assert len(drawn) == 2
+
+
+@pytest.mark.parametrize(
+    ("hook", "path", "error_type", "status"),
+    [
+        ("before_snapshot", "/init/error", "Runtime.BeforeSnapshotError", 64),
+        ("after_restore", "/restore/error", "Runtime.AfterRestoreError", 65),
+    ],
+)
+async def test_a_hook_that_fails_is_reported_and_ends_the_process(tmp_path, hook, path, error_type, status):
+    code = f"{HOOKED}\nregister_{hook}(lambda: 1 / 0)\n"
+    async with lambda_function(folder_with(tmp_path, code), tmp_path, SNAPSTART) as function:
+        function.api.restored.set()
+        told_path, headers, _ = await function.api.report()
+
+        assert told_path == path
+        assert headers["lambda-runtime-function-error-type"] == error_type
+        assert await function.process.wait() == status

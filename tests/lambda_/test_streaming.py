@@ -1,0 +1,188 @@
+"""What API Gateway sees of the streaming runtime, through a Runtime API that does not buffer."""
+
+import asyncio
+import json
+
+import pytest
+
+from tests.support.fake_upstream import ANSWER, CHUNKS, answers, stays_silent, streams
+from tests.support.lambda_events import rest_event
+from tests.support.lambda_process import lambda_function
+from tests.support.loopback_server import loopback_server
+from tests.support.runtime_api import CONTENT_TYPE
+from tests.support.served import ask
+
+
+async def test_a_whole_answer_is_streamed_with_its_status_and_headers(tmp_path):
+    async with loopback_server(answers()) as upstream:
+        async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
+            told = function.api.invoke(rest_event("POST", "/v1/chat/completions", ask("hi"), **function.bearer))
+
+            head = await told.head()
+            assert head["statusCode"] == 200
+            assert head["headers"]["content-type"] == "application/json"
+            assert head["headers"]["x-request-id"].startswith("req_")
+            assert await told.body() == json.dumps(ANSWER).encode()
+            assert told.headers["content-type"] == CONTENT_TYPE
+            assert told.headers["lambda-runtime-function-response-mode"] == "streaming"
+            assert told.trailers == {}
+
+
+async def test_each_piece_leaves_before_the_upstream_sends_the_next(tmp_path):
+    seen = asyncio.Queue()
+
+    async def respond(request, wire):
+        await wire.head(200, content_type="text/event-stream", transfer_encoding="chunked")
+        for piece in CHUNKS:
+            await wire.chunk(piece)
+            await seen.get()
+        await wire.chunk(b"")
+
+    async with loopback_server(respond) as upstream:
+        async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
+            event = rest_event("POST", "/v1/chat/completions", ask("hi", stream=True), **function.bearer)
+            told = function.api.invoke(event)
+
+            pieces = []
+            while (piece := await told.piece()) is not None:
+                pieces.append(piece)
+                seen.put_nowait(None)
+
+            assert (await told.head())["headers"]["content-type"] == "text/event-stream"
+            assert pieces == list(CHUNKS)
+
+
+@pytest.mark.parametrize(
+    ("family", "path", "body"),
+    [
+        ("messages", "/v1/messages", {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}),
+        ("responses", "/v1/responses", {"model": "m", "input": "hi"}),
+    ],
+)
+async def test_the_other_families_stream_in_their_own_dialects(tmp_path, family, path, body):
+    async with loopback_server(streams()) as upstream:
+        async with lambda_function(family, tmp_path, UPSTREAM_URL=upstream.v1) as function:
+            told = function.api.invoke(rest_event("POST", path, body | {"stream": True}, **function.bearer))
+
+            text = (await told.body()).decode()
+            assert "A " in text
+            assert "cat." in text
+            assert text.startswith("event: message_start" if family == "messages" else "event: response.created")
+
+
+async def test_the_count_of_tokens_comes_streamed_as_all_of_its_function(tmp_path):
+    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    async with lambda_function("messages", tmp_path) as function:
+        told = function.api.invoke(rest_event("POST", "/v1/messages/count_tokens", body, **function.bearer))
+
+        assert (await told.head())["statusCode"] == 200
+        assert (await told.json())["input_tokens"] > 0
+
+
+async def test_a_body_in_base64_is_the_same_request(tmp_path):
+    async with loopback_server(answers()) as upstream:
+        async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
+            event = rest_event("POST", "/v1/chat/completions", ask("hé"), binary=True, **function.bearer)
+            told = function.api.invoke(event)
+
+            assert await told.json() == ANSWER
+            assert upstream.received[0].json() == ask("hé")
+
+
+async def test_an_error_keeps_its_shape_and_status(tmp_path):
+    async with lambda_function("chat", tmp_path) as function:
+        stranger = function.api.invoke(rest_event("POST", "/v1/chat/completions", ask("hi")))
+        nowhere = function.api.invoke(rest_event("GET", "/v1/nowhere"))
+
+        assert (await stranger.head())["statusCode"] == 401
+        assert (await stranger.json())["error"]["code"] == "missing_credentials"
+        assert (await nowhere.head())["statusCode"] == 404
+        assert (await nowhere.json())["error"]["code"] == "not_found"
+
+
+async def test_an_answer_without_a_body_still_has_prelude_and_delimiter(tmp_path):
+    async with lambda_function("chat", tmp_path) as function:
+        told = function.api.invoke(rest_event("HEAD", "/healthz"))
+
+        assert (await told.head())["statusCode"] == 405
+        empty = function.api.invoke(rest_event("GET", "/healthz/"))
+        assert (await empty.head())["statusCode"] == 307
+        assert await empty.body() == b""
+
+
+async def test_a_stream_that_meets_the_deadline_ends_half_a_second_before_it_with_an_error_event(tmp_path):
+    async with loopback_server(streams(CHUNKS[0], then="stays silent")) as upstream:
+        async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
+            event = rest_event("POST", "/v1/chat/completions", ask("hi", stream=True), **function.bearer)
+            told = function.api.invoke(event, within_s=3)
+
+            first, last = await told.piece(), await told.piece()
+            left_s = told.seconds_left()
+
+            assert first == CHUNKS[0]
+            assert json.loads(last.removeprefix(b"data: "))["error"]["code"] == "upstream_timeout"
+            assert 0.2 < left_s <= 0.5
+            assert await told.piece() is None
+            assert told.trailers == {}
+            async with asyncio.timeout(1):
+                await upstream.received[0].caller_left.wait()
+
+
+async def test_an_answer_that_has_not_begun_at_the_deadline_is_a_504(tmp_path):
+    async with loopback_server(stays_silent) as upstream:
+        async with lambda_function("messages", tmp_path, UPSTREAM_URL=upstream.v1) as function:
+            body = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
+            told = function.api.invoke(rest_event("POST", "/v1/messages", body, **function.bearer), within_s=3)
+
+            assert (await told.head())["statusCode"] == 504
+            assert (await told.json())["error"]["code"] == "upstream_timeout"
+
+
+async def test_a_caller_who_leaves_ends_the_upstream_call_and_the_next_one_is_served(tmp_path):
+    async with loopback_server(streams(CHUNKS[0], then="stays silent")) as upstream:
+        async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
+            event = rest_event("POST", "/v1/chat/completions", ask("hi", stream=True), **function.bearer)
+            told = function.api.invoke(event)
+            await told.piece()
+
+            told.leave.set()
+
+            async with asyncio.timeout(1):
+                await upstream.received[0].caller_left.wait()
+            upstream.respond = answers()
+            after = function.api.invoke(rest_event("POST", "/v1/chat/completions", ask("hi"), **function.bearer))
+            assert await after.json() == ANSWER
+
+
+async def test_an_event_that_is_no_http_request_fails_alone(tmp_path):
+    async with loopback_server(answers()) as upstream:
+        async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
+            strange = [function.api.invoke(event) for event in ({}, [], "7", "not JSON", {"requestContext": {}})]
+            after = function.api.invoke(rest_event("POST", "/v1/chat/completions", ask("hi"), **function.bearer))
+
+            failures = [await told.failure() for told in strange]
+            assert all(failure["errorType"].startswith("Runtime.") for failure in failures)
+            assert await after.json() == ANSWER
+
+
+async def test_log_lines_carry_the_correlation_id_and_metrics_the_figures(tmp_path):
+    async with loopback_server(answers({"error": {"message": "no"}}, 400)) as upstream:
+        async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
+            event = rest_event("POST", "/v1/chat/completions", ask("secret words"), **function.bearer)
+            function.api.invoke(event)
+            await function.api.idle()
+        lines = [json.loads(line) for line in function.lines]
+
+    (request,) = [line for line in lines if line.get("message") == "request"]
+    assert request["correlation_id"] == event["requestContext"]["requestId"]
+    metrics = {
+        metric["Name"]: (line, block["Dimensions"])
+        for line in lines if "_aws" in line
+        for block in line["_aws"]["CloudWatchMetrics"]
+        for metric in block["Metrics"]
+    }  # fmt: skip
+    assert metrics["Requests"][0]["Requests"] == [1]
+    assert metrics["UpstreamLatency"][1] == [["service"]]
+    assert metrics["Refusals"][1] == [["service", "code"]]
+    assert metrics["Refusals"][0]["code"] == "invalid_request"
+    assert "secret words" not in "".join(function.lines)

@@ -1,0 +1,92 @@
+"""A function's process as Lambda starts it: the handler of a family in the streaming runtime, against a stand-in."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from obscura.adapters.sqlite import SqliteKeys, open_database
+from obscura.cli.issuing import issue_key
+from tests.support.runtime_api import RuntimeApiStandIn, runtime_api
+
+FUNCTIONS = Path(__file__).parents[2] / "functions"
+
+
+@dataclass
+class Function:
+    """A running function: ``api`` is its Runtime API, ``key`` an API key that it knows, ``lines`` what it wrote."""
+
+    api: RuntimeApiStandIn
+    process: asyncio.subprocess.Process
+    key: str
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def bearer(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}"}
+
+
+async def new_key(data_dir: Path) -> str:
+    with closing(open_database(data_dir)) as database:
+        _, secret = await issue_key(SqliteKeys(database), "tests")
+    return secret
+
+
+def function_environment(task_root: Path, data_dir: Path, **settings: str) -> dict[str, str]:
+    """What Lambda sets for a function, and these settings of ours; moderation is off unless it is asked for."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OBSCURA_", "AWS_"))}
+    told = {"MODERATION": "off", "DATA_DIR": str(data_dir)} | settings
+    return (
+        kept
+        | {
+            "AWS_LAMBDA_FUNCTION_NAME": f"obscura-{task_root.name}",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "LAMBDA_TASK_ROOT": str(task_root),
+            "_HANDLER": "app.handler",
+        }
+        | {f"OBSCURA_{name}": value for name, value in told.items()}
+    )
+
+
+@asynccontextmanager
+async def lambda_function(
+    family: str | Path,
+    data_dir: Path,
+    environment: dict[str, str] | None = None,
+    standard_runtime: tuple[str, ...] = (),
+    **settings: str,
+) -> AsyncIterator[Function]:
+    """Run a family's function, or the one in a folder; ``environment`` adds to what Lambda sets.
+
+    ``standard_runtime`` is the command line that Lambda's exec wrapper would pass on.
+    """
+    task_root = FUNCTIONS / family
+    key = await new_key(data_dir)
+    async with runtime_api() as api:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "obscura.aws.runtime", *standard_runtime,
+            cwd=task_root,
+            env=function_environment(task_root, data_dir, **settings)
+            | {"AWS_LAMBDA_RUNTIME_API": api.address}
+            | (environment or {}),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        function = Function(api, process, key)
+        reading = asyncio.create_task(_keep_lines(function))
+        try:
+            yield function
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
+            await reading
+
+
+async def _keep_lines(function: Function) -> None:
+    async for line in function.process.stdout:
+        function.lines.append(line.decode().rstrip("\n"))

@@ -1,0 +1,58 @@
+"""The figures of a request as CloudWatch reads them."""
+
+import json
+
+import pytest
+
+from obscura.aws.metrics import count_request
+from obscura.pipeline.journal import PictureFacts, RequestJournal
+
+
+def a_picture(bytes_before: int, bytes_after: int, tokens: int) -> PictureFacts:
+    return PictureFacts("JPEG", bytes_before, bytes_after, "4000x3000", "1280x960", tokens)
+
+
+def blocks_of(output: str) -> list[tuple[dict, dict[str, str]]]:
+    """Each metric line with its units by name."""
+    lines = [json.loads(line) for line in output.splitlines()]
+    return [
+        (line, {metric["Name"]: metric["Unit"] for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]})
+        for line in lines
+    ]
+
+
+def test_pictures_tokens_latency_and_bytes_saved_are_counted(capsys):
+    journal = RequestJournal("req_1", pictures=[a_picture(3000, 500, 100), a_picture(1000, 1200, 50)])
+    journal.step_ms["relay"] = 12.5
+
+    count_request(journal)
+
+    ((line, units),) = blocks_of(capsys.readouterr().out)
+    assert units == {
+        "Requests": "Count",
+        "Images": "Count",
+        "ImageTokens": "Count",
+        "BytesSavedByResizing": "Bytes",
+        "UpstreamLatency": "Milliseconds",
+    }
+    assert (line["Images"], line["ImageTokens"]) == ([2], [150])
+    assert (line["BytesSavedByResizing"], line["UpstreamLatency"]) == ([2300], [12.5])
+    assert line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Obscura"
+
+
+@pytest.mark.parametrize(("code", "blocks"), [("moderation_blocked", 1), ("invalid_json", None)])
+def test_a_refusal_is_counted_under_its_code(capsys, code, blocks):
+    count_request(RequestJournal("req_1", code=code))
+
+    (line, _), (refusal, _) = blocks_of(capsys.readouterr().out)
+    assert line.get("ModerationBlocks") == (blocks and [blocks])
+    assert (refusal["Refusals"], refusal["code"], refusal["service"]) == ([1], code, "obscura")
+    assert refusal["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service", "code"]]
+
+
+def test_one_requests_figures_are_not_the_next_ones(capsys):
+    count_request(RequestJournal("req_1", pictures=[a_picture(3000, 500, 100)]))
+    count_request(RequestJournal("req_2"))
+
+    _, (second, _) = blocks_of(capsys.readouterr().out)
+    assert "Images" not in second
