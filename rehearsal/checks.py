@@ -32,7 +32,7 @@ def routes(stack: Stack) -> Iterator[str]:
 
 
 def streaming(stack: Stack) -> Iterator[str]:
-    """Chat, messages and responses stream on every route, for up to 15 minutes; the others on none."""
+    """The families that stream do so on every route, for up to 15 minutes; the others on none."""
     functions = functions_by_family(stack)
     for route in routes_of(stack):
         streams = route.family in STREAMED

@@ -27,3 +27,15 @@ def at(event: Event, method: str, path: str) -> Event:
     """Give an event for another route of the same family."""
     context = event["requestContext"] | {"resourcePath": path, "httpMethod": method, "path": f"/live{path}"}
     return event | {"httpMethod": method, "path": path, "resource": path, "requestContext": context}
+
+
+def nameless(event: Event, address: str) -> Event:
+    """Give an event of a caller without a key, who asks for the free tier from this address."""
+    kept = {name: value for name, value in event["headers"].items() if name != "Authorization"}
+    headers = kept | {"X-Free-Tier": "true"}
+    identity = event["requestContext"]["identity"] | {"sourceIp": address}
+    return event | {
+        "headers": headers,
+        "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "requestContext": event["requestContext"] | {"identity": identity},
+    }

@@ -8,7 +8,7 @@ from fastapi.routing import iter_route_contexts
 
 from rehearsal.stack import ROOT
 
-STREAMED = frozenset({"chat", "messages", "responses"})
+STREAMED = frozenset({"chat", "messages", "responses", "files"})
 COMMON = frozenset({("GET", "/healthz"), ("GET", "/openapi.json")})
 """What every application serves, whatever its families; API Gateway sends it to one of the functions."""
 

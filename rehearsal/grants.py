@@ -57,7 +57,11 @@ ROAD = ADMISSION | {
     Call("s3", "get_object", "prepared/"),
     Call("s3", "put_object", "prepared/"),
 }
-NEEDED = {"chat": ROAD, "messages": ROAD, "responses": ROAD, "models": ADMISSION}
+FILES = ADMISSION | {
+    *(Call("dynamodb", operation, "files") for operation in _ITEM_CALLS if operation != "scan"),
+    *(Call("s3", operation, prefix) for prefix in _PREFIXES[:3] for operation in _OBJECT_CALLS),
+}
+NEEDED = {"chat": ROAD, "messages": ROAD, "responses": ROAD, "files": FILES, "models": ADMISSION}
 
 
 def allowed_calls(account: Account, stack: Stack, role: str) -> set[Call]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 from rehearsal.emulator import Answered
-from rehearsal.events import Event, at, read_event, with_body
+from rehearsal.events import Event, at, nameless, read_event, with_body
 from rehearsal.families import STREAMED
 
 
@@ -47,6 +47,10 @@ def _chat(event: Event) -> Play:
     yield Scene("streamed, with a picture", event, b"data: [DONE]", header="x-image-tokens")
     yield Scene("plain, with a picture", plain, b'"image_tokens"', header="x-image-tokens")
     yield Scene("without /v1", at(event, "POST", "/chat/completions"), b"data: [DONE]")
+    for network, address in (("IPv4", "198.51.100.7"), ("IPv6, three counters at once", "2001:db8::7")):
+        anonymous = nameless(event, address)
+        yield Scene(f"the free request of a network, {network}", anonymous, b"data: [DONE]")
+        yield Scene("its second", anonymous, b'"free_tier_exhausted"', 429, "retry-after")
 
 
 def _messages(event: Event) -> Play:
@@ -60,6 +64,16 @@ def _responses(event: Event) -> Play:
     yield Scene("streamed, with a picture", with_body(event, stream=True), b"event: response.completed")
 
 
+def _files(event: Event) -> Play:
+    stored = yield Scene("stored", event, b'"object":"file"')
+    named = f"/v1/files/{stored.json()['id']}"
+    yield Scene("listed", at(event, "GET", "/v1/files"), b'"object":"list"')
+    yield Scene("described", at(event, "GET", named), b'"purpose"')
+    yield Scene("given back, as bytes", at(event, "GET", named + "/content"), b"\x89PNG")
+    yield Scene("deleted", at(event, "DELETE", named), b'"deleted":true')
+    yield Scene("gone", at(event, "GET", named), b'"file_not_found"', 404)
+
+
 def _models(event: Event) -> Play:
     yield Scene("OpenAI's list", event, b'"object":"list"')
     yield Scene("our catalogue", at(event, "GET", "/api/models"), b'"detail_limits"')
@@ -70,5 +84,6 @@ PLAYS: dict[str, Callable[[Event], Play]] = {
     "chat": _chat,
     "messages": _messages,
     "responses": _responses,
+    "files": _files,
     "models": _models,
 }
