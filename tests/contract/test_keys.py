@@ -2,34 +2,34 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from obscura.adapters.sqlite import SqliteKeys, open_database
 from obscura.ports import ApiKey, Keys
+from tests.support.stores import STORES, OpenStores
 
 type OpenKeys = Callable[[Path], AbstractAsyncContextManager[Keys]]
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-@asynccontextmanager
-async def sqlite_file(folder: Path) -> AsyncIterator[Keys]:
-    with closing(open_database(folder / "data")) as database:
-        yield SqliteKeys(database)
+def keys_of(open_stores: OpenStores) -> OpenKeys:
+    @asynccontextmanager
+    async def opened(folder: Path) -> AsyncIterator[Keys]:
+        async with open_stores(folder) as stores:
+            yield stores.keys
+
+    opened.__name__ = open_stores.__name__
+    return opened
 
 
-@asynccontextmanager
-async def sqlite_in_memory(folder: Path) -> AsyncIterator[Keys]:
-    with closing(open_database(None)) as database:
-        yield SqliteKeys(database)
-
-
-STORES: list[OpenKeys] = [sqlite_file, sqlite_in_memory]
-each_store = pytest.mark.parametrize("open_keys", STORES)
+each_store = pytest.mark.parametrize(
+    "open_keys", [keys_of(store) for store in STORES], ids=lambda store: store.__name__
+)
 
 
 def a_key(number: int = 1, created_at: datetime = NOON, *, zero_retention: bool = False) -> ApiKey:
@@ -61,6 +61,17 @@ async def test_a_key_is_found_by_its_digest_as_it_was_added(
         found = await keys.find(digest())
         assert found == key
         assert found.created_at.utcoffset() == timedelta(0)
+
+
+@each_store
+async def test_a_key_keeps_its_scopes_and_its_own_rate(open_keys: OpenKeys, tmp_path: Path) -> None:
+    async with open_keys(tmp_path) as keys:
+        key = replace(a_key(), scopes=frozenset({"chat", "files"}), requests_per_minute=7)
+
+        await keys.add(key, digest())
+
+        assert await keys.find(digest()) == key
+        assert list(await keys.all()) == [key]
 
 
 @each_store

@@ -1,27 +1,63 @@
 """DynamoDB and S3 on loopback: moto's server, spoken to over HTTP as AWS would be."""
 
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from moto.server import ThreadedMotoServer
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+LOOKS_FOR_ITS_END_EVERY_S = 0.02
 
 
 @contextmanager
 def aws_server() -> Iterator[str]:
-    """Serve an empty account for as long as the context holds; boto3 finds it through the environment, as users do.
+    """Serve an account for as long as the context holds; boto3 finds it through the environment, as users do.
 
-    Gives the endpoint's URL, for processes of their own.
+    Gives the endpoint's URL, for processes of their own. All of a process's servers share one account.
     """
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
+    with aws_server_until_killed() as (url, _):
+        yield url
+
+
+@contextmanager
+def aws_server_until_killed() -> Iterator[tuple[str, Callable[[], None]]]:
+    """Serve as ``aws_server`` does; the second value ends the server in the midst of what it does."""
+    server = make_server("127.0.0.1", 0, _OneAtATime(), threaded=True, request_handler=_Quiet)
+    serving = threading.Thread(target=server.serve_forever, args=(LOOKS_FOR_ITS_END_EVERY_S,))
+    serving.start()
+
+    def kill() -> None:
+        if serving.is_alive():
+            server.shutdown()
+            serving.join()
+            server.server_close()
+
+    url = f"http://127.0.0.1:{server.server_port}"
     try:
-        host, port = server.get_host_and_port()
-        with patch.dict(os.environ, aws_environment(f"http://{host}:{port}")):
-            yield f"http://{host}:{port}"
+        with patch.dict(os.environ, aws_environment(url)):
+            yield url, kill
     finally:
-        server.stop()
+        kill()
+
+
+class _OneAtATime:
+    """Each call by itself, as DynamoDB isolates them; moto's own transactions fall over each other in threads."""
+
+    def __init__(self) -> None:
+        self._app = DomainDispatcherApplication(create_backend_app)
+        self._lock = threading.Lock()
+
+    def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
+        with self._lock:
+            return self._app(environ, start_response)
+
+
+class _Quiet(MotoRequestHandler):
+    def log(self, *_: object) -> None:
+        pass
 
 
 def aws_environment(endpoint: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,11 +12,13 @@ from tempfile import TemporaryDirectory
 import httpx
 import uvicorn
 
-from obscura.adapters.sqlite import SqliteKeys, open_database
+from obscura.adapters.sqlite import open_database
 from obscura.cli.issuing import issue_key
+from obscura.cli.serve import server_config
 from obscura.config import Settings
-from obscura.ports import Keys
+from obscura.ports import Clock, Keys
 from obscura.web.app import build_app
+from obscura.web.stores import Stores, open_stores, sqlite_stores
 
 
 @dataclass
@@ -23,7 +26,8 @@ class Served:
     url: str
     key: str
     client: httpx.AsyncClient
-    keys: Keys
+    database: sqlite3.Connection
+    keys: Keys | None
     data_dir: Path
 
     async def headers_of(self, project: str, **flags: bool) -> dict[str, str]:
@@ -36,23 +40,23 @@ class Served:
 
 
 @asynccontextmanager
-async def served(**settings: object) -> AsyncIterator[Served]:
-    """Serve with these settings (``upstream_url`` and so on); moderation is off unless it is asked for."""
-    folder = TemporaryDirectory(prefix="obscura-tests-")
-    given = {"moderation": "off", "data_dir": Path(folder.name)} | settings
-    database = open_database(None)
-    keys = SqliteKeys(database)
-    _, secret = await issue_key(keys, "tests")
+async def served(clock: Clock | None = None, folder: Path | None = None, **settings: object) -> AsyncIterator[Served]:
+    """Serve with these settings (``upstream_url`` and so on).
+
+    Unless it is asked for, moderation is off, nobody reaches a rate, and the stores are in memory, or below
+    ``folder``, or with ``table`` in DynamoDB.
+    """
+    temporary = TemporaryDirectory(prefix="obscura-tests-")
+    data_dir = folder or Path(temporary.name)
+    quiet = {"moderation": "off", "key_requests_per_minute": 1_000_000, "data_dir": data_dir}
+    given = Settings(**quiet | settings)
+    database = open_database(folder)
+    stores = None if given.table else sqlite_stores(database, folder)
+    secret = await _issued_key(stores, given)
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    config = uvicorn.Config(
-        build_app(Settings(**given), keys),
-        http="httptools",
-        ws="none",
-        access_log=False,
-        log_level="warning",
-        timeout_graceful_shutdown=1,
-    )
+    config = server_config(build_app(given, stores, clock))
+    config.timeout_graceful_shutdown = 1
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     headers = {"authorization": f"Bearer {secret}"}
@@ -61,12 +65,20 @@ async def served(**settings: object) -> AsyncIterator[Served]:
             async with asyncio.timeout(10):
                 while not server.started:
                     await asyncio.sleep(0.01)
-            yield Served(url, secret, client, keys, Path(given["data_dir"]))
+            yield Served(url, secret, client, database, stores and stores.keys, given.data_dir)
     finally:
         server.should_exit = True
         await serving
         database.close()
-        folder.cleanup()
+        temporary.cleanup()
+
+
+async def _issued_key(stores: Stores | None, settings: Settings) -> str:
+    if stores is None:
+        async with open_stores(settings) as opened:
+            return await _issued_key(opened, settings)
+    _, secret = await issue_key(stores.keys, "tests")
+    return secret
 
 
 def ask(*parts: object, **fields: object) -> dict:

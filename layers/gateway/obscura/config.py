@@ -1,5 +1,6 @@
 """Settings: read once from the environment, every name ``OBSCURA_…``, wrong values named before anything starts."""
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -8,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 type Moderation = Literal["openai", "demo", "off"]
+type StoreOutage = Literal["closed", "keys"]
 
 PREFIX = "OBSCURA_"
 
@@ -46,9 +48,18 @@ class Settings(BaseSettings):
     moderation_key: SecretStr | None = None
     fetch_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     data_dir: Path = Path(".obscura")
-    table: str | None = None
     bucket: str | None = None
     remember_verdicts: bool = True
+    table: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{1,200}$")
+    store_outage: StoreOutage = "closed"
+    free_tier_requests: int = Field(default=1, ge=0)
+    key_requests_per_minute: int = Field(default=120, gt=0)
+    jwt_requests_per_minute: int = Field(default=30, gt=0)
+    jwks_url: BaseUrl | None = None
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
+    address_secret: SecretStr | None = Field(default=None, min_length=16)
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)] = ()
     max_body_bytes: int = Field(default=35 * 1024 * 1024, gt=0)
     max_image_bytes: int = Field(default=15 * 1024 * 1024, gt=0)
     max_pixels: int = Field(default=64_000_000, gt=0)

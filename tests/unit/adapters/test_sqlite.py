@@ -1,13 +1,23 @@
 """The database file: what outlives the process, and who may read it."""
 
+import asyncio
+import sqlite3
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from obscura.adapters.sqlite import SqliteKeys, open_database
+import pytest
+
+from obscura.adapters.sqlite import SqliteKeys, SqliteQuotas, SqliteRates, kept_secret, open_database
+from obscura.adapters.sqlite.database import FILE_NAME
 from obscura.cli.issuing import issue_key
-from obscura.pipeline.admit import key_digest
+from obscura.errors import UpstreamUnavailable
+from obscura.pipeline.credentials import key_digest
+from obscura.ports import Counter, Window
+
+TODAY = Window(86_400 * 20_000, 86_400)
 
 
 async def test_keys_outlive_the_process_that_made_them(tmp_path: Path) -> None:
@@ -44,3 +54,75 @@ def test_a_new_folder_is_the_operators_alone(tmp_path: Path) -> None:
     open_database(folder).close()
 
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("networks", [1, 3])
+def test_exactly_as_many_pass_as_there_are_places_when_servers_share_the_file(tmp_path: Path, networks: int) -> None:
+    counters = [Counter(f"free:{number}", TODAY, 5) for number in range(networks)]
+
+    async def take_25() -> list[int | None]:
+        with closing(open_database(tmp_path)) as database:
+            return [await SqliteQuotas(database).take(counters) for _ in range(25)]
+
+    with ThreadPoolExecutor(8) as servers:
+        taken = [left for told in servers.map(lambda _: asyncio.run(take_25()), range(8)) for left in told]
+
+    assert sorted(left for left in taken if left is not None) == [0, 1, 2, 3, 4]
+
+
+async def test_a_lock_of_another_process_is_waited_for_off_the_loop(tmp_path: Path) -> None:
+    with closing(open_database(tmp_path)) as database, closing(open_database(tmp_path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+
+        counting = asyncio.create_task(SqliteRates(database).count(Counter("key:1", TODAY, 5)))
+        await asyncio.sleep(0)
+        other.execute("COMMIT")
+
+        assert await counting == 1
+
+
+async def test_a_database_that_stays_locked_is_unavailable_and_counts_nothing(tmp_path: Path) -> None:
+    counter = Counter("key:1", TODAY, 5)
+    with closing(open_database(tmp_path)) as database, closing(open_database(tmp_path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+
+        calls = [SqliteRates(database).count(counter), SqliteQuotas(database).take([counter])]
+        refused = await asyncio.gather(*calls, return_exceptions=True)
+
+        other.execute("COMMIT")
+        assert [type(refusal) for refusal in refused] == [UpstreamUnavailable] * 2
+        assert await SqliteQuotas(database).taken([counter]) == [0]
+
+
+async def test_counters_of_past_windows_are_cleaned_up(tmp_path: Path) -> None:
+    with closing(open_database(tmp_path)) as database:
+        await SqliteRates(database).count(Counter("key:1", TODAY, 5))
+        await SqliteQuotas(database).take([Counter("free:1", TODAY, 5)])
+
+        await SqliteRates(database).count(Counter("key:1", Window(TODAY.ends_at_s, 60), 5))
+
+        assert database.execute("SELECT count(*) FROM counters").fetchone() == (1,)
+
+
+async def test_a_database_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / FILE_NAME, autocommit=True)) as old:
+        old.execute(
+            "CREATE TABLE keys (id TEXT PRIMARY KEY, secret_sha256 BLOB NOT NULL UNIQUE, project TEXT NOT NULL,"
+            " zero_retention INTEGER NOT NULL, created_at TEXT NOT NULL, revoked_at TEXT) STRICT"
+        )
+        old.execute("INSERT INTO keys VALUES ('key_1', ?, 'old', 0, '2026-03-01T12:00:00+00:00', NULL)", (bytes(32),))
+
+    with closing(open_database(tmp_path)) as database:
+        found = await SqliteKeys(database).find(bytes(32))
+
+    assert (found.id, found.scopes, found.requests_per_minute) == ("key_1", frozenset(), None)
+
+
+async def test_the_address_secret_is_kept_for_its_owner_alone(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as servers:
+        secrets = set(servers.map(lambda _: kept_secret(tmp_path), range(8)))
+
+    (kept,) = tmp_path.iterdir()
+    assert secrets == {kept.read_bytes()}
+    assert len(kept.read_bytes()) == 32
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600

@@ -1,23 +1,24 @@
-"""Who is let in."""
+"""Who is let in with which credential."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
 
-from obscura.adapters.sqlite import SqliteKeys, open_database
 from obscura.cli.issuing import issue_key
 from obscura.errors import InvalidApiKey, MissingCredentials
-from obscura.pipeline.admit import admit, key_digest
+from obscura.pipeline.admit import admit
+from obscura.pipeline.credentials import key_digest
+from obscura.pipeline.door import Door
+from tests.support.doors import a_door, knock
 
 
 @asynccontextmanager
-async def one_key(**flags: bool) -> AsyncIterator[tuple[SqliteKeys, str]]:
-    with closing(open_database(None)) as database:
-        keys = SqliteKeys(database)
-        _, secret = await issue_key(keys, "pictures", **flags)
-        yield keys, secret
+async def one_key(**flags: object) -> AsyncIterator[tuple[Door, str]]:
+    async with a_door() as door:
+        _, secret = await issue_key(door.keys, "pictures", **flags)
+        yield door, secret
 
 
 @pytest.mark.parametrize(
@@ -30,59 +31,59 @@ async def one_key(**flags: bool) -> AsyncIterator[tuple[SqliteKeys, str]]:
     ],
 )
 async def test_the_holder_of_a_key_is_let_in_for_its_project(header: tuple[str, str]) -> None:
-    async with one_key() as (keys, secret):
+    async with one_key() as (door, secret):
         name, spelled = header
 
-        caller = await admit({name: spelled.format(secret)}, keys)
+        admission = await admit(knock({name: spelled.format(secret)}), door)
 
-        assert (caller.project, caller.zero_retention) == ("pictures", False)
+        assert (admission.caller.project, admission.caller.zero_retention) == ("pictures", False)
 
 
 @pytest.mark.parametrize("headers", [{}, {"x-api-key": ""}, {"accept": "*/*"}])
 async def test_nobody_comes_in_without_credentials(headers: dict) -> None:
-    async with one_key() as (keys, _):
+    async with one_key() as (door, _):
         with pytest.raises(MissingCredentials):
-            await admit(headers, keys)
+            await admit(knock(headers), door)
 
 
 @pytest.mark.parametrize(
     "authorization", ["", "Bearer", "Bearer ", "Basic {}", "{}", "Token {}", "Bearer x{}", "Bearer {}x", "Bearer {} {}"]
 )
 async def test_a_malformed_or_unknown_credential_is_refused(authorization: str) -> None:
-    async with one_key() as (keys, secret):
+    async with one_key() as (door, secret):
         with pytest.raises(InvalidApiKey) as refused:
-            await admit({"authorization": authorization.format(secret, secret)}, keys)
+            await admit(knock({"authorization": authorization.format(secret, secret)}), door)
 
         assert secret not in refused.value.message
 
 
 @pytest.mark.parametrize("secret", ["obs_", "obs_wrong", "obs_é", "sk-wrong", "\x00"])
 async def test_a_key_that_was_never_created_is_refused(secret: str) -> None:
-    async with one_key() as (keys, _):
+    async with one_key() as (door, _):
         with pytest.raises(InvalidApiKey):
-            await admit({"x-api-key": secret}, keys)
+            await admit(knock({"x-api-key": secret}), door)
 
 
 async def test_the_authorization_header_goes_before_x_api_key() -> None:
-    async with one_key() as (keys, secret):
+    async with one_key() as (door, secret):
         with pytest.raises(InvalidApiKey):
-            await admit({"authorization": "Bearer obs_wrong", "x-api-key": secret}, keys)
+            await admit(knock({"authorization": "Bearer obs_wrong", "x-api-key": secret}), door)
 
 
 async def test_a_bad_credential_is_refused_even_with_the_free_tier() -> None:
-    async with one_key() as (keys, _):
+    async with one_key() as (door, _):
         with pytest.raises(InvalidApiKey):
-            await admit({"authorization": "Bearer obs_wrong", "x-free-tier": "true"}, keys)
+            await admit(knock({"authorization": "Bearer obs_wrong", "x-free-tier": "true"}), door)
 
 
 async def test_a_revoked_key_lets_nobody_in() -> None:
-    async with one_key() as (keys, secret):
-        (key,) = await keys.all()
+    async with one_key() as (door, secret):
+        (key,) = await door.keys.all()
 
-        await keys.revoke(key.id, datetime.now(UTC))
+        await door.keys.revoke(key.id, datetime.now(UTC))
 
         with pytest.raises(InvalidApiKey):
-            await admit({"x-api-key": secret}, keys)
+            await admit(knock({"x-api-key": secret}), door)
 
 
 @pytest.mark.parametrize(
@@ -99,10 +100,10 @@ async def test_a_revoked_key_lets_nobody_in() -> None:
     ],
 )
 async def test_zero_retention_is_asked_for_by_the_key_or_by_the_request(of_key: bool, header: dict, zero: bool) -> None:
-    async with one_key(zero_retention=of_key) as (keys, secret):
-        caller = await admit({"x-api-key": secret} | header, keys)
+    async with one_key(zero_retention=of_key) as (door, secret):
+        admission = await admit(knock({"x-api-key": secret} | header), door)
 
-        assert caller.zero_retention is zero
+        assert admission.caller.zero_retention is zero
 
 
 def test_a_key_is_known_by_its_sha_256() -> None:

@@ -71,7 +71,8 @@ async def test_anonymous_callers_may_send_no_video():
 
 
 async def test_without_a_free_tier_anonymous_callers_get_no_further():
-    async with served() as gateway, httpx.AsyncClient(base_url=gateway.url, trust_env=False) as stranger:
-        told = await stranger.post("/v1/chat/completions", json=ask("hi"), headers={"x-free-tier": "1"})
+    async with served(free_tier_requests=0) as gateway:
+        async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as stranger:
+            told = await stranger.post("/v1/chat/completions", json=ask("hi"), headers={"x-free-tier": "1"})
 
         assert (told.status_code, told.json()["error"]["code"]) == (401, "missing_credentials")

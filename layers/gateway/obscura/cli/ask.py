@@ -10,13 +10,14 @@ from typing import Annotated
 import httpx
 import typer
 
-from obscura.adapters.sqlite import SqliteKeys, open_database
+from obscura.adapters.sqlite import open_database
 from obscura.cli.issuing import issue_key
 from obscura.cli.photo import read_photo
 from obscura.cli.sample import MODEL
 from obscura.cli.terminal import aside, say_error
 from obscura.config import Settings
 from obscura.web.app import build_app
+from obscura.web.stores import sqlite_stores
 from obscura.wire.data_url import encode_data_url
 
 ANSWERED_WITHIN_S = 300
@@ -61,9 +62,9 @@ async def _ask(body: Mapping[str, object]) -> httpx.Response:
     """Send one request to an application inside this process, with a key that ends with it."""
     settings = Settings(log_level="ERROR")
     with closing(open_database(None)) as memory:
-        keys = SqliteKeys(memory)
-        _, secret = await issue_key(keys, "local-ask")
-        app = build_app(settings, keys)
+        stores = sqlite_stores(memory, None)
+        _, secret = await issue_key(stores.keys, "local-ask")
+        app = build_app(settings, stores)
         async with (
             app.router.lifespan_context(app),
             httpx.AsyncClient(

@@ -1,11 +1,8 @@
 """``obscura doctor``: what is configured, what is reachable, what is missing."""
 
 import os
-import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass
 
 import httpx
 import typer
@@ -13,7 +10,8 @@ from PIL import features
 from rich.markup import escape
 
 from obscura.adapters.http_images import parse_origin
-from obscura.adapters.sqlite import open_database
+from obscura.cli.examining_access import examine_access
+from obscura.cli.finding import Finding
 from obscura.cli.terminal import aside, output, table
 from obscura.config import PREFIX, ConfigurationError, Settings
 from obscura.web.composition import check_settings
@@ -22,19 +20,10 @@ REACHED_WITHIN_S = 5.0
 _MARKS = {"ok": "[green]ok[/green]", "warn": "[yellow]look[/yellow]", "bad": "[red]missing[/red]"}
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at; ``mark`` is ok, warn or bad."""
-
-    what: str
-    mark: str
-    said: str
-
-
 def doctor() -> None:
     """Say what is configured, what is reachable and what is missing; ends with status 1 when something is missing."""
     settings = Settings()
-    found = table("What", "", "Finding", folding="Finding")
+    found = table("What", "", "Finding", folding=["Finding"])
     with aside.status("Looking around …"):
         findings = list(examine(settings))
     for finding in findings:
@@ -49,7 +38,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield Finding("Python", "ok", sys.version.split()[0])
     turbo = features.check_feature("libjpeg_turbo")
     yield Finding("libjpeg-turbo", "ok" if turbo else "warn", "present" if turbo else "absent: JPEGs decode slowly")
-    yield _data_folder(settings)
+    yield from examine_access(settings)
     if settings.models is not None:
         yield _catalogue(settings)
     elif settings.upstream_url:
@@ -61,18 +50,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _unknown_settings()
 
 
-def _data_folder(settings: Settings) -> Finding:
-    try:
-        with closing(open_database(settings.data_dir)) as database:
-            (live,) = database.execute("SELECT count(*) FROM keys WHERE revoked_at IS NULL").fetchone()
-    except (OSError, sqlite3.Error) as failure:
-        return Finding("Data folder", "bad", f"{settings.data_dir} cannot be used: {failure}")
-    return Finding("Data folder", "ok", f"{settings.data_dir}, {live} live keys")
-
-
 def _catalogue(settings: Settings) -> Finding:
     try:
-        check_settings(settings.model_copy(update={"fetch_allow": ()}))
+        check_settings(settings.model_copy(update={"fetch_allow": (), "jwks_url": None}))
     except ConfigurationError as wrong:
         return Finding("Catalogue", "bad", str(wrong))
     return Finding("Catalogue", "ok", f"{settings.models}")

@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import sys
-from contextlib import closing
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -11,13 +10,14 @@ import typer
 import uvicorn
 from starlette.types import ASGIApp
 
-from obscura.adapters.sqlite import SqliteKeys, open_database
 from obscura.cli.issuing import issue_key
 from obscura.cli.sample import sample_curl
 from obscura.cli.terminal import say_error
 from obscura.config import Settings
+from obscura.ports import ApiKey
 from obscura.web.allocator import keep_large_buffers
 from obscura.web.app import build_app
+from obscura.web.stores import create_tables_of_a_stand_in, open_stores
 
 THREAD_TURN_S = 0.001
 KEEP_ALIVE_S = 75
@@ -37,16 +37,25 @@ def serve(
         say_error(f"Cannot listen on {host}:{port}: {failure.strerror}. Choose another with --port.")
         raise typer.Exit(1) from None
     tune_process()
-    with closing(open_database(settings.data_dir)) as database:
-        keys = SqliteKeys(database)
-        key, secret = asyncio.run(issue_key(keys, "local-serve"))
-        try:
-            server = _AnnouncingServer(server_config(app), _welcome(settings, listener, secret))
-            server.run(sockets=[listener])
-        except KeyboardInterrupt:
-            pass
-        finally:
-            asyncio.run(keys.revoke(key.id, datetime.now(UTC)))
+    key, secret = asyncio.run(_issue_key(settings))
+    try:
+        server = _AnnouncingServer(server_config(app), _welcome(settings, listener, secret))
+        server.run(sockets=[listener])
+    except KeyboardInterrupt:
+        pass
+    finally:
+        asyncio.run(_revoke_key(settings, key))
+
+
+async def _issue_key(settings: Settings) -> tuple[ApiKey, str]:
+    await create_tables_of_a_stand_in(settings)
+    async with open_stores(settings) as stores:
+        return await issue_key(stores.keys, "local-serve")
+
+
+async def _revoke_key(settings: Settings, key: ApiKey) -> None:
+    async with open_stores(settings) as stores:
+        await stores.keys.revoke(key.id, datetime.now(UTC))
 
 
 def tune_process() -> None:
@@ -97,7 +106,11 @@ def _welcome(settings: Settings, listener: socket.socket, secret: str) -> str:
         f"\nObscura serves on {url}\n"
         f"  upstream    {upstream}\n"
         f"  moderation  {settings.moderation_in_force}\n"
-        f"  data        {settings.data_dir}\n"
+        f"  data        {_where_data_is(settings)}\n"
         f"\nA key for as long as this server runs:\n\n  {secret}\n"
         f"\nTry it:\n\n{sample_curl(url, secret)}\n\n"
     )
+
+
+def _where_data_is(settings: Settings) -> str:
+    return f"{settings.data_dir}" if settings.table is None else f"DynamoDB, tables {settings.table}-…"

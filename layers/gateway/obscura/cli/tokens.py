@@ -27,7 +27,7 @@ def tokens(
     """Show each picture's format, its size before and after preparation, and its tokens by counting profile."""
     settings = Settings()
     limits = ImageLimits(raw_bytes=settings.max_image_bytes, pixels=settings.max_pixels)
-    rows = table("Photo", "Format", "Before", "KiB", "After", "KiB", *_PROFILES, folding="Photo")
+    rows = table("Photo", "Format", "Before", "KiB", "After", "KiB", *_PROFILES, folding=["Photo"])
     refused = False
     for photo in photos:
         try:

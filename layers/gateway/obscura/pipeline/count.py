@@ -7,7 +7,8 @@ from typing import Protocol
 from obscura.pipeline.gateway import Gateway
 from obscura.pipeline.relay import relay
 from obscura.pipeline.request import Answer, InboundRequest
-from obscura.pipeline.road import let_through, take_in
+from obscura.pipeline.road import knock, let_through, take_in
+from obscura.pipeline.stay import let_in
 from obscura.wire.dialect import Ask, Dialect
 
 ESTIMATE_HEADER = "x-token-estimate"
@@ -33,13 +34,14 @@ async def count_tokens(
 
     Raises an ObscuraError for every answer other than the one asked for.
     """
-    taken = await take_in(request, dialect, gateway)
-    if not taken.ask.counted_by(taken.model.dialects):
-        headers = {**taken.headers, ESTIMATE_HEADER: "true"}
-        yield Answer(200, "application/json", taken.ask.estimate(taken.image_tokens), headers)
-        return
-    outbound = await let_through(taken, request, gateway)
-    with request.journal.step("relay"):
-        async with relay(outbound, taken.model.upstream, ()) as told:
-            told.headers.update(taken.headers)
-            yield told
+    async with let_in(knock(request, dialect, takes_place=False), gateway.door) as caller:
+        taken = await take_in(request, caller, dialect, gateway)
+        if not taken.ask.counted_by(taken.model.dialects):
+            headers = {**taken.headers, ESTIMATE_HEADER: "true"}
+            yield Answer(200, "application/json", taken.ask.estimate(taken.image_tokens), headers)
+            return
+        outbound = await let_through(taken, request, gateway)
+        with request.journal.step("relay"):
+            async with relay(outbound, taken.model.upstream, ()) as told:
+                told.headers.update(taken.headers)
+                yield told

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 
 from obscura.imaging import ImageLimits
+from obscura.pipeline.door import Door
 from obscura.pipeline.storeroom import Storeroom
 from obscura.pipeline.workshop import Workshop
-from obscura.ports import Catalogue, ImageSource, Keys, Moderator, Verdicts
+from obscura.ports import Catalogue, ImageSource, Moderator, Verdicts
 from obscura.wire.dialect import ContentLimits
 
 MAX_BODY_BYTES = 35 * 1024 * 1024
@@ -27,7 +28,7 @@ class Gateway:
     Without a moderator nothing is moderated, and without verdicts none is remembered: the operator's choices.
     """
 
-    keys: Keys
+    door: Door
     images: ImageSource
     videos: ImageSource
     moderator: Moderator | None

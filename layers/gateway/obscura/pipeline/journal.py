@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
 
+from obscura.pipeline.allowance import Allowance
+
 
 @dataclass(slots=True)
 class PictureFacts:
@@ -20,7 +22,11 @@ class PictureFacts:
 
 @dataclass(slots=True)
 class RequestJournal:
-    """Facts gathered along the road; ``step_ms`` has each step's duration in milliseconds, in the order taken."""
+    """Facts gathered along the road; ``step_ms`` has each step's duration in milliseconds, in the order taken.
+
+    ``allowance`` is that of a caller who is known; ``sent_out`` says whether anything of the request went to moderation
+    or to the upstream.
+    """
 
     request_id: str
     began_s: float = field(default_factory=perf_counter)
@@ -29,6 +35,8 @@ class RequestJournal:
     streamed: bool = False
     project: str | None = None
     zero_retention: bool = False
+    allowance: Allowance | None = None
+    sent_out: bool = False
     body_bytes: int = 0
     pictures: list[PictureFacts] = field(default_factory=list)
     verdicts_remembered: int = 0

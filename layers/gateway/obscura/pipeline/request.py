@@ -6,6 +6,7 @@ from typing import Protocol
 
 from obscura.errors import ObscuraError
 from obscura.pipeline.journal import RequestJournal
+from obscura.pipeline.networks import Address
 
 
 class BodySource(Protocol):
@@ -22,11 +23,15 @@ class CallerGone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class InboundRequest:
-    """One request: header names in lower case, the body still on its way, and the journal of its journey."""
+    """One request: header names in lower case, the body still on its way, and the journal of its journey.
+
+    ``address`` is the caller's, as the platform tells it; None where it cannot be told.
+    """
 
     headers: Mapping[str, str]
     body: BodySource
     journal: RequestJournal
+    address: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)

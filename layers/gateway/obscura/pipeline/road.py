@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from obscura.imaging import TokenProfile
-from obscura.pipeline.admit import admit
+from obscura.pipeline.admit import Caller, Knock
 from obscura.pipeline.choose import choose_model
 from obscura.pipeline.gateway import Gateway
 from obscura.pipeline.journal import RequestJournal
@@ -15,10 +15,11 @@ from obscura.pipeline.prepare import Picture, prepare_pictures
 from obscura.pipeline.read import read_body
 from obscura.pipeline.relay import relay
 from obscura.pipeline.request import Answer, InboundRequest
+from obscura.pipeline.stay import let_in
 from obscura.pipeline.stored_pictures import StoredPictures
 from obscura.pipeline.verdict_memory import RememberingModerator
 from obscura.pipeline.videos import check_caller, pass_videos
-from obscura.ports import Model, Moderator
+from obscura.ports import Model, Moderator, Scope
 from obscura.wire.dialect import Ask, Dialect, Outbound
 
 
@@ -29,11 +30,18 @@ async def answer(request: InboundRequest, dialect: Dialect, gateway: Gateway) ->
     Raises an ObscuraError for every answer other than the one asked for. Once a stream has begun, iterating it may
     still raise UpstreamError or UpstreamTimeout.
     """
-    checked = await _check(request, dialect, gateway)
-    with request.journal.step("relay"):
-        async with relay(checked.outbound, checked.model.upstream, checked.image_tokens) as told:
-            told.headers.update(checked.headers)
-            yield told
+    async with let_in(knock(request, dialect, takes_place=True), gateway.door) as caller:
+        checked = await _check(request, caller, dialect, gateway)
+        request.journal.sent_out = True
+        with request.journal.step("relay"):
+            async with relay(checked.outbound, checked.model.upstream, checked.image_tokens) as told:
+                told.headers.update(checked.headers)
+                yield told
+
+
+def knock(request: InboundRequest, dialect: Dialect, *, takes_place: bool) -> Knock:
+    """Present a request of a dialect at the door; ``takes_place`` for one that the free tier counts."""
+    return Knock(request.headers, request.address, Scope(dialect.name), request.journal, takes_place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +59,9 @@ class TakenIn[A: Ask]:
         return [picture.tokens for picture in self.pictures]
 
 
-async def take_in[A: Ask](request: InboundRequest, dialect: Dialect[A], gateway: Gateway) -> TakenIn[A]:
-    """Take a request as far as anybody may look at it: admitted, read, its model chosen, its pictures prepared."""
+async def take_in[A: Ask](request: InboundRequest, caller: Caller, dialect: Dialect[A], gateway: Gateway) -> TakenIn[A]:
+    """Take a request as far as anybody may look at it: read, its model chosen, its pictures prepared."""
     step, journal = request.journal.step, request.journal
-    with step("admit"):
-        caller = await admit(request.headers, gateway.keys)
-    journal.project, journal.zero_retention = caller.project, caller.zero_retention
     with step("read"):
         body = await read_body(request, gateway.limits.body_bytes)
         ask = dialect.parse(body, gateway.limits.content)
@@ -80,6 +85,7 @@ async def take_in[A: Ask](request: InboundRequest, dialect: Dialect[A], gateway:
 
 async def let_through(taken: TakenIn[Ask], request: InboundRequest, gateway: Gateway) -> Outbound:
     """Moderate a request, and write what goes upstream: the very pictures that were moderated."""
+    request.journal.sent_out = gateway.moderator is not None
     with request.journal.step("moderate"):
         await moderate(taken.ask.texts, taken.pictures, _moderator(request.journal, gateway))
     for slot, picture in zip(taken.ask.image_slots, taken.pictures, strict=True):
@@ -103,7 +109,7 @@ class _Checked:
     headers: dict[str, str]
 
 
-async def _check(request: InboundRequest, dialect: Dialect, gateway: Gateway) -> _Checked:
-    taken = await take_in(request, dialect, gateway)
+async def _check(request: InboundRequest, caller: Caller, dialect: Dialect, gateway: Gateway) -> _Checked:
+    taken = await take_in(request, caller, dialect, gateway)
     outbound = await let_through(taken, request, gateway)
     return _Checked(taken.model, outbound, taken.image_tokens, taken.headers)

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from obscura.errors import InvalidRequest, MissingCredentials, ObscuraError, VideoAnonBlocked
+from obscura.errors import InvalidRequest, ObscuraError, VideoAnonBlocked
 from obscura.pipeline.admit import Caller
 from obscura.pipeline.concurrently import first_failure_of
 from obscura.pipeline.workshop import Workshop
@@ -15,15 +15,9 @@ MAX_VIDEO_BYTES = 25 * 1024 * 1024
 
 
 def check_caller(caller: Caller, ask: Ask) -> None:
-    """Keep anonymous callers from videos, and from all else while there is no free tier.
-
-    Raises VideoAnonBlocked or MissingCredentials.
-    """
-    if not caller.anonymous:
-        return
-    if ask.video_slots:
+    """Keep anonymous callers from videos; raises VideoAnonBlocked."""
+    if caller.anonymous and ask.video_slots:
         raise VideoAnonBlocked("Videos need an API key; the free tier takes pictures.", param=ask.video_slots[0].path)
-    raise MissingCredentials("The free tier is not open here. Send a key: 'Authorization: Bearer obs_…'.")
 
 
 async def pass_videos(ask: Ask, videos: ImageSource, workshop: Workshop) -> None:

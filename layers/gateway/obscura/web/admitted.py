@@ -1,16 +1,20 @@
-"""Admission for the families that FastAPI routes."""
+"""The door of the endpoints that a framework routes: lists and files."""
 
 from fastapi import Request
 
-from obscura.pipeline.admit import Caller, admit
-from obscura.pipeline.gateway import Gateway
+from obscura.pipeline.admit import Caller, Knock
+from obscura.pipeline.stay import let_in
+from obscura.ports import Scope
+from obscura.web.knocking import client_address, headers_of
 from obscura.web.request_log import JOURNAL
+
+_FILE_PATHS = ("/v1/files", "/v1/uploads", "/files", "/uploads")
 
 
 async def admitted(request: Request) -> Caller:
-    """Let the caller of a request in, and note in its journal who it is; raises what ``admit`` raises."""
-    gateway: Gateway = request.app.state.gateway
-    caller = await admit(request.headers, gateway.keys)
-    journal = request.scope[JOURNAL]
-    journal.project, journal.zero_retention = caller.project, caller.zero_retention
-    return caller
+    """Give who is asking; raises what ``obscura.pipeline.admit.admit`` raises. No place of the free tier is taken."""
+    scope = Scope.FILES if request.url.path.startswith(_FILE_PATHS) else Scope.MODELS
+    address = client_address(request.scope, request.app.state.trusted_proxies)
+    knock = Knock(headers_of(request.scope), address, scope, request.scope[JOURNAL])
+    async with let_in(knock, request.app.state.gateway.door) as caller:
+        return caller

@@ -12,16 +12,19 @@ from obscura.adapters.demo import DemoModel, DemoModerator
 from obscura.adapters.http1 import PooledTransport
 from obscura.adapters.http_images import FetchLimits, HttpImages, parse_origin
 from obscura.adapters.http_upstream import HttpUpstream, UpstreamTimeouts
+from obscura.adapters.jwks import JwksTokens, Provider, PublishedKeys, fetch_key_set
 from obscura.adapters.open_catalogue import OpenCatalogue
 from obscura.adapters.openai_moderation import OpenAIModerator
-from obscura.adapters.sqlite import SqliteKeys, open_database
+from obscura.adapters.system_clock import SystemClock
 from obscura.config import PREFIX, ConfigurationError, Settings
 from obscura.imaging import ImageLimits, warm_up
+from obscura.pipeline.door import AdmissionLimits, Door
 from obscura.pipeline.gateway import Gateway, Limits
 from obscura.pipeline.videos import MAX_VIDEO_BYTES
 from obscura.pipeline.workshop import Workshop
-from obscura.ports import Catalogue, Keys, Moderator, Upstream
+from obscura.ports import Catalogue, Clock, Moderator, Tokens, Upstream
 from obscura.web.keeping import open_keeping
+from obscura.web.stores import Stores, open_stores
 from obscura.wire.dialect import ContentLimits
 
 
@@ -32,6 +35,10 @@ def check_settings(settings: Settings) -> None:
             parse_origin(origin)
     except ValueError as wrong:
         raise ConfigurationError(f"{PREFIX}FETCH_ALLOW: {wrong}") from None
+    if settings.jwks_url is not None and not (settings.jwt_issuer and settings.jwt_audience):
+        raise ConfigurationError(
+            f"{PREFIX}JWKS_URL needs {PREFIX}JWT_ISSUER and {PREFIX}JWT_AUDIENCE: whose tokens are taken, and for whom."
+        )
     if settings.models is not None:
         try:
             FileCatalogue(read_catalogue_file(settings.models), lambda _entry, _key: DemoModel())
@@ -40,8 +47,13 @@ def check_settings(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def open_gateway(settings: Settings, keys: Keys | None = None) -> AsyncIterator[Gateway]:
-    """Put the gateway together for as long as the context holds; ``keys`` stands in for the store of the settings."""
+async def open_gateway(
+    settings: Settings, stores: Stores | None = None, clock: Clock | None = None
+) -> AsyncIterator[Gateway]:
+    """Put the gateway together for as long as the context holds.
+
+    ``stores`` stand in for those of the settings, ``clock`` for the machine's.
+    """
     warm_up()
     limits = Limits(
         body_bytes=settings.max_body_bytes,
@@ -51,8 +63,10 @@ async def open_gateway(settings: Settings, keys: Keys | None = None) -> AsyncIte
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(_client())
         keeping = await stack.enter_async_context(open_keeping(settings))
+        if stores is None:
+            stores = await stack.enter_async_context(open_stores(settings))
         yield Gateway(
-            keys=keys or SqliteKeys(stack.enter_context(closing(open_database(settings.data_dir)))),
+            door=open_door(settings, stores, client, clock or SystemClock()),
             images=await stack.enter_async_context(_fetcher(settings, settings.max_image_bytes)),
             videos=await stack.enter_async_context(_fetcher(settings, MAX_VIDEO_BYTES)),
             moderator=_moderator(settings, client),
@@ -62,6 +76,29 @@ async def open_gateway(settings: Settings, keys: Keys | None = None) -> AsyncIte
             storeroom=keeping.storeroom,
             verdicts=keeping.verdicts,
         )
+
+
+def open_door(settings: Settings, stores: Stores, client: httpx.AsyncClient, clock: Clock) -> Door:
+    """Put the door together: who knows the callers and who counts them."""
+    return Door(
+        keys=stores.keys,
+        tokens=_tokens(settings, client),
+        rates=stores.rates,
+        quotas=stores.quotas,
+        address_secret=stores.address_secret,
+        clock=clock,
+        limits=AdmissionLimits(
+            settings.key_requests_per_minute, settings.jwt_requests_per_minute, settings.free_tier_requests
+        ),
+        open_in_outage=settings.store_outage == "keys",
+    )
+
+
+def _tokens(settings: Settings, client: httpx.AsyncClient) -> Tokens | None:
+    if not (settings.jwks_url and settings.jwt_issuer and settings.jwt_audience):
+        return None
+    published = PublishedKeys(partial(fetch_key_set, client, settings.jwks_url))
+    return JwksTokens(published, Provider(settings.jwt_issuer, settings.jwt_audience))
 
 
 def _client() -> httpx.AsyncClient:

@@ -23,8 +23,16 @@ _ERROR: Json = {
     },
 }
 _SECURITY: Json = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": "Authorization: Bearer obs_…"},
+    "bearer": {"type": "http", "scheme": "bearer", "description": "Authorization: Bearer, with a key (obs_…) or a JWT"},
     "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+    "free-tier": {"type": "apiKey", "in": "header", "name": "X-Free-Tier", "description": "'true', and no credential"},
+}
+
+
+_RATE_HEADERS: Json = {
+    "x-ratelimit-limit-requests": {"schema": {"type": "integer"}, "description": "Requests in the window."},
+    "x-ratelimit-remaining-requests": {"schema": {"type": "integer"}, "description": "Those that are left of it."},
+    "x-ratelimit-reset-requests": {"schema": {"type": "string", "format": "date-time"}, "description": "Its end."},
 }
 
 
@@ -49,13 +57,14 @@ def operation(summary: str, body: Json) -> Json:
     return {
         "post": {
             "summary": summary,
-            "security": [{"bearer": []}, {"x-api-key": []}],
+            "security": [{"bearer": []}, {"x-api-key": []}, {"free-tier": []}],
             "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
             "responses": {
                 "200": {
                     "description": "The model's answer; server-sent events when stream is true.",
                     "headers": {
                         "x-request-id": {"schema": {"type": "string"}},
+                        **_RATE_HEADERS,
                         "x-image-tokens": {"schema": {"type": "string"}, "description": "Tokens of each image."},
                     },
                     "content": {

@@ -1,14 +1,19 @@
-"""One JSON line a request, and the request id on every answer: sizes, formats, counts and timings, never content."""
+"""One JSON line a request, and what stands on every answer: its id, and what its caller may still do.
+
+The line has sizes, formats, counts and timings, never content.
+"""
 
 import logging
 import re
 import secrets
 import traceback
+from datetime import UTC, datetime
 from pathlib import Path
 
 from aws_lambda_powertools import Logger
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from obscura.pipeline.allowance import Allowance
 from obscura.pipeline.journal import RequestJournal
 
 JOURNAL = "obscura.journal"
@@ -38,7 +43,7 @@ def log_fault(fault: BaseException, request_id: str) -> None:
 
 
 class RequestLog:
-    """ASGI middleware: opens each request's journal, adds its id and retention, and writes the line at the end."""
+    """ASGI middleware: opens each request's journal, completes each answer's headers, writes the line at the end."""
 
     def __init__(self, app: ASGIApp) -> None:
         """``app`` finds the journal in the scope under ``JOURNAL``."""
@@ -51,20 +56,25 @@ class RequestLog:
             return
         journal = RequestJournal(f"req_{secrets.token_hex(12)}")
         scope[JOURNAL] = journal
-        request_id = (b"x-request-id", journal.request_id.encode())
-        zero_retention = (b"x-zero-retention", b"true")
 
-        async def send_with_id(message: Message) -> None:
+        async def send_completed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 journal.status = message["status"]
-                known = [request_id, zero_retention] if journal.zero_retention else [request_id]
-                message["headers"] = [*message["headers"], *known]
+                message["headers"] = [*message["headers"], *_headers_of_every_answer(journal)]
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_id)
+            await self._app(scope, receive, send_completed)
         finally:
             _log(journal, scope["method"], scope["path"])
+
+
+def _headers_of_every_answer(journal: RequestJournal) -> list[tuple[bytes, bytes]]:
+    allowance = journal.allowance or Allowance.of_nobody(datetime.now(UTC))
+    named = {"x-request-id": journal.request_id, **allowance.headers()}
+    if journal.zero_retention:
+        named["x-zero-retention"] = "true"
+    return [(name.encode(), value.encode()) for name, value in named.items()]
 
 
 def _loggable(model: str | None) -> str | None:

@@ -12,6 +12,7 @@ from obscura.pipeline.journal import RequestJournal
 from obscura.pipeline.request import Answer, CallerGone, InboundRequest, StreamedBody
 from obscura.pipeline.road import answer
 from obscura.web.caller_connection import CallerConnection
+from obscura.web.knocking import client_address, headers_of
 from obscura.web.request_log import JOURNAL, log_fault
 from obscura.wire.dialect import Ask, Dialect
 
@@ -35,10 +36,11 @@ class RoadEndpoint[A: Ask]:
         journal.dialect = self._dialect.name
         connection = CallerConnection(receive)
         outlet = _Outlet(send, self._dialect, journal)
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        request = InboundRequest(headers, connection, journal)
+        state = scope["app"].state
+        address = client_address(scope, state.trusted_proxies)
+        request = InboundRequest(headers_of(scope), connection, journal, address)
         try:
-            async with self._road(request, self._dialect, scope["app"].state.gateway) as told:
+            async with self._road(request, self._dialect, state.gateway) as told:
                 await outlet.send_answer(told)
         except ObscuraError as error:
             await outlet.send_error(error)

@@ -131,7 +131,7 @@ class Dialect[A: Ask = Ask](Protocol):
 
     @property
     def name(self) -> str:
-        """What the log calls it."""
+        """What the log calls it, and the scope that a key needs for it."""
         ...
 
     def parse(self, body: RawBody, limits: ContentLimits) -> A:

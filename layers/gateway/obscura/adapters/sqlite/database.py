@@ -2,9 +2,11 @@
 
 import sqlite3
 from pathlib import Path
+from time import monotonic, sleep
 
 FILE_NAME = "obscura.sqlite3"
-BUSY_TIMEOUT_S = 5.0
+OPENED_WITHIN_S = 5.0
+PAUSE_S = 0.01
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS keys (
@@ -13,8 +15,18 @@ CREATE TABLE IF NOT EXISTS keys (
     project TEXT NOT NULL,
     zero_retention INTEGER NOT NULL,
     created_at TEXT NOT NULL,
-    revoked_at TEXT
+    revoked_at TEXT,
+    scopes TEXT NOT NULL DEFAULT '',
+    requests_per_minute INTEGER
 ) STRICT;
+CREATE TABLE IF NOT EXISTS counters (
+    subject TEXT NOT NULL,
+    begins_at_s INTEGER NOT NULL,
+    taken INTEGER NOT NULL,
+    ends_at_s INTEGER NOT NULL,
+    PRIMARY KEY (subject, begins_at_s)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS counters_by_end ON counters (ends_at_s);
 CREATE TABLE IF NOT EXISTS files (
     id TEXT PRIMARY KEY,
     project TEXT NOT NULL,
@@ -49,26 +61,59 @@ CREATE TABLE IF NOT EXISTS parts (
 CREATE TABLE IF NOT EXISTS verdicts (digest BLOB PRIMARY KEY, expires_at INTEGER NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS verdicts_by_expiry ON verdicts (expires_at);
 """
+_LATER_COLUMNS = {"scopes": "TEXT NOT NULL DEFAULT ''", "requests_per_minute": "INTEGER"}
+"""Columns of ``keys`` that a database of an earlier version lacks."""
 
 
 def open_database(data_dir: Path | None) -> sqlite3.Connection:
     """Open, or make, the database below ``data_dir``; None gives one in memory that ends with the process.
 
-    Write-ahead logging lets readers pass a writer in another process, so the command line works beside a server.
+    Write-ahead logging lets readers pass a writer in another process, so the command line works beside a server. Once
+    open, a statement never waits for a lock, since it would keep the event loop waiting: see ``patiently``.
     """
     if data_dir is None:
         connection = sqlite3.connect(":memory:", autocommit=True, check_same_thread=False)
     else:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         connection = sqlite3.connect(
-            data_dir / FILE_NAME, timeout=BUSY_TIMEOUT_S, autocommit=True, check_same_thread=False
+            data_dir / FILE_NAME, timeout=OPENED_WITHIN_S, autocommit=True, check_same_thread=False
         )
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
+        if data_dir is not None:
+            _log_ahead(connection)
         connection.execute("PRAGMA foreign_keys = ON")
         connection.executescript(_TABLES)
+        if _missing_columns(connection):
+            _add_missing_columns(connection)
+        connection.execute("PRAGMA busy_timeout = 0")
     except sqlite3.Error:
         connection.close()
         raise
     return connection
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Switch to write-ahead logging; where two do so at once, SQLite refuses one without waiting for the lock."""
+    deadline_s = monotonic() + OPENED_WITHIN_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError:
+            if monotonic() > deadline_s:
+                raise
+            sleep(PAUSE_S)
+    connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def _missing_columns(connection: sqlite3.Connection) -> list[str]:
+    present = {name for _, name, *_ in connection.execute("PRAGMA table_info(keys)")}
+    return [column for column in _LATER_COLUMNS if column not in present]
+
+
+def _add_missing_columns(connection: sqlite3.Connection) -> None:
+    """Look again under the lock: another process may have been at it too."""
+    connection.execute("BEGIN IMMEDIATE")
+    for column in _missing_columns(connection):
+        connection.execute(f"ALTER TABLE keys ADD COLUMN {column} {_LATER_COLUMNS[column]}")
+    connection.execute("COMMIT")

@@ -1,10 +1,11 @@
-"""The database for those who may never need it: opened at the first statement, its failures told as a store's."""
+"""The database for those who may never need it: opened at the first statement."""
 
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 from obscura.adapters.sqlite.database import open_database
+from obscura.adapters.sqlite.patience import patiently
 from obscura.errors import UpstreamUnavailable
 
 
@@ -17,12 +18,12 @@ class LazyDatabase:
         self._connection: sqlite3.Connection | None = None
 
     async def run[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do some statements of microseconds; what SQLite or the disk refuses becomes UpstreamUnavailable."""
+        """Do some statements of microseconds, ``patiently``; a folder that cannot be used is UpstreamUnavailable."""
         try:
-            return work(self._opened())
-        except (sqlite3.Error, OSError):
+            return await patiently(lambda: work(self._opened()))
+        except OSError:
             raise UpstreamUnavailable(
-                "Obscura's database cannot be used. Try again in a moment.", retry_after_s=1
+                "Obscura's data folder cannot be used. Try again in a moment.", retry_after_s=1
             ) from None
 
     def close(self) -> None:

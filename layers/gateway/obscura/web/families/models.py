@@ -5,10 +5,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from obscura.imaging import Detail
-from obscura.pipeline.admit import admit
 from obscura.pipeline.choose import find_model
 from obscura.pipeline.gateway import Gateway
 from obscura.ports import Model
+from obscura.web.admitted import admitted
 from obscura.web.error_answer import dialect_of
 from obscura.wire.model_lists import (
     AnthropicModel,
@@ -30,7 +30,7 @@ router = APIRouter()
 @router.get("/models", include_in_schema=False)
 async def list_models(request: Request) -> Response:
     """List the models, in the caller's dialect."""
-    gateway = await _admitted(request)
+    gateway = await _gateway(request)
     models = await gateway.catalogue.all()
     if _speaks_anthropic(request):
         return _json(request, anthropic_models([_anthropic(model) for model in models]))
@@ -41,7 +41,7 @@ async def list_models(request: Request) -> Response:
 @router.get("/models/{model_id:path}", include_in_schema=False)
 async def get_model(request: Request, model_id: str) -> Response:
     """Give one model, in the caller's dialect."""
-    gateway = await _admitted(request)
+    gateway = await _gateway(request)
     model = await find_model(model_id, gateway.catalogue)
     return _json(request, _anthropic(model) if _speaks_anthropic(request) else _openai(model))
 
@@ -49,14 +49,14 @@ async def get_model(request: Request, model_id: str) -> Response:
 @router.get("/api/models")
 async def list_catalogue(request: Request, modality: str | None = None) -> Response:
     """List the models with what they take; ``modality`` keeps those that take it."""
-    gateway = await _admitted(request)
+    gateway = await _gateway(request)
     models = [model for model in await gateway.catalogue.all() if modality in {None, *model.input_modalities}]
     return _json(request, CatalogueModels([_catalogue(model) for model in models]))
 
 
-async def _admitted(request: Request) -> Gateway:
+async def _gateway(request: Request) -> Gateway:
+    await admitted(request)
     gateway: Gateway = request.app.state.gateway
-    await admit(request.headers, gateway.keys)
     return gateway
 
 

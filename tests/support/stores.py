@@ -1,0 +1,65 @@
+"""Every store that the gateway can stand on, opened empty for one test."""
+
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from pathlib import Path
+
+import boto3
+
+from obscura.adapters.dynamodb import (
+    DynamoAddressSecret,
+    DynamoDb,
+    DynamoKeys,
+    DynamoQuotas,
+    DynamoRates,
+    create_missing_tables,
+)
+from obscura.adapters.sqlite import open_database
+from obscura.web.stores import Stores, sqlite_stores
+from tests.support.aws_server import aws_server
+
+type OpenStores = Callable[[Path], AbstractAsyncContextManager[Stores]]
+
+
+def a_table() -> str:
+    """A prefix of table names that no other test has: moto's account is one for the process."""
+    return f"obscura-{secrets.token_hex(6)}"
+
+
+@asynccontextmanager
+async def sqlite_file(folder: Path) -> AsyncIterator[Stores]:
+    with closing(open_database(folder / "data")) as database:
+        yield sqlite_stores(database, folder / "data")
+
+
+@asynccontextmanager
+async def sqlite_in_memory(folder: Path) -> AsyncIterator[Stores]:
+    with closing(open_database(None)) as database:
+        yield sqlite_stores(database, None)
+
+
+@asynccontextmanager
+async def dynamodb(folder: Path) -> AsyncIterator[Stores]:
+    with aws_server(), closing(DynamoDb(a_table())) as database:
+        await create_missing_tables(database)
+        yield dynamodb_stores(database)
+
+
+def dynamodb_stores(database: DynamoDb) -> Stores:
+    return Stores(DynamoKeys(database), DynamoRates(database), DynamoQuotas(database), DynamoAddressSecret(database))
+
+
+STORES: list[OpenStores] = [sqlite_file, sqlite_in_memory, dynamodb]
+
+
+class CallCounter:
+    """Counts the HTTP requests that boto3 makes; made before the clients whose requests it counts."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        boto3.setup_default_session()
+        boto3.DEFAULT_SESSION.events.register("before-send.dynamodb", self._count)
+
+    def _count(self, request: object, event_name: str, **_: object) -> None:
+        self.calls.append(event_name.rpartition(".")[2])

@@ -1,0 +1,199 @@
+"""The free tier over the wire: so many requests a day for a network, and when a place goes back."""
+
+import asyncio
+import json
+from contextlib import suppress
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from tests.support.doors import StillClock
+from tests.support.fake_upstream import CHUNKS, answers, hangs_up, stays_silent, streams, verdict
+from tests.support.loopback_server import Respond, loopback_server
+from tests.support.picture_urls import a_data_url
+from tests.support.served import ask, image, served, text
+from tests.support.strangers import FREE, stranger_at
+
+BEGUN = (
+    b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-free-tier: 1\r\ncontent-length: 99\r\n"
+    b"expect: 100-continue\r\n\r\n"
+)
+COUNTED = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+
+
+async def test_a_stranger_asks_once_a_day_and_is_then_told_when_and_how_to_go_on() -> None:
+    clock = StillClock()
+    async with served(clock) as gateway, stranger_at(gateway) as stranger:
+        first = await stranger.chat(ask(text("what is it?"), image(a_data_url(8, 8))))
+        second = await stranger.chat(ask("hi"))
+        clock.at += timedelta(seconds=int(second.headers["retry-after"]))
+        third = await stranger.chat(ask("hi"))
+
+        error = second.json()["error"]
+        assert [answer.status_code for answer in (first, second, third)] == [200, 429, 200]
+        assert error["code"] == "free_tier_exhausted"
+        assert second.headers["x-ratelimit-reset-requests"] == "2026-03-02T00:00:00Z"
+        assert "2026-03-02T00:00:00Z" in error["message"]
+        assert "obscura keys create" in error["message"]
+        assert third.headers["x-ratelimit-reset-requests"] == "2026-03-03T00:00:00Z"
+
+
+async def test_exactly_as_many_strangers_pass_as_there_are_places_however_many_come_at_once() -> None:
+    async with served(free_tier_requests=5) as gateway, stranger_at(gateway) as stranger:
+        told = await asyncio.gather(*[stranger.chat(ask("hi")) for _ in range(50)])
+
+        assert sorted(answer.status_code for answer in told) == [200] * 5 + [429] * 45
+        left = sorted(int(answer.headers["x-ratelimit-remaining-requests"]) for answer in told if answer.is_success)
+        assert left == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("value", ["true", "1", "TRUE"])
+async def test_the_free_tier_is_asked_for_with_a_header(value: str) -> None:
+    async with served() as gateway, stranger_at(gateway) as stranger:
+        assert (await stranger.chat(ask("hi"), x_free_tier=value)).status_code == 200
+
+
+@pytest.mark.parametrize("value", ["", "0", "false", "yes"])
+async def test_without_that_header_nobody_comes_in_and_no_place_is_taken(value: str) -> None:
+    async with served() as gateway, stranger_at(gateway) as stranger:
+        refused = await stranger.chat(ask("hi"), x_free_tier=value)
+
+        assert (refused.status_code, refused.json()["error"]["code"]) == (401, "missing_credentials")
+        assert (await stranger.chat(ask("hi"))).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[]",
+        b'{"model": "m"}',
+        json.dumps(ask(image("x"))).encode(),
+    ],
+    ids=["no JSON", "no request", "no messages", "no picture"],
+)
+async def test_a_request_that_fails_before_anything_was_asked_gives_its_place_back(body: bytes) -> None:
+    async with served() as gateway, stranger_at(gateway) as stranger:
+        for _ in range(3):
+            refused = await stranger.client.post("/v1/chat/completions", content=body, headers=FREE)
+            assert refused.status_code == 400
+
+        assert (await stranger.chat(ask("hi"))).status_code == 200
+        assert (await stranger.chat(ask("hi"))).status_code == 429
+
+
+@pytest.mark.parametrize(
+    ("respond", "streamed"),
+    [
+        (answers({"error": {}}, 500), False),
+        (answers(b"nonsense"), False),
+        (answers({"error": {}}, 401), False),
+        (hangs_up, False),
+        (streams(*CHUNKS[:2], then="breaks"), True),
+    ],
+    ids=["500", "nonsense", "our credentials refused", "hangs up", "breaks off in mid-stream"],
+)
+async def test_a_place_goes_back_once_when_the_upstream_fails(respond: Respond, streamed: bool) -> None:
+    async with loopback_server(respond) as upstream:
+        async with served(upstream_url=upstream.v1, free_tier_requests=2) as gateway, stranger_at(gateway) as stranger:
+            failed = await stranger.chat(ask("hi", stream=streamed))
+            upstream.respond = answers()
+            then = [await stranger.chat(ask("hi")) for _ in range(3)]
+
+            assert failed.status_code >= 500 or "error" in failed.text
+            assert [answer.status_code for answer in then] == [200, 200, 429]
+
+
+async def test_a_request_that_the_upstream_refuses_keeps_its_place() -> None:
+    async with loopback_server(answers({"error": {"message": "no"}}, 400)) as upstream:
+        async with served(upstream_url=upstream.v1) as gateway, stranger_at(gateway) as stranger:
+            told = [await stranger.chat(ask("hi")) for _ in range(2)]
+
+            assert [answer.status_code for answer in told] == [400, 429]
+
+
+async def test_a_blocked_request_keeps_its_place() -> None:
+    async with (
+        loopback_server(answers(verdict({"violence": 0.9}))) as moderation,
+        loopback_server(answers()) as upstream,
+    ):
+        settings = {"moderation": "openai", "moderation_url": moderation.v1, "moderation_key": "k"}
+        async with served(upstream_url=upstream.v1, **settings) as gateway, stranger_at(gateway) as stranger:
+            blocked = await stranger.chat(ask("hi"))
+
+            assert blocked.json()["error"]["code"] == "moderation_blocked"
+            assert (await stranger.chat(ask("hi"))).status_code == 429
+
+
+async def test_a_place_goes_back_when_moderation_cannot_be_had() -> None:
+    async with loopback_server(answers({}, 500)) as moderation, loopback_server(answers()) as upstream:
+        settings = {"moderation": "openai", "moderation_url": moderation.v1, "moderation_key": "k"}
+        async with served(upstream_url=upstream.v1, **settings) as gateway, stranger_at(gateway) as stranger:
+            failed = await stranger.chat(ask("hi"))
+            moderation.respond = answers(verdict())
+
+            assert failed.status_code == 503
+            assert (await stranger.chat(ask("hi"))).status_code == 200
+
+
+async def test_a_caller_who_leaves_during_the_upstreams_work_keeps_no_claim_to_the_place() -> None:
+    async with loopback_server(stays_silent) as upstream:
+        async with served(upstream_url=upstream.v1) as gateway, stranger_at(gateway) as stranger:
+            leaving = asyncio.create_task(stranger.chat(ask("hi")))
+            await upstream.wait_for_requests(1)
+            leaving.cancel()
+            await upstream.received[0].caller_left.wait()
+
+            assert (await stranger.chat(ask("hi"))).status_code == 429
+
+
+async def test_a_caller_who_leaves_before_the_body_is_whole_gives_the_place_back() -> None:
+    async with served() as gateway, stranger_at(gateway) as stranger:
+        url = httpx.URL(gateway.url)
+        reader, writer = await asyncio.open_connection(url.host, url.port)
+        writer.write(BEGUN)
+        # The server asks for the body (RFC 9110 §10.1.1) once the caller is through the door.
+        assert b"100 Continue" in await reader.readline()
+        assert (await stranger.chat(ask("hi"))).status_code == 429
+
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+        async with asyncio.timeout(5):
+            while (await stranger.chat(ask("hi"))).status_code == 429:
+                await asyncio.sleep(0)
+
+
+async def test_counting_tokens_and_listing_models_take_no_place_and_are_counted_by_the_minute() -> None:
+    async with served(jwt_requests_per_minute=3) as gateway, stranger_at(gateway) as stranger:
+        counted = [await stranger.chat(COUNTED, "/v1/messages/count_tokens") for _ in range(2)]
+        listed = [await stranger.client.get("/v1/models", headers=FREE) for _ in range(2)]
+
+        assert [answer.status_code for answer in [*counted, *listed]] == [200, 200, 200, 429]
+        assert listed[0].headers["x-ratelimit-limit-requests"] == "3"
+        assert (await stranger.chat(ask("hi"))).status_code == 200
+
+
+async def test_a_closed_free_tier_lets_nobody_in_for_anything() -> None:
+    async with served(free_tier_requests=0) as gateway, stranger_at(gateway) as stranger:
+        told = [await stranger.chat(ask("hi")), await stranger.client.get("/v1/models", headers=FREE)]
+
+        assert {(answer.status_code, answer.json()["error"]["code"]) for answer in told} == {
+            (401, "missing_credentials")
+        }
+
+
+async def test_every_dialect_takes_from_the_same_places() -> None:
+    message = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
+    async with served(free_tier_requests=3) as gateway, stranger_at(gateway) as stranger:
+        told: list[httpx.Response] = [
+            await stranger.chat(ask("hi")),
+            await stranger.chat(message, "/v1/messages"),
+            await stranger.chat({"model": "m", "input": "hi"}, "/v1/responses"),
+            await stranger.chat(message, "/v1/messages"),
+        ]
+
+        assert [answer.status_code for answer in told] == [200, 200, 200, 429]
+        assert told[3].json()["error"]["type"] == "rate_limit_error"
