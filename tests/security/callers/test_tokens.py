@@ -226,6 +226,7 @@ async def test_a_secret_among_the_published_keys_verifies_nothing() -> None:
         assert told.status_code == 401
 
 
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
 async def test_a_short_rsa_key_verifies_nothing() -> None:
     short = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 too short is the point
     async with token_issuer() as issuer, served(**issuer.settings) as gateway:

@@ -26,4 +26,4 @@ async def test_the_schema_names_every_path_that_is_served():
             "/v1/uploads/{upload_id}/complete",
             "/v1/uploads/{upload_id}/cancel",
         }
-        assert set(schema["components"]["securitySchemes"]) == {"bearer", "x-api-key"}
+        assert set(schema["components"]["securitySchemes"]) == {"bearer", "x-api-key", "free-tier"}

@@ -28,7 +28,10 @@ from obscura.config import Settings
 from obscura.ports import AddressSecret, Keys, Quotas, Rates
 
 KEY_FRESH_S = 30.0
-"""How long a key of DynamoDB is not asked for again. SQLite is asked each time: it answers in microseconds."""
+"""How long a key of DynamoDB is not asked for again."""
+
+ASKED_EACH_TIME = KeyMemory(fresh_s=0.0)
+"""SQLite answers in microseconds, so a revoked key stops at once."""
 
 KEY_IN_OUTAGE_S = 900.0
 """How long a key is believed while its store cannot be asked, where the operator wants that."""
@@ -67,7 +70,7 @@ def sqlite_stores(
     connection: sqlite3.Connection,
     data_dir: Path | None,
     secret: bytes | None = None,
-    memory: KeyMemory = KeyMemory(0.0),  # noqa: B008 frozen
+    memory: KeyMemory = ASKED_EACH_TIME,
 ) -> Stores:
     """Give the stores of one machine, on a connection from ``open_database(data_dir)``."""
     return Stores(
