@@ -1,0 +1,67 @@
+"""The memory of verdicts when its store on AWS fails: the moderator is asked, and nobody waits long."""
+
+import asyncio
+from contextlib import asynccontextmanager, closing
+from time import monotonic
+
+import pytest
+
+from obscura.adapters.dynamodb import DynamoDb, DynamoVerdicts
+from obscura.pipeline.journal import RequestJournal
+from obscura.pipeline.verdict_memory import RememberingModerator
+from obscura.pipeline.workshop import Workshop
+from obscura.ports import Verdict
+from tests.support.aws_server import aws_environment, aws_server
+from tests.support.fake_upstream import hangs_up, stays_silent
+from tests.support.loopback_server import loopback_server
+from tests.support.picture_urls import a_data_url
+
+
+class CountingModerator:
+    """Finds everything clean, and counts the pictures."""
+
+    model = "counting"
+
+    def __init__(self) -> None:
+        self.pictures = 0
+
+    async def review_picture(self, data_url: bytes) -> Verdict:
+        self.pictures += 1
+        return Verdict(flagged=False)
+
+    async def review_text(self, text: str) -> Verdict:
+        return Verdict(flagged=False)
+
+
+@asynccontextmanager
+async def a_store_that(respond, monkeypatch):
+    async with loopback_server(respond) as store:
+        for name, value in aws_environment(store.origin).items():
+            monkeypatch.setenv(name, value)
+        yield
+
+
+@asynccontextmanager
+async def an_account_without_tables(_, monkeypatch):
+    with aws_server():
+        yield
+
+
+@pytest.mark.parametrize(
+    ("store", "respond"), [(a_store_that, hangs_up), (a_store_that, stays_silent), (an_account_without_tables, None)]
+)
+async def test_a_memory_that_fails_is_none(store, respond, monkeypatch):
+    moderator = CountingModerator()
+    journal = RequestJournal("req_1")
+    async with store(respond, monkeypatch):
+        with closing(Workshop()) as workshop, closing(DynamoDb("nowhere")) as database:
+            remembering = RememberingModerator(moderator, DynamoVerdicts(database), workshop, journal)
+            picture = a_data_url(9, 9).encode()
+            began_s = monotonic()
+
+            told = await asyncio.gather(*[remembering.review_picture(picture) for _ in range(3)])
+
+            assert [verdict.flagged for verdict in told] == [False] * 3
+            assert monotonic() - began_s < 5
+
+    assert (moderator.pictures, journal.verdicts_remembered) == (3, 0)
