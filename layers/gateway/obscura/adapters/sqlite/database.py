@@ -100,7 +100,7 @@ def _set_up(connection: sqlite3.Connection) -> None:
 
 def _unusable() -> UpstreamUnavailable:
     return UpstreamUnavailable(
-        f"Obscura's database ({FILE_NAME} in the data folder) cannot be opened. Free its lock, or name another folder "
+        f"Obscura's database ({FILE_NAME} in the data folder) cannot be used. Free its lock, or name another folder "
         "in OBSCURA_DATA_DIR.",
         retry_after_s=1,
     )
