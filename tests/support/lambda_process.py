@@ -36,9 +36,9 @@ async def new_key(data_dir: Path) -> str:
 
 
 def function_environment(task_root: Path, data_dir: Path, **settings: str) -> dict[str, str]:
-    """What Lambda sets for a function, and these settings of ours; moderation is off unless it is asked for."""
+    """What Lambda sets for a function, and these settings of ours; without any, no moderation and no rate in reach."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OBSCURA_", "AWS_"))}
-    told = {"MODERATION": "off", "DATA_DIR": str(data_dir)} | settings
+    told = {"MODERATION": "off", "KEY_REQUESTS_PER_MINUTE": "1000000", "DATA_DIR": str(data_dir)} | settings
     return (
         kept
         | {
