@@ -22,6 +22,6 @@ def main() -> None:
     try:
         app()
     except Exception as failure:
-        from obscura.cli.failing import end_by  # noqa: PLC0415 settings take longer to load than most commands to run
+        from obscura.cli.failing import end_by
 
         sys.exit(end_by(failure))

@@ -41,7 +41,7 @@ async def _live_keys(settings: Settings) -> int:
 
 def _tables(prefix: str) -> Finding:
     """Look at each table; a laptop's stand-in for AWS gets its tables from ``obscura serve``."""
-    from botocore.exceptions import ClientError  # noqa: PLC0415 heavy: loaded when first needed
+    from botocore.exceptions import ClientError
 
     with closing(DynamoDb(prefix)) as database:
         names = [database.table(table.name) for table in TABLES]

@@ -41,7 +41,7 @@ def check_settings(settings: Settings) -> None:
             f"{PREFIX}JWKS_URL needs {PREFIX}JWT_ISSUER and {PREFIX}JWT_AUDIENCE: whose tokens are taken, and for whom."
         )
     if settings.models is not None:
-        from obscura.adapters.catalogue_file import (  # noqa: PLC0415 only where there is a file: a cold start counts
+        from obscura.adapters.catalogue_file import (
             CatalogueError,
             FileCatalogue,
             read_catalogue_file,
@@ -126,7 +126,7 @@ def _moderator(settings: Settings, client: httpx.AsyncClient) -> Moderator | Non
         case "off":
             return None
         case "demo":
-            from obscura.adapters.demo import DemoModerator  # noqa: PLC0415 as above
+            from obscura.adapters.demo import DemoModerator
 
             return DemoModerator()
         case "openai":
@@ -135,7 +135,7 @@ def _moderator(settings: Settings, client: httpx.AsyncClient) -> Moderator | Non
 
 def _catalogue(settings: Settings, client: httpx.AsyncClient) -> Catalogue:
     if settings.models is not None:
-        from obscura.adapters.catalogue_file import FileCatalogue, read_catalogue_file  # noqa: PLC0415 as above
+        from obscura.adapters.catalogue_file import FileCatalogue, read_catalogue_file
 
         return FileCatalogue(read_catalogue_file(settings.models), partial(_listed_upstream, client))
     if settings.upstream_url is None:
@@ -150,6 +150,6 @@ def _listed_upstream(client: httpx.AsyncClient, entry: "UpstreamEntry", key: str
 
 
 def _demo_model() -> Upstream:
-    from obscura.adapters.demo import DemoModel  # noqa: PLC0415 as above
+    from obscura.adapters.demo import DemoModel
 
     return DemoModel()

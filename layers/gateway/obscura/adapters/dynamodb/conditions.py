@@ -3,7 +3,7 @@
 
 def condition_failed(refusal: Exception) -> bool:
     """Whether a write was refused because its condition does not hold."""
-    from botocore.exceptions import ClientError  # noqa: PLC0415 heavy: loaded when first needed
+    from botocore.exceptions import ClientError
 
     if not isinstance(refusal, ClientError):
         return False

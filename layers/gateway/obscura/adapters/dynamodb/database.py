@@ -57,7 +57,7 @@ class DynamoDb:
             self._client.close()
 
     def _call[T](self, call: Call[T]) -> T:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 heavy: loaded when first needed
+        from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             return call(self._opened())
@@ -72,8 +72,8 @@ class DynamoDb:
 
     def _opened(self) -> Client:
         if self._client is None:
-            import boto3  # noqa: PLC0415 heavy: loaded when first needed
-            from botocore.config import Config  # noqa: PLC0415
+            import boto3
+            from botocore.config import Config
 
             self._client = boto3.client(
                 "dynamodb",

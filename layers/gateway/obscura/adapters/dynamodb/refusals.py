@@ -16,7 +16,7 @@ class Refusal:
 @contextmanager
 def refused_with(*codes: str) -> Iterator[Refusal]:
     """Take note of botocore's ClientError when it has one of ``codes``; any other goes on."""
-    from botocore.exceptions import ClientError  # noqa: PLC0415 heavy: loaded when first needed
+    from botocore.exceptions import ClientError
 
     refusal = Refusal()
     try:

@@ -34,7 +34,7 @@ class DynamoVerdicts:
         except UpstreamUnavailable:
             raise
         except Exception as refusal:
-            from botocore.exceptions import ClientError  # noqa: PLC0415 heavy: loaded when first needed
+            from botocore.exceptions import ClientError
 
             if isinstance(refusal, ClientError):
                 raise UpstreamUnavailable("DynamoDB refuses to remember verdicts.") from None

@@ -111,10 +111,10 @@ class Connection(asyncio.Protocol):
 
     # What asyncio calls.
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:  # noqa: D102
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
-    def data_received(self, data: bytes) -> None:  # noqa: D102
+    def data_received(self, data: bytes) -> None:
         if not self._in_exchange or self._complete:
             self._keep_alive = False
             self.close()
@@ -129,7 +129,7 @@ class Connection(asyncio.Protocol):
             self._fail(httpx.RemoteProtocolError("the answer's head is too long"))
         self._wake()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102
+    def connection_lost(self, exc: Exception | None) -> None:
         self._keep_alive = False
         if self._head_complete and self._head.ends_with_the_connection() and exc is None:
             self._complete = True
@@ -144,26 +144,26 @@ class Connection(asyncio.Protocol):
         if self._complete:
             raise httpx.RemoteProtocolError("there is more than the answer")
 
-    def on_header(self, name: bytes, value: bytes) -> None:  # noqa: D102
+    def on_header(self, name: bytes, value: bytes) -> None:
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > MAX_HEAD_BYTES:
             raise httpx.RemoteProtocolError("the answer's head is too long")
         self._head.headers.append((name, value))
 
-    def on_headers_complete(self) -> None:  # noqa: D102
+    def on_headers_complete(self) -> None:
         self._head.status = self._parser.get_status_code()
         self._keep_alive = self._parser.should_keep_alive()
         if self._head.status >= 200:
             self._head_complete = True
 
-    def on_body(self, body: bytes) -> None:  # noqa: D102
+    def on_body(self, body: bytes) -> None:
         self._chunks.append(body)
         self._held_bytes += len(body)
         if self._held_bytes > HELD_BYTES and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
 
-    def on_message_complete(self) -> None:  # noqa: D102
+    def on_message_complete(self) -> None:
         if self._head_complete:
             self._complete = True
         else:

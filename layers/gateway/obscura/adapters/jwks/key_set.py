@@ -81,7 +81,7 @@ def _read(body: bytes) -> list[VerifyingKey]:
 
 def _verifying_key(written: msgspec.Raw) -> VerifyingKey | None:
     """Give the key, or None for one that is for something else, or that nothing can be made of."""
-    from jwt import PyJWK, PyJWTError  # noqa: PLC0415 heavy: loaded when first needed
+    from jwt import PyJWK, PyJWTError
 
     try:
         jwk = msgspec.json.decode(written, type=_Jwk)

@@ -62,7 +62,7 @@ class JwksTokens:
 
 def _key_id(token: str) -> str | None:
     """Give the ``kid`` of the header, before anything of it is believed."""
-    import jwt  # noqa: PLC0415 heavy: loaded when first needed
+    import jwt
 
     try:
         header = jwt.get_unverified_header(token)
@@ -75,7 +75,7 @@ def _key_id(token: str) -> str | None:
 
 
 def _claims(token: str, key: "VerifyingKey", provider: Provider) -> dict[str, Any]:
-    import jwt  # noqa: PLC0415 heavy: loaded when first needed
+    import jwt
 
     try:
         return jwt.decode(

@@ -56,7 +56,7 @@ class S3Contents:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._call, call)
 
     def _call[T](self, call: Call[T]) -> T:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 heavy: loaded when first needed
+        from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             return call(self._opened())
@@ -64,7 +64,7 @@ class S3Contents:
             raise _unavailable() from None
 
     def _get(self, client: Client, name: str) -> bytes | None:
-        from botocore.exceptions import ClientError  # noqa: PLC0415 heavy: loaded when first needed
+        from botocore.exceptions import ClientError
 
         try:
             return client.get_object(Bucket=self._bucket, Key=name)["Body"].read()
@@ -81,8 +81,8 @@ class S3Contents:
     def _opened(self) -> Client:
         with self._opening:
             if self._client is None:
-                import boto3  # noqa: PLC0415 heavy: loaded when first needed
-                from botocore.config import Config  # noqa: PLC0415
+                import boto3
+                from botocore.config import Config
 
                 self._client = boto3.client(
                     "s3",
