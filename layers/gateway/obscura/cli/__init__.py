@@ -22,6 +22,7 @@ def main() -> None:
     try:
         app()
     except Exception as failure:
+        # Settings take longer to load than most commands to run.
         from obscura.cli.failing import end_by
 
         sys.exit(end_by(failure))

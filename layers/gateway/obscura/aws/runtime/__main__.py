@@ -17,11 +17,13 @@ def main() -> int:
         os.execvp(standard_runtime[0], standard_runtime)  # noqa: S606 the very command that Lambda would have run
 
     gc.disable()  # until the start is over: what is imported stays, and looking through it for garbage takes 8 % longer
+    # Not before it is decided who serves.
     from obscura.aws.runtime.log_lines import write_log_lines
     from obscura.web.allocator import keep_large_buffers
 
     keep_large_buffers()
     write_log_lines()
+    # Powertools looks at the root logger when it is imported.
     from obscura.aws.runtime.api import RuntimeApi
     from obscura.aws.runtime.life import live
 
