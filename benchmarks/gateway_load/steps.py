@@ -17,7 +17,7 @@ from benchmarks.gateway_load.pictures import Pictures
 from benchmarks.gateway_load.requests import Target, request_for
 from obscura.imaging import Detail, ImageLimits, prepare
 from obscura.wire.chat import ChatDialect
-from obscura.wire.data_url import decode_data_url, encode_data_url
+from obscura.wire.data_url import base64_of, decode_base64, encode_data_url
 from obscura.wire.dialect import ContentLimits
 from obscura.wire.raw_body import RawBody
 
@@ -70,7 +70,7 @@ def _steps(request: str, body: bytes, runs: int) -> list[Step]:
     ask = ChatDialect().parse(RawBody(body), ContentLimits())
     slot = ask.image_slots[0]
     encoded = bytes(slot.source).partition(b",")[2]
-    data = decode_data_url(slot.source, limits.raw_bytes)
+    data = decode_base64(base64_of(slot.source), limits.raw_bytes)
     ready = prepare(data, Detail("auto"), limits)
     url = encode_data_url(ready.data, ready.media_type)
     slot.replace(url)
@@ -89,7 +89,7 @@ def _steps(request: str, body: bytes, runs: int) -> list[Step]:
         ),
         step(
             "decode the data URL",
-            lambda: decode_data_url(slot.source, limits.raw_bytes),
+            lambda: decode_base64(base64_of(slot.source), limits.raw_bytes),
             "base64",
             lambda: pybase64.b64decode(encoded, validate=True),
         ),
