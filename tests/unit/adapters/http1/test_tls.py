@@ -8,6 +8,7 @@ import pytest
 import trustme
 
 from obscura.adapters.http1 import PooledTransport
+from obscura.adapters.tls import verifying_context
 from tests.security.image_urls.certificates import server_tls
 from tests.support.talking_server import saying, saying_once, talking_server
 
@@ -17,11 +18,13 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
 @pytest.fixture
 def trusting_our_authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The operator's way to name an authority: SSL_CERT_FILE."""
+    """The operator's way to name an authority: SSL_CERT_FILE, read once a process."""
     file = tmp_path / "authority.pem"
     OURS.cert_pem.write_to_path(file)
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
-    return
+    verifying_context.cache_clear()
+    yield
+    verifying_context.cache_clear()
 
 
 def a_client() -> httpx.AsyncClient:

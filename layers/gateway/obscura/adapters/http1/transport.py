@@ -4,12 +4,12 @@ import asyncio
 import ssl
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from functools import cached_property
 from time import monotonic
 
 import httpx
 
 from obscura.adapters.http1.connection import Connection
+from obscura.adapters.tls import tls
 
 type OriginKey = tuple[str, str, int]
 
@@ -69,19 +69,13 @@ class PooledTransport(httpx.AsyncBaseTransport):
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(within_s):
-                _, connection = await loop.create_connection(
-                    Connection, host, port, ssl=self._tls if scheme == "https" else None
-                )
+                context = await tls() if scheme == "https" else None
+                _, connection = await loop.create_connection(Connection, host, port, ssl=context)
         except TimeoutError:
             raise httpx.ConnectTimeout(f"no connection within {within_s} s") from None
         except (OSError, ssl.SSLError) as failure:
             raise httpx.ConnectError(type(failure).__name__) from None
         return connection
-
-    @cached_property
-    def _tls(self) -> ssl.SSLContext:
-        """Made when first needed: it costs about 15 ms."""
-        return httpx.create_ssl_context()
 
 
 class _Body(httpx.AsyncByteStream):

@@ -15,6 +15,7 @@ from obscura.adapters.http_images.image_url import ImageUrl, read_image_url, rea
 from obscura.adapters.http_images.origin import parse_origin
 from obscura.adapters.http_images.refusal import Refused
 from obscura.adapters.http_images.resolve import Resolve, SystemResolver
+from obscura.adapters.tls import tls
 from obscura.errors import ImageFetchFailed
 
 _FETCHES_AT_ONCE = 64
@@ -55,7 +56,7 @@ class HttpImages:
     limits             what one fetch may take
     allowed_origins    exempt from the rules on scheme, port and address, and from no other: ValueError when malformed
     resolve            names to addresses; the system's resolver unless given
-    ssl_context        what verifies certificates; the system's and certifi's authorities unless given
+    ssl_context        what verifies certificates; ``obscura.adapters.tls`` unless given
     network            what connects to an address once it was checked; TCP unless given
     """
 
@@ -112,15 +113,8 @@ class HttpImages:
     async def _ask(self, url: ImageUrl) -> bytes | Redirect:
         may_reach = _anything if url.origin in self._allowed else is_globally_routable
         network = CheckedNetwork(self._network, self._resolve, may_reach)
-        ssl_context = await self._tls() if url.origin.scheme == "https" else None
+        ssl_context = (self._ssl_context or await tls()) if url.origin.scheme == "https" else None
         return await exchange(url, network, ssl_context, self._limits.raw_bytes)
-
-    async def _tls(self) -> ssl.SSLContext:
-        if self._ssl_context is None:
-            # Reading the authorities takes some 15 ms: off the loop, and only where https is fetched at all. Two
-            # first fetches at once may both do it; either's context will serve.
-            self._ssl_context = await asyncio.to_thread(httpcore.default_ssl_context)
-        return self._ssl_context
 
 
 def _anything(_address: str) -> bool:
