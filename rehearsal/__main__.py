@@ -33,6 +33,7 @@ def main() -> int:
         report.act(f"What each role may do, of {len(UNIVERSE)} calls")
         for family, function in functions_by_family(stack).items():
             rehearse_role(report, family, allowed_calls(account, stack, function["Role"]))
+        report.act(f"What was built is laid out as on Lambda: {stage.layout}")
         for family in families():
             report.act(f"The {family} function, in Lambda's runtime emulator")
             rehearse_function(report, stage, family)

@@ -58,48 +58,29 @@ class Emulator:
 
 @contextmanager
 def emulated(
-    layout: Layout, family: str, environment: Mapping[str, str], written: Path | None = None
+    layout: Layout, family: str, environment: dict[str, str], written: Path | None = None
 ) -> Iterator[Emulator]:
     """Run a family's built function with what its template and its role give it; its lines go to ``written``.
 
     The exec wrapper, where ``environment`` names one, starts the function as on Lambda.
     """
     [serving, api] = _free_ports(2)
-    command: list[str | Path] = [layout.interpreter, "-m", "awslambdaric", "app.handler"]
+    places = layout.places(family)
+    command: list[str | Path] = [places.interpreter, "-m", "awslambdaric", "app.handler"]
     if WRAPPER in environment:
-        command.insert(0, layout.opt / "bin" / Path(environment[WRAPPER]).name)
+        command.insert(0, places.opt / Path(environment[WRAPPER]).relative_to("/opt"))
+        if not layout.refused:
+            environment = {"PYTHONPATH": str(places.runtime)} | environment
     addresses = ["--runtime-interface-emulator-address", serving, "--runtime-api-address", api]
     with (written or Path(os.devnull)).open("ab") as lines:
-        process = subprocess.Popen(  # noqa: S603 the emulator's binary and our own artefacts
-            [layout.emulator, *addresses, *command],
-            cwd=layout.task_root(family),
-            env=process_environment(layout, family) | dict(environment),
-            stdout=lines,
-            stderr=subprocess.STDOUT,
-        )
+        command = [places.emulator, *addresses, *command]
+        process = layout.start(family, command, environment, stdout=lines, stderr=subprocess.STDOUT)
         try:
             _await_start(serving, process)
             yield Emulator(f"http://{serving}")
         finally:
             process.terminate()
             process.wait()
-
-
-def process_environment(layout: Layout, family: str) -> dict[str, str]:
-    """What Lambda itself sets; of this process only what a bare process needs."""
-    return {
-        "PATH": os.defpath,
-        "LANG": "C.UTF-8",
-        "TZ": ":UTC",
-        "PYTHONPATH": f"{layout.opt / 'python'}:{layout.runtime}",
-        "PYTHONNOUSERSITE": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "LAMBDA_TASK_ROOT": str(layout.task_root(family)),
-        "AWS_LAMBDA_FUNCTION_NAME": family,
-        "AWS_LAMBDA_FUNCTION_TIMEOUT": "60",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
-        "AWS_LAMBDA_LOG_FORMAT": "Text",
-    }
 
 
 def _free_ports(count: int) -> list[str]:

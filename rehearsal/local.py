@@ -22,9 +22,11 @@ def main(family: str, event: Path) -> int:
         settings = {"OBSCURA_DATA_DIR": folder} | settings
         told = json.loads(event.read_text().replace(PLACEHOLDER, _new_key(settings)))
         lines = Path(folder) / "lines.log"
-        with emulated(lay_out(), family, settings | ({WRAPPER: wrapper} if wrapper else {}), lines) as emulator:
+        layout = lay_out()
+        with emulated(layout, family, settings | ({WRAPPER: wrapper} if wrapper else {}), lines) as emulator:
             answered = emulator.invoke(told)
         sys.stderr.write(lines.read_text())
+    sys.stderr.write(f"Laid out as on Lambda: {layout}.\n" if not layout.refused else f"Note: {layout}.\n")
     sys.stdout.write(f"{answered.status} in {answered.took_ms:.0f} ms\n")
     sys.stdout.writelines(f"{name}: {value}\n" for name, value in sorted(answered.headers.items()))
     sys.stdout.write(f"\n{answered.body.decode(errors='replace')}\n")

@@ -1,11 +1,13 @@
 """Cold: what the first request of a new environment takes in Lambda's emulator, of ours and of the floor."""
 
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
+from subprocess import PIPE, Popen
+from typing import Any
 
-from rehearsal.emulator import emulated, process_environment
+from rehearsal.emulator import emulated
 from rehearsal.layout import Layout
 
 _MOST_LINES = 24
@@ -21,8 +23,16 @@ class Subject:
     name: str
     layout: Layout
     family: str
-    settings: Mapping[str, str]
+    settings: dict[str, str]
     event: Mapping[str, object]
+
+    @property
+    def interpreter(self) -> Path:
+        return self.layout.places(self.family).interpreter
+
+    def start(self, command: Sequence[str | Path], **streams: Any) -> Popen[Any]:
+        """Start a command where the function would run."""
+        return self.layout.start(self.family, command, self.settings, **streams)
 
 
 def cold_ms(subjects: Sequence[Subject], rounds: int) -> dict[str, list[float]]:
@@ -40,15 +50,9 @@ def cold_ms(subjects: Sequence[Subject], rounds: int) -> dict[str, list[float]]:
 
 def import_tree(subject: Subject) -> str:
     """Say where the time of the imports goes: those of over ``_LEAST_MS``, the longest first, with all they import."""
-    traced = subprocess.run(
-        [subject.layout.interpreter, "-X", "importtime", "-c", "import app"],
-        cwd=subject.layout.task_root(subject.family),
-        env=process_environment(subject.layout, subject.family) | dict(subject.settings),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    rows = [line.removeprefix("import time:").split("|") for line in traced.stderr.splitlines()[1:]]
+    tracing = subject.start([subject.interpreter, "-X", "importtime", "-c", "import app"], stderr=PIPE, text=True)
+    _, traced = tracing.communicate()
+    rows = [line.removeprefix("import time:").split("|") for line in traced.splitlines()[1:]]
     imports = [(int(whole) / 1000, name.rstrip()) for _own, whole, name in rows if whole.strip().isdigit()]
     lines = [
         f"{whole_ms:9.1f} ms {name}" for whole_ms, name in reversed(imports)

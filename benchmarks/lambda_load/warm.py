@@ -3,15 +3,15 @@
 import json
 import os
 import signal
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 
 from benchmarks.lambda_load.cold import Subject
 from benchmarks.lambda_load.stand_in import StandIn
 from benchmarks.lambda_load.streaming_upstream import StreamingUpstream
-from rehearsal.emulator import process_environment
 
 _DIRECT = Path(__file__).with_name("direct.py")
 _WARM_UP = 10
@@ -22,12 +22,9 @@ ROUNDS = 4
 def running(subject: Subject) -> Iterator[StandIn]:
     """Run a function in the streaming runtime against a stand-in."""
     stand_in = StandIn()
-    process = subprocess.Popen(
-        [subject.layout.interpreter, "-m", "obscura.aws.runtime"],
-        cwd=subject.layout.task_root(subject.family),
-        env=_environment(subject) | {"AWS_LAMBDA_RUNTIME_API": stand_in.address, "_HANDLER": "app.handler"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+    told = subject.settings | {"AWS_LAMBDA_RUNTIME_API": stand_in.address, "_HANDLER": "app.handler"}
+    process = replace(subject, settings=told).start(
+        [subject.interpreter, "-m", "obscura.aws.runtime"], stdout=DEVNULL, stderr=DEVNULL
     )
     try:
         yield stand_in
@@ -53,17 +50,12 @@ def in_turns(subject: Subject, event: dict[str, object], count: int) -> tuple[li
 
 
 def _direct_ms(subject: Subject, event: Mapping[str, object], count: int) -> list[float]:
-    told = subprocess.run(
-        [subject.layout.interpreter, _DIRECT, str(count)],
-        cwd=subject.layout.task_root(subject.family),
-        env=_environment(subject),
-        input=json.dumps(event).encode(),
-        capture_output=True,
-        check=False,
-    )
-    if told.returncode:
-        raise RuntimeError(told.stderr.decode()[-1500:])
-    took_ms: list[float] = json.loads(told.stderr.splitlines()[-1])
+    command = [subject.interpreter, "-c", _DIRECT.read_text(), str(count)]
+    process = subject.start(command, stdin=PIPE, stdout=DEVNULL, stderr=PIPE)
+    _, told = process.communicate(json.dumps(event).encode())
+    if process.returncode:
+        raise RuntimeError(told.decode()[-1500:])
+    took_ms: list[float] = json.loads(told.splitlines()[-1])
     return took_ms
 
 
@@ -74,7 +66,3 @@ def first_event_ms(stand_in: StandIn, event: dict[str, object], upstream: Stream
         told = stand_in.invoke(event)
         behind_ms.append((told.first_byte_s - upstream.first_event_s) * 1000)
     return sorted(behind_ms[_WARM_UP:])
-
-
-def _environment(subject: Subject) -> dict[str, str]:
-    return process_environment(subject.layout, subject.family) | dict(subject.settings)
