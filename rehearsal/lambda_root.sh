@@ -31,7 +31,7 @@ done
 mkdir "$root/tmp"
 mount -t tmpfs -o size=512m,mode=1777 tmpfs "$root/tmp"
 place "$writable" "$writable"
-mount -o remount,ro "$root"
+read_only "$root"
 
 unset PWD OLDPWD
 exec unshare --root="$root" --wd=/var/task "$@"
