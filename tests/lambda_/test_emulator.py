@@ -1,11 +1,17 @@
 """Every family, as built, in AWS's runtime emulator: streamed over our runtime, buffered over AWS's."""
 
+import asyncio
+
 import pytest
 
+from obscura.config import Settings
+from obscura.web.app import build_app
 from rehearsal.emulator import WRAPPER, emulated
 from rehearsal.layout import Layout, lay_out
+from tests.support.fake_upstream import stays_silent
 from tests.support.lambda_events import rest_event
 from tests.support.lambda_process import new_key
+from tests.support.loopback_server import loopback_server
 
 HELLO = [{"role": "user", "content": "What do you see?"}]
 ASKS = {
@@ -79,3 +85,25 @@ def test_the_catalogue_answers_buffered_to_both_dialects(layout, settings, beare
     assert "image" in filtered.json()["data"][0]["input_modalities"]
     assert (stranger.status, stranger.streamed) == (401, False)
     assert (nowhere.status, nowhere.json()["error"]["code"]) == (404, "not_found")
+
+
+async def test_a_list_that_does_not_come_in_the_functions_time_is_a_504_and_no_killed_function(
+    layout, settings, bearer
+):
+    async with loopback_server(stays_silent) as upstream:
+        told = settings | {"OBSCURA_UPSTREAM_URL": upstream.v1, "AWS_LAMBDA_FUNCTION_TIMEOUT": "3"}
+        with emulated(layout, "models", told) as function:
+            late = await asyncio.to_thread(function.invoke, rest_event("GET", "/v1/models", **bearer))
+            after = await asyncio.to_thread(function.invoke, rest_event("GET", "/healthz"))
+
+    assert (late.status, late.json()["error"]["code"]) == (504, "upstream_timeout")
+    assert after.status == 200
+
+
+def test_the_function_that_serves_the_schema_knows_every_familys_paths(layout, settings):
+    with emulated(layout, "models", settings) as function:
+        told = function.invoke(rest_event("GET", "/openapi.json"))
+
+    everything = build_app(Settings(moderation="off"))
+    assert told.json() == everything.openapi()
+    assert {"/v1/chat/completions", "/v1/uploads", "/v1/models", "/healthz"} <= set(told.json()["paths"])

@@ -4,9 +4,11 @@ from fastapi import FastAPI
 
 from obscura.config import Settings
 from obscura.ports import Clock
-from obscura.web.assembly import assemble
+from obscura.web.assembly import Family, assemble
 from obscura.web.families import chat, files, messages, models, responses
 from obscura.web.stores import Stores
+
+FAMILIES: tuple[Family, ...] = (chat, messages, responses, models, files)
 
 
 def build_app(settings: Settings, stores: Stores | None = None, clock: Clock | None = None) -> FastAPI:
@@ -14,4 +16,4 @@ def build_app(settings: Settings, stores: Stores | None = None, clock: Clock | N
 
     Raises ConfigurationError for settings that cannot be used.
     """
-    return assemble((chat, messages, responses, models, files), settings, stores, clock)
+    return assemble(FAMILIES, settings, stores, clock)

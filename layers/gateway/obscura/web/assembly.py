@@ -15,6 +15,7 @@ from obscura.pipeline.request import CallerGone
 from obscura.ports import Clock
 from obscura.web.composition import check_settings, open_gateway
 from obscura.web.error_answer import answer_error
+from obscura.web.families import health
 from obscura.web.inbound import answer_nobody
 from obscura.web.openapi import DescribedApp, Json
 from obscura.web.request_log import RequestLog, set_log_level
@@ -38,7 +39,7 @@ def assemble(
     clock: Clock | None = None,
     observer: Observer | None = None,
 ) -> FastAPI:
-    """Build the ASGI application of ``families``; its lifespan opens and closes the gateway.
+    """Build the ASGI application of ``families`` and of health; its lifespan opens and closes the gateway.
 
     ``stores`` stand in for those of the settings, ``clock`` for the machine's. Raises ConfigurationError for settings
     that cannot be used.
@@ -58,14 +59,6 @@ def assemble(
     for exception in (ObscuraError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(exception, answer_error)
     app.add_exception_handler(CallerGone, answer_nobody)
-    app.add_api_route("/healthz", _healthz, methods=["GET"])
-    app.raw_paths = {}
-    for family in families:
+    for family in (health, *families):
         app.include_router(family.router)
-        app.raw_paths |= family.openapi
     return app
-
-
-async def _healthz() -> dict[str, str]:
-    """Say that the process serves."""
-    return {"status": "ok"}

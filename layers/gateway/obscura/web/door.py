@@ -1,10 +1,13 @@
 """The door that a request came through, as far as an endpoint must know: when it closes, and its id for the request."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
 from starlette.types import Scope
 
 from obscura.errors import UpstreamTimeout
@@ -41,5 +44,19 @@ async def while_open(door: Door) -> AsyncIterator[None]:
         if not time_left.expired():
             raise
         raise UpstreamTimeout(
-            "The answer was not complete in the time that this deployment gives a request. Ask for a shorter answer."
+            "The answer was not complete in the time that this deployment gives a request. Ask for less, or try again."
         ) from None
+
+
+class ClosingRoute(APIRoute):
+    """A framework's route whose endpoint ends when its door closes."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Put the door around the endpoint (FastAPI's documentation, "Custom Request and APIRoute class")."""
+        endpoint = super().get_route_handler()
+
+        async def while_its_door_is_open(request: Request) -> Response:
+            async with while_open(door_of(request.scope)):
+                return await endpoint(request)
+
+        return while_its_door_is_open

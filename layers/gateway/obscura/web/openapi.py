@@ -37,15 +37,23 @@ _RATE_HEADERS: Json = {
 
 
 class DescribedApp(FastAPI):
-    """An application whose schema also has the raw endpoints: ``raw_paths`` are OpenAPI path items by path."""
+    """An application whose schema tells every family's endpoints, whichever of them it serves itself.
 
-    raw_paths: Json
+    On Lambda each family is an application of its own, behind one address.
+    """
 
     def openapi(self) -> dict[str, object]:
         """Give the schema, made at the first call."""
         if self.openapi_schema is None:
-            schema = get_openapi(title=self.title, version=self.version, routes=self.routes)
-            schema["paths"] |= self.raw_paths
+            from obscura.web.app import FAMILIES
+            from obscura.web.families import health
+
+            everything = FastAPI(title=self.title, version=self.version)
+            for family in (health, *FAMILIES):
+                everything.include_router(family.router)
+            schema = get_openapi(title=self.title, version=self.version, routes=everything.routes)
+            for family in FAMILIES:
+                schema["paths"] |= family.openapi
             schema["components"] = {"schemas": {"Error": _ERROR}, "securitySchemes": _SECURITY}
             self.openapi_schema = schema
         return self.openapi_schema

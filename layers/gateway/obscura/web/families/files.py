@@ -11,6 +11,7 @@ from obscura.pipeline.gateway import Gateway
 from obscura.pipeline.read_form import read_form
 from obscura.ports import FilePage, StoredFile
 from obscura.web.admitted import admitted
+from obscura.web.door import ClosingRoute
 from obscura.web.families import uploads
 from obscura.web.families.files_schema import FILE_FORM, LISTING
 from obscura.web.families.shown_files import shown
@@ -26,7 +27,7 @@ from obscura.wire.multipart import FileField
 PATH = "/files"
 WAY_OUT = "Shrink it, or save it as JPEG."
 
-routes = APIRouter()
+routes = APIRouter(route_class=ClosingRoute)
 routes.include_router(uploads.routes)
 
 

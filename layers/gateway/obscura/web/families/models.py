@@ -9,6 +9,7 @@ from obscura.pipeline.choose import find_model
 from obscura.pipeline.gateway import Gateway
 from obscura.ports import Model
 from obscura.web.admitted import admitted
+from obscura.web.door import ClosingRoute
 from obscura.web.error_answer import shape_of
 from obscura.web.openapi import Json
 from obscura.wire.model_lists import (
@@ -24,7 +25,7 @@ from obscura.wire.model_lists import (
 
 DETAIL_LIMITS = {detail.value: detail.longest_side_px for detail in Detail}
 
-router = APIRouter()
+router = APIRouter(route_class=ClosingRoute)
 openapi: Json = {}
 
 

@@ -12,6 +12,7 @@ from obscura.pipeline.read import read_body
 from obscura.pipeline.read_form import read_form
 from obscura.pipeline.uploads import add_part, begin_upload, cancel_upload, complete_upload, find_pending
 from obscura.web.admitted import admitted
+from obscura.web.door import ClosingRoute
 from obscura.web.families.files_schema import COMPLETION, PART_FORM, UPLOAD
 from obscura.web.families.shown_files import shown_upload
 from obscura.web.inbound import inbound
@@ -24,7 +25,7 @@ PATH = "/uploads"
 MOST_JSON_BYTES = 64 * 1024
 PART = FileField("data", 6 * 1024 * 1024, RequestTooLarge, "Send smaller parts: 4 MB go through every door.")
 
-routes = APIRouter()
+routes = APIRouter(route_class=ClosingRoute)
 
 
 @routes.post(PATH, openapi_extra=UPLOAD)
