@@ -112,7 +112,6 @@ async def test_generated_bodies_are_answered_or_refused_and_never_a_fault() -> N
         @given(generated)
         @settings(
             max_examples=80,
-            deadline=None,
             phases=[Phase.generate, Phase.shrink],
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         )

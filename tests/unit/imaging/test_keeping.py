@@ -141,7 +141,7 @@ def test_a_jpeg_in_rgb_keeps_its_colours() -> None:
     assert opened(prepare(data).data).getpixel((5, 5))[0] > 240
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     width=st.integers(1, 900),
     height=st.integers(1, 900),
