@@ -1,6 +1,7 @@
-"""The README's tables, held to the code; and no page links to what is not there."""
+"""What is written beside the code, held to it: the README's tables, every page's links, the version."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from obscura import errors
 from obscura.cli.late_commands import SUMMARIES
 from obscura.config import PREFIX, Settings
 from obscura.imaging import Detail
+from obscura.web.app import build_app
 
 REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text()
@@ -73,6 +75,19 @@ def test_every_command_is_told_and_no_other():
 def test_the_longest_sides_are_those_of_the_code():
     for detail in Detail:
         assert f"`{detail}` {detail.longest_side_px}" in README
+
+
+def test_every_decision_is_in_the_list_of_decisions():
+    folder = REPOSITORY / "docs" / "decisions"
+    listed = re.findall(r"\((\d{4}-[^)]+)\)", (folder / "README.md").read_text())
+
+    assert listed == sorted(page.name for page in folder.glob("0*.md"))
+
+
+def test_the_version_is_the_packages():
+    package = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+
+    assert build_app(Settings()).version == package["version"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
