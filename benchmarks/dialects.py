@@ -7,15 +7,12 @@ hits all alike; medians, and the difference to chat.
 import argparse
 import base64
 import json
-import socket
 import tempfile
-import time
 from contextlib import ExitStack
 from pathlib import Path
-from statistics import median
 
-from benchmarks.gateway_load.answer_reader import AnswerReader
-from benchmarks.gateway_load.one_at_a_time import Latency, connect
+from benchmarks.gateway_load.answer_reader import AnswerReader, Refused
+from benchmarks.gateway_load.one_at_a_time import Latency, take_turns
 from benchmarks.gateway_load.pictures import make_pictures
 from benchmarks.gateway_load.requests import Request, Target
 from benchmarks.gateway_load.subjects import fake_upstream, obscura
@@ -39,7 +36,7 @@ def main() -> None:
         print(f"{'':>20} {'dialect':>10} {'whole, ms':>10} {'over chat':>12} {'first byte':>11} {'over chat':>10}")
         for kind, count in KINDS.items():
             requests = {dialect: request_for(dialect, kind, gateway.target, encoded) for dialect in DIALECTS}
-            report(kind, take_turns(requests, max(3, int(count * runs))))
+            report(kind, take_turns(requests, runs=max(3, int(count * runs)), warm_up=WARM_UP, checked=check_status))
 
 
 def report(kind: str, measured: dict[str, Latency]) -> None:
@@ -82,36 +79,10 @@ def _body(dialect: str, picture: str | None) -> dict[str, object]:
     return {"messages": [{"role": "user", "content": [{"type": "text", "text": QUESTION}, *blocks]}], "max_tokens": 64}
 
 
-def take_turns(requests: dict[str, Request], runs: int) -> dict[str, Latency]:
-    """Give each dialect's median latencies over rounds in which every dialect is asked once."""
-    latencies: dict[str, list[Latency]] = {dialect: [] for dialect in requests}
-    with ExitStack() as opened:
-        connections = {dialect: opened.enter_context(connect(request)) for dialect, request in requests.items()}
-        for number in range(WARM_UP + runs):
-            for dialect, request in requests.items():
-                latency = ask(connections[dialect], request)
-                if number >= WARM_UP:
-                    latencies[dialect].append(latency)
-    return {
-        dialect: Latency(median(one.first_byte_ms for one in many), median(one.whole_ms for one in many))
-        for dialect, many in latencies.items()
-    }
-
-
-def ask(connection: socket.socket, request: Request) -> Latency:
-    """Send a request and read its answer, which must be a 200."""
-    reader = AnswerReader()
-    first_byte_at = 0.0
-    sent_at = time.perf_counter()
-    connection.sendall(request.wire)
-    while not reader.complete:
-        reader.feed(connection.recv(1 << 18))
-        if not first_byte_at and reader.begun:
-            first_byte_at = time.perf_counter()
-    done_at = time.perf_counter()
+def check_status(reader: AnswerReader, *, streamed: bool) -> None:
+    """Raise Refused unless the answer is a 200; its body differs with the dialect."""
     if reader.status != 200:
-        raise RuntimeError(f"status {reader.status}: {reader.body[:300].decode(errors='replace')}")
-    return Latency((first_byte_at - sent_at) * 1e3, (done_at - sent_at) * 1e3)
+        raise Refused(f"status {reader.status}: {reader.body[:300].decode(errors='replace')}")
 
 
 if __name__ == "__main__":

@@ -6,11 +6,18 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from statistics import median
+from typing import Protocol
 
 from benchmarks.gateway_load.answer_reader import AnswerReader, check
 from benchmarks.gateway_load.requests import Request
 
 _PATIENCE_S = 60
+
+
+class Check(Protocol):
+    """Looks at a whole answer; raises Refused."""
+
+    def __call__(self, reader: AnswerReader, *, streamed: bool) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +28,7 @@ class Latency:
     whole_ms: float
 
 
-def ask(connection: socket.socket, request: Request) -> Latency:
+def ask(connection: socket.socket, request: Request, checked: Check = check) -> Latency:
     """Send a request, read its answer, check it after the clock has stopped."""
     reader = AnswerReader()
     first_byte_at = None
@@ -32,7 +39,7 @@ def ask(connection: socket.socket, request: Request) -> Latency:
         if first_byte_at is None and reader.begun:
             first_byte_at = time.perf_counter()
     done_at = time.perf_counter()
-    check(reader, streamed=request.streamed)
+    checked(reader, streamed=request.streamed)
     return Latency(((first_byte_at or done_at) - sent_at) * 1e3, (done_at - sent_at) * 1e3)
 
 
@@ -43,14 +50,19 @@ def connect(request: Request) -> socket.socket:
     return connection
 
 
-def take_turns(requests: Mapping[str, Request], *, runs: int, warm_up: int) -> dict[str, Latency]:
-    """Give each subject's median latencies over ``runs`` rounds in which every subject is asked once."""
+def take_turns(
+    requests: Mapping[str, Request], *, runs: int, warm_up: int, checked: Check = check
+) -> dict[str, Latency]:
+    """Give the median latencies of each request over ``runs`` rounds in which every one is sent once.
+
+    ``checked`` raises Refused at an answer that is not the one asked for.
+    """
     latencies: dict[str, list[Latency]] = {name: [] for name in requests}
     with ExitStack() as opened:
         connections = {name: opened.enter_context(connect(request)) for name, request in requests.items()}
         for number in range(warm_up + runs):
             for name, request in requests.items():
-                latency = ask(connections[name], request)
+                latency = ask(connections[name], request, checked)
                 if number >= warm_up:
                     latencies[name].append(latency)
     return {

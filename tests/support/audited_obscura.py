@@ -19,7 +19,6 @@ from PIL import Image
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 NOTED = frozenset({"os.rename", "os.link", "os.symlink", "sqlite3.connect", "subprocess.Popen", "os.posix_spawn"})
 
-
 LEAST_BYTES = 512
 """Pieces of pictures are larger; nearly all else that is alive is smaller."""
 IN_MEMORY = "/memfd:"

@@ -87,3 +87,9 @@ class Settings(BaseSettings):
             return self.moderation_key.get_secret_value()
         one_host = self.upstream_url and urlsplit(self.upstream_url).netloc == urlsplit(self.moderation_url).netloc
         return self.upstream_key.get_secret_value() if one_host and self.upstream_key else None
+
+    @property
+    def moderation_lacks_key(self) -> bool:
+        """Whether a public moderation endpoint is asked without a key, so that no request can get a verdict."""
+        public = self.moderation_in_force == "openai" and self.moderation_url.startswith("https:")
+        return public and self.moderation_key_in_force is None

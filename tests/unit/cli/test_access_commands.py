@@ -78,7 +78,7 @@ def test_doctor_tells_of_the_store_the_tokens_and_the_free_tier(env: dict[str, s
 
     assert told.returncode == 0
     assert ("DynamoDB" if "OBSCURA_TABLE" in env else "1 live keys") in told.stdout
-    assert "1 requests a day for each network" in told.stdout
+    assert "1 request a day for each network" in told.stdout
     assert "OBSCURA_JWKS_URL is not set" in told.stdout
 
 

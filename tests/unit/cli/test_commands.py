@@ -23,6 +23,36 @@ def test_serve_prints_a_curl_line_that_works_as_pasted(tmp_path):
         assert "48 x 32 pixels" in json.loads(pasted.stdout)["choices"][0]["message"]["content"]
 
 
+def test_serve_asks_the_catalogues_first_model_that_sees(tmp_path):
+    upstream = '[[upstreams]]\nname = "a"\nurl = "http://127.0.0.1:9/v1"\n'
+    blind = '[[models]]\nid = "blind"\nupstream = "a"\ninput = ["text"]\n'
+    (tmp_path / "models.toml").write_text(upstream + blind + '[[models]]\nid = "sees"\nupstream = "a"\n')
+
+    with serving(environment(tmp_path, MODELS=str(tmp_path / "models.toml"))) as gateway:
+        assert '"model": "sees"' in gateway.curl
+
+
+def test_before_an_upstream_whose_models_nobody_knows_serve_and_ask_say_that_one_must_be_named(tmp_path):
+    env = environment(tmp_path, UPSTREAM_URL="http://127.0.0.1:9/v1")
+
+    with serving(env) as gateway:
+        pass
+    asked = run_obscura("ask", str(photograph("rocket.jpg")), env=env)
+
+    assert '"model": "MODEL"' in gateway.curl
+    assert any("for MODEL" in line for line in gateway.lines)
+    assert asked.returncode == 2
+    assert "--model" in asked.stderr
+
+
+def test_serve_says_that_moderation_lacks_its_key(tmp_path):
+    with serving(environment(tmp_path, UPSTREAM_URL="http://127.0.0.1:9/v1")) as gateway:
+        pass
+
+    [moderation] = [line for line in gateway.lines if line.startswith("  moderation")]
+    assert "OBSCURA_MODERATION_KEY" in moderation
+
+
 def test_serve_ends_at_ctrl_c_without_a_traceback_and_its_key_with_it(tmp_path):
     env = environment(tmp_path)
     with serving(env) as gateway:
@@ -137,6 +167,14 @@ def test_serve_names_a_catalogue_file_that_cannot_be_used(tmp_path):
 @pytest.mark.parametrize("name", SUMMARIES)
 def test_the_list_says_of_each_command_what_the_command_says_of_itself(name):
     assert load_command(name).help.strip() == SUMMARIES[name]
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_help_says_what_each_argument_and_option_is(name):
+    command = load_command(name)
+
+    for one in getattr(command, "commands", {name: command}).values():
+        assert [parameter.name for parameter in one.params if not parameter.help] == []
 
 
 def test_help_loads_no_commands_parts(tmp_path):

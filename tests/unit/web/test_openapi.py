@@ -1,5 +1,8 @@
 """The schema that the gateway gives of itself."""
 
+import json
+import re
+
 from tests.support.served import served
 
 
@@ -27,3 +30,23 @@ async def test_the_schema_names_every_path_that_is_served():
             "/v1/uploads/{upload_id}/cancel",
         }
         assert set(schema["components"]["securitySchemes"]) == {"bearer", "x-api-key", "free-tier"}
+
+
+async def test_every_reference_in_the_schema_leads_somewhere():
+    async with served() as gateway:
+        schema = (await gateway.client.get("/openapi.json")).json()
+
+        referred = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(schema)))
+        assert referred == set(schema["components"]["schemas"])
+
+
+async def test_the_schema_says_of_every_path_but_health_who_may_ask_and_how_errors_look():
+    async with served() as gateway:
+        paths = (await gateway.client.get("/openapi.json")).json()["paths"]
+
+        for path, operations in paths.items():
+            for told in operations.values() if path != "/healthz" else ():
+                shape = "AnthropicError" if path.startswith("/v1/messages") else "Error"
+                assert set(told["responses"]) == {"200", "4XX", "5XX"}
+                assert shape in json.dumps(told["responses"]["4XX"])
+                assert ({"free-tier": []} in told["security"]) == (not path.startswith(("/v1/files", "/v1/uploads")))

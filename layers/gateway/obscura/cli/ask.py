@@ -13,10 +13,11 @@ import typer
 from obscura.adapters.sqlite import open_database
 from obscura.cli.issuing import issue_key
 from obscura.cli.photo import read_photo
-from obscura.cli.sample import MODEL
+from obscura.cli.sample import sample_model
 from obscura.cli.terminal import aside, say_error
 from obscura.config import Settings
 from obscura.web.app import build_app
+from obscura.web.composition import check_settings
 from obscura.web.stores import local_stores
 from obscura.wire.data_url import encode_data_url
 
@@ -32,19 +33,29 @@ class DetailOption(StrEnum):
 
 
 def ask(
-    photo: Annotated[Path, typer.Argument(help="A PNG, JPEG, WEBP or GIF.")],
-    question: Annotated[str, typer.Argument(help="What to ask about it.")] = "What is in this picture?",
-    model: Annotated[str, typer.Option(help="The model to ask.")] = MODEL,
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="A PNG, JPEG, WEBP or GIF.")],
+    question: Annotated[
+        str, typer.Argument(metavar="QUESTION", help="What to ask about it.")
+    ] = "What is in this picture?",
+    model: Annotated[
+        str | None, typer.Option(help="The model to ask; the demo or the catalogue has one where none is named.")
+    ] = None,
     detail: Annotated[DetailOption, typer.Option(help="How large the model sees it.")] = DetailOption.auto,
 ) -> None:
     """Ask about a photograph, with the settings of this environment."""
+    settings = Settings(log_level="ERROR")
+    check_settings(settings)
+    model = model or sample_model(settings)
+    if model is None:
+        say_error("Which model? Name one of your upstream's with --model.")
+        raise typer.Exit(2)
     content = [
         {"type": "text", "text": question},
         {"type": "image_url", "image_url": {"url": _data_url(photo), "detail": detail.value}},
     ]
     body = {"model": model, "messages": [{"role": "user", "content": content}]}
     with aside.status(f"Asking {model} …"):
-        answered = asyncio.run(_ask(body))
+        answered = asyncio.run(_ask(body, settings))
     said = answered.json()
     if answered.status_code != 200:
         say_error(f"{said['error']['message']} ({said['error']['code']})")
@@ -58,9 +69,8 @@ def _data_url(photo: Path) -> str:
     return encode_data_url(read_photo(photo), "application/octet-stream").decode()
 
 
-async def _ask(body: Mapping[str, object]) -> httpx.Response:
+async def _ask(body: Mapping[str, object], settings: Settings) -> httpx.Response:
     """Send one request to an application inside this process, with a key that ends with it."""
-    settings = Settings(log_level="ERROR")
     with closing(open_database(None)) as memory:
         stores = local_stores(memory, settings.data_dir)
         _, secret = await issue_key(stores.keys, "local-ask")

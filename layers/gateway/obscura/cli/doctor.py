@@ -65,7 +65,7 @@ def _moderation(settings: Settings) -> Finding:
         case "demo":
             return Finding("Moderation", "warn", "the demo: it knows one word and one picture")
         case "openai":
-            if settings.moderation_key_in_force is None and settings.moderation_url.startswith("https:"):
+            if settings.moderation_lacks_key:
                 return Finding("Moderation", "bad", f"{PREFIX}MODERATION_KEY is not set: every request will get a 503")
             return _reach("Moderation", settings.moderation_url, settings.moderation_key_in_force is not None)
 

@@ -74,6 +74,5 @@ def _free_tier(settings: Settings) -> Finding:
     if settings.free_tier_requests == 0:
         return Finding("Free tier", "ok", "closed")
     proxies = ", ".join(map(str, settings.trusted_proxies)) or "none: addresses are those of the connections"
-    return Finding(
-        "Free tier", "ok", f"{settings.free_tier_requests} requests a day for each network; trusted proxies {proxies}"
-    )
+    requests = "1 request" if settings.free_tier_requests == 1 else f"{settings.free_tier_requests} requests"
+    return Finding("Free tier", "ok", f"{requests} a day for each network; trusted proxies {proxies}")

@@ -31,7 +31,7 @@ def list_files(
 
 @app.command("rm")
 def remove(
-    file_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids that 'obscura files list' shows.")],
+    file_ids: Annotated[list[str], typer.Argument(metavar="ID", help="Ids that 'obscura files list' shows.")],
 ) -> None:
     """Delete files for real, with all that was made of them."""
     missing = asyncio.run(_remove(set(file_ids)))

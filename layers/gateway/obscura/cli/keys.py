@@ -19,7 +19,7 @@ app = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True
 
 @app.command()
 def create(
-    project: Annotated[str, typer.Option(help="The project that the key is bound to.")],
+    project: Annotated[str, typer.Option(metavar="NAME", help="The project that the key is bound to.")],
     zero_retention: Annotated[
         bool, typer.Option("--zero-retention", help="Keep nothing of this key's requests.")
     ] = False,
@@ -52,7 +52,7 @@ def list_keys() -> None:
 
 
 @app.command()
-def revoke(key_id: Annotated[str, typer.Argument(help="The id that 'obscura keys list' shows.")]) -> None:
+def revoke(key_id: Annotated[str, typer.Argument(metavar="ID", help="The id that 'obscura keys list' shows.")]) -> None:
     """Revoke a key: at once on this machine, within a minute on AWS."""
     if not asyncio.run(_revoke(key_id)):
         say_error(f"There is no live key {key_id}. See 'obscura keys list'.")

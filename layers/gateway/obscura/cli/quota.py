@@ -17,7 +17,8 @@ from obscura.web.stores import Stores, open_stores
 
 app = typer.Typer(help="Show and reset what an address has used of the free tier.", no_args_is_help=True)
 
-type AddressArgument = Annotated[str, typer.Argument(help="An IPv4 or IPv6 address.", metavar="ADDRESS")]
+# Not `type …`: typer looks for the Annotated itself, and would show no help.
+AddressArgument = Annotated[str, typer.Argument(help="An IPv4 or IPv6 address.", metavar="ADDRESS")]
 
 
 @app.command()

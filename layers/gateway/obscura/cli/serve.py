@@ -11,9 +11,9 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from obscura.cli.issuing import issue_key
-from obscura.cli.sample import sample_curl
+from obscura.cli.sample import sample_curl, sample_model
 from obscura.cli.terminal import say_error
-from obscura.config import Settings
+from obscura.config import PREFIX, Settings
 from obscura.ports import ApiKey
 from obscura.web.allocator import keep_large_buffers
 from obscura.web.app import build_app
@@ -101,15 +101,28 @@ def _listen(host: str, port: int) -> socket.socket:
 def _welcome(settings: Settings, listener: socket.socket, secret: str) -> str:
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    upstream = settings.upstream_url or "the built-in demo model"
+    model = sample_model(settings)
+    try_it = "Try it" if model else "Try it, with a model of your upstream's for MODEL"
     return (
         f"\nObscura serves on {url}\n"
-        f"  upstream    {upstream}\n"
-        f"  moderation  {settings.moderation_in_force}\n"
+        f"  upstream    {_upstream(settings)}\n"
+        f"  moderation  {_moderation(settings)}\n"
         f"  data        {_where_data_is(settings)}\n"
         f"\nA key for as long as this server runs:\n\n  {secret}\n"
-        f"\nTry it:\n\n{sample_curl(url, secret)}\n\n"
+        f"\n{try_it}:\n\n{sample_curl(url, secret, model or 'MODEL')}\n\n"
     )
+
+
+def _upstream(settings: Settings) -> str:
+    if settings.models is not None:
+        return f"those of {settings.models}"
+    return settings.upstream_url or "the built-in demo model"
+
+
+def _moderation(settings: Settings) -> str:
+    if settings.moderation_lacks_key:
+        return f"openai, without a key: every request will get a 503; set {PREFIX}MODERATION_KEY, or another moderation"
+    return settings.moderation_in_force
 
 
 def _where_data_is(settings: Settings) -> str:

@@ -21,7 +21,7 @@ _PROFILES = {
 
 
 def tokens(
-    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="PNG, JPEG, WEBP or GIF files.")],
+    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO", help="PNG, JPEG, WEBP or GIF files.")],
     detail: Annotated[DetailOption, typer.Option(help="How large the model sees them.")] = DetailOption.auto,
 ) -> None:
     """Show each picture's format, its size before and after preparation, and its tokens by counting profile."""

@@ -1,38 +1,39 @@
 """``/openapi.json``: what the raw endpoints take and give, described by hand, since no framework reads their bodies."""
 
+from typing import Any
+
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from obscura.web.error_schemas import ANTHROPIC_ERROR, OPENAI_ERROR
+
 type Json = dict[str, object]
 
-_ERROR: Json = {
-    "type": "object",
-    "required": ["error"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["message", "type", "param", "code"],
-            "properties": {
-                "message": {"type": "string", "description": "What was wrong, the limit, and the way out."},
-                "type": {"type": "string"},
-                "param": {"type": ["string", "null"], "description": "The JSON path, such as messages[0].content[1]."},
-                "code": {"type": "string", "examples": ["unsafe_image_url"]},
-                "category": {"type": "string", "description": "The moderation category, with moderation_blocked."},
-            },
-        }
-    },
-}
 _SECURITY: Json = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "Authorization: Bearer, with a key (obs_…) or a JWT"},
     "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
     "free-tier": {"type": "apiKey", "in": "header", "name": "X-Free-Tier", "description": "'true', and no credential"},
 }
-
+_WITH_CREDENTIALS: list[Json] = [{"bearer": []}, {"x-api-key": []}]
+_ANYBODY: list[Json] = [*_WITH_CREDENTIALS, {"free-tier": []}]
+_FILE_PATHS = ("/v1/files", "/v1/uploads")
 
 _RATE_HEADERS: Json = {
     "x-ratelimit-limit-requests": {"schema": {"type": "integer"}, "description": "Requests in the window."},
     "x-ratelimit-remaining-requests": {"schema": {"type": "integer"}, "description": "Those that are left of it."},
     "x-ratelimit-reset-requests": {"schema": {"type": "string", "format": "date-time"}, "description": "Its end."},
+}
+_ANSWER: Json = {
+    "description": "The model's answer; server-sent events when stream is true.",
+    "headers": {
+        "x-request-id": {"schema": {"type": "string"}},
+        **_RATE_HEADERS,
+        "x-image-tokens": {"schema": {"type": "string"}, "description": "Tokens of each image."},
+    },
+    "content": {
+        "application/json": {"schema": {"type": "object"}},
+        "text/event-stream": {"schema": {"type": "string"}},
+    },
 }
 
 
@@ -52,36 +53,42 @@ class DescribedApp(FastAPI):
             for family in (health, *FAMILIES):
                 everything.include_router(family.router)
             schema = get_openapi(title=self.title, version=self.version, routes=everything.routes)
+            for path, operations in schema["paths"].items():
+                if path != health.PATH:
+                    _complete(operations, _WITH_CREDENTIALS if path.startswith(_FILE_PATHS) else _ANYBODY)
             for family in FAMILIES:
                 schema["paths"] |= family.openapi
-            schema["components"] = {"schemas": {"Error": _ERROR}, "securitySchemes": _SECURITY}
+            schema["components"] = {
+                "schemas": {"Error": OPENAI_ERROR, "AnthropicError": ANTHROPIC_ERROR},
+                "securitySchemes": _SECURITY,
+            }
             self.openapi_schema = schema
         return self.openapi_schema
 
 
-def operation(summary: str, body: Json) -> Json:
-    """Describe one POST that answers with JSON or with server-sent events, and with errors of one shape."""
-    error = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
+def _complete(operations: dict[str, dict[str, Any]], security: list[Json]) -> None:
+    """Say of what FastAPI routes who may ask and how it is refused: with our errors, never with FastAPI's own 422."""
+    for told in operations.values():
+        told["responses"] = {"200": told["responses"]["200"]} | _refusals("Error")
+        told["security"] = security
+
+
+def _refusals(shape: str) -> Json:
+    """Describe the answers to whoever is refused, in the shape of this name."""
+    error = {"content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{shape}"}}}}
+    return {
+        "4XX": {"description": "Something about the request.", **error},
+        "5XX": {"description": "Something about Obscura, moderation or the upstream.", **error},
+    }
+
+
+def operation(summary: str, body: Json, error: str = "Error") -> Json:
+    """Describe one POST that answers with JSON or with server-sent events; ``error`` names the shape of its errors."""
     return {
         "post": {
             "summary": summary,
-            "security": [{"bearer": []}, {"x-api-key": []}, {"free-tier": []}],
+            "security": _ANYBODY,
             "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
-            "responses": {
-                "200": {
-                    "description": "The model's answer; server-sent events when stream is true.",
-                    "headers": {
-                        "x-request-id": {"schema": {"type": "string"}},
-                        **_RATE_HEADERS,
-                        "x-image-tokens": {"schema": {"type": "string"}, "description": "Tokens of each image."},
-                    },
-                    "content": {
-                        "application/json": {"schema": {"type": "object"}},
-                        "text/event-stream": {"schema": {"type": "string"}},
-                    },
-                },
-                "4XX": {"description": "Something about the request.", **error},
-                "5XX": {"description": "Something about Obscura, moderation or the upstream.", **error},
-            },
+            "responses": _refusals(error) | {"200": _ANSWER},
         }
     }

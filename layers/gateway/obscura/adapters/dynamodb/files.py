@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from obscura.adapters.dynamodb.conditions import condition_failed
 from obscura.adapters.dynamodb.database import DynamoDb
 from obscura.adapters.dynamodb.gathering import gathered
 from obscura.adapters.dynamodb.partition import partition
+from obscura.adapters.dynamodb.refusals import refused_with
 from obscura.ports import FilePage, StoredFile
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class DynamoFiles:
 
     async def expire(self, project: str, file_id: str, at: datetime) -> bool:
         """End a file's life."""
-        try:
+        with refused_with("ConditionalCheckFailedException") as refusal:
             await self._database.once(
                 lambda client: client.update_item(
                     TableName=self._table,
@@ -77,11 +77,7 @@ class DynamoFiles:
                     ExpressionAttributeValues={":at": _instant(at)},
                 )
             )
-        except Exception as refusal:
-            if condition_failed(refusal):
-                return False
-            raise
-        return True
+        return not refusal.happened
 
     async def remove(self, project: str, file_id: str) -> None:
         """Forget a file."""

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
-from obscura.adapters.dynamodb.conditions import condition_failed
 from obscura.adapters.dynamodb.database import DynamoDb
 from obscura.adapters.dynamodb.partition import partition
+from obscura.adapters.dynamodb.refusals import refused_with
 from obscura.ports import MOST_PARTS, Upload, UploadStatus
 
 if TYPE_CHECKING:
@@ -111,13 +111,9 @@ class DynamoUploads:
 
     async def _changed(self, change: "UpdateItemInputTypeDef") -> bool:
         """Make a conditional write, once: made again after it had counted, its condition would fail."""
-        try:
+        with refused_with("ConditionalCheckFailedException") as refusal:
             await self._database.once(lambda client: client.update_item(**change))
-        except Exception as refusal:
-            if condition_failed(refusal):
-                return False
-            raise
-        return True
+        return not refusal.happened
 
 
 def _key(upload: Upload) -> "Item":

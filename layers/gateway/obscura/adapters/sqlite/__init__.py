@@ -5,7 +5,7 @@ from obscura.adapters.sqlite.counters import SqliteQuotas, SqliteRates
 from obscura.adapters.sqlite.database import open_database
 from obscura.adapters.sqlite.files import SqliteFiles
 from obscura.adapters.sqlite.keys import SqliteKeys
-from obscura.adapters.sqlite.patience import PatientDatabase, patiently
+from obscura.adapters.sqlite.patience import PatientDatabase
 from obscura.adapters.sqlite.uploads import SqliteUploads
 from obscura.adapters.sqlite.verdicts import SqliteVerdicts
 
@@ -20,5 +20,4 @@ __all__ = [
     "SqliteVerdicts",
     "kept_secret",
     "open_database",
-    "patiently",
 ]

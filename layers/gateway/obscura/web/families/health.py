@@ -4,11 +4,13 @@ from fastapi import APIRouter
 
 from obscura.web.openapi import Json
 
+PATH = "/healthz"
+
 router = APIRouter()
 openapi: Json = {}
 
 
-@router.get("/healthz")
+@router.get(PATH)
 async def healthz() -> dict[str, str]:
     """Say that the process serves."""
     return {"status": "ok"}

@@ -64,6 +64,6 @@ router.routes += [
     Route(COUNT_PATH, RoadEndpoint(CountTokensDialect(), count_tokens), methods=["POST"]),
 ]
 openapi: Json = {
-    PATH: operation("Create a message, with images", _BODY),
-    COUNT_PATH: operation("Count the tokens of a message", _COUNTED),
+    PATH: operation("Create a message, with images", _BODY, "AnthropicError"),
+    COUNT_PATH: operation("Count the tokens of a message", _COUNTED, "AnthropicError"),
 }

@@ -1,6 +1,5 @@
 """The catalogue: OpenAI's list of models, Anthropic's for who sends ``anthropic-version``, and our own with filters."""
 
-import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
@@ -10,7 +9,7 @@ from obscura.pipeline.gateway import Gateway
 from obscura.ports import Model
 from obscura.web.admitted import admitted
 from obscura.web.door import ClosingRoute
-from obscura.web.error_answer import shape_of
+from obscura.web.json_answer import json_answer
 from obscura.web.openapi import Json
 from obscura.wire.model_lists import (
     AnthropicModel,
@@ -36,8 +35,8 @@ async def list_models(request: Request) -> Response:
     gateway = await _gateway(request)
     models = await gateway.catalogue.all()
     if _speaks_anthropic(request):
-        return _json(request, anthropic_models([_anthropic(model) for model in models]))
-    return _json(request, OpenAIModels([_openai(model) for model in models]))
+        return json_answer(request, anthropic_models([_anthropic(model) for model in models]))
+    return json_answer(request, OpenAIModels([_openai(model) for model in models]))
 
 
 @router.get("/v1/models/{model_id:path}")
@@ -46,7 +45,7 @@ async def get_model(request: Request, model_id: str) -> Response:
     """Give one model, in the caller's dialect."""
     gateway = await _gateway(request)
     model = await find_model(model_id, gateway.catalogue)
-    return _json(request, _anthropic(model) if _speaks_anthropic(request) else _openai(model))
+    return json_answer(request, _anthropic(model) if _speaks_anthropic(request) else _openai(model))
 
 
 @router.get("/api/models")
@@ -54,7 +53,7 @@ async def list_catalogue(request: Request, modality: str | None = None) -> Respo
     """List the models with what they take; ``modality`` keeps those that take it."""
     gateway = await _gateway(request)
     models = [model for model in await gateway.catalogue.all() if modality in {None, *model.input_modalities}]
-    return _json(request, CatalogueModels([_catalogue(model) for model in models]))
+    return json_answer(request, CatalogueModels([_catalogue(model) for model in models]))
 
 
 async def _gateway(request: Request) -> Gateway:
@@ -87,8 +86,3 @@ def _catalogue(model: Model) -> CatalogueModel:
         detail_limits=DETAIL_LIMITS if "image" in model.input_modalities else {},
         owned_by=model.owned_by,
     )
-
-
-def _json(request: Request, shown: msgspec.Struct) -> Response:
-    headers = shape_of(request).answer_headers(request.scope["obscura.journal"].request_id)
-    return Response(msgspec.json.encode(shown), media_type="application/json", headers=headers)
