@@ -19,6 +19,7 @@ MODEL = '[[models]]\nid = "m"\nupstream = "a"\n'
         (UPSTREAM + MODEL.replace('"a"', '"b"'), "names upstream 'b', which is not in the file"),
         (UPSTREAM + MODEL + MODEL, "model named twice: m"),
         (UPSTREAM + UPSTREAM + MODEL, "upstream named twice: a"),
+        (UPSTREAM + MODEL + "token_factor = 1.62\n", "model 'm' has a token_factor, which only openai_patches"),
         (UPSTREAM + MODEL + "context_length = 0", "models.0.context_length"),
         (UPSTREAM + 'dialects = ["smoke"]\n' + MODEL, "upstreams.0.dialects"),
         (UPSTREAM.replace("http:", "ftp:") + MODEL, "upstreams.0.url"),

@@ -41,6 +41,12 @@ def a_catalogue(tmp_path, first: str, second: str) -> str:
         id = "tiles/4o"
         upstream = "second"
         token_profile = "openai_tiles"
+
+        [[models]]
+        id = "patches/mini"
+        upstream = "second"
+        token_profile = "openai_patches"
+        token_factor = 1.62
         """
     )
     return str(path)
@@ -99,9 +105,11 @@ async def test_each_models_pictures_are_counted_by_its_own_profile(tmp_path, mon
             parts = (text("look"), image(a_data_url(1280, 1280)))
             qwen = await gateway.chat(ask(*parts) | {"model": "qwen-vl"})
             tiles = await gateway.chat(ask(*parts) | {"model": "tiles/4o"})
+            patches = await gateway.chat(ask(*parts) | {"model": "patches/mini"})
 
             assert qwen.headers["x-image-tokens"] == "2116"
             assert tiles.headers["x-image-tokens"] == "765"
+            assert patches.headers["x-image-tokens"] == "2465"  # 39 x 39 patches, times 1.62
 
 
 async def test_an_unknown_model_is_refused_with_near_matches(tmp_path, monkeypatch):
@@ -137,7 +145,7 @@ async def test_a_model_with_a_slash_in_its_name_is_found_and_the_list_is_filtere
         seeing = (await gateway.client.get("/api/models", params={"modality": "image"})).json()["data"]
 
         assert one == {"id": "tiles/4o", "object": "model", "created": 0, "owned_by": "obscura"}
-        assert [model["id"] for model in seeing] == ["qwen-vl", "tiles/4o"]
+        assert [model["id"] for model in seeing] == ["qwen-vl", "tiles/4o", "patches/mini"]
         assert seeing[0]["context_length"] == 32768
         assert seeing[1]["dialects"] == ["chat", "messages"]
 

@@ -41,6 +41,7 @@ class ModelEntry(_Strict):
     input: tuple[Literal["text", "image", "video", "audio"], ...] = ("text", "image")
     context_length: Annotated[int, Field(gt=0)] | None = None
     token_profile: TokenProfile | None = None
+    token_factor: Annotated[float, Field(gt=0)] = 1.0
     owned_by: str = "obscura"
 
 
@@ -52,6 +53,7 @@ class CatalogueFile(_Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> "CatalogueFile":
+        profiles = {upstream.name: upstream.token_profile for upstream in self.upstreams}
         names = [upstream.name for upstream in self.upstreams]
         ids = [model.id for model in self.models]
         for what, given in (("upstream", names), ("model", ids)):
@@ -61,6 +63,8 @@ class CatalogueFile(_Strict):
         for model in self.models:
             if model.upstream not in names:
                 raise ValueError(f"model '{model.id}' names upstream '{model.upstream}', which is not in the file")
+            if model.token_factor != 1.0 and (model.token_profile or profiles[model.upstream]) != "openai_patches":
+                raise ValueError(f"model '{model.id}' has a token_factor, which only openai_patches are multiplied by")
         return self
 
 
@@ -100,6 +104,7 @@ class FileCatalogue:
                 opened[model.upstream],
                 frozenset({"chat"}) | entries[model.upstream].dialects,
                 model.token_profile or entries[model.upstream].token_profile,
+                model.token_factor,
                 model.input,
                 model.context_length,
                 owned_by=model.owned_by,

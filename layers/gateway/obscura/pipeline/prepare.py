@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from obscura import errors
 from obscura.errors import ObscuraError
@@ -11,6 +12,7 @@ from obscura.pipeline.concurrently import first_failure_of
 from obscura.pipeline.journal import PictureFacts
 from obscura.pipeline.load import Loaded
 from obscura.pipeline.workshop import Workshop
+from obscura.ports import Model
 from obscura.wire.data_url import decode_base64, encode_data_url
 from obscura.wire.dialect import ImageSlot
 
@@ -36,23 +38,36 @@ class Picture:
     facts: PictureFacts
 
 
+class TokenCount(Protocol):
+    """How a model's pictures are counted."""
+
+    def __call__(self, width_px: int, height_px: int, *, detail: Detail) -> int:
+        """Count the tokens of a picture of so many pixels."""
+        ...
+
+
+def token_count_of(model: Model) -> TokenCount:
+    """Give the count of a model's profile, multiplied as the model's pictures are."""
+    return partial(image_tokens, profile=TokenProfile(model.token_profile), factor=model.token_factor)
+
+
 async def prepare_pictures(
     slots: Sequence[ImageSlot],
     loaded: Sequence[Loaded],
-    profile: TokenProfile,
+    count: TokenCount,
     limits: ImageLimits,
     workshop: Workshop,
 ) -> list[Picture]:
     """Prepare every slot's picture; raises the first refusal, with the slot's path as its param."""
     return await first_failure_of(
         [
-            workshop.run(partial(_prepare, slot, source, profile, limits))
+            workshop.run(partial(_prepare, slot, source, count, limits))
             for slot, source in zip(slots, loaded, strict=True)
         ]
     )
 
 
-def _prepare(slot: ImageSlot, source: Loaded, profile: TokenProfile, limits: ImageLimits) -> Picture:
+def _prepare(slot: ImageSlot, source: Loaded, count: TokenCount, limits: ImageLimits) -> Picture:
     detail = Detail(slot.detail)
     try:
         if isinstance(source, PreparedImage):
@@ -65,7 +80,7 @@ def _prepare(slot: ImageSlot, source: Loaded, profile: TokenProfile, limits: Ima
     except ObscuraError as refusal:
         refusal.param = slot.path
         raise
-    tokens = image_tokens(prepared.width_px, prepared.height_px, profile, detail)
+    tokens = count(prepared.width_px, prepared.height_px, detail=detail)
     return Picture(slot.path, encode_data_url(prepared.data, prepared.media_type), tokens, _facts(prepared, tokens))
 
 

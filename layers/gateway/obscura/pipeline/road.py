@@ -4,14 +4,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from obscura.imaging import TokenProfile
 from obscura.pipeline.admit import Caller, Knock
 from obscura.pipeline.choose import choose_model
 from obscura.pipeline.gateway import Gateway
 from obscura.pipeline.journal import RequestJournal
 from obscura.pipeline.load import load
 from obscura.pipeline.moderate import moderate
-from obscura.pipeline.prepare import Picture, prepare_pictures
+from obscura.pipeline.prepare import Picture, prepare_pictures, token_count_of
 from obscura.pipeline.read import read_body
 from obscura.pipeline.relay import relay
 from obscura.pipeline.request import Answer, InboundRequest
@@ -75,8 +74,8 @@ async def take_in[A: Ask](request: InboundRequest, caller: Caller, dialect: Dial
         loaded = await load(ask.image_slots, gateway.images, stored)
         await pass_videos(ask, gateway.videos, gateway.workshop)
     with step("prepare"):
-        profile = TokenProfile(model.token_profile)
-        pictures = await prepare_pictures(ask.image_slots, loaded, profile, gateway.limits.image, gateway.workshop)
+        count = token_count_of(model)
+        pictures = await prepare_pictures(ask.image_slots, loaded, count, gateway.limits.image, gateway.workshop)
     journal.pictures = [picture.facts for picture in pictures]
     taken = TakenIn(ask, model, pictures, {})
     if pictures:

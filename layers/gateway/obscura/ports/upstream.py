@@ -57,13 +57,15 @@ class Model:
     """A model that may be asked for: where it runs, what it takes, and how its pictures are counted.
 
     ``dialects`` are those that its upstream speaks natively, chat always among them; ``token_profile`` is the name of
-    an imaging token profile; ``context_length`` in tokens, None when nobody said.
+    an imaging token profile, and ``token_factor`` what OpenAI's patches are multiplied by; ``context_length`` in
+    tokens, None when nobody said.
     """
 
     id: str
     upstream: Upstream
     dialects: frozenset[str] = frozenset({"chat"})
     token_profile: str = "qwen"
+    token_factor: float = 1.0
     input_modalities: tuple[str, ...] = ("text", "image")
     context_length: int | None = None
     created_at: int = 0

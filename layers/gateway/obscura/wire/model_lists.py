@@ -56,6 +56,7 @@ class CatalogueModel(msgspec.Struct):
     modalities: Modalities
     context_length: int | None
     token_profile: str
+    token_factor: float
     dialects: Sequence[str]
     detail_limits: dict[str, int]
     owned_by: str

@@ -82,6 +82,7 @@ def _catalogue(model: Model) -> CatalogueModel:
         modalities=Modalities(model.input_modalities),
         context_length=model.context_length,
         token_profile=model.token_profile,
+        token_factor=model.token_factor,
         dialects=sorted(model.dialects),
         detail_limits=DETAIL_LIMITS if "image" in model.input_modalities else {},
         owned_by=model.owned_by,
