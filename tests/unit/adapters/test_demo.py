@@ -5,6 +5,7 @@ import json
 import pytest
 
 from obscura.adapters.demo import DemoModel, DemoModerator
+from obscura.imaging import image_tokens
 from obscura.ports import UpstreamCall
 from tests.support.chat_bodies import a_request, says
 from tests.support.picture_urls import data_url
@@ -107,3 +108,15 @@ async def test_the_plain_magenta_picture_is_flagged_in_every_format(image_format
 async def test_other_pictures_are_not_flagged() -> None:
     for picture in (a_photo(64, 48, "JPEG"), a_plain(64, 48, "PNG", (255, 0, 0)), a_plain(9, 9, "PNG", (255, 0, 200))):
         assert not (await DemoModerator().review_picture(data_url(picture).encode())).flagged
+
+
+async def test_its_usage_counts_the_pictures() -> None:
+    pictures = [
+        {"type": "image_url", "image_url": {"url": data_url(a_plain(side_px, 768, "PNG"))}} for side_px in (768, 384)
+    ]
+
+    told = json.loads(await told_by_the_demo(a_request(says({"type": "text", "text": "What?"}, *pictures))))
+
+    tokens = image_tokens(768, 768) + image_tokens(384, 768)
+    assert told["usage"]["prompt_tokens"] == tokens + 2
+    assert told["usage"]["total_tokens"] == told["usage"]["prompt_tokens"] + told["usage"]["completion_tokens"]

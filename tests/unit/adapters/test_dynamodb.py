@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import pytest
 
-from obscura.adapters.dynamodb import DynamoAddressSecret, DynamoDb, DynamoQuotas, DynamoRates
+from obscura.adapters.dynamodb import DynamoAddressSecret, DynamoDb, DynamoKeys, DynamoQuotas, DynamoRates
 from obscura.adapters.dynamodb.quotas import CONFLICT_TRIES
 from obscura.errors import UpstreamUnavailable
 from obscura.ports import Counter, Window
@@ -104,3 +104,25 @@ async def test_what_may_have_been_counted_is_not_counted_again(respond: Respond,
             assert refused.value.retry_after_s == 1
 
         assert len(server.received) == 3
+
+
+@pytest.mark.parametrize("kind", ["AccessDeniedException", "ResourceNotFoundException", "ExpiredTokenException"])
+async def test_a_store_that_refuses_says_so_once_and_to_whom_that_is_a_matter(kind: str) -> None:
+    async with answered_by(refusal(kind)) as (database, server):
+        for call in (DynamoKeys(database).find(bytes(32)), DynamoRates(database).count(IPV4[0])):
+            with pytest.raises(UpstreamUnavailable) as refused:
+                await call
+            assert f"refuses Obscura's call ({kind}). Not your fault" in refused.value.message
+
+        assert len(server.received) == 2
+
+
+async def test_a_region_that_is_not_told_is_named_and_not_taken_for_an_outage(monkeypatch) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+
+    with (
+        closing(DynamoDb("obscura")) as database,
+        pytest.raises(UpstreamUnavailable, match="You must specify a region"),
+    ):
+        await DynamoKeys(database).find(bytes(32))

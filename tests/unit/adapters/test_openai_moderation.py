@@ -138,6 +138,13 @@ async def test_an_answer_of_another_status_fails_closed_even_with_a_verdict(stat
         assert len(server.received) == 1
 
 
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_service_that_refuses_the_key_is_the_operators_matter(status: int) -> None:
+    async with loopback_server(answers({}, status)) as server, moderator_at(server.v1) as moderator:
+        with pytest.raises(ModerationUnavailable, match="check OBSCURA_MODERATION_KEY"):
+            await moderator.review_text("hello")
+
+
 @pytest.mark.parametrize("status", [429, 503])
 async def test_a_busy_service_is_asked_at_most_twice_more(status: int) -> None:
     respond = in_turn(*[answers({}, status, retry_after="0")] * 2, answers(verdict({"hate": 1.0})))

@@ -84,6 +84,11 @@ class OpenAIModerator:
 
 
 async def _read(response: httpx.Response) -> bytes:
+    if response.status_code in {401, 403}:
+        raise ModerationUnavailable(
+            f"The moderation service refused the gateway's own credentials (status {response.status_code}), so nothing "
+            "was sent to the model. Not your fault: the operator must check OBSCURA_MODERATION_KEY."
+        )
     if response.status_code != 200:
         raise _unavailable(f"answered with status {response.status_code}")
     body = bytearray()

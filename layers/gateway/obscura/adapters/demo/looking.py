@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from PIL import Image, ImageFilter, ImageStat
 
 SMALL_SIDE_PX = 128
+TOKEN_SIDE_PX, LEAST_TOKENS = 28, 4
 MAGENTA = (255, 0, 255)
 
 _HUES = ((15, "red"), (45, "orange"), (70, "yellow"), (165, "green"), (200, "cyan"), (260, "blue"), (290, "violet"))
@@ -23,6 +24,11 @@ class Impression:
     colours: tuple[str, ...]
     brightness: float
     sharpness: float
+
+    @property
+    def tokens(self) -> int:
+        """What the picture costs by the default token profile, a token a 28-px square (Qwen2.5-VL's)."""
+        return max(LEAST_TOKENS, round(self.width_px / TOKEN_SIDE_PX) * round(self.height_px / TOKEN_SIDE_PX))
 
     def sentence(self) -> str:
         """Say it in one sentence."""

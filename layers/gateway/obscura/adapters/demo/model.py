@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pybase64
 
-from obscura.adapters.demo.looking import look
+from obscura.adapters.demo.looking import Impression, look
 from obscura.ports import ListedModel, UpstreamAnswer, UpstreamCall
 
 MODEL = "obscura-demo"
@@ -20,7 +20,7 @@ CHARACTERS_PER_TOKEN = 4
 class _Heard:
     model: str
     question: str
-    pictures: list[bytes]
+    pictures: list[Impression]
     wants_usage: bool
 
 
@@ -35,7 +35,7 @@ class DemoModel:
     async def answer(self, call: UpstreamCall) -> AsyncIterator[UpstreamAnswer]:
         """Look at the pictures and tell what can be measured; see ``obscura.ports.Upstream``."""
         heard = await asyncio.to_thread(_hear, call.body)
-        said = await asyncio.to_thread(_say, heard)
+        said = _say(heard)
         if call.streamed:
             yield UpstreamAnswer(200, "text/event-stream", _stream(heard, said))
         else:
@@ -44,7 +44,7 @@ class DemoModel:
 
 def _hear(body: bytes) -> _Heard:
     request = json.loads(body)
-    question, pictures = "", []
+    question, pictures = "", list[Impression]()
     for message in request["messages"]:
         content = message.get("content") or ""
         for part in [content] if isinstance(content, str) else content:
@@ -52,7 +52,7 @@ def _hear(body: bytes) -> _Heard:
             shown = fields.get("image_url")
             url = shown.get("url") if isinstance(shown, dict) else shown
             if url:
-                pictures.append(pybase64.b64decode(url.partition(",")[2]))
+                pictures.append(look(pybase64.b64decode(url.partition(",")[2])))
             elif message.get("role") == "user" and isinstance(fields.get("text"), str):
                 question = fields["text"]
     options = request.get("stream_options")
@@ -63,7 +63,7 @@ def _hear(body: bytes) -> _Heard:
 def _say(heard: _Heard) -> str:
     said = ["I am Obscura's demo model: I measure pictures and understand nothing."]
     for number, picture in enumerate(heard.pictures, start=1):
-        said.append(f"Picture {number} is {look(picture).sentence()}.")
+        said.append(f"Picture {number} is {picture.sentence()}.")
     if not heard.pictures:
         said.append("You sent no picture; send one and I will tell you what I can measure.")
     if heard.question:
@@ -73,7 +73,7 @@ def _say(heard: _Heard) -> str:
 
 
 def _usage(heard: _Heard, said: str) -> dict[str, int]:
-    prompt = len(heard.question) // CHARACTERS_PER_TOKEN + 1
+    prompt = len(heard.question) // CHARACTERS_PER_TOKEN + 1 + sum(picture.tokens for picture in heard.pictures)
     completion = len(said) // CHARACTERS_PER_TOKEN + 1
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 

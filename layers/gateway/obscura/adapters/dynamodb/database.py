@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from obscura.adapters.aws_failures import StoreRefused, store_failure
 from obscura.errors import UpstreamUnavailable
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ CONNECT_TIMEOUT_S = 2.0
 READ_TIMEOUT_S = 3.0
 ATTEMPTS = 3
 FIRST_PAUSE_S = 0.05
+
+_STORE = "Obscura's store"
+_ANSWERS = frozenset({"ConditionalCheckFailedException", "TransactionCanceledException"})
+"""Refusals that a caller of ``once`` has to understand."""
 
 
 class DynamoDb:
@@ -37,7 +42,8 @@ class DynamoDb:
     async def once[T](self, call: Call[T]) -> T:
         """Make a call that must not be repeated; raises UpstreamUnavailable when it may or may not have counted.
 
-        A refusal that the caller has to understand, such as a condition that failed, comes as botocore's ClientError.
+        A condition that failed, or a transaction for its items' sake, comes as botocore's ClientError; any other
+        refusal as StoreRefused.
         """
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._call, call)
 
@@ -46,6 +52,8 @@ class DynamoDb:
         for attempt in range(1, ATTEMPTS):
             try:
                 return await self.once(call)
+            except StoreRefused:
+                raise
             except UpstreamUnavailable:
                 await asyncio.sleep(random.uniform(0, FIRST_PAUSE_S * 2**attempt))  # noqa: S311 jitter is no secret
         return await self.once(call)
@@ -61,14 +69,12 @@ class DynamoDb:
 
         try:
             return call(self._opened())
-        except BotoCoreError:
-            raise _unavailable() from None
+        except BotoCoreError as failure:
+            raise store_failure(_STORE, failure) from None
         except ClientError as refusal:
-            code = refusal.response.get("Error", {}).get("Code", "")
-            status = refusal.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            if status >= 500 or code in _TRANSIENT:
-                raise _unavailable() from None
-            raise
+            if refusal.response.get("Error", {}).get("Code") in _ANSWERS:
+                raise
+            raise store_failure(_STORE, refusal) from None
 
     def _opened(self) -> Client:
         if self._client is None:
@@ -85,12 +91,3 @@ class DynamoDb:
                 ),
             )
         return self._client
-
-
-_TRANSIENT = frozenset(
-    {"ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded", "InternalServerError"}
-)
-
-
-def _unavailable() -> UpstreamUnavailable:
-    return UpstreamUnavailable("Obscura's store cannot be reached. Try again in a moment.", retry_after_s=1)

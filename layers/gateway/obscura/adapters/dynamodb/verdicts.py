@@ -2,8 +2,7 @@
 
 from datetime import datetime
 
-from obscura.adapters.dynamodb.database import Call, DynamoDb
-from obscura.errors import UpstreamUnavailable
+from obscura.adapters.dynamodb.database import DynamoDb
 
 
 class DynamoVerdicts:
@@ -16,26 +15,16 @@ class DynamoVerdicts:
 
     async def is_clean(self, digest: bytes, at: datetime) -> bool:
         """Whether a clean verdict is remembered."""
-        told = await self._once(lambda client: client.get_item(TableName=self._table, Key={"id": {"S": digest.hex()}}))
+        told = await self._database.once(
+            lambda client: client.get_item(TableName=self._table, Key={"id": {"S": digest.hex()}})
+        )
         return "Item" in told and int(told["Item"]["expires_at"]["N"]) > at.timestamp()
 
     async def remember_clean(self, digest: bytes, at: datetime, until: datetime) -> None:
         """Remember a clean verdict."""
         expires_at = str(int(until.timestamp()))
-        await self._once(
+        await self._database.once(
             lambda client: client.put_item(
                 TableName=self._table, Item={"id": {"S": digest.hex()}, "expires_at": {"N": expires_at}}
             )
         )
-
-    async def _once[T](self, call: Call[T]) -> T:
-        try:
-            return await self._database.once(call)
-        except UpstreamUnavailable:
-            raise
-        except Exception as refusal:
-            from botocore.exceptions import ClientError
-
-            if isinstance(refusal, ClientError):
-                raise UpstreamUnavailable("DynamoDB refuses to remember verdicts.") from None
-            raise

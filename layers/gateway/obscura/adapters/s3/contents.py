@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from obscura.errors import UpstreamUnavailable
+from obscura.adapters.aws_failures import store_away, store_failure
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -18,6 +18,8 @@ CALLS_AT_ONCE = 16
 CONNECT_TIMEOUT_S = 2.0
 READ_TIMEOUT_S = 10.0
 ATTEMPTS = 3
+
+_STORE = "Obscura's file store"
 
 _ABSENT = frozenset({"NoSuchKey", "AccessDenied"})
 """S3 API reference, GetObject: who may not list a bucket is told AccessDenied of an object that is not there."""
@@ -60,8 +62,8 @@ class S3Contents:
 
         try:
             return call(self._opened())
-        except (BotoCoreError, ClientError):
-            raise _unavailable() from None
+        except (BotoCoreError, ClientError) as failure:
+            raise store_failure(_STORE, failure) from None
 
     def _get(self, client: Client, name: str) -> bytes | None:
         from botocore.exceptions import ClientError
@@ -76,7 +78,7 @@ class S3Contents:
     def _delete(self, client: Client, names: Sequence[str]) -> None:
         told = client.delete_objects(Bucket=self._bucket, Delete={"Objects": [{"Key": name} for name in names]})
         if told.get("Errors"):
-            raise _unavailable()
+            raise store_away(_STORE)
 
     def _opened(self) -> Client:
         with self._opening:
@@ -94,7 +96,3 @@ class S3Contents:
                     ),
                 )
             return self._client
-
-
-def _unavailable() -> UpstreamUnavailable:
-    return UpstreamUnavailable("Obscura's file store cannot be reached. Try again in a moment.", retry_after_s=1)
