@@ -182,6 +182,8 @@ def test_a_domain_of_ones_own_leads_to_the_stage(stack):
 
     assert mapping["Stage"] == "live"
     assert given.outputs()["BaseUrl"] == "https://llm.example.com/v1"
+    assert given.outputs()["DomainTarget"] == "Domain.RegionalDomainName"
+    assert "DomainTarget" not in stack.outputs()
     assert stack.resources("AWS::ApiGateway::DomainName") == {}
     assert stack.resources("AWS::WAFv2::WebACL") == {}
 
