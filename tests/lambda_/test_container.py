@@ -5,8 +5,8 @@ import pytest
 from obscura.config import PREFIX
 from rehearsal.stack import NAME, ROOT, Stack, translated
 
-ONLY_FUNCTIONS_READ = {"OBSCURA_SECRETS_PATH"}
-"""Where functions find the secrets that ECS hands to a container."""
+DECIDED_ELSEWHERE = {"OBSCURA_SECRETS_PATH", "OBSCURA_DATA_DIR"}
+"""ECS itself hands the secrets to a container, and the Dockerfile names its folder."""
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def test_whatever_is_decided_for_the_functions_can_be_decided_for_the_container(
 
     for_container = {variable["Name"] for variable in service["PrimaryContainer"]["Environment"]}
 
-    assert {name for name in for_functions if name.startswith(PREFIX)} - ONLY_FUNCTIONS_READ <= for_container
+    assert {name for name in for_functions if name.startswith(PREFIX)} - DECIDED_ELSEWHERE <= for_container
 
 
 def test_both_templates_ask_for_a_setting_in_the_same_words_and_take_the_same_values(stack, container):
