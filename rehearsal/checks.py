@@ -16,7 +16,7 @@ type Check = Callable[[Stack], Iterator[str]]
 STREAM_MS = 900_000
 WRAPPER = "/opt/bin/obscura-runtime"
 LEFT_TO_DEFAULTS = frozenset(
-    {"models", "data_dir", "max_body_bytes", "max_image_bytes", "max_pixels", "max_images", "trusted_proxies"}
+    {"models", "max_body_bytes", "max_image_bytes", "max_pixels", "max_images", "trusted_proxies"}
 )
 """Settings of no use on Lambda, or whose defaults are Lambda's too; every other one is set by the template."""
 

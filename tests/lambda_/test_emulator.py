@@ -1,13 +1,17 @@
 """Every family, as built, in AWS's runtime emulator: streamed over our runtime, buffered over AWS's."""
 
 import asyncio
+import json
+import tomllib
 
 import pytest
 
 from obscura.config import Settings
 from obscura.web.app import build_app
+from rehearsal.checks import functions_by_family
 from rehearsal.emulator import WRAPPER, emulated
 from rehearsal.layout import Layout, lay_out
+from rehearsal.stack import ROOT, translated
 from tests.support.fake_upstream import stays_silent
 from tests.support.lambda_events import rest_event
 from tests.support.lambda_process import new_key
@@ -107,3 +111,20 @@ def test_the_function_that_serves_the_schema_knows_every_familys_paths(layout, s
     everything = build_app(Settings(moderation="off"))
     assert told.json() == everything.openapi()
     assert {"/v1/chat/completions", "/v1/uploads", "/v1/models", "/healthz"} <= set(told.json()["paths"])
+
+
+def test_under_sam_local_a_function_answers_as_the_template_and_samconfig_set_it(layout, tmp_path):
+    configured = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]["local_invoke"]["parameters"]
+    overriding = json.loads((ROOT / configured["env_vars"]).read_text())["Parameters"]
+    declared = functions_by_family(translated(ROOT / "template.yaml"))["chat"]["Environment"]["Variables"]
+    path, body = ASKS["chat"]
+
+    # Sam overrides what the template declares, and nothing else.
+    settings = {name: overriding.get(name, value) for name, value in declared.items()}
+    writable = {"OBSCURA_DATA_DIR": str(tmp_path)}
+    with emulated(layout, "chat", settings | writable | {"AWS_SAM_LOCAL": "true"}) as function:
+        answered = function.invoke(rest_event("POST", path, body, x_free_tier="true"))
+
+    assert settings["OBSCURA_DATA_DIR"].startswith("/tmp/")  # noqa: S108 Lambda's only folder to write to
+    assert answered.status == 200
+    assert "demo" in said_in(answered.json())

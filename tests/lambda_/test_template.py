@@ -1,7 +1,10 @@
 """What ``sam deploy`` would create, read from the translated template."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 
 import httpx
 import pytest
@@ -182,6 +185,8 @@ def test_a_domain_of_ones_own_leads_to_the_stage(stack):
 
     assert mapping["Stage"] == "live"
     assert given.outputs()["BaseUrl"] == "https://llm.example.com/v1"
+    assert given.outputs()["DomainTarget"] == "Domain.RegionalDomainName"
+    assert "DomainTarget" not in stack.outputs()
     assert stack.resources("AWS::ApiGateway::DomainName") == {}
     assert stack.resources("AWS::WAFv2::WebACL") == {}
 
@@ -209,3 +214,30 @@ def test_the_dashboard_shows_metrics_that_the_code_writes(stack):
 
     assert own
     assert set(own) <= written
+
+
+ONE_OUTAGE = """
+from obscura.aws.metrics import count_request
+from obscura.pipeline.journal import RequestJournal
+count_request(RequestJournal("req_1", code="moderation_unavailable"))
+"""
+
+
+def test_the_moderation_alarm_and_the_dashboard_look_at_this_stacks_figures_alone(stack):
+    variables = stack.resources("AWS::Lambda::Function")["ChatFunction"]["Environment"]["Variables"]
+    named = {name: value for name, value in variables.items() if name.startswith("POWERTOOLS_")}
+
+    written = subprocess.run(
+        [sys.executable, "-c", ONE_OUTAGE], env=os.environ | named, capture_output=True, text=True, check=True
+    )
+
+    refusal = json.loads(written.stdout.splitlines()[-1])
+    watched = stack.resources("AWS::CloudWatch::Alarm")["ModerationAlarm"]
+    assert {given["Name"]: given["Value"] for given in watched["Dimensions"]} == {
+        "service": refusal["service"],
+        "code": refusal["code"],
+    }
+    assert refusal["service"] == stack.ref("AWS::StackName")
+    [dashboard] = stack.resources("AWS::CloudWatch::Dashboard").values()
+    assert f'service="{refusal["service"]}"' in str(json.loads(dashboard["DashboardBody"]))
+    assert '"obscura"' not in dashboard["DashboardBody"]

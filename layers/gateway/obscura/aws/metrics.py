@@ -1,12 +1,17 @@
 """Metrics of each request, as CloudWatch reads them from a log line (embedded metric format, by Powertools)."""
 
+import os
+
 from aws_lambda_powertools.metrics import Metrics, MetricUnit, single_metric
 
 from obscura.pipeline.journal import RequestJournal
 
 NAMESPACE = "Obscura"
-SERVICE = "obscura"
-"""The one dimension of all metrics but ``Refusals``, which also has ``code``: one of the table of errors."""
+SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME") or "obscura"
+"""The one dimension of all metrics but ``Refusals``, which also has ``code``: one of the table of errors.
+
+The template gives the stack's name, so that two stacks of an account are counted apart.
+"""
 
 _metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
 

@@ -1,0 +1,87 @@
+"""What an operator is asked and told: by ``sam deploy --guided``, and by the stack's outputs."""
+
+import asyncio
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+
+from obscura.adapters.dynamodb import DynamoDb, DynamoKeys, create_missing_tables
+from obscura.config import PREFIX, Settings
+from obscura.pipeline.credentials import key_digest
+from rehearsal.stack import NAME, ROOT, SAM_PYTHON, Stack, translated
+from tests.support.aws_server import aws_server
+
+
+@pytest.fixture(scope="module")
+def stack() -> Stack:
+    return translated(ROOT / "template.yaml")
+
+
+def test_every_question_of_a_guided_deployment_may_be_left_empty(tmp_path):
+    samconfig = shutil.copy(ROOT / "samconfig.toml", tmp_path)
+    sam = [SAM_PYTHON.with_name("sam"), "deploy", "--guided", "--template", ROOT / "template.yaml"]
+    nobody = {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+        "AWS_MAX_ATTEMPTS": "1",
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "SAM_CLI_TELEMETRY": "0",
+    }
+
+    told = subprocess.run(
+        [*sam, "--config-file", samconfig],
+        input="\n" * 99,
+        env={**os.environ, **nobody},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "Looking for resources needed for deployment" in told.stdout
+    assert "Is this okay" not in told.stdout
+
+
+def test_the_command_that_makes_a_key_finds_the_stacks_region_by_itself(stack):
+    told = shlex.split(stack.outputs()["MakeAKey"])
+    start = told.index("obscura")
+    named = dict(word.split("=", 1) for word in told[: told.index("uv")])
+
+    with aws_server(), closing(DynamoDb(NAME)) as database:
+        asyncio.run(create_missing_tables(database))
+        elsewhere = {name: value for name, value in os.environ.items() if name != "AWS_DEFAULT_REGION"}
+        made = subprocess.run(
+            [sys.executable, "-m", "obscura.cli", *told[start + 1 :]],
+            env=elsewhere | named | {"AWS_CONFIG_FILE": os.devnull},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert made.returncode == 0, made.stderr
+        key = asyncio.run(DynamoKeys(database).find(key_digest(made.stdout.split()[-1])))
+
+    assert key is not None
+    assert key.project == "my-project"
+
+
+def test_functions_start_with_every_value_that_a_parameter_takes(stack, monkeypatch):
+    variables = stack.template["Resources"]["ChatFunction"]["Properties"]["Environment"]["Variables"]
+    parameters = stack.template["Parameters"]
+    set_by = {name: how["Ref"] for name, how in variables.items() if name.startswith(PREFIX) and isinstance(how, dict)}
+
+    for variable, parameter in set_by.items():
+        for value in _taken(parameters.get(parameter, {})):
+            with monkeypatch.context() as environment:
+                environment.setenv(variable, value)
+                Settings()
+
+
+def _taken(parameter: dict) -> list[str]:
+    """Values that a parameter takes: those that it lists, or those of a few that fit its pattern."""
+    fitting = re.compile(parameter.get("AllowedPattern", ".*"))
+    return parameter.get("AllowedValues", [value for value in ("", "0", "1", "250") if fitting.fullmatch(value)])
