@@ -163,19 +163,20 @@ def test_openais_sdk_reads_api_gateways_own_answer(stack):
     assert refused.value.code == "request_too_large"
 
 
-def test_a_policy_describes_less_than_iam_takes_with_settings_of_the_usual_lengths(stack):
-    given = translated(
-        ROOT / "template.yaml",
-        UpstreamUrl="https://a-name-of-forty-characters-for-a-resource.example.com/openai/v1",
-        JwksUrl="https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_AbCdEfGhI/.well-known/jwks.json",
-        JwtIssuer="https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_AbCdEfGhI",
-        JwtAudience="1example23456789abcdefghij",
-        FetchAllow=",".join(f"https://images-{number}.internal.example.com" for number in range(5)),
-    )
+def test_a_policy_describes_less_than_iam_takes_however_long_the_settings(stack):
+    parameters = stack.template["Parameters"]
+    longest = {name: "x" * told["MaxLength"] for name, told in parameters.items() if "MaxLength" in told}
+    longest |= {
+        name: max(told["AllowedValues"], key=len)
+        for name, told in parameters.items()
+        if told["Default"] == "" and "AllowedValues" in told
+    }
+
+    given = translated(ROOT / "template.yaml", **longest)
 
     described = given.resources("AWS::IAM::ManagedPolicy")["AdmissionPolicy"]["Description"]
-
-    assert len(described) < 1000
+    assert longest.keys() >= {"UpstreamUrl", "FetchAllow", "JwtIssuer", "StoreOutage", "Revision"}
+    assert 900 < len(described) <= 1000
 
 
 def test_a_domain_of_ones_own_leads_to_the_stage(stack):
