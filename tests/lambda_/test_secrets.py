@@ -1,5 +1,7 @@
 """Secrets on AWS: SSM parameters below one path, read once at the start, over moto's server."""
 
+from contextlib import closing
+
 import boto3
 import pytest
 
@@ -53,3 +55,15 @@ async def test_a_store_that_cannot_be_read_fails_the_start_and_is_named(tmp_path
 
     assert path == "/init/error"
     assert "OBSCURA_SECRETS_PATH" in document["errorMessage"]
+
+
+async def test_a_secret_that_cannot_be_used_fails_the_start_and_is_named_without_its_value(tmp_path):
+    with aws_server() as endpoint:
+        with closing(boto3.client("ssm")) as store:
+            store.put_parameter(Name="/obscura/address-secret", Value="too-short", Type="SecureString")
+        async with lambda_function("chat", tmp_path, aws_environment(endpoint), SECRETS_PATH="/obscura") as function:
+            _, _, document = await function.api.report()
+            await function.process.wait()
+
+    assert "OBSCURA_ADDRESS_SECRET" in document["errorMessage"]
+    assert "too-short" not in str(document) + "".join(function.lines)
