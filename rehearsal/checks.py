@@ -18,8 +18,8 @@ WRAPPER = "/opt/bin/obscura-runtime"
 LEFT_TO_DEFAULTS = frozenset(
     {"models", "max_body_bytes", "max_image_bytes", "max_pixels", "max_images", "trusted_proxies"}
 )
-"""Settings that a stack does without (one upstream, no proxy but API Gateway), or whose defaults are right for Lambda too;
-every other one is set by the template."""
+"""Settings that a stack does without (one upstream, no proxy but API Gateway) or whose defaults suit Lambda too; every
+other one is set by the template."""
 
 
 def routes(stack: Stack) -> Iterator[str]:
