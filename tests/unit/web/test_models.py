@@ -64,6 +64,25 @@ async def test_without_a_file_the_upstreams_own_list_is_shown_in_either_shape():
         assert len(upstream.received) == 1
 
 
+@pytest.mark.parametrize("shape", [{}, ANTHROPIC], ids=["openai", "anthropic"])
+async def test_without_a_file_one_model_is_shown_as_the_list_shows_it(shape):
+    async with loopback_server(answers(LISTED)) as upstream, served(upstream_url=upstream.v1) as gateway:
+        (listed,) = (await gateway.client.get("/v1/models", headers=shape)).json()["data"]
+        one = await gateway.client.get("/v1/models/llava", headers=shape)
+
+        assert one.json() == listed
+
+
+@pytest.mark.parametrize("model_id", ["llava-2", "", "%ff%fe", "a" * 5000], ids=lambda model_id: model_id[:9])
+async def test_without_a_file_a_model_that_the_list_lacks_is_not_made_up(model_id):
+    async with loopback_server(answers(LISTED)) as upstream, served(upstream_url=upstream.v1) as gateway:
+        told = await gateway.client.get(f"/v1/models/{model_id}")
+
+        error = told.json()["error"]
+        assert (told.status_code, error["code"], error["param"]) == (404, "model_not_found", "model")
+        assert "llava" in error["message"]
+
+
 async def test_an_upstream_without_a_list_is_reported():
     async with loopback_server(answers({}, 404)) as upstream, served(upstream_url=upstream.v1) as gateway:
         told = await gateway.client.get("/v1/models")

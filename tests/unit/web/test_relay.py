@@ -234,6 +234,15 @@ async def test_an_unknown_path_and_a_wrong_method_are_named():
         assert "x-request-id" in nowhere.headers
 
 
+@pytest.mark.parametrize("path", ["/v1/chat/completions/", "/v1/messages/", "/v1/responses/", "/v1/files/"])
+async def test_no_path_redirects_to_a_host_that_the_caller_named(path):
+    async with served() as gateway:
+        told = await gateway.client.post(path, json=ask("hello"), headers={"host": "elsewhere.example"})
+
+        assert (told.status_code, told.json()["error"]["code"]) == (404, "not_found")
+        assert "location" not in told.headers
+
+
 async def test_no_key_a_wrong_key_and_a_malformed_header_are_refused():
     async with served() as gateway, httpx.AsyncClient(base_url=gateway.url, trust_env=False) as stranger:
         codes = []
