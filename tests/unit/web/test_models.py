@@ -1,5 +1,7 @@
 """The catalogue, from a file and from the upstream's own list, and what a request may ask of it."""
 
+import asyncio
+
 import pytest
 
 from tests.support.fake_upstream import answers, in_turn
@@ -135,6 +137,16 @@ async def test_an_unknown_model_is_refused_with_near_matches(tmp_path, monkeypat
                 assert (refused.status_code, error["code"], error["param"]) == (404, "model_not_found", "model")
                 assert "qwen-vl" in error["message"]
             assert upstream.received == []
+
+
+async def test_a_name_as_long_as_a_body_holds_nobody_up(tmp_path, monkeypatch):
+    monkeypatch.setenv("FIRST_KEY", "k")
+    async with served(models=a_catalogue(tmp_path, "http://127.0.0.1:9/v1", "http://127.0.0.1:9/v1")) as gateway:
+        began = asyncio.get_running_loop().time()
+        told = await gateway.chat(ask("hi") | {"model": "qwen" * 5_000_000})
+
+        assert (told.status_code, told.json()["error"]["code"]) == (404, "model_not_found")
+        assert asyncio.get_running_loop().time() - began < 1
 
 
 async def test_a_picture_for_a_model_that_does_not_see_is_refused_with_models_that_do(tmp_path, monkeypatch):

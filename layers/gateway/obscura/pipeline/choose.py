@@ -8,6 +8,7 @@ from obscura.ports import Catalogue, Model
 from obscura.wire.dialect import Ask
 
 MOST_NAMED = 5
+LONGEST_NAMED = 100
 
 
 async def choose_model(ask: Ask, catalogue: Catalogue) -> Model:
@@ -43,9 +44,10 @@ async def find_listed(model_id: str, catalogue: Catalogue) -> Model:
 
 def _not_found(model_id: str, models: Iterable[Model]) -> ModelNotFound:
     known = [model.id for model in models]
-    near = get_close_matches(model_id, known, n=MOST_NAMED, cutoff=0.5)
+    asked = model_id[:LONGEST_NAMED]
+    near = get_close_matches(asked, known, n=MOST_NAMED, cutoff=0.5)
     way_out = f"Near matches: {_named(near)}." if near else f"There are: {_named(known)}."
-    return ModelNotFound(f"The model '{model_id[:100]}' does not exist here. {way_out}", param="model")
+    return ModelNotFound(f"The model '{asked}' does not exist here. {way_out}", param="model")
 
 
 def _named(ids: Iterable[str]) -> str:
