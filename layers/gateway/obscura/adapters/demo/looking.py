@@ -2,12 +2,14 @@
 
 import colorsys
 import io
+import math
 from collections import Counter
 from dataclasses import dataclass
 
 from PIL import Image, ImageFilter, ImageStat
 
 SMALL_SIDE_PX = 128
+PATCH_PX, LEAST_PATCHES = 28, 4
 MAGENTA = (255, 0, 255)
 
 _HUES = ((15, "red"), (45, "orange"), (70, "yellow"), (165, "green"), (200, "cyan"), (260, "blue"), (290, "violet"))
@@ -23,6 +25,16 @@ class Impression:
     colours: tuple[str, ...]
     brightness: float
     sharpness: float
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens a model with patches of 28 px, at least four of them, would make of it."""
+        across, down = self.width_px / PATCH_PX, self.height_px / PATCH_PX
+        whole = max(1, round(across)) * max(1, round(down))
+        if whole >= LEAST_PATCHES:
+            return whole
+        grown = math.sqrt(LEAST_PATCHES / (across * down))
+        return math.ceil(across * grown) * math.ceil(down * grown)
 
     def sentence(self) -> str:
         """Say it in one sentence."""

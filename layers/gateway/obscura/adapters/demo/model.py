@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 
 import pybase64
 
-from obscura.adapters.demo.looking import look
+from obscura.adapters.demo.looking import Impression, look
 from obscura.ports import ListedModel, UpstreamAnswer, UpstreamCall
 
 MODEL = "obscura-demo"
@@ -20,8 +21,10 @@ CHARACTERS_PER_TOKEN = 4
 class _Heard:
     model: str
     question: str
-    pictures: list[bytes]
+    pictures: list[Impression]
     wants_usage: bool
+    answer_id: str
+    created_at: int
 
 
 class DemoModel:
@@ -35,7 +38,7 @@ class DemoModel:
     async def answer(self, call: UpstreamCall) -> AsyncIterator[UpstreamAnswer]:
         """Look at the pictures and tell what can be measured; see ``obscura.ports.Upstream``."""
         heard = await asyncio.to_thread(_hear, call.body)
-        said = await asyncio.to_thread(_say, heard)
+        said = _say(heard)
         if call.streamed:
             yield UpstreamAnswer(200, "text/event-stream", _stream(heard, said))
         else:
@@ -52,18 +55,19 @@ def _hear(body: bytes) -> _Heard:
             shown = fields.get("image_url")
             url = shown.get("url") if isinstance(shown, dict) else shown
             if url:
-                pictures.append(pybase64.b64decode(url.partition(",")[2]))
+                pictures.append(look(pybase64.b64decode(url.partition(",")[2])))
             elif message.get("role") == "user" and isinstance(fields.get("text"), str):
                 question = fields["text"]
     options = request.get("stream_options")
     wants_usage = isinstance(options, dict) and options.get("include_usage") is True
-    return _Heard(request["model"], question, pictures, wants_usage)
+    answer_id = f"chatcmpl-demo-{secrets.token_hex(12)}"
+    return _Heard(request["model"], question, pictures, wants_usage, answer_id, int(time.time()))
 
 
 def _say(heard: _Heard) -> str:
     said = ["I am Obscura's demo model: I measure pictures and understand nothing."]
     for number, picture in enumerate(heard.pictures, start=1):
-        said.append(f"Picture {number} is {look(picture).sentence()}.")
+        said.append(f"Picture {number} is {picture.sentence()}.")
     if not heard.pictures:
         said.append("You sent no picture; send one and I will tell you what I can measure.")
     if heard.question:
@@ -73,17 +77,16 @@ def _say(heard: _Heard) -> str:
 
 
 def _usage(heard: _Heard, said: str) -> dict[str, int]:
-    prompt = len(heard.question) // CHARACTERS_PER_TOKEN + 1
+    prompt = len(heard.question) // CHARACTERS_PER_TOKEN + 1 + sum(picture.tokens for picture in heard.pictures)
     completion = len(said) // CHARACTERS_PER_TOKEN + 1
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
 def _envelope(heard: _Heard, kind: str, choice: dict[str, object]) -> dict[str, object]:
-    created = int(time.time())
     return {
-        "id": f"chatcmpl-demo-{created}",
+        "id": heard.answer_id,
         "object": kind,
-        "created": created,
+        "created": heard.created_at,
         "model": heard.model,
         "choices": [{"index": 0, "logprobs": None, **choice}],
     }
