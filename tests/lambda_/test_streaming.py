@@ -100,14 +100,14 @@ async def test_an_error_keeps_its_shape_and_status(tmp_path):
         assert (await nowhere.json())["error"]["code"] == "not_found"
 
 
-async def test_an_answer_without_a_body_still_has_prelude_and_delimiter(tmp_path):
+async def test_a_wrong_method_and_a_slash_too_many_are_refused_without_a_redirect(tmp_path):
     async with lambda_function("chat", tmp_path) as function:
-        told = function.api.invoke(rest_event("HEAD", "/healthz"))
+        wrong = function.api.invoke(rest_event("HEAD", "/healthz"))
+        elsewhere = function.api.invoke(rest_event("GET", "/healthz/"))
 
-        assert (await told.head())["statusCode"] == 405
-        empty = function.api.invoke(rest_event("GET", "/healthz/"))
-        assert (await empty.head())["statusCode"] == 307
-        assert await empty.body() == b""
+        assert (await wrong.head())["statusCode"] == 405
+        assert (await elsewhere.head())["statusCode"] == 404
+        assert (await elsewhere.json())["error"]["code"] == "not_found"
 
 
 async def test_a_stream_that_meets_the_deadline_ends_half_a_second_before_it_with_an_error_event(tmp_path):

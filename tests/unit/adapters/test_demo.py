@@ -5,7 +5,7 @@ import json
 import pytest
 
 from obscura.adapters.demo import DemoModel, DemoModerator
-from obscura.imaging import image_tokens
+from obscura.imaging import Detail, TokenProfile, image_tokens
 from obscura.ports import UpstreamCall
 from tests.support.chat_bodies import a_request, says
 from tests.support.picture_urls import data_url
@@ -60,6 +60,25 @@ async def test_a_stream_says_the_same_words_and_the_usage_when_asked_for() -> No
     assert [bool(chunk.get("usage")) for chunk in read] == [False] * (len(read) - 1) + [True]
 
 
+@pytest.mark.parametrize("sides", [(48, 32), (1, 1), (10, 300), (1280, 960), (768, 768)])
+async def test_the_prompts_tokens_hold_those_of_its_pictures(sides: tuple[int, int]) -> None:
+    picture = {"type": "image_url", "image_url": {"url": data_url(a_plain(*sides, "PNG"))}}
+
+    usage = json.loads(await told_by_the_demo(a_request(says(picture, picture))))["usage"]
+
+    assert usage["prompt_tokens"] == 1 + 2 * image_tokens(*sides, TokenProfile.QWEN, Detail.AUTO)
+
+
+async def test_each_answer_has_an_id_of_its_own_and_keeps_it() -> None:
+    request = a_request({"role": "user", "content": "hi"})
+
+    first, second = json.loads(await told_by_the_demo(request)), json.loads(await told_by_the_demo(request))
+    events = (await told_by_the_demo(request, streamed=True)).decode().split("\n\n")[:-2]
+
+    assert first["id"] != second["id"]
+    assert len({json.loads(event.removeprefix("data: "))["id"] for event in events}) == 1
+
+
 @pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
 @pytest.mark.parametrize(
     "request_",
@@ -108,15 +127,3 @@ async def test_the_plain_magenta_picture_is_flagged_in_every_format(image_format
 async def test_other_pictures_are_not_flagged() -> None:
     for picture in (a_photo(64, 48, "JPEG"), a_plain(64, 48, "PNG", (255, 0, 0)), a_plain(9, 9, "PNG", (255, 0, 200))):
         assert not (await DemoModerator().review_picture(data_url(picture).encode())).flagged
-
-
-async def test_its_usage_counts_the_pictures() -> None:
-    pictures = [
-        {"type": "image_url", "image_url": {"url": data_url(a_plain(side_px, 768, "PNG"))}} for side_px in (768, 384)
-    ]
-
-    told = json.loads(await told_by_the_demo(a_request(says({"type": "text", "text": "What?"}, *pictures))))
-
-    tokens = image_tokens(768, 768) + image_tokens(384, 768)
-    assert told["usage"]["prompt_tokens"] == tokens + 2
-    assert told["usage"]["total_tokens"] == told["usage"]["prompt_tokens"] + told["usage"]["completion_tokens"]

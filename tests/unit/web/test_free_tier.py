@@ -48,6 +48,16 @@ async def test_exactly_as_many_strangers_pass_as_there_are_places_however_many_c
         assert left == [0, 1, 2, 3, 4]
 
 
+async def test_an_answer_tells_of_the_place_that_it_gave_back() -> None:
+    async with loopback_server(answers({}, 500)) as upstream, served(upstream_url=upstream.v1) as gateway:
+        async with stranger_at(gateway) as stranger:
+            malformed = await stranger.chat({"model": "m"})
+            failed = await stranger.chat(ask("hi"))
+
+            assert [told.status_code for told in (malformed, failed)] == [400, 502]
+            assert [told.headers["x-ratelimit-remaining-requests"] for told in (malformed, failed)] == ["1", "1"]
+
+
 @pytest.mark.parametrize("value", ["true", "1", "TRUE"])
 async def test_the_free_tier_is_asked_for_with_a_header(value: str) -> None:
     async with served() as gateway, stranger_at(gateway) as stranger:

@@ -147,7 +147,10 @@ async def test_a_native_answer_without_pictures_is_passed_on_byte_for_byte() -> 
 
 
 async def test_a_native_stream_is_passed_on_byte_for_byte() -> None:
-    events = [b'event: message_start\ndata: {"type":"message_start"}\n\n', b"event: ping\ndata: {}\n\n"]
+    events = [
+        b'event: message_start\ndata: {"type":"message_start"}\n\n',
+        b'event: message_stop\ndata: {"type":"message_stop"}\n\n',
+    ]
     async with loopback_server(streams(*events)) as upstream, served(upstream_url=upstream.v1, **NATIVE) as gateway:
         assert (await message(gateway, text("hi"), stream=True)).content == b"".join(events)
 

@@ -1,5 +1,7 @@
 """The catalogue, from a file and from the upstream's own list, and what a request may ask of it."""
 
+import asyncio
+
 import pytest
 
 from tests.support.fake_upstream import answers, in_turn
@@ -70,6 +72,25 @@ async def test_without_a_file_the_upstreams_own_list_is_shown_in_either_shape():
         assert len(upstream.received) == 1
 
 
+@pytest.mark.parametrize("shape", [{}, ANTHROPIC], ids=["openai", "anthropic"])
+async def test_without_a_file_one_model_is_shown_as_the_list_shows_it(shape):
+    async with loopback_server(answers(LISTED)) as upstream, served(upstream_url=upstream.v1) as gateway:
+        (listed,) = (await gateway.client.get("/v1/models", headers=shape)).json()["data"]
+        one = await gateway.client.get("/v1/models/llava", headers=shape)
+
+        assert one.json() == listed
+
+
+@pytest.mark.parametrize("model_id", ["llava-2", "", "%ff%fe", "a" * 5000], ids=lambda model_id: model_id[:9])
+async def test_without_a_file_a_model_that_the_list_lacks_is_not_made_up(model_id):
+    async with loopback_server(answers(LISTED)) as upstream, served(upstream_url=upstream.v1) as gateway:
+        told = await gateway.client.get(f"/v1/models/{model_id}")
+
+        error = told.json()["error"]
+        assert (told.status_code, error["code"], error["param"]) == (404, "model_not_found", "model")
+        assert "llava" in error["message"]
+
+
 async def test_an_upstream_without_a_list_is_reported():
     async with loopback_server(answers({}, 404)) as upstream, served(upstream_url=upstream.v1) as gateway:
         told = await gateway.client.get("/v1/models")
@@ -124,6 +145,16 @@ async def test_an_unknown_model_is_refused_with_near_matches(tmp_path, monkeypat
                 assert (refused.status_code, error["code"], error["param"]) == (404, "model_not_found", "model")
                 assert "qwen-vl" in error["message"]
             assert upstream.received == []
+
+
+async def test_a_name_as_long_as_a_body_holds_nobody_up(tmp_path, monkeypatch):
+    monkeypatch.setenv("FIRST_KEY", "k")
+    async with served(models=a_catalogue(tmp_path, "http://127.0.0.1:9/v1", "http://127.0.0.1:9/v1")) as gateway:
+        began = asyncio.get_running_loop().time()
+        told = await gateway.chat(ask("hi") | {"model": "qwen" * 5_000_000})
+
+        assert (told.status_code, told.json()["error"]["code"]) == (404, "model_not_found")
+        assert asyncio.get_running_loop().time() - began < 1
 
 
 async def test_a_picture_for_a_model_that_does_not_see_is_refused_with_models_that_do(tmp_path, monkeypatch):

@@ -98,6 +98,32 @@ async def test_an_upstream_that_breaks_off_in_mid_stream_ends_in_an_error_event(
         assert json.loads(last.removeprefix("data: "))["error"]["code"] == "upstream_error"
 
 
+@pytest.mark.parametrize("cut", [b"", CHUNKS[1][:20]], ids=["between two events", "within an event"])
+@pytest.mark.parametrize("dialect", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
+async def test_a_stream_that_closes_too_early_ends_in_an_error_event_although_http_is_content(dialect, cut):
+    body = {"model": "m", "stream": True}
+    body |= {"input": "hi"} if dialect == "/v1/responses" else ask("hi") | {"stream": True, "max_tokens": 9}
+    async with loopback_server(streams(CHUNKS[0], CHUNKS[1] + cut)) as upstream:
+        async with served(upstream_url=upstream.v1) as gateway:
+            told = await gateway.client.post(dialect, json=body)
+
+    *before, last = [line.removeprefix("data: ") for line in told.text.splitlines() if line.startswith("data: ")]
+    assert all(map(json.loads, before))
+    assert json.loads(last)["error"].get("code") == "upstream_error"
+
+
+@pytest.mark.parametrize("dialect", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
+async def test_a_stream_that_said_it_was_over_closes_although_its_upstream_does_not(dialect):
+    body = {"model": "m", "stream": True}
+    body |= {"input": "hi"} if dialect == "/v1/responses" else ask("hi") | {"stream": True, "max_tokens": 9}
+    async with loopback_server(streams(*CHUNKS, then="stays silent")) as upstream:
+        async with served(upstream_url=upstream.v1) as gateway, asyncio.timeout(10):
+            told = await gateway.client.post(dialect, json=body)
+
+    assert told.status_code == 200
+    assert "error" not in told.text.replace('"error":null', "")
+
+
 @pytest.mark.parametrize("status", [400, 404, 422])
 async def test_a_refusal_that_concerns_the_request_is_passed_on_with_its_message(status):
     refusal = {"error": {"message": "max_tokens is too large", "type": "x", "param": "max_tokens", "code": "y"}}
@@ -206,6 +232,15 @@ async def test_an_unknown_path_and_a_wrong_method_are_named():
         assert wrong.status_code == 405
         assert wrong.headers["allow"] == "POST"
         assert "x-request-id" in nowhere.headers
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions/", "/v1/messages/", "/v1/responses/", "/v1/files/"])
+async def test_no_path_redirects_to_a_host_that_the_caller_named(path):
+    async with served() as gateway:
+        told = await gateway.client.post(path, json=ask("hello"), headers={"host": "elsewhere.example"})
+
+        assert (told.status_code, told.json()["error"]["code"]) == (404, "not_found")
+        assert "location" not in told.headers
 
 
 async def test_no_key_a_wrong_key_and_a_malformed_header_are_refused():

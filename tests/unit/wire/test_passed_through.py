@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from obscura.errors import UpstreamError
 from obscura.wire.chat import CHAT_REPLY
-from tests.support.fake_upstream import CHUNKS
+from tests.support.fake_upstream import CHUNKS, chunk
 
+STOP = CHUNKS[3]
 WITH_USAGE = b'{"id":"x", "usage" : {"prompt_tokens":10,"completion_tokens":2,"cost":1.50}, "z":1E5}'
 
 
@@ -19,8 +20,15 @@ def usage_of(answer: bytes) -> dict:
 
 
 def passed(stream: list[bytes], image_tokens: list[int]) -> bytes:
+    """What comes out of a stream of which enough came in before."""
     passage = CHAT_REPLY.passage(image_tokens)
+    passage.feed(STOP)
     return b"".join([passage.feed(piece) for piece in stream] + [passage.finish()])
+
+
+def told_of(stream: bytes, image_tokens: list[int]) -> bytes:
+    passage = CHAT_REPLY.passage(image_tokens)
+    return passage.feed(stream) + passage.finish()
 
 
 def test_the_image_tokens_of_all_pictures_stand_in_the_usage() -> None:
@@ -68,13 +76,37 @@ def test_an_answer_that_is_no_json_object_is_the_upstreams_error(answer: bytes, 
         CHAT_REPLY.answer(answer, image_tokens)
 
 
-def test_a_stream_without_pictures_passes_untouched_piece_by_piece() -> None:
+def test_a_stream_without_pictures_passes_untouched_line_by_line() -> None:
     passage = CHAT_REPLY.passage([])
 
     assert [passage.feed(piece) for piece in (b"da", b"ta: {", b'"usage":{}}\n', b"\n")] == [
-        b"da", b"ta: {", b'"usage":{}}\n', b"\n",
+        b"", b"", b'data: {"usage":{}}\n', b"\n",
     ]  # fmt: skip
-    assert passage.finish() == b""
+
+
+@pytest.mark.parametrize("image_tokens", [[], [7]], ids=["no pictures", "a picture"])
+@pytest.mark.parametrize("sent", [b"", CHUNKS[0], b"".join(CHUNKS[:3]), CHUNKS[0] + CHUNKS[1][:20]], ids=len)
+def test_a_stream_that_closes_before_it_said_that_it_was_over_broke_off(sent: bytes, image_tokens: list[int]) -> None:
+    with pytest.raises(UpstreamError):
+        told_of(sent, image_tokens)
+
+
+@pytest.mark.parametrize("image_tokens", [[], [7]], ids=["no pictures", "a picture"])
+@pytest.mark.parametrize(
+    "end", [STOP, b"data: [DONE]\n\n", b"data: [DONE]", b"data:[DONE]\r\n\r\n", b'data: {"error":{"message":"x"}}\n\n']
+)
+def test_a_stream_that_said_so_is_over_whatever_it_leaves_out(end: bytes, image_tokens: list[int]) -> None:
+    assert told_of(CHUNKS[1] + end, image_tokens) == CHUNKS[1] + end
+
+
+def test_what_the_model_says_ends_no_stream() -> None:
+    passage = CHAT_REPLY.passage([])
+
+    passage.feed(chunk({"content": '\ndata: [DONE]\n "finish_reason": "stop"'}))
+
+    assert not passage.ended
+    with pytest.raises(UpstreamError):
+        passage.finish()
 
 
 def test_only_the_event_with_the_usage_changes() -> None:
@@ -96,7 +128,6 @@ def test_each_whole_line_leaves_as_soon_as_it_is_there() -> None:
     assert passage.feed(b'data: {"a":1}\n\ndata: {"b"') == b'data: {"a":1}\n\n'
     assert passage.feed(b":2}") == b""
     assert passage.feed(b"\n\n") == b'data: {"b":2}\n\n'
-    assert passage.finish() == b""
 
 
 @pytest.mark.parametrize(

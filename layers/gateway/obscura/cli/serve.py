@@ -10,6 +10,7 @@ import typer
 import uvicorn
 from starlette.types import ASGIApp
 
+from obscura.cli.http_protocol import HttpProtocol
 from obscura.cli.issuing import issue_key
 from obscura.cli.sample import sample_curl, sample_model
 from obscura.cli.terminal import say_error
@@ -65,10 +66,10 @@ def tune_process() -> None:
 
 
 def server_config(app: ASGIApp) -> uvicorn.Config:
-    """Give uvicorn's settings: the fast parser, no log of its own, and no header believed about who is asking."""
+    """Give uvicorn's settings: the fast parser, no log of its own, no header believed about who is asking."""
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=HttpProtocol,
         ws="none",
         access_log=False,
         log_level="warning",

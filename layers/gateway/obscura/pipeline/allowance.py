@@ -1,6 +1,6 @@
 """Allowance: how much a caller may still do in its window, as the ``x-ratelimit-…`` headers tell it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from obscura.ports import Counter
@@ -25,6 +25,10 @@ class Allowance:
     def of_nobody(cls, now: datetime) -> "Allowance":
         """Give that of a caller who was not let in."""
         return cls(0, 0, int(now.timestamp()) + NOT_LET_IN_S)
+
+    def with_one_back(self) -> "Allowance":
+        """Give what is left once a request's place was given back."""
+        return replace(self, remaining=min(self.limit, self.remaining + 1))
 
     def headers(self) -> dict[str, str]:
         """Give the three headers; the reset is an instant (RFC 3339) in UTC."""

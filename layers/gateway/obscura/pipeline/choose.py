@@ -8,6 +8,7 @@ from obscura.ports import Catalogue, Model
 from obscura.wire.dialect import Ask
 
 MOST_NAMED = 5
+LONGEST_NAMED = 100
 
 
 async def choose_model(ask: Ask, catalogue: Catalogue) -> Model:
@@ -25,14 +26,28 @@ async def choose_model(ask: Ask, catalogue: Catalogue) -> Model:
 
 
 async def find_model(model_id: str, catalogue: Catalogue) -> Model:
-    """Give the model with this id; raises ModelNotFound, naming near matches."""
+    """Give the model that requests for this id go to; raises ModelNotFound, naming near matches."""
     model = await catalogue.find(model_id)
     if model is not None:
         return model
-    known = [known.id for known in await catalogue.all()]
-    near = get_close_matches(model_id, known, n=MOST_NAMED, cutoff=0.5)
+    raise _not_found(model_id, await catalogue.all())
+
+
+async def find_listed(model_id: str, catalogue: Catalogue) -> Model:
+    """Give the model with this id as the list shows it; raises ModelNotFound, naming near matches."""
+    listed = await catalogue.all()
+    for model in listed:
+        if model.id == model_id:
+            return model
+    raise _not_found(model_id, listed)
+
+
+def _not_found(model_id: str, models: Iterable[Model]) -> ModelNotFound:
+    known = [model.id for model in models]
+    asked = model_id[:LONGEST_NAMED]
+    near = get_close_matches(asked, known, n=MOST_NAMED, cutoff=0.5)
     way_out = f"Near matches: {_named(near)}." if near else f"There are: {_named(known)}."
-    raise ModelNotFound(f"The model '{model_id[:100]}' does not exist here. {way_out}", param="model")
+    return ModelNotFound(f"The model '{asked}' does not exist here. {way_out}", param="model")
 
 
 def _named(ids: Iterable[str]) -> str:

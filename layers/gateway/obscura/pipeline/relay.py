@@ -1,9 +1,10 @@
 """Relay: the upstream's answer, passed on as it arrives; what the upstream gets wrong, told in Obscura's codes."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from obscura.errors import UpstreamError
+from obscura.errors import ObscuraError, UpstreamError
 from obscura.pipeline.refusals import refusal_of
 from obscura.pipeline.request import Answer, StreamedBody
 from obscura.ports import Upstream, UpstreamAnswer, UpstreamCall
@@ -11,6 +12,7 @@ from obscura.wire.dialect import Outbound, StreamPassage
 
 LARGEST_ANSWER_BYTES = 64 * 1024 * 1024
 EVENT_STREAM = "text/event-stream"
+CLOSES_WITHIN_S = 1.0
 
 
 @asynccontextmanager
@@ -32,13 +34,24 @@ async def relay(outbound: Outbound, upstream: Upstream, image_tokens: Sequence[i
 
 
 async def _passed(told: UpstreamAnswer, passage: StreamPassage) -> AsyncIterator[bytes]:
-    async for chunk in told.chunks:
+    while (chunk := await _next(told.chunks, passage)) is not None:
         ready = passage.feed(chunk)
         if ready:
             yield ready
     rest = passage.finish()
     if rest:
         yield rest
+
+
+async def _next(chunks: AsyncIterator[bytes], passage: StreamPassage) -> bytes | None:
+    """Give the next chunk, None at the end; some servers keep the connection open behind their last word."""
+    if not passage.ended:
+        return await anext(chunks, None)
+    try:
+        async with asyncio.timeout(CLOSES_WITHIN_S):
+            return await anext(chunks, None)
+    except (TimeoutError, ObscuraError):
+        return None
 
 
 async def _whole(told: UpstreamAnswer) -> bytes:

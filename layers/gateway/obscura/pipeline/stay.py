@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from obscura.errors import ObscuraError, UpstreamUnavailable
 from obscura.pipeline.admit import Admission, Caller, Knock, admit
 from obscura.pipeline.door import Door
+from obscura.pipeline.journal import RequestJournal
 from obscura.pipeline.request import CallerGone
 
 _giving_back: set[asyncio.Task[None]] = set()
@@ -28,7 +29,7 @@ async def let_in(knock: Knock, door: Door) -> AsyncIterator[Caller]:
         yield admission.caller
     except BaseException as failure:
         if admission.place and (not knock.journal.sent_out or _is_a_fault(failure)):
-            await _give_back(admission, door)
+            await _give_back(admission, knock.journal, door)
         raise
 
 
@@ -39,12 +40,13 @@ def _is_a_fault(failure: BaseException) -> bool:
     return isinstance(failure, Exception) and not isinstance(failure, CallerGone)
 
 
-async def _give_back(admission: Admission, door: Door) -> None:
+async def _give_back(admission: Admission, journal: RequestJournal, door: Door) -> None:
     """Give the place back even when the request's own task is cancelled; without the store it is lost."""
 
     async def give_back() -> None:
         with suppress(UpstreamUnavailable):
             await door.quotas.give_back(admission.place)
+            journal.allowance = journal.allowance and journal.allowance.with_one_back()
 
     task = asyncio.create_task(give_back())
     _giving_back.add(task)

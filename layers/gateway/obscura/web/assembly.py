@@ -53,7 +53,10 @@ def assemble(
             app.state.gateway = gateway
             yield
 
-    app = DescribedApp(title="Obscura", version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None)
+    # A redirect would name whatever host the caller named, over plain HTTP, and take body and key there.
+    app = DescribedApp(
+        title="Obscura", version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
     app.state.trusted_proxies = settings.trusted_proxies
     app.add_middleware(RequestLog, observer=observer)
     for exception in (ObscuraError, HTTPException, RequestValidationError, Exception):

@@ -1,5 +1,6 @@
 """OpenAI chat completions: the request, read only where pictures and text stand; the answer, passed on."""
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -21,6 +22,7 @@ from obscura.wire.raw_body import (
     members,
 )
 from obscura.wire.sse import data_event
+from obscura.wire.stream_end import StreamEnd
 
 _IMAGE_TOKENS = ("usage", "prompt_tokens_details", "image_tokens")
 
@@ -30,7 +32,12 @@ def error_chunk(error: ObscuraError, request_id: str) -> bytes:
     return data_event(openai_error(error))
 
 
-CHAT_REPLY = PassedThrough(_IMAGE_TOKENS, (_IMAGE_TOKENS,), error_chunk)
+# Some servers leave [DONE] out.
+_END = StreamEnd(
+    last=re.compile(rb"^data: ?\[DONE\]", re.MULTILINE),
+    enough=re.compile(rb'"finish_reason": ?"|^data: ?\{"error"', re.MULTILINE),
+)
+CHAT_REPLY = PassedThrough(_IMAGE_TOKENS, (_IMAGE_TOKENS,), error_chunk, _END)
 
 
 @dataclass(slots=True)

@@ -55,12 +55,17 @@ class VideoSlot:
 class StreamPassage(Protocol):
     """The way of one streamed answer from the upstream to the caller."""
 
+    @property
+    def ended(self) -> bool:
+        """Whether the upstream has said that the answer is complete: whatever happens behind that is no failure."""
+        ...
+
     def feed(self, chunk: bytes) -> bytes:
         """Give what is ready to be sent once ``chunk`` has come in; at most one unfinished line is held back."""
         ...
 
     def finish(self) -> bytes:
-        """Give what was held back when the upstream has ended the stream."""
+        """Give what was held back when the upstream has closed; raises UpstreamError when it did so too early."""
         ...
 
     def fail(self, error: ObscuraError, request_id: str) -> bytes:

@@ -9,6 +9,7 @@ from msgspec import Raw
 from obscura.errors import ObscuraError, UpstreamError
 from obscura.wire.dialect import StreamPassage
 from obscura.wire.sse import LineSplitter
+from obscura.wire.stream_end import EndWatch, StreamEnd
 
 type Keys = tuple[str, ...]
 type ErrorEvent = Callable[[ObscuraError, str], bytes]
@@ -22,12 +23,14 @@ class PassedThrough:
     """A reply that is passed on.
 
     ``in_answer`` and ``in_events`` are the keys that lead to the image tokens, in a whole answer and in a stream's
-    events; ``error_event`` writes the event that ends a broken stream, given the error and the request id.
+    events; ``error_event`` writes the event that ends a broken stream, given the error and the request id; ``end`` is
+    how a stream says that it is over.
     """
 
     in_answer: Keys
     in_events: tuple[Keys, ...]
     error_event: ErrorEvent
+    end: StreamEnd
 
     def answer(self, upstream_body: bytes, image_tokens: Sequence[int]) -> bytes:
         """Give the upstream's answer with the image tokens in its usage; raises UpstreamError when it is no object."""
@@ -38,31 +41,45 @@ class PassedThrough:
 
     def passage(self, image_tokens: Sequence[int]) -> StreamPassage:
         """Open the way for a stream of events."""
-        return PassedStream(self.in_events, image_tokens, self.error_event)
+        return PassedStream(self.in_events, image_tokens, self.error_event, self.end)
 
 
 class PassedStream:
-    """A stream on its way through: events that carry a usage get the image tokens, all others pass untouched."""
+    """A stream on its way through: events that carry a usage get the image tokens, all others pass untouched.
 
-    def __init__(self, in_events: tuple[Keys, ...], image_tokens: Sequence[int], error_event: ErrorEvent) -> None:
-        """Without images every chunk passes as it is."""
+    It leaves in whole lines: an error event behind half a line could not be read.
+    """
+
+    def __init__(
+        self, in_events: tuple[Keys, ...], image_tokens: Sequence[int], error_event: ErrorEvent, end: StreamEnd
+    ) -> None:
+        """Start before the first event."""
         self._in_events = in_events
         self._image_tokens = image_tokens
         self._error_event = error_event
         self._lines = LineSplitter()
+        self._watch = EndWatch(end)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the upstream has said that the stream is over."""
+        return self._watch.ended
 
     def feed(self, chunk: bytes) -> bytes:
         """Give what is ready to be sent once ``chunk`` has come in."""
-        if not self._image_tokens:
-            return chunk
         lines = self._lines.feed(chunk)
-        if b'"usage"' not in lines:
+        self._watch.see(lines)
+        if not self._image_tokens or b'"usage"' not in lines:
             return lines
         return b"".join(self._with_tokens(line) for line in lines.splitlines(keepends=True))
 
     def finish(self) -> bytes:
-        """Give what was held back when the upstream has ended the stream."""
-        return self._with_tokens(self._lines.finish())
+        """Give what was held back when the upstream has closed; raises UpstreamError when it did so too early."""
+        rest = self._lines.finish()
+        self._watch.see(rest)
+        if not self._watch.whole:
+            raise UpstreamError("The upstream's answer broke off before its end. Try again.")
+        return self._with_tokens(rest) if self._image_tokens else rest
 
     def fail(self, error: ObscuraError, request_id: str) -> bytes:
         """Give the event that ends a stream which cannot go on."""

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obscura.errors import ObscuraError
+from obscura.wire.dialect import ContentLimits
 from tests.support.json_texts import strictly_read, styles, values, words, written
 from tests.unit.wire.messages.conversations import (
     a_request,
@@ -43,7 +44,9 @@ assistant_turns = st.builds(assistant, said) | st.builds(
 conversations = st.lists(user_turns | assistant_turns, max_size=5).flatmap(
     lambda turns: user_turns.map(lambda last: [*turns, last])
 )
-whole_requests = st.builds(lambda turns, system: a_request(*turns, system=system), conversations, said)
+whole_requests = st.builds(lambda turns, system: a_request(*turns, system=system), conversations, said).filter(
+    lambda request: json.dumps(request).count('"type": "image"') <= ContentLimits().images
+)
 
 
 def blocks_of(message: dict) -> list[dict]:

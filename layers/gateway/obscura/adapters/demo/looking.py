@@ -2,13 +2,14 @@
 
 import colorsys
 import io
+import math
 from collections import Counter
 from dataclasses import dataclass
 
 from PIL import Image, ImageFilter, ImageStat
 
 SMALL_SIDE_PX = 128
-TOKEN_SIDE_PX, LEAST_TOKENS = 28, 4
+PATCH_PX, LEAST_PATCHES = 28, 4
 MAGENTA = (255, 0, 255)
 
 _HUES = ((15, "red"), (45, "orange"), (70, "yellow"), (165, "green"), (200, "cyan"), (260, "blue"), (290, "violet"))
@@ -27,8 +28,13 @@ class Impression:
 
     @property
     def tokens(self) -> int:
-        """What the picture costs by the default token profile, a token a 28-px square (Qwen2.5-VL's)."""
-        return max(LEAST_TOKENS, round(self.width_px / TOKEN_SIDE_PX) * round(self.height_px / TOKEN_SIDE_PX))
+        """How many tokens a model with patches of 28 px, at least four of them, would make of it."""
+        across, down = self.width_px / PATCH_PX, self.height_px / PATCH_PX
+        whole = max(1, round(across)) * max(1, round(down))
+        if whole >= LEAST_PATCHES:
+            return whole
+        grown = math.sqrt(LEAST_PATCHES / (across * down))
+        return math.ceil(across * grown) * math.ceil(down * grown)
 
     def sentence(self) -> str:
         """Say it in one sentence."""

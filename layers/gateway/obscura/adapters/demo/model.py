@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -22,6 +23,8 @@ class _Heard:
     question: str
     pictures: list[Impression]
     wants_usage: bool
+    answer_id: str
+    created_at: int
 
 
 class DemoModel:
@@ -57,7 +60,8 @@ def _hear(body: bytes) -> _Heard:
                 question = fields["text"]
     options = request.get("stream_options")
     wants_usage = isinstance(options, dict) and options.get("include_usage") is True
-    return _Heard(request["model"], question, pictures, wants_usage)
+    answer_id = f"chatcmpl-demo-{secrets.token_hex(12)}"
+    return _Heard(request["model"], question, pictures, wants_usage, answer_id, int(time.time()))
 
 
 def _say(heard: _Heard) -> str:
@@ -79,11 +83,10 @@ def _usage(heard: _Heard, said: str) -> dict[str, int]:
 
 
 def _envelope(heard: _Heard, kind: str, choice: dict[str, object]) -> dict[str, object]:
-    created = int(time.time())
     return {
-        "id": f"chatcmpl-demo-{created}",
+        "id": heard.answer_id,
         "object": kind,
-        "created": created,
+        "created": heard.created_at,
         "model": heard.model,
         "choices": [{"index": 0, "logprobs": None, **choice}],
     }

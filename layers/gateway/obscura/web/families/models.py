@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from obscura.imaging import Detail
-from obscura.pipeline.choose import find_model
+from obscura.pipeline.choose import find_listed
 from obscura.pipeline.gateway import Gateway
 from obscura.ports import Model
 from obscura.web.admitted import admitted
@@ -44,7 +44,7 @@ async def list_models(request: Request) -> Response:
 async def get_model(request: Request, model_id: str) -> Response:
     """Give one model, in the caller's dialect."""
     gateway = await _gateway(request)
-    model = await find_model(model_id, gateway.catalogue)
+    model = await find_listed(model_id, gateway.catalogue)
     return json_answer(request, _anthropic(model) if _speaks_anthropic(request) else _openai(model))
 
 

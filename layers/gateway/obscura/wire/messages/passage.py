@@ -29,6 +29,11 @@ class MessagesPassage:
         self._usage: Usage | None = None
         self._failure: UpstreamError | None = None
 
+    @property
+    def ended(self) -> bool:
+        """Whether the message has ended."""
+        return self._ended
+
     def feed(self, chunk: bytes) -> bytes:
         """Give the events that are ready; an error is raised only after what came before it has been given."""
         if self._failure is not None:

@@ -7,11 +7,15 @@ from obscura.errors import ObscuraError
 from obscura.wire.dialect import StreamPassage
 from obscura.wire.passed_through import PassedStream, PassedThrough
 from obscura.wire.responses.error_event import error_event
+from obscura.wire.stream_end import StreamEnd
 
 _IMAGE_TOKENS = ("usage", "input_tokens_details", "image_tokens")
 _IN_EVENTS = (("response", *_IMAGE_TOKENS),)
+_END = StreamEnd(
+    last=re.compile(rb'"type": ?"response\.(?:completed|incomplete|failed|cancelled)"'),
+    enough=re.compile(rb'"type": ?"error"'),
+)
 _NUMBER = re.compile(rb'"sequence_number":\s*(\d{1,15})(?=\D)')
-_LONGEST_NUMBER = 48
 
 
 class NumberedStream:
@@ -19,29 +23,30 @@ class NumberedStream:
 
     def __init__(self, image_tokens: Sequence[int]) -> None:
         """Start before the first event."""
-        self._events = PassedStream(_IN_EVENTS, image_tokens, lambda error, _: error_event(error, self._next_number))
+        self._events = PassedStream(
+            _IN_EVENTS, image_tokens, lambda error, _: error_event(error, self._next_number), _END
+        )
         self._next_number = 0
-        self._seen = b""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the upstream has said that the response is over."""
+        return self._events.ended
 
     def feed(self, chunk: bytes) -> bytes:
         """Give what is ready to be sent once ``chunk`` has come in."""
-        self._count(chunk)
-        return self._events.feed(chunk)
+        ready = self._events.feed(chunk)
+        for found in _NUMBER.finditer(ready):
+            self._next_number = int(found[1]) + 1
+        return ready
 
     def finish(self) -> bytes:
         """Give what was held back when the upstream has ended the stream."""
         return self._events.finish()
 
     def fail(self, error: ObscuraError, request_id: str) -> bytes:
-        """Give the error, numbered after the last event that came in."""
+        """Give the error, numbered after the last event that went out."""
         return self._events.fail(error, request_id)
-
-    def _count(self, chunk: bytes) -> None:
-        """Remember the last event's number; in a string of the model's its quotes would be escaped."""
-        seen = self._seen + chunk
-        for found in _NUMBER.finditer(seen):
-            self._next_number = int(found[1]) + 1
-        self._seen = seen[-_LONGEST_NUMBER:]
 
 
 class NativeReply(PassedThrough):
@@ -52,4 +57,4 @@ class NativeReply(PassedThrough):
         return NumberedStream(image_tokens)
 
 
-NATIVE_REPLY = NativeReply(_IMAGE_TOKENS, _IN_EVENTS, lambda error, _: error_event(error, 0))
+NATIVE_REPLY = NativeReply(_IMAGE_TOKENS, _IN_EVENTS, lambda error, _: error_event(error, 0), _END)

@@ -38,6 +38,11 @@ class ResponsePassage:
         self._finish_reason: str | None = None
         self._ended = False
 
+    @property
+    def ended(self) -> bool:
+        """Whether the response has ended."""
+        return self._ended
+
     def feed(self, chunk: bytes) -> bytes:
         """Give the events of the chunks that are whole now.
 

@@ -1,0 +1,57 @@
+"""uvicorn's HTTP/1.1 for callers from anywhere: its heads are bounded, and an offered upgrade is passed over."""
+
+import re
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD_BYTES = 1024 * 1024
+_UPGRADE = re.compile(rb"\r\nupgrade:[^\r]*(?=\r\n)", re.IGNORECASE)
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """One caller's connection.
+
+    The parser below keeps a header until it is whole, however long it is, and so would trailers behind a chunked body.
+    It also drops the body of a request that offers another protocol, as Java's HTTP client does with h2c; a server may
+    ignore the offer (RFC 9110 §7.8).
+    """
+
+    _between_requests = True
+    _came_further = False
+    _held_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come in; closes the connection of a head that does not end."""
+        self._came_further = False
+        super().data_received(_without_upgrade(data) if self._between_requests else data)
+        self._held_bytes = 0 if self._came_further else self._held_bytes + len(data)
+        if self._held_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response(f"The request's head is over {MAX_HEAD_BYTES} bytes.")
+
+    def on_message_begin(self) -> None:
+        """Note that a request has begun."""
+        self._between_requests = False
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Note that the head is over."""
+        self._came_further = True
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Note that the body goes on."""
+        self._came_further = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note that the next request may begin."""
+        self._came_further = self._between_requests = True
+        super().on_message_complete()
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """Take the offer out of a head that is whole."""
+    head = data[: data.find(b"\r\n\r\n") + 2]
+    if b"upgrade:" not in head.lower():
+        return data
+    return _UPGRADE.sub(b"", head) + data[len(head) :]
