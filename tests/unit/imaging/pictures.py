@@ -95,6 +95,17 @@ def with_png_chunk(png: bytes, kind: bytes, payload: bytes) -> bytes:
     return png[:33] + png_chunk(kind, payload) + png[33:]
 
 
+def with_png_pixels(png: bytes, stream: bytes) -> bytes:
+    """The PNG with another stream in its IDAT chunk."""
+    return png[: png.index(b"IDAT") - 4] + png_chunk(b"IDAT", stream) + png_chunk(b"IEND", b"")
+
+
+def png_pixels(png: bytes) -> bytes:
+    """A PNG's rows, inflated, each behind its filter byte."""
+    at = png.index(b"IDAT")
+    return zlib.decompress(png[at + 4 : at + 4 + int.from_bytes(png[at - 4 : at])])
+
+
 def with_jpeg_segment(jpeg: bytes, marker: int, payload: bytes) -> bytes:
     """The JPEG with one more segment behind its first bytes."""
     return jpeg[:2] + bytes([0xFF, marker]) + struct.pack(">H", len(payload) + 2) + payload + jpeg[2:]

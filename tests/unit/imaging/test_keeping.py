@@ -1,6 +1,7 @@
 """Which files keep their own bytes, and as what the others come out."""
 
 import struct
+import zlib
 
 import pytest
 from hypothesis import given, settings
@@ -16,9 +17,12 @@ from tests.unit.imaging.pictures import (
     four_corners,
     opened,
     photo_pixels,
+    png_chunk,
+    png_pixels,
     saved,
     with_jpeg_segment,
     with_png_chunk,
+    with_png_pixels,
 )
 
 
@@ -26,6 +30,21 @@ def a_png_with_text() -> bytes:
     text = PngImagePlugin.PngInfo()
     text.add_text("Author", "somebody")
     return saved(photo_pixels(60, 40), "PNG", pnginfo=text)
+
+
+A_SMALL_PNG = a_photo(60, 40, "PNG")
+
+
+def more_behind_the_pixels(more: bytes) -> bytes:
+    return with_png_pixels(A_SMALL_PNG, zlib.compress(png_pixels(A_SMALL_PNG) + more))
+
+
+def an_interlaced_png() -> bytes:
+    """One grey pixel: the first of Adam7's passes, the others being empty (PNG, third edition, §8)."""
+    png = a_plain(1, 1, "PNG")
+    header = bytearray(png[16:29])
+    header[12] = 1
+    return png[:8] + png_chunk(b"IHDR", bytes(header)) + png[33:]
 
 
 KEPT = {
@@ -62,6 +81,12 @@ REDONE = {
     "png with grey and alpha": lambda: a_photo(60, 40, "PNG", mode="LA"),
     "png with a palette": lambda: saved(photo_pixels(60, 40).quantize(16), "PNG"),
     "png with bytes behind": lambda: a_photo(60, 40, "PNG") + b"PK\x03\x04",
+    "png that hides bytes behind its last row": lambda: more_behind_the_pixels(b"a secret"),
+    "png that inflates to far more than it shows": lambda: more_behind_the_pixels(bytes(30_000_000)),
+    "png with a second stream behind its pixels": lambda: with_png_pixels(
+        A_SMALL_PNG, zlib.compress(png_pixels(A_SMALL_PNG)) + zlib.compress(b"a secret")
+    ),
+    "interlaced png": an_interlaced_png,
     "webp with exif": lambda: a_photo(60, 40, "WEBP", exif=exif(1)),
     "webp with a profile": lambda: a_photo(60, 40, "WEBP", icc_profile=b"profile"),
     "webp with xmp": lambda: a_photo(60, 40, "WEBP", xmp=b"<x/>"),

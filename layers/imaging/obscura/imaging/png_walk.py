@@ -14,6 +14,7 @@ _FRAMING_BYTES = 12  # length, type, CRC
 _DECODED = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 _GREY, _TRUECOLOUR, _TRUECOLOUR_ALPHA = 0, 2, 6
 _BARE_COLOUR_TYPES = frozenset({_GREY, _TRUECOLOUR, _TRUECOLOUR_ALPHA})
+_NOT_INTERLACED = 0
 _SRGB_GAMMA = (45_455).to_bytes(4)
 
 
@@ -92,6 +93,7 @@ def _facts(seen: _Seen, nothing_behind: bool) -> Facts:
         raise broken("PNG", "has no pixels")
     width_px, height_px = int.from_bytes(seen.header[:4]), int.from_bytes(seen.header[4:8])
     bit_depth, colour_type = seen.header[8], seen.header[9]
-    bare = nothing_behind and not seen.foreign and bit_depth == 8 and colour_type in _BARE_COLOUR_TYPES
+    plain = bit_depth == 8 and colour_type in _BARE_COLOUR_TYPES and seen.header[12] == _NOT_INTERLACED
+    bare = nothing_behind and not seen.foreign and plain
     orientation = UPRIGHT if seen.orientation is None else seen.orientation
     return Facts(SourceFormat.PNG, width_px, height_px, orientation, bare, joined(seen.spans), bit_depth)

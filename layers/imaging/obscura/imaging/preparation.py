@@ -14,6 +14,7 @@ from obscura.imaging.facts import Facts, SourceFormat
 from obscura.imaging.gif_walk import walk_gif
 from obscura.imaging.jpeg_walk import walk_jpeg
 from obscura.imaging.limits import Detail, ImageLimits, check_dimensions, check_raw_bytes
+from obscura.imaging.png_pixels import holds_only_pixels
 from obscura.imaging.png_walk import walk_png
 from obscura.imaging.resizing import decode_scale, fitted, target_size
 from obscura.imaging.sniffing import sniff
@@ -92,7 +93,7 @@ def prepare(
         kept=True,
         decode_ms=(decoded_s - begun_s) * 1e3,
     )
-    if _may_be_kept(facts, size, picture):
+    if _may_be_kept(facts, size, picture) and _is_all_picture(file, facts, picture):
         return own
     result = fitted(picture, facts, size, scale)
     fitted_s = time.perf_counter()
@@ -135,3 +136,9 @@ def _may_be_kept(facts: Facts, size: tuple[int, int], picture: Image.Image) -> b
         and size == (facts.width_px, facts.height_px)
         and picture.mode in {"L", "RGB", "RGBA"}
     )
+
+
+def _is_all_picture(file: bytes, facts: Facts, picture: Image.Image) -> bool:
+    if facts.source_format is not SourceFormat.PNG:
+        return True
+    return holds_only_pixels(file, facts.height_px * (1 + facts.width_px * len(picture.getbands())))
