@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from obscura.web.knocking import client_address
+from obscura.web.knocking import client_address, headers_of
 
 PROXIES = tuple(map(ip_network, ("10.0.0.0/8", "2001:db8:ffff::/48")))
 
@@ -53,3 +53,9 @@ def test_behind_trusted_proxies_the_caller_is_the_first_from_the_right_that_is_n
 @pytest.mark.parametrize("peer", [None, "testclient", "/run/gateway.sock"])
 def test_a_connection_without_an_address_has_none_whatever_the_headers_say(peer: str | None) -> None:
     assert client_address(a_request(peer, "203.0.113.7"), PROXIES) is None
+
+
+def test_a_header_of_several_lines_is_one_list() -> None:
+    request = a_request("203.0.113.7", "a", "b", x_zero_retention="true")
+
+    assert headers_of(request) == {"x-forwarded-for": "a, b", "x-zero-retention": "true"}

@@ -5,7 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from obscura.errors import InvalidToken, MissingCredentials, PermissionDenied, UpstreamUnavailable
-from obscura.pipeline.credentials import Credential, CredentialKind, asks_for, credential_of, invalid_key, key_digest
+from obscura.pipeline.credentials import (
+    Credential,
+    CredentialKind,
+    asks_for,
+    asks_for_zero_retention,
+    credential_of,
+    invalid_key,
+    key_digest,
+)
 from obscura.pipeline.door import Door
 from obscura.pipeline.free_tier import PROJECT, check_open, glance_subject, take_place
 from obscura.pipeline.journal import RequestJournal
@@ -73,7 +81,7 @@ async def _admit_key(credential: Credential, knock: Knock, door: Door) -> Admiss
         if not door.open_in_outage:
             raise
         knock.journal.allowance = uncounted(limit, door)
-    return Admission(Caller(key.project, key.zero_retention or asks_for(knock.headers, "x-zero-retention")))
+    return Admission(Caller(key.project, key.zero_retention or asks_for_zero_retention(knock.headers)))
 
 
 async def _admit_token(credential: Credential, knock: Knock, door: Door) -> Admission:
@@ -82,7 +90,7 @@ async def _admit_token(credential: Credential, knock: Knock, door: Door) -> Admi
     holder = await door.tokens.verify(credential.secret)
     subject = hashlib.sha256(holder.subject.encode()).hexdigest()
     await count_request(f"jwt:{subject}", door.limits.jwt_requests_per_minute, door, knock.journal)
-    return Admission(Caller(holder.project, holder.zero_retention or asks_for(knock.headers, "x-zero-retention")))
+    return Admission(Caller(holder.project, holder.zero_retention or asks_for_zero_retention(knock.headers)))
 
 
 async def _admit_anonymous(knock: Knock, door: Door) -> Admission:
@@ -92,7 +100,7 @@ async def _admit_anonymous(knock: Knock, door: Door) -> Admission:
             "'obscura keys create --project NAME' makes a key."
         )
     address = check_open(door, knock.address)
-    caller = Caller(PROJECT, asks_for(knock.headers, "x-zero-retention"), anonymous=True)
+    caller = Caller(PROJECT, asks_for_zero_retention(knock.headers), anonymous=True)
     if knock.takes_place:
         return Admission(caller, await take_place(address, door, knock.journal))
     subject = await glance_subject(address, door.address_secret)

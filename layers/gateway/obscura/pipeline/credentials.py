@@ -8,6 +8,7 @@ from enum import Enum
 from obscura.errors import InvalidApiKey
 
 KEY_PREFIX = "obs_"
+_NO = frozenset({"", "false", "0", "no", "off"})
 
 
 class CredentialKind(Enum):
@@ -48,6 +49,12 @@ def credential_of(headers: Mapping[str, str]) -> Credential | None:
 def asks_for(headers: Mapping[str, str], name: str) -> bool:
     """Whether a header such as ``x-free-tier`` says ``true`` or ``1``."""
     return headers.get(name, "").strip().lower() in {"true", "1"}
+
+
+def asks_for_zero_retention(headers: Mapping[str, str]) -> bool:
+    """Whether ``x-zero-retention`` says anything but no: a wrong word for yes must not cost privacy."""
+    said = headers.get("x-zero-retention", "").lower().split(",")
+    return any(word.strip() not in _NO for word in said)
 
 
 def invalid_key() -> InvalidApiKey:

@@ -13,8 +13,12 @@ _FORWARDED_FOR = b"x-forwarded-for"
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
-    """Give a request's headers by name in lower case; of a header that is sent twice, the last."""
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    """Give a request's headers by name in lower case; several lines of one are joined (RFC 9110 §5.2)."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
 
 def client_address(scope: Scope, trusted_proxies: Sequence[Network]) -> Address | None:
