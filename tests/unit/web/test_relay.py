@@ -214,6 +214,19 @@ async def test_an_upstream_that_answers_with_something_else_than_json_is_reporte
             assert (told.status_code, told.json()["error"]["code"]) == (502, "upstream_error")
 
 
+@pytest.mark.parametrize("spoken", ["chat", "messages", "responses"], ids="upstream speaks {}".format)
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
+async def test_an_error_that_comes_as_a_success_is_reported(path, spoken):
+    failed = {"error": {"message": "out of memory", "code": 500}}
+    body = {"model": "m", "input": "hi"} if path == "/v1/responses" else ask("hi") | {"max_tokens": 9}
+    async with loopback_server(answers(failed)) as upstream:
+        async with served(upstream_url=upstream.v1, upstream_dialects=[spoken]) as gateway:
+            told = await gateway.client.post(path, json=body)
+
+    assert told.status_code == 502
+    assert "out of memory" not in told.text
+
+
 async def test_a_stream_whose_lines_arrive_in_pieces_is_the_same_stream():
     whole = b"".join(CHUNKS)
     pieces = [whole[start : start + 7] for start in range(0, len(whole), 7)]

@@ -37,7 +37,7 @@ _END = StreamEnd(
     last=re.compile(rb"^data: ?\[DONE\]", re.MULTILINE),
     enough=re.compile(rb'"finish_reason": ?"|^data: ?\{"error"', re.MULTILINE),
 )
-CHAT_REPLY = PassedThrough(_IMAGE_TOKENS, (_IMAGE_TOKENS,), error_chunk, _END)
+CHAT_REPLY = PassedThrough(_IMAGE_TOKENS, (_IMAGE_TOKENS,), error_chunk, _END, "choices")
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ type Keys = tuple[str, ...]
 type ErrorEvent = Callable[[ObscuraError, str], bytes]
 
 _members = msgspec.json.Decoder(dict[str, Raw])
+_NULL = Raw(b"null")
 _MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -24,18 +25,25 @@ class PassedThrough:
 
     ``in_answer`` and ``in_events`` are the keys that lead to the image tokens, in a whole answer and in a stream's
     events; ``error_event`` writes the event that ends a broken stream, given the error and the request id; ``end`` is
-    how a stream says that it is over.
+    how a stream says that it is over; ``content`` is the key that every whole answer has, and no error.
     """
 
     in_answer: Keys
     in_events: tuple[Keys, ...]
     error_event: ErrorEvent
     end: StreamEnd
+    content: str
 
     def answer(self, upstream_body: bytes, image_tokens: Sequence[int]) -> bytes:
-        """Give the upstream's answer with the image tokens in its usage; raises UpstreamError when it is no object."""
+        """Give the upstream's answer with the image tokens in its usage.
+
+        Raises UpstreamError when it is no object, or an error that came with the status of a success.
+        """
         try:
-            return with_image_tokens(upstream_body, (self.in_answer,), image_tokens)
+            fields = _members.decode(upstream_body)
+            if self.content not in fields and bytes(fields.get("error", _NULL)) != b"null":
+                raise UpstreamError("The upstream failed, and told it as a success. Try again.")
+            return _with_image_tokens(upstream_body, fields, (self.in_answer,), image_tokens)
         except _MALFORMED:
             raise UpstreamError("The upstream answered with something other than a JSON object. Try again.") from None
 
@@ -91,19 +99,20 @@ class PassedStream:
         data = line.removeprefix(b"data:")
         ending = data[len(data.rstrip(b"\r\n")) :]
         try:
-            changed = with_image_tokens(data, self._in_events, self._image_tokens)
+            changed = _with_image_tokens(data, _members.decode(data), self._in_events, self._image_tokens)
         except _MALFORMED:
             return line
         return line if changed is data else b"data: %b%b" % (changed, ending)
 
 
-def with_image_tokens(answer: bytes, places: Sequence[Keys], image_tokens: Sequence[int]) -> bytes:
-    """Set the sum of ``image_tokens`` at the first of ``places`` whose objects are there.
+def _with_image_tokens(
+    answer: bytes, fields: dict[str, Raw], places: Sequence[Keys], image_tokens: Sequence[int]
+) -> bytes:
+    """Set the sum of ``image_tokens`` at the first of ``places`` whose objects are there, in ``fields`` of ``answer``.
 
     An object of details is made where it is missing; without any such place, or without images, ``answer`` itself is
-    given back. Raises msgspec.DecodeError, UnicodeDecodeError or RecursionError when it is not a JSON object.
+    given back.
     """
-    fields = _members.decode(answer)
     if not image_tokens or not any(_set(fields, keys, sum(image_tokens)) for keys in places):
         return answer
     return msgspec.json.encode(fields)

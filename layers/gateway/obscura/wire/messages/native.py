@@ -12,5 +12,5 @@ _END = StreamEnd(
     last=re.compile(rb'"type": ?"message_stop"'), enough=re.compile(rb'"stop_reason": ?"|"type": ?"error"')
 )
 
-NATIVE_REPLY = PassedThrough(_IMAGE_TOKENS, (("message", *_IMAGE_TOKENS), _IMAGE_TOKENS), error_event, _END)
+NATIVE_REPLY = PassedThrough(_IMAGE_TOKENS, (("message", *_IMAGE_TOKENS), _IMAGE_TOKENS), error_event, _END, "content")
 """In a stream the usage stands in message_start's message and in message_delta."""

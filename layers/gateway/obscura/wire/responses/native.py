@@ -57,4 +57,4 @@ class NativeReply(PassedThrough):
         return NumberedStream(image_tokens)
 
 
-NATIVE_REPLY = NativeReply(_IMAGE_TOKENS, _IN_EVENTS, lambda error, _: error_event(error, 0), _END)
+NATIVE_REPLY = NativeReply(_IMAGE_TOKENS, _IN_EVENTS, lambda error, _: error_event(error, 0), _END, "output")
