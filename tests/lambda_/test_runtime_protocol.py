@@ -50,7 +50,7 @@ def task_root(tmp_path: Path) -> Path:
 
 async def test_a_failure_after_the_first_byte_goes_into_the_trailers_without_its_words(task_root, tmp_path):
     async with lambda_function(task_root, tmp_path) as function:
-        told = function.api.invoke(rest_event("GET", "/breaks/"))
+        told = function.api.invoke(rest_event("GET", "/breaks/now"))
 
         assert await told.body() == b"one "
         assert told.trailers["lambda-runtime-function-error-type"] == "Function.ValueError"
@@ -64,7 +64,7 @@ async def test_a_failure_after_the_first_byte_goes_into_the_trailers_without_its
 
 async def test_a_failure_before_the_first_byte_is_reported_as_an_error(task_root, tmp_path):
     async with lambda_function(task_root, tmp_path) as function:
-        told = function.api.invoke(rest_event("GET", "/silent/"))
+        told = function.api.invoke(rest_event("GET", "/silent/now"))
 
         assert (await told.failure())["errorType"] == "Function.NoAnswer"
         assert not told.prelude.done()
@@ -72,7 +72,7 @@ async def test_a_failure_before_the_first_byte_is_reported_as_an_error(task_root
 
 async def test_headers_that_come_twice_and_cookies_keep_all_their_values(task_root, tmp_path):
     async with lambda_function(task_root, tmp_path) as function:
-        told = function.api.invoke(rest_event("GET", "/several/"))
+        told = function.api.invoke(rest_event("GET", "/several/now"))
 
         assert await told.head() == {
             "statusCode": 204,
@@ -85,8 +85,8 @@ async def test_headers_that_come_twice_and_cookies_keep_all_their_values(task_ro
 
 async def test_each_invocation_has_its_own_trace_id_and_context(task_root, tmp_path):
     async with lambda_function(task_root, tmp_path) as function:
-        traced = function.api.invoke(rest_event("GET", "/trace/"), trace_id="Root=1-2-3")
-        untraced = function.api.invoke(rest_event("GET", "/trace/"))
+        traced = function.api.invoke(rest_event("GET", "/trace/now"), trace_id="Root=1-2-3")
+        untraced = function.api.invoke(rest_event("GET", "/trace/now"))
 
         assert await traced.body() == f"Root=1-2-3 {traced.request_id} obscura-function".encode()
         assert await untraced.body() == f"none {untraced.request_id} obscura-function".encode()
@@ -94,7 +94,7 @@ async def test_each_invocation_has_its_own_trace_id_and_context(task_root, tmp_p
 
 async def test_all_invocations_of_an_environment_share_one_connection(task_root, tmp_path):
     async with lambda_function(task_root, tmp_path) as function:
-        for path in ("/trace/", "/silent/", "/breaks/", "/trace/"):
+        for path in ("/trace/now", "/silent/now", "/breaks/now", "/trace/now"):
             function.api.invoke(rest_event("GET", path))
         await function.api.idle()
 
