@@ -9,7 +9,7 @@ from tests.support.lambda_process import lambda_function
 
 # A function whose application does what ours never should.
 BROKEN = """
-import os
+import asyncio, logging, os
 from fastapi import FastAPI
 from obscura.aws.entry import LambdaEntry
 
@@ -34,8 +34,23 @@ async def trace(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": " ".join(told).encode()})
 
-for path, app in {"/silent": silent, "/breaks": breaks, "/several": several, "/trace": trace}.items():
-    application.mount(path, app)
+async def cancelled(scope, receive, send):
+    asyncio.current_task().cancel()
+    await asyncio.sleep(1)
+
+async def fails_behind(scope, receive, send):
+    await asyncio.wait({asyncio.create_task(breaks(scope, receive, lambda _: asyncio.sleep(0)))})
+    await trace(scope, receive, send)
+
+async def library_logs(scope, receive, send):
+    try:
+        await breaks(scope, receive, lambda _: asyncio.sleep(0))
+    except ValueError:
+        logging.getLogger("a library").exception("it failed")
+    await trace(scope, receive, send)
+
+for app in (silent, breaks, several, trace, cancelled, fails_behind, library_logs):
+    application.mount(f"/{app.__name__}", app)
 handler = LambdaEntry(application)
 """
 
@@ -99,6 +114,61 @@ async def test_all_invocations_of_an_environment_share_one_connection(task_root,
         await function.api.idle()
 
         assert function.api.connections == 1
+
+
+async def test_a_connection_that_closes_while_a_request_is_served_loses_no_answer(task_root, tmp_path):
+    async with lambda_function(task_root, tmp_path) as function:
+        function.api.closes_behind_events = True
+        told = [function.api.invoke(rest_event("GET", "/trace/now")) for _ in range(3)]
+
+        assert [(await one.head())["statusCode"] for one in told] == [200] * 3
+
+
+async def test_a_response_that_is_refused_is_logged_with_its_invocation_and_the_next_one_served(task_root, tmp_path):
+    async with lambda_function(task_root, tmp_path) as function:
+        function.api.response_status = 413
+        refused = function.api.invoke(rest_event("GET", "/trace/now"))
+        await function.api.idle()
+        function.api.response_status = 202
+        after = function.api.invoke(rest_event("GET", "/trace/now"))
+
+        assert (await after.head())["statusCode"] == 200
+        await function.api.idle()
+
+    (line,) = function.lines
+    assert "413" in line
+    assert refused.request_id in line
+
+
+async def test_a_runtime_api_that_cannot_go_on_ends_the_process(task_root, tmp_path):
+    async with lambda_function(task_root, tmp_path) as function:
+        function.api.response_status = 500
+        function.api.invoke(rest_event("GET", "/trace/now"))
+
+        assert await function.process.wait() == 1
+
+
+async def test_a_request_that_is_cancelled_fails_alone(task_root, tmp_path):
+    async with lambda_function(task_root, tmp_path) as function:
+        cancelled = function.api.invoke(rest_event("GET", "/cancelled/now"))
+        after = function.api.invoke(rest_event("GET", "/trace/now"))
+
+        assert (await cancelled.failure())["errorType"] == "Function.Cancelled"
+        assert (await after.head())["statusCode"] == 200
+
+
+@pytest.mark.parametrize("log_format", ["Text", "JSON"])
+@pytest.mark.parametrize("path", ["/fails_behind/now", "/library_logs/now"])
+async def test_what_fails_behind_a_request_is_logged_without_its_words(task_root, tmp_path, path, log_format):
+    async with lambda_function(task_root, tmp_path, {"AWS_LAMBDA_LOG_FORMAT": log_format}) as function:
+        told = function.api.invoke(rest_event("GET", path))
+        await told.body()
+        await function.api.idle()
+
+    logged = "\n".join(function.lines)
+    assert "ValueError" in logged
+    assert told.request_id in logged
+    assert "words of the caller" not in logged
 
 
 @pytest.mark.parametrize(

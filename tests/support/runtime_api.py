@@ -57,10 +57,15 @@ class Invoked:
 
 
 class RuntimeApiStandIn:
-    """Serves one function's process; a snapshot-to-be waits until ``restored`` is set."""
+    """Serves one function's process; a snapshot-to-be waits until ``restored`` is set.
+
+    ``response_status`` answers responses; ``closes_behind_events`` ends the connection after each event.
+    """
 
     def __init__(self) -> None:
         self.address = ""
+        self.response_status = 202
+        self.closes_behind_events = False
         self.invocations = 0
         self.connections = 0
         self.restored = asyncio.Event()
@@ -113,6 +118,8 @@ class RuntimeApiStandIn:
             if self._queue.empty():
                 self._idle.set()
             await self._hand_out(await self._queue.get(), writer)
+            if self.closes_behind_events:
+                raise ConnectionResetError
         elif (method, path) == ("GET", "/restore/next"):
             self.waiting_for_restore.set()
             await self.restored.wait()
@@ -161,7 +168,7 @@ class RuntimeApiStandIn:
             raise ConnectionResetError
         invoked.trailers = taking.result()
         invoked.pieces.put_nowait(None)
-        await _say(writer, 202)
+        await _say(writer, self.response_status)
 
 
 @asynccontextmanager

@@ -43,9 +43,14 @@ def failure_of(exception: BaseException, category: str = "Function", reason: str
     A wrong setting and a wrong event are told in full: their messages are ours, and the operator must read them.
     ``reason`` stands in the type for the class's name.
     """
-    frames = traceback.extract_tb(exception.__traceback__)
-    rose_at = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+    frames = rose_at(exception)
     name = type(exception).__name__
-    where = f"{name} in {rose_at[-1]}" if rose_at else name
+    where = f"{name} in {frames[-1]}" if frames else name
     message = str(exception) if isinstance(exception, ConfigurationError | UnknownEvent) else where
-    return Failure(f"{category}.{reason or name}", message, rose_at)
+    return Failure(f"{category}.{reason or name}", message, frames)
+
+
+def rose_at(exception: BaseException) -> list[str]:
+    """Give where an exception rose, the outermost call first."""
+    frames = traceback.extract_tb(exception.__traceback__)
+    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
