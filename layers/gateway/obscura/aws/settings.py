@@ -12,11 +12,9 @@ def settings_on_lambda() -> Settings:
     """Read the settings once, at the start; raises ConfigurationError, which names the setting and never its value."""
     try:
         settings = Settings()
+        return Settings.model_validate(read_secrets(settings.secrets_path)) if settings.secrets_path else settings
     except ValidationError as wrong:
         raise ConfigurationError("; ".join(named_faults(wrong))) from None
-    if settings.secrets_path is None:
-        return settings
-    return settings.model_copy(update=read_secrets(settings.secrets_path))
 
 
 def read_secrets(path: str) -> dict[str, SecretStr]:
