@@ -39,6 +39,20 @@ async def _respond(request: Received, wire: Wire) -> None:
         await (streams() if asked.get("stream") else answers())(request, wire)
 
 
+async def test_bodies_of_six_megabytes_do_not_pile_up(tmp_path):
+    async with loopback_server(answers()) as upstream:
+        async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
+            large = rest_event("POST", "/v1/chat/completions", ask("x" * 5_900_000), **function.bearer)
+            for _ in range(3):
+                await _invoke(function, [large], 0)
+            warm_kib = _resident_kib(function)
+
+            for _ in range(12):
+                await _invoke(function, [large], 0)
+
+            assert _resident_kib(function) - warm_kib < 2 * len(large["body"]) // 1024
+
+
 async def test_waiting_for_a_slow_upstream_takes_no_cpu(tmp_path):
     async with loopback_server(stays_silent) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
