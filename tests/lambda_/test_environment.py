@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from tests.support.fake_upstream import CHUNKS, answers, stays_silent, streams
+from tests.support.forms import FORM, form, part
 from tests.support.lambda_events import rest_event
 from tests.support.lambda_process import Function, lambda_function
 from tests.support.loopback_server import Received, Wire, loopback_server
@@ -51,6 +52,20 @@ async def test_bodies_of_six_megabytes_do_not_pile_up(tmp_path):
                 await _invoke(function, [large], 0)
 
             assert _resident_kib(function) - warm_kib < 2 * len(large["body"]) // 1024
+
+
+async def test_files_of_four_megabytes_do_not_pile_up(tmp_path):
+    body = form(part("purpose", b"vision"), part("file", b"\x89PNG" + bytes(4_300_000), filename="a.png"))
+    async with lambda_function("files", tmp_path) as function:
+        large = rest_event("POST", "/v1/files", body, binary=True, Content_Type=FORM["content-type"], **function.bearer)
+        for _ in range(3):
+            await _invoke(function, [large], 0)
+        warm_kib = _resident_kib(function)
+
+        for _ in range(12):
+            await _invoke(function, [large], 0)
+
+        assert _resident_kib(function) - warm_kib < 2 * len(body) // 1024
 
 
 async def test_waiting_for_a_slow_upstream_takes_no_cpu(tmp_path):
