@@ -37,6 +37,17 @@ async def test_the_upstreams_key_comes_from_its_parameter(aws, tmp_path):
         assert "sk-kept" not in "".join(function.lines)
 
 
+async def test_a_function_whose_every_line_is_wanted_logs_no_secret(aws, tmp_path):
+    wanted = {"AWS_LAMBDA_LOG_LEVEL": "DEBUG", "AWS_LAMBDA_LOG_FORMAT": "JSON"}
+    async with lambda_function("chat", tmp_path, aws | wanted, SECRETS_PATH="/obscura", LOG_LEVEL="DEBUG") as function:
+        await function.api.invoke(rest_event("POST", "/v1/chat/completions", ask("hi"), **function.bearer)).body()
+        await function.api.idle()
+
+    assert any('"DEBUG"' in line for line in function.lines)
+    assert "sk-kept" not in "".join(function.lines)
+    assert function.key not in "".join(function.lines)
+
+
 async def test_what_is_no_secret_is_not_taken_from_the_store(aws, tmp_path):
     async with loopback_server(answers()) as upstream:
         settings = {"UPSTREAM_URL": upstream.v1, "SECRETS_PATH": "/obscura", "MODERATION": "off"}

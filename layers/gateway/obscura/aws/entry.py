@@ -20,6 +20,7 @@ TEXT_TYPES = ["text/", "application/json", "+json"]
 
 def lambda_entry(family: Family) -> "LambdaEntry":
     """Make the handler of the function that serves ``family``; raises ConfigurationError, which fails the start."""
+    logging.getLogger("botocore").setLevel(logging.INFO)  # at DEBUG, which AWS_LAMBDA_LOG_LEVEL may be, it logs secrets
     return LambdaEntry(assemble((family,), settings_on_lambda(), observer=count_request))
 
 
