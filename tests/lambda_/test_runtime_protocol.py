@@ -1,5 +1,7 @@
 """The Runtime API's rules for what goes wrong: before the start, before the first byte, after it."""
 
+import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -49,7 +51,12 @@ async def library_logs(scope, receive, send):
         logging.getLogger("a library").exception("it failed")
     await trace(scope, receive, send)
 
-for app in (silent, breaks, several, trace, cancelled, fails_behind, library_logs):
+async def held_up(scope, receive, send):
+    with open(os.environ["GATE"]) as gate:
+        gate.read()
+    await trace(scope, receive, send)
+
+for app in (silent, breaks, several, trace, cancelled, fails_behind, library_logs, held_up):
     application.mount(f"/{app.__name__}", app)
 handler = LambdaEntry(application)
 """
@@ -116,12 +123,16 @@ async def test_all_invocations_of_an_environment_share_one_connection(task_root,
         assert function.api.connections == 1
 
 
-async def test_a_connection_that_closes_while_a_request_is_served_loses_no_answer(task_root, tmp_path):
-    async with lambda_function(task_root, tmp_path) as function:
-        function.api.closes_behind_events = True
-        told = [function.api.invoke(rest_event("GET", "/trace/now")) for _ in range(3)]
+async def test_a_connection_that_closes_before_the_loop_has_seen_it_loses_no_answer(task_root, tmp_path):
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    async with lambda_function(task_root, tmp_path, {"GATE": str(gate)}) as function:
+        told = function.api.invoke(rest_event("GET", "/held_up/now"))
 
-        assert [(await one.head())["statusCode"] for one in told] == [200] * 3
+        with await asyncio.to_thread(gate.open, "w"):
+            await function.api.drop_connections()
+
+        assert (await told.head())["statusCode"] == 200
 
 
 async def test_a_response_that_is_refused_is_logged_with_its_invocation_and_the_next_one_served(task_root, tmp_path):

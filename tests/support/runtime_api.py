@@ -59,13 +59,12 @@ class Invoked:
 class RuntimeApiStandIn:
     """Serves one function's process; a snapshot-to-be waits until ``restored`` is set.
 
-    ``response_status`` answers responses; ``closes_behind_events`` ends the connection after each event.
+    ``response_status`` answers responses.
     """
 
     def __init__(self) -> None:
         self.address = ""
         self.response_status = 202
-        self.closes_behind_events = False
         self.invocations = 0
         self.connections = 0
         self.restored = asyncio.Event()
@@ -75,6 +74,7 @@ class RuntimeApiStandIn:
         self._queue: asyncio.Queue[Invoked] = asyncio.Queue()
         self._under_way: dict[str, Invoked] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
 
     def invoke(self, event: object, within_s: float = 60, trace_id: str | None = None) -> Invoked:
         """Queue an event for the function; a str goes out as it is."""
@@ -96,6 +96,7 @@ class RuntimeApiStandIn:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._tasks.add(asyncio.current_task())
+        self._writers.add(writer)
         self.connections += 1
         try:
             while request_line := await reader.readline():
@@ -105,7 +106,14 @@ class RuntimeApiStandIn:
             pass
         finally:
             self._tasks.discard(asyncio.current_task())
+            self._writers.discard(writer)
             writer.close()
+
+    async def drop_connections(self) -> None:
+        """End every connection; this returns when the other side could know."""
+        for writer in list(self._writers):
+            writer.close()
+            await writer.wait_closed()
 
     async def close(self) -> None:
         for task in list(self._tasks):
@@ -118,8 +126,6 @@ class RuntimeApiStandIn:
             if self._queue.empty():
                 self._idle.set()
             await self._hand_out(await self._queue.get(), writer)
-            if self.closes_behind_events:
-                raise ConnectionResetError
         elif (method, path) == ("GET", "/restore/next"):
             self.waiting_for_restore.set()
             await self.restored.wait()
