@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from tests.support.fake_upstream import CHUNKS, answers, stays_silent, streams
+from tests.support.forms import FORM, form, part
 from tests.support.lambda_events import rest_event
 from tests.support.lambda_process import Function, lambda_function
 from tests.support.loopback_server import Received, Wire, loopback_server
@@ -37,6 +38,34 @@ async def _respond(request: Received, wire: Wire) -> None:
         await streams(CHUNKS[0], then="stays silent")(request, wire)
     else:
         await (streams() if asked.get("stream") else answers())(request, wire)
+
+
+async def test_bodies_of_six_megabytes_do_not_pile_up(tmp_path):
+    async with loopback_server(answers()) as upstream:
+        async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
+            large = rest_event("POST", "/v1/chat/completions", ask("x" * 5_900_000), **function.bearer)
+            for _ in range(6):
+                await _invoke(function, [large], 0)
+            warm_kib = _resident_kib(function)
+
+            for _ in range(24):
+                await _invoke(function, [large], 0)
+
+            assert _resident_kib(function) - warm_kib < 6 * len(large["body"]) // 1024
+
+
+async def test_files_of_four_megabytes_do_not_pile_up(tmp_path):
+    body = form(part("purpose", b"vision"), part("file", b"\x89PNG" + bytes(4_300_000), filename="a.png"))
+    async with lambda_function("files", tmp_path) as function:
+        large = rest_event("POST", "/v1/files", body, binary=True, Content_Type=FORM["content-type"], **function.bearer)
+        for _ in range(6):
+            await _invoke(function, [large], 0)
+        warm_kib = _resident_kib(function)
+
+        for _ in range(24):
+            await _invoke(function, [large], 0)
+
+        assert _resident_kib(function) - warm_kib < 6 * len(body) // 1024
 
 
 async def test_waiting_for_a_slow_upstream_takes_no_cpu(tmp_path):

@@ -1,5 +1,7 @@
 """The Runtime API's rules for what goes wrong: before the start, before the first byte, after it."""
 
+import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from tests.support.lambda_process import lambda_function
 
 # A function whose application does what ours never should.
 BROKEN = """
-import os
+import asyncio, logging, os
 from fastapi import FastAPI
 from obscura.aws.entry import LambdaEntry
 
@@ -34,8 +36,28 @@ async def trace(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": " ".join(told).encode()})
 
-for path, app in {"/silent": silent, "/breaks": breaks, "/several": several, "/trace": trace}.items():
-    application.mount(path, app)
+async def cancelled(scope, receive, send):
+    asyncio.current_task().cancel()
+    await asyncio.sleep(1)
+
+async def fails_behind(scope, receive, send):
+    await asyncio.wait({asyncio.create_task(breaks(scope, receive, lambda _: asyncio.sleep(0)))})
+    await trace(scope, receive, send)
+
+async def library_logs(scope, receive, send):
+    try:
+        await breaks(scope, receive, lambda _: asyncio.sleep(0))
+    except ValueError:
+        logging.getLogger("a library").exception("it failed")
+    await trace(scope, receive, send)
+
+async def held_up(scope, receive, send):
+    with open(os.environ["GATE"]) as gate:
+        gate.read()
+    await trace(scope, receive, send)
+
+for app in (silent, breaks, several, trace, cancelled, fails_behind, library_logs, held_up):
+    application.mount(f"/{app.__name__}", app)
 handler = LambdaEntry(application)
 """
 
@@ -50,7 +72,7 @@ def task_root(tmp_path: Path) -> Path:
 
 async def test_a_failure_after_the_first_byte_goes_into_the_trailers_without_its_words(task_root, tmp_path):
     async with lambda_function(task_root, tmp_path) as function:
-        told = function.api.invoke(rest_event("GET", "/breaks/"))
+        told = function.api.invoke(rest_event("GET", "/breaks/now"))
 
         assert await told.body() == b"one "
         assert told.trailers["lambda-runtime-function-error-type"] == "Function.ValueError"
@@ -64,7 +86,7 @@ async def test_a_failure_after_the_first_byte_goes_into_the_trailers_without_its
 
 async def test_a_failure_before_the_first_byte_is_reported_as_an_error(task_root, tmp_path):
     async with lambda_function(task_root, tmp_path) as function:
-        told = function.api.invoke(rest_event("GET", "/silent/"))
+        told = function.api.invoke(rest_event("GET", "/silent/now"))
 
         assert (await told.failure())["errorType"] == "Function.NoAnswer"
         assert not told.prelude.done()
@@ -72,7 +94,7 @@ async def test_a_failure_before_the_first_byte_is_reported_as_an_error(task_root
 
 async def test_headers_that_come_twice_and_cookies_keep_all_their_values(task_root, tmp_path):
     async with lambda_function(task_root, tmp_path) as function:
-        told = function.api.invoke(rest_event("GET", "/several/"))
+        told = function.api.invoke(rest_event("GET", "/several/now"))
 
         assert await told.head() == {
             "statusCode": 204,
@@ -85,8 +107,8 @@ async def test_headers_that_come_twice_and_cookies_keep_all_their_values(task_ro
 
 async def test_each_invocation_has_its_own_trace_id_and_context(task_root, tmp_path):
     async with lambda_function(task_root, tmp_path) as function:
-        traced = function.api.invoke(rest_event("GET", "/trace/"), trace_id="Root=1-2-3")
-        untraced = function.api.invoke(rest_event("GET", "/trace/"))
+        traced = function.api.invoke(rest_event("GET", "/trace/now"), trace_id="Root=1-2-3")
+        untraced = function.api.invoke(rest_event("GET", "/trace/now"))
 
         assert await traced.body() == f"Root=1-2-3 {traced.request_id} obscura-function".encode()
         assert await untraced.body() == f"none {untraced.request_id} obscura-function".encode()
@@ -94,11 +116,70 @@ async def test_each_invocation_has_its_own_trace_id_and_context(task_root, tmp_p
 
 async def test_all_invocations_of_an_environment_share_one_connection(task_root, tmp_path):
     async with lambda_function(task_root, tmp_path) as function:
-        for path in ("/trace/", "/silent/", "/breaks/", "/trace/"):
+        for path in ("/trace/now", "/silent/now", "/breaks/now", "/trace/now"):
             function.api.invoke(rest_event("GET", path))
         await function.api.idle()
 
         assert function.api.connections == 1
+
+
+async def test_a_connection_that_closes_before_the_loop_has_seen_it_loses_no_answer(task_root, tmp_path):
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    async with lambda_function(task_root, tmp_path, {"GATE": str(gate)}) as function:
+        told = function.api.invoke(rest_event("GET", "/held_up/now"))
+
+        with await asyncio.to_thread(gate.open, "w"):
+            await function.api.drop_connections()
+
+        assert (await told.head())["statusCode"] == 200
+
+
+async def test_a_response_that_is_refused_is_logged_with_its_invocation_and_the_next_one_served(task_root, tmp_path):
+    async with lambda_function(task_root, tmp_path) as function:
+        function.api.response_status = 413
+        refused = function.api.invoke(rest_event("GET", "/trace/now"))
+        await function.api.idle()
+        function.api.response_status = 202
+        after = function.api.invoke(rest_event("GET", "/trace/now"))
+
+        assert (await after.head())["statusCode"] == 200
+        await function.api.idle()
+
+    (line,) = function.lines
+    assert "413" in line
+    assert refused.request_id in line
+
+
+async def test_a_runtime_api_that_cannot_go_on_ends_the_process(task_root, tmp_path):
+    async with lambda_function(task_root, tmp_path) as function:
+        function.api.response_status = 500
+        function.api.invoke(rest_event("GET", "/trace/now"))
+
+        assert await function.process.wait() == 1
+
+
+async def test_a_request_that_is_cancelled_fails_alone(task_root, tmp_path):
+    async with lambda_function(task_root, tmp_path) as function:
+        cancelled = function.api.invoke(rest_event("GET", "/cancelled/now"))
+        after = function.api.invoke(rest_event("GET", "/trace/now"))
+
+        assert (await cancelled.failure())["errorType"] == "Function.Cancelled"
+        assert (await after.head())["statusCode"] == 200
+
+
+@pytest.mark.parametrize("log_format", ["Text", "JSON"])
+@pytest.mark.parametrize("path", ["/fails_behind/now", "/library_logs/now"])
+async def test_what_fails_behind_a_request_is_logged_without_its_words(task_root, tmp_path, path, log_format):
+    async with lambda_function(task_root, tmp_path, {"AWS_LAMBDA_LOG_FORMAT": log_format}) as function:
+        told = function.api.invoke(rest_event("GET", path))
+        await told.body()
+        await function.api.idle()
+
+    logged = "\n".join(function.lines)
+    assert "ValueError" in logged
+    assert told.request_id in logged
+    assert "words of the caller" not in logged
 
 
 @pytest.mark.parametrize(

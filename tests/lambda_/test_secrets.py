@@ -1,7 +1,5 @@
 """Secrets on AWS: SSM parameters below one path, read once at the start, over moto's server."""
 
-from contextlib import closing
-
 import boto3
 import pytest
 
@@ -18,11 +16,15 @@ from tests.support.served import ask
 def aws():
     """An account with our parameters in it, as a function's environment finds it."""
     with aws_server() as endpoint:
-        store = boto3.client("ssm")
-        for name, value in {"upstream-key": "sk-kept", "moderation": "demo", "something-else": "x"}.items():
-            store.put_parameter(Name=f"/obscura/{name}", Value=value, Type="SecureString", Overwrite=True)
-        store.close()
+        put({"upstream-key": "sk-kept", "moderation": "demo", "something-else": "x"})
         yield aws_environment(endpoint)
+
+
+def put(secrets: dict[str, str]) -> None:
+    store = boto3.client("ssm")
+    for name, value in secrets.items():
+        store.put_parameter(Name=f"/obscura/{name}", Value=value, Type="SecureString", Overwrite=True)
+    store.close()
 
 
 async def test_the_upstreams_key_comes_from_its_parameter(aws, tmp_path):
@@ -33,6 +35,17 @@ async def test_the_upstreams_key_comes_from_its_parameter(aws, tmp_path):
 
         assert upstream.received[0].headers["authorization"] == "Bearer sk-kept"
         assert "sk-kept" not in "".join(function.lines)
+
+
+async def test_a_function_whose_every_line_is_wanted_logs_no_secret(aws, tmp_path):
+    wanted = {"AWS_LAMBDA_LOG_LEVEL": "DEBUG", "AWS_LAMBDA_LOG_FORMAT": "JSON"}
+    async with lambda_function("chat", tmp_path, aws | wanted, SECRETS_PATH="/obscura", LOG_LEVEL="DEBUG") as function:
+        await function.api.invoke(rest_event("POST", "/v1/chat/completions", ask("hi"), **function.bearer)).body()
+        await function.api.idle()
+
+    assert any('"DEBUG"' in line for line in function.lines)
+    assert "sk-kept" not in "".join(function.lines)
+    assert function.key not in "".join(function.lines)
 
 
 async def test_what_is_no_secret_is_not_taken_from_the_store(aws, tmp_path):
@@ -57,13 +70,32 @@ async def test_a_store_that_cannot_be_read_fails_the_start_and_is_named(tmp_path
     assert "OBSCURA_SECRETS_PATH" in document["errorMessage"]
 
 
-async def test_a_secret_that_cannot_be_used_fails_the_start_and_is_named_without_its_value(tmp_path):
-    with aws_server() as endpoint:
-        with closing(boto3.client("ssm")) as store:
-            store.put_parameter(Name="/obscura/address-secret", Value="too-short", Type="SecureString")
-        async with lambda_function("chat", tmp_path, aws_environment(endpoint), SECRETS_PATH="/obscura") as function:
-            _, _, document = await function.api.report()
-            await function.process.wait()
+async def test_the_newline_that_a_file_ends_in_is_no_part_of_a_key(aws, tmp_path):
+    put({"upstream-key": "sk-kept\n"})
+    async with loopback_server(answers()) as upstream:
+        settings = {"UPSTREAM_URL": upstream.v1, "SECRETS_PATH": "/obscura"}
+        async with lambda_function("chat", tmp_path, aws, **settings) as function:
+            await function.api.invoke(rest_event("POST", "/v1/chat/completions", ask("hi"), **function.bearer)).body()
 
-    assert "OBSCURA_ADDRESS_SECRET" in document["errorMessage"]
-    assert "too-short" not in str(document) + "".join(function.lines)
+        assert upstream.received[0].headers["authorization"] == "Bearer sk-kept"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "setting"),
+    [
+        ("upstream-key", "sk-kept\r\nX-Another: header", "OBSCURA_UPSTREAM_KEY"),
+        ("moderation-key", "sk-ключ", "OBSCURA_MODERATION_KEY"),
+        ("address-secret", "too short", "OBSCURA_ADDRESS_SECRET"),
+    ],
+)
+async def test_a_secret_that_cannot_be_used_fails_the_start_and_is_named_without_its_value(
+    aws, tmp_path, name, value, setting
+):
+    put({name: value})
+    async with lambda_function("chat", tmp_path, aws, SECRETS_PATH="/obscura") as function:
+        path, _, document = await function.api.report()
+        await function.process.wait()
+
+    assert path == "/init/error"
+    assert setting in document["errorMessage"]
+    assert value not in str(document) + "".join(function.lines)

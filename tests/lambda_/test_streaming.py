@@ -100,16 +100,6 @@ async def test_an_error_keeps_its_shape_and_status(tmp_path):
         assert (await nowhere.json())["error"]["code"] == "not_found"
 
 
-async def test_a_wrong_method_and_a_slash_too_many_are_refused_without_a_redirect(tmp_path):
-    async with lambda_function("chat", tmp_path) as function:
-        wrong = function.api.invoke(rest_event("HEAD", "/healthz"))
-        elsewhere = function.api.invoke(rest_event("GET", "/healthz/"))
-
-        assert (await wrong.head())["statusCode"] == 405
-        assert (await elsewhere.head())["statusCode"] == 404
-        assert (await elsewhere.json())["error"]["code"] == "not_found"
-
-
 async def test_a_stream_that_meets_the_deadline_ends_half_a_second_before_it_with_an_error_event(tmp_path):
     async with loopback_server(streams(CHUNKS[0], then="stays silent")) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:

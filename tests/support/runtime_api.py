@@ -57,10 +57,14 @@ class Invoked:
 
 
 class RuntimeApiStandIn:
-    """Serves one function's process; a snapshot-to-be waits until ``restored`` is set."""
+    """Serves one function's process; a snapshot-to-be waits until ``restored`` is set.
+
+    ``response_status`` answers responses.
+    """
 
     def __init__(self) -> None:
         self.address = ""
+        self.response_status = 202
         self.invocations = 0
         self.connections = 0
         self.restored = asyncio.Event()
@@ -70,6 +74,7 @@ class RuntimeApiStandIn:
         self._queue: asyncio.Queue[Invoked] = asyncio.Queue()
         self._under_way: dict[str, Invoked] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
 
     def invoke(self, event: object, within_s: float = 60, trace_id: str | None = None) -> Invoked:
         """Queue an event for the function; a str goes out as it is."""
@@ -91,6 +96,7 @@ class RuntimeApiStandIn:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._tasks.add(asyncio.current_task())
+        self._writers.add(writer)
         self.connections += 1
         try:
             while request_line := await reader.readline():
@@ -100,7 +106,14 @@ class RuntimeApiStandIn:
             pass
         finally:
             self._tasks.discard(asyncio.current_task())
+            self._writers.discard(writer)
             writer.close()
+
+    async def drop_connections(self) -> None:
+        """End every connection; this returns when the other side could know."""
+        for writer in list(self._writers):
+            writer.close()
+            await writer.wait_closed()
 
     async def close(self) -> None:
         for task in list(self._tasks):
@@ -161,7 +174,7 @@ class RuntimeApiStandIn:
             raise ConnectionResetError
         invoked.trailers = taking.result()
         invoked.pieces.put_nowait(None)
-        await _say(writer, 202)
+        await _say(writer, self.response_status)
 
 
 @asynccontextmanager

@@ -37,6 +37,14 @@ def _base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _sendable(secret: SecretStr | None) -> SecretStr | None:
+    """Give a key as a header can carry it: files and pastes end in a newline, which would end the header."""
+    told = "" if secret is None else secret.get_secret_value().strip()
+    if not (told.isascii() and told.isprintable()):
+        raise ValueError("must be printable ASCII in one line, as HTTP headers are")
+    return SecretStr(told) if told else None
+
+
 type BaseUrl = Annotated[str, AfterValidator(_base_url)]
 
 
@@ -46,14 +54,14 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore")
 
     upstream_url: BaseUrl | None = None
-    upstream_key: SecretStr | None = None
+    upstream_key: Annotated[SecretStr | None, AfterValidator(_sendable)] = None
     upstream_dialects: Annotated[
         frozenset[Literal["chat", "messages", "responses"]], NoDecode, BeforeValidator(_split)
     ] = frozenset({"chat"})
     models: Path | None = None
     moderation: Moderation | None = None
     moderation_url: BaseUrl = "https://api.openai.com/v1"
-    moderation_key: SecretStr | None = None
+    moderation_key: Annotated[SecretStr | None, AfterValidator(_sendable)] = None
     fetch_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     data_dir: Path = Path(".obscura")
     table: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{1,200}$")

@@ -26,10 +26,16 @@ async def send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Respo
         else:
             wait_s = _wait_s(response, tried)
             if response.status_code not in RETRIED_STATUSES or wait_s > LONGEST_WAIT_S:
-                return response
+                return _without_sent_body(response)
             await response.aclose()
         await asyncio.sleep(wait_s)
-    return await client.send(request, stream=True)
+    return _without_sent_body(await client.send(request, stream=True))
+
+
+def _without_sent_body(response: httpx.Response) -> httpx.Response:
+    """Let go of what was sent: httpx ties a response to itself, so that megabytes would wait for the cyclic garbage."""
+    response.request = httpx.Request(response.request.method, response.request.url)
+    return response
 
 
 def _wait_s(response: httpx.Response, tried: int) -> float:

@@ -4,6 +4,7 @@ import asyncio
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from obscura.aws.rest_event import headers_as_sent, path_in_api
 from obscura.web.door import DOOR, Door
 
 CLOSES_BEFORE_DEADLINE_S = 0.5
@@ -11,7 +12,10 @@ CLOSES_BEFORE_DEADLINE_S = 0.5
 
 
 class LambdaDoor:
-    """ASGI middleware: puts the door in the scope, from the event and the context that Mangum's handlers left there."""
+    """ASGI middleware: puts the door in the scope, from the event and the context that Mangum's handlers left there.
+
+    And says in full what these handlers say of the request in part.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -19,6 +23,10 @@ class LambdaDoor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         left_s = scope["aws.context"].get_remaining_time_in_millis() / 1000 - CLOSES_BEFORE_DEADLINE_S
-        correlation_id = scope["aws.event"]["requestContext"].get("requestId")
-        scope[DOOR] = Door(asyncio.get_running_loop().time() + left_s, correlation_id)
+        event = scope["aws.event"]
+        scope[DOOR] = Door(asyncio.get_running_loop().time() + left_s, event["requestContext"].get("requestId"))
+        scope["headers"] = headers_as_sent(scope["headers"], event)
+        scope["path"] = path_in_api(scope["path"], event.get("resource") or "/")
+        if not scope["client"][0]:
+            scope["client"] = None
         await self._app(scope, receive, send)

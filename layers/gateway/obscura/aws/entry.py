@@ -10,6 +10,7 @@ from mangum.types import LambdaContext, LambdaEvent
 
 from obscura.aws.door import LambdaDoor
 from obscura.aws.metrics import count_request
+from obscura.aws.rest_event import without_pitfalls
 from obscura.aws.settings import settings_on_lambda
 from obscura.web.assembly import Family, assemble
 
@@ -19,6 +20,7 @@ TEXT_TYPES = ["text/", "application/json", "+json"]
 
 def lambda_entry(family: Family) -> "LambdaEntry":
     """Make the handler of the function that serves ``family``; raises ConfigurationError, which fails the start."""
+    logging.getLogger("botocore").setLevel(logging.INFO)  # at DEBUG, which AWS_LAMBDA_LOG_LEVEL may be, it logs secrets
     return LambdaEntry(assemble((family,), settings_on_lambda(), observer=count_request))
 
 
@@ -39,7 +41,7 @@ class LambdaEntry:
         """Answer one event whole."""
         if self._buffered is None:
             self._buffered = self._start_buffered()
-        return self._buffered(event, context)
+        return self._buffered(without_pitfalls(event), context)
 
     def _start_buffered(self) -> Mangum:
         """Start the application once: Mangum would start and end it with each event."""

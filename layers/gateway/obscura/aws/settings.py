@@ -10,13 +10,9 @@ SECRETS = frozenset(name for name, field in Settings.model_fields.items() if fie
 
 def settings_on_lambda() -> Settings:
     """Read the settings once, at the start; raises ConfigurationError, which names the setting and never its value."""
-    settings = _checked({})
-    return settings if settings.secrets_path is None else _checked(read_secrets(settings.secrets_path))
-
-
-def _checked(secrets: dict[str, SecretStr]) -> Settings:
     try:
-        return Settings.model_validate(secrets)
+        settings = Settings()
+        return Settings.model_validate(read_secrets(settings.secrets_path)) if settings.secrets_path else settings
     except ValidationError as wrong:
         raise ConfigurationError("; ".join(named_faults(wrong))) from None
 

@@ -81,13 +81,17 @@ class FormReader:
             raise _malformed("is malformed") from None
 
     def form(self) -> Form:
-        """Give the whole form; raises InvalidRequest when it is cut off or has no file."""
+        """Give the whole form, once; raises InvalidRequest when it is cut off or has no file.
+
+        The reader keeps no file: it and its parser hold each other, until the garbage collector comes.
+        """
         if not self._ended:
             raise _malformed("ends before its last boundary")
         if self._file is None:
             name = self._file_field.name
             raise InvalidRequest(f"The form has no field '{name}'. Send the file in it.", param=name)
-        return Form(self._fields, self._file)
+        file, self._file = self._file, None
+        return Form(self._fields, file)
 
     def on_part_begin(self) -> None:
         """Count the part: thousands of tiny ones would cost more than they weigh."""

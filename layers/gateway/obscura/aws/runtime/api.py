@@ -11,7 +11,11 @@ VERSION = "/2018-06-01/runtime"
 
 
 class RuntimeApiError(Exception):
-    """The Runtime API refused a call: this environment cannot go on."""
+    """The Runtime API refused a call."""
+
+    def __init__(self, call: str, status: int) -> None:
+        super().__init__(f"{call} was answered with status {status}")
+        self.status = status
 
 
 class RuntimeApi:
@@ -73,7 +77,7 @@ class RuntimeApi:
             connection.close()
             raise
         if not 200 <= answer.status < 300:
-            raise RuntimeApiError(f"{method} {path} was answered with status {answer.status}")
+            raise RuntimeApiError(f"{method} {path}", answer.status)
         return answer
 
     def _head(self, method: str, path: str, *fields: str) -> bytes:

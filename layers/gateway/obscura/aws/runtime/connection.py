@@ -1,6 +1,7 @@
 """A connection to the Runtime API: HTTP/1.1 that goes on sending while it listens, one exchange at a time."""
 
 import asyncio
+import select
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -54,8 +55,9 @@ class Connection(asyncio.Protocol):
 
     def is_reusable(self) -> bool:
         """Whether another exchange may follow: the last one is over, and neither side has closed."""
-        open_still = self._transport is not None and not self._transport.is_closing()
-        return open_still and self._keep_alive and self._answer.done()
+        if self._transport is None or self._transport.is_closing():
+            return False
+        return self._keep_alive and self._answer.done() and not _has_something_to_read(self._transport)
 
     def close(self) -> None:
         """Drop the connection at once."""
@@ -105,3 +107,10 @@ class Connection(asyncio.Protocol):
         self._keep_alive = self._parser.should_keep_alive()
         if not self._answer.done():
             self._answer.set_result(self._coming)
+
+
+def _has_something_to_read(transport: asyncio.Transport) -> bool:
+    """Whether there is what the loop has not seen yet; between two exchanges it can only be the other side's end."""
+    arriving = select.poll()
+    arriving.register(transport.get_extra_info("socket"), select.POLLIN)
+    return bool(arriving.poll(0))

@@ -1,5 +1,7 @@
 """One request between ASGI and a streamed response: what the application receives, and where it sends."""
 
+import asyncio
+
 from starlette.types import ASGIApp, Message, Scope
 
 from obscura.aws.runtime.failure import Failure, failure_of
@@ -19,12 +21,18 @@ class Exchange:
 
     async def serve(self, app: ASGIApp, scope: Scope) -> Failure | None:
         """Let ``app`` answer; gives what went wrong when it leaves the answer unfinished to somebody who waits."""
-        failure = _NO_ANSWER
+        serving = asyncio.create_task(self._run(app, scope))  # of its own: what cancels it must not end the environment
+        await asyncio.wait({serving})
+        if self._response.complete or self._response.gone.is_set():
+            return None
+        return Failure("Function.Cancelled", "The request was cancelled.") if serving.cancelled() else serving.result()
+
+    async def _run(self, app: ASGIApp, scope: Scope) -> Failure:
         try:
             await app(scope, self._receive, self._send)
         except Exception as fault:
-            failure = failure_of(fault)
-        return None if self._response.complete or self._response.gone.is_set() else failure
+            return failure_of(fault)
+        return _NO_ANSWER
 
     async def _receive(self) -> Message:
         body, self._body = self._body, None

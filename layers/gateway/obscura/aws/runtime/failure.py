@@ -10,6 +10,10 @@ import msgspec
 from obscura.config import ConfigurationError
 
 
+class UnknownEvent(ValueError):
+    """An event that is no HTTP request; the message says which are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """What went wrong; ``type`` is ``Category.Reason``, as the Runtime API wants it."""
@@ -36,12 +40,17 @@ class Failure:
 def failure_of(exception: BaseException, category: str = "Function", reason: str | None = None) -> Failure:
     """Tell of an exception by its class and by where it rose: its own message may quote a request.
 
-    A wrong setting is told in full: its message is ours, and the operator must read it. ``reason`` stands in the
-    type for the class's name.
+    A wrong setting and a wrong event are told in full: their messages are ours, and the operator must read them.
+    ``reason`` stands in the type for the class's name.
     """
-    frames = traceback.extract_tb(exception.__traceback__)
-    rose_at = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
+    frames = rose_at(exception)
     name = type(exception).__name__
-    where = f"{name} in {rose_at[-1]}" if rose_at else name
-    message = str(exception) if isinstance(exception, ConfigurationError) else where
-    return Failure(f"{category}.{reason or name}", message, rose_at)
+    where = f"{name} in {frames[-1]}" if frames else name
+    message = str(exception) if isinstance(exception, ConfigurationError | UnknownEvent) else where
+    return Failure(f"{category}.{reason or name}", message, frames)
+
+
+def rose_at(exception: BaseException) -> list[str]:
+    """Give where an exception rose, the outermost call first."""
+    frames = traceback.extract_tb(exception.__traceback__)
+    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]

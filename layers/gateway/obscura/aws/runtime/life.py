@@ -1,13 +1,15 @@
 """The life of an execution environment: it starts once, then serves one invocation after the other, in one loop."""
 
+import asyncio
 import gc
 import logging
 import os
 from contextlib import AsyncExitStack
+from typing import Any
 
 from obscura.aws.entry import LambdaEntry
 from obscura.aws.runtime import log_lines
-from obscura.aws.runtime.api import RuntimeApi
+from obscura.aws.runtime.api import RuntimeApi, RuntimeApiError
 from obscura.aws.runtime.event import open_event
 from obscura.aws.runtime.exchange import Exchange
 from obscura.aws.runtime.failure import Failure, failure_of
@@ -18,7 +20,11 @@ from obscura.aws.runtime.snapshot import is_to_be_snapshotted, run_after_restore
 INIT_FAILED, SNAPSHOT_FAILED, RESTORE_FAILED = 1, 64, 65
 """Statuses of a process that could not start; the latter two are those of AWS's own runtime."""
 
+SERVER_ERROR = 500
+"""From here on the Runtime API's answers mean that the environment cannot go on ("Non-recoverable state")."""
+
 _log = logging.getLogger(__name__)
+_log.addFilter(log_lines.with_request_id)
 
 
 async def live(api: RuntimeApi, handler: str) -> int:
@@ -26,6 +32,7 @@ async def live(api: RuntimeApi, handler: str) -> int:
 
     Gives the process's status when it cannot start; raises ConnectionError when the Runtime API is gone.
     """
+    asyncio.get_running_loop().set_exception_handler(_log_stray_fault)
     async with AsyncExitStack() as stack:
         stack.callback(api.close)
         try:
@@ -79,10 +86,25 @@ async def _serve(api: RuntimeApi, entry: LambdaEntry, invocation: Invocation) ->
             await response.fail(_logged(failure))
         elif failure:
             await api.report_failure(invocation.request_id, _logged(failure))
+        if response.refused_with is not None:
+            raise RuntimeApiError("the response", response.refused_with)
     except ConnectionError:
         _log.warning("nobody took the report of a failure")
+    except RuntimeApiError as refusal:
+        _log.error("%s", refusal)
+        if refusal.status >= SERVER_ERROR:
+            raise
     finally:
         response.close()
+
+
+def _log_stray_fault(_loop: asyncio.AbstractEventLoop, told: dict[str, Any]) -> None:
+    """Log what failed behind everybody's back; asyncio itself would quote the exception, which may quote a request."""
+    fault = told.get("exception")
+    if isinstance(fault, BaseException):
+        _logged(failure_of(fault, "Runtime"))
+    else:
+        _log.error("%s", told["message"])
 
 
 def _logged(failure: Failure) -> Failure:

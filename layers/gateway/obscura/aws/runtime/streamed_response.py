@@ -18,7 +18,8 @@ _FIELDS = (
 class StreamedResponse:
     """Sends a body as it comes ("Response streaming"); each call raises ConnectionError when nobody takes it.
 
-    ``begun``: the prelude is on its way; ``complete``: all was sent and taken; ``gone``: nobody takes the rest.
+    ``begun``: the prelude is on its way; ``complete``: all was sent and taken; ``gone``: nobody takes the rest;
+    ``refused_with``: the status by which the Runtime API refused it, None otherwise.
     """
 
     def __init__(self, connect: Callable[[], Awaitable[Connection]], request_head: bytes) -> None:
@@ -28,6 +29,7 @@ class StreamedResponse:
         self._connection: Connection | None = None
         self._ending = False
         self.complete = False
+        self.refused_with: int | None = None
         self.gone = asyncio.Event()
 
     @property
@@ -68,14 +70,21 @@ class StreamedResponse:
         self._ending = True
         await self._send(last)
         if self._connection is not None:
-            answer = await self._connection.answer()
-            self.complete = 200 <= answer.status < 300
+            self._note_answer(await self._connection.answer())
         if not self.complete:
             raise ConnectionAbortedError("the Runtime API refused this response")
 
-    def _note_leaving(self, _over: asyncio.Future[ApiAnswer]) -> None:
-        if not self._ending:
-            self.gone.set()
+    def _note_answer(self, answer: ApiAnswer) -> None:
+        taken = 200 <= answer.status < 300
+        self.complete = taken and self._ending
+        self.refused_with = None if taken else answer.status
+
+    def _note_leaving(self, over: asyncio.Future[ApiAnswer]) -> None:
+        if self._ending:
+            return
+        if over.exception() is None:
+            self._note_answer(over.result())
+        self.gone.set()
 
 
 def _chunk(data: bytes) -> tuple[bytes, bytes, bytes]:
