@@ -21,6 +21,8 @@ async def lifespan(app):
     starts.append("ended")
 
 class Context:
+    aws_request_id = "1"
+
     def get_remaining_time_in_millis(self):
         return 30_000
 

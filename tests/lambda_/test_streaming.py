@@ -159,12 +159,13 @@ async def test_log_lines_carry_the_correlation_id_and_metrics_the_figures(tmp_pa
     async with loopback_server(answers({"error": {"message": "no"}}, 400)) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
             event = rest_event("POST", "/v1/chat/completions", ask("secret words"), **function.bearer)
-            function.api.invoke(event)
+            told = function.api.invoke(event)
             await function.api.idle()
         lines = [json.loads(line) for line in function.lines]
 
     (request,) = [line for line in lines if line.get("message") == "request"]
     assert request["correlation_id"] == event["requestContext"]["requestId"]
+    assert request["aws_request_id"] == told.request_id
     metrics = {
         metric["Name"]: (line, block["Dimensions"])
         for line in lines if "_aws" in line

@@ -49,6 +49,16 @@ def test_a_key_that_is_not_in_the_environment_is_named(tmp_path):
         FileCatalogue(read_catalogue_file(path), lambda _entry, _key: DemoModel(), {})
 
 
+def test_a_key_that_no_header_can_carry_is_named_and_not_told(tmp_path):
+    path = tmp_path / "models.toml"
+    path.write_text(UPSTREAM + 'key_env = "SOME_KEY"\n' + MODEL)
+
+    with pytest.raises(CatalogueError, match="SOME_KEY must be printable ASCII") as refused:
+        FileCatalogue(read_catalogue_file(path), lambda _entry, _key: DemoModel(), {"SOME_KEY": "sk\r\nX-More: 1"})
+
+    assert "X-More" not in str(refused.value)
+
+
 async def test_a_model_speaks_chat_and_what_its_upstream_says_beside(tmp_path):
     path = tmp_path / "models.toml"
     path.write_text(UPSTREAM + 'dialects = ["responses"]\n' + MODEL)

@@ -18,6 +18,7 @@ async def test_the_schema_names_every_path_that_is_served():
             "/v1/messages",
             "/v1/messages/count_tokens",
             "/v1/responses",
+            "/responses",
             "/v1/models",
             "/v1/models/{model_id}",
             "/api/models",

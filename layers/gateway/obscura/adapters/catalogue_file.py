@@ -124,6 +124,9 @@ class FileCatalogue:
 def _key(entry: UpstreamEntry, environment: Mapping[str, str]) -> str | None:
     if entry.key_env is None:
         return None
-    if not environment.get(entry.key_env):
+    key = environment.get(entry.key_env, "").strip()
+    if not key:
         raise CatalogueError(f"upstream '{entry.name}' takes its key from {entry.key_env}, which is not set")
-    return environment[entry.key_env]
+    if not (key.isascii() and key.isprintable()):
+        raise CatalogueError(f"upstream '{entry.name}': {entry.key_env} must be printable ASCII in one line")
+    return key

@@ -22,9 +22,10 @@ class LambdaDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        left_s = scope["aws.context"].get_remaining_time_in_millis() / 1000 - CLOSES_BEFORE_DEADLINE_S
-        event = scope["aws.event"]
-        scope[DOOR] = Door(asyncio.get_running_loop().time() + left_s, event["requestContext"].get("requestId"))
+        event, context = scope["aws.event"], scope["aws.context"]
+        left_s = context.get_remaining_time_in_millis() / 1000 - CLOSES_BEFORE_DEADLINE_S
+        closes_at_s = asyncio.get_running_loop().time() + left_s
+        scope[DOOR] = Door(closes_at_s, event["requestContext"].get("requestId"), context.aws_request_id)
         scope["headers"] = headers_as_sent(scope["headers"], event)
         scope["path"] = path_in_api(scope["path"], event.get("resource") or "/")
         if not scope["client"][0]:

@@ -18,10 +18,14 @@ DOOR = "obscura.door"
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """``closes_at_s`` is an instant of the event loop's clock, None for never; ``correlation_id`` goes to the log."""
+    """``closes_at_s`` is an instant of the event loop's clock, None for never; the ids go to the log.
+
+    ``correlation_id`` is the door's own for the request, ``aws_request_id`` what Lambda's own lines name it by.
+    """
 
     closes_at_s: float | None = None
     correlation_id: str | None = None
+    aws_request_id: str | None = None
 
 
 _ALWAYS_OPEN = Door()

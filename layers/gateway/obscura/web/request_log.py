@@ -88,9 +88,11 @@ def _loggable(model: str | None) -> str | None:
 
 
 def _log(journal: RequestJournal, scope: Scope) -> None:
+    door = door_of(scope)
     facts: dict[str, object] = {
         "request_id": journal.request_id,
-        "correlation_id": door_of(scope).correlation_id,
+        "correlation_id": door.correlation_id,
+        "aws_request_id": door.aws_request_id,
         "method": scope["method"],
         "path": scope["path"] if journal.dialect else None,
         "dialect": journal.dialect,

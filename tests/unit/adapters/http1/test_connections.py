@@ -46,6 +46,15 @@ async def test_requests_at_once_have_a_connection_each_and_the_connections_are_u
         assert server.connections == 4
 
 
+@pytest.mark.parametrize("value", ["key\r\nX-Another: header", "key\nX-Another: header", "key\r"])
+async def test_a_header_that_would_end_before_its_value_does_is_not_sent(value: str) -> None:
+    async with talking_server(saying(ANSWER)) as server, a_client() as client:
+        with pytest.raises(httpx.LocalProtocolError, match="authorization"):
+            await client.post(server.url, headers={"authorization": value})
+
+        assert (await client.post(server.url)).content == b"hello"
+
+
 async def test_two_servers_share_no_connection() -> None:
     async with talking_server(saying(ANSWER)) as one, talking_server(saying(EVIL)) as other, a_client() as client:
         told = [await client.post(server.url, content=b"x") for server in (one, other, one, other)]

@@ -98,7 +98,13 @@ class _Body(httpx.AsyncByteStream):
 
 
 def _written(request: httpx.Request) -> list[bytes]:
-    """Write a request (RFC 9112 §3); httpx has set Host and Content-Length."""
+    """Write a request (RFC 9112 §3); httpx has set Host and Content-Length.
+
+    Raises httpx.LocalProtocolError for a header with a line break, behind which anything could follow (RFC 9110 §5.5).
+    """
     lines = [b"%b %b HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
-    lines += [b"%b: %b" % header for header in request.headers.raw]
+    for name, value in request.headers.raw:
+        if b"\r" in value or b"\n" in value:
+            raise httpx.LocalProtocolError(f"The header {name.decode('ascii')} has a line break.")
+        lines.append(b"%b: %b" % (name, value))
     return [b"\r\n".join([*lines, b"", b""]), request.content]

@@ -7,7 +7,7 @@ from obscura.web.openapi import Json, operation
 from obscura.web.road_endpoint import RoadEndpoint
 from obscura.wire.responses import ResponsesDialect
 
-PATHS = ("/v1/responses",)
+PATHS = ("/v1/responses", "/responses")
 
 _PART: Json = {
     "type": "object",
