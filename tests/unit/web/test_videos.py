@@ -58,6 +58,7 @@ async def test_other_formats_and_large_videos_are_refused(sent, code):
 
         assert (told.status_code, told.json()["error"]["code"]) == (400, code)
         assert told.json()["error"]["param"] == "messages[0].content[0].video_url.url"
+        assert told.json()["error"]["message"].startswith("The video ")
         assert upstream.received == []
 
 

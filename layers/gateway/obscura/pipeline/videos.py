@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from obscura.errors import InvalidRequest, ObscuraError, VideoAnonBlocked
+from obscura.errors import ImageTooLarge, InvalidRequest, ObscuraError, VideoAnonBlocked
 from obscura.pipeline.admit import Caller
 from obscura.pipeline.concurrently import first_failure_of
 from obscura.pipeline.workshop import Workshop
@@ -37,6 +37,11 @@ async def _load(slot: VideoSlot, videos: ImageSource, workshop: Workshop) -> byt
             return await workshop.run(lambda: _data_url(decode_base64(encoded, MAX_VIDEO_BYTES)))
         video = await videos.fetch(unescape(slot.source))
         return await workshop.run(partial(_data_url, video))
+    except ImageTooLarge:
+        raise ImageTooLarge(
+            f"The video has more than {MAX_VIDEO_BYTES:,} bytes, the limit for one. Send a shorter or a smaller one.",
+            param=slot.path,
+        ) from None
     except ObscuraError as refusal:
         refusal.param = slot.path
         raise

@@ -69,9 +69,9 @@ def _decode_escaped(encoded: bytes) -> bytes:
 def _what_is_wrong(encoded: bytes) -> str:
     found = _NOT_BASE64.search(encoded)
     if found is None:
-        return "The image's base64 is cut off or wrongly padded: its length must be a multiple of four, '=' last."
+        return "The base64 is cut off or wrongly padded: its length must be a multiple of four, '=' last."
     if found[0] in b"-_":
-        return "The image's base64 is in the URL-safe alphabet ('-', '_'). Send the standard one ('+', '/')."
+        return "The base64 is in the URL-safe alphabet ('-', '_'). Send the standard one ('+', '/')."
     if found[0].isspace() or found[0] == b"\\":
-        return "The image's base64 has whitespace or escapes in it. Send it as one unbroken line."
-    return "The image's base64 has characters outside of its alphabet. Send standard base64."
+        return "The base64 has whitespace or escapes in it. Send it as one unbroken line."
+    return "The base64 has characters outside of its alphabet. Send standard base64."
