@@ -36,6 +36,7 @@ def error_chunk(error: ObscuraError, request_id: str) -> bytes:
 _END = StreamEnd(
     last=re.compile(rb"^data: ?\[DONE\]", re.MULTILINE),
     enough=re.compile(rb'"finish_reason": ?"|^data: ?\{"error"', re.MULTILINE),
+    marks=(b"[DONE]", b'finish_reason":"', b'finish_reason": "', b'{"error"'),
 )
 CHAT_REPLY = PassedThrough(_IMAGE_TOKENS, (_IMAGE_TOKENS,), error_chunk, _END, "choices")
 

@@ -10,10 +10,12 @@ class StreamEnd:
 
     last      nothing that matters follows
     enough    the answer is whole, or has failed in so many words: a stream that closes behind it did not break off
+    marks     one of these stands in every line that matches either, and is quicker to look for
     """
 
     last: re.Pattern[bytes]
     enough: re.Pattern[bytes]
+    marks: tuple[bytes, ...]
 
 
 class EndWatch:
@@ -26,5 +28,10 @@ class EndWatch:
 
     def see(self, lines: bytes) -> None:
         """Take note of some lines."""
+        for mark in self._end.marks:
+            if mark in lines:
+                break
+        else:
+            return
         self.ended = self.ended or self._end.last.search(lines) is not None
         self.whole = self.whole or self.ended or self._end.enough.search(lines) is not None

@@ -9,7 +9,9 @@ from obscura.wire.stream_end import StreamEnd
 _IMAGE_TOKENS = ("usage", "image_tokens")
 
 _END = StreamEnd(
-    last=re.compile(rb'"type": ?"message_stop"'), enough=re.compile(rb'"stop_reason": ?"|"type": ?"error"')
+    last=re.compile(rb'"type": ?"message_stop"'),
+    enough=re.compile(rb'"stop_reason": ?"|"type": ?"error"'),
+    marks=(b"message_stop", b'stop_reason":"', b'stop_reason": "', b'"error"'),
 )
 
 NATIVE_REPLY = PassedThrough(_IMAGE_TOKENS, (("message", *_IMAGE_TOKENS), _IMAGE_TOKENS), error_event, _END, "content")

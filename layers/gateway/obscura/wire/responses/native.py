@@ -14,6 +14,7 @@ _IN_EVENTS = (("response", *_IMAGE_TOKENS),)
 _END = StreamEnd(
     last=re.compile(rb'"type": ?"response\.(?:completed|incomplete|failed|cancelled)"'),
     enough=re.compile(rb'"type": ?"error"'),
+    marks=(b"response.completed", b"response.incomplete", b"response.failed", b"response.cancelled", b'"error"'),
 )
 _NUMBER = re.compile(rb'"sequence_number":\s*(\d{1,15})(?=\D)')
 
