@@ -80,10 +80,12 @@ class Layout:
         Nothing can be written there but ``/tmp``, which is the process's own, and the folder that OBSCURA_DATA_DIR
         names, which is shared with this machine. ``streams`` goes to ``subprocess.Popen``.
         """
-        entered = self._entered(self._here(family), command, settings["OBSCURA_DATA_DIR"])
-        return subprocess.Popen(entered, env=self._environment(family) | dict(settings), **streams)  # noqa: S603 our own
+        shared = Path(settings["OBSCURA_DATA_DIR"]).resolve()  # relative to this process, which the other's root is not
+        told = self._environment(family) | dict(settings) | {"OBSCURA_DATA_DIR": str(shared)}
+        entered = self._entered(self._here(family), command, shared)
+        return subprocess.Popen(entered, env=told, **streams)  # noqa: S603 our own artefacts
 
-    def _entered(self, here: Places, command: Sequence[str | Path], shared: str) -> list[str | Path]:
+    def _entered(self, here: Places, command: Sequence[str | Path], shared: Path) -> list[str | Path]:
         if self.refused:
             return ["env", f"--chdir={here.task_root}", *command]
         folders = (self.opt.parent / "root", here.opt, here.task_root, here.runtime, here.language, shared)

@@ -86,6 +86,20 @@ def test_a_process_knows_nothing_of_the_machine_that_started_it(seen):
     assert others <= {"LANG", "LC_CTYPE", "LD_LIBRARY_PATH", "PATH", "TZ"}
 
 
+@pytest.mark.parametrize("refused", ["", "unshare: Operation not permitted"], ids=["as on Lambda", "where it lies"])
+def test_a_data_folder_is_named_from_where_the_command_was_given(layout, tmp_path, monkeypatch, refused):
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path)
+    laid_out = replace(layout, refused=layout.refused or refused)
+    writes = "import os, pathlib; pathlib.Path(os.environ['OBSCURA_DATA_DIR'], 'written').touch()"
+
+    interpreter = laid_out.places("chat").interpreter
+    process = laid_out.start("chat", [interpreter, "-c", writes], {"OBSCURA_DATA_DIR": "data"})
+
+    assert process.wait(30) == 0
+    assert (tmp_path / "data" / "written").exists()
+
+
 async def test_a_machine_that_refuses_such_a_root_runs_the_same_artefacts_where_they_lie(layout, tmp_path):
     settings = {"OBSCURA_DATA_DIR": str(tmp_path), WRAPPER: "/opt/bin/obscura-runtime"}
     key = await new_key(tmp_path)
