@@ -48,7 +48,7 @@ format: setup
 	$(RUN) ruff format
 
 benchmark: setup
-	$(RUN) python -m benchmarks.picture
+	$(RUN) python -m benchmarks.image
 	$(RUN) python -m benchmarks.gateway
 
 benchmark-lambda: setup build-host

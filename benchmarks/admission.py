@@ -19,16 +19,15 @@ import httpx
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from obscura.adapters.system_clock import SystemClock
-from obscura.cli.issuing import issue_key
-from obscura.config import Settings
-from obscura.pipeline.admit import Knock, admit
-from obscura.pipeline.door import Door
-from obscura.pipeline.journal import RequestJournal
-from obscura.pipeline.networks import parse_address
-from obscura.ports import Scope
-from obscura.web.composition import open_door
-from obscura.web.stores import open_stores
+from obscura.access_record import AccessRecord
+from obscura.auth.access import AccessRequest, authenticate
+from obscura.auth.api_keys import create_key
+from obscura.auth.base import KeyScope
+from obscura.auth.limits import AccessControl, parse_address
+from obscura.bootstrap import open_access_control
+from obscura.clock import SystemClock
+from obscura.settings import Settings
+from obscura.stores.open import open_stores
 
 AIM_MS = 0.2
 WARM_UP = 200
@@ -41,9 +40,9 @@ def main() -> None:
     arguments.add_argument("--times", type=int, default=5000, help="admissions of each kind")
     times = arguments.parse_args().times
     with tempfile.TemporaryDirectory() as scratch:
-        took_ms = asyncio.run(measure(Path(scratch), times))
+        elapsed_ms = asyncio.run(measure(Path(scratch), times))
     print(f"{'caller':>16} {'p50, ms':>9} {'p99, ms':>9}   {times} each; the aim for a key is a p50 of {AIM_MS} ms")
-    for caller, each_ms in took_ms.items():
+    for caller, each_ms in elapsed_ms.items():
         print(f"{caller:>16} {median(each_ms):>9.3f} {quantiles(each_ms, n=100)[98]:>9.3f}")
 
 
@@ -72,31 +71,33 @@ async def measure(data_dir: Path, times: int) -> dict[str, list[float]]:
             "free tier, IPv4": ({"x-free-tier": "true"}, "203.0.113.7"),
             "free tier, IPv6": ({"x-free-tier": "true"}, "2001:db8::7"),
         }
-        took_ms: dict[str, list[float]] = {caller: [] for caller in callers}
+        elapsed_ms: dict[str, list[float]] = {caller: [] for caller in callers}
         for number in range(WARM_UP + times):
             for caller, (headers, address) in callers.items():
                 began_s = time.perf_counter()
                 await admitted(headers, address, door)
                 if number >= WARM_UP:
-                    took_ms[caller].append((time.perf_counter() - began_s) * 1e3)
-        return took_ms
+                    elapsed_ms[caller].append((time.perf_counter() - began_s) * 1e3)
+        return elapsed_ms
 
 
-async def admitted(headers: dict[str, str], address: str, door: Door) -> dict[str, str]:
+async def admitted(headers: dict[str, str], address: str, door: AccessControl) -> dict[str, str]:
     """Let one caller in, and write what its answer's headers say of it."""
-    journal = RequestJournal("req_benchmark")
-    await admit(Knock(headers, parse_address(address), Scope.CHAT, journal, takes_place=True), door)
-    return journal.allowance.headers() if journal.allowance else {}
+    record = AccessRecord("req_benchmark")
+    await authenticate(
+        AccessRequest(headers, parse_address(address), KeyScope.CHAT, record, uses_free_quota=True), door
+    )
+    return record.rate_limit.headers() if record.rate_limit else {}
 
 
 @asynccontextmanager
-async def opened(settings: Settings, signing_key: rsa.RSAPrivateKey) -> AsyncIterator[tuple[Door, str]]:
+async def opened(settings: Settings, signing_key: rsa.RSAPrivateKey) -> AsyncIterator[tuple[AccessControl, str]]:
     """Open a door on a database file, with a key, and the token issuer's keys within the process."""
     jwk = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(signing_key.public_key())) | {"kid": "1"}
     published = httpx.MockTransport(lambda _request: httpx.Response(200, json={"keys": [jwk]}))
     async with open_stores(settings) as stores, httpx.AsyncClient(transport=published) as client:
-        _, key = await issue_key(stores.keys, "benchmark")
-        yield open_door(settings, stores, client, SystemClock()), key
+        _, key = await create_key(stores.keys, "benchmark")
+        yield open_access_control(settings, stores, client, SystemClock()), key
 
 
 if __name__ == "__main__":

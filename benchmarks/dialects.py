@@ -11,10 +11,10 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.gateway_load.answer_reader import AnswerReader, Refused
+from benchmarks.gateway_load.images import make_pictures
 from benchmarks.gateway_load.one_at_a_time import Latency, take_turns
-from benchmarks.gateway_load.pictures import make_pictures
 from benchmarks.gateway_load.requests import Request, Target
+from benchmarks.gateway_load.response_reader import AnswerReader, Refused
 from benchmarks.gateway_load.subjects import fake_upstream, obscura
 
 QUESTION = "What stands against the wall, and what time of day is it? One sentence."

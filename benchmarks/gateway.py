@@ -15,9 +15,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.gateway_load import lag, steps
+from benchmarks.gateway_load.images import Pictures, make_pictures
 from benchmarks.gateway_load.measuring import FULL, QUICK, Figures, measure
 from benchmarks.gateway_load.peers import PEERS
-from benchmarks.gateway_load.pictures import Pictures, make_pictures
 from benchmarks.gateway_load.report import table
 from benchmarks.gateway_load.requests import SCENARIOS, ScenarioName, Target
 from benchmarks.gateway_load.subjects import Subject, fake_upstream, obscura

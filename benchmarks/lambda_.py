@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from benchmarks.gateway_load.pictures import make_pictures, photograph
+from benchmarks.gateway_load.images import make_pictures, photograph
 from benchmarks.gateway_load.subjects import fake_upstream, obscura_settings
 from benchmarks.lambda_load.cold import Subject, cold_ms, import_tree, report
 from benchmarks.lambda_load.streaming_upstream import streaming_upstream

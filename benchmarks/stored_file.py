@@ -16,7 +16,7 @@ from time import perf_counter
 
 import httpx
 
-from benchmarks.gateway_load.pictures import make_pictures
+from benchmarks.gateway_load.images import make_pictures
 from benchmarks.gateway_load.requests import Target
 from benchmarks.gateway_load.subjects import fake_upstream, obscura
 
@@ -38,8 +38,8 @@ def main() -> None:
         obscura(upstream, Path(scratch)) as subject,
     ):
         picture = pictures.large.read_bytes()
-        took_ms = [one_round(subject.target, picture) for _ in range(rounds)]
-    medians = [statistics.median(column) for column in zip(*took_ms, strict=True)]
+        elapsed_ms = [one_round(subject.target, picture) for _ in range(rounds)]
+    medians = [statistics.median(column) for column in zip(*elapsed_ms, strict=True)]
     for step, median_ms in zip(STEPS, medians, strict=True):
         print(f"{step:<20}{median_ms:8.1f} ms")
     print(f"\nsecond / first: 1/{medians[1] / medians[2]:.0f}")
@@ -64,9 +64,9 @@ def ask(client: httpx.Client, target: Target, image_url: dict[str, str]) -> http
 def timed(call: Callable[[], httpx.Response]) -> tuple[httpx.Response, float]:
     began_s = perf_counter()
     answer = call()
-    took_ms = (perf_counter() - began_s) * 1e3
+    elapsed_ms = (perf_counter() - began_s) * 1e3
     answer.raise_for_status()
-    return answer, took_ms
+    return answer, elapsed_ms
 
 
 if __name__ == "__main__":

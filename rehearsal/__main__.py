@@ -15,7 +15,7 @@ from rehearsal.families import families
 from rehearsal.grants import NEEDED, UNIVERSE, Call, allowed_calls
 from rehearsal.layout import Layout, lay_out
 from rehearsal.report import Report
-from rehearsal.scenes import Play, Scene, play
+from rehearsal.scenarios import Play, Scene, play
 from rehearsal.stack import NAME, ROOT, Stack, translated
 
 
@@ -73,7 +73,7 @@ def rehearse_function(report: Report, stage: Stage, family: str) -> None:
         while scene is not None:
             answered = emulator.invoke(scene.event)
             faults = list(scene.faults(answered, family))
-            report.finding(f"{scene.title}: {answered.status} in {answered.took_ms:.0f} ms", faults)
+            report.finding(f"{scene.title}: {answered.status} in {answered.elapsed_ms:.0f} ms", faults)
             scene = _after(acts, answered)
     lines = written.read_text().splitlines()
     bad = [line for line in lines if stage.key in line or '"fault"' in line]

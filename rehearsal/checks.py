@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterator
 
 from pydantic import SecretStr
 
-from obscura.adapters.dynamodb import TABLES
-from obscura.adapters.dynamodb.tables import EXPIRES_AT
-from obscura.config import PREFIX, Settings
+from obscura.settings import PREFIX, Settings
+from obscura.stores.dynamodb.tables import EXPIRES_AT, TABLES
 from rehearsal.families import COMMON, STREAMED, code_routes, families
 from rehearsal.routes import routes_of
 from rehearsal.stack import NAME, Json, Stack

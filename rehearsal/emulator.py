@@ -34,7 +34,7 @@ class Answered:
     headers: dict[str, str]
     body: bytes
     streamed: bool
-    took_ms: float
+    elapsed_ms: float
 
     def json(self) -> Any:
         """Give the body as JSON."""
@@ -103,7 +103,7 @@ def _await_start(address: str, process: subprocess.Popen[bytes]) -> None:
     raise URLError("Lambda's runtime emulator did not start.")
 
 
-def _read(told: bytes, took_ms: float) -> Answered:
+def _read(told: bytes, elapsed_ms: float) -> Answered:
     """Read a buffered answer, or a streamed one's prelude, eight NULs and body (Lambda developer guide)."""
     prelude, divided, streamed_body = told.partition(b"\0" * 8)
     answer = json.loads(prelude)
@@ -112,7 +112,7 @@ def _read(told: bytes, took_ms: float) -> Answered:
     named = {name: values[0] for name, values in (answer.get("multiValueHeaders") or {}).items()}
     headers = {name.lower(): str(value) for name, value in (named | (answer.get("headers") or {})).items()}
     if divided:
-        return Answered(answer["statusCode"], headers, streamed_body, streamed=True, took_ms=took_ms)
+        return Answered(answer["statusCode"], headers, streamed_body, streamed=True, elapsed_ms=elapsed_ms)
     text = answer.get("body") or ""
     body = base64.b64decode(text) if answer.get("isBase64Encoded") else text.encode()
-    return Answered(answer["statusCode"], headers, body, streamed=False, took_ms=took_ms)
+    return Answered(answer["statusCode"], headers, body, streamed=False, elapsed_ms=elapsed_ms)

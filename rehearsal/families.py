@@ -20,7 +20,7 @@ def families() -> tuple[str, ...]:
 
 def code_routes(family: str) -> set[tuple[str, str]]:
     """Give each method and path that the family's router serves, in API Gateway's spelling."""
-    router: APIRouter = importlib.import_module(f"obscura.web.families.{family}").router
+    router: APIRouter = importlib.import_module(f"obscura.api.routers.{family}").router
     return {
         (method, _greedy(route.path))
         for route in iter_route_contexts(router.routes)

@@ -27,7 +27,7 @@ def main(family: str, event: Path) -> int:
             answered = emulator.invoke(told)
         sys.stderr.write(lines.read_text())
     sys.stderr.write(f"Laid out as on Lambda: {layout}.\n" if not layout.refused else f"Note: {layout}.\n")
-    sys.stdout.write(f"{answered.status} in {answered.took_ms:.0f} ms\n")
+    sys.stdout.write(f"{answered.status} in {answered.elapsed_ms:.0f} ms\n")
     sys.stdout.writelines(f"{name}: {value}\n" for name, value in sorted(answered.headers.items()))
     sys.stdout.write(f"\n{answered.body.decode(errors='replace')}\n")
     return 0

@@ -13,7 +13,7 @@ _NAP_S = 50e-6
 class Held:
     """How long a piece of work took, and the longest stretch in which no other thread got the interpreter."""
 
-    took_ms: float
+    elapsed_ms: float
     longest_hold_ms: float
 
 

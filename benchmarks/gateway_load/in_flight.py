@@ -6,8 +6,8 @@ from typing import cast
 
 import uvloop
 
-from benchmarks.gateway_load.answer_reader import AnswerReader, Refused, check
 from benchmarks.gateway_load.requests import Request
+from benchmarks.gateway_load.response_reader import AnswerReader, Refused, check
 
 IN_FLIGHT = 16
 _PATIENCE_S = 60

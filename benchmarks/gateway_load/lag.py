@@ -10,8 +10,8 @@ from pathlib import Path
 from statistics import median, quantiles
 
 from benchmarks.gateway_load.aims import AIMS
+from benchmarks.gateway_load.images import Pictures
 from benchmarks.gateway_load.in_flight import all_at_once
-from benchmarks.gateway_load.pictures import Pictures
 from benchmarks.gateway_load.processes import free_port, running
 from benchmarks.gateway_load.requests import Target, request_for
 from benchmarks.gateway_load.subjects import Subject, obscura_key, obscura_settings

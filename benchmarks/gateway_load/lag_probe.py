@@ -16,9 +16,9 @@ from typing import Any
 
 import uvicorn
 
+from obscura.api.app import create_app
 from obscura.cli.serve import server_config, tune_process
-from obscura.config import Settings
-from obscura.web.app import build_app
+from obscura.settings import Settings
 
 TICK_S = 0.001
 
@@ -75,4 +75,4 @@ def _queued_s(stat: int | None) -> float:
 if __name__ == "__main__":
     tune_process()
     listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
-    uvicorn.Server(server_config(LagProbe(build_app(Settings())))).run(sockets=[listener])
+    uvicorn.Server(server_config(LagProbe(create_app(Settings())))).run(sockets=[listener])

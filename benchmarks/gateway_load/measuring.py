@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.gateway_load.answer_reader import Refused
+from benchmarks.gateway_load.images import Pictures
 from benchmarks.gateway_load.in_flight import requests_per_s
 from benchmarks.gateway_load.memory import peak_mb, reset_peak
 from benchmarks.gateway_load.one_at_a_time import Latency, take_turns
-from benchmarks.gateway_load.pictures import Pictures
 from benchmarks.gateway_load.requests import Request, Scenario, request_for
+from benchmarks.gateway_load.response_reader import Refused
 from benchmarks.gateway_load.subjects import UPSTREAM, Subject
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Protocol
 
-from benchmarks.gateway_load.answer_reader import AnswerReader, check
 from benchmarks.gateway_load.requests import Request
+from benchmarks.gateway_load.response_reader import AnswerReader, check
 
 _PATIENCE_S = 60
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
-from benchmarks.gateway_load.pictures import Pictures
+from benchmarks.gateway_load.images import Pictures
 
 ScenarioName = Literal["text", "1mb", "10mb", "url", "sse"]
 

@@ -13,13 +13,13 @@ import pybase64
 from PIL import Image
 
 from benchmarks.gateway_load.gil import watch
-from benchmarks.gateway_load.pictures import Pictures
+from benchmarks.gateway_load.images import Pictures
 from benchmarks.gateway_load.requests import Target, request_for
+from obscura.dialects.base import ContentLimits
+from obscura.dialects.chat.request import ChatDialect
+from obscura.dialects.data_url import base64_of, decode_base64, encode_data_url
+from obscura.dialects.json.raw import RawJson
 from obscura.imaging import Detail, ImageLimits, prepare
-from obscura.wire.chat import ChatDialect
-from obscura.wire.data_url import base64_of, decode_base64, encode_data_url
-from obscura.wire.dialect import ContentLimits
-from obscura.wire.raw_body import RawBody
 
 _LONGEST_SIDE_PX, _QUALITY = 1280, 90
 
@@ -30,7 +30,7 @@ class Step:
 
     request: str
     name: str
-    took_ms: float
+    elapsed_ms: float
     longest_hold_ms: float
     floor: str = ""
     floor_ms: float = 0
@@ -51,12 +51,14 @@ def table(steps: Sequence[Step]) -> str:
     lines = []
     for request in dict.fromkeys(step.request for step in steps):
         own = [step for step in steps if step.request == request]
-        total_ms = sum(step.took_ms for step in own)
+        total_ms = sum(step.elapsed_ms for step in own)
         floor_ms = sum(step.floor_ms for step in own)
         lines.append(f"Steps of {request + ' inline':<34}{'ms':>8}{'share':>8}{'longest hold':>14}{'floor ms':>10}")
         for step in own:
             took = (
-                f"{step.took_ms:8.2f}{step.took_ms / total_ms:8.1%}{step.longest_hold_ms:14.2f}" if step.took_ms else ""
+                f"{step.elapsed_ms:8.2f}{step.elapsed_ms / total_ms:8.1%}{step.longest_hold_ms:14.2f}"
+                if step.elapsed_ms
+                else ""
             )
             floor = f"{step.floor_ms:10.2f}  {step.floor}" if step.floor else ""
             lines.append(f"  {step.name:<41}{took:30}{floor}".rstrip())
@@ -67,7 +69,7 @@ def table(steps: Sequence[Step]) -> str:
 def _steps(request: str, body: bytes, runs: int) -> list[Step]:
     """Each step is given what the one before it made."""
     limits = ImageLimits()
-    ask = ChatDialect().parse(RawBody(body), ContentLimits())
+    ask = ChatDialect().parse(RawJson(body), ContentLimits())
     slot = ask.image_slots[0]
     encoded = bytes(slot.source).partition(b",")[2]
     data = decode_base64(base64_of(slot.source), limits.raw_bytes)
@@ -77,13 +79,13 @@ def _steps(request: str, body: bytes, runs: int) -> list[Step]:
 
     def step(name: str, work: Callable[[], object], floor: str, least: Callable[[], object]) -> Step:
         watched = [watch(work) for _ in range(runs)]
-        took_ms, hold_ms = median(one.took_ms for one in watched), median(one.longest_hold_ms for one in watched)
-        return Step(request, name, took_ms, hold_ms, floor, _median_ms(least, runs))
+        elapsed_ms, hold_ms = median(one.elapsed_ms for one in watched), median(one.longest_hold_ms for one in watched)
+        return Step(request, name, elapsed_ms, hold_ms, floor, _median_ms(least, runs))
 
     return [
         step(
             "read the body, find its picture",
-            lambda: ChatDialect().parse(RawBody(body), ContentLimits()),
+            lambda: ChatDialect().parse(RawJson(body), ContentLimits()),
             "body scan (memchr)",
             lambda: body.find(b"\x00"),
         ),
@@ -102,7 +104,7 @@ def _steps(request: str, body: bytes, runs: int) -> list[Step]:
             "base64",
             lambda: pybase64.b64encode(ready.data),
         ),
-        step("write the body for the upstream", ask.outbound, "one copy", lambda: bytearray(url)),
+        step("write the body for the upstream", ask.to_upstream, "one copy", lambda: bytearray(url)),
     ]
 
 
@@ -126,8 +128,8 @@ def _picture_steps(whole: Step, data: bytes, runs: int) -> list[Step]:
         "encode (JPEG)": lambda: resized.save(io.BytesIO(), "JPEG", quality=_QUALITY),
     }
     parts = [Step(whole.request, "", 0, 0, floor, _median_ms(work, runs)) for floor, work in floors.items()]
-    return [Step(whole.request, whole.name, whole.took_ms, whole.longest_hold_ms), *parts]
+    return [Step(whole.request, whole.name, whole.elapsed_ms, whole.longest_hold_ms), *parts]
 
 
 def _median_ms(work: Callable[[], object], runs: int) -> float:
-    return median(watch(work).took_ms for _ in range(runs))
+    return median(watch(work).elapsed_ms for _ in range(runs))

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.gateway_load.pictures import Pictures
+from benchmarks.gateway_load.images import Pictures
 from benchmarks.gateway_load.processes import free_port, running
 from benchmarks.gateway_load.requests import Target
 

@@ -12,23 +12,22 @@ from time import monotonic, perf_counter
 
 from starlette.types import Message, Receive
 
-from obscura.aws.runtime.event import open_event
-from obscura.aws.runtime.handler import load_entry
-from obscura.aws.runtime.invocation import Invocation
-from obscura.web.allocator import keep_large_buffers
+from obscura.api.process import tune_malloc
+from obscura.aws.runtime.asgi_bridge import Invocation, scope_from_event
+from obscura.aws.runtime.loop import load_handler
 
 
 async def measure(event: bytes, count: int) -> list[float]:
     """Call the application ``count`` times and give what each call took."""
-    entry, took_ms = load_entry("app.handler"), []
+    entry, elapsed_ms = load_handler("app.handler"), []
     async with entry.running():
         gc.freeze()
         for _ in range(count):
-            opened = open_event(Invocation("1", int((monotonic() + 1e10) * 1000), "", None, event))
+            opened = scope_from_event(Invocation("1", int((monotonic() + 1e10) * 1000), "", None, event))
             began_s = perf_counter()
             await entry.app(opened.scope, _receiving(opened.body), _send)
-            took_ms.append((perf_counter() - began_s) * 1000)
-    return took_ms
+            elapsed_ms.append((perf_counter() - began_s) * 1000)
+    return elapsed_ms
 
 
 def _receiving(body: bytes) -> Receive:
@@ -49,5 +48,5 @@ async def _send(message: Message) -> None:
 
 
 if __name__ == "__main__":
-    keep_large_buffers()
+    tune_malloc()
     sys.stderr.write(json.dumps(asyncio.run(measure(sys.stdin.buffer.read(), int(sys.argv[1])))))

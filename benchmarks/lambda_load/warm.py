@@ -55,8 +55,8 @@ def _direct_ms(subject: Subject, event: Mapping[str, object], count: int) -> lis
     _, told = process.communicate(json.dumps(event).encode())
     if process.returncode:
         raise RuntimeError(told.decode()[-1500:])
-    took_ms: list[float] = json.loads(told.splitlines()[-1])
-    return took_ms
+    elapsed_ms: list[float] = json.loads(told.splitlines()[-1])
+    return elapsed_ms
 
 
 def first_event_ms(stand_in: StandIn, event: dict[str, object], upstream: StreamingUpstream, count: int) -> list[float]:

@@ -1,6 +1,6 @@
 """Lambda entry of the chat family."""
 
-from obscura.aws.entry import lambda_entry
-from obscura.web.families import chat
+from obscura.api.routers import chat
+from obscura.aws.handler import make_handler
 
-handler = lambda_entry(chat)
+handler = make_handler(chat)

@@ -1,6 +1,6 @@
 """Lambda entry of the files family."""
 
-from obscura.aws.entry import lambda_entry
-from obscura.web.families import files
+from obscura.api.routers import files
+from obscura.aws.handler import make_handler
 
-handler = lambda_entry(files)
+handler = make_handler(files)

@@ -1,6 +1,6 @@
 """Lambda entry of the messages family."""
 
-from obscura.aws.entry import lambda_entry
-from obscura.web.families import messages
+from obscura.api.routers import messages
+from obscura.aws.handler import make_handler
 
-handler = lambda_entry(messages)
+handler = make_handler(messages)

@@ -1,6 +1,6 @@
 """Lambda entry of the models family."""
 
-from obscura.aws.entry import lambda_entry
-from obscura.web.families import models
+from obscura.api.routers import models
+from obscura.aws.handler import make_handler
 
-handler = lambda_entry(models)
+handler = make_handler(models)

@@ -1,6 +1,6 @@
 """Lambda entry of the responses family."""
 
-from obscura.aws.entry import lambda_entry
-from obscura.web.families import responses
+from obscura.api.routers import responses
+from obscura.aws.handler import make_handler
 
-handler = lambda_entry(responses)
+handler = make_handler(responses)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from obscura.ports import FilePage, StoredFile
+from obscura.files.base import FileQuery, StoredFile
 from tests.support.aws_server import aws_server
 from tests.support.file_stores import on_aws, on_this_machine
 
@@ -68,7 +68,7 @@ async def test_a_page_goes_on_behind_the_last_file_of_the_page_before(store, tmp
         ids = [a_file(number).id for number in range(1, 6)]
 
         async def page(*asked, **more):
-            return [file.id for file in await stores.files.page("team", FilePage(*asked, **more), NOON)]
+            return [file.id for file in await stores.files.page("team", FileQuery(*asked, **more), NOON)]
 
         assert await page(10) == ids[::-1]
         assert await page(2) == [ids[4], ids[3]]
@@ -85,7 +85,7 @@ async def test_a_page_goes_on_behind_a_file_that_was_removed(store, tmp_path):
             await stores.files.add(a_file(number))
         await stores.files.remove("team", a_file(2).id)
 
-        behind = await stores.files.page("team", FilePage(10, a_file(2).id, newest_first=False), NOON)
+        behind = await stores.files.page("team", FileQuery(10, a_file(2).id, newest_first=False), NOON)
 
         assert [file.id for file in behind] == [a_file(3).id, a_file(4).id]
 
@@ -97,8 +97,8 @@ async def test_a_page_leaves_out_expired_files_and_other_purposes(store, tmp_pat
         await stores.files.add(a_file(2, expires_at=NOON))
         await stores.files.add(a_file(3))
 
-        every = await stores.files.page("team", FilePage(10), NOON)
-        pictures = await stores.files.page("team", FilePage(10, purpose="vision"), NOON)
+        every = await stores.files.page("team", FileQuery(10), NOON)
+        pictures = await stores.files.page("team", FileQuery(10, purpose="vision"), NOON)
 
         assert [file.id for file in every] == [a_file(3).id, a_file(1).id]
         assert [file.id for file in pictures] == [a_file(3).id]

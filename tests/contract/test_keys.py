@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from obscura.ports import ApiKey, Keys
+from obscura.auth.base import ApiKey, ApiKeyStore
 from tests.support.stores import STORES, OpenStores
 
-type OpenKeys = Callable[[Path], AbstractAsyncContextManager[Keys]]
+type OpenKeys = Callable[[Path], AbstractAsyncContextManager[ApiKeyStore]]
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def keys_of(open_stores: OpenStores) -> OpenKeys:
     @asynccontextmanager
-    async def opened(folder: Path) -> AsyncIterator[Keys]:
+    async def opened(folder: Path) -> AsyncIterator[ApiKeyStore]:
         async with open_stores(folder) as stores:
             yield stores.keys
 

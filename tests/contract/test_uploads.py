@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from obscura.ports import MOST_PARTS, Upload
+from obscura.files.base import MAX_PARTS, Upload
 from tests.support.aws_server import aws_server
 from tests.support.file_stores import on_aws, on_this_machine
 
@@ -28,7 +28,7 @@ def an_upload(number: int = 1, declared_bytes: int = 1000) -> Upload:
         filename="cät.jpg",
         purpose="vision",
         declared_bytes=declared_bytes,
-        lifetime_s=3600,
+        ttl_s=3600,
         created_at=NOON,
         expires_at=NOON + HOUR,
     )
@@ -69,10 +69,10 @@ async def test_there_are_never_more_parts_than_the_bound(store, tmp_path):
         upload = an_upload()
         await stores.uploads.add(upload)
 
-        adding = [stores.uploads.add_part(upload, f"part_{number}", 1, NOON) for number in range(MOST_PARTS + 5)]
+        adding = [stores.uploads.add_part(upload, f"part_{number}", 1, NOON) for number in range(MAX_PARTS + 5)]
         added = await asyncio.gather(*adding)
 
-        assert sum(added) == MOST_PARTS
+        assert sum(added) == MAX_PARTS
 
 
 @each_store

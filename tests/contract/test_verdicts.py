@@ -24,7 +24,7 @@ async def test_a_clean_verdict_holds_until_its_time_and_for_its_digest_only(stor
     async with store(tmp_path) as stores:
         assert await stores.verdicts.is_clean(DIGEST, NOON) is False
 
-        await stores.verdicts.remember_clean(DIGEST, NOON, NOON + DAY)
+        await stores.verdicts.add_clean(DIGEST, NOON, NOON + DAY)
 
         assert await stores.verdicts.is_clean(DIGEST, NOON + DAY - timedelta(seconds=1)) is True
         assert await stores.verdicts.is_clean(DIGEST, NOON + DAY) is False
@@ -34,17 +34,17 @@ async def test_a_clean_verdict_holds_until_its_time_and_for_its_digest_only(stor
 @each_store
 async def test_a_verdict_that_is_given_again_holds_longer(store, tmp_path):
     async with store(tmp_path) as stores:
-        await stores.verdicts.remember_clean(DIGEST, NOON, NOON + DAY)
-        await stores.verdicts.remember_clean(DIGEST, NOON + DAY, NOON + 2 * DAY)
+        await stores.verdicts.add_clean(DIGEST, NOON, NOON + DAY)
+        await stores.verdicts.add_clean(DIGEST, NOON + DAY, NOON + 2 * DAY)
 
         assert await stores.verdicts.is_clean(DIGEST, NOON + DAY) is True
 
 
 async def test_on_this_machine_expired_verdicts_are_taken_away_as_new_ones_come(tmp_path):
     async with on_this_machine(tmp_path) as stores:
-        await stores.verdicts.remember_clean(DIGEST, NOON, NOON + DAY)
+        await stores.verdicts.add_clean(DIGEST, NOON, NOON + DAY)
 
-        await stores.verdicts.remember_clean(ANOTHER, NOON + DAY, NOON + 2 * DAY)
+        await stores.verdicts.add_clean(ANOTHER, NOON + DAY, NOON + 2 * DAY)
 
         assert await stores.verdicts.is_clean(DIGEST, NOON) is False
         assert await stores.verdicts.is_clean(ANOTHER, NOON + DAY) is True

@@ -10,7 +10,7 @@ CODE = """
 import json, sys
 from contextlib import asynccontextmanager
 from fastapi import FastAPI, Response
-from obscura.aws.entry import LambdaEntry
+from obscura.aws.handler import LambdaEntry
 
 starts = []
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from obscura.config import PREFIX
+from obscura.settings import PREFIX
 from rehearsal.stack import NAME, ROOT, Stack, translated
 
 DECIDED_ELSEWHERE = {"OBSCURA_SECRETS_PATH", "OBSCURA_DATA_DIR"}

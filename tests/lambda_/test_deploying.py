@@ -11,9 +11,11 @@ from contextlib import closing
 
 import pytest
 
-from obscura.adapters.dynamodb import DynamoDb, DynamoKeys, create_missing_tables
-from obscura.config import PREFIX, Settings
-from obscura.pipeline.credentials import key_digest
+from obscura.auth.access import key_digest
+from obscura.settings import PREFIX, Settings
+from obscura.stores.dynamodb.database import DynamoDb
+from obscura.stores.dynamodb.keys import DynamoKeyStore
+from obscura.stores.dynamodb.tables import create_missing_tables
 from rehearsal.stack import NAME, ROOT, SAM_PYTHON, Stack, translated
 from tests.support.aws_server import aws_server
 
@@ -63,7 +65,7 @@ def test_the_command_that_makes_a_key_finds_the_stacks_region_by_itself(stack):
             check=False,
         )
         assert made.returncode == 0, made.stderr
-        key = asyncio.run(DynamoKeys(database).find(key_digest(made.stdout.split()[-1])))
+        key = asyncio.run(DynamoKeyStore(database).find(key_digest(made.stdout.split()[-1])))
 
     assert key is not None
     assert key.project == "my-project"

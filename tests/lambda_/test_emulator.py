@@ -6,8 +6,8 @@ import tomllib
 
 import pytest
 
-from obscura.config import Settings
-from obscura.web.app import build_app
+from obscura.api.app import create_app
+from obscura.settings import Settings
 from rehearsal.checks import functions_by_family
 from rehearsal.emulator import WRAPPER, emulated
 from rehearsal.layout import Layout, lay_out
@@ -108,7 +108,7 @@ def test_the_function_that_serves_the_schema_knows_every_familys_paths(layout, s
     with emulated(layout, "models", settings) as function:
         told = function.invoke(rest_event("GET", "/openapi.json"))
 
-    everything = build_app(Settings(moderation="off"))
+    everything = create_app(Settings(moderation="off"))
     assert told.json() == everything.openapi()
     assert {"/v1/chat/completions", "/v1/uploads", "/v1/models", "/healthz"} <= set(told.json()["paths"])
 

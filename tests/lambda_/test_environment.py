@@ -7,11 +7,11 @@ from pathlib import Path
 
 from tests.support.fake_upstream import CHUNKS, answers, stays_silent, streams
 from tests.support.forms import FORM, form, part
+from tests.support.gateway import chat_request, image, text
 from tests.support.lambda_events import rest_event
 from tests.support.lambda_process import Function, lambda_function
 from tests.support.loopback_server import Received, Wire, loopback_server
 from tests.support.photographs import photograph
-from tests.support.served import ask, image, text
 
 WARM_UP, INVOCATIONS = 200, 1000
 
@@ -43,7 +43,7 @@ async def _respond(request: Received, wire: Wire) -> None:
 async def test_bodies_of_six_megabytes_do_not_pile_up(tmp_path):
     async with loopback_server(answers()) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
-            large = rest_event("POST", "/v1/chat/completions", ask("x" * 5_900_000), **function.bearer)
+            large = rest_event("POST", "/v1/chat/completions", chat_request("x" * 5_900_000), **function.bearer)
             for _ in range(6):
                 await _invoke(function, [large], 0)
             warm_kib = _resident_kib(function)
@@ -71,7 +71,7 @@ async def test_files_of_four_megabytes_do_not_pile_up(tmp_path):
 async def test_waiting_for_a_slow_upstream_takes_no_cpu(tmp_path):
     async with loopback_server(stays_silent) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
-            event = rest_event("POST", "/v1/chat/completions", ask("hi"), **function.bearer)
+            event = rest_event("POST", "/v1/chat/completions", chat_request("hi"), **function.bearer)
             told = function.api.invoke(event, within_s=4)
             await upstream.wait_for_requests(1)
             began_s, cpu_began_s = time.monotonic(), _cpu_s(function)
@@ -85,14 +85,14 @@ def _mixed_events(function: Function) -> list[dict]:
     """Whole and streamed answers, pictures, refusals, and a stream whose caller leaves."""
     rocket = "data:image/jpeg;base64," + base64.b64encode(photograph("rocket.jpg").read_bytes()).decode()
     bodies = [
-        ask("hi"),
-        ask("hi", stream=True),
-        ask("x" * 20_000),
-        ask(text("what?"), image("data:image/png;base64,AAAA")),
+        chat_request("hi"),
+        chat_request("hi", stream=True),
+        chat_request("x" * 20_000),
+        chat_request(text("what?"), image("data:image/png;base64,AAAA")),
         {"model": 1},
-        ask(text("what?"), image(rocket), stream=True),
-        ask("hi", stream=True),
-        ask("hi", stream=True, leaves=True),
+        chat_request(text("what?"), image(rocket), stream=True),
+        chat_request("hi", stream=True),
+        chat_request("hi", stream=True, leaves=True),
     ]
     return [rest_event("POST", "/v1/chat/completions", body, **function.bearer) for body in bodies]
 

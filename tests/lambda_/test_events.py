@@ -2,22 +2,22 @@
 
 import pytest
 
-from obscura.adapters.demo.moderation import MARKER_WORD
+from obscura.moderation.demo import MARKER_WORD
+from tests.support.gateway import chat_request
 from tests.support.lambda_events import SOURCE_IP, rest_event
 from tests.support.lambda_process import Function, lambda_function
 from tests.support.runtime_api import Invoked
-from tests.support.served import ask
 
 CHAT = "/v1/chat/completions"
 
 
 def a_question(function: Function, path: str = CHAT, **headers: str) -> dict:
-    return rest_event("POST", path, ask("hi"), **function.bearer | headers)
+    return rest_event("POST", path, chat_request("hi"), **function.bearer | headers)
 
 
 def from_a_stranger(context: dict, **headers: str) -> dict:
     """A request of the free tier, with this request context."""
-    return rest_event("POST", CHAT, ask("hi"), X_Free_Tier="1", **headers) | {"requestContext": context}
+    return rest_event("POST", CHAT, chat_request("hi"), X_Free_Tier="1", **headers) | {"requestContext": context}
 
 
 async def refusal(told: Invoked) -> tuple[int, str]:

@@ -9,9 +9,13 @@ from tests.support.lambda_process import FUNCTIONS, function_environment
 
 NEVER_AT_START = {
     "boto3", "uvicorn", "uvloop", "typer", "jwt", "cryptography", "multipart",
-    "obscura.adapters.demo", "obscura.adapters.catalogue_file", "obscura.cli",
+    "obscura.adapters.demo", "obscura.upstreams.catalog_file", "obscura.cli",
 }  # fmt: skip
-DIALECTS = {"chat": "obscura.wire.chat", "messages": "obscura.wire.messages", "responses": "obscura.wire.responses"}
+DIALECTS = {
+    "chat": "obscura.dialects.chat.request",
+    "messages": "obscura.dialects.messages",
+    "responses": "obscura.dialects.responses",
+}
 CODE = "import sys; from app import handler; print(*sys.modules)"
 
 
@@ -27,7 +31,7 @@ def test_a_function_loads_its_own_family_and_nothing_for_later(family, tmp_path)
     assert loaded & NEVER_AT_START == set()
     others = {module for name, module in DIALECTS.items() if name not in {family, "chat"}}
     assert loaded & others == set()
-    assert f"obscura.web.families.{family}" in loaded
+    assert f"obscura.api.routers.{family}" in loaded
 
 
 @pytest.mark.parametrize("code", sorted(FUNCTIONS.glob("*/app.py")), ids=lambda code: code.parent.name)

@@ -14,7 +14,7 @@ from tests.support.lambda_events import rest_event
 from tests.support.lambda_process import new_key
 
 LOOKS_AROUND = """
-import json, os, pathlib, sys, obscura.config, PIL, awslambdaric
+import json, os, pathlib, sys, obscura.settings, PIL, awslambdaric
 
 def refuses_a_file(folder):
     try:
@@ -25,7 +25,7 @@ def refuses_a_file(folder):
 folders = ["/", "/opt", "/opt/python/obscura", "/var/task", "/var/runtime", "/var/lang", "/usr", "/etc", "/tmp"]
 print(json.dumps({
     "refused": {folder: refuses_a_file(folder) for folder in [*folders, os.environ["OBSCURA_DATA_DIR"]]},
-    "modules": [obscura.config.__file__, PIL.__file__, awslambdaric.__file__],
+    "modules": [obscura.settings.__file__, PIL.__file__, awslambdaric.__file__],
     "interpreter": sys.executable,
     "here": [os.getcwd(), *os.listdir()],
     "variables": sorted(os.environ),

@@ -6,7 +6,7 @@ from rehearsal.account import account_of
 from rehearsal.checks import functions_by_family
 from rehearsal.grants import NEEDED, UNIVERSE, Call, allowed_calls
 from rehearsal.stack import ROOT, translated
-from tests.support.stacks import changed
+from tests.support.templates import changed
 
 
 @pytest.fixture(scope="module")

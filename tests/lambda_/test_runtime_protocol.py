@@ -13,7 +13,7 @@ from tests.support.lambda_process import lambda_function
 BROKEN = """
 import asyncio, logging, os
 from fastapi import FastAPI
-from obscura.aws.entry import LambdaEntry
+from obscura.aws.handler import LambdaEntry
 
 application = FastAPI()
 

@@ -3,13 +3,13 @@
 import boto3
 import pytest
 
-from obscura.adapters.demo.moderation import MARKER_WORD
+from obscura.moderation.demo import MARKER_WORD
 from tests.support.aws_server import aws_environment, aws_server
 from tests.support.fake_upstream import answers
+from tests.support.gateway import chat_request
 from tests.support.lambda_events import rest_event
 from tests.support.lambda_process import lambda_function
 from tests.support.loopback_server import loopback_server
-from tests.support.served import ask
 
 
 @pytest.fixture
@@ -31,7 +31,9 @@ async def test_the_upstreams_key_comes_from_its_parameter(aws, tmp_path):
     async with loopback_server(answers()) as upstream:
         settings = {"UPSTREAM_URL": upstream.v1, "SECRETS_PATH": "/obscura"}
         async with lambda_function("chat", tmp_path, aws, **settings) as function:
-            await function.api.invoke(rest_event("POST", "/v1/chat/completions", ask("hi"), **function.bearer)).body()
+            await function.api.invoke(
+                rest_event("POST", "/v1/chat/completions", chat_request("hi"), **function.bearer)
+            ).body()
 
         assert upstream.received[0].headers["authorization"] == "Bearer sk-kept"
         assert "sk-kept" not in "".join(function.lines)
@@ -40,7 +42,9 @@ async def test_the_upstreams_key_comes_from_its_parameter(aws, tmp_path):
 async def test_a_function_whose_every_line_is_wanted_logs_no_secret(aws, tmp_path):
     wanted = {"AWS_LAMBDA_LOG_LEVEL": "DEBUG", "AWS_LAMBDA_LOG_FORMAT": "JSON"}
     async with lambda_function("chat", tmp_path, aws | wanted, SECRETS_PATH="/obscura", LOG_LEVEL="DEBUG") as function:
-        await function.api.invoke(rest_event("POST", "/v1/chat/completions", ask("hi"), **function.bearer)).body()
+        await function.api.invoke(
+            rest_event("POST", "/v1/chat/completions", chat_request("hi"), **function.bearer)
+        ).body()
         await function.api.idle()
 
     assert any('"DEBUG"' in line for line in function.lines)
@@ -52,7 +56,7 @@ async def test_what_is_no_secret_is_not_taken_from_the_store(aws, tmp_path):
     async with loopback_server(answers()) as upstream:
         settings = {"UPSTREAM_URL": upstream.v1, "SECRETS_PATH": "/obscura", "MODERATION": "off"}
         async with lambda_function("chat", tmp_path, aws, **settings) as function:
-            body = ask(MARKER_WORD)
+            body = chat_request(MARKER_WORD)
             told = function.api.invoke(rest_event("POST", "/v1/chat/completions", body, **function.bearer))
 
             assert (await told.head())["statusCode"] == 200
@@ -75,7 +79,9 @@ async def test_the_newline_that_a_file_ends_in_is_no_part_of_a_key(aws, tmp_path
     async with loopback_server(answers()) as upstream:
         settings = {"UPSTREAM_URL": upstream.v1, "SECRETS_PATH": "/obscura"}
         async with lambda_function("chat", tmp_path, aws, **settings) as function:
-            await function.api.invoke(rest_event("POST", "/v1/chat/completions", ask("hi"), **function.bearer)).body()
+            await function.api.invoke(
+                rest_event("POST", "/v1/chat/completions", chat_request("hi"), **function.bearer)
+            ).body()
 
         assert upstream.received[0].headers["authorization"] == "Bearer sk-kept"
 

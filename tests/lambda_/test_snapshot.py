@@ -13,7 +13,7 @@ import random
 from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from snapshot_restore_py import register_after_restore, register_before_snapshot
-from obscura.aws.entry import LambdaEntry
+from obscura.aws.handler import LambdaEntry
 
 random.seed(1)
 done = []

@@ -6,17 +6,19 @@ import json
 import pytest
 
 from tests.support.fake_upstream import ANSWER, CHUNKS, answers, stays_silent, streams
+from tests.support.gateway import chat_request
 from tests.support.lambda_events import rest_event
 from tests.support.lambda_process import lambda_function
 from tests.support.loopback_server import loopback_server
 from tests.support.runtime_api import CONTENT_TYPE
-from tests.support.served import ask
 
 
 async def test_a_whole_answer_is_streamed_with_its_status_and_headers(tmp_path):
     async with loopback_server(answers()) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
-            told = function.api.invoke(rest_event("POST", "/v1/chat/completions", ask("hi"), **function.bearer))
+            told = function.api.invoke(
+                rest_event("POST", "/v1/chat/completions", chat_request("hi"), **function.bearer)
+            )
 
             head = await told.head()
             assert head["statusCode"] == 200
@@ -40,7 +42,7 @@ async def test_each_piece_leaves_before_the_upstream_sends_the_next(tmp_path):
 
     async with loopback_server(respond) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
-            event = rest_event("POST", "/v1/chat/completions", ask("hi", stream=True), **function.bearer)
+            event = rest_event("POST", "/v1/chat/completions", chat_request("hi", stream=True), **function.bearer)
             told = function.api.invoke(event)
 
             pieces = []
@@ -82,16 +84,16 @@ async def test_the_count_of_tokens_comes_streamed_as_all_of_its_function(tmp_pat
 async def test_a_body_in_base64_is_the_same_request(tmp_path):
     async with loopback_server(answers()) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
-            event = rest_event("POST", "/v1/chat/completions", ask("hé"), binary=True, **function.bearer)
+            event = rest_event("POST", "/v1/chat/completions", chat_request("hé"), binary=True, **function.bearer)
             told = function.api.invoke(event)
 
             assert await told.json() == ANSWER
-            assert upstream.received[0].json() == ask("hé")
+            assert upstream.received[0].json() == chat_request("hé")
 
 
 async def test_an_error_keeps_its_shape_and_status(tmp_path):
     async with lambda_function("chat", tmp_path) as function:
-        stranger = function.api.invoke(rest_event("POST", "/v1/chat/completions", ask("hi")))
+        stranger = function.api.invoke(rest_event("POST", "/v1/chat/completions", chat_request("hi")))
         nowhere = function.api.invoke(rest_event("GET", "/v1/nowhere"))
 
         assert (await stranger.head())["statusCode"] == 401
@@ -103,7 +105,7 @@ async def test_an_error_keeps_its_shape_and_status(tmp_path):
 async def test_a_stream_that_meets_the_deadline_ends_half_a_second_before_it_with_an_error_event(tmp_path):
     async with loopback_server(streams(CHUNKS[0], then="stays silent")) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
-            event = rest_event("POST", "/v1/chat/completions", ask("hi", stream=True), **function.bearer)
+            event = rest_event("POST", "/v1/chat/completions", chat_request("hi", stream=True), **function.bearer)
             told = function.api.invoke(event, within_s=3)
 
             first, last = await told.piece(), await told.piece()
@@ -131,7 +133,7 @@ async def test_an_answer_that_has_not_begun_at_the_deadline_is_a_504(tmp_path):
 async def test_a_caller_who_leaves_ends_the_upstream_call_and_the_next_one_is_served(tmp_path):
     async with loopback_server(streams(CHUNKS[0], then="stays silent")) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
-            event = rest_event("POST", "/v1/chat/completions", ask("hi", stream=True), **function.bearer)
+            event = rest_event("POST", "/v1/chat/completions", chat_request("hi", stream=True), **function.bearer)
             told = function.api.invoke(event)
             await told.piece()
 
@@ -140,7 +142,9 @@ async def test_a_caller_who_leaves_ends_the_upstream_call_and_the_next_one_is_se
             async with asyncio.timeout(1):
                 await upstream.received[0].caller_left.wait()
             upstream.respond = answers()
-            after = function.api.invoke(rest_event("POST", "/v1/chat/completions", ask("hi"), **function.bearer))
+            after = function.api.invoke(
+                rest_event("POST", "/v1/chat/completions", chat_request("hi"), **function.bearer)
+            )
             assert await after.json() == ANSWER
 
 
@@ -148,7 +152,9 @@ async def test_an_event_that_is_no_http_request_fails_alone(tmp_path):
     async with loopback_server(answers()) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
             strange = [function.api.invoke(event) for event in ({}, [], "7", "not JSON", {"requestContext": {}})]
-            after = function.api.invoke(rest_event("POST", "/v1/chat/completions", ask("hi"), **function.bearer))
+            after = function.api.invoke(
+                rest_event("POST", "/v1/chat/completions", chat_request("hi"), **function.bearer)
+            )
 
             failures = [await told.failure() for told in strange]
             assert all(failure["errorType"].startswith("Runtime.") for failure in failures)
@@ -158,7 +164,7 @@ async def test_an_event_that_is_no_http_request_fails_alone(tmp_path):
 async def test_log_lines_carry_the_correlation_id_and_metrics_the_figures(tmp_path):
     async with loopback_server(answers({"error": {"message": "no"}}, 400)) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
-            event = rest_event("POST", "/v1/chat/completions", ask("secret words"), **function.bearer)
+            event = rest_event("POST", "/v1/chat/completions", chat_request("secret words"), **function.bearer)
             told = function.api.invoke(event)
             await function.api.idle()
         lines = [json.loads(line) for line in function.lines]

@@ -16,7 +16,7 @@ from rehearsal.events import EVENTS
 from rehearsal.families import families
 from rehearsal.routes import routes_of
 from rehearsal.stack import ROOT, Stack, translated
-from tests.support.stacks import changed, gateway_answers
+from tests.support.templates import changed, gateway_answers
 
 CODES = {kind.code for kind in vars(errors).values() if isinstance(kind, type) and hasattr(kind, "code")}
 
@@ -219,7 +219,7 @@ def test_the_dashboard_shows_metrics_that_the_code_writes(stack):
 
 ONE_OUTAGE = """
 from obscura.aws.metrics import count_request
-from obscura.pipeline.journal import RequestJournal
+from obscura.pipeline.record import RequestJournal
 count_request(RequestJournal("req_1", code="moderation_unavailable"))
 """
 

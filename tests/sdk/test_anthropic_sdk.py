@@ -13,9 +13,9 @@ from anthropic import Anthropic, AsyncAnthropic
 from anthropic.types import ToolUseBlock
 
 from tests.support.fake_upstream import ANSWER, CHUNKS, answers, chunk, in_turn, streams
+from tests.support.gateway import Gateway, running_gateway
 from tests.support.loopback_server import LoopbackServer, Received, Respond, Wire, loopback_server
 from tests.support.photographs import photograph
-from tests.support.served import Served, served
 from tests.support.serving_process import ServingProcess, environment, serving
 
 MODEL = "obscura-demo"
@@ -40,7 +40,7 @@ def client(gateway) -> Iterator[Anthropic]:
 
 
 @asynccontextmanager
-async def asking(gateway: Served) -> AsyncIterator[AsyncAnthropic]:
+async def asking(gateway: Gateway) -> AsyncIterator[AsyncAnthropic]:
     async with AsyncAnthropic(base_url=gateway.url, api_key=gateway.key, **STRICT) as made:
         yield made
 
@@ -120,7 +120,7 @@ async def test_a_picture_by_url_is_fetched_and_seen():
     async def host(request: Received, wire: Wire) -> None:
         await wire.answer(200, photograph("rocket.jpg").read_bytes(), "image/jpeg")
 
-    async with loopback_server(host) as pictures, served(fetch_allow=(pictures.origin,)) as gateway:
+    async with loopback_server(host) as pictures, running_gateway(fetch_allow=(pictures.origin,)) as gateway:
         async with asking(gateway) as client:
             by_url = {"type": "image", "source": {"type": "url", "url": f"{pictures.origin}/rocket.jpg"}}
             told = await client.messages.create(**question(by_url))
@@ -131,7 +131,7 @@ async def test_a_picture_by_url_is_fetched_and_seen():
 @asynccontextmanager
 async def over(respond: Respond, **settings: object) -> AsyncIterator[tuple[AsyncAnthropic, LoopbackServer]]:
     """The SDK on a gateway whose upstream does as it is told here."""
-    async with loopback_server(respond) as upstream, served(upstream_url=upstream.v1, **settings) as gateway:
+    async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1, **settings) as gateway:
         async with asking(gateway) as client:
             yield client, upstream
 

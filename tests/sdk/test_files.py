@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.support.photographs import photograph
 from tests.support.serving_process import environment, serving
-from tests.unit.imaging.pictures import png_chunk, saved
+from tests.unit.imaging.images import png_chunk, saved
 
 CHUNK_BYTES = 4 * 1024 * 1024
 MEBIBYTE = 1024 * 1024

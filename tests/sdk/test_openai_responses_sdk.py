@@ -11,14 +11,14 @@ from openai import AsyncOpenAI
 from pydantic import BaseModel
 
 from tests.support.fake_upstream import ANSWER, CHUNKS, answers, chunk, in_turn, streams
+from tests.support.gateway import running_gateway
+from tests.support.image_urls import a_data_url, picture_in
 from tests.support.loopback_server import LoopbackServer, Received, Respond, Wire, loopback_server
 from tests.support.photographs import photograph
-from tests.support.picture_urls import a_data_url, picture_in
 from tests.support.response_stream_grammar import ResponseStreamGrammar
-from tests.support.served import served
 from tests.support.serving_process import environment, serving
-from tests.unit.wire.responses.asking import FUNCTION, completion, image, output, says, text
-from tests.unit.wire.responses.sdk_types import strict_event, strict_response
+from tests.unit.dialects.responses.requests import FUNCTION, completion, image, output, says, text
+from tests.unit.dialects.responses.sdk_types import strict_event, strict_response
 
 MODEL = "obscura-demo"
 CALLS = [
@@ -51,7 +51,7 @@ def client(gateway):
 async def over(respond: Respond, **settings: object) -> AsyncIterator[tuple[AsyncOpenAI, LoopbackServer]]:
     """A client of a gateway over an upstream of the test's own, which is a host of pictures too."""
     async with loopback_server(respond) as upstream:
-        async with served(upstream_url=upstream.v1, fetch_allow=(upstream.origin,), **settings) as gateway:
+        async with running_gateway(upstream_url=upstream.v1, fetch_allow=(upstream.origin,), **settings) as gateway:
             async with AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key=gateway.key, max_retries=0) as client:
                 yield client, upstream
 

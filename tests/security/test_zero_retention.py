@@ -16,10 +16,10 @@ import pytest
 from PIL import Image
 
 from tests.support.fake_upstream import answers, in_turn, stays_silent, streams, verdict
+from tests.support.gateway import chat_request, image, text
+from tests.support.image_urls import data_url, picture_in
 from tests.support.json_texts import data_urls_in
 from tests.support.loopback_server import Received, Respond, Wire, loopback_server
-from tests.support.picture_urls import data_url, picture_in
-from tests.support.served import ask, image, text
 from tests.support.serving_process import ServingProcess, environment, run_obscura, serving
 
 PROMPT = "canary-prompt-c41d"
@@ -106,7 +106,7 @@ async def audited(folder: Path, *turns: Respond):
             UPSTREAM_URL=outside.v1, MODERATION_URL=outside.v1, MODERATION_KEY="k", FETCH_ALLOW=outside.origin,
             LOG_LEVEL="DEBUG",
         ) | {"TMPDIR": str(folder / "temp"), "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
-        run = ("-m", "tests.support.audited_obscura", str(folder / "record"), str(folder / "needles"))
+        run = ("-m", "tests.support.audited_process", str(folder / "record"), str(folder / "needles"))
         manager = serving(env, run=run)
         gateway = await asyncio.to_thread(manager.__enter__)
         try:
@@ -119,9 +119,17 @@ async def send_everything(gateway: ServingProcess, headers: dict[str, str], phot
     """Send plain, streamed, failing, multipart and refused requests; give their statuses."""
     sent, named = image(data_url(PHOTO, "image/jpeg")), image(photo_url)
     cut = image(data_url(PHOTO[:-3000], "image/jpeg"))
-    good = ask(text(PROMPT), sent, named)
+    good = chat_request(text(PROMPT), sent, named)
     streamed = good | {"stream": True}
-    bodies = [good, streamed, streamed, good, good, ask(text(PROMPT), cut), ask(text(PROMPT), image("https://[::1]/"))]
+    bodies = [
+        good,
+        streamed,
+        streamed,
+        good,
+        good,
+        chat_request(text(PROMPT), cut),
+        chat_request(text(PROMPT), image("https://[::1]/")),
+    ]
     source = {"type": "base64", "media_type": "image/jpeg", "data": base64.b64encode(PHOTO).decode()}
     turn = {"role": "user", "content": [{"type": "image", "source": source}]}
     requests = [("/v1/chat/completions", {"json": body}) for body in bodies]
@@ -180,8 +188,8 @@ async def test_the_proof_sees_what_is_kept_of_others_and_what_a_request_under_wa
         async with httpx.AsyncClient(base_url=process.gateway.url, headers=headers, timeout=30) as client:
             told = await client.post("/v1/files", files={"file": (NAME, PHOTO)})
             part = {"type": "image_url", "image_url": {"file_id": told.json()["id"]}}
-            await client.post("/v1/chat/completions", json=ask(part))
-            under_way = asyncio.create_task(client.post("/v1/chat/completions", json=ask(part)))
+            await client.post("/v1/chat/completions", json=chat_request(part))
+            under_way = asyncio.create_task(client.post("/v1/chat/completions", json=chat_request(part)))
             while len(process.prepared) < 2:
                 await asyncio.sleep(0.01)
             held = await process.look(needles_of(*process.prepared))

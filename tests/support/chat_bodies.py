@@ -2,15 +2,15 @@
 
 import json
 
-from obscura.wire.chat import ChatAsk, ChatDialect
-from obscura.wire.dialect import ContentLimits
-from obscura.wire.raw_body import RawBody
+from obscura.dialects.base import ContentLimits
+from obscura.dialects.chat.request import ChatDialect, ChatRequest
+from obscura.dialects.json.raw import RawJson
 
 PIXEL = "data:image/png;base64,AAAA"
 
 
-def parsed(request: object) -> ChatAsk:
-    return ChatDialect().parse(RawBody(json.dumps(request).encode()), ContentLimits())
+def parsed(request: object) -> ChatRequest:
+    return ChatDialect().parse(RawJson(json.dumps(request).encode()), ContentLimits())
 
 
 def a_request(*messages: object, **fields: object) -> dict:

@@ -9,29 +9,40 @@ from pathlib import Path
 
 import boto3
 
-from obscura.adapters.disk import DiskContents
-from obscura.adapters.dynamodb import DynamoDb, DynamoFiles, DynamoUploads, DynamoVerdicts, create_missing_tables
-from obscura.adapters.s3 import S3Contents
-from obscura.adapters.sqlite import PatientDatabase, SqliteFiles, SqliteUploads, SqliteVerdicts, open_database
-from obscura.ports import Contents, Files, Uploads, Verdicts
+from obscura.files.base import BlobStore, FileRepository, UploadRepository
+from obscura.moderation.base import VerdictCache
+from obscura.stores.disk import DiskBlobStore
+from obscura.stores.dynamodb.counters import DynamoVerdictCache
+from obscura.stores.dynamodb.database import DynamoDb
+from obscura.stores.dynamodb.files import DynamoFileRepository, DynamoUploadRepository
+from obscura.stores.dynamodb.tables import create_missing_tables
+from obscura.stores.s3 import S3BlobStore
+from obscura.stores.sqlite.counters import SqliteVerdictCache
+from obscura.stores.sqlite.database import Database, open_database
+from obscura.stores.sqlite.files import SqliteFileRepository, SqliteUploadRepository
 
 
 @dataclass(frozen=True)
 class Stores:
     """``name`` is that of the bucket, and how the tables' names begin."""
 
-    files: Files
-    uploads: Uploads
-    verdicts: Verdicts
-    contents: Contents
+    files: FileRepository
+    uploads: UploadRepository
+    verdicts: VerdictCache
+    blobs: BlobStore
     name: str | None = None
 
 
 @asynccontextmanager
 async def on_this_machine(folder: Path) -> AsyncIterator[Stores]:
     with closing(open_database(None)) as connection:
-        database = PatientDatabase(connection)
-        yield Stores(SqliteFiles(database), SqliteUploads(database), SqliteVerdicts(database), DiskContents(folder))
+        database = Database(connection)
+        yield Stores(
+            SqliteFileRepository(database),
+            SqliteUploadRepository(database),
+            SqliteVerdictCache(database),
+            DiskBlobStore(folder),
+        )
 
 
 @asynccontextmanager
@@ -39,9 +50,11 @@ async def on_aws(folder: Path) -> AsyncIterator[Stores]:
     """Tables and a bucket of their own in the account that the environment names."""
     name = f"obscura-{secrets.token_hex(4)}"
     await asyncio.to_thread(create_bucket, name)
-    with closing(DynamoDb(name)) as database, closing(S3Contents(name)) as contents:
+    with closing(DynamoDb(name)) as database, closing(S3BlobStore(name)) as blobs:
         await create_missing_tables(database)
-        yield Stores(DynamoFiles(database), DynamoUploads(database), DynamoVerdicts(database), contents, name)
+        yield Stores(
+            DynamoFileRepository(database), DynamoUploadRepository(database), DynamoVerdictCache(database), blobs, name
+        )
 
 
 def create_bucket(name: str) -> None:

@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from obscura.adapters.sqlite import SqliteKeys, open_database
-from obscura.cli.issuing import issue_key
+from obscura.auth.api_keys import create_key
+from obscura.stores.sqlite.database import open_database
+from obscura.stores.sqlite.keys import SqliteKeyStore
 from tests.support.runtime_api import RuntimeApiStandIn, runtime_api
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
@@ -31,7 +32,7 @@ class Function:
 
 async def new_key(data_dir: Path) -> str:
     with closing(open_database(data_dir)) as database:
-        _, secret = await issue_key(SqliteKeys(database), "tests")
+        _, secret = await create_key(SqliteKeyStore(database), "tests")
     return secret
 
 

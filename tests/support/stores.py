@@ -7,11 +7,13 @@ from pathlib import Path
 
 import boto3
 
-from obscura.adapters.disk import DiskContents
-from obscura.adapters.dynamodb import DynamoAddressSecret, DynamoDb, create_missing_tables
-from obscura.adapters.remembered_keys import KeyMemory
-from obscura.adapters.sqlite import open_database
-from obscura.web.stores import Stores, dynamodb_stores, local_stores
+from obscura.auth.key_cache import KeyCacheTtl
+from obscura.stores.disk import DiskBlobStore
+from obscura.stores.dynamodb.database import DynamoDb
+from obscura.stores.dynamodb.keys import DynamoAddressSecret
+from obscura.stores.dynamodb.tables import create_missing_tables
+from obscura.stores.open import Stores, dynamodb_stores, local_stores
+from obscura.stores.sqlite.database import open_database
 from tests.support.aws_server import aws_server
 
 type OpenStores = Callable[[Path], AbstractAsyncContextManager[Stores]]
@@ -38,7 +40,7 @@ async def sqlite_in_memory(folder: Path) -> AsyncIterator[Stores]:
 async def dynamodb(folder: Path) -> AsyncIterator[Stores]:
     with aws_server(), closing(DynamoDb(a_table())) as database:
         await create_missing_tables(database)
-        yield dynamodb_stores(database, DiskContents(folder), DynamoAddressSecret(database), KeyMemory(0.0))
+        yield dynamodb_stores(database, DiskBlobStore(folder), DynamoAddressSecret(database), KeyCacheTtl(0.0))
 
 
 STORES: list[OpenStores] = [sqlite_file, sqlite_in_memory, dynamodb]

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from obscura import errors
-from obscura.cli.late_commands import SUMMARIES
-from obscura.config import PREFIX, Settings
+from obscura.api.app import create_app
+from obscura.cli.lazy_group import SUMMARIES
 from obscura.imaging import Detail
-from obscura.web.app import build_app
+from obscura.settings import PREFIX, Settings
 
 REPOSITORY = Path(__file__).parents[2]
 README = (REPOSITORY / "README.md").read_text()
@@ -87,7 +87,7 @@ def test_every_decision_is_in_the_list_of_decisions():
 def test_the_version_is_the_packages():
     package = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 
-    assert build_app(Settings()).version == package["version"]
+    assert create_app(Settings()).version == package["version"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))

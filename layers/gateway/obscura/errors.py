@@ -1,7 +1,7 @@
 """Every error that a caller can be answered with: one class per code, known to every room, knowing none.
 
 An error says what was wrong, the limit, and the way out. It never echoes image bytes, keys, internal addresses or an
-upstream's body. How it looks on the wire is the dialect's business (``obscura.wire.error_shapes``).
+upstream's body. How it looks on the wire is the dialect's business (``obscura.dialects.errors``).
 
     ObscuraError
     ├── 400  InvalidJson · InvalidRequest · UnsupportedField · UnsupportedOperation · RetentionConflict
@@ -20,6 +20,10 @@ upstream's body. How it looks on the wire is the dialect's business (``obscura.w
 from typing import ClassVar
 
 
+class ClientDisconnected(Exception):
+    """The client closed the connection."""
+
+
 class ObscuraError(Exception):
     """An answer other than the one asked for; ``param`` is the JSON path that it concerns, where there is one."""
 
@@ -32,7 +36,7 @@ class ObscuraError(Exception):
         self.param = param
         self.retry_after_s = retry_after_s
         self.category: str | None = None
-        self.answer_status: int = self.status
+        self.response_status: int = self.status
         self.headers: dict[str, str] = {}
 
 
@@ -236,3 +240,10 @@ class UpstreamTimeout(ObscuraError):
     """The upstream did not answer in time."""
 
     status, code = 504, "upstream_timeout"
+
+
+IMAGE_ERRORS: dict[str, type[ObscuraError]] = {
+    error.code: error
+    for error in (UnsupportedImageFormat, InvalidImage, ImageTooLarge, ImageTooManyPixels, UnsupportedImageDimensions)
+}
+"""The errors of ``obscura.imaging``, which has its own ``ImageError`` and does not import this module, by code."""

@@ -4,8 +4,8 @@ import base64
 import json
 from random import Random
 
-from tests.support.picture_urls import data_url
-from tests.unit.imaging.pictures import one_of_each
+from tests.support.image_urls import data_url
+from tests.unit.imaging.images import one_of_each
 
 INTERESTING = (
     b"\x00",

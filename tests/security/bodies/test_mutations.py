@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 
 from tests.security.bodies.mutations import a_corpus, mutated, seeded
 from tests.support.fake_upstream import answers, verdict
+from tests.support.gateway import Gateway, chat_request, image, running_gateway
+from tests.support.image_urls import data_url
 from tests.support.json_texts import styles, values, written
 from tests.support.loopback_server import loopback_server
-from tests.support.picture_urls import data_url
-from tests.support.served import Served, ask, image, served
-from tests.unit.imaging.pictures import a_plain
+from tests.unit.imaging.images import a_plain
 
 AT_ONCE = 6
 SMALL = {"max_pixels": 500_000, "max_body_bytes": 1_000_000, "max_image_bytes": 200_000, "log_level": "WARNING"}
 
 
-async def told(gateway: Served, body: bytes) -> httpx.Response:
+async def told(gateway: Gateway, body: bytes) -> httpx.Response:
     return await gateway.client.post("/v1/chat/completions", content=body)
 
 
@@ -40,7 +40,7 @@ def check(answer: httpx.Response, body: bytes) -> str:
     return error["code"]
 
 
-async def answers_to(gateway: Served, bodies: list[bytes]) -> Counter[str]:
+async def answers_to(gateway: Gateway, bodies: list[bytes]) -> Counter[str]:
     places = asyncio.Semaphore(AT_ONCE)
 
     async def one(body: bytes) -> str:
@@ -51,7 +51,7 @@ async def answers_to(gateway: Served, bodies: list[bytes]) -> Counter[str]:
 
 
 async def test_the_corpus_itself_is_answered() -> None:
-    async with served(moderation="demo", **SMALL) as gateway:
+    async with running_gateway(moderation="demo", **SMALL) as gateway:
         bodies = [json.dumps(request).encode() for request in a_corpus()]
 
         assert await answers_to(gateway, bodies) == {"answered": len(bodies)}
@@ -63,12 +63,12 @@ async def test_damaged_requests_are_answered_or_refused_and_never_a_fault(seed: 
     bodies = [mutated(random.choice(corpus), random) for _ in range(200)]
     async with loopback_server(answers()) as upstream, loopback_server(answers(verdict())) as moderation:
         given = {"upstream_url": upstream.v1, "moderation": "openai", "moderation_url": moderation.v1}
-        async with served(**given, **SMALL) as gateway:
+        async with running_gateway(**given, **SMALL) as gateway:
             codes = await answers_to(gateway, bodies)
 
             assert len(codes) >= 5, codes
             assert codes["answered"] >= 20, codes
-            assert (await gateway.chat(ask(image(data_url(a_plain(28, 28, "PNG")))))).status_code == 200
+            assert (await gateway.chat(chat_request(image(data_url(a_plain(28, 28, "PNG")))))).status_code == 200
             for request in upstream.received:
                 assert isinstance(request.json(), dict)
 
@@ -76,10 +76,10 @@ async def test_damaged_requests_are_answered_or_refused_and_never_a_fault(seed: 
 async def test_damaged_requests_are_no_fault_of_the_demo_either() -> None:
     random, corpus = seeded(3), a_corpus()
     bodies = [mutated(random.choice(corpus), random) for _ in range(150)]
-    async with served(moderation="demo", **SMALL) as gateway:
+    async with running_gateway(moderation="demo", **SMALL) as gateway:
         await answers_to(gateway, bodies)
 
-        assert (await gateway.chat(ask("still there?"))).status_code == 200
+        assert (await gateway.chat(chat_request("still there?"))).status_code == 200
 
 
 PLACES = ("model", "stream", "messages", "message", "content", "part", "image_url", "url", "detail", "text", "extra")
@@ -106,7 +106,7 @@ generated = st.one_of(
 
 
 async def test_generated_bodies_are_answered_or_refused_and_never_a_fault() -> None:
-    async with loopback_server(answers()) as upstream, served(upstream_url=upstream.v1, **SMALL) as gateway:
+    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1, **SMALL) as gateway:
         loop = asyncio.get_running_loop()
 
         @given(generated)
@@ -120,4 +120,4 @@ async def test_generated_bodies_are_answered_or_refused_and_never_a_fault() -> N
 
         await asyncio.to_thread(each)
 
-        assert (await gateway.chat(ask("still there?"))).status_code == 200
+        assert (await gateway.chat(chat_request("still there?"))).status_code == 200

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import httpx
 
-from obscura.adapters.dynamodb import DynamoDb, create_missing_tables
-from obscura.adapters.sqlite.database import FILE_NAME
+from obscura.stores.dynamodb.database import DynamoDb
+from obscura.stores.dynamodb.tables import create_missing_tables
+from obscura.stores.sqlite.database import DATABASE_FILE
+from tests.support.anonymous import anonymous_client
 from tests.support.aws_server import aws_server_until_killed
 from tests.support.fake_upstream import answers
+from tests.support.gateway import chat_request, running_gateway
 from tests.support.loopback_server import loopback_server
-from tests.support.served import ask, served
 from tests.support.stores import CallCounter, a_table
-from tests.support.strangers import stranger_at
 
 PLACES = 5
 
@@ -37,12 +38,12 @@ async def test_dynamodb_killed_amid_the_load_admits_no_extra_caller() -> None:
         table = await a_table_on_aws()
         async with loopback_server(answers()) as upstream:
             settings = {"upstream_url": upstream.v1, "table": table, "free_tier_requests": PLACES}
-            async with served(**settings) as gateway, stranger_at(gateway) as stranger:
-                asking = [asyncio.create_task(stranger.chat(ask("hi"))) for _ in range(60)]
+            async with running_gateway(**settings) as gateway, anonymous_client(gateway) as stranger:
+                asking = [asyncio.create_task(stranger.chat(chat_request("hi"))) for _ in range(60)]
                 await upstream.wait_for_requests(2)
                 await asyncio.to_thread(kill)
                 amid = await asyncio.gather(*asking)
-                after = [await stranger.chat(ask("hi")), await gateway.chat(ask("hi"))]
+                after = [await stranger.chat(chat_request("hi")), await gateway.chat(chat_request("hi"))]
 
                 assert statuses(amid)[200] <= PLACES
                 assert set(statuses(amid)) <= {200, 429, 503}
@@ -54,17 +55,22 @@ async def test_dynamodb_killed_amid_the_load_admits_no_extra_caller() -> None:
 
 
 async def test_a_locked_database_admits_nobody_and_the_loop_goes_on_meanwhile(tmp_path: Path) -> None:
-    async with loopback_server(answers()) as upstream, served(folder=tmp_path, upstream_url=upstream.v1) as gateway:
-        async with stranger_at(gateway) as stranger:
-            with closing(sqlite3.connect(tmp_path / FILE_NAME, autocommit=True)) as other:
+    async with (
+        loopback_server(answers()) as upstream,
+        running_gateway(folder=tmp_path, upstream_url=upstream.v1) as gateway,
+    ):
+        async with anonymous_client(gateway) as stranger:
+            with closing(sqlite3.connect(tmp_path / DATABASE_FILE, autocommit=True)) as other:
                 other.execute("BEGIN IMMEDIATE")
-                asking = asyncio.gather(*[stranger.chat(ask("hi")) for _ in range(20)], gateway.chat(ask("hi")))
+                asking = asyncio.gather(
+                    *[stranger.chat(chat_request("hi")) for _ in range(20)], gateway.chat(chat_request("hi"))
+                )
                 began_s = time.monotonic()
                 alive = await gateway.client.get("/healthz")
                 alive_after_s = time.monotonic() - began_s
                 told = await asking
                 other.execute("COMMIT")
-            then = await stranger.chat(ask("hi"))
+            then = await stranger.chat(chat_request("hi"))
 
             assert alive.status_code == 200
             assert alive_after_s < 1
@@ -76,13 +82,13 @@ async def test_a_locked_database_admits_nobody_and_the_loop_goes_on_meanwhile(tm
 async def test_holders_of_remembered_keys_go_on_in_an_outage_where_the_operator_wants_that_and_nobody_else() -> None:
     with aws_server_until_killed() as (_, kill):
         table = await a_table_on_aws()
-        async with served(table=table, store_outage="keys", key_requests_per_minute=120) as gateway:
-            async with stranger_at(gateway) as stranger:
-                before = await gateway.chat(ask("hi"))
+        async with running_gateway(table=table, store_outage="keys", key_requests_per_minute=120) as gateway:
+            async with anonymous_client(gateway) as stranger:
+                before = await gateway.chat(chat_request("hi"))
                 await asyncio.to_thread(kill)
-                known = await gateway.chat(ask("hi"))
-                unknown = await gateway.chat(ask("hi"), headers={"authorization": "Bearer obs_unknown"})
-                anonymous = await stranger.chat(ask("hi"))
+                known = await gateway.chat(chat_request("hi"))
+                unknown = await gateway.chat(chat_request("hi"), headers={"authorization": "Bearer obs_unknown"})
+                anonymous = await stranger.chat(chat_request("hi"))
 
                 assert (before.status_code, known.status_code) == (200, 200)
                 assert known.headers["x-ratelimit-remaining-requests"] == "120"
@@ -92,17 +98,17 @@ async def test_holders_of_remembered_keys_go_on_in_an_outage_where_the_operator_
 async def test_on_dynamodb_an_admission_is_one_round_trip_once_the_key_is_remembered() -> None:
     with aws_server_until_killed():
         table, counter = await a_table_on_aws(), CallCounter()
-        async with served(table=table, free_tier_requests=3) as gateway, stranger_at(gateway) as stranger:
+        async with running_gateway(table=table, free_tier_requests=3) as gateway, anonymous_client(gateway) as stranger:
             counter.calls.clear()
-            await gateway.chat(ask("hi"))
+            await gateway.chat(chat_request("hi"))
             first = list(counter.calls)
             counter.calls.clear()
             for _ in range(5):
-                assert (await gateway.chat(ask("hi"))).status_code == 200
+                assert (await gateway.chat(chat_request("hi"))).status_code == 200
             remembered = list(counter.calls)
-            await stranger.chat(ask("hi"))
+            await stranger.chat(chat_request("hi"))
             counter.calls.clear()
-            await stranger.chat(ask("hi"))
+            await stranger.chat(chat_request("hi"))
 
             assert first == ["GetItem", "UpdateItem"]
             assert remembered == ["UpdateItem"] * 5
@@ -112,12 +118,12 @@ async def test_on_dynamodb_an_admission_is_one_round_trip_once_the_key_is_rememb
 async def test_on_dynamodb_an_ipv6_caller_is_one_transaction_and_one_more_when_the_place_goes_back() -> None:
     with aws_server_until_killed():
         table, counter = await a_table_on_aws(), CallCounter()
-        async with served(table=table, free_tier_requests=2, trusted_proxies="127.0.0.1/32") as gateway:
-            async with stranger_at(gateway) as stranger:
-                await stranger.chat(ask("hi"), x_forwarded_for="2001:db8::1")
+        async with running_gateway(table=table, free_tier_requests=2, trusted_proxies="127.0.0.1/32") as gateway:
+            async with anonymous_client(gateway) as stranger:
+                await stranger.chat(chat_request("hi"), x_forwarded_for="2001:db8::1")
                 counter.calls.clear()
                 failed = await stranger.chat({"model": "m"}, x_forwarded_for="2001:db8::1")
-                told = [await stranger.chat(ask("hi"), x_forwarded_for="2001:db8::1") for _ in range(2)]
+                told = [await stranger.chat(chat_request("hi"), x_forwarded_for="2001:db8::1") for _ in range(2)]
 
                 assert failed.status_code == 400
                 assert [answer.status_code for answer in told] == [200, 429]

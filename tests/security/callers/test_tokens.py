@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.support.served import ask, served
+from tests.support.gateway import chat_request, running_gateway
 from tests.support.token_issuer import AUDIENCE, ISSUER, RSA_KEY, a_jwk, a_token, token_issuer
 
 PEM = RSA_KEY.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -49,8 +49,8 @@ def bearer(token: str) -> dict[str, str]:
 
 
 async def told_of(token: str, **settings: object) -> httpx.Response:
-    async with token_issuer() as issuer, served(**(issuer.settings | settings)) as gateway:
-        return await gateway.chat(ask("hi"), headers=bearer(token))
+    async with token_issuer() as issuer, running_gateway(**(issuer.settings | settings)) as gateway:
+        return await gateway.chat(chat_request("hi"), headers=bearer(token))
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
@@ -136,23 +136,23 @@ async def test_a_bad_token_is_refused_as_one(token: str) -> None:
 
 
 async def test_a_huge_token_is_refused_before_anything_is_asked() -> None:
-    async with token_issuer() as issuer, served(**issuer.settings) as gateway:
-        told = await gateway.chat(ask("hi"), headers=bearer(a_token(padding="x" * 8192)))
+    async with token_issuer() as issuer, running_gateway(**issuer.settings) as gateway:
+        told = await gateway.chat(chat_request("hi"), headers=bearer(a_token(padding="x" * 8192)))
 
         assert "8,192 bytes" in told.json()["error"]["message"]
         assert issuer.fetches == 0
 
 
 async def test_a_bad_token_is_refused_even_with_the_free_tier() -> None:
-    async with token_issuer() as issuer, served(**issuer.settings) as gateway:
-        told = await gateway.chat(ask("hi"), headers=bearer("a.b.c") | {"x-free-tier": "true"})
+    async with token_issuer() as issuer, running_gateway(**issuer.settings) as gateway:
+        told = await gateway.chat(chat_request("hi"), headers=bearer("a.b.c") | {"x-free-tier": "true"})
 
         assert told.status_code == 401
 
 
 async def test_without_a_configured_issuer_every_token_is_refused_with_the_way_out() -> None:
-    async with served() as gateway:
-        told = await gateway.chat(ask("hi"), headers=bearer(a_token()))
+    async with running_gateway() as gateway:
+        told = await gateway.chat(chat_request("hi"), headers=bearer(a_token()))
 
         assert (told.status_code, told.json()["error"]["code"]) == (401, "invalid_token")
         assert "OBSCURA_JWKS_URL" in told.json()["error"]["message"]
@@ -171,9 +171,9 @@ async def test_zero_retention_is_honoured_when_the_token_says_so() -> None:
 
 
 async def test_each_subject_has_a_rate_of_its_own() -> None:
-    async with token_issuer() as issuer, served(**issuer.settings, jwt_requests_per_minute=2) as gateway:
-        first = [await gateway.chat(ask("hi"), headers=bearer(a_token(sub="a"))) for _ in range(3)]
-        second = await gateway.chat(ask("hi"), headers=bearer(a_token(sub="b")))
+    async with token_issuer() as issuer, running_gateway(**issuer.settings, jwt_requests_per_minute=2) as gateway:
+        first = [await gateway.chat(chat_request("hi"), headers=bearer(a_token(sub="a"))) for _ in range(3)]
+        second = await gateway.chat(chat_request("hi"), headers=bearer(a_token(sub="b")))
 
         assert [told.status_code for told in first] == [200, 200, 429]
         assert first[2].json()["error"]["code"] == "rate_limit_exceeded"
@@ -207,21 +207,21 @@ async def test_each_subject_has_a_rate_of_its_own() -> None:
     ],
 )
 async def test_an_issuer_without_keys_for_us_is_an_outage_and_not_a_door(jwks: dict) -> None:
-    async with token_issuer() as issuer, served(**issuer.settings) as gateway:
+    async with token_issuer() as issuer, running_gateway(**issuer.settings) as gateway:
         issuer.jwks = jwks
 
-        told = await gateway.chat(ask("hi"), headers=bearer(a_token()))
+        told = await gateway.chat(chat_request("hi"), headers=bearer(a_token()))
 
         assert (told.status_code, told.json()["error"]["code"]) == (503, "upstream_unavailable")
         assert 1 <= int(told.headers["retry-after"]) <= 60
 
 
 async def test_a_secret_among_the_published_keys_verifies_nothing() -> None:
-    async with token_issuer() as issuer, served(**issuer.settings) as gateway:
+    async with token_issuer() as issuer, running_gateway(**issuer.settings) as gateway:
         issuer.jwks["keys"].append({"kty": "oct", "k": b64(SHARED_SECRET), "kid": "shared", "alg": "HS256"})
         token = jwt.encode(claims(), SHARED_SECRET, "HS256", {"kid": "shared"})
 
-        told = await gateway.chat(ask("hi"), headers=bearer(token))
+        told = await gateway.chat(chat_request("hi"), headers=bearer(token))
 
         assert told.status_code == 401
 
@@ -229,9 +229,9 @@ async def test_a_secret_among_the_published_keys_verifies_nothing() -> None:
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
 async def test_a_short_rsa_key_verifies_nothing() -> None:
     short = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 too short is the point
-    async with token_issuer() as issuer, served(**issuer.settings) as gateway:
+    async with token_issuer() as issuer, running_gateway(**issuer.settings) as gateway:
         issuer.jwks = {"keys": [a_jwk(key=short)]}
 
-        told = await gateway.chat(ask("hi"), headers=bearer(a_token(key=short)))
+        told = await gateway.chat(chat_request("hi"), headers=bearer(a_token(key=short)))
 
         assert told.status_code == 401

@@ -2,14 +2,14 @@
 
 import pytest
 
-from obscura.adapters.http_images import FetchLimits, HttpImages
 from obscura.errors import ImageTooLarge, InvalidImageUrl, UnsafeImageUrl
+from obscura.fetch.fetcher import FetchLimits, GuardedFetcher
 from tests.security.image_urls.hosts import PICTURE, Detour, Names, a_host, a_redirect, an_answer, saying
 
 
 async def test_an_allowed_origin_is_fetched_from_over_http_on_any_port() -> None:
     async with a_host(saying(an_answer())) as host:
-        images = HttpImages(FetchLimits(), allowed_origins=[host.origin])
+        images = GuardedFetcher(FetchLimits(), allowed_origins=[host.origin])
 
         assert await images.fetch(host.url) == PICTURE
 
@@ -20,7 +20,7 @@ async def test_an_allowed_origin_is_fetched_from_over_http_on_any_port() -> None
 async def test_an_allowed_name_may_lead_to_a_private_address() -> None:
     async with a_host(saying(an_answer())) as host:
         names = Names(["127.0.0.1"])
-        images = HttpImages(FetchLimits(), allowed_origins=[f"http://images.internal:{host.port}"], resolve=names)
+        images = GuardedFetcher(FetchLimits(), allowed_origins=[f"http://images.internal:{host.port}"], resolve=names)
 
         assert await images.fetch(f"http://IMAGES.internal:{host.port}/a.png") == PICTURE
 
@@ -50,7 +50,7 @@ async def test_an_allowed_name_may_lead_to_a_private_address() -> None:
 )
 async def test_scheme_host_and_port_must_all_be_the_allowed_ones(allowed: str, url: str) -> None:
     network = Detour()
-    images = HttpImages(FetchLimits(), allowed_origins=[allowed], resolve=Names(["127.0.0.1"]), network=network)
+    images = GuardedFetcher(FetchLimits(), allowed_origins=[allowed], resolve=Names(["127.0.0.1"]), network=network)
 
     with pytest.raises((UnsafeImageUrl, InvalidImageUrl)):
         await images.fetch(url)
@@ -62,7 +62,7 @@ async def test_scheme_host_and_port_must_all_be_the_allowed_ones(allowed: str, u
 @pytest.mark.parametrize("text", ["{origin}\\@1.1.1.1/", "http://user@127.0.0.1:{port}/", "{origin}/a b", " {origin}/"])
 async def test_the_rules_on_spelling_hold_for_an_allowed_origin(text: str) -> None:
     async with a_host(saying(an_answer())) as host:
-        images = HttpImages(FetchLimits(), allowed_origins=[host.origin])
+        images = GuardedFetcher(FetchLimits(), allowed_origins=[host.origin])
 
         with pytest.raises(InvalidImageUrl):
             await images.fetch(text.format(origin=host.origin, port=host.port))
@@ -73,7 +73,7 @@ async def test_the_rules_on_spelling_hold_for_an_allowed_origin(text: str) -> No
 
 async def test_the_limit_on_size_holds_for_an_allowed_origin() -> None:
     async with a_host(saying(an_answer(bytes(1001)))) as host:
-        images = HttpImages(FetchLimits(raw_bytes=1000), allowed_origins=[host.origin])
+        images = GuardedFetcher(FetchLimits(raw_bytes=1000), allowed_origins=[host.origin])
 
         with pytest.raises(ImageTooLarge, match="1000 bytes"):
             await images.fetch(host.url)
@@ -86,7 +86,7 @@ async def test_a_redirect_from_one_allowed_origin_to_another_is_followed() -> No
         a_host(saying(an_answer())) as second,
         a_host(saying(a_redirect(second.url))) as first,
     ):
-        images = HttpImages(FetchLimits(), allowed_origins=[first.origin, second.origin])
+        images = GuardedFetcher(FetchLimits(), allowed_origins=[first.origin, second.origin])
 
         assert await images.fetch(first.url) == PICTURE
 
@@ -101,7 +101,7 @@ async def test_proxies_in_the_environment_are_not_used(monkeypatch: pytest.Monke
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.origin)
             monkeypatch.setenv(name.lower(), proxy.origin)
-        images = HttpImages(FetchLimits(seconds=2), allowed_origins=[host.origin])
+        images = GuardedFetcher(FetchLimits(seconds=2), allowed_origins=[host.origin])
 
         assert await images.fetch(host.url) == PICTURE
         with pytest.raises(UnsafeImageUrl):

@@ -7,17 +7,9 @@ import zlib
 
 import pytest
 
-from obscura.adapters.http_images import FetchLimits, HttpImages
 from obscura.errors import ImageFetchFailed, ImageTooLarge
-from tests.security.image_urls.hosts import (
-    PICTURE,
-    Talk,
-    a_host,
-    an_answer,
-    endlessly,
-    saying,
-    then_silence,
-)
+from obscura.fetch.fetcher import FetchLimits, GuardedFetcher
+from tests.security.image_urls.hosts import PICTURE, Talk, a_host, an_answer, endlessly, saying, then_silence
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -101,7 +93,7 @@ TOO_SLOW = {
 @pytest.mark.parametrize("talk", GOOD.values(), ids=GOOD.keys())
 async def test_a_picture_arrives_in_any_framing(talk: Talk) -> None:
     async with a_host(talk) as host:
-        images = HttpImages(FetchLimits(raw_bytes=MEBIBYTE, seconds=5), allowed_origins=[host.origin])
+        images = GuardedFetcher(FetchLimits(raw_bytes=MEBIBYTE, seconds=5), allowed_origins=[host.origin])
 
         assert await images.fetch(host.url) == PICTURE
         assert await images.fetch(host.url) == PICTURE
@@ -112,7 +104,7 @@ async def test_a_picture_arrives_in_any_framing(talk: Talk) -> None:
 @pytest.mark.parametrize(("talk", "words"), FAILED.values(), ids=FAILED.keys())
 async def test_a_bad_answer_is_a_failed_fetch_in_plain_words(talk: Talk, words: str) -> None:
     async with a_host(talk) as host:
-        images = HttpImages(FetchLimits(raw_bytes=MEBIBYTE, seconds=5), allowed_origins=[host.origin])
+        images = GuardedFetcher(FetchLimits(raw_bytes=MEBIBYTE, seconds=5), allowed_origins=[host.origin])
 
         with pytest.raises(ImageFetchFailed, match=words) as failed:
             await images.fetch(host.url)
@@ -127,7 +119,7 @@ async def test_a_bad_answer_is_a_failed_fetch_in_plain_words(talk: Talk, words: 
 @pytest.mark.parametrize("talk", TOO_LARGE.values(), ids=TOO_LARGE.keys())
 async def test_a_picture_past_the_limit_is_cut_off(talk: Talk) -> None:
     async with a_host(talk) as host:
-        images = HttpImages(FetchLimits(raw_bytes=MEBIBYTE, seconds=5), allowed_origins=[host.origin])
+        images = GuardedFetcher(FetchLimits(raw_bytes=MEBIBYTE, seconds=5), allowed_origins=[host.origin])
 
         with pytest.raises(ImageTooLarge, match="more than 1 MiB, the limit; send a smaller picture"):
             await images.fetch(host.url)
@@ -139,7 +131,7 @@ async def test_a_picture_past_the_limit_is_cut_off(talk: Talk) -> None:
 @pytest.mark.parametrize("talk", TOO_SLOW.values(), ids=TOO_SLOW.keys())
 async def test_a_slow_host_is_given_up_in_time_and_hung_up_on(talk: Talk) -> None:
     async with a_host(talk) as host:
-        images = HttpImages(FetchLimits(raw_bytes=MEBIBYTE, seconds=0.3), allowed_origins=[host.origin])
+        images = GuardedFetcher(FetchLimits(raw_bytes=MEBIBYTE, seconds=0.3), allowed_origins=[host.origin])
         started = time.monotonic()
 
         with pytest.raises(ImageFetchFailed, match=r"longer than 0\.3 s in all, the limit"):
@@ -156,7 +148,7 @@ async def test_a_slow_redirect_after_a_slow_redirect_does_not_get_more_time() ->
         writer.write(an_answer(b"", "302 Found", ["Location: /on"]))
 
     async with a_host(talk) as host:
-        images = HttpImages(FetchLimits(seconds=0.3), allowed_origins=[host.origin])
+        images = GuardedFetcher(FetchLimits(seconds=0.3), allowed_origins=[host.origin])
 
         with pytest.raises(ImageFetchFailed, match=r"longer than 0\.3 s"):
             await images.fetch(host.url)
@@ -169,7 +161,7 @@ async def test_a_resolver_that_never_answers_is_given_up_in_time() -> None:
         await asyncio.Event().wait()
         return []
 
-    images = HttpImages(FetchLimits(seconds=0.1), resolve=resolve)
+    images = GuardedFetcher(FetchLimits(seconds=0.1), resolve=resolve)
 
     with pytest.raises(ImageFetchFailed, match=r"longer than 0\.1 s"):
         await images.fetch("https://images.example/a.png")
@@ -180,7 +172,7 @@ async def test_a_resolver_that_never_answers_is_given_up_in_time() -> None:
 async def test_a_refused_connection_is_a_failed_fetch() -> None:
     async with a_host(saying(b"")) as gone:
         pass
-    images = HttpImages(FetchLimits(), allowed_origins=[gone.origin])
+    images = GuardedFetcher(FetchLimits(), allowed_origins=[gone.origin])
 
     with pytest.raises(ImageFetchFailed, match="could not be reached"):
         await images.fetch(gone.url)
@@ -190,7 +182,7 @@ async def test_a_refused_connection_is_a_failed_fetch() -> None:
 
 async def test_a_cancelled_fetch_hangs_up_wherever_it_was() -> None:
     async with a_host(then_silence(HEAD + b"Content-Length: 1000\r\n\r\nabc")) as host:
-        images = HttpImages(FetchLimits(), allowed_origins=[host.origin])
+        images = GuardedFetcher(FetchLimits(), allowed_origins=[host.origin])
 
         for ticks in range(40):
             fetching = asyncio.create_task(images.fetch(host.url))
@@ -210,7 +202,7 @@ async def test_many_fetches_at_once_each_get_their_own_picture() -> None:
         writer.write(an_answer(host.requests[-1].split()[1]))
 
     async with a_host(talk) as host:
-        images = HttpImages(FetchLimits(), allowed_origins=[host.origin])
+        images = GuardedFetcher(FetchLimits(), allowed_origins=[host.origin])
 
         pictures = await asyncio.gather(*(images.fetch(f"{host.origin}/{number}") for number in range(150)))
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from obscura.adapters.http_images import FetchLimits, HttpImages
 from obscura.errors import InvalidImageUrl, ObscuraError, UnsafeImageUrl
+from obscura.fetch.fetcher import FetchLimits, GuardedFetcher
 from tests.security.image_urls.hosts import PICTURE, Detour, Names, a_host, an_answer, saying
 
 INVALID = [
@@ -273,7 +273,7 @@ async def test_a_hostile_url_is_refused_without_a_connection(url: str, error: ty
         a_host(saying(an_answer()), address="::1") as canary6,
     ):
         network = Detour(canary.port)
-        images = HttpImages(FetchLimits(seconds=5), resolve=Names(["127.0.0.1", "::1"]), network=network)
+        images = GuardedFetcher(FetchLimits(seconds=5), resolve=Names(["127.0.0.1", "::1"]), network=network)
 
         with pytest.raises(error) as refused:
             await images.fetch(url.replace("{port}", str(canary.port)).replace("{port6}", str(canary6.port)))
@@ -308,7 +308,7 @@ async def test_nothing_reaches_loopback_over_the_real_network_and_the_real_resol
         a_host(saying(an_answer())) as canary,
         a_host(saying(an_answer()), address="::1") as canary6,
     ):
-        images = HttpImages(FetchLimits(seconds=5))
+        images = GuardedFetcher(FetchLimits(seconds=5))
 
         with pytest.raises((InvalidImageUrl, UnsafeImageUrl)):
             await images.fetch(url.replace("{port}", str(canary.port)).replace("{port6}", str(canary6.port)))
@@ -321,7 +321,7 @@ async def test_nothing_reaches_loopback_over_the_real_network_and_the_real_resol
 async def test_the_canaries_would_sing(address: str) -> None:
     async with a_host(saying(an_answer()), address=address) as canary:
         origin = f"http://[{address}]:{canary.port}" if ":" in address else canary.origin
-        images = HttpImages(FetchLimits(seconds=5), allowed_origins=[origin])
+        images = GuardedFetcher(FetchLimits(seconds=5), allowed_origins=[origin])
 
         assert await images.fetch(f"{origin}/a.png") == PICTURE
 
@@ -330,7 +330,7 @@ async def test_the_canaries_would_sing(address: str) -> None:
 
 
 async def test_advice_is_given_for_what_people_get_wrong() -> None:
-    images = HttpImages(FetchLimits())
+    images = GuardedFetcher(FetchLimits())
 
     with pytest.raises(InvalidImageUrl, match="punycode"):
         await images.fetch("https://bücher.example/a.png")
@@ -356,7 +356,7 @@ async def test_advice_is_given_for_what_people_get_wrong() -> None:
     ],
 )
 async def test_a_refusal_repeats_neither_path_nor_query_nor_password_nor_resolved_address(url: str) -> None:
-    images = HttpImages(FetchLimits(), resolve=Names(["10.1.2.3"]))
+    images = GuardedFetcher(FetchLimits(), resolve=Names(["10.1.2.3"]))
 
     with pytest.raises((InvalidImageUrl, UnsafeImageUrl)) as refused:
         await images.fetch(url)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from obscura.adapters.http_images import FetchLimits, HttpImages
 from obscura.errors import ImageFetchFailed, UnsafeImageUrl
+from obscura.fetch.fetcher import FetchLimits, GuardedFetcher
 from tests.security.image_urls.certificates import client_tls, server_tls
 from tests.security.image_urls.hosts import (
     PICTURE,
@@ -22,7 +22,7 @@ URL = "https://images.example/a.png?x=1"
 async def test_the_checked_address_is_dialled_and_the_name_is_what_tls_and_http_speak_of() -> None:
     async with a_host(saying(an_answer()), server_tls("images.example")) as host:
         names, network = Names([PUBLIC_ADDRESS]), Detour(host.port)
-        images = HttpImages(FetchLimits(), resolve=names, ssl_context=client_tls(), network=network)
+        images = GuardedFetcher(FetchLimits(), resolve=names, ssl_context=client_tls(), network=network)
 
         picture = await images.fetch(URL)
 
@@ -37,7 +37,7 @@ async def test_the_checked_address_is_dialled_and_the_name_is_what_tls_and_http_
 async def test_a_name_that_is_rebound_after_the_check_is_not_asked_for_again() -> None:
     async with a_host(saying(an_answer()), server_tls("images.example")) as host:
         names, network = Names([PUBLIC_ADDRESS], ["127.0.0.1"]), Detour(host.port)
-        images = HttpImages(FetchLimits(), resolve=names, ssl_context=client_tls(), network=network)
+        images = GuardedFetcher(FetchLimits(), resolve=names, ssl_context=client_tls(), network=network)
 
         await images.fetch(URL)
         with pytest.raises(UnsafeImageUrl):
@@ -51,7 +51,7 @@ async def test_a_name_that_is_rebound_after_the_check_is_not_asked_for_again() -
 async def test_a_name_that_is_rebound_between_two_hops_is_checked_again() -> None:
     async with a_host(saying(a_redirect("/b.png"), an_answer()), server_tls("images.example")) as host:
         names, network = Names([PUBLIC_ADDRESS], ["169.254.169.254"]), Detour(host.port)
-        images = HttpImages(FetchLimits(), resolve=names, ssl_context=client_tls(), network=network)
+        images = GuardedFetcher(FetchLimits(), resolve=names, ssl_context=client_tls(), network=network)
 
         with pytest.raises(UnsafeImageUrl, match=r"host images\.example, after 1 redirect"):
             await images.fetch(URL)
@@ -75,7 +75,7 @@ async def test_a_name_that_is_rebound_between_two_hops_is_checked_again() -> Non
 )
 async def test_one_bad_address_among_the_answers_refuses_them_all(answer: list[str]) -> None:
     network = Detour()
-    images = HttpImages(FetchLimits(), resolve=Names(answer), ssl_context=client_tls(), network=network)
+    images = GuardedFetcher(FetchLimits(), resolve=Names(answer), ssl_context=client_tls(), network=network)
 
     with pytest.raises(UnsafeImageUrl, match=r"host images\.example") as refused:
         await images.fetch(URL)
@@ -89,7 +89,7 @@ async def test_the_next_checked_address_is_tried_when_one_does_not_answer() -> N
     async with a_host(saying(an_answer()), server_tls("images.example")) as host:
         addresses = ["2606:4700:4700::1111", "1.1.1.1", PUBLIC_ADDRESS]
         names, network = Names(addresses), Detour(host.port, unreachable=addresses[:2])
-        images = HttpImages(FetchLimits(), resolve=names, ssl_context=client_tls(), network=network)
+        images = GuardedFetcher(FetchLimits(), resolve=names, ssl_context=client_tls(), network=network)
 
         assert await images.fetch(URL) == PICTURE
 
@@ -100,7 +100,7 @@ async def test_the_next_checked_address_is_tried_when_one_does_not_answer() -> N
 async def test_a_public_address_in_place_of_a_name_is_not_looked_up() -> None:
     async with a_host(saying(an_answer()), server_tls(PUBLIC_ADDRESS)) as host:
         names, network = Names(["127.0.0.1"]), Detour(host.port)
-        images = HttpImages(FetchLimits(), resolve=names, ssl_context=client_tls(), network=network)
+        images = GuardedFetcher(FetchLimits(), resolve=names, ssl_context=client_tls(), network=network)
 
         assert await images.fetch(f"https://{PUBLIC_ADDRESS}/a.png") == PICTURE
 
@@ -110,7 +110,7 @@ async def test_a_public_address_in_place_of_a_name_is_not_looked_up() -> None:
 
 
 async def test_a_name_without_an_address_is_a_failed_fetch() -> None:
-    images = HttpImages(FetchLimits(), resolve=Names([]))
+    images = GuardedFetcher(FetchLimits(), resolve=Names([]))
 
     with pytest.raises(ImageFetchFailed, match=r"images\.example.*without an address"):
         await images.fetch(URL)
@@ -119,7 +119,7 @@ async def test_a_name_without_an_address_is_a_failed_fetch() -> None:
 
 
 async def test_a_name_that_does_not_exist_is_a_failed_fetch_by_the_systems_resolver_too() -> None:
-    images = HttpImages(FetchLimits())
+    images = GuardedFetcher(FetchLimits())
 
     with pytest.raises(ImageFetchFailed, match=r"nowhere\.invalid.*could not be resolved"):
         await images.fetch("https://nowhere.invalid/a.png")
@@ -134,7 +134,7 @@ async def test_whatever_a_resolver_raises_is_a_failed_fetch_that_does_not_repeat
     async def resolve(_host: str, _port: int) -> list[str]:
         raise failure
 
-    images = HttpImages(FetchLimits(), resolve=resolve)
+    images = GuardedFetcher(FetchLimits(), resolve=resolve)
 
     with pytest.raises(ImageFetchFailed) as failed:
         await images.fetch(URL)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from obscura.adapters.http_images import FetchLimits, HttpImages
 from obscura.errors import ImageFetchFailed, InvalidImageUrl, ObscuraError, UnsafeImageUrl
+from obscura.fetch.fetcher import FetchLimits, GuardedFetcher
 from tests.security.image_urls.certificates import client_tls, server_tls
 from tests.security.image_urls.hosts import (
     PICTURE,
@@ -20,7 +20,7 @@ from tests.security.image_urls.hosts import (
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_is_followed(status: int) -> None:
     async with a_host(saying(a_redirect("../b.png?y#z", status), an_answer())) as host:
-        images = HttpImages(FetchLimits(), allowed_origins=[host.origin])
+        images = GuardedFetcher(FetchLimits(), allowed_origins=[host.origin])
 
         assert await images.fetch(host.url) == PICTURE
 
@@ -37,7 +37,7 @@ async def test_a_redirect_to_a_private_address_is_refused(status: int) -> None:
         a_host(saying(an_answer())) as canary,
         a_host(saying(a_redirect(canary.url, status))) as host,
     ):
-        images = HttpImages(FetchLimits(), allowed_origins=[host.origin])
+        images = GuardedFetcher(FetchLimits(), allowed_origins=[host.origin])
 
         with pytest.raises(UnsafeImageUrl) as refused:
             await images.fetch(host.url)
@@ -50,7 +50,7 @@ async def test_a_redirect_to_a_private_address_is_refused(status: int) -> None:
 @pytest.mark.parametrize("status", [300, 304, 305, 306, 309, 399])
 async def test_other_statuses_of_that_family_are_no_redirects(status: int) -> None:
     async with a_host(saying(a_redirect("/b.png", status))) as host:
-        images = HttpImages(FetchLimits(), allowed_origins=[host.origin])
+        images = GuardedFetcher(FetchLimits(), allowed_origins=[host.origin])
 
         with pytest.raises(ImageFetchFailed, match=str(status)):
             await images.fetch(host.url)
@@ -96,7 +96,9 @@ ELSEWHERE: list[tuple[str, type[ObscuraError]]] = [
 async def test_a_redirect_from_a_public_host_is_checked_in_full(location: str, error: type[ObscuraError]) -> None:
     async with a_host(saying(a_redirect(location)), server_tls("images.example")) as host:
         network = Detour(host.port)
-        images = HttpImages(FetchLimits(), resolve=Names([PUBLIC_ADDRESS]), ssl_context=client_tls(), network=network)
+        images = GuardedFetcher(
+            FetchLimits(), resolve=Names([PUBLIC_ADDRESS]), ssl_context=client_tls(), network=network
+        )
 
         with pytest.raises(error, match=r"host images\.example, after 1 redirect") as refused:
             await images.fetch("https://images.example/a.png")
@@ -113,7 +115,7 @@ async def test_a_redirect_to_another_public_host_is_followed_without_a_word_of_w
     )
     async with a_host(saying(cookie_and_redirect, an_answer()), tls) as host:
         names, network = Names([PUBLIC_ADDRESS], ["1.1.1.1"]), Detour(host.port)
-        images = HttpImages(FetchLimits(), resolve=names, ssl_context=client_tls(), network=network)
+        images = GuardedFetcher(FetchLimits(), resolve=names, ssl_context=client_tls(), network=network)
 
         assert await images.fetch("https://images.pictures.example/a.png") == PICTURE
 
@@ -127,7 +129,7 @@ async def test_a_redirect_to_another_public_host_is_followed_without_a_word_of_w
 @pytest.mark.parametrize("hops", [0, 1, 2, 3])
 async def test_three_redirects_are_followed(hops: int) -> None:
     async with a_host(saying(*[a_redirect("/on")] * hops, an_answer())) as host:
-        images = HttpImages(FetchLimits(), allowed_origins=[host.origin])
+        images = GuardedFetcher(FetchLimits(), allowed_origins=[host.origin])
 
         assert await images.fetch(host.url) == PICTURE
 
@@ -138,7 +140,7 @@ async def test_three_redirects_are_followed(hops: int) -> None:
 @pytest.mark.parametrize("location", ["/on", "", "?again"])
 async def test_a_fourth_redirect_and_so_every_loop_is_a_failed_fetch(location: str) -> None:
     async with a_host(saying(a_redirect(location))) as host:
-        images = HttpImages(FetchLimits(), allowed_origins=[host.origin])
+        images = GuardedFetcher(FetchLimits(), allowed_origins=[host.origin])
 
         with pytest.raises(ImageFetchFailed, match="more than 3 times"):
             await images.fetch(host.url)
@@ -150,7 +152,7 @@ async def test_a_fourth_redirect_and_so_every_loop_is_a_failed_fetch(location: s
 @pytest.mark.parametrize("headers", [[], ["Location: /a", "Location: /b"]])
 async def test_a_redirect_needs_exactly_one_location(headers: list[str]) -> None:
     async with a_host(saying(an_answer(b"", "302 Found", headers))) as host:
-        images = HttpImages(FetchLimits(), allowed_origins=[host.origin])
+        images = GuardedFetcher(FetchLimits(), allowed_origins=[host.origin])
 
         with pytest.raises(ImageFetchFailed, match="302"):
             await images.fetch(host.url)

@@ -8,8 +8,8 @@ import warnings
 import pytest
 import trustme
 
-from obscura.adapters.http_images import FetchLimits, HttpImages
 from obscura.errors import ImageFetchFailed
+from obscura.fetch.fetcher import FetchLimits, GuardedFetcher
 from tests.security.image_urls.certificates import client_tls, server_tls
 from tests.security.image_urls.hosts import PUBLIC_ADDRESS, Detour, Host, Names, a_host, an_answer, saying, then_silence
 
@@ -21,8 +21,8 @@ CERTIFICATES = {
 }
 
 
-def images_at(host: Host, ssl_context: ssl.SSLContext | None, seconds: float = 5) -> HttpImages:
-    return HttpImages(
+def images_at(host: Host, ssl_context: ssl.SSLContext | None, seconds: float = 5) -> GuardedFetcher:
+    return GuardedFetcher(
         FetchLimits(seconds=seconds),
         resolve=Names([PUBLIC_ADDRESS]),
         ssl_context=ssl_context,

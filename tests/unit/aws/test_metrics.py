@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from obscura.aws.metrics import count_request
-from obscura.pipeline.journal import PictureFacts, RequestJournal
+from obscura.access_record import AccessRecord, ImageRecord
+from obscura.aws.metrics import emit_metrics
 
 
-def a_picture(bytes_before: int, bytes_after: int, tokens: int) -> PictureFacts:
-    return PictureFacts("JPEG", bytes_before, bytes_after, "4000x3000", "1280x960", tokens)
+def a_picture(bytes_before: int, bytes_after: int, tokens: int) -> ImageRecord:
+    return ImageRecord("JPEG", bytes_before, bytes_after, "4000x3000", "1280x960", tokens)
 
 
 def blocks_of(output: str) -> list[tuple[dict, dict[str, str]]]:
@@ -22,10 +22,10 @@ def blocks_of(output: str) -> list[tuple[dict, dict[str, str]]]:
 
 
 def test_pictures_tokens_latency_and_bytes_saved_are_counted(capsys):
-    journal = RequestJournal("req_1", pictures=[a_picture(3000, 500, 100), a_picture(1000, 1200, 50)])
-    journal.step_ms["relay"] = 12.5
+    record = AccessRecord("req_1", pictures=[a_picture(3000, 500, 100), a_picture(1000, 1200, 50)])
+    record.step_ms["relay"] = 12.5
 
-    count_request(journal)
+    emit_metrics(record)
 
     ((line, units),) = blocks_of(capsys.readouterr().out)
     assert units == {
@@ -42,7 +42,7 @@ def test_pictures_tokens_latency_and_bytes_saved_are_counted(capsys):
 
 @pytest.mark.parametrize(("code", "blocks"), [("moderation_blocked", 1), ("invalid_json", None)])
 def test_a_refusal_is_counted_under_its_code(capsys, code, blocks):
-    count_request(RequestJournal("req_1", code=code))
+    emit_metrics(AccessRecord("req_1", code=code))
 
     (line, _), (refusal, _) = blocks_of(capsys.readouterr().out)
     assert line.get("ModerationBlocks") == (blocks and [blocks])
@@ -51,8 +51,8 @@ def test_a_refusal_is_counted_under_its_code(capsys, code, blocks):
 
 
 def test_one_requests_figures_are_not_the_next_ones(capsys):
-    count_request(RequestJournal("req_1", pictures=[a_picture(3000, 500, 100)]))
-    count_request(RequestJournal("req_2"))
+    emit_metrics(AccessRecord("req_1", pictures=[a_picture(3000, 500, 100)]))
+    emit_metrics(AccessRecord("req_2"))
 
     _, (second, _) = blocks_of(capsys.readouterr().out)
     assert "Images" not in second

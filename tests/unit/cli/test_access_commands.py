@@ -9,12 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from obscura.adapters.sqlite.database import FILE_NAME
+from obscura.stores.sqlite.database import DATABASE_FILE
+from tests.support.anonymous import FREE_TIER
 from tests.support.aws_server import aws_server
-from tests.support.served import ask
+from tests.support.gateway import chat_request
 from tests.support.serving_process import environment, run_obscura, serving
 from tests.support.stores import a_table
-from tests.support.strangers import FREE
 
 
 @pytest.fixture(params=["sqlite", "dynamodb"])
@@ -27,7 +27,7 @@ def env(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, st
 
 
 def chat(url: str, headers: dict[str, str]) -> httpx.Response:
-    return httpx.post(f"{url}/chat/completions", json=ask("hi"), headers=headers)
+    return httpx.post(f"{url}/chat/completions", json=chat_request("hi"), headers=headers)
 
 
 def test_a_key_with_limits_is_created_used_listed_and_revoked(env: dict[str, str]) -> None:
@@ -51,10 +51,10 @@ def test_a_key_with_limits_is_created_used_listed_and_revoked(env: dict[str, str
 
 def test_the_quota_of_an_address_is_shown_and_reset_while_the_server_runs(env: dict[str, str]) -> None:
     with serving(env) as gateway:
-        before = [chat(gateway.v1, FREE).status_code for _ in range(2)]
+        before = [chat(gateway.v1, FREE_TIER).status_code for _ in range(2)]
         shown = run_obscura("quota", "show", "127.0.0.1", env=env).stdout
         reset = run_obscura("quota", "reset", "127.0.0.1", env=env)
-        after = [chat(gateway.v1, FREE).status_code for _ in range(2)]
+        after = [chat(gateway.v1, FREE_TIER).status_code for _ in range(2)]
 
     assert before == [200, 429]
     assert re.search(r"127\.0\.0\.1/32 +1 +1 +\d{4}-\d\d-\d\dT00:00:00Z", shown)
@@ -64,7 +64,7 @@ def test_the_quota_of_an_address_is_shown_and_reset_while_the_server_runs(env: d
 
 def test_the_quota_of_an_ipv6_address_shows_its_networks(env: dict[str, str]) -> None:
     with serving(env | {"OBSCURA_TRUSTED_PROXIES": "127.0.0.1/32"}) as gateway:
-        chat(gateway.v1, FREE | {"x-forwarded-for": "2001:db8:1:2ff::9"})
+        chat(gateway.v1, FREE_TIER | {"x-forwarded-for": "2001:db8:1:2ff::9"})
         shown = run_obscura("quota", "show", "2001:db8:1:2ff::1", env=env).stdout
 
     assert re.search(r"2001:db8:1:2ff::/64 +1 +1 ", shown)
@@ -127,7 +127,7 @@ def test_a_setting_of_admission_that_cannot_be_used_is_named(
 
 def test_a_store_that_is_locked_or_away_is_said_in_one_line(tmp_path: Path) -> None:
     run_obscura("keys", "list", env=environment(tmp_path))
-    with closing(sqlite3.connect(tmp_path / FILE_NAME, autocommit=True)) as other:
+    with closing(sqlite3.connect(tmp_path / DATABASE_FILE, autocommit=True)) as other:
         other.execute("BEGIN IMMEDIATE")
         locked = run_obscura("keys", "create", "--project", "team", env=environment(tmp_path))
     away = run_obscura(

@@ -8,7 +8,7 @@ import sys
 import httpx
 import pytest
 
-from obscura.cli.late_commands import SUMMARIES, load_command
+from obscura.cli.lazy_group import SUMMARIES, load_command
 from tests.support.photographs import photograph
 from tests.support.serving_process import environment, run_obscura, serving
 

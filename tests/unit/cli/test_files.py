@@ -7,10 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from obscura.config import Settings
-from obscura.pipeline.storeroom import original_name, prepared_name
-from obscura.ports import StoredFile
-from obscura.web.stores import open_stores
+from obscura.files.base import StoredFile, original_blob, prepared_blob
+from obscura.settings import Settings
+from obscura.stores.open import open_stores
 from tests.support.aws_server import aws_environment, aws_server
 from tests.support.file_stores import on_aws
 from tests.support.serving_process import environment, run_obscura
@@ -22,7 +21,7 @@ IDS = [f"file_{number:036x}" for number in range(3)]
 @asynccontextmanager
 async def on_this_machine(folder):
     async with open_stores(Settings(data_dir=folder)) as stores:
-        yield stores.storeroom.files, stores.storeroom.contents, environment(folder)
+        yield stores.storage.files, stores.storage.blobs, environment(folder)
 
 
 @asynccontextmanager
@@ -31,18 +30,18 @@ async def in_an_account(folder):
         async with on_aws(folder) as stores:
             name = stores.name
             env = environment(folder, TABLE=name, BUCKET=name) | aws_environment(endpoint)
-            yield stores.files, stores.contents, env
+            yield stores.files, stores.blobs, env
 
 
 @pytest.mark.parametrize("store", [on_this_machine, in_an_account])
 async def test_files_of_all_projects_are_listed_and_removed_for_real(store, tmp_path):
-    async with store(tmp_path) as (files, contents, env):
+    async with store(tmp_path) as (files, blobs, env):
         for number, project in enumerate(("one", "two", "gone")):
             expires_at = NOW + timedelta(hours=1 if project != "gone" else -1)
             file_id = IDS[number]
             await files.add(StoredFile(file_id, project, "a.jpg", "vision", "image/jpeg", 2048, NOW, expires_at))
-            await contents.put(original_name(file_id), b"x")
-            await contents.put(prepared_name(file_id, "auto"), b"x")
+            await blobs.put(original_blob(file_id), b"x")
+            await blobs.put(prepared_blob(file_id, "auto"), b"x")
 
         listed = await asyncio.to_thread(run_obscura, "files", "list", env=env)
         of_two = await asyncio.to_thread(run_obscura, "files", "list", "--project", "two", env=env)
@@ -56,8 +55,8 @@ async def test_files_of_all_projects_are_listed_and_removed_for_real(store, tmp_
         assert (again.returncode, IDS[0] in again.stderr) == (1, True)
         assert [file.id for file in await files.everywhere()] == [IDS[1]]
         for file_id, left in zip(IDS, (None, b"x", None), strict=True):
-            assert await contents.get(original_name(file_id)) == left
-            assert await contents.get(prepared_name(file_id, "auto")) == left
+            assert await blobs.get(original_blob(file_id)) == left
+            assert await blobs.get(prepared_blob(file_id, "auto")) == left
 
 
 def test_without_files_the_list_says_so(tmp_path):

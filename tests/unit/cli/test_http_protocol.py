@@ -10,15 +10,15 @@ import pytest
 
 from obscura.cli.http_protocol import MAX_HEAD_BYTES
 from tests.support.fake_upstream import ANSWER, answers
+from tests.support.gateway import Gateway, chat_request, running_gateway
 from tests.support.loopback_server import loopback_server
-from tests.support.served import Served, ask, served
 
-BODY = json.dumps(ask("hi")).encode()
+BODY = json.dumps(chat_request("hi")).encode()
 JAVAS_OFFER = "Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n"
 
 
 @asynccontextmanager
-async def connected(gateway: Served) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+async def connected(gateway: Gateway) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     reader, writer = await asyncio.open_connection("127.0.0.1", urlsplit(gateway.url).port)
     try:
         yield reader, writer
@@ -26,7 +26,7 @@ async def connected(gateway: Served) -> AsyncIterator[tuple[asyncio.StreamReader
         writer.close()
 
 
-def a_head(gateway: Served, more: str) -> bytes:
+def a_head(gateway: Gateway, more: str) -> bytes:
     lines = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {gateway.key}\r\n{more}"
     return lines.encode()
 
@@ -41,7 +41,7 @@ async def answered(reader: asyncio.StreamReader) -> tuple[int, bytes]:
 @pytest.mark.parametrize("offer", ["Upgrade: h2c\r\n", "UPGRADE:h2c\r\n", "upgrade: websocket, h2c\r\n"])
 @pytest.mark.parametrize("at_once", [True, False], ids=["in one piece", "body behind its head"])
 async def test_the_body_of_a_request_that_offers_another_protocol_is_read(offer: str, at_once: bool) -> None:
-    async with loopback_server(answers()) as upstream, served(upstream_url=upstream.v1) as gateway:
+    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         head = a_head(gateway, f"{JAVAS_OFFER}{offer}Content-Length: {len(BODY)}\r\n\r\n")
         async with connected(gateway) as (reader, writer):
             for _ in range(2):
@@ -64,7 +64,7 @@ async def test_the_body_of_a_request_that_offers_another_protocol_is_read(offer:
     ids=["a header", "headers", "trailers", "a trailer"],
 )
 async def test_a_head_without_end_is_cut_off_before_it_fills_the_memory(start: str, piece: bytes) -> None:
-    async with served() as gateway, connected(gateway) as (_, writer):
+    async with running_gateway() as gateway, connected(gateway) as (_, writer):
         writer.write(a_head(gateway, start))
         sent_bytes = 0
         with pytest.raises(ConnectionError):
@@ -77,8 +77,8 @@ async def test_a_head_without_end_is_cut_off_before_it_fills_the_memory(start: s
 
 
 async def test_a_large_body_is_no_head_however_it_is_cut() -> None:
-    body = json.dumps(ask("x" * 3 * MAX_HEAD_BYTES)).encode()
-    async with loopback_server(answers()) as upstream, served(upstream_url=upstream.v1) as gateway:
+    body = json.dumps(chat_request("x" * 3 * MAX_HEAD_BYTES)).encode()
+    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         async with connected(gateway) as (reader, writer):
             writer.write(a_head(gateway, f"Content-Length: {len(body)}\r\n\r\n"))
             for start in range(0, len(body), 10_000):

@@ -3,13 +3,13 @@ import struct
 import pytest
 from PIL import Image
 
-from obscura.imaging import Detail, ImageLimits, ImageRefused, prepare
+from obscura.imaging import Detail, ImageError, ImageLimits, prepare
 from obscura.imaging.limits import WEBP_PIXELS
-from tests.unit.imaging.pictures import FORMATS, a_photo, a_plain, png_chunk, png_header, saved
+from tests.unit.imaging.images import FORMATS, a_photo, a_plain, png_chunk, png_header, saved
 
 
-def refusal(data: bytes, limits: ImageLimits | None = None) -> ImageRefused:
-    with pytest.raises(ImageRefused) as refused:
+def refusal(data: bytes, limits: ImageLimits | None = None) -> ImageError:
+    with pytest.raises(ImageError) as refused:
         prepare(data, Detail.AUTO, limits or ImageLimits())
     return refused.value
 
@@ -29,7 +29,7 @@ def test_raw_bytes_exactly_at_the_limit_pass_and_one_past_does_not(image_format:
 def test_a_buffer_of_wide_items_is_measured_in_bytes() -> None:
     data = memoryview(a_photo(60, 40, "PNG").ljust(20_000, b"\0")).cast("Q")
 
-    with pytest.raises(ImageRefused) as refused:
+    with pytest.raises(ImageError) as refused:
         prepare(data, limits=ImageLimits(raw_bytes=10_000))
 
     assert refused.value.code == "image_too_large"

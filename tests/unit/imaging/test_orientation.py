@@ -4,8 +4,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from obscura.imaging import Detail, prepare
-from obscura.imaging.exif_orientation import exif_orientation
-from tests.unit.imaging.pictures import corners, exif, four_corners, opened, saved, with_jpeg_segment, with_png_chunk
+from obscura.imaging.container import exif_orientation
+from tests.unit.imaging.images import corners, exif, four_corners, opened, saved, with_jpeg_segment, with_png_chunk
 
 UPRIGHT_CORNERS = ["red", "green", "blue", "white"]
 INVERSE = {

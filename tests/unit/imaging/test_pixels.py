@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from obscura.imaging import Detail, prepare
-from tests.unit.imaging.pictures import (
+from tests.unit.imaging.images import (
     BLUE,
     RED,
     WHITE,

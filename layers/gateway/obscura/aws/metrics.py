@@ -4,7 +4,7 @@ import os
 
 from aws_lambda_powertools.metrics import Metrics, MetricUnit, single_metric
 
-from obscura.pipeline.journal import RequestJournal
+from obscura.access_record import AccessRecord
 
 NAMESPACE = "Obscura"
 SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME") or "obscura"
@@ -16,20 +16,20 @@ The template gives the stack's name, so that two stacks of an account are counte
 _metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
 
 
-def count_request(journal: RequestJournal) -> None:
+def emit_metrics(record: AccessRecord) -> None:
     """Write the metrics of one request that is over."""
     _metrics.add_metric("Requests", MetricUnit.Count, 1)
-    if journal.pictures:
-        saved_bytes = sum(picture.bytes_before - picture.bytes_after for picture in journal.pictures)
-        _metrics.add_metric("Images", MetricUnit.Count, len(journal.pictures))
-        _metrics.add_metric("ImageTokens", MetricUnit.Count, sum(picture.tokens for picture in journal.pictures))
+    if record.pictures:
+        saved_bytes = sum(picture.bytes_before - picture.bytes_after for picture in record.pictures)
+        _metrics.add_metric("Images", MetricUnit.Count, len(record.pictures))
+        _metrics.add_metric("ImageTokens", MetricUnit.Count, sum(picture.tokens for picture in record.pictures))
         _metrics.add_metric("BytesSavedByResizing", MetricUnit.Bytes, max(0, saved_bytes))
-    if "relay" in journal.step_ms:
-        _metrics.add_metric("UpstreamLatency", MetricUnit.Milliseconds, journal.step_ms["relay"])
-    if journal.code == "moderation_blocked":
+    if "relay" in record.step_ms:
+        _metrics.add_metric("UpstreamLatency", MetricUnit.Milliseconds, record.step_ms["relay"])
+    if record.code == "moderation_blocked":
         _metrics.add_metric("ModerationBlocks", MetricUnit.Count, 1)
     _metrics.flush_metrics()
-    if journal.code is not None:
+    if record.code is not None:
         with single_metric("Refusals", MetricUnit.Count, 1, namespace=NAMESPACE) as refusals:
             refusals.add_dimension("service", SERVICE)
-            refusals.add_dimension("code", journal.code)
+            refusals.add_dimension("code", record.code)

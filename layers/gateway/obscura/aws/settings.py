@@ -2,7 +2,7 @@
 
 from pydantic import SecretStr, ValidationError
 
-from obscura.config import PREFIX, ConfigurationError, Settings, named_faults
+from obscura.settings import PREFIX, ConfigurationError, Settings, named_faults
 
 SECRETS = frozenset(name for name, field in Settings.model_fields.items() if field.annotation == SecretStr | None)
 """The settings that are secrets; nothing else is taken from the store, so that the template shows all else."""

@@ -4,10 +4,10 @@ import sys
 
 import typer
 
-from obscura.cli.late_commands import LateCommands
+from obscura.cli.lazy_group import LazyGroup
 
 app = typer.Typer(
-    cls=LateCommands,
+    cls=LazyGroup,
     name="obscura",
     help="An image LLM API for your own AWS account, and whole on this machine.",
     no_args_is_help=True,
@@ -23,6 +23,6 @@ def main() -> None:
         app()
     except Exception as failure:
         # Settings take longer to load than most commands to run.
-        from obscura.cli.failing import end_by
+        from obscura.cli.errors import exit_status
 
-        sys.exit(end_by(failure))
+        sys.exit(exit_status(failure))

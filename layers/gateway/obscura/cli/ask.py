@@ -1,4 +1,4 @@
-"""``obscura ask``: one question about a photograph, down the same road as any request, with no server needed."""
+"""Photographs named on the command line."""
 
 import asyncio
 from collections.abc import Mapping
@@ -10,18 +10,27 @@ from typing import Annotated
 import httpx
 import typer
 
-from obscura.adapters.sqlite import open_database
-from obscura.cli.issuing import issue_key
-from obscura.cli.photo import read_photo
-from obscura.cli.sample import sample_model
-from obscura.cli.terminal import aside, say_error
-from obscura.config import Settings
-from obscura.web.app import build_app
-from obscura.web.composition import check_settings
-from obscura.web.stores import local_stores
-from obscura.wire.data_url import encode_data_url
+from obscura.api.app import create_app
+from obscura.auth.api_keys import create_key
+from obscura.bootstrap import validate_settings
+from obscura.cli.errors import aside, say_error
+from obscura.cli.serve import sample_model
+from obscura.dialects.data_url import encode_data_url
+from obscura.settings import Settings
+from obscura.stores.open import local_stores
+from obscura.stores.sqlite.database import open_database
 
-ANSWERED_WITHIN_S = 300
+
+def read_image(path: Path) -> bytes:
+    """Read a file, or say what is wrong with it and end the command with status 1."""
+    try:
+        return path.read_bytes()
+    except OSError as failure:
+        say_error(f"Cannot read {path}: {failure.strerror}.")
+        raise typer.Exit(1) from None
+
+
+RESPONSE_TIMEOUT_S = 300
 
 
 class DetailOption(StrEnum):
@@ -44,7 +53,7 @@ def ask(
 ) -> None:
     """Ask about a photograph, with the settings of this environment."""
     settings = Settings(log_level="ERROR")
-    check_settings(settings)
+    validate_settings(settings)
     model = model or sample_model(settings)
     if model is None:
         say_error("Which model? Name one of your upstream's with --model.")
@@ -66,19 +75,19 @@ def ask(
 
 
 def _data_url(photo: Path) -> str:
-    return encode_data_url(read_photo(photo), "application/octet-stream").decode()
+    return encode_data_url(read_image(photo), "application/octet-stream").decode()
 
 
 async def _ask(body: Mapping[str, object], settings: Settings) -> httpx.Response:
     """Send one request to an application inside this process, with a key that ends with it."""
     with closing(open_database(None)) as memory:
         stores = local_stores(memory, settings.data_dir)
-        _, secret = await issue_key(stores.keys, "local-ask")
-        app = build_app(settings, stores)
+        _, secret = await create_key(stores.keys, "local-ask")
+        app = create_app(settings, stores)
         async with (
             app.router.lifespan_context(app),
             httpx.AsyncClient(
-                transport=httpx.ASGITransport(app), base_url="http://obscura", timeout=ANSWERED_WITHIN_S
+                transport=httpx.ASGITransport(app), base_url="http://obscura", timeout=RESPONSE_TIMEOUT_S
             ) as client,
         ):
             headers = {"authorization": f"Bearer {secret}"}

@@ -4,16 +4,16 @@ import socket
 
 import uvicorn
 
+from obscura.api.app import create_app
 from obscura.cli.serve import server_config, tune_process
-from obscura.config import Settings
-from obscura.web.app import build_app
+from obscura.settings import Settings
 
 PORT = 8000
 
 
 def main() -> None:
     """Serve on every interface: only the load balancer reaches a container."""
-    app = build_app(Settings())
+    app = create_app(Settings())
     tune_process()
     uvicorn.Server(server_config(app)).run(sockets=[socket.create_server(("", PORT), backlog=2048)])
 

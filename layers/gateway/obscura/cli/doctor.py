@@ -1,22 +1,100 @@
-"""``obscura doctor``: what is configured, what is reachable, what is missing."""
+"""What ``obscura doctor`` finds."""
 
+import asyncio
 import os
+import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
 
 import httpx
 import typer
 from PIL import features
 from rich.markup import escape
 
-from obscura.adapters.http_images import parse_origin
-from obscura.cli.examining_access import examine_access
-from obscura.cli.finding import Finding
-from obscura.cli.terminal import aside, output, table
-from obscura.config import PREFIX, ConfigurationError, Settings
-from obscura.web.composition import check_settings
+from obscura.auth.jwt.jwks import fetch_key_set
+from obscura.bootstrap import validate_settings
+from obscura.cli.errors import aside, output, table
+from obscura.errors import ObscuraError
+from obscura.fetch.policy import parse_origin
+from obscura.settings import PREFIX, ConfigurationError, Settings
+from obscura.stores.dynamodb.database import DynamoDb
+from obscura.stores.dynamodb.tables import TABLES
+from obscura.stores.open import open_stores
 
-REACHED_WITHIN_S = 5.0
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at; ``mark`` is ok, warn or bad."""
+
+    what: str
+    mark: str
+    said: str
+
+
+def examine_access(settings: Settings) -> Iterator[Finding]:
+    """Look at all that admission needs."""
+    yield _store(settings) if settings.table is None else _tables(settings.table)
+    if settings.store_outage == "keys":
+        yield Finding("Store outage", "warn", "holders of remembered keys go on uncounted")
+    yield _tokens(settings)
+    yield _free_tier(settings)
+
+
+def _store(settings: Settings) -> Finding:
+    try:
+        live = asyncio.run(_live_keys(settings))
+    except (OSError, sqlite3.Error) as failure:
+        return Finding("Data folder", "bad", f"{settings.data_dir} cannot be used: {failure}")
+    except ObscuraError as failure:
+        return Finding("Data folder", "bad", f"{settings.data_dir} cannot be used: {failure.message}")
+    return Finding("Data folder", "ok", f"{settings.data_dir}, {live} live keys")
+
+
+async def _live_keys(settings: Settings) -> int:
+    async with open_stores(settings) as stores:
+        return sum(key.revoked_at is None for key in await stores.keys.all())
+
+
+def _tables(prefix: str) -> Finding:
+    """Look at each table; a laptop's stand-in for AWS gets its tables from ``obscura serve``."""
+    with closing(DynamoDb(prefix)) as database:
+        names = [database.table(table.name) for table in TABLES]
+        try:
+            asyncio.run(database.repeatable(lambda client: [client.describe_table(TableName=name) for name in names]))
+        except ObscuraError as failure:
+            return Finding("DynamoDB", "bad", f"tables {', '.join(names)}: {failure}")
+    return Finding("DynamoDB", "ok", f"tables {', '.join(names)}")
+
+
+def _tokens(settings: Settings) -> Finding:
+    if settings.jwks_url is None:
+        return Finding("JWTs", "ok", f"not taken; {PREFIX}JWKS_URL is not set")
+    if not (settings.jwt_issuer and settings.jwt_audience):
+        return Finding("JWTs", "bad", f"{PREFIX}JWT_ISSUER and {PREFIX}JWT_AUDIENCE must be set too")
+    try:
+        keys = asyncio.run(_published(settings.jwks_url))
+    except ObscuraError as failure:
+        return Finding("JWTs", "bad", f"{settings.jwks_url}: {failure.message}")
+    mark = "ok" if settings.jwks_url.startswith("https:") else "warn"
+    return Finding("JWTs", mark, f"of {settings.jwt_issuer}, {keys} public keys at {settings.jwks_url}")
+
+
+async def _published(jwks_url: str) -> int:
+    async with httpx.AsyncClient() as client:
+        return len(await fetch_key_set(client, jwks_url))
+
+
+def _free_tier(settings: Settings) -> Finding:
+    if settings.free_tier_requests == 0:
+        return Finding("Free tier", "ok", "closed")
+    proxies = ", ".join(map(str, settings.trusted_proxies)) or "none: addresses are those of the connections"
+    requests = "1 request" if settings.free_tier_requests == 1 else f"{settings.free_tier_requests} requests"
+    return Finding("Free tier", "ok", f"{requests} a day for each network; trusted proxies {proxies}")
+
+
+REACH_TIMEOUT_S = 5.0
 _MARKS = {"ok": "[green]ok[/green]", "warn": "[yellow]look[/yellow]", "bad": "[red]missing[/red]"}
 
 
@@ -52,7 +130,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
 
 def _catalogue(settings: Settings) -> Finding:
     try:
-        check_settings(settings.model_copy(update={"fetch_allow": (), "jwks_url": None}))
+        validate_settings(settings.model_copy(update={"fetch_allow": (), "jwks_url": None}))
     except ConfigurationError as wrong:
         return Finding("Catalogue", "bad", str(wrong))
     return Finding("Catalogue", "ok", f"{settings.models}")
@@ -74,7 +152,7 @@ def _reach(what: str, base_url: str, has_key: bool) -> Finding:
     """Knock without the key: any answer at all shows that somebody is there."""
     with_key = "with a key" if has_key else "without a key"
     try:
-        answered = httpx.get(f"{base_url}/models", timeout=REACHED_WITHIN_S)
+        answered = httpx.get(f"{base_url}/models", timeout=REACH_TIMEOUT_S)
     except httpx.HTTPError as failure:
         return Finding(what, "bad", f"{base_url} cannot be reached ({type(failure).__name__})")
     return Finding(what, "ok", f"{base_url} answers (status {answered.status_code}), {with_key}")

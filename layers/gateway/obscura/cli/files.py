@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from obscura.cli.terminal import output, say_error, table
-from obscura.config import Settings
-from obscura.pipeline.files import end
-from obscura.ports import StoredFile
-from obscura.web.stores import open_stores
+from obscura.cli.errors import output, say_error, table
+from obscura.files.base import StoredFile
+from obscura.files.service import expire_and_delete
+from obscura.settings import Settings
+from obscura.stores.open import open_stores
 
 app = typer.Typer(help="List and remove stored files.", no_args_is_help=True)
 
@@ -44,15 +44,15 @@ def remove(
 async def _live() -> list[StoredFile]:
     async with open_stores(Settings()) as stores:
         now = datetime.now(UTC)
-        return [file for file in await stores.storeroom.files.everywhere() if file.expires_at > now]
+        return [file for file in await stores.storage.files.everywhere() if file.expires_at > now]
 
 
 async def _remove(file_ids: set[str]) -> set[str]:
     """Delete what there is, and give the ids of which there was none."""
     async with open_stores(Settings()) as stores:
-        for file in await stores.storeroom.files.everywhere():
+        for file in await stores.storage.files.everywhere():
             if file.id in file_ids:
-                await end(file, stores.storeroom, datetime.now(UTC))
+                await expire_and_delete(file, stores.storage, datetime.now(UTC))
                 file_ids.discard(file.id)
                 output.print(f"Deleted {file.id}.")
     return file_ids

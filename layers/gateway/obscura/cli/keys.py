@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from obscura.cli.issuing import issue_key
-from obscura.cli.terminal import aside, output, say_error, table
-from obscura.config import Settings
-from obscura.ports import ApiKey, Scope
-from obscura.web.stores import open_stores
+from obscura.auth.api_keys import create_key
+from obscura.auth.base import ApiKey, KeyScope
+from obscura.cli.errors import aside, output, say_error, table
+from obscura.settings import Settings
+from obscura.stores.open import open_stores
 
 app = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True)
 
@@ -24,7 +24,7 @@ def create(
         bool, typer.Option("--zero-retention", help="Keep nothing of this key's requests.")
     ] = False,
     scope: Annotated[
-        list[Scope] | None, typer.Option(help="What the key is for; may be given several times. Without it: all.")
+        list[KeyScope] | None, typer.Option(help="What the key is for; may be given several times. Without it: all.")
     ] = None,
     requests_per_minute: Annotated[
         int | None, typer.Option(help="The key's own limit, in place of the deployment's.", min=1)
@@ -66,7 +66,7 @@ async def _create(
     async with open_stores(Settings()) as stores:
         # Whoever may create keys may also make the address secret; the functions on Lambda may only read it.
         await stores.address_secret.read()
-        return await issue_key(
+        return await create_key(
             stores.keys,
             project,
             zero_retention=zero_retention,

@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
-from obscura.cli.terminal import output, say_error, table
-from obscura.config import Settings
-from obscura.pipeline.allowance import instant
-from obscura.pipeline.free_tier import counters_of, day_around
-from obscura.pipeline.networks import Address, parse_address, shares_of
-from obscura.ports import Counter
-from obscura.web.stores import Stores, open_stores
+from obscura.access_record import rfc3339
+from obscura.auth.base import Counter
+from obscura.auth.limits import Address, day_window, network_quotas, parse_address, quota_counters
+from obscura.cli.errors import output, say_error, table
+from obscura.settings import Settings
+from obscura.stores.open import Stores, open_stores
 
 app = typer.Typer(help="Show and reset what an address has used of the free tier.", no_args_is_help=True)
 
@@ -27,8 +26,8 @@ def show(address: AddressArgument) -> None:
     asked = _parsed(address)
     counters, taken = asyncio.run(_taken(asked))
     shown = table("Network", "Used", "Of", "New ones (UTC)", folding=["Network"])
-    for share, counter, count in zip(shares_of(asked), counters, taken, strict=True):
-        shown.add_row(share.network, str(count), str(counter.limit), instant(counter.window.ends_at_s))
+    for share, counter, count in zip(network_quotas(asked), counters, taken, strict=True):
+        shown.add_row(share.network, str(count), str(counter.limit), rfc3339(counter.window.ends_at_s))
     output.print(shown)
 
 
@@ -37,7 +36,7 @@ def reset(address: AddressArgument) -> None:
     """Make all requests of today free again, for an address's own network and for those around it."""
     asked = _parsed(address)
     asyncio.run(_reset(asked))
-    output.print(f"Free again: {', '.join(share.network for share in shares_of(asked))}.")
+    output.print(f"Free again: {', '.join(share.network for share in network_quotas(asked))}.")
 
 
 def _parsed(address: str) -> Address:
@@ -62,5 +61,5 @@ async def _reset(address: Address) -> None:
 
 
 async def _counters(address: Address, settings: Settings, stores: Stores) -> list[Counter]:
-    window = day_around(datetime.now(UTC))
-    return await counters_of(address, settings.free_tier_requests, window, stores.address_secret)
+    window = day_window(datetime.now(UTC))
+    return await quota_counters(address, settings.free_tier_requests, window, stores.address_secret)

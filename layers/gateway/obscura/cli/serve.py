@@ -1,6 +1,8 @@
 """``obscura serve``: the gateway on this machine."""
 
 import asyncio
+import io
+import json
 import socket
 import sys
 from datetime import UTC, datetime
@@ -8,21 +10,24 @@ from typing import Annotated
 
 import typer
 import uvicorn
+from PIL import Image
 from starlette.types import ASGIApp
 
+from obscura.api.app import create_app
+from obscura.api.process import tune_malloc
+from obscura.auth.api_keys import create_key
+from obscura.auth.base import ApiKey
+from obscura.cli.errors import say_error
 from obscura.cli.http_protocol import HttpProtocol
-from obscura.cli.issuing import issue_key
-from obscura.cli.sample import sample_curl, sample_model
-from obscura.cli.terminal import say_error
-from obscura.config import PREFIX, Settings
-from obscura.ports import ApiKey
-from obscura.web.allocator import keep_large_buffers
-from obscura.web.app import build_app
-from obscura.web.stores import create_tables_of_a_stand_in, open_stores
+from obscura.dialects.data_url import encode_data_url
+from obscura.settings import PREFIX, Settings
+from obscura.stores.open import create_tables_on_emulator, open_stores
+from obscura.upstreams.catalog_file import read_catalog_file
+from obscura.upstreams.demo import MODEL
 
-THREAD_TURN_S = 0.001
-KEEP_ALIVE_S = 75
-FAREWELL_S = 10
+SWITCH_INTERVAL_S = 0.001
+KEEP_ALIVE_TIMEOUT_S = 75
+SHUTDOWN_TIMEOUT_S = 10
 
 
 def serve(
@@ -31,14 +36,14 @@ def serve(
 ) -> None:
     """Serve the gateway, with a fresh key that lives as long as the server, and a curl line to try."""
     settings = Settings()
-    app = build_app(settings)
+    app = create_app(settings)
     try:
         listener = _listen(host, port)
     except OSError as failure:
         say_error(f"Cannot listen on {host}:{port}: {failure.strerror}. Choose another with --port.")
         raise typer.Exit(1) from None
     tune_process()
-    key, secret = asyncio.run(_issue_key(settings))
+    key, secret = asyncio.run(_create_key(settings))
     try:
         server = _AnnouncingServer(server_config(app), _welcome(settings, listener, secret))
         server.run(sockets=[listener])
@@ -48,10 +53,10 @@ def serve(
         asyncio.run(_revoke_key(settings, key))
 
 
-async def _issue_key(settings: Settings) -> tuple[ApiKey, str]:
-    await create_tables_of_a_stand_in(settings)
+async def _create_key(settings: Settings) -> tuple[ApiKey, str]:
+    await create_tables_on_emulator(settings)
     async with open_stores(settings) as stores:
-        return await issue_key(stores.keys, "local-serve")
+        return await create_key(stores.keys, "local-serve")
 
 
 async def _revoke_key(settings: Settings, key: ApiKey) -> None:
@@ -61,8 +66,8 @@ async def _revoke_key(settings: Settings, key: ApiKey) -> None:
 
 def tune_process() -> None:
     """Set what holds for the whole process: its memory, and how soon a thread hands over the interpreter's lock."""
-    keep_large_buffers()
-    sys.setswitchinterval(THREAD_TURN_S)
+    tune_malloc()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
 
 
 def server_config(app: ASGIApp) -> uvicorn.Config:
@@ -75,8 +80,8 @@ def server_config(app: ASGIApp) -> uvicorn.Config:
         log_level="warning",
         proxy_headers=False,
         server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=FAREWELL_S,
+        timeout_keep_alive=KEEP_ALIVE_TIMEOUT_S,
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
     )
 
 
@@ -128,3 +133,34 @@ def _moderation(settings: Settings) -> str:
 
 def _where_data_is(settings: Settings) -> str:
     return f"{settings.data_dir}" if settings.table is None else f"DynamoDB, tables {settings.table}-…"
+
+
+def sample_model(settings: Settings) -> str | None:
+    """Name the demo's model, or the catalogue's first that sees; None where only the upstream knows its models."""
+    if settings.models is not None:
+        models = read_catalog_file(settings.models).models
+        return next((model.id for model in models if "image" in model.input), None)
+    return None if settings.upstream_url else MODEL
+
+
+def sample_curl(base_url: str, key: str, model: str) -> str:
+    """Write a curl line that asks a model about a small picture."""
+    content = [
+        {"type": "text", "text": "What is in this picture?"},
+        {"type": "image_url", "image_url": {"url": encode_data_url(_sample_image(), "image/png").decode()}},
+    ]
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": content}]})
+    return (
+        f"curl {base_url}/v1/chat/completions -H 'Authorization: Bearer {key}' "
+        f"-H 'Content-Type: application/json' -d '{body}'"
+    )
+
+
+def _sample_image() -> bytes:
+    """Draw a sunset of 48 x 32 pixels, as PNG."""
+    picture = Image.new("RGB", (48, 32), (255, 153, 51))
+    picture.paste((26, 60, 120), (0, 20, 48, 32))
+    picture.paste((255, 230, 120), (19, 10, 29, 20))
+    written = io.BytesIO()
+    picture.save(written, "PNG", optimize=True)
+    return written.getvalue()

@@ -6,11 +6,10 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from obscura.cli.ask import DetailOption
-from obscura.cli.photo import read_photo
-from obscura.cli.terminal import output, say_error, table
-from obscura.config import Settings
-from obscura.imaging import Detail, ImageLimits, ImageRefused, TokenProfile, image_tokens, prepare
+from obscura.cli.ask import DetailOption, read_image
+from obscura.cli.errors import output, say_error, table
+from obscura.imaging import Detail, ImageError, ImageLimits, TokenProfile, image_tokens, prepare
+from obscura.settings import Settings
 
 _PROFILES = {
     "qwen": TokenProfile.QWEN,
@@ -31,8 +30,8 @@ def tokens(
     refused = False
     for photo in photos:
         try:
-            rows.add_row(escape(photo.name), *_row(read_photo(photo), Detail(detail.value), limits))
-        except ImageRefused as refusal:
+            rows.add_row(escape(photo.name), *_row(read_image(photo), Detail(detail.value), limits))
+        except ImageError as refusal:
             refused = True
             say_error(f"{photo}: {refusal.message} ({refusal.code})")
     if rows.row_count:

@@ -3,24 +3,24 @@
 from collections.abc import Sequence
 
 from obscura.errors import ModerationBlocked
-from obscura.pipeline.concurrently import first_failure_of
-from obscura.pipeline.prepare import Picture
-from obscura.ports import Moderator
+from obscura.execution import gather_or_raise_first
+from obscura.moderation.base import Moderator
+from obscura.pipeline.prepare import PreparedImagePart
 
 
-async def moderate(texts: Sequence[str], pictures: Sequence[Picture], moderator: Moderator | None) -> None:
+async def moderate(texts: Sequence[str], pictures: Sequence[PreparedImagePart], moderator: Moderator | None) -> None:
     """Raise ModerationBlocked on the first flagged picture or text, ModerationUnavailable without a verdict."""
     if moderator is None:
         return
-    reviews = [_review_picture(picture, moderator) for picture in pictures]
+    reviews = [_review_image(picture, moderator) for picture in pictures]
     text = "\n\n".join(text for text in texts if text.strip())
     if text:
         reviews.append(_review_text(text, moderator))
-    await first_failure_of(reviews)
+    await gather_or_raise_first(reviews)
 
 
-async def _review_picture(picture: Picture, moderator: Moderator) -> None:
-    verdict = await moderator.review_picture(picture.data_url)
+async def _review_image(picture: PreparedImagePart, moderator: Moderator) -> None:
+    verdict = await moderator.review_image(picture.data_url)
     if verdict.flagged:
         raise _blocked("The image", verdict.category, picture.path)
 

@@ -1,44 +1,32 @@
-"""Prepare: every picture checked, made upright and small, and its tokens counted, in the workshop."""
+"""Prepare: every picture checked, made upright and small, and its tokens counted, in the executor."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from obscura import errors
+from obscura.access_record import ImageRecord
+from obscura.dialects.base import ImageSlot
+from obscura.dialects.data_url import decode_base64, encode_data_url
 from obscura.errors import ObscuraError
-from obscura.imaging import Detail, ImageLimits, ImageRefused, PreparedImage, TokenProfile, image_tokens, prepare
-from obscura.pipeline.concurrently import first_failure_of
-from obscura.pipeline.journal import PictureFacts
-from obscura.pipeline.load import Loaded
-from obscura.pipeline.workshop import Workshop
-from obscura.ports import Model
-from obscura.wire.data_url import decode_base64, encode_data_url
-from obscura.wire.dialect import ImageSlot
-
-_REFUSALS: dict[str, type[ObscuraError]] = {
-    refusal.code: refusal
-    for refusal in (
-        errors.UnsupportedImageFormat,
-        errors.InvalidImage,
-        errors.ImageTooLarge,
-        errors.ImageTooManyPixels,
-        errors.UnsupportedImageDimensions,
-    )
-}
+from obscura.execution import ImageExecutor, gather_or_raise_first
+from obscura.files.service import image_error
+from obscura.imaging import Detail, ImageError, ImageLimits, PreparedImage, TokenProfile, image_tokens, prepare
+from obscura.pipeline.load_images import LoadedImage
+from obscura.upstreams.base import CatalogModel
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class PreparedImagePart:
     """A prepared picture: the ASCII data URL that moderation and the model both get, byte for byte."""
 
     path: str
     data_url: bytes
     tokens: int
-    facts: PictureFacts
+    facts: ImageRecord
 
 
-class TokenCount(Protocol):
+class TokenCounter(Protocol):
     """How a model's pictures are counted."""
 
     def __call__(self, width_px: int, height_px: int, *, detail: Detail) -> int:
@@ -46,28 +34,28 @@ class TokenCount(Protocol):
         ...
 
 
-def token_count_of(model: Model) -> TokenCount:
+def token_counter_for(model: CatalogModel) -> TokenCounter:
     """Give the count of a model's profile, multiplied as the model's pictures are."""
     return partial(image_tokens, profile=TokenProfile(model.token_profile), factor=model.token_factor)
 
 
-async def prepare_pictures(
+async def prepare_images(
     slots: Sequence[ImageSlot],
-    loaded: Sequence[Loaded],
-    count: TokenCount,
+    loaded: Sequence[LoadedImage],
+    count: TokenCounter,
     limits: ImageLimits,
-    workshop: Workshop,
-) -> list[Picture]:
+    executor: ImageExecutor,
+) -> list[PreparedImagePart]:
     """Prepare every slot's picture; raises the first refusal, with the slot's path as its param."""
-    return await first_failure_of(
+    return await gather_or_raise_first(
         [
-            workshop.run(partial(_prepare, slot, source, count, limits))
+            executor.run(partial(_prepare, slot, source, count, limits))
             for slot, source in zip(slots, loaded, strict=True)
         ]
     )
 
 
-def _prepare(slot: ImageSlot, source: Loaded, count: TokenCount, limits: ImageLimits) -> Picture:
+def _prepare(slot: ImageSlot, source: LoadedImage, count: TokenCounter, limits: ImageLimits) -> PreparedImagePart:
     detail = Detail(slot.detail)
     try:
         if isinstance(source, PreparedImage):
@@ -75,22 +63,19 @@ def _prepare(slot: ImageSlot, source: Loaded, count: TokenCount, limits: ImageLi
         else:
             data = decode_base64(source, limits.raw_bytes) if isinstance(source, memoryview) else source
             prepared = prepare(data, detail, limits)
-    except ImageRefused as refusal:
-        raise refusal_of_picture(refusal, slot.path) from None
+    except ImageError as refusal:
+        raise image_error(refusal, slot.path) from None
     except ObscuraError as refusal:
         refusal.param = slot.path
         raise
     tokens = count(prepared.width_px, prepared.height_px, detail=detail)
-    return Picture(slot.path, encode_data_url(prepared.data, prepared.media_type), tokens, _facts(prepared, tokens))
+    return PreparedImagePart(
+        slot.path, encode_data_url(prepared.data, prepared.media_type), tokens, _image_record(prepared, tokens)
+    )
 
 
-def refusal_of_picture(refusal: ImageRefused, param: str | None) -> ObscuraError:
-    """Give the error of the imaging room's refusal."""
-    return _REFUSALS[refusal.code](refusal.message, param=param)
-
-
-def _facts(prepared: PreparedImage, tokens: int) -> PictureFacts:
-    return PictureFacts(
+def _image_record(prepared: PreparedImage, tokens: int) -> ImageRecord:
+    return ImageRecord(
         format=prepared.source_format,
         bytes_before=prepared.source_bytes,
         bytes_after=len(prepared.data),

@@ -4,38 +4,34 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from obscura.access_record import AccessRecord
+from obscura.auth.limits import Address
 from obscura.errors import ObscuraError
-from obscura.pipeline.journal import RequestJournal
-from obscura.pipeline.networks import Address
 
 
-class BodySource(Protocol):
+class RequestBody(Protocol):
     """A request body as it arrives."""
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """Give the body's pieces; raises CallerGone when the connection closes before its end."""
+        """Give the body's pieces; raises ClientDisconnected when the connection closes before its end."""
         ...
 
 
-class CallerGone(Exception):
-    """The caller closed the connection."""
-
-
 @dataclass(frozen=True, slots=True)
-class InboundRequest:
-    """One request: header names in lower case, the body still on its way, and the journal of its journey.
+class GatewayRequest:
+    """One request: header names in lower case, the body still on its way, and the record of its journey.
 
     ``address`` is the caller's, as the platform tells it; None where it cannot be told.
     """
 
     headers: Mapping[str, str]
-    body: BodySource
-    journal: RequestJournal
+    body: RequestBody
+    record: AccessRecord
     address: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class StreamedBody:
+class StreamingBody:
     """A body that comes in chunks; ``fail`` gives what ends it, once it has begun, in place of the rest."""
 
     chunks: AsyncIterator[bytes]
@@ -43,10 +39,10 @@ class StreamedBody:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class GatewayResponse:
     """What the caller gets: a status, headers, and a body that is whole or comes in chunks."""
 
     status: int
     content_type: str
-    body: bytes | StreamedBody
+    body: bytes | StreamingBody
     headers: dict[str, str] = field(default_factory=dict)

@@ -5,15 +5,15 @@ contents: ``sniffing`` → a walk of the container (``jpeg_walk``, ``png_walk``,
 → ``decoding`` → ``resizing`` → ``encoding``. What a picture costs a model is counted in ``tokens``.
 """
 
+from obscura.imaging.errors import ImageError
 from obscura.imaging.limits import Detail, ImageLimits
-from obscura.imaging.preparation import PreparedImage, prepare, warm_up
-from obscura.imaging.refusal import ImageRefused
+from obscura.imaging.prepare import PreparedImage, prepare, warm_up
 from obscura.imaging.tokens import TokenProfile, image_tokens
 
 __all__ = [
     "Detail",
+    "ImageError",
     "ImageLimits",
-    "ImageRefused",
     "PreparedImage",
     "TokenProfile",
     "image_tokens",

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from obscura.imaging.facts import Facts, SourceFormat
-from obscura.imaging.refusal import ImageRefused, broken
+from obscura.imaging.container import ContainerInfo, SourceFormat
+from obscura.imaging.errors import ImageError, corrupt
 
 WEBP_PIXELS = 25_000_000
 """Pillow decodes WEBP through libwebp's animation decoder, which takes 16 bytes a pixel: 400 MB at this cap."""
@@ -39,13 +39,13 @@ def check_raw_bytes(raw_bytes: int, limits: ImageLimits) -> None:
     """Refuse an empty picture, and one of more bytes than ``limits`` allow.
 
     Raises:
-        ImageRefused: ``invalid_image`` or ``image_too_large``.
+        ImageError: ``invalid_image`` or ``image_too_large``.
 
     """
     if raw_bytes == 0:
-        raise ImageRefused("invalid_image", "The image is empty: 0 bytes. Send the whole file.")
+        raise ImageError("invalid_image", "The image is empty: 0 bytes. Send the whole file.")
     if raw_bytes > limits.raw_bytes:
-        raise ImageRefused(
+        raise ImageError(
             "image_too_large",
             f"The image has {raw_bytes} bytes; the limit is {limits.raw_bytes}. "
             "Send it smaller or more strongly compressed.",
@@ -53,32 +53,32 @@ def check_raw_bytes(raw_bytes: int, limits: ImageLimits) -> None:
         )
 
 
-def check_dimensions(facts: Facts, limits: ImageLimits) -> None:
+def check_dimensions(facts: ContainerInfo, limits: ImageLimits) -> None:
     """Refuse what the header declares, before anything is decoded.
 
     Raises:
-        ImageRefused: ``invalid_image`` (a side of zero), ``image_too_many_pixels`` or ``unsupported_image_dimensions``.
+        ImageError: ``invalid_image`` (a side of zero), ``image_too_many_pixels`` or ``unsupported_image_dimensions``.
 
     """
     width_px, height_px = facts.width_px, facts.height_px
     if width_px == 0 or height_px == 0:
-        raise broken(facts.source_format, "declares a side of 0 pixels")
+        raise corrupt(facts.source_format, "declares a side of 0 pixels")
     size = f"The image is {width_px} x {height_px} px"
     if width_px * height_px > limits.pixels:
-        raise ImageRefused(
+        raise ImageError(
             "image_too_many_pixels",
             f"{size}; the limit is {limits.pixels} pixels in all. Scale it down before sending.",
             limits.pixels,
         )
     if facts.source_format is SourceFormat.WEBP and width_px * height_px > WEBP_PIXELS:
-        raise ImageRefused(
+        raise ImageError(
             "image_too_many_pixels",
             f"{size}; a WEBP may have {WEBP_PIXELS} pixels, fewer than other formats because decoding one takes "
             "several times the memory. Scale it down, or send it as JPEG or PNG.",
             WEBP_PIXELS,
         )
     if max(width_px, height_px) > limits.aspect_ratio * min(width_px, height_px):
-        raise ImageRefused(
+        raise ImageError(
             "unsupported_image_dimensions",
             f"{size}; the longer side may be {limits.aspect_ratio} times the shorter at most. "
             "Crop it or cut it into several images.",

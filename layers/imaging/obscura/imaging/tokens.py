@@ -7,8 +7,8 @@ from fractions import Fraction
 from obscura.imaging.limits import Detail
 
 _QWEN_FACTOR_PX = 28
-_QWEN_LEAST_PIXELS = 4 * _QWEN_FACTOR_PX**2
-_QWEN_MOST_PIXELS = 16_384 * _QWEN_FACTOR_PX**2
+_QWEN_MIN_PIXELS = 4 * _QWEN_FACTOR_PX**2
+_QWEN_MAX_PIXELS = 16_384 * _QWEN_FACTOR_PX**2
 _QWEN_ASPECT_RATIO = 200
 _ANTHROPIC_PATCH_PX = 28
 _TILE_PX, _TILE_BASE, _TILE_EACH, _TILE_SQUARE_PX, _TILE_SHORT_PX = 512, 85, 170, 2048, 768
@@ -66,12 +66,12 @@ def _qwen(width_px: int, height_px: int) -> int:
         raise ValueError(f"Qwen takes aspect ratios up to {_QWEN_ASPECT_RATIO}:1, not {width_px}:{height_px}.")
     across, down = round(width_px / _QWEN_FACTOR_PX), round(height_px / _QWEN_FACTOR_PX)
     pixels = across * down * _QWEN_FACTOR_PX**2
-    if pixels > _QWEN_MOST_PIXELS:
-        shrink = math.sqrt(width_px * height_px / _QWEN_MOST_PIXELS)
+    if pixels > _QWEN_MAX_PIXELS:
+        shrink = math.sqrt(width_px * height_px / _QWEN_MAX_PIXELS)
         across = max(1, math.floor(width_px / shrink / _QWEN_FACTOR_PX))
         down = max(1, math.floor(height_px / shrink / _QWEN_FACTOR_PX))
-    elif pixels < _QWEN_LEAST_PIXELS:
-        grow = math.sqrt(_QWEN_LEAST_PIXELS / (width_px * height_px))
+    elif pixels < _QWEN_MIN_PIXELS:
+        grow = math.sqrt(_QWEN_MIN_PIXELS / (width_px * height_px))
         across = math.ceil(width_px * grow / _QWEN_FACTOR_PX)
         down = math.ceil(height_px * grow / _QWEN_FACTOR_PX)
     return across * down

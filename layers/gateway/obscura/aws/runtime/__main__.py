@@ -18,16 +18,16 @@ def main() -> int:
 
     gc.disable()  # until the start is over: what is imported stays, and looking through it for garbage takes 8 % longer
     # Not before it is decided who serves.
-    from obscura.aws.runtime.log_lines import write_log_lines
-    from obscura.web.allocator import keep_large_buffers
+    from obscura.api.process import tune_malloc
+    from obscura.aws.runtime.logging import configure_logging
 
-    keep_large_buffers()
-    write_log_lines()
+    tune_malloc()
+    configure_logging()
     # Powertools looks at the root logger when it is imported.
     from obscura.aws.runtime.api import RuntimeApi
-    from obscura.aws.runtime.life import live
+    from obscura.aws.runtime.loop import run
 
-    return asyncio.run(live(RuntimeApi(os.environ["AWS_LAMBDA_RUNTIME_API"]), os.environ["_HANDLER"]))
+    return asyncio.run(run(RuntimeApi(os.environ["AWS_LAMBDA_RUNTIME_API"]), os.environ["_HANDLER"]))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
 import asyncio
 
-from obscura.aws.runtime.connection import ApiAnswer, Connection
-from obscura.aws.runtime.failure import Failure
-from obscura.aws.runtime.invocation import Invocation
-from obscura.aws.runtime.streamed_response import StreamedResponse
+from obscura.aws.runtime.asgi_bridge import Invocation
+from obscura.aws.runtime.connection import ApiResponse, Connection
+from obscura.aws.runtime.error_report import ErrorReport
+from obscura.aws.runtime.response import StreamedResponse
 
 VERSION = "/2018-06-01/runtime"
 
@@ -40,11 +40,11 @@ class RuntimeApi:
         """Give the response to an invocation; it takes the connection with its first byte."""
         return StreamedResponse(self._connected, self._head("POST", f"/invocation/{request_id}/response"))
 
-    async def report_failure(self, request_id: str, failure: Failure) -> None:
+    async def report_failure(self, request_id: str, failure: ErrorReport) -> None:
         """Tell that an invocation failed before its response began."""
         await self._report(f"/invocation/{request_id}/error", failure)
 
-    async def report_init_failure(self, failure: Failure) -> None:
+    async def report_init_failure(self, failure: ErrorReport) -> None:
         """Tell that the function cannot start; the process must end then."""
         await self._report("/init/error", failure)
 
@@ -53,7 +53,7 @@ class RuntimeApi:
         await self._call("GET", "/restore/next")
         self.close()
 
-    async def report_restore_failure(self, failure: Failure) -> None:
+    async def report_restore_failure(self, failure: ErrorReport) -> None:
         """Tell that a hook failed after the restore; the process must end then."""
         await self._report("/restore/error", failure)
 
@@ -63,11 +63,11 @@ class RuntimeApi:
             self._connection.close()
             self._connection = None
 
-    async def _report(self, path: str, failure: Failure) -> None:
+    async def _report(self, path: str, failure: ErrorReport) -> None:
         fields = ("Content-Type: application/json", f"Lambda-Runtime-Function-Error-Type: {failure.type}")
         await self._call("POST", path, *fields, body=failure.document())
 
-    async def _call(self, method: str, path: str, *fields: str, body: bytes = b"") -> ApiAnswer:
+    async def _call(self, method: str, path: str, *fields: str, body: bytes = b"") -> ApiResponse:
         length = () if method == "GET" else (f"Content-Length: {len(body)}",)
         connection = await self._connected()
         try:

@@ -9,7 +9,7 @@ import httptools
 
 
 @dataclass(slots=True)
-class ApiAnswer:
+class ApiResponse:
     """What the Runtime API says; header names in lower case."""
 
     status: int = 0
@@ -20,7 +20,7 @@ class ApiAnswer:
 class Connection(asyncio.Protocol):
     """The sending and the listening side of one socket; an answer may come, or the end, before all is sent."""
 
-    _answer: asyncio.Future[ApiAnswer]
+    _answer: asyncio.Future[ApiResponse]
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -32,7 +32,7 @@ class Connection(asyncio.Protocol):
     def begin_exchange(self) -> None:
         """Get ready for the next request and its answer."""
         self._parser = httptools.HttpResponseParser(self)
-        self._coming = ApiAnswer()
+        self._coming = ApiResponse()
         self._pieces: list[bytes] = []
         self._answer = self._loop.create_future()
 
@@ -44,12 +44,12 @@ class Connection(asyncio.Protocol):
         self._transport.write(b"".join(pieces))
         await self._writable.wait()
 
-    async def answer(self) -> ApiAnswer:
+    async def answer(self) -> ApiResponse:
         """Wait for the answer, however long it takes; raises ConnectionError."""
         return await asyncio.shield(self._answer)
 
     @property
-    def over(self) -> asyncio.Future[ApiAnswer]:
+    def over(self) -> asyncio.Future[ApiResponse]:
         """The answer under way: done once it is there, or failed once it cannot come any more."""
         return self._answer
 

@@ -1,0 +1,68 @@
+"""What libraries log, as AWS's own runtime writes it: a line with the invocation's id, in text or JSON."""
+
+import logging
+import os
+import sys
+import time
+from contextvars import ContextVar
+from types import TracebackType
+
+import msgspec
+
+from obscura.aws.runtime.error_report import raised_at
+
+type ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""The invocation that lines belong to."""
+
+_TEXT = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s"
+_DATE = "%Y-%m-%dT%H:%M:%S"
+
+
+def configure_logging() -> None:
+    """Send the root logger's lines to standard output, each at once; AWS_LAMBDA_LOG_FORMAT and _LEVEL are honoured."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(line_buffering=True)
+    handler = logging.StreamHandler(sys.stdout)
+    as_json = os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
+    formatter = JsonLine(datefmt=f"{_DATE}Z") if as_json else TextLine(_TEXT, _DATE)
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    handler.addFilter(with_request_id)
+    logging.getLogger().addHandler(handler)
+    level = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
+    if level in logging.getLevelNamesMapping():
+        logging.getLogger().setLevel(level)
+
+
+class TextLine(logging.Formatter):
+    """Lambda's line of text; an exception is its class and where it rose, for its own message may quote a request."""
+
+    def formatException(self, ei: ExceptionInfo) -> str:  # noqa: N802 logging's name
+        """Write the exception of a record."""
+        return "" if ei[1] is None else "\n".join([type(ei[1]).__name__, *raised_at(ei[1])])
+
+
+class JsonLine(TextLine):
+    """A JSON object a line, with the fields of Lambda's JSON log format."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one record."""
+        line: dict[str, object] = {
+            "timestamp": self.formatTime(record, self.datefmt),
+            "level": record.levelname,
+            "message": record.getMessage(),
+            "logger": record.name,
+            "requestId": request_id.get(),
+        }
+        if record.exc_info and record.exc_info[1] is not None:
+            line["errorType"] = type(record.exc_info[1]).__name__
+            line["stackTrace"] = raised_at(record.exc_info[1])
+        return msgspec.json.encode(line).decode()
+
+
+def with_request_id(record: logging.LogRecord) -> bool:
+    """Note the invocation in a record."""
+    record.aws_request_id = request_id.get()
+    return True

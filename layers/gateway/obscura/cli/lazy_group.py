@@ -1,0 +1,54 @@
+"""Commands whose modules are imported when they run: help comes at once, and no command waits for another's parts."""
+
+from importlib import import_module
+from typing import cast
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_group
+
+type Command = TyperCommand | TyperGroup
+
+SUMMARIES = {
+    "serve": "Serve the gateway, with a fresh key that lives as long as the server, and a curl line to try.",
+    "keys": "Create, list and revoke API keys.",
+    "quota": "Show and reset what an address has used of the free tier.",
+    "files": "List and remove stored files.",
+    "ask": "Ask about a photograph, with the settings of this environment.",
+    "tokens": "Show each picture's format, its size before and after preparation, and its tokens by counting profile.",
+    "doctor": "Say what is configured, what is reachable and what is missing; ends with status 1 when something is "
+    "missing.",
+}
+"""What the list of commands says of each; ``obscura.cli.<name>`` has the command, in ``app`` or under its own name."""
+
+
+class LazyGroup(TyperGroup):
+    """A group that lists its commands by their summaries and imports the one that is asked for."""
+
+    # Typer's own click, whose Context these methods are declared with, is private: typer.Context is the public name.
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        """Name all commands."""
+        return list(SUMMARIES)
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> TyperCommand | None:  # type: ignore[override]
+        """Give what the list shows of a command."""
+        return TyperCommand(cmd_name, help=SUMMARIES[cmd_name]) if cmd_name in SUMMARIES else None
+
+    def resolve_command(  # type: ignore[override]
+        self, ctx: typer.Context, args: list[str]
+    ) -> tuple[str | None, Command | None, list[str]]:
+        """Give the command itself, to be run or to explain itself."""
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, load_command(name) if name and listed else None, rest
+
+
+def load_command(name: str) -> Command:
+    """Import a command of ``SUMMARIES``."""
+    module = import_module(f"obscura.cli.{name}")
+    holder = typer.Typer()
+    if hasattr(module, "app"):
+        holder.add_typer(module.app, name=name)
+    else:
+        holder.command(name)(getattr(module, name))
+    return cast("Command", get_group(holder).commands[name])

@@ -1,0 +1,20 @@
+"""The time of day."""
+
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """The time of day, aware and in UTC."""
+
+    def now(self) -> datetime:
+        """Give the current instant."""
+        ...
+
+
+class SystemClock:
+    """The time of day of this machine."""
+
+    def now(self) -> datetime:
+        """Give the current instant."""
+        return datetime.now(UTC)

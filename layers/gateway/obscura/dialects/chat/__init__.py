@@ -1,0 +1,1 @@
+"""OpenAI chat completions: the dialect that every upstream speaks."""

@@ -1,0 +1,1 @@
+"""JSON request bodies as trees of raw slices."""

@@ -1,0 +1,1 @@
+"""OpenAI Responses (API reference, "Create a model response"): read, translated to chat completions and back."""

@@ -1,0 +1,180 @@
+"""What is read of a request's input: its items and parts, still leaves of the body; their pictures and texts."""
+
+from dataclasses import dataclass, field
+from functools import partial
+
+from obscura.dialects.base import ContentLimits, ImageSlot, SourceKind, is_file_id
+from obscura.dialects.data_url import is_data_url
+from obscura.dialects.json.fields import image_detail, require_part_count, required_text
+from obscura.dialects.json.raw import (
+    Node,
+    RawJson,
+    RawObject,
+    is_null,
+    is_object,
+    is_string,
+    open_array,
+    open_object,
+    quoted,
+)
+from obscura.errors import InvalidRequest, UnsupportedOperation
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One content part; ``fields`` stand in the body's tree, so a replaced picture is seen here too."""
+
+    path: str
+    kind: str
+    fields: RawObject
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One input item; ``parts`` are those of a message's content or of a function's output, None without a list."""
+
+    path: str
+    kind: str
+    fields: RawObject
+    parts: list[Part] | None = None
+
+
+@dataclass(slots=True)
+class RequestContent:
+    """All that reading has found so far.
+
+    ``unchecked`` is the refusal of the first item that holds a picture nobody can check: it must not go upstream.
+    """
+
+    body: RawJson
+    limits: ContentLimits
+    items: list[Item] = field(default_factory=list)
+    image_slots: list[ImageSlot] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    unchecked: UnsupportedOperation | None = None
+
+
+_FILE_SOURCES = ("file_data", "file_id", "file_url")
+_BASE64_SIGNATURES = (b"iVBORw0KGgo", b"/9j/", b"R0lGOD", b"UklGR")
+"""How PNG, JPEG, GIF and WEBP begin in base64."""
+_LONGEST_START = 256
+_CACHING = "prompt_cache_breakpoint"
+
+
+def collect_image(fields: RawObject, path: str, gathered: RequestContent, default_detail: str = "auto") -> None:
+    """Add the picture of an image part; raises InvalidRequest without exactly one source."""
+    key = "file_id" if is_null(fields.get("image_url")) and not is_null(fields.get("file_id")) else "image_url"
+    if key == "image_url" and not is_null(fields.get("file_id")):
+        raise InvalidRequest(f"'{path}' has an image_url and a file_id. Send one of them.", param=f"{path}.file_id")
+    detail = _detail(fields, path, gathered, default_detail)
+    _add_slot(fields, key, f"{path}.{key}", detail, gathered)
+
+
+def collect_screenshot(leaf: Node | None, path: str, gathered: RequestContent) -> RawObject:
+    """Open the output of a computer call; its picture keeps all the pixels it may, since the model points at them."""
+    if not is_object(leaf):
+        raise InvalidRequest(f"'{path}' must be an object with a screenshot's image_url or file_id.", param=path)
+    fields = open_object(leaf, path)
+    collect_image(fields, path, gathered, "high")
+    return fields
+
+
+def collect_file(fields: RawObject, path: str, gathered: RequestContent) -> bool:
+    """Make an image part of a file that is a picture, so the model sees what was checked; others stay as they are."""
+    source = _image_source(gathered.body, fields)
+    if source is None:
+        return False
+    detail, leaf, caching = _detail(fields, path, gathered), fields[source], fields.get(_CACHING)
+    key = "file_id" if source == "file_id" else "image_url"
+    fields.clear()
+    fields |= {"type": quoted(b"input_image"), "detail": quoted(detail.encode()), key: leaf}
+    if caching is not None:
+        fields[_CACHING] = caching
+    _add_slot(fields, key, f"{path}.{source}", detail, gathered)
+    return True
+
+
+def _detail(fields: RawObject, path: str, gathered: RequestContent, default: str = "auto") -> str:
+    leaf = fields.get("detail")
+    return default if is_null(leaf) else image_detail(gathered.body, leaf, f"{path}.detail")
+
+
+def _add_slot(fields: RawObject, key: str, path: str, detail: str, gathered: RequestContent) -> None:
+    leaf = fields.get(key)
+    if not is_string(leaf):
+        raise InvalidRequest(
+            f"'{path}' must be a string: an https URL, a base64 data URL, or a file's id as file_id.", param=path
+        )
+    source = gathered.body.string_slice(leaf)
+    kind = SourceKind.FILE_ID if key == "file_id" else SourceKind.URL
+    if path.endswith(".file_data") and not is_data_url(source):
+        kind = SourceKind.BASE64
+    gathered.image_slots.append(ImageSlot(path, source, detail, partial(_replace, fields), kind))
+
+
+def _replace(fields: RawObject, data_url: bytes) -> None:
+    fields.pop("file_id", None)
+    fields["image_url"] = quoted(data_url)
+
+
+def _image_source(body: RawJson, fields: RawObject) -> str | None:
+    """Give the field of a file that holds a picture: by its declared type, its data URL's, its first bytes, our id."""
+    sources = [key for key in _FILE_SOURCES if is_string(fields.get(key))]
+    declared = fields.get("mime_type")
+    if sources and is_string(declared) and body.text(declared).lower().startswith("image/"):
+        return sources[0]
+    file_id, data = fields.get("file_id"), fields.get("file_data")
+    if is_string(file_id) and is_file_id(body.text(file_id)):
+        return "file_id"
+    if not is_string(data):
+        return None
+    start = bytes(body.string_slice(data)[:_LONGEST_START])
+    if b"\\" in start:
+        start = body.text(data)[:_LONGEST_START].encode()
+    head, comma, encoded = start.partition(b",")
+    looks_like_one = (encoded if comma else start).startswith(_BASE64_SIGNATURES)
+    return "file_data" if looks_like_one or head.lower().startswith(b"data:image/") else None
+
+
+def collect_parts(leaf: Node, path: str, gathered: RequestContent) -> list[Part]:
+    """Open a list of content parts; raises what ``collect_part`` raises, and TooManyContentParts."""
+    parts = open_array(leaf, path)
+    require_part_count(parts, path, gathered.limits)
+    return [collect_part(part, f"{path}[{index}]", gathered) for index, part in enumerate(parts)]
+
+
+def collect_part(leaf: Node, path: str, gathered: RequestContent) -> Part:
+    """Open one part; raises InvalidRequest, or UnsupportedOperation for a picture or video that cannot be checked."""
+    fields = open_object(leaf, path)
+    kind = required_text(gathered.body, fields, "type", path)
+    _refuse_unchecked(kind, fields, path)
+    if kind == "input_file" and collect_file(fields, path, gathered):
+        kind = "input_image"
+    elif kind == "input_image":
+        collect_image(fields, path, gathered)
+    for key in ("text", "refusal"):
+        text = fields.get(key)
+        if is_string(text):
+            gathered.texts.append(gathered.body.text(text))
+    return Part(path, kind, fields)
+
+
+def mentions_image(name: str) -> bool:
+    """Whether a type or a key speaks of a picture."""
+    return "image" in name.lower()
+
+
+def mentions_video(name: str) -> bool:
+    """Whether a type or a key speaks of a video."""
+    return "video" in name.lower()
+
+
+def _refuse_unchecked(kind: str, fields: RawObject, path: str) -> None:
+    names = [kind, *(key for key, leaf in fields.items() if not is_null(leaf))]
+    if any(map(mentions_video, names)):
+        raise UnsupportedOperation(f"'{path}' is a video; this endpoint takes pictures. Send frames.", param=path)
+    known = {"input_image", "image_url"} if kind == "input_image" else set()
+    if any(mentions_image(name) for name in names if name not in known):
+        raise UnsupportedOperation(
+            f"'{path}' carries a picture in a form that cannot be checked. Send it as an input_image part.", param=path
+        )

@@ -1,0 +1,1 @@
+"""Files by id and uploads in parts: stored, found, deleted."""

@@ -1,0 +1,110 @@
+"""The transport: connections by origin, the idle ones on a stack, the freshest used first."""
+
+import asyncio
+import ssl
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from time import monotonic
+
+import httpx
+
+from obscura.httpclient.connection import Connection
+from obscura.httpclient.tls import tls
+
+type OriginKey = tuple[str, str, int]
+
+IDLE_TIMEOUT_S = 30.0
+MAX_IDLE = 200
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class FastTransport(httpx.AsyncBaseTransport):
+    """HTTP/1.1 with keep-alive for requests whose body is in memory; as many connections as there are requests.
+
+    Only the connect timeout of httpx is kept here; all else waits until the caller's own timeout cancels it, which
+    drops the connection.
+    """
+
+    def __init__(self) -> None:
+        self._idle: dict[OriginKey, list[tuple[Connection, float]]] = defaultdict(list)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request and give the answer once its head has arrived; raises httpx.TransportError."""
+        url = request.url
+        origin = (url.scheme, url.host, url.port or DEFAULT_PORTS[url.scheme])
+        connection = self._take_idle(origin) or await self._connect(origin, request.extensions["timeout"]["connect"])
+        try:
+            head = await connection.exchange(_encode_request(request))
+        except BaseException:
+            connection.close()
+            raise
+        return httpx.Response(head.status, headers=head.headers, stream=_Body(self, origin, connection))
+
+    async def aclose(self) -> None:
+        """Close the idle connections."""
+        for idle in self._idle.values():
+            for connection, _ in idle:
+                connection.close()
+        self._idle.clear()
+
+    def give_back(self, origin: OriginKey, connection: Connection) -> None:
+        """Keep a connection for the next request, or close it when none may follow."""
+        idle = self._idle[origin]
+        if connection.is_reusable() and len(idle) < MAX_IDLE:
+            idle.append((connection, monotonic()))
+        else:
+            connection.close()
+
+    def _take_idle(self, origin: OriginKey) -> Connection | None:
+        idle = self._idle[origin]
+        while idle:
+            connection, since = idle.pop()
+            if connection.is_reusable() and monotonic() - since < IDLE_TIMEOUT_S:
+                return connection
+            connection.close()
+        return None
+
+    async def _connect(self, origin: OriginKey, within_s: float | None) -> Connection:
+        scheme, host, port = origin
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(within_s):
+                context = await tls() if scheme == "https" else None
+                _, connection = await loop.create_connection(Connection, host, port, ssl=context)
+        except TimeoutError:
+            raise httpx.ConnectTimeout(f"no connection within {within_s} s") from None
+        except (OSError, ssl.SSLError) as failure:
+            raise httpx.ConnectError(type(failure).__name__) from None
+        return connection
+
+
+class _Body(httpx.AsyncByteStream):
+    """An answer's body; closing it before its end drops the connection."""
+
+    def __init__(self, transport: FastTransport, origin: OriginKey, connection: Connection) -> None:
+        self._transport = transport
+        self._origin = origin
+        self._connection: Connection | None = connection
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        if self._connection is not None:
+            async for chunk in self._connection.body():
+                yield chunk
+
+    async def aclose(self) -> None:
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            self._transport.give_back(self._origin, connection)
+
+
+def _encode_request(request: httpx.Request) -> list[bytes]:
+    """Write a request (RFC 9112 §3); httpx has set Host and Content-Length.
+
+    Raises httpx.LocalProtocolError for a header with a line break, behind which anything could follow (RFC 9110 §5.5).
+    """
+    lines = [b"%b %b HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
+    for name, value in request.headers.raw:
+        if b"\r" in value or b"\n" in value:
+            raise httpx.LocalProtocolError(f"The header {name.decode('ascii')} has a line break.")
+        lines.append(b"%b: %b" % (name, value))
+    return [b"\r\n".join([*lines, b"", b""]), request.content]

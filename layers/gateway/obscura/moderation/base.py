@@ -1,0 +1,52 @@
+"""Where pictures come from, and what is said of them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+class ImageFetcher(Protocol):
+    """Image bytes behind an HTTPS URL."""
+
+    async def fetch(self, url: str) -> bytes:
+        """Give the bytes behind ``url``, whose spelling, target, size and duration are all checked on the way.
+
+        Raises InvalidImageUrl, UnsafeImageUrl, ImageFetchFailed or ImageTooLarge, none of them with a ``param``.
+        Any number of calls may run at once.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What moderation says of one picture or one text; ``category`` is the flagged one with the highest score."""
+
+    flagged: bool
+    category: str | None = None
+
+
+class Moderator(Protocol):
+    """Judges pictures and text. Raises ModerationUnavailable whenever there is no trustworthy verdict."""
+
+    model: str
+    """What judges: a verdict holds for this model only."""
+
+    async def review_image(self, data_url: bytes) -> Verdict:
+        """Judge one prepared picture, an ASCII data URL: the very one that the model will see."""
+        ...
+
+    async def review_text(self, text: str) -> Verdict:
+        """Judge all text of a request."""
+        ...
+
+
+class VerdictCache(Protocol):
+    """Pictures that moderation has found clean. Every method raises UpstreamUnavailable."""
+
+    async def is_clean(self, digest: bytes, at: datetime) -> bool:
+        """Whether a clean verdict is remembered under this 32-byte digest and holds at ``at``."""
+        ...
+
+    async def add_clean(self, digest: bytes, at: datetime, until: datetime) -> None:
+        """Remember, at ``at``, a clean verdict that holds until ``until``."""
+        ...

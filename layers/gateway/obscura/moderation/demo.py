@@ -1,0 +1,30 @@
+"""Demo moderation: blocks one word and one picture, so that a newcomer can see what a block looks like."""
+
+import asyncio
+
+import pybase64
+
+from obscura.moderation.base import Verdict
+from obscura.upstreams.demo import is_test_image
+
+MARKER_WORD = "OBSCURA-BLOCK-ME"
+CATEGORY = "demo/test"
+
+
+class DemoModerator:
+    """Flags ``MARKER_WORD`` in any text, and the plain magenta test picture; judges nothing else."""
+
+    model = "demo"
+
+    async def review_image(self, data_url: bytes) -> Verdict:
+        """Flag the test picture."""
+        _, _, encoded = data_url.partition(b",")
+        return _verdict(await asyncio.to_thread(is_test_image, pybase64.b64decode(encoded)))
+
+    async def review_text(self, text: str) -> Verdict:
+        """Flag the marker word."""
+        return _verdict(MARKER_WORD.lower() in text.lower())
+
+
+def _verdict(flagged: bool) -> Verdict:
+    return Verdict(flagged, CATEGORY if flagged else None)

@@ -1,0 +1,123 @@
+"""Moderation by OpenAI's moderation endpoint, or any server that speaks it."""
+
+import asyncio
+
+import httpx
+import msgspec
+from msgspec import Raw
+
+from obscura.errors import ModerationUnavailable
+from obscura.moderation.base import Verdict
+from obscura.upstreams.http import send_with_retries
+
+MODEL = "omni-moderation-latest"
+VERDICT_TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S = 5.0
+MAX_VERDICT_BYTES = 1024 * 1024
+
+
+class _Result(msgspec.Struct):
+    flagged: bool
+    categories: dict[str, bool | None]
+    category_scores: dict[str, float | None]
+
+
+class _ModerationResponse(msgspec.Struct):
+    results: list[_Result]
+
+
+class _Url(msgspec.Struct):
+    url: Raw
+
+
+class _ImageInput(msgspec.Struct, tag_field="type", tag="image_url"):
+    image_url: _Url
+
+
+class _ModerationRequest(msgspec.Struct):
+    input: str | list[_ImageInput]
+    model: str = MODEL
+
+
+_verdicts = msgspec.json.Decoder(_ModerationResponse)
+
+
+class OpenAIModerator:
+    """``POST /moderations`` (OpenAI's API reference, "Create moderation"); every failure fails closed."""
+
+    model = MODEL
+
+    def __init__(
+        self, client: httpx.AsyncClient, base_url: str, key: str | None, within_s: float = VERDICT_TIMEOUT_S
+    ) -> None:
+        """``base_url`` ends in ``/v1``; a verdict that takes over ``within_s`` seconds, retries included, is none."""
+        self._client = client
+        self._url = httpx.URL(f"{base_url.rstrip('/')}/moderations")
+        self._within_s = within_s
+        self._extensions = {"timeout": httpx.Timeout(None, connect=CONNECT_TIMEOUT_S).as_dict()}
+        self._headers = {"content-type": "application/json", "accept": "application/json"}
+        if key:
+            self._headers["authorization"] = f"Bearer {key}"
+
+    async def review_image(self, data_url: bytes) -> Verdict:
+        """Judge one prepared picture."""
+        return await self._review(_ModerationRequest([_ImageInput(_Url(Raw(b'"%b"' % data_url)))]))
+
+    async def review_text(self, text: str) -> Verdict:
+        """Judge all text of a request."""
+        return await self._review(_ModerationRequest(text))
+
+    async def _review(self, question: _ModerationRequest) -> Verdict:
+        body = msgspec.json.encode(question)
+        request = httpx.Request("POST", self._url, headers=self._headers, content=body, extensions=self._extensions)
+        try:
+            async with asyncio.timeout(self._within_s):
+                response = await send_with_retries(self._client, request)
+                try:
+                    return _verdict(await _read(response))
+                finally:
+                    await response.aclose()
+        except TimeoutError:
+            raise _unavailable(f"gave no verdict within {self._within_s:g} s") from None
+        except (httpx.TransportError, httpx.DecodingError):
+            raise _unavailable("cannot be reached") from None
+
+
+async def _read(response: httpx.Response) -> bytes:
+    if response.status_code in {401, 403}:
+        raise ModerationUnavailable(
+            f"The moderation service refused the gateway's own credentials (status {response.status_code}), so nothing "
+            "was sent to the model. Not your fault: the operator must check OBSCURA_MODERATION_KEY."
+        )
+    if response.status_code != 200:
+        raise _unavailable(f"answered with status {response.status_code}")
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > MAX_VERDICT_BYTES:
+            raise _unavailable("answered at too great a length")
+    return bytes(body)
+
+
+def _verdict(body: bytes) -> Verdict:
+    """Read a verdict; a category that is hit counts as flagged even where ``flagged`` says otherwise."""
+    try:
+        results = _verdicts.decode(body).results
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        results = []
+    if not results:
+        raise _unavailable("answered with something other than a verdict")
+    flagged = [result for result in results if result.flagged or any(result.categories.values())]
+    if not flagged:
+        return Verdict(flagged=False)
+    hits = [
+        (result.category_scores.get(category) or 0.0, category)
+        for result in flagged
+        for category, hit in result.categories.items()
+        if hit
+    ]
+    return Verdict(flagged=True, category=max(hits)[1] if hits else None)
+
+
+def _unavailable(why: str) -> ModerationUnavailable:
+    return ModerationUnavailable(f"Nothing was sent to the model: the moderation service {why}. Try again in a while.")

@@ -1,0 +1,160 @@
+"""The road of a request, from the door to the answer; it reads as its own table of contents."""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from obscura.access_record import AccessRecord
+from obscura.auth.access import AccessRequest, Principal, admission
+from obscura.auth.base import KeyScope
+from obscura.dialects.base import CallerDialect, ParsedRequest, UpstreamBody
+from obscura.files.stored_images import StoredImages
+from obscura.moderation.base import Moderator
+from obscura.moderation.cache import CachingModerator
+from obscura.pipeline.call_upstream import call_upstream
+from obscura.pipeline.load_images import inline_videos, load_images, require_video_allowed
+from obscura.pipeline.moderate import moderate
+from obscura.pipeline.prepare import PreparedImagePart, prepare_images, token_counter_for
+from obscura.pipeline.read_body import read_body
+from obscura.pipeline.request import GatewayRequest, GatewayResponse
+from obscura.pipeline.select_model import select_model
+from obscura.pipeline.services import Services
+from obscura.upstreams.base import CatalogModel
+
+
+@asynccontextmanager
+async def handle_request(
+    request: GatewayRequest, dialect: CallerDialect, gateway: Services
+) -> AsyncIterator[GatewayResponse]:
+    """Take one request down the road; its answer holds as long as the context.
+
+    Raises an ObscuraError for every answer other than the one asked for. Once a stream has begun, iterating it may
+    still raise UpstreamError or UpstreamTimeout.
+    """
+    async with admission(access_request(request, dialect, uses_free_quota=True), gateway.door) as caller:
+        checked = await _approve(request, caller, dialect, gateway)
+        request.record.left_gateway = True
+        with request.record.step("relay"):
+            async with call_upstream(checked.to_upstream, checked.model.upstream, checked.image_tokens) as told:
+                told.headers.update(checked.headers)
+                yield told
+
+
+def access_request(request: GatewayRequest, dialect: CallerDialect, *, uses_free_quota: bool) -> AccessRequest:
+    """Present a request of a dialect at the door; ``uses_free_quota`` for one that the free tier counts."""
+    return AccessRequest(request.headers, request.address, KeyScope(dialect.name), request.record, uses_free_quota)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRequest[A: ParsedRequest]:
+    """A request whose pictures are prepared and not yet moderated; ``headers`` are for its answer."""
+
+    ask: A
+    model: CatalogModel
+    pictures: Sequence[PreparedImagePart]
+    headers: dict[str, str]
+
+    @property
+    def image_tokens(self) -> list[int]:
+        """The tokens of each picture, in request order."""
+        return [picture.tokens for picture in self.pictures]
+
+
+async def parse_and_prepare[A: ParsedRequest](
+    request: GatewayRequest, caller: Principal, dialect: CallerDialect[A], gateway: Services
+) -> PreparedRequest[A]:
+    """Take a request as far as anybody may look at it: read, its model chosen, its pictures prepared."""
+    step, record = request.record.step, request.record
+    with step("read"):
+        body = await read_body(request, gateway.limits.body_bytes)
+        ask = dialect.parse(body, gateway.limits.content)
+    record.model, record.streamed = ask.model, ask.streamed
+    require_video_allowed(caller, ask)
+    with step("choose"):
+        model = await select_model(ask, gateway.catalog)
+        ask.check_translatable(model.dialects)
+    with step("load"):
+        stored = StoredImages(caller, gateway.storage, gateway.executor, gateway.limits.image)
+        loaded = await load_images(ask.image_slots, gateway.images, stored)
+        await inline_videos(ask, gateway.videos, gateway.executor)
+    with step("prepare"):
+        count = token_counter_for(model)
+        pictures = await prepare_images(ask.image_slots, loaded, count, gateway.limits.image, gateway.executor)
+    record.pictures = [picture.facts for picture in pictures]
+    taken = PreparedRequest(ask, model, pictures, {})
+    if pictures:
+        taken.headers["x-image-tokens"] = ",".join(map(str, taken.image_tokens))
+    return taken
+
+
+async def moderate_and_render(
+    taken: PreparedRequest[ParsedRequest], request: GatewayRequest, gateway: Services
+) -> UpstreamBody:
+    """Moderate a request, and write what goes upstream: the very pictures that were moderated."""
+    request.record.left_gateway = gateway.moderator is not None
+    with request.record.step("moderate"):
+        await moderate(taken.ask.texts, taken.pictures, _moderator(request.record, gateway))
+    for slot, picture in zip(taken.ask.image_slots, taken.pictures, strict=True):
+        slot.replace(picture.data_url)
+    return taken.ask.to_upstream(taken.model.dialects)
+
+
+def _moderator(record: AccessRecord, gateway: Services) -> Moderator | None:
+    if gateway.moderator is None or gateway.verdicts is None or record.zero_retention:
+        return gateway.moderator
+    return CachingModerator(gateway.moderator, gateway.verdicts, gateway.executor, record)
+
+
+@dataclass(frozen=True, slots=True)
+class _ApprovedRequest:
+    """A request that may go upstream; what it came from is already let go of."""
+
+    model: CatalogModel
+    to_upstream: UpstreamBody
+    image_tokens: list[int]
+    headers: dict[str, str]
+
+
+async def _approve(
+    request: GatewayRequest, caller: Principal, dialect: CallerDialect, gateway: Services
+) -> _ApprovedRequest:
+    taken = await parse_and_prepare(request, caller, dialect, gateway)
+    to_upstream = await moderate_and_render(taken, request, gateway)
+    return _ApprovedRequest(taken.model, to_upstream, taken.image_tokens, taken.headers)
+
+
+ESTIMATE_HEADER = "x-token-estimate"
+
+
+class CountableRequest(ParsedRequest, Protocol):
+    """A parsed request whose tokens can be counted."""
+
+    def upstream_can_count(self, dialects: Collection[str]) -> bool:
+        """Whether an upstream that speaks ``dialects`` counts by itself, asked with ``outbound``."""
+        ...
+
+    def estimate(self, image_tokens: Sequence[int]) -> bytes:
+        """Write the answer that is made without an upstream, and that says so."""
+        ...
+
+
+@asynccontextmanager
+async def handle_count_tokens(
+    request: GatewayRequest, dialect: CallerDialect[CountableRequest], gateway: Services
+) -> AsyncIterator[GatewayResponse]:
+    """Count a request's tokens; only what goes to an upstream, one that counts by itself, is moderated first.
+
+    Raises an ObscuraError for every answer other than the one asked for.
+    """
+    async with admission(access_request(request, dialect, uses_free_quota=False), gateway.door) as caller:
+        taken = await parse_and_prepare(request, caller, dialect, gateway)
+        if not taken.ask.upstream_can_count(taken.model.dialects):
+            headers = {**taken.headers, ESTIMATE_HEADER: "true"}
+            yield GatewayResponse(200, "application/json", taken.ask.estimate(taken.image_tokens), headers)
+            return
+        to_upstream = await moderate_and_render(taken, request, gateway)
+        with request.record.step("relay"):
+            async with call_upstream(to_upstream, taken.model.upstream, ()) as told:
+                told.headers.update(taken.headers)
+                yield told

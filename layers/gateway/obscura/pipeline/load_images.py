@@ -1,0 +1,99 @@
+"""Load: each picture's bytes, all at once; data URLs are only looked at, and decoded where they are prepared."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Protocol
+
+from obscura.auth.access import Principal
+from obscura.dialects.base import ImageSlot, ParsedRequest, SourceKind, VideoSlot
+from obscura.dialects.data_url import base64_of, decode_base64, encode_data_url, is_data_url
+from obscura.dialects.json.prescan import decode_string
+from obscura.errors import ImageTooLarge, InvalidImageUrl, InvalidRequest, ObscuraError, VideoAnonBlocked
+from obscura.execution import ImageExecutor, gather_or_raise_first
+from obscura.imaging import PreparedImage
+from obscura.moderation.base import ImageFetcher
+
+type LoadedImage = memoryview | bytes | PreparedImage
+"""Base64 still in its JSON string, the bytes that a URL gave, or a stored picture, prepared already."""
+
+MAX_URL_CHARS = 16 * 1024
+
+
+class StoredImageSource(Protocol):
+    """The pictures that the caller has stored."""
+
+    async def prepared(self, file_id: str, detail: str) -> PreparedImage:
+        """Give a stored picture as it is prepared for a detail; raises FileNotFound or RetentionConflict."""
+        ...
+
+
+async def load_images(slots: Sequence[ImageSlot], images: ImageFetcher, stored: StoredImageSource) -> list[LoadedImage]:
+    """Give each slot's source, in order; raises the first failure, with the slot's path as its param."""
+    return await gather_or_raise_first([_load_image(slot, images, stored) for slot in slots])
+
+
+async def _load_image(slot: ImageSlot, images: ImageFetcher, stored: StoredImageSource) -> LoadedImage:
+    try:
+        if slot.kind is SourceKind.BASE64:
+            return slot.source
+        if slot.kind is SourceKind.FILE_ID:
+            return await stored.prepared(decode_string(slot.source), slot.detail)
+        if is_data_url(slot.source):
+            return base64_of(slot.source)
+        if len(slot.source) > MAX_URL_CHARS:
+            raise InvalidImageUrl("The image URL is too long. Send an https URL or a base64 data URL.")
+        return await images.fetch(decode_string(slot.source))
+    except ObscuraError as refusal:
+        refusal.param = slot.path
+        raise
+
+
+MAX_VIDEO_BYTES = 25 * 1024 * 1024
+
+
+def require_video_allowed(caller: Principal, ask: ParsedRequest) -> None:
+    """Keep anonymous callers from videos; raises VideoAnonBlocked."""
+    if caller.anonymous and ask.video_slots:
+        raise VideoAnonBlocked("Videos need an API key; the free tier takes pictures.", param=ask.video_slots[0].path)
+
+
+async def inline_videos(ask: ParsedRequest, videos: ImageFetcher, executor: ImageExecutor) -> None:
+    """Put each video in place as a data URL, so that nobody fetches it again; raises what loading a picture raises.
+
+    Raises InvalidRequest for anything but MP4, WebM and MOV of at most ``MAX_VIDEO_BYTES``.
+    """
+    data_urls = await gather_or_raise_first([_load_video(slot, videos, executor) for slot in ask.video_slots])
+    for slot, data_url in zip(ask.video_slots, data_urls, strict=True):
+        slot.replace(data_url)
+
+
+async def _load_video(slot: VideoSlot, videos: ImageFetcher, executor: ImageExecutor) -> bytes:
+    try:
+        if is_data_url(slot.source):
+            encoded = base64_of(slot.source)
+            return await executor.run(lambda: _video_data_url(decode_base64(encoded, MAX_VIDEO_BYTES)))
+        video = await videos.fetch(decode_string(slot.source))
+        return await executor.run(partial(_video_data_url, video))
+    except ImageTooLarge:
+        raise ImageTooLarge(
+            f"The video has more than {MAX_VIDEO_BYTES:,} bytes, the limit for one. Send a shorter or a smaller one.",
+            param=slot.path,
+        ) from None
+    except ObscuraError as refusal:
+        refusal.param = slot.path
+        raise
+
+
+def _video_data_url(video: bytes) -> bytes:
+    return encode_data_url(video, _video_media_type(video))
+
+
+def _video_media_type(video: bytes) -> str:
+    """Know a video by its bytes: ISO/IEC 14496-12 §4.3 for MP4 and MOV, RFC 9559 §4 for WebM."""
+    if video[4:8] == b"ftyp":
+        return "video/quicktime" if video[8:12] == b"qt  " else "video/mp4"
+    if video[4:8] in {b"moov", b"mdat", b"wide"}:
+        return "video/quicktime"
+    if video[:4] == b"\x1a\x45\xdf\xa3" and b"webm" in video[:64]:
+        return "video/webm"
+    raise InvalidRequest("The video is not an MP4, WebM or MOV. Convert it to one of them.")

@@ -1,0 +1,55 @@
+"""Choose: the model that was asked for, and whether it takes what was sent."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from obscura.dialects.base import ParsedRequest
+from obscura.errors import ModelNotFound, UnsupportedOperation
+from obscura.upstreams.base import Catalog, CatalogModel
+
+MAX_SUGGESTIONS = 5
+MAX_NAME_CHARS = 100
+
+
+async def select_model(ask: ParsedRequest, catalog: Catalog) -> CatalogModel:
+    """Give the model of a request.
+
+    Raises ModelNotFound, naming near matches, or UnsupportedOperation when a picture is sent to a model that does not
+    see, naming models that do.
+    """
+    model = await find_model(ask.model, catalog)
+    if ask.image_slots and "image" not in model.input_modalities:
+        seeing = [other.id for other in await catalog.all() if "image" in other.input_modalities]
+        hint = f"Models that see: {_joined_names(seeing)}." if seeing else "No model here does; send text only."
+        raise UnsupportedOperation(f"The model '{model.id}' takes no images. {hint}", param=ask.image_slots[0].path)
+    return model
+
+
+async def find_model(model_id: str, catalog: Catalog) -> CatalogModel:
+    """Give the model that requests for this id go to; raises ModelNotFound, naming near matches."""
+    model = await catalog.find(model_id)
+    if model is not None:
+        return model
+    raise _model_not_found(model_id, await catalog.all())
+
+
+async def find_listed_model(model_id: str, catalog: Catalog) -> CatalogModel:
+    """Give the model with this id as the list shows it; raises ModelNotFound, naming near matches."""
+    listed = await catalog.all()
+    for model in listed:
+        if model.id == model_id:
+            return model
+    raise _model_not_found(model_id, listed)
+
+
+def _model_not_found(model_id: str, models: Iterable[CatalogModel]) -> ModelNotFound:
+    known = [model.id for model in models]
+    asked = model_id[:MAX_NAME_CHARS]
+    near = get_close_matches(asked, known, n=MAX_SUGGESTIONS, cutoff=0.5)
+    hint = f"Near matches: {_joined_names(near)}." if near else f"There are: {_joined_names(known)}."
+    return ModelNotFound(f"The model '{asked}' does not exist here. {hint}", param="model")
+
+
+def _joined_names(ids: Iterable[str]) -> str:
+    names = list(ids)
+    return ", ".join(names[:MAX_SUGGESTIONS]) + (", …" if len(names) > MAX_SUGGESTIONS else "")

@@ -1,0 +1,1 @@
+"""DynamoDB: the stores on AWS, a table each."""

@@ -1,0 +1,1 @@
+"""Whom we ask: the models behind the gateway."""

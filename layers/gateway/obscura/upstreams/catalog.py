@@ -1,0 +1,35 @@
+"""The catalogue without a file: one upstream, which knows its own models."""
+
+from collections.abc import Sequence
+from time import monotonic
+
+from obscura.upstreams.base import CatalogModel, Upstream
+
+LIST_TTL_S = 60.0
+
+
+class SingleUpstreamCatalog:
+    """Every model id goes to the one upstream, which decides whether it has such a model."""
+
+    def __init__(self, upstream: Upstream, dialects: frozenset[str]) -> None:
+        """``dialects`` are those that the upstream speaks."""
+        self._upstream = upstream
+        self._dialects = dialects
+        self._listed: Sequence[CatalogModel] = ()
+        self._listed_until_s = 0.0
+
+    async def find(self, model_id: str) -> CatalogModel | None:
+        """Give a model of any id."""
+        return CatalogModel(model_id, self._upstream, self._dialects)
+
+    async def all(self) -> Sequence[CatalogModel]:
+        """Give the upstream's own list, at most ``LIST_TTL_S`` old."""
+        if monotonic() > self._listed_until_s:
+            self._listed = [
+                CatalogModel(
+                    listed.id, self._upstream, self._dialects, created_at=listed.created_at, owned_by=listed.owned_by
+                )
+                for listed in await self._upstream.models()
+            ]
+            self._listed_until_s = monotonic() + LIST_TTL_S
+        return self._listed

@@ -1,0 +1,132 @@
+"""The catalogue file: TOML that names upstreams and the models behind them, checked whole before anything starts."""
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, ValidationError, model_validator
+
+from obscura.upstreams.base import CatalogModel, Upstream
+
+type Dialect = Literal["chat", "messages", "responses"]
+type TokenProfile = Literal["qwen", "openai_tiles", "openai_patches", "anthropic"]
+
+
+class CatalogError(ValueError):
+    """The catalogue file cannot be used; the message says where and why."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class UpstreamEntry(_Strict):
+    """One upstream: ``key_env`` names the environment variable with its key, so that the file holds no secret."""
+
+    name: str = Field(min_length=1)
+    url: HttpUrl
+    key_env: str | None = None
+    dialects: frozenset[Dialect] = frozenset({"chat"})
+    token_profile: TokenProfile = "qwen"
+    timeout_s: Annotated[float, Field(gt=0)] = 120.0
+
+
+class ModelEntry(_Strict):
+    """One model; what it does not say, its upstream does."""
+
+    id: str = Field(min_length=1)
+    upstream: str
+    input: tuple[Literal["text", "image", "video", "audio"], ...] = ("text", "image")
+    context_length: Annotated[int, Field(gt=0)] | None = None
+    token_profile: TokenProfile | None = None
+    token_factor: Annotated[float, Field(gt=0)] = 1.0
+    owned_by: str = "obscura"
+
+
+class CatalogDocument(_Strict):
+    """The whole file."""
+
+    upstreams: tuple[UpstreamEntry, ...] = Field(min_length=1)
+    models: tuple[ModelEntry, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "CatalogDocument":
+        profiles = {upstream.name: upstream.token_profile for upstream in self.upstreams}
+        names = [upstream.name for upstream in self.upstreams]
+        ids = [model.id for model in self.models]
+        for what, given in (("upstream", names), ("model", ids)):
+            twice = {name for name in given if given.count(name) > 1}
+            if twice:
+                raise ValueError(f"{what} named twice: {', '.join(sorted(twice))}")
+        for model in self.models:
+            if model.upstream not in names:
+                raise ValueError(f"model '{model.id}' names upstream '{model.upstream}', which is not in the file")
+            if model.token_factor != 1.0 and (model.token_profile or profiles[model.upstream]) != "openai_patches":
+                raise ValueError(f"model '{model.id}' has a token_factor, which only openai_patches are multiplied by")
+        return self
+
+
+def read_catalog_file(path: Path) -> CatalogDocument:
+    """Read and check the file; raises CatalogError that names the entry and what is wrong with it."""
+    try:
+        told = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as failure:
+        raise CatalogError(f"{path} cannot be read: {failure.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as failure:
+        raise CatalogError(f"{path} is not TOML: {failure}") from None
+    try:
+        return CatalogDocument.model_validate(told)
+    except ValidationError as wrong:
+        faults = (
+            f"{'.'.join(str(part) for part in error['loc']) or 'file'}: {error['msg']}"
+            for error in wrong.errors(include_input=False, include_url=False)
+        )
+        raise CatalogError(f"{path}: {'; '.join(faults)}") from None
+
+
+class FileCatalog:
+    """The models of a file, and no others."""
+
+    def __init__(
+        self,
+        file: CatalogDocument,
+        open_upstream: Callable[[UpstreamEntry, str | None], Upstream],
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        """``open_upstream`` gets an entry and its key; raises CatalogError when a named key is not set."""
+        entries = {entry.name: entry for entry in file.upstreams}
+        opened = {name: open_upstream(entry, _key(entry, environment)) for name, entry in entries.items()}
+        self._models = {
+            model.id: CatalogModel(
+                model.id,
+                opened[model.upstream],
+                frozenset({"chat"}) | entries[model.upstream].dialects,
+                model.token_profile or entries[model.upstream].token_profile,
+                model.token_factor,
+                model.input,
+                model.context_length,
+                owned_by=model.owned_by,
+            )
+            for model in file.models
+        }
+
+    async def find(self, model_id: str) -> CatalogModel | None:
+        """Give the model with exactly this id."""
+        return self._models.get(model_id)
+
+    async def all(self) -> Sequence[CatalogModel]:
+        """Give every model, in the file's order."""
+        return list(self._models.values())
+
+
+def _key(entry: UpstreamEntry, environment: Mapping[str, str]) -> str | None:
+    if entry.key_env is None:
+        return None
+    key = environment.get(entry.key_env, "").strip()
+    if not key:
+        raise CatalogError(f"upstream '{entry.name}' takes its key from {entry.key_env}, which is not set")
+    if not (key.isascii() and key.isprintable()):
+        raise CatalogError(f"upstream '{entry.name}': {entry.key_env} must be printable ASCII in one line")
+    return key

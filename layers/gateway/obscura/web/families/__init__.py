@@ -1,1 +1,0 @@
-"""Families: the endpoints that one Lambda function serves together, a router each."""

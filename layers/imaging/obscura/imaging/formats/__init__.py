@@ -1,0 +1,1 @@
+"""One module per image format: a bounded walk of its container before any decode."""

@@ -1,0 +1,58 @@
+"""A walk over a WEBP's RIFF chunks (RFC 9649 §2): its facts, without decoding a macroblock."""
+
+from obscura.imaging.container import UPRIGHT, ContainerInfo, SourceFormat, exif_orientation
+from obscura.imaging.errors import corrupt
+
+_CHUNKS = 65_536
+_HEADER_BYTES = 12
+_CANONICAL_CHUNKS = frozenset({b"VP8X", b"ALPH", b"VP8 ", b"VP8L"})
+_IMAGE_CHUNKS = frozenset({b"VP8 ", b"VP8L", b"ANMF"})
+
+
+def scan_webp(data: bytes) -> ContainerInfo:
+    """Read the facts of a WEBP, following its chunks to the end that the RIFF header declares.
+
+    Raises:
+        ImageRefused: ``invalid_image``: cut or malformed.
+
+    """
+    end = 8 + int.from_bytes(data[4:8], "little")
+    if end > len(data):
+        raise corrupt("WEBP", "is cut short")
+    width_px = height_px = 0
+    orientation: int | None = None
+    kinds: set[bytes] = set()
+    position = _HEADER_BYTES
+    for _ in range(_CHUNKS):
+        if position == end:
+            break
+        kind, size = data[position : position + 4], int.from_bytes(data[position + 4 : position + 8], "little")
+        behind = position + 8 + size + (size & 1)
+        if position + 8 > end or behind > end:
+            raise corrupt("WEBP", "has chunks that do not fit its size")
+        if position == _HEADER_BYTES:
+            width_px, height_px = _canvas(kind, data[position + 8 : min(behind, position + 18)])
+        if kind == b"EXIF" and orientation is None:
+            # The specification wants the TIFF header first; files with JPEG's "Exif\0\0" before it exist.
+            orientation = exif_orientation(data[position + 8 : position + 8 + size].removeprefix(b"Exif\0\0"))
+        kinds.add(kind)
+        position = behind
+    else:
+        raise corrupt("WEBP", f"has more than {_CHUNKS} chunks")
+    if not kinds & _IMAGE_CHUNKS:
+        raise corrupt("WEBP", "has no picture")
+    bare = kinds <= _CANONICAL_CHUNKS and end == len(data)
+    upright = UPRIGHT if orientation is None else orientation
+    return ContainerInfo(SourceFormat.WEBP, width_px, height_px, upright, bare, ((0, end),))
+
+
+def _canvas(kind: bytes, payload: bytes) -> tuple[int, int]:
+    """Read the size out of the first chunk: extended (RFC 9649 §2.7), lossy (RFC 6386 §9.1) or lossless (§3.4)."""
+    if kind == b"VP8X" and len(payload) >= 10:
+        return int.from_bytes(payload[4:7], "little") + 1, int.from_bytes(payload[7:10], "little") + 1
+    if kind == b"VP8 " and payload[3:6] == b"\x9d\x01\x2a" and len(payload) >= 10:
+        return int.from_bytes(payload[6:8], "little") & 0x3FFF, int.from_bytes(payload[8:10], "little") & 0x3FFF
+    if kind == b"VP8L" and payload[:1] == b"\x2f" and len(payload) >= 5:
+        sides = int.from_bytes(payload[1:5], "little")
+        return (sides & 0x3FFF) + 1, (sides >> 14 & 0x3FFF) + 1
+    raise corrupt("WEBP", "has a malformed header")

@@ -1,0 +1,93 @@
+"""Counting tokens on the whole road: an estimate over chat, the upstream's own count where it speaks Messages."""
+
+import pytest
+
+from obscura.moderation.demo import MARKER_WORD
+from tests.api.test_messages import NATIVE, image, refusal, text
+from tests.support.fake_upstream import answers
+from tests.support.gateway import Gateway, running_gateway
+from tests.support.loopback_server import loopback_server
+from tests.unit.imaging.images import a_plain
+
+PATH = "/v1/messages/count_tokens"
+
+
+async def count(gateway: Gateway, *content: object, **fields: object):
+    body = {"model": "m", "messages": [{"role": "user", "content": list(content)}]} | fields
+    return await gateway.client.post(PATH, json=body)
+
+
+async def test_an_estimate_says_that_it_is_one_and_asks_nobody() -> None:
+    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
+        told = await count(gateway, text("12345678"), image(a_plain(768, 768, "PNG")))
+
+        assert told.json() == {"input_tokens": 4 + 2 + 729, "estimate": True}
+        assert told.headers["x-token-estimate"] == "true"
+        assert told.headers["x-image-tokens"] == "729"
+        assert told.headers["request-id"] == told.headers["x-request-id"]
+        assert upstream.received == []
+
+
+async def test_the_estimates_pictures_are_those_that_the_model_would_see() -> None:
+    async with running_gateway() as gateway:
+        told = await count(gateway, image(a_plain(2560, 2560, "PNG")), model="obscura-demo")
+
+        assert told.json()["input_tokens"] == 4 + 2116
+
+
+async def test_an_upstream_that_speaks_messages_counts_by_itself() -> None:
+    respond = answers({"input_tokens": 2095, "context_management": None})
+    async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1, **NATIVE) as gateway:
+        told = await count(gateway, text("hi"), image(a_plain(28, 28, "PNG")), container="c_1")
+
+        assert told.json() == {"input_tokens": 2095, "context_management": None}
+        assert "x-token-estimate" not in told.headers
+        assert [request.path for request in upstream.received] == ["/v1/messages/count_tokens"]
+        assert upstream.received[0].json()["messages"][0]["content"][1]["source"]["type"] == "base64"
+
+
+async def test_an_upstreams_count_that_fails_is_reported() -> None:
+    async with (
+        loopback_server(answers({}, 500)) as upstream,
+        running_gateway(upstream_url=upstream.v1, **NATIVE) as gateway,
+    ):
+        assert refusal(await count(gateway, text("hi"))) == (502, "api_error", "upstream_error")
+
+
+async def test_only_what_goes_to_an_upstream_is_moderated() -> None:
+    async with loopback_server(answers({"input_tokens": 1})) as upstream:
+        async with running_gateway(upstream_url=upstream.v1, moderation="demo") as gateway:
+            assert (await count(gateway, text(MARKER_WORD))).status_code == 200
+        async with running_gateway(upstream_url=upstream.v1, moderation="demo", **NATIVE) as gateway:
+            assert refusal(await count(gateway, text(MARKER_WORD)))[2] == "moderation_blocked"
+
+        assert upstream.received == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "param"),
+    [
+        ({"messages": []}, "invalid_request", "messages"),
+        ({"model": None}, "invalid_request", "model"),
+        ({"container": "c_1"}, "unsupported_field", "container"),
+        ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "unsupported_field", "tools[0].type"),
+    ],
+)
+async def test_a_request_that_could_not_be_asked_is_not_counted(fields: dict, code: str, param: str) -> None:
+    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
+        told = await count(gateway, text("hi"), **fields)
+
+        assert refusal(told) == (400, "invalid_request_error", code)
+        assert told.json()["error"]["param"] == param
+
+
+async def test_counting_needs_a_key() -> None:
+    async with running_gateway() as gateway:
+        told = await gateway.client.post(PATH, json={}, headers={"authorization": "Bearer obs_wrong"})
+
+        assert refusal(told) == (401, "authentication_error", "invalid_api_key")
+
+
+async def test_another_method_is_answered_in_anthropics_shape() -> None:
+    async with running_gateway() as gateway:
+        assert refusal(await gateway.client.get(PATH)) == (405, "invalid_request_error", "unsupported_operation")

@@ -1,0 +1,168 @@
+"""A stored picture named by its id, in every dialect and every form that an id may come in."""
+
+import pytest
+
+from tests.support.fake_upstream import answers, streams
+from tests.support.gateway import Gateway, chat_request, image, running_gateway, text
+from tests.support.image_urls import data_url, picture_in
+from tests.support.json_texts import data_urls_in
+from tests.support.loopback_server import loopback_server
+from tests.unit.imaging.images import a_photo, opened
+
+PHOTO = a_photo(2400, 1800, "JPEG")
+CHAT, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/responses"
+
+
+async def stored(gateway: Gateway, content: bytes = PHOTO) -> str:
+    told = await gateway.client.post("/v1/files", files={"file": ("a.jpg", content)})
+    return told.json()["id"]
+
+
+def chat(part: dict) -> dict:
+    return chat_request(text("What is it?"), part)
+
+
+def message(source: dict) -> dict:
+    content = [{"type": "image", "source": source}]
+    return {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": content}]}
+
+
+def response(part: dict) -> dict:
+    return {"model": "m", "input": [{"role": "user", "content": [part]}]}
+
+
+EACH_FORM = {
+    "chat image_url": (CHAT, lambda file_id: chat({"type": "image_url", "image_url": {"file_id": file_id}})),
+    "chat file": (CHAT, lambda file_id: chat({"type": "file", "file": {"file_id": file_id}})),
+    "chat input_file": (
+        CHAT,
+        lambda file_id: chat({"type": "input_file", "file_id": file_id, "mime_type": "image/jpeg"}),
+    ),
+    "messages": (MESSAGES, lambda file_id: message({"type": "file", "file_id": file_id})),
+    "responses input_image": (RESPONSES, lambda file_id: response({"type": "input_image", "file_id": file_id})),
+    "responses input_file": (RESPONSES, lambda file_id: response({"type": "input_file", "file_id": file_id})),
+}
+PATHS = {
+    "chat image_url": "messages[0].content[1].image_url.file_id",
+    "chat file": "messages[0].content[1].file.file_id",
+    "chat input_file": "messages[0].content[1].file_id",
+    "messages": "messages[0].content[0].source.file_id",
+    "responses input_image": "input[0].content[0].file_id",
+    "responses input_file": "input[0].content[0].file_id",
+}
+
+
+@pytest.mark.parametrize("form", EACH_FORM)
+async def test_the_model_sees_the_stored_picture_prepared_at_every_use(form):
+    path, asking = EACH_FORM[form]
+    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
+        file_id = await stored(gateway)
+
+        told = [await gateway.client.post(path, json=asking(file_id)) for _ in range(3)]
+
+        assert [answer.status_code for answer in told] == [200] * 3
+        assert {answer.headers["x-image-tokens"] for answer in told} == {"1564"}
+        seen = [data_urls_in(request.body) for request in upstream.received]
+        assert opened(picture_in(seen[0][0])).size == (1280, 960)
+        assert seen[0] == seen[1] == seen[2]
+        assert file_id.encode() not in upstream.received[0].body
+
+
+@pytest.mark.parametrize("form", EACH_FORM)
+async def test_an_unknown_id_is_refused_with_its_path(form):
+    path, asking = EACH_FORM[form]
+    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
+        told = await gateway.client.post(path, json=asking("file_" + "0" * 36))
+
+        error = told.json()["error"]
+        assert (told.status_code, error["code"], error["param"]) == (404, "file_not_found", PATHS[form])
+        assert upstream.received == []
+
+
+@pytest.mark.parametrize("form", EACH_FORM)
+async def test_a_zero_retention_request_cannot_use_a_stored_picture(form):
+    path, asking = EACH_FORM[form]
+    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
+        file_id = await stored(gateway)
+
+        told = await gateway.client.post(path, json=asking(file_id), headers={"x-zero-retention": "true"})
+
+        error = told.json()["error"]
+        assert (told.status_code, error["code"], error["param"]) == (400, "retention_conflict", PATHS[form])
+        assert told.headers["x-zero-retention"] == "true"
+        assert upstream.received == []
+
+
+async def test_what_is_stored_is_seen_like_what_is_sent():
+    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
+        file_id = await stored(gateway)
+        sent = image(data_url(PHOTO, "image/jpeg"), detail="high")
+        named = {"type": "image_url", "image_url": {"file_id": file_id, "detail": "high"}}
+
+        for part in (sent, named, named):
+            await gateway.chat(chat_request(part))
+
+        first, second, third = (data_urls_in(request.body) for request in upstream.received)
+        assert first == second == third
+
+
+async def test_a_prepared_form_that_another_version_kept_is_made_anew():
+    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
+        file_id = await stored(gateway)
+        part = {"type": "image_url", "image_url": {"file_id": file_id}}
+        await gateway.chat(chat_request(part))
+        kept = gateway.data_dir / "files" / "prepared" / file_id / "auto"
+        right = kept.read_bytes()
+
+        for other in (b"", b"\n", b"{}\n", b"not JSON at all", right.replace(b'"as_of":1', b'"as_of":0', 1)):
+            kept.write_bytes(other)
+            await gateway.chat(chat_request(part))
+
+            assert kept.read_bytes() == right
+        assert len({tuple(data_urls_in(request.body)) for request in upstream.received}) == 1
+
+
+async def test_the_tokens_are_counted_by_the_profile_of_each_model(tmp_path):
+    async with loopback_server(answers()) as upstream:
+        catalog = tmp_path / "models.toml"
+        catalog.write_text(
+            f"""
+            [[upstreams]]
+            name = "it"
+            url = "{upstream.v1}"
+
+            [[models]]
+            id = "qwen"
+            upstream = "it"
+
+            [[models]]
+            id = "tiles"
+            upstream = "it"
+            token_profile = "openai_tiles"
+            """
+        )
+        async with running_gateway(models=catalog) as gateway:
+            part = {"type": "image_url", "image_url": {"file_id": await stored(gateway)}}
+            told = [await gateway.chat(chat_request(part) | {"model": model}) for model in ("qwen", "tiles", "qwen")]
+
+        assert [answer.headers["x-image-tokens"] for answer in told] == ["1564", "765", "1564"]
+
+
+async def test_a_stored_picture_is_streamed_about_too():
+    async with loopback_server(streams()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
+        part = {"type": "image_url", "image_url": {"file_id": await stored(gateway)}}
+
+        told = await gateway.chat(chat_request(part, stream=True))
+
+        assert told.status_code == 200
+        assert "data: [DONE]" in told.text
+
+
+async def test_a_file_id_of_the_upstreams_own_rides_along():
+    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
+        part = {"type": "file", "file": {"file_id": "file-abc123"}}
+
+        told = await gateway.chat(chat_request(part))
+
+        assert told.status_code == 200
+        assert upstream.received[0].json()["messages"][0]["content"] == [part]

@@ -1,0 +1,273 @@
+"""Files over HTTP: stored, shown, given back, listed, deleted for real, and never another project's."""
+
+import asyncio
+from contextlib import asynccontextmanager, closing
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+import boto3
+import httpx
+import pytest
+
+from obscura.stores.dynamodb.database import DynamoDb
+from obscura.stores.dynamodb.tables import create_missing_tables
+from obscura.stores.sqlite.database import Database, open_database
+from obscura.stores.sqlite.files import SqliteFileRepository
+from tests.support.aws_server import aws_server
+from tests.support.file_stores import create_bucket
+from tests.support.forms import kept_in
+from tests.support.gateway import Gateway, chat_request, running_gateway
+from tests.unit.imaging.images import a_photo, a_plain
+
+PHOTO = a_photo(900, 600, "JPEG")
+DAY_S = 24 * 3600
+
+
+async def store(gateway: Gateway, content: bytes = PHOTO, headers: dict | None = None, **fields: str) -> httpx.Response:
+    files = {"file": ("photo.jpg", content)}
+    return await gateway.client.post("/v1/files", files=files, data=fields, headers=headers)
+
+
+def by_id(file_id: str, **fields: object) -> dict:
+    return {"type": "image_url", "image_url": {"file_id": file_id, **fields}}
+
+
+@asynccontextmanager
+async def served_on_this_machine():
+    async with running_gateway() as gateway:
+        yield gateway, lambda: kept_in(gateway.data_dir)
+
+
+@asynccontextmanager
+async def served_on_aws():
+    def keys() -> list[str]:
+        return sorted(item["Key"] for item in boto3.client("s3").list_objects_v2(Bucket="kept").get("Contents", []))
+
+    with aws_server():
+        await asyncio.to_thread(create_bucket, "kept")
+        database = DynamoDb("kept")
+        await create_missing_tables(database)
+        database.close()
+        async with running_gateway(table="kept", bucket="kept") as gateway:
+            yield gateway, keys
+
+
+@pytest.mark.parametrize("serve", [served_on_this_machine, served_on_aws])
+async def test_a_file_lives_from_its_upload_over_its_uses_to_its_deletion_and_nothing_is_left(serve):
+    async with serve() as (gateway, kept):
+        stored = (await store(gateway)).json()
+        used = await gateway.chat(chat_request(by_id(stored["id"])) | {"model": "obscura-demo"})
+        used_small = await gateway.chat(chat_request(by_id(stored["id"], detail="low")) | {"model": "obscura-demo"})
+        names = await asyncio.to_thread(kept)
+        deleted = await gateway.client.delete(f"/v1/files/{stored['id']}")
+
+        assert [used.status_code, used_small.status_code] == [200, 200]
+        assert "900 x 600" in used.text
+        assert "768 x 512" in used_small.text
+        file_id = stored["id"]
+        assert names == [f"originals/{file_id}", f"prepared/{file_id}/auto", f"prepared/{file_id}/low"]
+        assert deleted.json() == {"id": file_id, "object": "file", "deleted": True}
+        assert await asyncio.to_thread(kept) == []
+        assert (await gateway.chat(chat_request(by_id(file_id)))).json()["error"]["code"] == "file_not_found"
+
+
+async def test_a_stored_file_is_shown_as_openai_shows_files():
+    async with running_gateway() as gateway:
+        before_s = int(datetime.now(UTC).timestamp())
+        stored = (await store(gateway)).json()
+
+        assert stored.pop("id").startswith("file_")
+        assert 0 <= stored["created_at"] - before_s <= 10
+        assert stored.pop("expires_at") - stored.pop("created_at") == DAY_S
+        assert stored == {
+            "object": "file",
+            "bytes": len(PHOTO),
+            "filename": "photo.jpg",
+            "purpose": "user_upload",
+            "mime_type": "image/jpeg",
+            "status": "processed",
+        }
+
+
+async def test_a_file_is_given_back_as_it_was_sent_and_no_browser_guesses_at_it():
+    async with running_gateway() as gateway:
+        png = a_plain(30, 20, "PNG")
+        file_id = (await store(gateway, png)).json()["id"]
+
+        given = await gateway.client.get(f"/v1/files/{file_id}/content")
+
+        assert given.content == png
+        assert given.headers["content-type"] == "image/png"
+        assert given.headers["x-content-type-options"] == "nosniff"
+        assert given.headers["content-disposition"] == "attachment"
+
+
+async def test_files_are_listed_page_by_page():
+    async with running_gateway() as gateway:
+        ids = [(await store(gateway, purpose=purpose)).json()["id"] for purpose in ("vision", "user_data", "vision")]
+
+        async def listed(**query: object) -> tuple[list[str], bool]:
+            told = (await gateway.client.get("/v1/files", params=query)).json()
+            found = [file["id"] for file in told["data"]]
+            assert told["object"] == "list"
+            assert (told["first_id"], told["last_id"]) == ((found[0], found[-1]) if found else (None, None))
+            return found, told["has_more"]
+
+        assert await listed() == (ids[::-1], False)
+        assert await listed(limit=2) == ([ids[2], ids[1]], True)
+        assert await listed(limit=2, after=ids[1]) == ([ids[0]], False)
+        assert await listed(order="asc", limit=1) == ([ids[0]], True)
+        assert await listed(purpose="user_data") == ([ids[1]], False)
+
+
+@pytest.mark.parametrize(
+    ("param", "value"),
+    [
+        ("limit", "0"),
+        ("limit", "10001"),
+        ("limit", "-1"),
+        ("limit", "x"),
+        ("limit", "²"),
+        ("order", "up"),
+        ("after", "../x"),
+        ("purpose", "batch"),
+    ],
+)
+async def test_a_page_that_cannot_be_is_refused(param, value):
+    async with running_gateway() as gateway:
+        told = await gateway.client.get("/v1/files", params={param: value})
+
+        assert (told.status_code, told.json()["error"]["param"]) == (400, param)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "ttl_s"), [("3600", 3600), ("604800", 604800), ("3599", None), ("604801", None), ("1e5", None)]
+)
+async def test_a_file_lives_an_hour_at_least_and_seven_days_at_most(seconds, ttl_s):
+    async with running_gateway() as gateway:
+        fields = {"expires_after[anchor]": "created_at", "expires_after[seconds]": seconds}
+        told = await store(gateway, **fields)
+
+        if ttl_s is None:
+            assert (told.status_code, told.json()["error"]["param"]) == (400, "expires_after[seconds]")
+            assert kept_in(gateway.data_dir) == []
+        else:
+            assert told.json()["expires_at"] - told.json()["created_at"] == ttl_s
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"purpose": "batch"}, "purpose"),
+        ({"purpose": ""}, "purpose"),
+        ({"expires_after[seconds]": "3600"}, "expires_after[anchor]"),
+        ({"expires_after[anchor]": "created_at"}, "expires_after[seconds]"),
+        ({"expires_after[anchor]": "last_used", "expires_after[seconds]": "3600"}, "expires_after[anchor]"),
+        ({"expires_in": "3600"}, "expires_in"),
+    ],
+)
+async def test_a_field_that_cannot_be_kept_to_is_named(fields, param):
+    async with running_gateway() as gateway:
+        told = await store(gateway, **fields)
+
+        assert (told.status_code, told.json()["error"]["param"]) == (400, param)
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"", "invalid_image"),
+        (b"%PDF-1.7 not a picture", "unsupported_image_format"),
+        (PHOTO[:-5000], "invalid_image"),
+        (a_plain(401, 2, "PNG"), "unsupported_image_dimensions"),
+        (a_plain(300, 300, "PNG"), "image_too_many_pixels"),
+        (PHOTO + bytes(100_001 - len(PHOTO)), "image_too_large"),
+        (bytes(1_000_000), "image_too_large"),
+    ],
+)
+async def test_each_file_is_checked_like_any_image_and_nothing_of_a_refused_one_is_kept(content, code):
+    async with running_gateway(max_pixels=80_000, max_image_bytes=100_000) as gateway:
+        told = await store(gateway, content)
+
+        assert told.status_code == 400
+        assert (told.json()["error"]["code"], told.json()["error"]["param"]) == (code, "file")
+        assert kept_in(gateway.data_dir) == []
+
+
+@pytest.mark.parametrize("path", ["/v1/files/{}", "/v1/files/{}/content"])
+async def test_another_projects_file_is_not_found_nor_deleted(path):
+    async with running_gateway() as gateway:
+        file_id = (await store(gateway)).json()["id"]
+        stranger = await gateway.headers_of("another")
+
+        seen = await gateway.client.get(path.format(file_id), headers=stranger)
+        deleted = await gateway.client.delete(f"/v1/files/{file_id}", headers=stranger)
+        used = await gateway.chat(chat_request(by_id(file_id)), headers=stranger)
+        listed = await gateway.client.get("/v1/files", headers=stranger)
+
+        for told in (seen, deleted, used):
+            assert (told.status_code, told.json()["error"]["code"]) == (404, "file_not_found")
+        assert listed.json()["data"] == []
+        assert (await gateway.client.get(path.format(file_id))).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "file_id", ["file_0", "file_" + "0" * 36, "file_" + "../" * 12, "%2e%2e%2f", "upload_" + "0" * 36, "é" * 41, "\x00"]
+)
+async def test_an_id_that_never_was_is_not_found(file_id):
+    async with running_gateway() as gateway:
+        seen = await gateway.client.get("/v1/files/" + quote(file_id, safe=""))
+        used = await gateway.chat(chat_request(by_id(file_id)))
+
+        assert (used.status_code, used.json()["error"]["code"]) == (404, "file_not_found")
+        assert used.json()["error"]["param"] == "messages[0].content[0].image_url.file_id"
+        assert (seen.status_code, seen.json()["error"]["code"]) in {(404, "file_not_found"), (404, "not_found")}
+
+
+async def test_who_is_anonymous_or_unknown_stores_lists_and_reads_nothing():
+    async with running_gateway() as gateway:
+        file_id = (await store(gateway)).json()["id"]
+        del gateway.client.headers["authorization"]
+        calls = [("POST", "/v1/files"), ("GET", "/v1/files"), ("GET", f"/v1/files/{file_id}"), ("POST", "/v1/uploads")]
+        calls += [("DELETE", f"/v1/files/{file_id}"), ("GET", f"/v1/files/{file_id}/content")]
+        for method, path in calls:
+            told = await gateway.client.request(method, path, headers={"x-free-tier": "true"})
+
+            assert (told.status_code, told.json()["error"]["code"]) == (401, "missing_credentials"), path
+
+
+async def test_expired_files_are_not_found_and_their_bytes_go_when_the_next_file_comes(tmp_path):
+    async with running_gateway(folder=tmp_path) as gateway:
+        file_id = (await store(gateway)).json()["id"]
+        await expire_all(tmp_path)
+
+        seen = await gateway.client.get(f"/v1/files/{file_id}")
+        used = await gateway.chat(chat_request(by_id(file_id)))
+        second = (await store(gateway)).json()["id"]
+
+        assert [seen.json()["error"]["code"], used.json()["error"]["code"]] == ["file_not_found", "file_not_found"]
+        assert kept_in(tmp_path) == [f"originals/{second}"]
+
+
+async def expire_all(data_dir):
+    """Let a day pass for all files, in the store itself."""
+    with closing(open_database(data_dir)) as connection:
+        files = SqliteFileRepository(Database(connection))
+        for file in await files.everywhere():
+            await files.expire(file.project, file.id, file.created_at)
+
+
+async def test_a_deleted_file_is_deleted_once_however_many_ask_at_once():
+    async with running_gateway() as gateway:
+        file_id = (await store(gateway)).json()["id"]
+
+        told = await asyncio.gather(*[gateway.client.delete(f"/v1/files/{file_id}") for _ in range(10)])
+
+        assert sorted(answer.status_code for answer in told) == [200] + [404] * 9
+
+
+async def test_the_paths_without_v1_serve_too():
+    async with running_gateway() as gateway:
+        stored = await gateway.client.post("/files", files={"file": ("a.jpg", PHOTO)})
+
+        assert (await gateway.client.get(f"/files/{stored.json()['id']}")).json() == stored.json()

@@ -1,0 +1,202 @@
+"""The catalog, from a file and from the upstream's own list, and what a request may ask of it."""
+
+import asyncio
+
+import pytest
+
+from tests.support.fake_upstream import answers, in_turn
+from tests.support.gateway import chat_request, image, running_gateway, text
+from tests.support.image_urls import a_data_url
+from tests.support.loopback_server import loopback_server
+
+ANTHROPIC = {"anthropic-version": "2023-06-01"}
+LISTED = {"object": "list", "data": [{"id": "llava", "object": "model", "created": 1700000000, "owned_by": "vllm"}]}
+
+
+def a_catalogue(tmp_path, first: str, second: str) -> str:
+    path = tmp_path / "models.toml"
+    path.write_text(
+        f"""
+        [[upstreams]]
+        name = "first"
+        url = "{first}"
+        key_env = "FIRST_KEY"
+
+        [[upstreams]]
+        name = "second"
+        url = "{second}"
+        dialects = ["chat", "messages"]
+        token_profile = "anthropic"
+        timeout_s = 5
+
+        [[models]]
+        id = "qwen-vl"
+        upstream = "first"
+        context_length = 32768
+
+        [[models]]
+        id = "qwen-text"
+        upstream = "first"
+        input = ["text"]
+
+        [[models]]
+        id = "tiles/4o"
+        upstream = "second"
+        token_profile = "openai_tiles"
+
+        [[models]]
+        id = "patches/mini"
+        upstream = "second"
+        token_profile = "openai_patches"
+        token_factor = 1.62
+        """
+    )
+    return str(path)
+
+
+async def test_without_a_file_the_upstreams_own_list_is_shown_in_either_shape():
+    async with loopback_server(answers(LISTED)) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
+        openai = (await gateway.client.get("/v1/models")).json()
+        anthropic = (await gateway.client.get("/v1/models", headers=ANTHROPIC)).json()
+        catalog = (await gateway.client.get("/api/models", params={"modality": "image"})).json()
+
+        assert openai == LISTED
+        assert anthropic == {
+            "data": [{"type": "model", "id": "llava", "display_name": "llava", "created_at": "2023-11-14T22:13:20Z"}],
+            "has_more": False,
+            "first_id": "llava",
+            "last_id": "llava",
+        }
+        assert catalog["data"][0]["detail_limits"] == {"low": 768, "auto": 1280, "high": 2048}
+        assert upstream.received[0].path == "/v1/models"
+        assert len(upstream.received) == 1
+
+
+@pytest.mark.parametrize("shape", [{}, ANTHROPIC], ids=["openai", "anthropic"])
+async def test_without_a_file_one_model_is_shown_as_the_list_shows_it(shape):
+    async with loopback_server(answers(LISTED)) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
+        (listed,) = (await gateway.client.get("/v1/models", headers=shape)).json()["data"]
+        one = await gateway.client.get("/v1/models/llava", headers=shape)
+
+        assert one.json() == listed
+
+
+@pytest.mark.parametrize("model_id", ["llava-2", "", "%ff%fe", "a" * 5000], ids=lambda model_id: model_id[:9])
+async def test_without_a_file_a_model_that_the_list_lacks_is_not_made_up(model_id):
+    async with loopback_server(answers(LISTED)) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
+        told = await gateway.client.get(f"/v1/models/{model_id}")
+
+        error = told.json()["error"]
+        assert (told.status_code, error["code"], error["param"]) == (404, "model_not_found", "model")
+        assert "llava" in error["message"]
+
+
+async def test_an_upstream_without_a_list_is_reported():
+    async with loopback_server(answers({}, 404)) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
+        told = await gateway.client.get("/v1/models")
+
+        assert (told.status_code, told.json()["error"]["code"]) == (502, "upstream_error")
+
+
+async def test_the_lists_need_a_key():
+    async with running_gateway() as gateway:
+        told = await gateway.client.get("/v1/models", headers={"authorization": "Bearer obs_wrong"})
+
+        assert (told.status_code, told.json()["error"]["code"]) == (401, "invalid_api_key")
+        assert "x-request-id" in told.headers
+
+
+async def test_a_file_sends_each_model_to_its_upstream_with_its_key(tmp_path, monkeypatch):
+    monkeypatch.setenv("FIRST_KEY", "sk-first")
+    async with loopback_server(answers()) as first, loopback_server(answers()) as second:
+        async with running_gateway(models=a_catalogue(tmp_path, first.v1, second.v1)) as gateway:
+            to_first = await gateway.chat(chat_request("hi") | {"model": "qwen-vl"})
+            to_second = await gateway.chat(chat_request("hi") | {"model": "tiles/4o"})
+
+            assert (to_first.status_code, to_second.status_code) == (200, 200)
+            assert first.received[0].headers["authorization"] == "Bearer sk-first"
+            assert first.received[0].json()["model"] == "qwen-vl"
+            assert "authorization" not in second.received[0].headers
+
+
+async def test_each_models_pictures_are_counted_by_its_own_profile(tmp_path, monkeypatch):
+    monkeypatch.setenv("FIRST_KEY", "k")
+    async with loopback_server(answers()) as upstream:
+        async with running_gateway(models=a_catalogue(tmp_path, upstream.v1, upstream.v1)) as gateway:
+            parts = (text("look"), image(a_data_url(1280, 1280)))
+            qwen = await gateway.chat(chat_request(*parts) | {"model": "qwen-vl"})
+            tiles = await gateway.chat(chat_request(*parts) | {"model": "tiles/4o"})
+            patches = await gateway.chat(chat_request(*parts) | {"model": "patches/mini"})
+
+            assert qwen.headers["x-image-tokens"] == "2116"
+            assert tiles.headers["x-image-tokens"] == "765"
+            assert patches.headers["x-image-tokens"] == "2465"  # 39 x 39 patches, times 1.62
+
+
+async def test_an_unknown_model_is_refused_with_near_matches(tmp_path, monkeypatch):
+    monkeypatch.setenv("FIRST_KEY", "k")
+    async with loopback_server(answers()) as upstream:
+        async with running_gateway(models=a_catalogue(tmp_path, upstream.v1, upstream.v1)) as gateway:
+            told = await gateway.chat(chat_request("hi") | {"model": "qwen-v1"})
+            listed = await gateway.client.get("/v1/models/qwen-v1")
+
+            for refused in (told, listed):
+                error = refused.json()["error"]
+                assert (refused.status_code, error["code"], error["param"]) == (404, "model_not_found", "model")
+                assert "qwen-vl" in error["message"]
+            assert upstream.received == []
+
+
+async def test_a_name_as_long_as_a_body_holds_nobody_up(tmp_path, monkeypatch):
+    monkeypatch.setenv("FIRST_KEY", "k")
+    async with running_gateway(
+        models=a_catalogue(tmp_path, "http://127.0.0.1:9/v1", "http://127.0.0.1:9/v1")
+    ) as gateway:
+        began = asyncio.get_running_loop().time()
+        told = await gateway.chat(chat_request("hi") | {"model": "qwen" * 5_000_000})
+
+        assert (told.status_code, told.json()["error"]["code"]) == (404, "model_not_found")
+        assert asyncio.get_running_loop().time() - began < 1
+
+
+async def test_a_picture_for_a_model_that_does_not_see_is_refused_with_models_that_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("FIRST_KEY", "k")
+    async with loopback_server(answers()) as upstream:
+        async with running_gateway(models=a_catalogue(tmp_path, upstream.v1, upstream.v1)) as gateway:
+            told = await gateway.chat(chat_request(text("look"), image(a_data_url(8, 8))) | {"model": "qwen-text"})
+
+            error = told.json()["error"]
+            assert (told.status_code, error["code"]) == (400, "unsupported_operation")
+            assert error["param"] == "messages[0].content[1].image_url.url"
+            assert "qwen-vl, tiles/4o" in error["message"]
+
+
+async def test_a_model_with_a_slash_in_its_name_is_found_and_the_list_is_filtered(tmp_path, monkeypatch):
+    monkeypatch.setenv("FIRST_KEY", "k")
+    async with running_gateway(
+        models=a_catalogue(tmp_path, "http://127.0.0.1:9/v1", "http://127.0.0.1:9/v1")
+    ) as gateway:
+        one = (await gateway.client.get("/v1/models/tiles/4o")).json()
+        seeing = (await gateway.client.get("/api/models", params={"modality": "image"})).json()["data"]
+
+        assert one == {"id": "tiles/4o", "object": "model", "created": 0, "owned_by": "obscura"}
+        assert [model["id"] for model in seeing] == ["qwen-vl", "tiles/4o", "patches/mini"]
+        assert seeing[0]["context_length"] == 32768
+        assert seeing[1]["dialects"] == ["chat", "messages"]
+
+
+async def test_the_list_is_asked_for_again_only_after_a_while():
+    respond = in_turn(answers(LISTED), answers({"data": []}))
+    async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
+        for _ in range(3):
+            assert (await gateway.client.get("/v1/models")).json() == LISTED
+
+        assert len(upstream.received) == 1
+
+
+@pytest.mark.parametrize("version", [{}, ANTHROPIC], ids=["openai", "anthropic"])
+async def test_the_demo_lists_its_one_model(version):
+    async with running_gateway() as gateway:
+        told = (await gateway.client.get("/v1/models", headers=version)).json()
+
+        assert [model["id"] for model in told["data"]] == ["obscura-demo"]

@@ -1,0 +1,285 @@
+"""What a caller sees of an upstream that answers, streams, refuses, fails or stays silent."""
+
+import asyncio
+import json
+
+import httpx
+import pytest
+
+from tests.support.fake_upstream import ANSWER, CHUNKS, answers, hangs_up, in_turn, stays_silent, streams
+from tests.support.gateway import chat_request, running_gateway
+from tests.support.loopback_server import loopback_server
+
+
+async def test_an_answer_is_passed_on_byte_for_byte():
+    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
+        told = await gateway.chat(chat_request("hello"))
+
+        assert told.status_code == 200
+        assert told.content == json.dumps(ANSWER).encode()
+        assert told.headers["x-request-id"].startswith("req_")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("/chat/completions", chat_request("hi")), ("/responses", {"model": "m", "input": "hi"})]
+)
+async def test_the_path_without_v1_is_the_same_endpoint(path, body):
+    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
+        told = await gateway.client.post(path, json=body)
+        same = await gateway.client.post(f"/v1{path}", json=body)
+
+        assert (told.status_code, told.json().keys()) == (200, same.json().keys())
+
+
+async def test_everything_that_obscura_does_not_understand_goes_upstream_untouched():
+    sent = (
+        b'{"model":"m", "tools" : [ {"type":"function","function":{"name":"f","parameters":{"a":1.50}}} ],'
+        b'"response_format":{"type":"json_schema"},"logprobs":true,"x_vendor":{"n":12345678901234567890,"e":1E5},'
+        b'"messages":[{"role":"user","name":"\\u00e9","content":[{"type":"input_audio","input_audio":'
+        b'{"data":"AAAA","format":"wav"}},{"type":"text","text":"\\ud83d\\ude00","cache_control":{"ttl":"5m"}}]}]}'
+    )
+    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
+        await gateway.client.post("/v1/chat/completions", content=sent, headers={"content-type": "application/json"})
+
+        seen = upstream.received[0]
+        assert seen.json() == json.loads(sent)
+        untouched = [b'"parameters":{"a":1.50}', b"12345678901234567890", b"1E5", b'"\\ud83d\\ude00"', b'"\\u00e9"']
+        assert [piece for piece in untouched if piece not in seen.body] == []
+
+
+async def test_the_upstream_gets_the_operators_key_and_never_the_callers():
+    async with loopback_server(answers()) as upstream:
+        async with running_gateway(upstream_url=upstream.v1, upstream_key="sk-operator") as gateway:
+            await gateway.chat(chat_request("hello"))
+
+            seen = upstream.received[0]
+            assert seen.path == "/v1/chat/completions"
+            assert seen.headers["authorization"] == "Bearer sk-operator"
+            assert gateway.key not in str(seen.headers)
+
+
+async def test_a_stream_is_passed_on_chunk_by_chunk_as_it_arrives():
+    sent_on = asyncio.Queue()
+
+    async def respond(request, wire):
+        await wire.head(200, content_type="text/event-stream", transfer_encoding="chunked")
+        for piece in CHUNKS:
+            await wire.chunk(piece)
+            await sent_on.get()
+        await wire.chunk(b"")
+
+    async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
+        async with gateway.client.stream(
+            "POST", "/v1/chat/completions", json=chat_request("hello", stream=True)
+        ) as told:
+            seen = []
+            async for piece in told.aiter_raw():
+                seen.append(piece)
+                sent_on.put_nowait(None)
+
+        assert told.headers["content-type"].startswith("text/event-stream")
+        assert seen == list(CHUNKS)
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
+async def test_a_caller_who_leaves_ends_the_upstream_call_within_a_second(streamed):
+    respond = streams(CHUNKS[0], then="stays silent") if streamed else stays_silent
+    async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
+        asking = asyncio.create_task(gateway.chat(chat_request("hello", stream=streamed)))
+        await upstream.wait_for_requests(1)
+
+        asking.cancel()
+
+        async with asyncio.timeout(1):
+            await upstream.received[0].caller_left.wait()
+
+
+async def test_an_upstream_that_breaks_off_in_mid_stream_ends_in_an_error_event():
+    respond = streams(CHUNKS[0], CHUNKS[1][:20], then="breaks")
+    async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
+        told = await gateway.chat(chat_request("hello", stream=True))
+
+        assert told.status_code == 200
+        *_, last = [line for line in told.text.split("\n\n") if line]
+        assert json.loads(last.removeprefix("data: "))["error"]["code"] == "upstream_error"
+
+
+@pytest.mark.parametrize("cut", [b"", CHUNKS[1][:20]], ids=["between two events", "within an event"])
+@pytest.mark.parametrize("dialect", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
+async def test_a_stream_that_closes_too_early_ends_in_an_error_event_although_http_is_content(dialect, cut):
+    body = {"model": "m", "stream": True}
+    body |= {"input": "hi"} if dialect == "/v1/responses" else chat_request("hi") | {"stream": True, "max_tokens": 9}
+    async with loopback_server(streams(CHUNKS[0], CHUNKS[1] + cut)) as upstream:
+        async with running_gateway(upstream_url=upstream.v1) as gateway:
+            told = await gateway.client.post(dialect, json=body)
+
+    *before, last = [line.removeprefix("data: ") for line in told.text.splitlines() if line.startswith("data: ")]
+    assert all(map(json.loads, before))
+    assert json.loads(last)["error"].get("code") == "upstream_error"
+
+
+@pytest.mark.parametrize("dialect", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
+async def test_a_stream_that_said_it_was_over_closes_although_its_upstream_does_not(dialect):
+    body = {"model": "m", "stream": True}
+    body |= {"input": "hi"} if dialect == "/v1/responses" else chat_request("hi") | {"stream": True, "max_tokens": 9}
+    async with loopback_server(streams(*CHUNKS, then="stays silent")) as upstream:
+        async with running_gateway(upstream_url=upstream.v1) as gateway, asyncio.timeout(10):
+            told = await gateway.client.post(dialect, json=body)
+
+    assert told.status_code == 200
+    assert "error" not in told.text.replace('"error":null', "")
+
+
+@pytest.mark.parametrize("status", [400, 404, 422])
+async def test_a_refusal_that_concerns_the_request_is_passed_on_with_its_message(status):
+    refusal = {"error": {"message": "max_tokens is too large", "type": "x", "param": "max_tokens", "code": "y"}}
+    async with (
+        loopback_server(answers(refusal, status)) as upstream,
+        running_gateway(upstream_url=upstream.v1) as gateway,
+    ):
+        told = await gateway.chat(chat_request("hello"))
+
+        assert told.status_code == status
+        assert told.json()["error"]["message"] == "max_tokens is too large"
+        assert told.json()["error"]["param"] == "max_tokens"
+
+
+@pytest.mark.parametrize(
+    ("status", "told_status", "code"),
+    [
+        (401, 502, "upstream_error"),
+        (403, 502, "upstream_error"),
+        (500, 502, "upstream_error"),
+        (503, 502, "upstream_error"),
+        (504, 504, "upstream_timeout"),
+        (429, 429, "rate_limit_exceeded"),
+        (302, 502, "upstream_error"),
+    ],
+)
+async def test_a_refusal_that_does_not_concern_the_request_is_told_in_our_codes(status, told_status, code):
+    async with loopback_server(answers({"error": {"message": "secret detail"}}, status)) as upstream:
+        async with running_gateway(upstream_url=upstream.v1) as gateway:
+            told = await gateway.chat(chat_request("hello"))
+
+            assert told.status_code == told_status
+            assert told.json()["error"]["code"] == code
+            assert "secret detail" not in told.text
+            assert ("retry-after" in told.headers) == (code == "rate_limit_exceeded")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_an_upstream_that_is_busy_is_asked_at_most_twice_more(status):
+    respond = in_turn(answers({}, status), answers({}, status), answers())
+    async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
+        told = await gateway.chat(chat_request("hello"))
+
+        assert told.status_code == 200
+        assert len(upstream.received) == 3
+
+
+async def test_retry_after_is_honoured():
+    respond = in_turn(answers({}, 429, retry_after="1"), answers())
+    async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
+        began = asyncio.get_running_loop().time()
+        told = await gateway.chat(chat_request("hello"))
+
+        assert told.status_code == 200
+        assert asyncio.get_running_loop().time() - began >= 1
+
+
+async def test_a_retry_after_that_is_too_long_is_passed_on():
+    async with loopback_server(answers({}, 429, retry_after="3600")) as upstream:
+        async with running_gateway(upstream_url=upstream.v1) as gateway:
+            told = await gateway.chat(chat_request("hello"))
+
+            assert told.status_code == 429
+            assert told.headers["retry-after"] == "3600"
+            assert len(upstream.received) == 1
+
+
+async def test_an_upstream_that_hangs_up_is_asked_again_and_then_reported():
+    async with loopback_server(hangs_up) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
+        told = await gateway.chat(chat_request("hello"))
+
+        assert (told.status_code, told.json()["error"]["code"]) == (502, "upstream_error")
+        assert len(upstream.received) == 3
+
+
+async def test_an_upstream_that_is_not_there_is_reported():
+    async with loopback_server(answers()) as gone:
+        pass
+    async with running_gateway(upstream_url=gone.v1) as gateway:
+        told = await gateway.chat(chat_request("hello"))
+
+        assert (told.status_code, told.json()["error"]["code"]) == (503, "upstream_unavailable")
+        assert str(gone.port) not in told.text
+
+
+async def test_an_upstream_that_answers_with_something_else_than_json_is_reported():
+    async with loopback_server(answers(b"<html>oops</html>")) as upstream:
+        async with running_gateway(upstream_url=upstream.v1) as gateway:
+            told = await gateway.chat(chat_request("hello"))
+
+            assert (told.status_code, told.json()["error"]["code"]) == (502, "upstream_error")
+
+
+@pytest.mark.parametrize("spoken", ["chat", "messages", "responses"], ids="upstream speaks {}".format)
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
+async def test_an_error_that_comes_as_a_success_is_reported(path, spoken):
+    failed = {"error": {"message": "out of memory", "code": 500}}
+    body = {"model": "m", "input": "hi"} if path == "/v1/responses" else chat_request("hi") | {"max_tokens": 9}
+    async with loopback_server(answers(failed)) as upstream:
+        async with running_gateway(upstream_url=upstream.v1, upstream_dialects=[spoken]) as gateway:
+            told = await gateway.client.post(path, json=body)
+
+    assert told.status_code == 502
+    assert "out of memory" not in told.text
+
+
+async def test_a_stream_whose_lines_arrive_in_pieces_is_the_same_stream():
+    whole = b"".join(CHUNKS)
+    pieces = [whole[start : start + 7] for start in range(0, len(whole), 7)]
+    async with loopback_server(streams(*pieces)) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
+        told = await gateway.chat(chat_request("hello", stream=True))
+
+        assert told.content == whole
+
+
+async def test_an_unknown_path_and_a_wrong_method_are_named():
+    async with running_gateway() as gateway:
+        nowhere = await gateway.client.get("/v1/nowhere")
+        wrong = await gateway.client.get("/v1/chat/completions")
+
+        assert (nowhere.status_code, nowhere.json()["error"]["code"]) == (404, "not_found")
+        assert wrong.status_code == 405
+        assert wrong.headers["allow"] == "POST"
+        assert "x-request-id" in nowhere.headers
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions/", "/v1/messages/", "/v1/responses/", "/v1/files/"])
+async def test_no_path_redirects_to_a_host_that_the_caller_named(path):
+    async with running_gateway() as gateway:
+        told = await gateway.client.post(path, json=chat_request("hello"), headers={"host": "elsewhere.example"})
+
+        assert (told.status_code, told.json()["error"]["code"]) == (404, "not_found")
+        assert "location" not in told.headers
+
+
+async def test_no_key_a_wrong_key_and_a_malformed_header_are_refused():
+    async with running_gateway() as gateway, httpx.AsyncClient(base_url=gateway.url, trust_env=False) as stranger:
+        codes = []
+        for headers in ({}, {"authorization": "Bearer obs_wrong"}, {"authorization": "Basic x"}, {"x-api-key": "y"}):
+            told = await stranger.post("/v1/chat/completions", json=chat_request("hello"), headers=headers)
+            codes.append((told.status_code, told.json()["error"]["code"]))
+
+        assert codes == [(401, "missing_credentials"), *[(401, "invalid_api_key")] * 3]
+
+
+async def test_the_key_may_come_as_x_api_key():
+    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
+        async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
+            told = await client.post(
+                "/v1/chat/completions", json=chat_request("hi"), headers={"x-api-key": gateway.key}
+            )
+
+            assert told.status_code == 200

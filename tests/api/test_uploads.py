@@ -1,0 +1,208 @@
+"""Uploads in parts over HTTP: begun, filled, completed into a file or cancelled, within their bounds."""
+
+import asyncio
+import hashlib
+
+import httpx
+import pytest
+
+from tests.support.forms import kept_in
+from tests.support.gateway import Gateway, running_gateway
+from tests.unit.imaging.images import a_photo
+
+PHOTO = a_photo(900, 600, "JPEG")
+THIRDS = [PHOTO[:10_000], PHOTO[10_000:20_000], PHOTO[20_000:]]
+
+
+async def begin(gateway: Gateway, declared_bytes: int = len(PHOTO), **fields: object) -> httpx.Response:
+    asked = {"filename": "a.jpg", "bytes": declared_bytes, "mime_type": "image/jpeg", "purpose": "vision"}
+    return await gateway.client.post("/v1/uploads", json=asked | fields)
+
+
+async def add(gateway: Gateway, upload_id: str, content: bytes, **more: object) -> httpx.Response:
+    return await gateway.client.post(f"/v1/uploads/{upload_id}/parts", files={"data": content}, **more)
+
+
+async def complete(gateway: Gateway, upload_id: str, part_ids: list[str], **fields: object) -> httpx.Response:
+    return await gateway.client.post(f"/v1/uploads/{upload_id}/complete", json={"part_ids": part_ids} | fields)
+
+
+async def an_upload_with(gateway: Gateway, *parts: bytes, declared_bytes: int = len(PHOTO)) -> tuple[str, list[str]]:
+    upload_id = (await begin(gateway, declared_bytes)).json()["id"]
+    return upload_id, [(await add(gateway, upload_id, content)).json()["id"] for content in parts]
+
+
+async def test_parts_become_a_file_in_the_order_that_is_named_and_nothing_else_is_kept():
+    async with running_gateway() as gateway:
+        upload_id, (third, first, second) = await an_upload_with(gateway, THIRDS[2], THIRDS[0], THIRDS[1])
+
+        told = (await complete(gateway, upload_id, [first, second, third])).json()
+
+        file_id = told["file"]["id"]
+        assert (told["object"], told["id"], told["status"]) == ("upload", upload_id, "completed")
+        assert (told["file"]["bytes"], told["file"]["mime_type"]) == (len(PHOTO), "image/jpeg")
+        assert (await gateway.client.get(f"/v1/files/{file_id}/content")).content == PHOTO
+        assert (await gateway.client.get(f"/v1/files/{file_id}")).json() == told["file"]
+        assert kept_in(gateway.data_dir) == [f"originals/{file_id}"]
+
+
+async def test_an_upload_and_its_parts_are_shown_as_openai_shows_them():
+    async with running_gateway() as gateway:
+        upload = (await begin(gateway, expires_after={"anchor": "created_at", "seconds": 7200})).json()
+        part = (await add(gateway, upload["id"], THIRDS[0])).json()
+
+        assert upload["expires_at"] - upload["created_at"] == 3600
+        assert upload == {
+            "id": upload["id"],
+            "object": "upload",
+            "bytes": len(PHOTO),
+            "created_at": upload["created_at"],
+            "expires_at": upload["expires_at"],
+            "filename": "a.jpg",
+            "purpose": "vision",
+            "status": "pending",
+            "file": None,
+        }
+        assert (part["object"], part["upload_id"], part["id"][:5]) == ("upload.part", upload["id"], "part_")
+        assert part["created_at"] >= upload["created_at"]
+
+
+async def test_the_file_of_an_upload_lives_as_long_as_was_asked():
+    async with running_gateway() as gateway:
+        upload = (await begin(gateway, expires_after={"anchor": "created_at", "seconds": 7200})).json()
+        part_id = (await add(gateway, upload["id"], PHOTO)).json()["id"]
+
+        file = (await complete(gateway, upload["id"], [part_id])).json()["file"]
+
+        assert file["expires_at"] - file["created_at"] == 7200
+
+
+async def test_a_cancelled_upload_keeps_nothing_and_takes_nothing_more():
+    async with running_gateway() as gateway:
+        upload_id, part_ids = await an_upload_with(gateway, *THIRDS)
+
+        told = await gateway.client.post(f"/v1/uploads/{upload_id}/cancel")
+
+        assert told.json()["status"] == "cancelled"
+        assert kept_in(gateway.data_dir) == []
+        for more in (await add(gateway, upload_id, b"x"), await complete(gateway, upload_id, part_ids)):
+            assert (more.status_code, more.json()["error"]["param"]) == (400, "upload_id")
+            assert "cancelled" in more.json()["error"]["message"]
+
+
+async def test_a_completed_upload_names_its_file_to_who_completes_it_again():
+    async with running_gateway() as gateway:
+        upload_id, part_ids = await an_upload_with(gateway, PHOTO)
+        file_id = (await complete(gateway, upload_id, part_ids)).json()["file"]["id"]
+
+        again = await complete(gateway, upload_id, part_ids)
+
+        assert again.status_code == 400
+        assert file_id in again.json()["error"]["message"]
+
+
+async def test_of_many_who_complete_an_upload_at_once_one_gets_a_file_and_no_other_is_kept():
+    async with running_gateway() as gateway:
+        upload_id, part_ids = await an_upload_with(gateway, *THIRDS)
+
+        told = await asyncio.gather(*[complete(gateway, upload_id, part_ids) for _ in range(6)])
+
+        (file_id,) = [answer.json()["file"]["id"] for answer in told if answer.status_code == 200]
+        assert {answer.status_code for answer in told} == {200, 400}
+        assert kept_in(gateway.data_dir) == [f"originals/{file_id}"]
+        assert [file["id"] for file in (await gateway.client.get("/v1/files")).json()["data"]] == [file_id]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "fields", "param"),
+    [
+        ([0, 1], {}, "part_ids"),
+        ([0, 1, 2, 2], {}, "part_ids"),
+        ([0, 1, "part_0", 2], {}, "part_ids[2]"),
+        ([], {}, "part_ids"),
+        ([0, 1, 7], {}, "part_ids"),
+        ([0, 1, 2], {"md5": hashlib.md5(b"another").hexdigest()}, "md5"),  # noqa: S324 the API's checksum
+        ([0, 1, 2], {"md5": 5}, "md5"),
+        ([0, 1, 2], {"sha256": "00"}, "sha256"),
+        ([2, 1, 0], {}, "file"),
+    ],
+)
+async def test_parts_that_are_not_the_declared_file_are_refused_and_the_upload_stays_open(chosen, fields, param):
+    async with running_gateway() as gateway:
+        upload_id, part_ids = await an_upload_with(gateway, *THIRDS)
+        named = [part_ids[one] if isinstance(one, int) and one < 3 else one for one in chosen]
+
+        refused = await complete(gateway, upload_id, named, **fields)
+        right = await complete(gateway, upload_id, part_ids, md5=hashlib.md5(PHOTO).hexdigest())  # noqa: S324
+
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, param)
+        assert right.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "code"),
+    [
+        ({"bytes": 15 * 1024 * 1024 + 1}, "bytes", "image_too_large"),
+        ({"bytes": 0}, "bytes", "invalid_request"),
+        ({"bytes": -1}, "bytes", "invalid_request"),
+        ({"bytes": 1.5}, "bytes", "invalid_request"),
+        ({"bytes": "9"}, "bytes", "invalid_request"),
+        ({"bytes": None}, "bytes", "invalid_request"),
+        ({"bytes": 10**300}, "bytes", "invalid_request"),
+        ({"filename": ""}, "filename", "invalid_request"),
+        ({"filename": "../a.jpg"}, "filename", "invalid_request"),
+        ({"filename": "a\nb"}, "filename", "invalid_request"),
+        ({"filename": "x" * 256}, "filename", "invalid_request"),
+        ({"mime_type": 1}, "mime_type", "invalid_request"),
+        ({"purpose": "batch"}, "purpose", "invalid_request"),
+        ({"expires_after": 5}, "expires_after", "invalid_request"),
+        ({"expires_after": {"anchor": "created_at"}}, "expires_after.seconds", "invalid_request"),
+        ({"expires_after": {"seconds": 3600}}, "expires_after.anchor", "invalid_request"),
+        ({"expires_after": {"anchor": "created_at", "seconds": 1}}, "expires_after.seconds", "invalid_request"),
+        ({"colour": "red"}, "colour", "unsupported_field"),
+    ],
+)
+async def test_an_upload_that_cannot_be_is_refused_before_its_first_byte(fields, param, code):
+    async with running_gateway() as gateway:
+        told = await begin(gateway, **fields)
+
+        assert told.status_code == 400
+        assert (told.json()["error"]["param"], told.json()["error"]["code"]) == (param, code)
+
+
+async def test_a_part_over_six_mebibytes_is_refused():
+    async with running_gateway() as gateway:
+        upload_id, _ = await an_upload_with(gateway, declared_bytes=15 * 1024 * 1024)
+
+        fits = await add(gateway, upload_id, bytes(6 * 1024 * 1024))
+        too_large = [await add(gateway, upload_id, bytes(6 * 1024 * 1024 + more)) for more in (1, 1_000_000)]
+
+        assert fits.status_code == 200
+        for told in too_large:
+            assert (told.status_code, told.json()["error"]["param"]) == (413, "data")
+        assert len(kept_in(gateway.data_dir)) == 1
+
+
+async def test_an_upload_takes_no_more_than_twice_its_bytes_and_keeps_nothing_of_the_rest():
+    async with running_gateway() as gateway:
+        upload_id, _ = await an_upload_with(gateway, bytes(100), bytes(100), declared_bytes=100)
+
+        told = await add(gateway, upload_id, b"x")
+
+        assert (told.status_code, told.json()["error"]["param"]) == (400, "data")
+        assert len(kept_in(gateway.data_dir)) == 2
+
+
+async def test_another_projects_upload_is_not_found():
+    async with running_gateway() as gateway:
+        upload_id, part_ids = await an_upload_with(gateway, PHOTO)
+        gateway.client.headers.update(await gateway.headers_of("another"))
+
+        told = [
+            await add(gateway, upload_id, b"x"),
+            await complete(gateway, upload_id, part_ids),
+            await gateway.client.post(f"/v1/uploads/{upload_id}/cancel"),
+            await gateway.client.post("/v1/uploads/upload_%2e%2e/cancel"),
+        ]
+
+        assert {(one.status_code, one.json()["error"]["code"]) for one in told} == {(404, "file_not_found")}

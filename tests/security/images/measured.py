@@ -1,0 +1,61 @@
+"""``prepare`` in a process of its own, with the time and the memory that it took.
+
+Run as a module, it is that process: a file on standard input, its outcome as JSON on standard output.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from obscura.imaging import ImageError, prepare, warm_up
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+@dataclass(frozen=True)
+class Measured:
+    code: str | None
+    width_px: int
+    height_px: int
+    took_s: float
+    peak_mb: float
+
+
+def prepared_in_a_child(data: bytes) -> Measured:
+    command = [sys.executable, "-m", __name__]
+    child = subprocess.run(command, input=data, capture_output=True, check=True, cwd=REPOSITORY, timeout=50)
+    return Measured(**json.loads(child.stdout))
+
+
+def _peak_mb() -> float:
+    status = Path("/proc/self/status")
+    if status.exists():
+        # getrusage's maximum survives exec, and with it the size of the process that started this one.
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _main() -> None:
+    warm_up()
+    data = sys.stdin.buffer.read()
+    code, width_px, height_px = None, 0, 0
+    begun_s = time.perf_counter()
+    try:
+        prepared = prepare(data)
+        width_px, height_px = prepared.width_px, prepared.height_px
+    except ImageError as refused:
+        code = refused.code
+    took_s = time.perf_counter() - begun_s
+    json.dump(
+        {"code": code, "width_px": width_px, "height_px": height_px, "took_s": took_s, "peak_mb": _peak_mb()},
+        sys.stdout,
+    )
+
+
+if __name__ == "__main__":
+    _main()

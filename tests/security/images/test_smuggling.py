@@ -1,0 +1,110 @@
+"""What is hidden in, behind or under a picture never reaches moderation or the model."""
+
+import io
+import zipfile
+
+import pytest
+from PIL import Image
+
+from obscura.imaging import ImageError, prepare
+from tests.unit.imaging.images import FORMATS, a_photo, a_plain, exif, photo_pixels, png_chunk, saved, with_jpeg_segment
+
+SECRET = b"<script>alert('gps=52.5,13.4')</script>"
+
+
+def an_archive() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("payload.js", SECRET)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("image_format", FORMATS)
+@pytest.mark.parametrize("behind", [SECRET, an_archive(), b"\0"], ids=["script", "archive", "one byte"])
+def test_what_stands_behind_a_picture_does_not_survive(image_format: str, behind: bytes) -> None:
+    data = a_photo(300, 200, image_format) + behind
+
+    prepared = prepare(data)
+
+    assert not prepared.kept
+    assert SECRET not in prepared.data
+    assert b"payload.js" not in prepared.data
+
+
+@pytest.mark.parametrize("image_format", FORMATS)
+def test_a_second_picture_behind_the_first_does_not_survive(image_format: str) -> None:
+    data = a_plain(300, 200, image_format) + a_photo(500, 500, image_format)
+
+    prepared = prepare(data)
+
+    assert (prepared.width_px, prepared.height_px) == (300, 200)
+    assert len(prepared.data) < 20_000
+
+
+def test_a_gif_that_is_also_a_script_does_not_survive() -> None:
+    gif = a_plain(0x2F2A & 0xFF, 100, "GIF")
+    at = gif.index(b"\x2c", 13)
+    data = gif[:at] + b"\x21\xfe" + bytes([len(SECRET)]) + SECRET + b"\0" + gif[at:] + b"*/=1;" + SECRET
+
+    prepared = prepare(data)
+
+    assert prepared.media_type == "image/png"
+    assert SECRET not in prepared.data
+
+
+@pytest.mark.parametrize("marker", [*range(0xE1, 0xF0), 0xFE])
+def test_no_application_segment_or_comment_survives(marker: int) -> None:
+    data = with_jpeg_segment(a_photo(300, 200, "JPEG"), marker, SECRET)
+
+    assert SECRET not in prepare(data).data
+
+
+@pytest.mark.parametrize("kind", [b"tEXt", b"iTXt", b"eXIf", b"prVt", b"tIME", b"sPLT", b"pHYs", b"sRGB", b"gAMA"])
+@pytest.mark.parametrize("early", [True, False])
+def test_no_ancillary_chunk_carries_anything_through(kind: bytes, early: bool) -> None:
+    png = a_photo(300, 200, "PNG")
+    at = 33 if early else len(png) - 12
+    data = png[:at] + png_chunk(kind, b"Comment\0" + SECRET) + png[at:]
+
+    assert SECRET not in prepare(data).data
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP"])
+def test_the_place_where_a_photograph_was_taken_does_not_survive(image_format: str) -> None:
+    block = exif(1)
+    block[0x010F] = "Maker of the camera"
+    block.get_ifd(0x8825)[1] = "N"
+    options = {"exif": block, "icc_profile": SECRET} | ({"xmp": SECRET} if image_format == "WEBP" else {})
+    data = saved(photo_pixels(300, 200), image_format, **options)
+
+    prepared = prepare(data)
+
+    assert b"Maker of the camera" not in prepared.data
+    assert SECRET not in prepared.data
+    assert not Image.open(io.BytesIO(prepared.data)).getexif()
+
+
+def test_the_pixels_that_two_gammas_would_show_differently_are_settled() -> None:
+    png = a_photo(300, 200, "PNG")
+    data = png[:33] + png_chunk(b"gAMA", (2300).to_bytes(4)) + png[33:]
+
+    assert b"gAMA" not in prepare(data).data
+
+
+def test_a_refusal_never_echoes_what_was_sent() -> None:
+    for data in (SECRET, b"BM" + SECRET, a_photo(60, 40, "PNG")[:40] + SECRET, b"\xff\xd8\xff" + SECRET):
+        with pytest.raises(ImageError) as refused:
+            prepare(data)
+        assert b"script" not in refused.value.message.encode()
+
+
+def test_a_jpeg_that_says_gif_is_what_its_bytes_say() -> None:
+    assert prepare(a_photo(60, 40, "JPEG")).media_type == "image/jpeg"
+
+
+@pytest.mark.parametrize("prefix", [b"GIF89a", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"RIFF\x20\0\0\0WEBPVP8 "])
+def test_a_signature_alone_is_not_a_picture(prefix: bytes) -> None:
+    for rest in (b"", bytes(64), b"\xff" * 64, SECRET):
+        with pytest.raises(ImageError) as refused:
+            prepare(prefix + rest)
+        assert refused.value.code == "invalid_image"

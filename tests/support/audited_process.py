@@ -1,0 +1,97 @@
+"""Runs ``obscura`` under an audit: ``python -m tests.support.audited_process RECORD NEEDLES serve …``.
+
+RECORD gets a line of JSON for every file that Python code opens for writing, maps into memory, renames or links, and
+for every program that it starts. On SIGUSR1 it gets a line about every live object that holds one of NEEDLES, a file
+of hexadecimal digits line by line; the needles are read only then, so that none is alive before.
+"""
+
+import gc
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+from PIL import Image
+
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+NOTED = frozenset({"os.rename", "os.link", "os.symlink", "sqlite3.connect", "subprocess.Popen", "os.posix_spawn"})
+
+LEAST_BYTES = 512
+"""Pieces of pictures are larger; nearly all else that is alive is smaller."""
+IN_MEMORY = "/memfd:"
+"""Where pictures are encoded: memory that only looks like a file (memfd_create(2))."""
+
+
+class Record:
+    def __init__(self, path: str) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def note(self, event: str, *told: object) -> None:
+        line = json.dumps([event, *map(str, told)])
+        os.write(self._file, line.encode() + b"\n")
+
+    def audit(self, event: str, told: tuple[object, ...]) -> None:
+        opened = event == "open" and isinstance(told[2], int) and told[2] & WRITING
+        mapped = event == "mmap.__new__" and told[0] != -1
+        if opened or mapped or event in NOTED:
+            path = _path_of(told[0]) if isinstance(told[0], int) else told[0]
+            if not str(path).startswith(IN_MEMORY):
+                self.note(event, path)
+
+
+def _path_of(descriptor: int) -> Path:
+    return Path(f"/proc/self/fd/{descriptor}").readlink()
+
+
+def holders(needles: list[bytes]) -> Iterator[str]:
+    """Name each live object that holds a needle: as text, as decoded pixels, or in any buffer of bytes."""
+    gc.collect()
+    seen = {id(needles)}
+    left = [*gc.get_objects(), *sys._current_frames().values()]
+    tracked = {id(one) for one in left}
+    while left:
+        holder = left.pop()
+        if isinstance(holder, Image.Image):
+            yield "a decoded picture"
+        for held in gc.get_referents(holder) if holder is not needles else ():
+            if id(held) in seen:
+                continue
+            seen.add(id(held))
+            if id(held) not in tracked:
+                left.append(held)
+            content = _content(held)
+            if len(content) >= LEAST_BYTES and any(needle in content for needle in needles):
+                yield f"{type(held).__name__} of {len(content)} in {type(holder).__name__}"
+
+
+def _content(held: object) -> bytes:
+    if isinstance(held, str):
+        return held.encode(errors="replace")
+    try:
+        return bytes(memoryview(held))
+    except (TypeError, ValueError, BufferError):
+        return b""
+
+
+def main() -> None:
+    record, needles_path = Record(sys.argv[1]), sys.argv[2]
+    del sys.argv[1:3]
+
+    def look(number: int, frame: FrameType | None) -> None:
+        needles = [bytes.fromhex(line) for line in Path(needles_path).read_text().split()]
+        for holder in holders(needles):
+            record.note("held", holder)
+        record.note("looked")
+
+    signal.signal(signal.SIGUSR1, look)
+    sys.addaudithook(record.audit)
+    from obscura.cli import main as obscura  # noqa: PLC0415 - after the audit hook is there
+
+    obscura()
+
+
+if __name__ == "__main__":
+    main()

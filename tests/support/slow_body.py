@@ -1,0 +1,25 @@
+"""A request at the gateway's door, its body still on its way in pieces."""
+
+from collections.abc import AsyncIterator
+
+from obscura.access_record import AccessRecord
+from obscura.pipeline.request import GatewayRequest
+
+
+class Pieces:
+    """A body that arrives in these pieces, and remembers how many of them were asked for."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self._pieces = pieces
+        self.taken = 0
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            self.taken += 1
+            yield piece
+
+
+def arriving(*pieces: bytes, **headers: str) -> GatewayRequest:
+    """A request with these headers, underscores for dashes, and a body in these pieces."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return GatewayRequest(named, Pieces(*pieces), AccessRecord("req_1"))

@@ -1,0 +1,47 @@
+"""Which networks an address counts for, and what they are called in the store."""
+
+import pytest
+
+from obscura.auth.limits import NetworkQuota, network_quotas, parse_address, pseudonym
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("::ffff:cb00:7107", "203.0.113.7"),
+        ("2001:DB8::7", "2001:db8::7"),
+        ("fe80::1%eth0", "fe80::1"),
+    ],
+)
+def test_an_address_is_read_whatever_its_spelling(text: str, address: str) -> None:
+    assert str(parse_address(text)) == address
+
+
+@pytest.mark.parametrize(
+    "text", ["", "localhost", "203.0.113.7:80", "203.0.113", "::ffff:203.0.113.7.1", "unix", "0x7f.1"]
+)
+def test_what_is_no_address_is_none(text: str) -> None:
+    assert parse_address(text) is None
+
+
+def test_an_ipv4_address_counts_for_itself_alone() -> None:
+    assert network_quotas(parse_address("203.0.113.7")) == [NetworkQuota("203.0.113.7/32", 1)]
+
+
+def test_an_ipv6_address_counts_for_its_64_and_under_ceilings_for_its_56_and_48() -> None:
+    assert network_quotas(parse_address("2001:db8:1:2ff::7")) == [
+        NetworkQuota("2001:db8:1:2ff::/64", 1),
+        NetworkQuota("2001:db8:1:200::/56", 8),
+        NetworkQuota("2001:db8:1::/48", 32),
+    ]
+
+
+def test_a_name_in_the_store_tells_the_network_only_to_who_has_the_secret() -> None:
+    name = pseudonym("203.0.113.7/32", b"secret")
+
+    # HMAC-SHA256, as `printf 203.0.113.7/32 | openssl dgst -sha256 -hmac secret` gives it.
+    assert name == "ed4dbd4902174d3aedcde11da044a5c35877dd251a6dfb41bd654121ff3b633c"
+    assert pseudonym("203.0.113.7/32", b"another") != name
+    assert pseudonym("203.0.113.8/32", b"secret") != name

@@ -1,0 +1,182 @@
+"""The first look at a JSON body: what is let through is JSON by the letter, and within bounds."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from obscura.dialects.json.prescan import (
+    LONG_STRING_BYTES,
+    MAX_DEPTH,
+    MAX_NUMBER_CHARS,
+    MAX_VALUES,
+    extract_long_strings,
+)
+from obscura.dialects.json.raw import RawJson
+from obscura.errors import InvalidJson, InvalidRequest, ObscuraError
+from tests.support.json_texts import strictly_read, styles, values, written
+
+LONG = b"A" * (LONG_STRING_BYTES + 1)
+
+
+def taken(body: bytes) -> bool:
+    try:
+        RawJson(body).check_unread()
+    except ObscuraError as refusal:
+        assert refusal.status == 400
+        return False
+    return True
+
+
+def is_a_json_object(body: bytes) -> bool:
+    try:
+        return isinstance(strictly_read(body), dict)
+    except ValueError:
+        return False
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b" ",
+        b"{",
+        b'{"a"',
+        b'{"a":',
+        b'{"a":1',
+        b'{"a":"',
+        b'{"a":"\\"',
+        b'{"a":"\\\\\\"}',
+        b'{"a":"%b' % LONG,
+        b'{"a":"%b\\"}' % LONG,
+        b'{"a":NaN}',
+        b'{"a":Infinity}',
+        b'{"a":-Infinity}',
+        b'{"a":01}',
+        b'{"a":1.}',
+        b'{"a":.5}',
+        b'{"a":+1}',
+        b'{"a":0x10}',
+        b"{'a':1}",
+        b"{a:1}",
+        b'{"a":1,}',
+        b'{"a":[1,]}',
+        b'{"a":1} x',
+        b'{"a":1}{"a":2}',
+        b'{"a":1}\x00',
+        b'{"a":1}//',
+        b'\xef\xbb\xbf{"a":1}',
+        '{"a":1}'.encode("utf-16"),
+        b'{"a":"\xff"}',
+        b'{"\xff":1}',
+        b'{"a":"\xc0\x80"}',
+        b'{"a":"\xed\xa0\x80"}',
+        b'{"a":"%b\xff"}' % LONG,
+        b'{"%b\xff":1}' % LONG,
+        b'{"a":"\\ud800"}',
+        b'{"a":"\\udc00"}',
+        b'{"a":"\\ud800\\u0041"}',
+        b'{"a":"%b\\ud800"}' % LONG,
+        b'{"\\ud800":1}',
+        b'{"a":"\\x41"}',
+        b'{"a":"%b\\x41"}' % LONG,
+        b'{"a":"\x01"}',
+        b'{"a":"line\nfeed"}',
+        b'{"a":"%b\n"}' % LONG,
+        b'{"b":[{"a":tru}]}',
+    ],
+    ids=lambda body: repr(body[:12] + b"..." + body[-8:] if len(body) > 40 else body),
+)
+def test_what_is_not_json_by_the_letter_is_refused_as_invalid_json(body: bytes) -> None:
+    with pytest.raises(InvalidJson):
+        RawJson(body).check_unread()
+
+
+@pytest.mark.parametrize("body", [b"[]", b"1", b'"text"', b"null", b"true", b'"%b"' % LONG, b'[{"model":"m"}]'])
+def test_json_that_is_no_object_is_refused_as_such(body: bytes) -> None:
+    with pytest.raises(InvalidRequest, match="object"):
+        RawJson(body)
+
+
+@given(values, styles, st.lists(st.tuples(st.integers(0, 400), st.binary(max_size=2)), max_size=3))
+@example({"a": "\\"}, None, [(5, b"\\")])
+def test_a_body_is_taken_exactly_when_another_strict_parser_takes_it(value, style, edits) -> None:
+    text = bytearray(b'{"a":"\\\\"}' if style is None else written({"a": value}, style).encode())
+    for position, replacement in edits:
+        start = position % (len(text) + 1)
+        text[start : start + 1] = replacement
+
+    body = bytes(text)
+
+    assert taken(body) == is_a_json_object(body)
+
+
+@given(st.text(st.sampled_from('{}[]":,\\ 0e-.tnu\x00'), max_size=24))
+def test_any_heap_of_punctuation_is_taken_exactly_when_another_strict_parser_takes_it(heap: str) -> None:
+    assert taken(heap.encode()) == is_a_json_object(heap.encode())
+
+
+def nested(depth: int) -> bytes:
+    """An object around arrays: ``depth`` levels in all."""
+    return b'{"a":' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
+
+
+def test_depth_is_taken_up_to_its_cap_and_refused_one_past_it() -> None:
+    assert taken(nested(MAX_DEPTH))
+
+    with pytest.raises(InvalidJson, match=f"{MAX_DEPTH} levels"):
+        RawJson(nested(MAX_DEPTH + 1))
+
+
+@pytest.mark.parametrize("depth", [1_000, 300_000])
+@pytest.mark.parametrize("opening", [b"[", b'{"a":'])
+def test_endless_nesting_is_refused_before_any_parser_descends(depth: int, opening: bytes) -> None:
+    with pytest.raises(InvalidJson, match="levels deep"):
+        RawJson(b'{"a":' + opening * depth)
+
+
+def test_brackets_within_strings_are_no_depth() -> None:
+    assert taken(b'{"a":"%b","b":"%b"}' % (b"[" * 1_000, b"{" * 10_000))
+
+
+def test_many_shallow_objects_are_no_depth() -> None:
+    assert taken(b'{"a":[%b]}' % b",".join([b"[{}]"] * 1_000))
+
+
+@pytest.mark.parametrize("number", [b"1" * 10_000, b"0." + b"1" * 10_000, b"1e" + b"1" * 10_000, b"-" * 10_000])
+def test_a_number_of_ten_thousand_digits_is_refused(number: bytes) -> None:
+    with pytest.raises(InvalidJson, match=f"{MAX_NUMBER_CHARS} characters"):
+        RawJson(b'{"a":[%b]}' % number)
+
+
+def test_a_number_at_the_cap_keeps_every_digit() -> None:
+    body = b'{"a":%b}' % (b"7" * MAX_NUMBER_CHARS)
+
+    assert RawJson(body).render() == body
+
+
+def test_digits_within_strings_are_no_number() -> None:
+    assert taken(b'{"a":"%b"}' % (b"1" * 10_000))
+
+
+def test_values_are_taken_up_to_their_cap_and_refused_one_past_it() -> None:
+    assert taken(b'{"a":[%b]}' % b",".join([b"1"] * MAX_VALUES))
+
+    with pytest.raises(InvalidJson, match="values"):
+        RawJson(b'{"a":[%b]}' % b",".join([b"1"] * (MAX_VALUES + 2)))
+
+
+def test_strings_count_as_values() -> None:
+    with pytest.raises(InvalidJson, match="values"):
+        RawJson(b'{"a":[%b]}' % b",".join([b'""'] * (2 * MAX_VALUES + 2)))
+
+
+@pytest.mark.parametrize("length", [LONG_STRING_BYTES - 1, LONG_STRING_BYTES, LONG_STRING_BYTES + 1])
+@pytest.mark.parametrize("end", [b"", b'\\"', b"\\\\", b'\\\\\\"', b"\\\\\\\\", b"\\u0022"], ids=repr)
+def test_a_long_string_ends_at_the_quote_that_is_not_escaped(length: int, end: bytes) -> None:
+    string = b"A" * (length - len(end)) + end
+    body = b'{"a":"%b","b":["%b",1]}' % (string, string)
+
+    lifted = extract_long_strings(body)
+
+    assert [bytes(one) for one in lifted.long_strings] == ([string] * 2 if length >= LONG_STRING_BYTES else [])
+    assert RawJson(body).render() == body

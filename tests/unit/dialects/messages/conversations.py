@@ -1,0 +1,85 @@
+"""Messages requests as Python values, parsed and translated as the gateway does it; and chat answers to them."""
+
+import json
+
+from obscura.dialects.base import ContentLimits
+from obscura.dialects.json.raw import RawJson
+from obscura.dialects.messages.request import MessagesDialect, MessagesRequest
+
+PREPARED = b"data:image/jpeg;base64,UFJFUA=="
+
+
+def a_request(*messages: dict, **fields: object) -> dict:
+    """A request of these messages, or of one that says hello."""
+    return {"model": "m", "max_tokens": 100, "messages": list(messages) or [user("hello")]} | fields
+
+
+def user(*content: object) -> dict:
+    return {"role": "user", "content": _content(content)}
+
+
+def assistant(*content: object) -> dict:
+    return {"role": "assistant", "content": _content(content)}
+
+
+def text(words: str, **fields: object) -> dict:
+    return {"type": "text", "text": words} | fields
+
+
+def image(**fields: object) -> dict:
+    return {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}} | fields
+
+
+def tool_use(call_id: str = "toolu_1", name: str = "look_up", **call_input: object) -> dict:
+    return {"type": "tool_use", "id": call_id, "name": name, "input": call_input}
+
+
+def tool_result(call_id: str = "toolu_1", *content: object, **fields: object) -> dict:
+    return {"type": "tool_result", "tool_use_id": call_id, "content": _content(content)} | fields
+
+
+def a_tool(name: str = "look_up", **fields: object) -> dict:
+    return {"name": name, "input_schema": {"type": "object", "properties": {}}} | fields
+
+
+def parsed(request: object) -> MessagesRequest:
+    body = request if isinstance(request, bytes) else json.dumps(request).encode()
+    return MessagesDialect().parse(RawJson(body), ContentLimits())
+
+
+def with_pictures(ask: MessagesRequest) -> MessagesRequest:
+    """The same request with the prepared picture in each of its slots."""
+    for slot in ask.image_slots:
+        slot.replace(PREPARED)
+    return ask
+
+
+def in_chat(request: object) -> dict:
+    """What a chat upstream is sent for a request."""
+    return json.loads(with_pictures(parsed(request)).to_upstream().body)
+
+
+def passed_natively(request: object) -> dict:
+    """What an upstream that speaks Messages is sent for a request."""
+    return json.loads(with_pictures(parsed(request)).to_upstream({"chat", "messages"}).body)
+
+
+def answered(completion: dict, image_tokens: tuple[int, ...] = (), **request_fields: object) -> dict:
+    """The message that a chat upstream's completion becomes."""
+    reply = parsed(a_request(**request_fields)).to_upstream().reply
+    return json.loads(reply.answer(json.dumps(completion).encode(), image_tokens))
+
+
+def a_completion(finish_reason: str = "stop", *, usage: dict | None = None, **message: object) -> dict:
+    choice = {"index": 0, "message": {"role": "assistant"} | message, "finish_reason": finish_reason}
+    return {"id": "chatcmpl-7", "object": "chat.completion", "choices": [choice]} | ({"usage": usage} if usage else {})
+
+
+def streamed(*pieces: bytes, image_tokens: tuple[int, ...] = (), **request_fields: object) -> bytes:
+    """The stream that these bytes of a chat stream become."""
+    passage = parsed(a_request(**request_fields, stream=True)).to_upstream().reply.stream(image_tokens)
+    return b"".join([*map(passage.feed, pieces), passage.finish()])
+
+
+def _content(content: tuple[object, ...]) -> object:
+    return content[0] if len(content) == 1 and isinstance(content[0], str) else list(content)

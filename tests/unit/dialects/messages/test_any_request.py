@@ -1,0 +1,213 @@
+"""Any request, by chance: roles, order, texts, tool ids and pictures are kept; whatever cannot be read is a 400."""
+
+import copy
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from obscura.dialects.base import ContentLimits
+from obscura.errors import ObscuraError
+from tests.support.json_texts import strictly_read, styles, values, words, written
+from tests.unit.dialects.messages.conversations import (
+    a_request,
+    a_tool,
+    assistant,
+    image,
+    in_chat,
+    parsed,
+    text,
+    tool_result,
+    tool_use,
+    user,
+    with_pictures,
+)
+
+said = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=9)
+texts = said.map(text)
+pictures = st.builds(image)
+call_ids = st.from_regex(r"[a-z]{1,3}_[0-9]", fullmatch=True)
+calls = st.builds(lambda call_id, name, given: tool_use(call_id) | {"name": name, "input": given}, call_ids, said,
+                  st.dictionaries(words, values, max_size=3))  # fmt: skip
+results = st.builds(tool_result, call_ids) | st.builds(
+    lambda call_id, blocks: tool_result(call_id, *blocks), call_ids, st.lists(texts | pictures, max_size=3)
+)
+user_turns = st.builds(user, said) | st.builds(
+    lambda first, then: user(*first, *then),
+    st.lists(results, max_size=3),
+    st.lists(texts | pictures, min_size=1, max_size=3),
+)
+assistant_turns = st.builds(assistant, said) | st.builds(
+    lambda first, then: assistant(*first, *then), st.lists(texts, max_size=2), st.lists(calls, min_size=1, max_size=2)
+)
+conversations = st.lists(user_turns | assistant_turns, max_size=5).flatmap(
+    lambda turns: user_turns.map(lambda last: [*turns, last])
+)
+whole_requests = st.builds(lambda turns, system: a_request(*turns, system=system), conversations, said).filter(
+    lambda request: json.dumps(request).count('"type": "image"') <= ContentLimits().images
+)
+
+
+def blocks_of(message: dict) -> list[dict]:
+    content = message["content"]
+    return [text(content)] if isinstance(content, str) else content or []
+
+
+def inner_blocks(message: dict) -> list[dict]:
+    """A message's blocks, those in its tool results in their places."""
+    opened = [blocks_of(block) if block["type"] == "tool_result" else [block] for block in blocks_of(message)]
+    return [inner for blocks in opened for inner in blocks]
+
+
+def turns_told(request: dict) -> list[str]:
+    """The roles that chat is to hear: tool results speak for themselves, then the user for all else."""
+    told = ["system"]
+    for message in request["messages"]:
+        blocks = blocks_of(message)
+        result_count = sum(block["type"] == "tool_result" for block in blocks)
+        told += ["tool"] * result_count
+        others = [block for block in inner_blocks(message) if block["type"] == "image"]
+        others += [block for block in blocks if block["type"] != "tool_result"]
+        if others:
+            told.append(message["role"])
+    return told
+
+
+@given(whole_requests)
+def test_roles_and_order_are_kept(request: dict) -> None:
+    assert [message["role"] for message in in_chat(request)["messages"]] == turns_told(request)
+
+
+@given(whole_requests)
+def test_every_text_arrives_in_its_turn(request: dict) -> None:
+    told = "\n".join(json.dumps(message["content"], ensure_ascii=False) for message in in_chat(request)["messages"])
+
+    position = 0
+    for message in request["messages"]:
+        results = [block for block in blocks_of(message) if block["type"] == "tool_result"]
+        others = [block for block in blocks_of(message) if block["type"] == "text"]
+        for block in [*(inner for result in results for inner in blocks_of(result)), *others]:
+            if block["type"] == "text":
+                spelled = json.dumps(block["text"], ensure_ascii=False)[1:-1]
+                position = told.index(spelled, position) + len(spelled)
+
+
+@given(whole_requests)
+def test_calls_and_results_keep_their_ids_names_and_inputs(request: dict) -> None:
+    told = in_chat(request)["messages"]
+
+    blocks = [block for message in request["messages"] for block in blocks_of(message)]
+    heard = [
+        {
+            "type": "tool_use",
+            "id": call["id"],
+            "name": call["function"]["name"],
+            "input": json.loads(call["function"]["arguments"]),
+        }
+        for message in told
+        for call in message.get("tool_calls", [])
+    ]
+    assert heard == [block for block in blocks if block["type"] == "tool_use"]
+    assert [message["tool_call_id"] for message in told if message["role"] == "tool"] == [
+        block["tool_use_id"] for block in blocks if block["type"] == "tool_result"
+    ]
+
+
+@given(whole_requests)
+def test_every_picture_is_a_slot_and_arrives_with_what_was_put_into_it(request: dict) -> None:
+    ask = parsed(request)
+    for number, slot in enumerate(ask.image_slots):
+        slot.replace(b"data:image/png;base64,%04d" % number)
+
+    told = json.loads(ask.to_upstream().body)["messages"]
+
+    count = sum(block["type"] == "image" for message in request["messages"] for block in inner_blocks(message))
+    heard = [
+        int(part["image_url"]["url"].removeprefix("data:image/png;base64,"))
+        for message in told
+        for part in (message["content"] if isinstance(message["content"], list) else [])
+        if part["type"] == "image_url"
+    ]
+    assert heard == list(range(count))
+
+
+@given(whole_requests)
+def test_an_upstream_that_speaks_messages_gets_the_same_request(request: dict) -> None:
+    sent = json.loads(with_pictures(parsed(request)).to_upstream({"messages"}).body)
+
+    expected = copy.deepcopy(request)
+    for message in expected["messages"]:
+        for block in inner_blocks(message):
+            if block["type"] == "image":
+                block["source"] = {"type": "base64", "media_type": "image/jpeg", "data": "UFJFUA=="}
+    assert sent == expected
+
+
+FULL = a_request(
+    user(text("look", cache_control={"type": "ephemeral"}), image(transformations={"oversized_image": "downsize"})),
+    assistant({"type": "thinking", "thinking": "hm", "signature": "s"}, text("a"), tool_use(word="x")),
+    user(tool_result("toolu_1", text("r"), image(), is_error=False), text("so?")),
+    system=[text("be brief")],
+    stream=True,
+    temperature=1,
+    stop_sequences=["END"],
+    metadata={"user_id": "u"},
+    tools=[a_tool(description="d", strict=True)],
+    tool_choice={"type": "tool", "name": "look_up", "disable_parallel_tool_use": True},
+    thinking={"type": "enabled", "budget_tokens": 2000, "display": "summarized"},
+    output_config={"effort": "low", "format": {"type": "json_schema", "schema": {}}},
+    context_management={"edits": [{"type": "clear_thinking_20251015"}]},
+)
+
+
+def places(value: object) -> list[tuple[dict | list, str | int]]:
+    """Every place in a request, with the object or array that holds it."""
+    keys = list(value) if isinstance(value, dict) else list(range(len(value))) if isinstance(value, list) else []
+    return [place for key in keys for place in [(value, key), *places(value[key])]]
+
+
+def answered_or_refused(body: bytes) -> None:
+    """Take a body as far as an upstream of either kind: what it is sent is JSON, or the refusal is the caller's."""
+    for dialects in ({"chat"}, {"chat", "messages"}):
+        try:
+            sent = with_pictures(parsed(body)).to_upstream(dialects).body
+        except ObscuraError as refusal:
+            assert refusal.status == 400
+            assert refusal.message
+        else:
+            strictly_read(sent)
+
+
+STRANGE = (None, True, -1, 1e308, "", "x", [], {}, [[]], [None], {"type": "image"}, {"type": "text"}, [{"type": []}])
+
+
+@pytest.mark.parametrize("number", range(len(places(FULL))))
+def test_a_strange_value_in_any_place_is_answered_or_refused(number: int) -> None:
+    for strange in STRANGE:
+        request = copy.deepcopy(FULL)
+        holder, key = places(request)[number]
+        holder[key] = strange
+
+        answered_or_refused(json.dumps(request).encode())
+
+
+@given(st.integers(0, len(places(FULL)) - 1), values)
+def test_any_sub_tree_in_any_place_is_answered_or_refused(number, sub_tree) -> None:
+    request = copy.deepcopy(FULL)
+    holder, key = places(request)[number]
+    holder[key] = sub_tree
+
+    answered_or_refused(json.dumps(request).encode())
+
+
+@given(values, styles)
+def test_any_json_at_all_is_answered_or_refused(value, style) -> None:
+    answered_or_refused(written(value, style).encode())
+
+
+def test_the_full_request_is_carried_as_it_stands() -> None:
+    assert set(in_chat(FULL)) == {
+        *("model", "messages", "max_tokens", "temperature", "stop", "user", "reasoning_effort", "response_format"),
+        *("tools", "tool_choice", "parallel_tool_calls", "stream", "stream_options"),
+    }

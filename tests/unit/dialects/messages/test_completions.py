@@ -1,0 +1,173 @@
+"""Whole chat completions as messages."""
+
+import json
+
+import pytest
+
+from obscura.errors import UpstreamError
+from tests.unit.dialects.messages.conversations import a_completion, a_request, answered, parsed
+
+
+def a_call(call_id: str | None = "call_1", name: str | None = "look_up", arguments: str | None = "{}") -> dict:
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def test_a_text_answer_is_a_message_with_everything_that_one_has() -> None:
+    usage = {"prompt_tokens": 12, "completion_tokens": 3}
+
+    told = answered(a_completion(content="A cat.", usage=usage))
+
+    assert told == {
+        "id": "msg_7",
+        "type": "message",
+        "role": "assistant",
+        "model": "m",
+        "content": [{"type": "text", "text": "A cat."}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": {
+            "input_tokens": 12,
+            "cache_creation_input_tokens": 0,
+            "cache_read_input_tokens": 0,
+            "output_tokens": 3,
+        },
+    }
+
+
+def test_the_usage_counts_pictures_cached_tokens_and_thinking() -> None:
+    usage = {
+        "prompt_tokens": 1000,
+        "completion_tokens": 50,
+        "prompt_tokens_details": {"cached_tokens": 600},
+        "completion_tokens_details": {"reasoning_tokens": 40},
+    }
+
+    told = answered(a_completion(content="A cat.", usage=usage), image_tokens=(100, 29))
+
+    assert told["usage"] == {
+        "input_tokens": 400,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 600,
+        "output_tokens": 50,
+        "output_tokens_details": {"thinking_tokens": 40},
+        "image_tokens": 129,
+    }
+
+
+def test_without_any_usage_of_the_upstreams_the_counts_are_zero_and_pictures_are_still_counted() -> None:
+    usage = answered(a_completion(content="A cat."), image_tokens=(5,))["usage"]
+
+    assert (usage["input_tokens"], usage["output_tokens"], usage["image_tokens"]) == (0, 0, 5)
+
+
+@pytest.mark.parametrize("key", ["reasoning_content", "reasoning"])
+def test_reasoning_comes_first_as_thinking(key: str) -> None:
+    told = answered(a_completion(content="A cat.", **{key: "Whiskers."}))
+
+    assert told["content"] == [
+        {"type": "thinking", "thinking": "Whiskers.", "signature": ""},
+        {"type": "text", "text": "A cat."},
+    ]
+
+
+@pytest.mark.parametrize("thinking", [{"type": "disabled"}, {"type": "adaptive", "display": "omitted"}])
+def test_reasoning_that_was_not_wanted_is_not_shown(thinking: dict) -> None:
+    told = answered(a_completion(content="A cat.", reasoning_content="Whiskers."), thinking=thinking)
+
+    assert [block["type"] for block in told["content"]] == ["text"]
+
+
+def test_tool_calls_become_tool_use_with_their_inputs_as_objects() -> None:
+    calls = [a_call("call_1", arguments='{"word": "é", "n": 1.50}'), a_call("call_2", "count", "")]
+
+    told = answered(a_completion("tool_calls", content="Let me see.", tool_calls=calls))
+
+    assert told["stop_reason"] == "tool_use"
+    assert told["content"] == [
+        {"type": "text", "text": "Let me see."},
+        {"type": "tool_use", "id": "call_1", "name": "look_up", "input": {"word": "é", "n": 1.5}},
+        {"type": "tool_use", "id": "call_2", "name": "count", "input": {}},
+    ]
+
+
+@pytest.mark.parametrize("arguments", ['{"word": "cut o', "[1]", '"word"', "null", "[" * 5000])
+def test_arguments_that_are_no_object_are_kept_as_text_in_one(arguments: str) -> None:
+    told = answered(a_completion("length", content=None, tool_calls=[a_call(arguments=arguments)]))
+
+    assert told["content"][0]["input"] == {"_raw": arguments}
+
+
+def test_a_call_without_an_id_is_given_one_of_its_own() -> None:
+    told = answered(a_completion(content=None, tool_calls=[a_call(None), a_call("")]))
+
+    first, second = (block["id"] for block in told["content"])
+    assert first.startswith("toolu_")
+    assert first != second
+
+
+@pytest.mark.parametrize(
+    ("finish_reason", "message", "stop_reason"),
+    [
+        ("stop", {"content": "a"}, "end_turn"),
+        (None, {"content": "a"}, "end_turn"),
+        ("something_new", {"content": "a"}, "end_turn"),
+        ("length", {"content": "a"}, "max_tokens"),
+        ("length", {"content": None, "tool_calls": [a_call()]}, "max_tokens"),
+        ("tool_calls", {"content": None, "tool_calls": [a_call()]}, "tool_use"),
+        ("stop", {"content": None, "tool_calls": [a_call()]}, "tool_use"),
+        ("content_filter", {"content": "a"}, "refusal"),
+        ("stop", {"content": None, "refusal": "I will not."}, "refusal"),
+    ],
+)
+def test_the_stop_reason_is_what_chat_tells_of_the_end(finish_reason: str, message: dict, stop_reason: str) -> None:
+    told = answered(a_completion(finish_reason, **message))
+
+    assert (told["stop_reason"], told["stop_sequence"]) == (stop_reason, None)
+
+
+def test_a_refusals_words_are_the_answers_text() -> None:
+    told = answered(a_completion(content=None, refusal="I will not."))
+
+    assert told["content"] == [{"type": "text", "text": "I will not."}]
+
+
+@pytest.mark.parametrize("key", ["stop_reason", "matched_stop"])
+def test_a_stop_sequence_is_named_where_the_upstream_tells_which(key: str) -> None:
+    completion = a_completion(content="a")
+    completion["choices"][0][key] = "END"
+
+    asked_for = answered(completion, stop_sequences=["END"])
+    not_asked_for = answered(completion)
+
+    assert (asked_for["stop_reason"], asked_for["stop_sequence"]) == ("stop_sequence", "END")
+    assert (not_asked_for["stop_reason"], not_asked_for["stop_sequence"]) == ("end_turn", None)
+
+
+def test_an_empty_answer_has_no_blocks() -> None:
+    assert answered(a_completion(content=None))["content"] == []
+
+
+def test_an_answer_without_an_id_is_given_one() -> None:
+    assert len(answered(a_completion(content="a") | {"id": ""})["id"]) > len("msg_") + 16
+
+
+@pytest.mark.parametrize(
+    "completion",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b'{"choices":[]}',
+        b'{"choices":[{"index":0}]}',
+        b'{"error":{"message":"secret detail"}}',
+        json.dumps(a_completion(content=None, tool_calls=[a_call(name=None)])).encode(),
+        json.dumps(a_completion(content=None, tool_calls=[{"id": "a"}])).encode(),
+    ],
+)
+def test_what_is_no_answer_is_the_upstreams_error(completion: bytes) -> None:
+    reply = parsed(a_request()).to_upstream().reply
+
+    with pytest.raises(UpstreamError) as failure:
+        reply.answer(completion, ())
+
+    assert "secret detail" not in failure.value.message

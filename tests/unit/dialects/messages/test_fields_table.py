@@ -1,0 +1,217 @@
+"""The tables of docs/fields-messages.md, held to the SDK's own types and to what the code does."""
+
+import copy
+import json
+import re
+import typing
+from pathlib import Path
+
+import anthropic.types as sdk
+import pytest
+from anthropic.types import content_block_param, tool_result_block_param
+from anthropic.types.beta import BetaOutputConfigParam
+from anthropic.types.beta.message_create_params import MessageCreateParamsBase
+
+from obscura.errors import UnsupportedField
+from tests.unit.dialects.messages.conversations import (
+    a_completion,
+    a_request,
+    a_tool,
+    answered,
+    assistant,
+    image,
+    in_chat,
+    passed_natively,
+    text,
+    tool_result,
+    tool_use,
+    user,
+)
+from tests.unit.dialects.messages.field_examples import EXAMPLES
+
+PAGE = (Path(__file__).parents[4] / "docs/fields-messages.md").read_text()
+HEADERS = {"betas", "user_profile_id", "workspace_id"}
+"""What the SDK's types list among the fields and sends as headers."""
+
+BLOCKS = {"text": text("words"), "image": image(), "tool_use": tool_use(), "tool_result": tool_result("toolu_1", "r")}
+BARE_BLOCKS = {
+    "thinking": {"type": "thinking", "thinking": "hm", "signature": "s"},
+    "redacted_thinking": {"type": "redacted_thinking", "data": "x"},
+}
+
+
+UNSEEN = {"thinking.display", "image.source", *(f"{kind}.type" for kind in BLOCKS)}
+"""What is carried to the way back, replaced by the prepared picture, or the same in every example."""
+
+
+def rows(section: str) -> dict[str, tuple[str, str]]:
+    """What the table of a section says of each field: its treatment and the note."""
+    (table,) = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    told: dict[str, tuple[str, str]] = {}
+    for fields, treatment, note in re.findall(r"^\| (`.*?) \| (.*?) \|(.*)\|$", table, re.MULTILINE):
+        told |= dict.fromkeys(re.findall(r"`(.*?)`", fields), (treatment, note))
+    return told
+
+
+def base(section: str, field: str) -> tuple[dict, list[str | int]]:
+    """A request to put the field into, and the path of the object that the section is about."""
+    match section:
+        case "Request":
+            thinking = {"thinking": {"type": "enabled", "budget_tokens": 5000}} if "thinking." in field else {}
+            return a_request(tools=[a_tool()], **thinking), []
+        case "Messages":
+            return a_request(user("hello"), user("and")), ["messages", 0]
+        case "Tools":
+            return a_request(tools=[a_tool()]), ["tools", 0]
+        case "Tool choice":
+            kind = "tool" if field == "name" else "auto"
+            return a_request(tools=[a_tool()], tool_choice={"type": kind, "name": "f"}), ["tool_choice"]
+        case _:
+            kind = field.partition(".")[0]
+            says = assistant if kind in {"tool_use", *BARE_BLOCKS} else user
+            block = BLOCKS.get(kind) or BARE_BLOCKS.get(kind) or {"type": kind}
+            return a_request(says(text("see"), block), user("so?")), ["messages", 0, "content", 1]
+
+
+def written(path: list[str | int]) -> str:
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).lstrip(".")
+
+
+def with_field(section: str, field: str, value: object) -> tuple[dict, str]:
+    """The request with the field in its place, and the path at which an error would name it."""
+    request, path = base(section, field)
+    request = copy.deepcopy(request)
+    keys = field.split(".")[1:] if section == "Blocks" else field.split(".")
+    if not keys:
+        return request, written(path)
+    holder: typing.Any = request
+    for key in [*path, *keys[:-1]]:
+        holder = holder.setdefault(key, {}) if isinstance(holder, dict) else holder[key]
+    holder[keys[-1]] = value
+    return request, written([*path, *keys])
+
+
+FIELDS = [(section, field) for section in EXAMPLES for field in rows(section)]
+
+
+@pytest.mark.parametrize(("section", "field"), FIELDS)
+def test_over_chat_a_field_is_treated_as_its_table_says(section: str, field: str) -> None:
+    treatment, _ = rows(section)[field]
+    value = EXAMPLES[section].get(field)
+    request, path = with_field(section, field, value)
+
+    if treatment == "refused":
+        with pytest.raises(UnsupportedField) as refusal:
+            in_chat(request)
+        assert refusal.value.param.startswith(path)
+        return
+    told = in_chat(request)
+    without = in_chat(base(section, field)[0])
+    if treatment == "passed":
+        assert told[field] == value
+        assert told == without | {field: value}
+    elif treatment == "carried":
+        assert told != without or field in UNSEEN
+    else:
+        assert treatment == "ignored"
+        assert told == without
+
+
+@pytest.mark.parametrize("field", ["thinking", "redacted_thinking"])
+def test_a_block_that_is_ignored_leaves_the_message_as_it_is_without(field: str) -> None:
+    request, _ = base("Blocks", field)
+
+    assert in_chat(request) == in_chat(a_request(assistant(text("see")), user("so?")))
+
+
+SAFE_VALUES = [
+    (section, field, json.loads(value))
+    for section, field in FIELDS
+    for value in re.findall(r"`([^`]+)` is ignored", rows(section)[field][1])
+]
+
+
+@pytest.mark.parametrize(("section", "field", "value"), SAFE_VALUES)
+def test_a_value_that_the_table_calls_ignored_changes_nothing(section: str, field: str, value: object) -> None:
+    request, _ = with_field(section, field, value)
+
+    assert in_chat(request) == in_chat(base(section, field)[0])
+
+
+@pytest.mark.parametrize(("section", "field"), FIELDS)
+def test_an_upstream_that_speaks_messages_gets_every_field(section: str, field: str) -> None:
+    request, _ = with_field(section, field, EXAMPLES[section].get(field))
+
+    passed = passed_natively(request)
+
+    for holder in (request, passed):
+        for block in holder["messages"][0]["content"]:
+            if isinstance(block, dict) and block["type"] == "image":
+                block["source"] = "a picture"
+    assert passed == request
+
+
+def fields_of(*kinds: type) -> set[str]:
+    return {field for kind in kinds for field in typing.get_type_hints(kind)}
+
+
+def block_types(union: object) -> set[str]:
+    return {name for kind in typing.get_args(union) for name in typing.get_args(typing.get_type_hints(kind)["type"])}
+
+
+@pytest.mark.parametrize("section", EXAMPLES)
+def test_every_row_has_an_example_and_every_example_a_row(section: str) -> None:
+    bare = {field for field in rows(section) if section == "Blocks" and "." not in field}
+
+    assert set(EXAMPLES[section]) == set(rows(section)) - bare
+
+
+def test_the_request_table_has_every_field_of_the_sdks_request() -> None:
+    listed = {field.partition(".")[0] for field in rows("Request")}
+
+    assert fields_of(MessageCreateParamsBase) - HEADERS - listed == set()
+
+
+@pytest.mark.parametrize(
+    ("section", "prefix", "kinds"),
+    [
+        ("Request", "thinking.", (sdk.ThinkingConfigEnabledParam, sdk.ThinkingConfigAdaptiveParam)),
+        ("Request", "output_config.", (BetaOutputConfigParam,)),
+        ("Request", "metadata.", (sdk.MetadataParam,)),
+        ("Messages", "", typing.get_args(sdk.MessageParam)),
+        ("Blocks", "text.", (sdk.TextBlockParam,)),
+        ("Blocks", "image.", (sdk.ImageBlockParam,)),
+        ("Blocks", "tool_use.", (sdk.ToolUseBlockParam,)),
+        ("Blocks", "tool_result.", (sdk.ToolResultBlockParam,)),
+        ("Tools", "", (sdk.ToolParam,)),
+        ("Tool choice", "", (sdk.ToolChoiceAutoParam, sdk.ToolChoiceToolParam)),
+    ],
+)
+def test_a_table_has_every_field_of_the_sdks_types(section: str, prefix: str, kinds: tuple[type, ...]) -> None:
+    assert {prefix + field for field in fields_of(*kinds)} - set(rows(section)) == set()
+
+
+def test_the_blocks_table_has_every_block_of_the_sdks() -> None:
+    listed = {field.partition(".")[0] for field in rows("Blocks")}
+    known = block_types(content_block_param.ContentBlockParam) | block_types(tool_result_block_param.Content)
+
+    assert known - listed == set()
+
+
+def test_an_answer_has_the_fields_that_the_table_says() -> None:
+    usage = {
+        "prompt_tokens": 9,
+        "completion_tokens": 9,
+        "prompt_tokens_details": {"cached_tokens": 1},
+        "completion_tokens_details": {"reasoning_tokens": 1},
+    }
+    least, most = answered(a_completion(content="a")), answered(a_completion(content="a", usage=usage), (5,))
+    told = rows("The answer")
+
+    def fields(message: dict) -> set[str]:
+        return {*message, *(f"usage.{field}" for field in message["usage"])} - {"usage"}
+
+    assert fields(least) == {field for field in told if told[field][0] == "always"}
+    assert fields(most) == {field for field in told if told[field][0] != "never"}
+    sdks = {*sdk.Message.model_fields, *(f"usage.{field}" for field in sdk.Usage.model_fields)} - {"usage"}
+    assert sdks - set(told) == set()

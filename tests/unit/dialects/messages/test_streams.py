@@ -1,0 +1,281 @@
+"""Chat streams as streams of messages: what each chunk becomes, and when."""
+
+import pytest
+
+from obscura.errors import UpstreamError
+from tests.support.fake_upstream import CHUNKS, chunk
+from tests.support.message_stream_grammar import events_of, told_by
+from tests.unit.dialects.messages.conversations import a_request, parsed, streamed
+
+DONE = b"data: [DONE]\n\n"
+STOP = chunk({}, "stop")
+
+
+def call(index: int | None, arguments: str | None = None, name: str | None = None, call_id: str | None = None) -> bytes:
+    """A chunk with a piece of one tool call."""
+    piece = {"index": index, "id": call_id, "function": {"name": name, "arguments": arguments}}
+    return chunk({"tool_calls": [{key: value for key, value in piece.items() if value is not None}]})
+
+
+def calls_in(stream: bytes) -> list[tuple[str, str, str]]:
+    """Id, name and input of each tool call that a stream tells."""
+    return [
+        (block.start["id"], block.start["name"], block.text)
+        for block in told_by(stream).blocks
+        if block.kind == "tool_use"
+    ]
+
+
+def test_a_text_answer_is_told_in_exactly_these_events() -> None:
+    told = events_of(streamed(*CHUNKS))
+
+    usage = {"input_tokens": 0, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 0}
+    start = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": []}
+    end = {"stop_reason": "end_turn", "stop_sequence": None}
+    assert told == [
+        {
+            "type": "message_start",
+            "message": start | {"stop_reason": None, "stop_sequence": None, "usage": usage},
+        },
+        {"type": "ping"},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "A "}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "cat."}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": end, "usage": usage | {"input_tokens": 10, "output_tokens": 2}},
+        {"type": "message_stop"},
+    ]
+
+
+def test_each_piece_is_told_as_soon_as_it_comes_in() -> None:
+    passage = parsed(a_request(stream=True)).to_upstream().reply.stream(())
+
+    told = [passage.feed(piece) for piece in CHUNKS]
+
+    assert [[event["type"] for event in events_of(each)] for each in told] == [
+        ["message_start", "ping"],
+        ["content_block_start", "content_block_delta"],
+        ["content_block_delta"],
+        [],
+        [],
+        ["content_block_stop", "message_delta", "message_stop"],
+    ]
+
+
+def test_the_pictures_tokens_stand_in_both_usages() -> None:
+    told = told_by(streamed(*CHUNKS, image_tokens=(729, 16)))
+
+    assert told.start["usage"]["image_tokens"] == told.usage["image_tokens"] == 745
+
+
+@pytest.mark.parametrize("key", ["reasoning_content", "reasoning"])
+def test_reasoning_is_told_as_a_signed_block_of_thinking_before_the_text(key: str) -> None:
+    stream = streamed(chunk({key: "Whis"}), chunk({key: "kers."}), chunk({"content": "A cat."}), STOP, DONE)
+
+    told = told_by(stream)
+    assert [(block.kind, block.text) for block in told.blocks] == [("thinking", "Whiskers."), ("text", "A cat.")]
+    assert {"type": "signature_delta", "signature": ""} in [event.get("delta") for event in events_of(stream)]
+
+
+def test_reasoning_that_was_not_wanted_is_not_told() -> None:
+    stream = streamed(chunk({"reasoning": "hm"}), *CHUNKS, thinking={"type": "disabled"})
+
+    assert [block.kind for block in told_by(stream).blocks] == ["text"]
+
+
+def test_a_tool_call_is_told_piece_by_piece() -> None:
+    stream = streamed(
+        chunk({"content": "Let me see."}),
+        call(0, "", "look_up", "call_1"),
+        call(0, '{"wo'),
+        call(0, 'rd": "é"}'),
+        chunk({}, "tool_calls"),
+        DONE,
+    )
+
+    assert calls_in(stream) == [("call_1", "look_up", '{"word": "é"}')]
+    assert told_by(stream).delta == {"stop_reason": "tool_use", "stop_sequence": None}
+    pieces = [event["delta"] for event in events_of(stream) if event["type"] == "content_block_delta"]
+    assert [piece["partial_json"] for piece in pieces if "partial_json" in piece] == ['{"wo', 'rd": "é"}']
+
+
+def test_parallel_calls_that_are_mixed_become_blocks_one_after_the_other() -> None:
+    stream = streamed(
+        call(0, '{"a"', "first", "call_a"),
+        call(1, '{"b', "second", "call_b"),
+        chunk({"content": "Meanwhile."}),
+        call(0, ":1"),
+        call(1, '":[2'),
+        call(2, "{}", "third", "call_c"),
+        call(0, "}"),
+        call(1, "]}"),
+        chunk({}, "tool_calls"),
+        DONE,
+    )
+
+    assert calls_in(stream) == [
+        ("call_a", "first", '{"a":1}'),
+        ("call_b", "second", '{"b":[2]}'),
+        ("call_c", "third", "{}"),
+    ]
+    assert [block.kind for block in told_by(stream).blocks] == ["tool_use", "tool_use", "text", "tool_use"]
+
+
+def test_of_mixed_calls_the_first_is_told_at_once_and_the_next_as_soon_as_it_is_complete() -> None:
+    passage = parsed(a_request(stream=True)).to_upstream().reply.stream(())
+    passage.feed(call(0, '{"a"', "first", "call_a"))
+
+    held = passage.feed(call(1, "{}", "second", "call_b"))
+    told = passage.feed(call(0, ":1}"))
+
+    assert held == b""
+    assert [event["type"] for event in events_of(told)] == [
+        "content_block_delta",
+        "content_block_stop",
+        "content_block_start",
+        "content_block_delta",
+    ]
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [call(None, '{"a":1}', "f", "call_a"), call(None, '{"b":2}', "g", "call_b")],
+        [call(None, '{"a":', "f", "call_a"), call(None, "1}"), call(None, "{", "g", "call_b"), call(None, '"b":2}')],
+        [call(0, '{"a":1}', "f", "call_a"), call(0, '{"b":2}', "g", "call_b")],
+        [call(0, '{"a":1}', "f", "call_a"), call(0, "", "f", "call_a"), call(0, '{"b":2}', "g", "call_b")],
+        [call(0, '{"a":1}', "f", "call_a"), call(1, '{"b":', "g", "call_b"), call(1, "2}", "g", "call_b")],
+    ],
+    ids=["whole without index", "pieces without index", "all under one index", "the name again", "the name twice"],
+)
+def test_calls_are_told_apart_however_the_upstream_numbers_them(pieces: list[bytes]) -> None:
+    assert calls_in(streamed(*pieces, STOP, DONE)) == [("call_a", "f", '{"a":1}'), ("call_b", "g", '{"b":2}')]
+
+
+@pytest.mark.parametrize("no_id", [None, ""])
+def test_whole_calls_under_one_index_without_ids_are_told_apart(no_id: str | None) -> None:
+    told = calls_in(streamed(call(0, '{"a":1}', "f", no_id), call(0, '{"b":2}', "f", no_id), STOP, DONE))
+
+    assert [(name, arguments) for _, name, arguments in told] == [("f", '{"a":1}'), ("f", '{"b":2}')]
+    assert len({call_id for call_id, _, _ in told}) == 2
+
+
+def test_a_call_without_arguments_ends_where_another_id_begins_under_its_index() -> None:
+    told = calls_in(streamed(call(0, "", "f", "call_a"), call(0, '{"b":2}', "g", "call_b"), STOP, DONE))
+
+    assert told == [("call_a", "f", ""), ("call_b", "g", '{"b":2}')]
+
+
+def test_a_call_without_arguments_has_an_empty_input() -> None:
+    stream = streamed(call(0, None, "now", "call_1"), chunk({"content": "done"}), STOP, DONE)
+
+    assert [(block.kind, block.text) for block in told_by(stream).blocks] == [("tool_use", ""), ("text", "done")]
+
+
+@pytest.mark.parametrize(
+    ("finish_reason", "stop_reason"),
+    [("stop", "end_turn"), ("length", "max_tokens"), ("content_filter", "refusal"), ("something_new", "end_turn")],
+)
+def test_the_stop_reason_is_what_chat_tells_of_the_end(finish_reason: str, stop_reason: str) -> None:
+    told = told_by(streamed(chunk({"content": "a"}), chunk({}, finish_reason), DONE))
+
+    assert told.delta == {"stop_reason": stop_reason, "stop_sequence": None}
+
+
+def test_a_refusal_is_told_as_text_with_its_reason() -> None:
+    told = told_by(streamed(chunk({"refusal": "I will"}), chunk({"refusal": " not."}), STOP, DONE))
+
+    assert (told.texts(), told.delta["stop_reason"]) == (["I will not."], "refusal")
+
+
+def test_a_stop_sequence_is_named_where_the_upstream_tells_which() -> None:
+    met = {"index": 0, "delta": {}, "finish_reason": "stop", "stop_reason": "END"}
+
+    told = told_by(streamed(chunk({"content": "a"}), chunk({}, choices=[met]), DONE, stop_sequences=["END"]))
+
+    assert told.delta == {"stop_reason": "stop_sequence", "stop_sequence": "END"}
+
+
+def test_a_usage_that_comes_before_the_end_is_kept() -> None:
+    usage = {"prompt_tokens": 3, "completion_tokens": 4}
+
+    told = told_by(streamed(chunk({"content": "a"}, usage=usage), chunk({}, "stop", usage=None), DONE))
+
+    assert (told.usage["input_tokens"], told.usage["output_tokens"]) == (3, 4)
+
+
+def test_a_stream_that_says_why_it_ends_needs_no_done() -> None:
+    assert told_by(streamed(*CHUNKS[:-1])).usage["output_tokens"] == 2
+
+
+def test_a_last_line_without_its_line_feed_counts() -> None:
+    assert told_by(streamed(*CHUNKS[:-1], DONE.strip())).stopped
+
+
+def test_what_comes_after_done_is_ignored() -> None:
+    told = told_by(streamed(*CHUNKS, chunk({"content": "and more"})))
+
+    assert told.texts() == ["A cat."]
+
+
+def test_other_choices_comments_and_event_names_are_ignored() -> None:
+    other = chunk({}, choices=[{"index": 1, "delta": {"content": "A dog."}}])
+
+    told = told_by(streamed(b": keep-alive\n\n", other, b"event: message\n", *CHUNKS))
+
+    assert told.texts() == ["A cat."]
+
+
+def test_an_answer_of_nothing_is_an_empty_message() -> None:
+    told = told_by(streamed(STOP, DONE))
+
+    assert (told.blocks, told.delta["stop_reason"]) == ([], "end_turn")
+
+
+def broken(*pieces: bytes) -> bytes:
+    """What a caller gets of a stream that fails: what came before, and the error event."""
+    passage, told = parsed(a_request(stream=True)).to_upstream().reply.stream(()), []
+    try:
+        told.extend(map(passage.feed, pieces))
+        told.append(passage.finish())
+    except UpstreamError as failure:
+        told.append(passage.fail(failure, "req_1"))
+    return b"".join(told)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        CHUNKS[:3],
+        [*CHUNKS[:3], b'data: {"error": {"message": "secret detail"}}\n\n', STOP],
+        [b"".join([*CHUNKS[:3], b'data: {"error": {"message": "secret detail"}}\n\n'])],
+        [*CHUNKS[:3], b"data: oops\n\n", DONE],
+        [*CHUNKS[:3], call(0, "{}"), STOP, DONE],
+        [*CHUNKS[:3], call(0, "{}", "f"), chunk({"content": "and"}), call(0, "[1]"), STOP, DONE],
+    ],
+    ids=["breaks off", "an error", "an error in one piece", "no JSON", "a nameless call", "a call that goes on"],
+)
+def test_an_upstream_that_fails_half_way_ends_the_stream_with_an_error_event(pieces: list[bytes]) -> None:
+    stream = broken(*pieces)
+
+    told = told_by(stream)
+    assert told.texts()[0] == "A cat."
+    assert told.error["error"]["type"] == "api_error"
+    assert told.error["error"]["code"] == "upstream_error"
+    assert told.error["request_id"] == "req_1"
+    assert b"secret detail" not in stream
+
+
+def test_a_failure_with_nothing_before_it_is_told_at_once() -> None:
+    passage = parsed(a_request(stream=True)).to_upstream().reply.stream(())
+    passage.feed(CHUNKS[1])
+
+    with pytest.raises(UpstreamError):
+        passage.feed(b"data: oops\n\n")
+
+
+def test_a_failure_after_the_end_is_nobodys_concern() -> None:
+    told = told_by(broken(*CHUNKS, b"data: oops\n\n"))
+
+    assert told.stopped
+    assert told.error is None

@@ -1,0 +1,279 @@
+"""An upstream that speaks Responses: the request as it came but for pictures, the answer but for image tokens."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from obscura.dialects.base import ContentLimits
+from obscura.dialects.json.raw import RawJson
+from obscura.dialects.responses.request import ResponsesDialect
+from obscura.errors import InvalidRequest, UnsupportedOperation, UpstreamError
+from tests.support.response_stream_grammar import events_of
+from tests.unit.dialects.responses.requests import FUNCTION, PREPARED, a_request, asked, image, says, text, to_upstream
+
+USAGE = {"input_tokens": 10, "output_tokens": 2, "total_tokens": 12}
+STATEFUL = {
+    "previous_response_id": "resp_1",
+    "conversation": {"id": "conv_1"},
+    "background": True,
+    "store": True,
+    "truncation": "auto",
+    "include": ["message.output_text.logprobs"],
+    "tools": [FUNCTION, {"type": "web_search"}, {"type": "image_generation", "size": "1024x1024"}],
+    "x_vendor": {"n": 1},
+}
+
+
+def as_native(request: object) -> dict:
+    told = to_upstream(request, "chat", "responses")
+    assert told.path == "/responses"
+    return json.loads(told.body)
+
+
+def test_everything_but_the_pictures_goes_as_it_came():
+    sent = a_request(
+        [
+            says(text("hi"), image("https://x.test/a.png", detail="low", x_vendor=1)),
+            {"type": "function_call_output", "call_id": "a", "output": [image()], "x_vendor": 2},
+            {"type": "item_reference", "id": "msg_1"},
+            {
+                "type": "web_search_call",
+                "id": "ws_1",
+                "status": "completed",
+                "action": {"type": "search", "query": "q"},
+            },
+        ],
+        **STATEFUL,
+    )
+
+    told = as_native(sent)
+
+    sent["input"][0]["content"][1]["image_url"] = sent["input"][1]["output"][0]["image_url"] = PREPARED.decode()
+    assert told == sent
+
+
+def test_numbers_and_escapes_are_untouched_byte_for_byte():
+    body = (
+        b'{"model":"m","input":[{"role":"user","content":"\\u00e9"}],"x":1.50,"y":12345678901234567890,"z":{"a" : 1E5}}'
+    )
+
+    told = ResponsesDialect().parse(RawJson(body), ContentLimits()).to_upstream(("responses",))
+
+    assert told.body == body
+
+
+def test_a_file_id_becomes_the_picture_that_was_checked():
+    told = as_native(a_request([says({"type": "input_image", "file_id": "file_1", "detail": "low"})]))
+
+    assert told["input"][0]["content"] == [{"type": "input_image", "detail": "low", "image_url": PREPARED.decode()}]
+
+
+@pytest.mark.parametrize(
+    ("source", "path"),
+    [
+        ({"file_data": "data:image/png;base64,AAAA"}, "file_data"),
+        ({"file_data": "DATA:Image/heic;base64,AAAA"}, "file_data"),
+        ({"file_data": "iVBORw0KGgoAAAAA"}, "file_data"),
+        ({"file_data": "data:application/pdf;base64,/9j/AAAA"}, "file_data"),
+        ({"file_id": "file_1", "mime_type": "image/png"}, "file_id"),
+        ({"file_url": "https://x.test/a", "mime_type": "IMAGE/png"}, "file_url"),
+    ],
+)
+def test_a_file_that_is_a_picture_becomes_an_image(source, path):
+    request = a_request([says({"type": "input_file", "filename": "a", "detail": "high", **source})])
+
+    (slot,) = asked(request).image_slots
+    told = as_native(request)
+
+    assert (slot.path, slot.detail) == (f"input[0].content[0].{path}", "high")
+    assert told["input"][0]["content"] == [{"type": "input_image", "detail": "high", "image_url": PREPARED.decode()}]
+
+
+def test_escapes_do_not_hide_a_picture_in_a_file():
+    part = b'{"type":"input_file","file_data":"\\u0064ata:image\\/png;base64,AAAA"}'
+    body = b'{"model":"m","input":[{"role":"user","content":[%b]}]}' % part
+
+    (slot,) = ResponsesDialect().parse(RawJson(body), ContentLimits()).image_slots
+
+    assert slot.path == "input[0].content[0].file_data"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "input_file", "file_data": "data:application/pdf;base64,JVBERi0="},
+        {"type": "input_file", "file_id": "file_1"},
+        {"type": "input_file", "file_url": "https://x.test/a.pdf"},
+    ],
+)
+def test_other_files_ride_along(part):
+    told = as_native(a_request([says(part)]))
+
+    assert told["input"][0]["content"] == [part]
+
+
+def test_a_screenshot_keeps_its_pixels():
+    item = {
+        "type": "computer_call_output",
+        "call_id": "a",
+        "output": {"type": "computer_screenshot", "image_url": "https://x.test/a.png"},
+    }
+
+    (slot,) = asked(a_request([item])).image_slots
+    told = as_native(a_request([item]))
+
+    assert (slot.path, slot.detail) == ("input[0].output.image_url", "high")
+    assert told["input"][0]["output"] == {"type": "computer_screenshot", "image_url": PREPARED.decode()}
+
+
+def test_a_screenshot_that_is_none_is_named():
+    with pytest.raises(InvalidRequest) as refused:
+        asked(a_request([{"type": "computer_call_output", "call_id": "a", "output": "AAAA"}]))
+
+    assert refused.value.param == "input[0].output"
+
+
+def test_a_file_that_is_a_picture_keeps_its_place_in_the_prompt_cache():
+    caching = {"prompt_cache_breakpoint": {"mode": "explicit"}}
+
+    told = as_native(a_request([says({"type": "input_file", "file_data": "iVBORw0KGgo="} | caching)]))
+
+    assert told["input"][0]["content"] == [image(PREPARED.decode(), detail="auto") | caching]
+
+
+def test_the_variables_of_a_prompt_are_read():
+    prompt = {"id": "pmpt_1", "variables": {"name": "Ann", "photo": image("https://x.test/a.png"), "said": text("hi")}}
+
+    ask = asked({"model": "m", "prompt": prompt})
+    told = as_native({"model": "m", "prompt": prompt})
+
+    assert list(ask.texts) == ["Ann", "hi"]
+    assert [slot.path for slot in ask.image_slots] == ["prompt.variables.photo.image_url"]
+    assert told["prompt"]["variables"]["photo"]["image_url"] == PREPARED.decode()
+
+
+UNCHECKED = [
+    {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": "AAAA"},
+    {"type": "code_interpreter_call", "id": "ci_1", "outputs": [{"type": "image", "url": "https://x.test/a.png"}]},
+    {"type": "shell_call_output", "call_id": "a", "output": [{"image": {"url": "https://x.test/a.png"}}]},
+    {"type": "video_call", "id": "v_1"},
+    {"type": "mcp_call", "id": "m_1", "video_url": {"url": "https://x.test/a.mp4"}},
+    {"type": "additional_tools", "role": "developer", "tools": [
+        {"type": "image_generation", "input_image_mask": {"file_id": "file_1"}},
+    ]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("item", UNCHECKED, ids=[item["type"] for item in UNCHECKED])
+def test_an_item_with_a_picture_or_video_that_nobody_can_check_is_refused(item):
+    with pytest.raises(UnsupportedOperation) as refused:
+        to_upstream(a_request([says(text("hi")), item]), "responses")
+
+    assert refused.value.param.startswith("input[1]")
+
+
+def test_the_mask_of_image_generation_is_refused():
+    tools = [FUNCTION, {"type": "image_generation", "input_image_mask": {"image_url": "https://x.test/a.png"}}]
+
+    with pytest.raises(UnsupportedOperation) as refused:
+        to_upstream(a_request(tools=tools), "responses")
+
+    assert refused.value.param == "tools[1].input_image_mask"
+
+
+def test_tools_that_only_speak_of_pictures_are_not_pictures():
+    tool = FUNCTION | {"parameters": {"type": "object", "properties": {"image_url": {"type": "string"}}}}
+    item = {"type": "tool_search_output", "call_id": "a", "tools": [tool, {"type": "image_generation"}]}
+
+    told = as_native(a_request([says(text("hi")), item], tools=[tool]))
+
+    assert (told["input"][1], told["tools"]) == (item, [tool])
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "input_video", "video_url": "https://x.test/a.mp4"},
+        {"type": "video_url", "video_url": {"url": "https://x.test/a.mp4"}},
+        {"type": "input_text", "text": "hi", "video": "AAAA"},
+        {"type": "image_url", "image_url": {"url": "https://x.test/a.png"}},
+        {"type": "input_text", "text": "hi", "image_url": "https://x.test/a.png"},
+        {"type": "input_image", "image_url": "https://x.test/a.png", "image_pil": "AAAA"},
+        {"type": "computer_screenshot", "image_url": "https://x.test/a.png"},
+    ],
+)
+def test_a_part_in_a_form_that_nobody_can_check_is_refused_at_once(part):
+    with pytest.raises(UnsupportedOperation) as refused:
+        asked(a_request([says(text("hi"), part)]))
+
+    assert refused.value.param == "input[0].content[1]"
+
+
+def test_every_text_is_gathered_in_order():
+    request = a_request(
+        [
+            says(text("one"), {"type": "output_text", "text": "two"}, {"type": "refusal", "refusal": "three"}),
+            {"role": "user", "content": "four"},
+            {"type": "function_call", "call_id": "a", "name": "n", "arguments": "five"},
+            {"type": "function_call_output", "call_id": "a", "output": "six"},
+            {"type": "custom_tool_call_output", "call_id": "b", "output": [text("seven")]},
+            {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "eight"}]},
+            {"type": "shell_call_output", "call_id": "c", "output": [{"stdout": "nine", "stderr": "ten"}]},
+        ],
+        instructions="zero",
+    )
+
+    assert " ".join(asked(request).texts) == "zero one two three four five six seven eight nine ten"
+
+
+def test_an_answer_passes_but_for_the_image_tokens():
+    upstream = json.dumps({"id": "resp_1", "output": [], "usage": USAGE}).encode()
+
+    plain = to_upstream(a_request(), "responses").reply.answer(upstream, [])
+    seen = to_upstream(a_request(), "responses").reply.answer(upstream, [729, 2116])
+
+    assert plain == upstream
+    assert json.loads(seen)["usage"] == USAGE | {"input_tokens_details": {"image_tokens": 2845}}
+
+
+def test_an_answer_that_is_no_object_is_an_upstream_error():
+    with pytest.raises(UpstreamError):
+        to_upstream(a_request(), "responses").reply.answer(b"[]", [])
+
+
+EVENTS = [
+    {"type": "response.created", "sequence_number": 0, "response": {"id": "resp_1", "usage": None}},
+    {"type": "response.output_text.delta", "sequence_number": 1, "delta": 'the "sequence_number":99 of "usage"'},
+    {"type": "response.completed", "sequence_number": 2, "response": {"id": "resp_1", "usage": USAGE}},
+]
+
+
+def framed(event: dict) -> bytes:
+    return f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
+
+
+def test_only_the_event_with_the_usage_changes():
+    passage = to_upstream(a_request(stream=True), "responses").reply.stream([729])
+
+    told = b"".join([*(passage.feed(framed(event)) for event in EVENTS), passage.finish()])
+
+    *others, last = events_of(told)
+    assert others == EVENTS[:-1]
+    assert last["response"].pop("usage") == USAGE | {"input_tokens_details": {"image_tokens": 729}}
+    assert last | {"response": last["response"] | {"usage": USAGE}} == EVENTS[-1]
+
+
+@given(st.integers(0, 3), st.lists(st.integers(1, 60), max_size=12), st.sampled_from([[], [729]]))
+def test_an_error_is_numbered_after_the_events_however_they_were_cut(count, cuts, image_tokens):
+    passage = to_upstream(a_request(stream=True), "responses").reply.stream(image_tokens)
+    stream = b"".join(map(framed, EVENTS[:count]))
+    for cut in cuts:
+        passage.feed(stream[:cut])
+        stream = stream[cut:]
+    passage.feed(stream)
+
+    (error,) = events_of(passage.fail(UpstreamError("Gone."), "req_1"))
+
+    assert (error["type"], error["sequence_number"], error["code"]) == ("error", count, "upstream_error")

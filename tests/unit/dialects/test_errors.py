@@ -1,0 +1,128 @@
+"""Every error renders with its status and code, in OpenAI's shape and in Anthropic's."""
+
+import inspect
+import json
+
+import pytest
+
+from obscura import errors
+from obscura.dialects.chat.request import ChatDialect, error_event
+from obscura.dialects.errors import anthropic_error, openai_error
+from obscura.dialects.messages.events import error_event as messages_error_event
+from obscura.dialects.messages.request import MessagesDialect
+from obscura.errors import ModerationBlocked, ObscuraError
+
+# The design's table: the codes of each status.
+CODES = {
+    400: "invalid_json invalid_request unsupported_field unsupported_image_format invalid_image image_too_large "
+    "image_too_many_pixels unsupported_image_dimensions too_many_images too_many_content_parts invalid_image_url "
+    "unsafe_image_url image_fetch_failed moderation_blocked video_anon_blocked unsupported_operation "
+    "retention_conflict",
+    401: "missing_credentials invalid_api_key invalid_token",
+    403: "permission_denied",
+    404: "model_not_found file_not_found not_found",
+    413: "request_too_large",
+    429: "free_tier_exhausted rate_limit_exceeded quota_exceeded",
+    500: "internal_error",
+    502: "upstream_error",
+    503: "moderation_unavailable upstream_unavailable",
+    504: "upstream_timeout",
+}
+ANTHROPIC_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    500: "api_error",
+    502: "api_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+}
+TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
+CLASSES = [
+    kind
+    for _, kind in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(kind, ObscuraError) and kind is not ObscuraError
+]
+
+
+def an_error(kind: type[ObscuraError]) -> ObscuraError:
+    if kind is ModerationBlocked:
+        return ModerationBlocked("Why not.", category="violence", param="messages[0]")
+    return kind("Why not.", param="messages[0]")
+
+
+def test_the_classes_are_the_designs_table_one_for_each_code() -> None:
+    assert sorted((kind.status, kind.code) for kind in CLASSES) == sorted(
+        (status, code) for status, codes in CODES.items() for code in codes.split()
+    )
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_an_error_renders_its_code_message_type_and_param(kind: type[ObscuraError]) -> None:
+    told = json.loads(openai_error(an_error(kind)))["error"]
+
+    category = {"category": "violence"} if kind is ModerationBlocked else {}
+    by_default = "server_error" if kind.status >= 500 else "invalid_request_error"
+    assert (
+        told
+        == {
+            "message": "Why not.",
+            "type": TYPES.get(kind.status, by_default),
+            "param": "messages[0]",
+            "code": kind.code,
+        }
+        | category
+    )
+
+
+def test_an_error_that_concerns_no_field_has_a_null_param() -> None:
+    assert json.loads(openai_error(errors.NotFound("Nothing here.")))["error"]["param"] is None
+
+
+def test_an_error_that_ends_a_stream_is_one_event_of_the_same_shape() -> None:
+    error = an_error(errors.UpstreamTimeout)
+
+    event = error_event(error, "req_1")
+
+    assert event == b"data: " + ChatDialect().render_error(error, "req_1") + b"\n\n"
+    assert event.count(b"\n") == 2
+
+
+def test_a_message_with_line_ends_and_quotes_stays_one_line() -> None:
+    event = error_event(errors.UpstreamError('a\n"b"\r\n\ndata: x'), "req_1")
+
+    assert event.count(b"\n") == 2
+    assert json.loads(event.removeprefix(b"data: "))["error"]["message"] == 'a\n"b"\r\n\ndata: x'
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_an_error_renders_in_anthropics_shape_with_our_code_beside_its_type(kind: type[ObscuraError]) -> None:
+    told = json.loads(anthropic_error(an_error(kind), "req_1"))
+
+    category = {"category": "violence"} if kind is ModerationBlocked else {}
+    error = {"type": ANTHROPIC_TYPES[kind.status], "message": "Why not.", "code": kind.code, "param": "messages[0]"}
+    assert told == {"type": "error", "error": error | category, "request_id": "req_1"}
+
+
+@pytest.mark.parametrize(("status", "kind"), [(405, "invalid_request_error"), (422, "invalid_request_error")])
+def test_a_status_without_a_type_of_its_own_is_an_invalid_request(status: int, kind: str) -> None:
+    error = errors.InvalidRequest("Why not.")
+    error.response_status = status
+
+    assert json.loads(anthropic_error(error, "req_1"))["error"]["type"] == kind
+
+
+def test_anthropics_shape_has_no_param_where_an_error_concerns_no_field() -> None:
+    assert "param" not in json.loads(anthropic_error(errors.NotFound("Nothing here."), "req_1"))["error"]
+
+
+def test_an_error_that_ends_a_stream_of_messages_is_one_event_with_anthropics_name() -> None:
+    error = errors.UpstreamError('a\n"b"\r\n\ndata: x')
+
+    event = messages_error_event(error, "req_1")
+
+    assert event == b"event: error\ndata: " + MessagesDialect().render_error(error, "req_1") + b"\n\n"
+    assert event.count(b"\n") == 3

@@ -1,0 +1,111 @@
+"""How a body is counted and decompressed."""
+
+import asyncio
+import gzip
+import zlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from obscura.errors import ImageFetchFailed, ImageTooLarge, ObscuraError
+from obscura.fetch.errors import FetchRejected
+from obscura.fetch.response import read_body
+
+PICTURE = bytes(range(256)) * 8192  # 2 MiB
+
+
+async def arriving(body: bytes, size: int = 1 << 16) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), size):
+        yield body[start : start + size]
+
+
+async def refusal_of(body: bytes, encoding: str, limit_bytes: int, declared_bytes: int = 0) -> type[ObscuraError]:
+    with pytest.raises(FetchRejected) as refused:
+        await read_body(arriving(body), declared_bytes, encoding, limit_bytes)
+    return refused.value.error
+
+
+@pytest.mark.parametrize(
+    ("encoding", "wire"),
+    [
+        ("", PICTURE),
+        ("identity", PICTURE),
+        ("gzip", gzip.compress(PICTURE)),
+        ("x-gzip", gzip.compress(PICTURE)),
+        ("GZIP ", gzip.compress(PICTURE)),
+        ("deflate", zlib.compress(PICTURE)),
+    ],
+)
+async def test_a_body_is_joined_and_decompressed(encoding: str, wire: bytes) -> None:
+    assert await read_body(arriving(wire), 0, encoding, len(PICTURE)) == PICTURE
+
+
+@pytest.mark.parametrize("size", [1, 7, 100])
+async def test_a_compressed_body_may_arrive_in_crumbs(size: int) -> None:
+    wire = gzip.compress(PICTURE[:10_000])
+
+    assert await read_body(arriving(wire, size), 0, "gzip", 10_000) == PICTURE[:10_000]
+
+
+async def test_a_body_of_exactly_the_limit_is_taken_and_one_byte_more_is_not() -> None:
+    assert await read_body(arriving(PICTURE), len(PICTURE), "", len(PICTURE)) == PICTURE
+    assert await refusal_of(PICTURE, "", len(PICTURE) - 1) is ImageTooLarge
+
+
+async def test_a_declared_length_past_the_limit_is_refused_before_a_byte_is_read() -> None:
+    assert await refusal_of(b"", "", 1000, declared_bytes=1001) is ImageTooLarge
+
+
+async def test_a_bomb_is_cut_off_at_the_limit() -> None:
+    bomb = gzip.compress(bytes(200 * 1024 * 1024), 1)
+
+    assert await refusal_of(bomb, "gzip", 15 * 1024 * 1024) is ImageTooLarge
+
+
+@pytest.mark.parametrize(
+    ("encoding", "wire", "size"),
+    [("gzip", gzip.compress(bytes(15 << 20)), 1 << 16), ("", bytes(1000), 1)],
+    ids=["a bomb in one piece", "crumbs"],
+)
+async def test_a_bomb_and_crumbs_let_others_have_their_turn(encoding: str, wire: bytes, size: int) -> None:
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    others = asyncio.create_task(take_turns())
+
+    await read_body(arriving(wire, size), 0, encoding, 15 << 20)
+
+    others.cancel()
+    assert turns > 50
+
+
+async def test_compressed_bytes_that_expand_to_nothing_count_as_they_are() -> None:
+    packer = zlib.compressobj()
+    nothing = packer.compress(b"x") + b"".join(packer.flush(zlib.Z_FULL_FLUSH) or b"\0\0\0\xff\xff" for _ in range(500))
+
+    assert await refusal_of(nothing + b"\0\0\0\xff\xff" * 500, "deflate", 1000) is ImageTooLarge
+
+
+@pytest.mark.parametrize(
+    ("encoding", "wire"),
+    [
+        ("", b""),
+        ("gzip", b""),
+        ("gzip", gzip.compress(b"")),
+        ("gzip", gzip.compress(PICTURE)[:-1]),
+        ("gzip", gzip.compress(PICTURE) + b"more"),
+        ("gzip", PICTURE),
+        ("deflate", b"\x89PNG"),
+        ("br", PICTURE),
+        ("zstd", PICTURE),
+        ("gzip, gzip", PICTURE),
+        ("gzip,identity", PICTURE),
+    ],
+)
+async def test_a_body_that_is_empty_broken_or_in_another_encoding_is_refused(encoding: str, wire: bytes) -> None:
+    assert await refusal_of(wire, encoding, len(PICTURE)) is ImageFetchFailed

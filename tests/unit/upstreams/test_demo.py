@@ -1,0 +1,130 @@
+"""The demo: it measures pictures, takes any request that the gateway takes, and blocks what the README names."""
+
+import json
+
+import pytest
+
+from obscura.imaging import Detail, TokenProfile, image_tokens
+from obscura.moderation.demo import DemoModerator
+from obscura.upstreams.base import UpstreamRequest
+from obscura.upstreams.demo import DemoModel
+from tests.support.chat_bodies import a_request, says
+from tests.support.image_urls import data_url
+from tests.unit.imaging.images import a_photo, a_plain
+
+MAGENTA = (255, 0, 255)
+
+
+async def told_by_the_demo(request: dict, *, streamed: bool = False) -> bytes:
+    call = UpstreamRequest("/chat/completions", json.dumps(request).encode(), streamed)
+    async with DemoModel().answer(call) as told:
+        assert told.status == 200
+        return b"".join([piece async for piece in told.chunks])
+
+
+async def said_by_the_demo(request: dict) -> str:
+    return json.loads(await told_by_the_demo(request))["choices"][0]["message"]["content"]
+
+
+async def test_it_says_that_it_is_a_demo_and_what_it_measured() -> None:
+    picture = {"type": "image_url", "image_url": {"url": data_url(a_plain(64, 32, "PNG", (0, 0, 255)))}}
+
+    said = await said_by_the_demo(a_request(says({"type": "text", "text": "What is this?"}, picture)))
+
+    assert "demo" in said
+    assert "landscape PNG of 64 x 32 pixels" in said
+    assert "blue" in said
+    assert "3 words" in said
+
+
+async def test_pictures_are_told_in_order() -> None:
+    parts = [
+        {"type": "image_url", "image_url": data_url(a_plain(32, 64, "JPEG"))},
+        {"image_url": {"url": data_url(a_plain(8, 8, "GIF"))}},
+    ]
+
+    said = await said_by_the_demo(a_request(says(*parts)))
+
+    assert said.index("upright JPEG of 32 x 64") < said.index("square GIF of 8 x 8")
+
+
+async def test_a_stream_says_the_same_words_and_the_usage_when_asked_for() -> None:
+    request = a_request({"role": "user", "content": "hi"}, stream=True, stream_options={"include_usage": True})
+
+    events = (await told_by_the_demo(request, streamed=True)).decode().split("\n\n")
+
+    *chunks, done, end = events
+    read = [json.loads(event.removeprefix("data: ")) for event in chunks]
+    words = "".join(choice["delta"].get("content", "") for chunk in read for choice in chunk["choices"])
+    assert (done, end) == ("data: [DONE]", "")
+    assert words.strip() == await said_by_the_demo(request)
+    assert [bool(chunk.get("usage")) for chunk in read] == [False] * (len(read) - 1) + [True]
+
+
+@pytest.mark.parametrize("sides", [(48, 32), (1, 1), (10, 300), (1280, 960), (768, 768)])
+async def test_the_prompts_tokens_hold_those_of_its_pictures(sides: tuple[int, int]) -> None:
+    picture = {"type": "image_url", "image_url": {"url": data_url(a_plain(*sides, "PNG"))}}
+
+    usage = json.loads(await told_by_the_demo(a_request(says(picture, picture))))["usage"]
+
+    assert usage["prompt_tokens"] == 1 + 2 * image_tokens(*sides, TokenProfile.QWEN, Detail.AUTO)
+
+
+async def test_each_answer_has_an_id_of_its_own_and_keeps_it() -> None:
+    request = a_request({"role": "user", "content": "hi"})
+
+    first, second = json.loads(await told_by_the_demo(request)), json.loads(await told_by_the_demo(request))
+    events = (await told_by_the_demo(request, streamed=True)).decode().split("\n\n")[:-2]
+
+    assert first["id"] != second["id"]
+    assert len({json.loads(event.removeprefix("data: "))["id"] for event in events}) == 1
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
+@pytest.mark.parametrize(
+    "request_",
+    [
+        a_request({"role": "assistant"}),
+        a_request({"role": "user", "content": None}),
+        a_request({"role": "user", "content": []}),
+        a_request(says("a", "b")),
+        a_request(says({})),
+        a_request(says({"type": "text"})),
+        a_request(says({"type": "text", "text": None})),
+        a_request(says({"type": "text", "text": 5})),
+        a_request(says({"type": "text", "text": ["a"]})),
+        a_request(says({"type": "text", "text": {"a": 1}})),
+        a_request(says({"type": "input_audio", "input_audio": {}})),
+        a_request({"role": "user", "content": "hi"}, stream_options=None),
+        a_request({"role": "user", "content": "hi"}, stream_options="x"),
+        a_request({"role": "user", "content": "hi"}, stream_options=[1]),
+        a_request({"role": "user", "content": "hi"}, stream_options=1),
+        a_request({"role": "user", "content": "hi"}, stream_options={"include_usage": "x"}),
+    ],
+    ids=str,
+)
+async def test_any_request_that_the_gateway_takes_is_answered(request_: dict, streamed: bool) -> None:
+    assert b"demo" in await told_by_the_demo(request_, streamed=streamed)
+
+
+@pytest.mark.parametrize("text", ["OBSCURA-BLOCK-ME", "please obscura-block-me now", "xOBSCURA-block-MEx"])
+async def test_the_marker_word_is_flagged_in_any_text(text: str) -> None:
+    verdict = await DemoModerator().review_text(text)
+
+    assert (verdict.flagged, verdict.category) == (True, "demo/test")
+
+
+async def test_other_text_is_not_flagged() -> None:
+    assert not (await DemoModerator().review_text("OBSCURA BLOCK ME")).flagged
+
+
+@pytest.mark.parametrize("image_format", ["PNG", "JPEG", "WEBP", "GIF"])
+async def test_the_plain_magenta_picture_is_flagged_in_every_format(image_format: str) -> None:
+    picture = a_plain(64, 48, image_format, MAGENTA)
+
+    assert (await DemoModerator().review_image(data_url(picture).encode())).flagged
+
+
+async def test_other_pictures_are_not_flagged() -> None:
+    for picture in (a_photo(64, 48, "JPEG"), a_plain(64, 48, "PNG", (255, 0, 0)), a_plain(9, 9, "PNG", (255, 0, 200))):
+        assert not (await DemoModerator().review_image(data_url(picture).encode())).flagged

@@ -1,0 +1,126 @@
+"""What an upstream's refusal becomes."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from obscura.errors import ObscuraError
+from obscura.upstreams.errors import MAX_MESSAGE_CHARS, error_from_upstream, retry_after_s
+from tests.support.json_texts import styles, values, written
+
+TOLD = {"error": {"message": "max_tokens is too large", "type": "x", "param": "max_tokens", "code": "y"}}
+
+
+def refusal(status: int, body: object = TOLD, **headers: str) -> ObscuraError:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return error_from_upstream(status, raw, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(400, "invalid_request"), (404, "model_not_found"), (413, "request_too_large"), (422, "invalid_request")],
+)
+def test_a_refusal_of_the_request_keeps_its_status_message_and_param(status: int, code: str) -> None:
+    error = refusal(status)
+
+    assert (error.response_status, error.code) == (status, code)
+    assert (error.message, error.param) == ("max_tokens is too large", "max_tokens")
+
+
+@pytest.mark.parametrize(
+    ("status", "answered", "code"),
+    [
+        (401, 502, "upstream_error"),
+        (402, 502, "upstream_error"),
+        (403, 502, "upstream_error"),
+        (408, 504, "upstream_timeout"),
+        (409, 502, "upstream_error"),
+        (418, 502, "upstream_error"),
+        (429, 429, "rate_limit_exceeded"),
+        (500, 502, "upstream_error"),
+        (502, 502, "upstream_error"),
+        (503, 502, "upstream_error"),
+        (504, 504, "upstream_timeout"),
+        (529, 503, "upstream_unavailable"),
+        (100, 502, "upstream_error"),
+        (201, 502, "upstream_error"),
+        (204, 502, "upstream_error"),
+        (302, 502, "upstream_error"),
+        (999, 502, "upstream_error"),
+    ],
+)
+def test_every_other_refusal_is_told_in_our_words(status: int, answered: int, code: str) -> None:
+    error = refusal(status)
+
+    assert (error.response_status, error.code, error.param) == (answered, code, None)
+    assert "max_tokens" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"error": "no such thing"}, "no such thing"),
+        ({"object": "error", "message": "no such thing", "type": "BadRequestError", "code": 400}, "no such thing"),
+        ({"detail": "no such thing"}, "no such thing"),
+        ({"error": {"message": "no such thing", "code": 400}}, "no such thing"),
+        ({"error": {"message": "no such thing", "param": None}}, "no such thing"),
+    ],
+)
+def test_the_message_is_found_in_every_shape_that_upstreams_use(body: dict, message: str) -> None:
+    assert refusal(400, body).message == message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>", b"\xff\xfe", b"null", b"[]", b'{"error":', {}, {"error": None}, {"error": {}}, {"error": [1]}],
+    ids=str,
+)
+def test_a_refusal_that_tells_nothing_still_says_what_happened(body: object) -> None:
+    error = refusal(422, body)
+
+    assert error.message == "The upstream refused the request (status 422)."
+    assert error.response_status == 422
+
+
+def test_a_long_message_is_cut() -> None:
+    assert len(refusal(400, {"error": {"message": "x" * 100_000}}).message) == MAX_MESSAGE_CHARS
+
+
+@pytest.mark.parametrize("depth", [1_000, 200_000])
+def test_a_body_of_endless_depth_tells_nothing(depth: int) -> None:
+    body = b'{"x":' + b"[" * depth + b"]" * depth + b"}"
+
+    assert refusal(400, body).message == "The upstream refused the request (status 400)."
+
+
+@given(st.sampled_from([400, 404, 413, 422, 429, 500]), values, styles)
+def test_whatever_json_an_upstream_sends_its_refusal_is_one_of_ours(status: int, value: object, style) -> None:
+    error = refusal(status, written({"error": value}, style).encode())
+
+    assert isinstance(error, ObscuraError)
+    assert error.message
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ("17", 17),
+        (" 17 ", 17),
+        ("0", 1),
+        ("", 1),
+        ("-3", 1),
+        ("1.5", 1),
+        ("٣", 1),
+        ("9" * 30, 1),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", 1),
+    ],
+)
+def test_a_rate_limit_always_says_when_to_come_back(told: str, seconds: int) -> None:
+    assert refusal(429, retry_after=told).retry_after_s == seconds
+
+
+def test_no_retry_after_is_none() -> None:
+    assert retry_after_s({}) is None
+    assert refusal(429).retry_after_s == 1
