@@ -47,7 +47,7 @@ def main() -> None:
 
 
 async def measure(data_dir: Path, times: int) -> dict[str, list[float]]:
-    """Give the milliseconds of each admission, by kind of caller."""
+    """Return the milliseconds of each admission, by kind of caller."""
     signing_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     settings = Settings(
         data_dir=data_dir,
@@ -81,11 +81,11 @@ async def measure(data_dir: Path, times: int) -> dict[str, list[float]]:
         return elapsed_ms
 
 
-async def admitted(headers: dict[str, str], address: str, door: AccessControl) -> dict[str, str]:
+async def admitted(headers: dict[str, str], address: str, access_control: AccessControl) -> dict[str, str]:
     """Let one caller in, and write what its answer's headers say of it."""
     record = AccessRecord("req_benchmark")
     await authenticate(
-        AccessRequest(headers, parse_address(address), KeyScope.CHAT, record, uses_free_quota=True), door
+        AccessRequest(headers, parse_address(address), KeyScope.CHAT, record, uses_free_quota=True), access_control
     )
     return record.rate_limit.headers() if record.rate_limit else {}
 

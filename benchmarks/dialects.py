@@ -11,7 +11,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.gateway_load.images import make_pictures
+from benchmarks.gateway_load.images import make_images
 from benchmarks.gateway_load.one_at_a_time import Latency, take_turns
 from benchmarks.gateway_load.requests import Request, Target
 from benchmarks.gateway_load.response_reader import AnswerReader, Refused
@@ -29,10 +29,10 @@ def main() -> None:
     arguments.add_argument("--runs", type=float, default=1.0, help="times the usual number of runs")
     runs = arguments.parse_args().runs
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
-        pictures = make_pictures(Path(scratch))
-        upstream = stack.enter_context(fake_upstream(pictures, Path(scratch)))
+        images = make_images(Path(scratch))
+        upstream = stack.enter_context(fake_upstream(images, Path(scratch)))
         gateway = stack.enter_context(obscura(upstream, Path(scratch)))
-        encoded = base64.b64encode(pictures.large.read_bytes()).decode()
+        encoded = base64.b64encode(images.large.read_bytes()).decode()
         print(f"{'':>20} {'dialect':>10} {'whole, ms':>10} {'over chat':>12} {'first byte':>11} {'over chat':>10}")
         for kind, count in KINDS.items():
             requests = {dialect: request_for(dialect, kind, gateway.target, encoded) for dialect in DIALECTS}
@@ -52,8 +52,8 @@ def report(kind: str, measured: dict[str, Latency]) -> None:
 def request_for(dialect: str, kind: str, target: Target, encoded: str) -> Request:
     """Build the same question in a dialect, as a whole HTTP request."""
     address = target.base_url.removeprefix("http://").removesuffix("/v1")
-    picture = encoded if kind.startswith("10 MB") else None
-    body = json.dumps(_body(dialect, picture) | {"model": "bench", "stream": kind == "stream"}).encode()
+    image = encoded if kind.startswith("10 MB") else None
+    body = json.dumps(_body(dialect, image) | {"model": "bench", "stream": kind == "stream"}).encode()
     headers = {
         "host": address,
         "content-type": "application/json",
@@ -65,17 +65,17 @@ def request_for(dialect: str, kind: str, target: Target, encoded: str) -> Reques
     return Request(host, int(port), "\r\n".join(lines).encode() + body, streamed=kind == "stream")
 
 
-def _body(dialect: str, picture: str | None) -> dict[str, object]:
-    url = f"data:image/jpeg;base64,{picture}"
+def _body(dialect: str, image: str | None) -> dict[str, object]:
+    url = f"data:image/jpeg;base64,{image}"
     if dialect == "responses":
-        shown = [{"type": "input_image", "image_url": url}] if picture else []
+        shown = [{"type": "input_image", "image_url": url}] if image else []
         content = [{"type": "input_text", "text": QUESTION}, *shown]
         return {"input": [{"role": "user", "content": content}], "max_output_tokens": 64}
     if dialect == "messages":
-        source = {"type": "base64", "media_type": "image/jpeg", "data": picture}
-        blocks: list[dict[str, object]] = [{"type": "image", "source": source}] if picture else []
+        source = {"type": "base64", "media_type": "image/jpeg", "data": image}
+        blocks: list[dict[str, object]] = [{"type": "image", "source": source}] if image else []
     else:
-        blocks = [{"type": "image_url", "image_url": {"url": url}}] if picture else []
+        blocks = [{"type": "image_url", "image_url": {"url": url}}] if image else []
     return {"messages": [{"role": "user", "content": [{"type": "text", "text": QUESTION}, *blocks]}], "max_tokens": 64}
 
 

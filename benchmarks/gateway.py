@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.gateway_load import lag, steps
-from benchmarks.gateway_load.images import Pictures, make_pictures
+from benchmarks.gateway_load.images import Images, make_images
 from benchmarks.gateway_load.measuring import FULL, QUICK, Figures, measure
 from benchmarks.gateway_load.peers import PEERS
 from benchmarks.gateway_load.report import table
@@ -28,29 +28,29 @@ def main() -> None:
     asked = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
     cache: Path = asked.cache
-    pictures = make_pictures(cache / "pictures")
+    images = make_images(cache / "images")
     print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    print(f"pictures, the same for all: {pictures.described()}\n")
+    print(f"images, the same for all: {images.described()}\n")
     report: dict[str, object] = {}
     with tempfile.TemporaryDirectory(prefix="obscura-benchmark-") as scratch:
         if "load" in asked.parts:
-            report["load"] = [asdict(one) for one in _load(asked, pictures, Path(scratch))]
+            report["load"] = [asdict(one) for one in _load(asked, images, Path(scratch))]
         if "lag" in asked.parts:
-            with fake_upstream(pictures, Path(scratch)) as upstream:
-                measured = lag.measure(upstream, pictures, Path(scratch))
+            with fake_upstream(images, Path(scratch)) as upstream:
+                measured = lag.measure(upstream, images, Path(scratch))
             print(f"\n{lag.described(measured)}")
             report["lag"] = asdict(measured)
     if "steps" in asked.parts:
-        shares = steps.measure(pictures, quick=asked.quick)
+        shares = steps.measure(images, quick=asked.quick)
         print(f"\n{steps.table(shares)}")
         report["steps"] = [asdict(one) for one in shares]
     if asked.json:
         asked.json.write_text(json.dumps(report, indent=2) + "\n")
 
 
-def _load(asked: argparse.Namespace, pictures: Pictures, scratch: Path) -> list[Figures]:
+def _load(asked: argparse.Namespace, images: Images, scratch: Path) -> list[Figures]:
     with ExitStack() as running:
-        upstream = running.enter_context(fake_upstream(pictures, scratch, asked.upstream_port))
+        upstream = running.enter_context(fake_upstream(images, scratch, asked.upstream_port))
         subjects = [upstream]
         if not asked.without_obscura:
             subjects.append(running.enter_context(obscura(upstream, scratch)))
@@ -60,7 +60,7 @@ def _load(asked: argparse.Namespace, pictures: Pictures, scratch: Path) -> list[
             subjects.append(Subject("against", Target(asked.against, asked.model, headers), asked.pid, asked.against))
         effort = QUICK if asked.quick else FULL
         names: list[ScenarioName] = asked.scenarios
-        figures = [one for name in names for one in measure(SCENARIOS[name], subjects, pictures, effort)]
+        figures = [one for name in names for one in measure(SCENARIOS[name], subjects, images, effort)]
     print(table(figures, subjects, names))
     return figures
 
@@ -80,7 +80,7 @@ def _arguments() -> argparse.Namespace:
     against.add_argument("--model", default="bench")
     against.add_argument("--header", action="append", default=[], metavar="NAME:VALUE")
     against.add_argument("--pid", type=int, help="its process, for its peak memory")
-    parser.add_argument("--cache", type=Path, default=cache, help="where pictures and peers are kept (%(default)s)")
+    parser.add_argument("--cache", type=Path, default=cache, help="where images and peers are kept (%(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there as well")
     return parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""What preparing a picture costs, step by step beside its floor: ``python -m benchmarks.image``.
+"""What preparing an image costs, step by step beside its floor: ``python -m benchmarks.image``.
 
 Each JPEG has EXIF orientation 6, as a telephone writes it. Nothing is asserted; absolute times are this machine's.
 """
@@ -32,25 +32,25 @@ def main() -> None:
     arguments.add_argument("--runs", type=int, default=5)
     runs = arguments.parse_args().runs
     warm_up()
-    pictures = dict(photographs())
-    if not pictures:
+    images = dict(photographs())
+    if not images:
         sys.exit("scikit-image's photographs are not on this disk.")
     print(
         f"Photographs of scikit-image, enlarged {SOFTNESS} x and tiled by code to the sizes named. Medians of {runs}."
     )
     print("Longest side to 1280 px. floor = Pillow's draft + load, its LANCZOS, its encode, called bare.\n")
-    print_jpeg_steps(pictures["motorcycle_left.png"], runs)
-    print_other_formats(pictures["motorcycle_left.png"], max(1, runs // 2))
-    print_similarity(pictures)
+    print_jpeg_steps(images["motorcycle_left.png"], runs)
+    print_other_formats(images["motorcycle_left.png"], max(1, runs // 2))
+    print_similarity(images)
 
 
-def print_jpeg_steps(picture: Image.Image, runs: int) -> None:
+def print_jpeg_steps(image: Image.Image, runs: int) -> None:
     columns = ("JPEG", "MB", "walk", "decode", "(floor)", "resize", "(floor)", "encode", "(floor)", "whole", "(floor)")
     print(" ".join(f"{column:>8}" for column in columns), "   ratio  longest wait of another thread")
     for width_px, height_px in SIZES:
         exif = Image.Exif()
         exif[0x0112] = 6
-        data = file_of(tiled(picture, width_px, height_px), "JPEG", quality=93, exif=exif)
+        data = file_of(tiled(image, width_px, height_px), "JPEG", quality=93, exif=exif)
         facts = scan(data)
         size = target_size(width_px, height_px, Detail.AUTO.longest_side_px, 200)
         scale = decode_scale(facts, size)
@@ -63,7 +63,7 @@ def print_jpeg_steps(picture: Image.Image, runs: int) -> None:
             lambda data=data, facts=facts, scale=scale: decode(data, facts, scale),
             lambda data=data, asked=asked: bare_decode(data, asked),
             lambda small=small, facts=facts, size=size, scale=scale: resize_upright(small, facts, size, scale),
-            lambda picture=floor_small, size=size: picture.resize(size, Image.Resampling.LANCZOS),
+            lambda image=floor_small, size=size: image.resize(size, Image.Resampling.LANCZOS),
             lambda done=done: encode(done, SourceFormat.JPEG),
             lambda done=done: file_of(done, "JPEG", quality=90),
             lambda data=data: prepare(data),
@@ -75,8 +75,8 @@ def print_jpeg_steps(picture: Image.Image, runs: int) -> None:
         print(" ".join(f"{cell:>8}" for cell in row), f"{took[-2] / took[-1]:8.2f}  {wait:.1f} ms")
 
 
-def print_other_formats(picture: Image.Image, runs: int) -> None:
-    photo = tiled(picture, 4000, 3000)
+def print_other_formats(image: Image.Image, runs: int) -> None:
+    photo = tiled(image, 4000, 3000)
     with_alpha = photo.copy()
     with_alpha.putalpha(photo.convert("L"))
     random = np.random.default_rng(1)
@@ -103,14 +103,14 @@ def print_other_formats(picture: Image.Image, runs: int) -> None:
         )
 
 
-def print_similarity(pictures: dict[str, Image.Image]) -> None:
+def print_similarity(images: dict[str, Image.Image]) -> None:
     print(
         f"\nSSIM against full decode + LANCZOS, by how much is shrunk, tiles of 4 Mpx ({SOFTNESS} x): resized; as sent"
     )
     print(f"{'':>22}", " ".join(f"{ratio:>12}" for ratio in RATIOS))
     worst = 1.0
-    for name, picture in pictures.items():
-        data = file_of(tiled(picture, 2400, 1700), "JPEG", quality=93)
+    for name, image in images.items():
+        data = file_of(tiled(image, 2400, 1700), "JPEG", quality=93)
         facts = scan(data)
         full = decode(data, facts)
         cells = []
@@ -128,10 +128,10 @@ def print_similarity(pictures: dict[str, Image.Image]) -> None:
 
 
 def bare_decode(data: bytes, asked: tuple[int, int]) -> Image.Image:
-    picture = Image.open(io.BytesIO(data), formats=["JPEG"])
-    picture.draft(None, asked)
-    picture.load()
-    return picture
+    image = Image.open(io.BytesIO(data), formats=["JPEG"])
+    image.draft(None, asked)
+    image.load()
+    return image
 
 
 def bare_road(data: bytes, asked: tuple[int, int], size: tuple[int, int]) -> bytes:

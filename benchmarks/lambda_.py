@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from benchmarks.gateway_load.images import make_pictures, photograph
+from benchmarks.gateway_load.images import make_images, photograph
 from benchmarks.gateway_load.subjects import fake_upstream, obscura_settings
 from benchmarks.lambda_load.cold import Subject, cold_ms, import_tree, report
 from benchmarks.lambda_load.streaming_upstream import streaming_upstream
@@ -25,7 +25,7 @@ from tests.support.lambda_events import rest_event
 from tests.support.lambda_process import new_key
 
 RAW_BYTES = 3_000_000
-"""Of a picture whose base64 is 4 MB, near the most that Lambda takes."""
+"""Of an image whose base64 is 4 MB, near the most that Lambda takes."""
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
         folder = Path(scratch)
         layout = lay_out()
-        upstream = stack.enter_context(fake_upstream(make_pictures(folder), folder))
+        upstream = stack.enter_context(fake_upstream(make_images(folder), folder))
         settings = obscura_settings(upstream, folder / "data")
         bearer = {"Authorization": f"Bearer {asyncio.run(new_key(folder / 'data'))}"}
         asking = {"model": "bench", "messages": [{"role": "user", "content": "What stands against the wall?"}]}
@@ -49,8 +49,8 @@ def main() -> None:
         print("\nImports of the chat function:\n" + import_tree(ours))
 
         print("\nWarm: the runtime over the application called directly (a busy machine bends the median)")
-        large = rest_event("POST", "/v1/chat/completions", _with_picture(asking), **bearer)
-        for name, event, count in (("text", text, 300), ("4 MB picture", large, 20)):
+        large = rest_event("POST", "/v1/chat/completions", _with_image(asking), **bearer)
+        for name, event, count in (("text", text, 300), ("4 MB image", large, 20)):
             whole_ms, alone_ms = in_turns(ours, event, count)
             print(f"{name:>28}: p50 {_added(median(alone_ms), median(whole_ms))}")
             print(f"{'':>28}  least {_added(min(alone_ms), min(whole_ms))}")
@@ -72,13 +72,13 @@ def _added(alone_ms: float, whole_ms: float) -> str:
 
 
 def _with_floor(layout: Layout, folder: Path) -> Layout:
-    """Give the same layers and runtime with the floor's function in place of ours."""
+    """Return the same layers and runtime with the floor's function in place of ours."""
     floor = Path(__file__).parent / "lambda_load" / "floor"
     shutil.copytree(floor, folder / "FloorFunction", ignore=shutil.ignore_patterns("__pycache__"))
     return replace(layout, built=folder)
 
 
-def _with_picture(asking: dict[str, object]) -> dict[str, object]:
+def _with_image(asking: dict[str, object]) -> dict[str, object]:
     """Put a photograph of ``RAW_BYTES`` beside the question."""
     url = "data:image/jpeg;base64," + base64.b64encode(photograph(3600, 2400, RAW_BYTES)).decode()
     parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": url}}]

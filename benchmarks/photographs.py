@@ -30,13 +30,13 @@ def photographs() -> Iterator[tuple[str, Image.Image]]:
     for name in NAMES:
         path = folder / name
         if path.exists():
-            with Image.open(path) as picture:
-                yield name, picture.convert("RGB")
+            with Image.open(path) as image:
+                yield name, image.convert("RGB")
 
 
-def tiled(picture: Image.Image, width_px: int, height_px: int) -> Image.Image:
+def tiled(image: Image.Image, width_px: int, height_px: int) -> Image.Image:
     """Enlarge by ``SOFTNESS`` and lay out, every other tile mirrored so that no edges arise, to the size asked for."""
-    tile = picture.resize((round(picture.width * SOFTNESS), round(picture.height * SOFTNESS)), Image.Resampling.BICUBIC)
+    tile = image.resize((round(image.width * SOFTNESS), round(image.height * SOFTNESS)), Image.Resampling.BICUBIC)
     wall = Image.new("RGB", (width_px, height_px))
     for column, left in enumerate(range(0, width_px, tile.width)):
         for row, top in enumerate(range(0, height_px, tile.height)):
@@ -45,8 +45,8 @@ def tiled(picture: Image.Image, width_px: int, height_px: int) -> Image.Image:
     return wall
 
 
-def file_of(picture: Image.Image, image_format: str, **options: object) -> bytes:
-    """Encode a picture."""
+def file_of(image: Image.Image, image_format: str, **options: object) -> bytes:
+    """Encode an image."""
     file = io.BytesIO()
-    picture.save(file, image_format, **options)
+    image.save(file, image_format, **options)
     return file.getvalue()

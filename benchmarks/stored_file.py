@@ -1,7 +1,7 @@
-"""What a stored picture costs at its first use and at its second: ``python -m benchmarks.stored_file``.
+"""What a stored image costs at its first use and at its second: ``python -m benchmarks.stored_file``.
 
 A JPEG of 10 MB is stored, then asked about by its id, over a socket, before an upstream that answers at once; each
-round stores it anew, so that each has a first use. Nothing is asserted; absolute times are this machine's.
+round stores it again, so that each has a first use. Nothing is asserted; absolute times are this machine's.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from time import perf_counter
 
 import httpx
 
-from benchmarks.gateway_load.images import make_pictures
+from benchmarks.gateway_load.images import make_images
 from benchmarks.gateway_load.requests import Target
 from benchmarks.gateway_load.subjects import fake_upstream, obscura
 
@@ -29,29 +29,29 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rounds", type=int, default=15)
     rounds = arguments.parse_args().rounds
-    pictures = make_pictures(CACHE / "pictures")
+    images = make_images(CACHE / "images")
     print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    print(f"{pictures.large.stat().st_size / 1e6:.1f} MB JPEG, medians of {rounds} rounds\n")
+    print(f"{images.large.stat().st_size / 1e6:.1f} MB JPEG, medians of {rounds} rounds\n")
     with (
         tempfile.TemporaryDirectory(prefix="obscura-benchmark-") as scratch,
-        fake_upstream(pictures, Path(scratch)) as upstream,
+        fake_upstream(images, Path(scratch)) as upstream,
         obscura(upstream, Path(scratch)) as subject,
     ):
-        picture = pictures.large.read_bytes()
-        elapsed_ms = [one_round(subject.target, picture) for _ in range(rounds)]
+        image = images.large.read_bytes()
+        elapsed_ms = [one_round(subject.target, image) for _ in range(rounds)]
     medians = [statistics.median(column) for column in zip(*elapsed_ms, strict=True)]
     for step, median_ms in zip(STEPS, medians, strict=True):
         print(f"{step:<20}{median_ms:8.1f} ms")
     print(f"\nsecond / first: 1/{medians[1] / medians[2]:.0f}")
 
 
-def one_round(target: Target, picture: bytes) -> list[float]:
-    """Store a picture, use it three times, and send it along once; give the milliseconds of each step."""
+def one_round(target: Target, image: bytes) -> list[float]:
+    """Store an image, use it three times, and send it along once; give the milliseconds of each step."""
     with httpx.Client(base_url=target.base_url, headers=dict(target.headers), timeout=60, trust_env=False) as client:
-        stored, stored_ms = timed(lambda: client.post("/files", files={"file": ("photo.jpg", picture)}))
+        stored, stored_ms = timed(lambda: client.post("/files", files={"file": ("photo.jpg", image)}))
         by_id = {"file_id": stored.json()["id"]}
         used_ms = [timed(lambda: ask(client, target, by_id))[1] for _ in range(3)]
-        sent = {"url": f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}"}
+        sent = {"url": f"data:image/jpeg;base64,{base64.b64encode(image).decode()}"}
         return [stored_ms, *used_ms, timed(lambda: ask(client, target, sent))[1]]
 
 

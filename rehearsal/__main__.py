@@ -51,10 +51,10 @@ class Stage:
     folder: Path
 
     def environment(self, family: str) -> dict[str, str]:
-        """Give a function what its template and its role give it."""
+        """Return a function what its template and its role give it."""
         function = functions_by_family(self.stack)[family]
-        told = {name: str(value) for name, value in function["Environment"]["Variables"].items()}
-        return told | self.account.environment(function["Role"]) | {"OBSCURA_DATA_DIR": str(self.folder)}
+        response = {name: str(value) for name, value in function["Environment"]["Variables"].items()}
+        return response | self.account.environment(function["Role"]) | {"OBSCURA_DATA_DIR": str(self.folder)}
 
 
 def rehearse_role(report: Report, family: str, allowed: set[Call]) -> None:

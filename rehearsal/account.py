@@ -30,7 +30,7 @@ class Account:
     roles: dict[str, dict[str, str]]
 
     def session(self, role: str) -> boto3.Session:
-        """Give a session with a role's rights."""
+        """Return a session with a role's rights."""
         credentials = self.roles[role]
         return boto3.Session(
             credentials["AWS_ACCESS_KEY_ID"],
@@ -44,7 +44,7 @@ class Account:
         _let_calls_pass(self.origin, "0")
 
     def environment(self, role: str) -> dict[str, str]:
-        """Give the variables through which a process finds this account, with a role's rights."""
+        """Return the variables through which a process finds this account, with a role's rights."""
         return self.roles[role] | {"AWS_ENDPOINT_URL": self.origin, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
 
 
@@ -119,9 +119,9 @@ def _let_calls_pass(origin: str, count: str) -> None:
     _tell_moto(origin, "reset-auth", count)
 
 
-def _tell_moto(origin: str, what: str, told: str = "") -> None:
+def _tell_moto(origin: str, what: str, response: str = "") -> None:
     url, headers = f"{origin}/moto-api/{what}", {"content-type": "text/plain"}
-    with urllib.request.urlopen(urllib.request.Request(url, told.encode(), headers)):  # noqa: S310 loopback
+    with urllib.request.urlopen(urllib.request.Request(url, response.encode(), headers)):  # noqa: S310 loopback
         pass
 
 
@@ -129,16 +129,16 @@ _HOOK = "_determine_resource"
 
 
 def _table_arn(handler: BaseResponse) -> str:
-    """Give the one table of a call; a transaction's parts all have it too."""
-    told: Json = json.loads(handler.raw_body)
-    parts = [operation for part in told.get("TransactItems", ()) for operation in part.values()]
-    name = told.get("TableName") or (parts[0]["TableName"] if parts else "*")
+    """Return the one table of a call; a transaction's parts all have it too."""
+    response: Json = json.loads(handler.raw_body)
+    parts = [operation for part in response.get("TransactItems", ()) for operation in part.values()]
+    name = response.get("TableName") or (parts[0]["TableName"] if parts else "*")
     return f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"
 
 
 def _parameter_arn(handler: BaseResponse) -> str:
-    told: Json = json.loads(handler.raw_body)
-    return f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{told.get('Path') or told.get('Name')}"
+    response: Json = json.loads(handler.raw_body)
+    return f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{response.get('Path') or response.get('Name')}"
 
 
 _HOOKS: dict[type[BaseResponse], Callable[[BaseResponse], str]] = {

@@ -23,12 +23,12 @@ other one is set by the template."""
 
 def routes(stack: Stack) -> Iterator[str]:
     """Every route of the code leads to its family's function, and no other route exists."""
-    told = {(route.method, route.path): route.family for route in routes_of(stack)}
+    response = {(route.method, route.path): route.family for route in routes_of(stack)}
     served = {route: family for family in families() for route in code_routes(family)}
-    for route in sorted(served.keys() | told.keys()):
-        if route not in COMMON and told.get(route) != served.get(route):
-            yield f"{' '.join(route)}: the code says {served.get(route)}, the template {told.get(route)}"
-    yield from (f"{' '.join(route)} leads nowhere" for route in COMMON - told.keys())
+    for route in sorted(served.keys() | response.keys()):
+        if route not in COMMON and response.get(route) != served.get(route):
+            yield f"{' '.join(route)}: the code says {served.get(route)}, the template {response.get(route)}"
+    yield from (f"{' '.join(route)} leads nowhere" for route in COMMON - response.keys())
 
 
 def streaming(stack: Stack) -> Iterator[str]:
@@ -52,10 +52,10 @@ def settings(stack: Stack) -> Iterator[str]:
     secret = {name for name, field in known.items() if field.annotation == SecretStr | None}
     defaults = {PREFIX + name.upper() for name in LEFT_TO_DEFAULTS}
     for family, function in functions_by_family(stack).items():
-        told = {name for name in function["Environment"]["Variables"] if name.startswith(PREFIX)}
-        yield from (f"{family}: {name} is no setting" for name in sorted(told - known.keys()))
-        yield from (f"{family}: {name} is not set" for name in sorted(known.keys() - told - secret - defaults))
-        yield from (f"{family}: {name} is a secret" for name in sorted(told & secret))
+        response = {name for name in function["Environment"]["Variables"] if name.startswith(PREFIX)}
+        yield from (f"{family}: {name} is no setting" for name in sorted(response - known.keys()))
+        yield from (f"{family}: {name} is not set" for name in sorted(known.keys() - response - secret - defaults))
+        yield from (f"{family}: {name} is a secret" for name in sorted(response & secret))
 
 
 def renewal(stack: Stack) -> Iterator[str]:
@@ -140,7 +140,7 @@ def nothing_remembered(stack: Stack) -> Iterator[str]:
 
 
 def functions_by_family(stack: Stack) -> dict[str, Json]:
-    """Give each function's properties by the family it is named after."""
+    """Return each function's properties by the family it is named after."""
     functions = stack.resources("AWS::Lambda::Function").values()
     return {function["FunctionName"].removeprefix(f"{NAME}-"): function for function in functions}
 
@@ -159,11 +159,11 @@ def _wide(logical_id: str, document: Json) -> Iterator[str]:
             yield f"{logical_id} grants {actions} on {targets}"
 
 
-def _listed(told: str | list[str]) -> list[str]:
-    return [told] if isinstance(told, str) else told
+def _listed(response: str | list[str]) -> list[str]:
+    return [response] if isinstance(response, str) else response
 
 
 def _parameters_in(value: object, stack: Stack) -> set[str]:
     """Find every parameter that a piece of the template refers to."""
-    told = str(value)
-    return {name for name in stack.parameters if f"'Ref': '{name}'" in told or f"${{{name}}}" in told}
+    response = str(value)
+    return {name for name in stack.parameters if f"'Ref': '{name}'" in response or f"${{{name}}}" in response}

@@ -37,7 +37,7 @@ class Answered:
     elapsed_ms: float
 
     def json(self) -> Any:
-        """Give the body as JSON."""
+        """Return the body as JSON."""
         return json.loads(self.body)
 
 
@@ -52,8 +52,8 @@ class Emulator:
         request = urllib.request.Request(self._origin + INVOCATIONS, json.dumps(event).encode())  # noqa: S310 loopback
         began = time.perf_counter()
         with urllib.request.urlopen(request, timeout=ANSWERED_WITHIN_S) as response:  # noqa: S310
-            told = response.read()
-        return _read(told, (time.perf_counter() - began) * 1000)
+            result = response.read()
+        return _read(result, (time.perf_counter() - began) * 1000)
 
 
 @contextmanager
@@ -103,12 +103,12 @@ def _await_start(address: str, process: subprocess.Popen[bytes]) -> None:
     raise URLError("Lambda's runtime emulator did not start.")
 
 
-def _read(told: bytes, elapsed_ms: float) -> Answered:
+def _read(response: bytes, elapsed_ms: float) -> Answered:
     """Read a buffered answer, or a streamed one's prelude, eight NULs and body (Lambda developer guide)."""
-    prelude, divided, streamed_body = told.partition(b"\0" * 8)
+    prelude, divided, streamed_body = response.partition(b"\0" * 8)
     answer = json.loads(prelude)
     if not isinstance(answer, dict) or "statusCode" not in answer:
-        raise ValueError(f"The function failed: {told[:2000]!r}")
+        raise ValueError(f"The function failed: {response[:2000]!r}")
     named = {name: values[0] for name, values in (answer.get("multiValueHeaders") or {}).items()}
     headers = {name.lower(): str(value) for name, value in (named | (answer.get("headers") or {})).items()}
     if divided:

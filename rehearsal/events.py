@@ -19,18 +19,18 @@ def read_event(name: str, key: str) -> Event:
 
 
 def with_body(event: Event, **changed: object) -> Event:
-    """Give an event whose JSON body has other members."""
+    """Return an event whose JSON body has other members."""
     return event | {"body": json.dumps(json.loads(event["body"]) | changed)}
 
 
 def at(event: Event, method: str, path: str) -> Event:
-    """Give an event for another route of the same family."""
+    """Return an event for another route of the same family."""
     context = event["requestContext"] | {"resourcePath": path, "httpMethod": method, "path": f"/live{path}"}
     return event | {"httpMethod": method, "path": path, "resource": path, "requestContext": context}
 
 
 def nameless(event: Event, address: str) -> Event:
-    """Give an event of a caller without a key, who asks for the free tier from this address."""
+    """Return an event of a caller without a key, who asks for the free tier from this address."""
     kept = {name: value for name, value in event["headers"].items() if name != "Authorization"}
     headers = kept | {"X-Free-Tier": "true"}
     identity = event["requestContext"]["identity"] | {"sourceIp": address}

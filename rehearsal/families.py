@@ -14,12 +14,12 @@ COMMON = frozenset({("GET", "/healthz"), ("GET", "/openapi.json")})
 
 
 def families() -> tuple[str, ...]:
-    """Give the names of all families: the folders of ``functions``."""
+    """Return the names of all families: the folders of ``functions``."""
     return tuple(sorted(entry.parent.name for entry in (ROOT / "functions").glob("*/app.py")))
 
 
 def code_routes(family: str) -> set[tuple[str, str]]:
-    """Give each method and path that the family's router serves, in API Gateway's spelling."""
+    """Return each method and path that the family's router serves, in API Gateway's spelling."""
     router: APIRouter = importlib.import_module(f"obscura.api.routers.{family}").router
     return {
         (method, _greedy(route.path))

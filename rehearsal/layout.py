@@ -69,7 +69,7 @@ class Layout:
         return "the layers are at /opt, the code in /var/task, both read-only"
 
     def places(self, family: str) -> Places:
-        """Give the folders as a function's process sees them."""
+        """Return the folders as a function's process sees them."""
         return self._here(family) if self.refused else ON_LAMBDA
 
     def start(
@@ -81,9 +81,9 @@ class Layout:
         names, which is shared with this machine. ``streams`` goes to ``subprocess.Popen``.
         """
         shared = Path(settings["OBSCURA_DATA_DIR"]).resolve()  # relative to this process, which the other's root is not
-        told = self._environment(family) | dict(settings) | {"OBSCURA_DATA_DIR": str(shared)}
+        response = self._environment(family) | dict(settings) | {"OBSCURA_DATA_DIR": str(shared)}
         entered = self._entered(self._here(family), command, shared)
-        return subprocess.Popen(entered, env=told, **streams)  # noqa: S603 our own artefacts
+        return subprocess.Popen(entered, env=response, **streams)  # noqa: S603 our own artefacts
 
     def _entered(self, here: Places, command: Sequence[str | Path], shared: Path) -> list[str | Path]:
         if self.refused:
@@ -141,5 +141,5 @@ def _refusal(layout: Layout) -> str:
             tried = layout.start("chat", [interpreter, "-c", ""], settings, stderr=subprocess.PIPE, text=True)
         except FileNotFoundError as missing:
             return str(missing)
-        _, told = tried.communicate(timeout=30)
-    return told.strip() or f"exit status {tried.returncode}" if tried.returncode else ""
+        _, response = tried.communicate(timeout=30)
+    return response.strip() or f"exit status {tried.returncode}" if tried.returncode else ""

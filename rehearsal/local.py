@@ -20,11 +20,11 @@ def main(family: str, event: Path) -> int:
     with tempfile.TemporaryDirectory() as folder:
         settings = {name: value for name, value in os.environ.items() if name.startswith(("OBSCURA_", "AWS_"))}
         settings = {"OBSCURA_DATA_DIR": folder} | settings
-        told = json.loads(event.read_text().replace(PLACEHOLDER, _new_key(settings)))
+        response = json.loads(event.read_text().replace(PLACEHOLDER, _new_key(settings)))
         lines = Path(folder) / "lines.log"
         layout = lay_out()
         with emulated(layout, family, settings | ({WRAPPER: wrapper} if wrapper else {}), lines) as emulator:
-            answered = emulator.invoke(told)
+            answered = emulator.invoke(response)
         sys.stderr.write(lines.read_text())
     sys.stderr.write(f"Laid out as on Lambda: {layout}.\n" if not layout.refused else f"Note: {layout}.\n")
     sys.stdout.write(f"{answered.status} in {answered.elapsed_ms:.0f} ms\n")

@@ -4,7 +4,7 @@ from rehearsal.stack import Json
 
 
 def as_moto_asks(document: Json) -> Json:
-    """Give a policy document by which moto lets through what AWS would, of the calls that Obscura makes.
+    """Return a policy document by which moto lets through what AWS would, of the calls that Obscura makes.
 
     A transaction is held by AWS against the rights to its parts (DynamoDB's developer guide, "Using IAM with
     transactions"), by moto against a right of its own name. Several objects deleted in one call are held by AWS against
@@ -23,5 +23,5 @@ def _asked(statement: Json) -> list[Json]:
     return [statement]
 
 
-def _listed(told: str | list[str]) -> list[str]:
-    return [told] if isinstance(told, str) else told
+def _listed(response: str | list[str]) -> list[str]:
+    return [response] if isinstance(response, str) else response

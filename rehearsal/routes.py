@@ -20,15 +20,15 @@ class Route:
 
 
 def routes_of(stack: Stack) -> list[Route]:
-    """Give every route of the stack's one API, in order; raises ValueError for one that streams by half.
+    """Return every route of the stack's one API, in order; raises ValueError for one that streams by half.
 
     A route streams when both its transfer mode and its URI say so: either alone deploys, and answers nobody.
     """
     [api] = stack.resources("AWS::ApiGateway::RestApi").values()
     return sorted(
-        _route(method.upper(), path, told["x-amazon-apigateway-integration"])
+        _route(method.upper(), path, response["x-amazon-apigateway-integration"])
         for path, methods in api["Body"]["paths"].items()
-        for method, told in methods.items()
+        for method, response in methods.items()
     )
 
 

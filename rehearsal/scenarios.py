@@ -44,8 +44,8 @@ def play(family: str, key: str) -> Play:
 
 def _chat(event: Event) -> Play:
     plain = with_body(event, stream=False)
-    yield Scene("streamed, with a picture", event, b"data: [DONE]", header="x-image-tokens")
-    yield Scene("plain, with a picture", plain, b'"image_tokens"', header="x-image-tokens")
+    yield Scene("streamed, with an image", event, b"data: [DONE]", header="x-image-tokens")
+    yield Scene("plain, with an image", plain, b'"image_tokens"', header="x-image-tokens")
     yield Scene("without /v1", at(event, "POST", "/chat/completions"), b"data: [DONE]")
     for network, address in (("IPv4", "198.51.100.7"), ("IPv6, three counters at once", "2001:db8::7")):
         anonymous = nameless(event, address)
@@ -54,14 +54,14 @@ def _chat(event: Event) -> Play:
 
 
 def _messages(event: Event) -> Play:
-    yield Scene("plain, with a picture", event, b'"image_tokens"', header="x-image-tokens")
-    yield Scene("streamed, with a picture", with_body(event, stream=True), b"event: message_stop")
+    yield Scene("plain, with an image", event, b'"image_tokens"', header="x-image-tokens")
+    yield Scene("streamed, with an image", with_body(event, stream=True), b"event: message_stop")
     yield Scene("tokens counted", at(event, "POST", "/v1/messages/count_tokens"), b'"input_tokens"')
 
 
 def _responses(event: Event) -> Play:
-    yield Scene("plain, with a picture", event, b'"image_tokens"', header="x-image-tokens")
-    yield Scene("streamed, with a picture", with_body(event, stream=True), b"event: response.completed")
+    yield Scene("plain, with an image", event, b'"image_tokens"', header="x-image-tokens")
+    yield Scene("streamed, with an image", with_body(event, stream=True), b"event: response.completed")
 
 
 def _files(event: Event) -> Play:

@@ -37,7 +37,7 @@ class Stack:
         return {name: str(self.given.get(name, how.get("Default", ""))) for name, how in declared.items()}
 
     def resources(self, of_type: str) -> dict[str, Json]:
-        """Give the resolved properties of all resources of a type that would be created, by logical id."""
+        """Return the resolved properties of all resources of a type that would be created, by logical id."""
         return {
             logical_id: self.resolve(resource.get("Properties", {}))
             for logical_id, resource in self.template["Resources"].items()
@@ -45,7 +45,7 @@ class Stack:
         }
 
     def outputs(self) -> dict[str, str]:
-        """Give the outputs that would be shown."""
+        """Return the outputs that would be shown."""
         declared = self.template.get("Outputs", {})
         return {
             name: self.resolve(output["Value"])
@@ -67,7 +67,7 @@ class Stack:
         return {name: item for name, item in resolved.items() if item is not _NOTHING}
 
     def ref(self, name: str) -> Any:
-        """Give what ``Ref`` gives: a parameter's value, or a resource's name or ARN."""
+        """Return what ``Ref`` gives: a parameter's value, or a resource's name or ARN."""
         if name in _PSEUDO:
             return _PSEUDO[name]
         if name in self.parameters:
@@ -77,15 +77,15 @@ class Stack:
         return naming(self, name, resource.get("Properties", {}))
 
     def attribute(self, name: str, attribute: str) -> str:
-        """Give what ``Fn::GetAtt`` gives: an ARN as AWS writes it, anything else a name of its own."""
+        """Return what ``Fn::GetAtt`` gives: an ARN as AWS writes it, anything else a name of its own."""
         resource = self.template["Resources"][name]
         if attribute == "Arn" and (form := _ARNS.get(resource["Type"])):
             return form.format(name=self.ref(name), region=REGION, account=ACCOUNT)
         return f"{name}.{attribute}"
 
-    def substitute(self, told: str | list[Any]) -> str:
+    def substitute(self, response: str | list[Any]) -> str:
         """Do what ``Fn::Sub`` does."""
-        text, own = (told, {}) if isinstance(told, str) else (told[0], self.resolve(told[1]))
+        text, own = (response, {}) if isinstance(response, str) else (response[0], self.resolve(response[1]))
 
         def value(match: re.Match[str]) -> str:
             name = match[1]
@@ -98,9 +98,9 @@ class Stack:
 
         return re.sub(r"\$\{([^}]+)\}", value, text)
 
-    def choose(self, told: list[Any]) -> Any:
+    def choose(self, response: list[Any]) -> Any:
         """Do what ``Fn::If`` does."""
-        return self.resolve(told[1] if self.holds(told[0]) else told[2])
+        return self.resolve(response[1] if self.holds(response[0]) else response[2])
 
     def holds(self, condition: str | None) -> bool:
         """Tell whether a condition holds; None is no condition."""
@@ -110,10 +110,10 @@ class Stack:
 def translated(template: Path, **parameters: str) -> Stack:
     """Translate a SAM template in SAM's own environment, whose pins and ours exclude each other."""
     given = [f"{name}={value}" for name, value in parameters.items()]
-    told = subprocess.run(  # noqa: S603 our own interpreter and paths
+    response = subprocess.run(  # noqa: S603 our own interpreter and paths
         [SAM_PYTHON, "-m", "rehearsal.translating", template, *given], cwd=ROOT, capture_output=True, check=True
     )
-    return Stack(json.loads(told.stdout), parameters)
+    return Stack(json.loads(response.stdout), parameters)
 
 
 def _by_logical_id(_stack: Stack, logical_id: str, _properties: Json) -> str:

@@ -1,6 +1,6 @@
 """An upstream that answers at once, and the image host: all that a gateway adds is the gateway's.
 
-Run as ``python -m benchmarks.gateway_load.fake_upstream PORT PICTURE…``. It is as light as Python allows: the body is
+Run as ``python -m benchmarks.gateway_load.fake_upstream PORT IMAGE…``. It is as light as Python allows: the body is
 received into one buffer that all connections share, counted, and never looked at beyond its first 64 KiB (where it
 looks for ``"stream": true``). Each event of a stream is written on its own, as a model's tokens arrive.
 
@@ -27,11 +27,11 @@ _WANTS_STREAM = re.compile(rb'"stream"\s*:\s*true')
 
 @dataclass(slots=True)
 class Seen:
-    """What has arrived since the last look: completions asked for, their bytes on the wire, pictures fetched."""
+    """What has arrived since the last look: completions asked for, their bytes on the wire, images fetched."""
 
     completions: int = 0
     received_bytes: int = 0
-    pictures_fetched: int = 0
+    images_fetched: int = 0
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -75,9 +75,9 @@ class Connection(asyncio.BufferedProtocol):
                 self._transport.write(_PLAIN)
         elif self._path == b"/seen":
             self._transport.write(_response(b"application/json", json.dumps(asdict(self._seen)).encode()))
-            self._seen.completions = self._seen.received_bytes = self._seen.pictures_fetched = 0
+            self._seen.completions = self._seen.received_bytes = self._seen.images_fetched = 0
         else:
-            self._seen.pictures_fetched += self._path.endswith(b".jpg")
+            self._seen.images_fetched += self._path.endswith(b".jpg")
             self._transport.write(self._answers.get(self._path, _NOT_FOUND))
         self._begin()
 
@@ -104,12 +104,12 @@ _PLAIN = _response(b"application/json", plain_body())
 _STREAM = _streamed(sse_events())
 
 
-async def serve(port: int, pictures: list[Path]) -> None:
-    """Serve until cancelled; each picture is at ``/<its file name>``."""
+async def serve(port: int, images: list[Path]) -> None:
+    """Serve until cancelled; each image is at ``/<its file name>``."""
     models = {"object": "list", "data": [{"id": "bench", "object": "model", "owned_by": "nobody"}]}
     answers = {b"/v1/models": _response(b"application/json", json.dumps(models).encode())}
-    for picture in pictures:
-        answers[b"/" + picture.name.encode()] = _response(b"image/jpeg", await asyncio.to_thread(picture.read_bytes))
+    for image in images:
+        answers[b"/" + image.name.encode()] = _response(b"image/jpeg", await asyncio.to_thread(image.read_bytes))
     seen = Seen()
     server = await asyncio.get_running_loop().create_server(lambda: Connection(answers, seen), "127.0.0.1", port)
     await server.serve_forever()

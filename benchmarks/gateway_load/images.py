@@ -17,11 +17,11 @@ from skimage import data
 
 _SCENES: tuple[Callable[[], NDArray[np.uint8]], ...] = (data.coffee, data.chelsea, data.astronaut, data.rocket)
 _QUALITY = 90
-_RECIPE = 1  # part of the file names: raise it when the pictures change
+_RECIPE = 1  # part of the file names: raise it when the images change
 
 
 @dataclass(frozen=True, slots=True)
-class Pictures:
+class Images:
     """The two files, the same for all subjects and all runs."""
 
     small: Path
@@ -32,18 +32,18 @@ class Pictures:
         return "; ".join(_described(path) for path in (self.small, self.large))
 
 
-def make_pictures(folder: Path) -> Pictures:
-    """Give the two JPEGs, made in ``folder`` unless they are there already."""
+def make_images(folder: Path) -> Images:
+    """Return the two JPEGs, made in ``folder`` unless they are there already."""
     folder.mkdir(parents=True, exist_ok=True)
     small, large = folder / f"photo-1mb-{_RECIPE}.jpg", folder / f"photo-10mb-{_RECIPE}.jpg"
     for path, width_px, height_px, size_bytes in ((small, 2304, 1536, 1_000_000), (large, 6000, 4500, 10_000_000)):
         if not path.exists():
             path.write_bytes(photograph(width_px, height_px, size_bytes))
-    return Pictures(small, large)
+    return Images(small, large)
 
 
 def photograph(width_px: int, height_px: int, size_bytes: int) -> bytes:
-    """Give a JPEG of four photographs side by side, with as much grain as makes it ``size_bytes`` (within 3 %)."""
+    """Return a JPEG of four photographs side by side, with as much grain as makes it ``size_bytes`` (within 3 %)."""
     scenes = [Image.fromarray(scene()).convert("RGB") for scene in _SCENES]
     half_px = (width_px // 2, height_px // 2)
     canvas = Image.new("RGB", (width_px, height_px))
@@ -64,8 +64,8 @@ def photograph(width_px: int, height_px: int, size_bytes: int) -> bytes:
 
 
 def _described(path: Path) -> str:
-    with Image.open(path) as picture:
-        width_px, height_px = picture.size
+    with Image.open(path) as image:
+        width_px, height_px = image.size
     size_bytes = path.stat().st_size
     bits = size_bytes * 8 / (width_px * height_px)
     return f"{size_bytes / 1e6:.2f} MB is {width_px}x{height_px} ({bits:.1f} bits per pixel)"

@@ -77,7 +77,7 @@ async def _load(request: Request, for_s: float, in_flight: int) -> float:
 
 
 def requests_per_s(request: Request, *, for_s: float, in_flight: int = IN_FLIGHT) -> float:
-    """Give the answers completed per second while ``in_flight`` requests are always under way."""
+    """Return the answers completed per second while ``in_flight`` requests are always under way."""
     return uvloop.run(_load(request, for_s, in_flight))
 
 

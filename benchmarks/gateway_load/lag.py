@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median, quantiles
 
 from benchmarks.gateway_load.aims import AIMS
-from benchmarks.gateway_load.images import Pictures
+from benchmarks.gateway_load.images import Images
 from benchmarks.gateway_load.in_flight import all_at_once
 from benchmarks.gateway_load.processes import free_port, running
 from benchmarks.gateway_load.requests import Target, request_for
@@ -47,7 +47,7 @@ class Lag:
     over_5_ms: int
 
 
-def measure(upstream: Subject, pictures: Pictures, scratch: Path) -> Lag:
+def measure(upstream: Subject, images: Images, scratch: Path) -> Lag:
     """Run Obscura with the probe, at rest first, then with the eight requests, three times."""
     settings = obscura_settings(upstream, scratch / "obscura-lag")
     key, port = obscura_key(settings), free_port()
@@ -55,7 +55,7 @@ def measure(upstream: Subject, pictures: Pictures, scratch: Path) -> Lag:
     command = [sys.executable, "-m", "benchmarks.gateway_load.lag_probe", str(port)]
     with running(command, port=port, log=scratch / "lag.log", env=settings):
         target = Target(f"{origin}/v1", headers=(("authorization", f"Bearer {key}"),))
-        request = request_for("10mb", target, pictures, origin)
+        request = request_for("10mb", target, images, origin)
         all_at_once(request, times=2)
         _ticks(origin)
         time.sleep(1)

@@ -68,7 +68,7 @@ def _schedstat() -> int | None:
 
 
 def _queued_s(stat: int | None) -> float:
-    """Give the seconds that the thread was ready to run and had no core."""
+    """Return the seconds that the thread was ready to run and had no core."""
     return 0.0 if stat is None else int(os.pread(stat, 200, 0).split()[1]) / 1e9
 
 

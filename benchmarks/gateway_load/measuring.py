@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks.gateway_load.images import Pictures
+from benchmarks.gateway_load.images import Images
 from benchmarks.gateway_load.in_flight import requests_per_s
 from benchmarks.gateway_load.memory import peak_mb, reset_peak
 from benchmarks.gateway_load.one_at_a_time import Latency, take_turns
@@ -44,15 +44,15 @@ class Figures:
     spread: float = 1
     peak_mb: float | None = None
     relayed_bytes: int = 0
-    pictures_fetched: bool = False
+    images_fetched: bool = False
     refused: str = ""
 
 
-def measure(scenario: Scenario, subjects: Sequence[Subject], pictures: Pictures, effort: Effort) -> list[Figures]:
-    """Give the figures of each subject; the first is the upstream alone, which the others are compared with."""
+def measure(scenario: Scenario, subjects: Sequence[Subject], images: Images, effort: Effort) -> list[Figures]:
+    """Return the figures of each subject; the first is the upstream alone, which the others are compared with."""
     upstream = subjects[0]
     origin = upstream.target.base_url.removesuffix("/v1")
-    requests = {one.name: request_for(scenario.name, one.target, pictures, origin) for one in subjects}
+    requests = {one.name: request_for(scenario.name, one.target, images, origin) for one in subjects}
     refusals: dict[str, str] = {}
     for subject in subjects:
         if subject.pid is not None:
@@ -95,7 +95,7 @@ def _throughputs(asked: dict[str, Request], scenario: Scenario, effort: Effort, 
             median(rates[name]),
             max(rates[name]) / min(rates[name]),
             work[name]["received_bytes"] // max(1, work[name]["completions"]),
-            work[name]["pictures_fetched"] > 0,
+            work[name]["images_fetched"] > 0,
         )
         for name in asked
     }
@@ -114,7 +114,7 @@ def _figures(scenario: Scenario, subject: Subject, latencies: dict[str, Latency]
         spread=throughput.spread,
         peak_mb=peak_mb(subject.pid),
         relayed_bytes=throughput.relayed_bytes,
-        pictures_fetched=throughput.fetched,
+        images_fetched=throughput.fetched,
     )
 
 

@@ -15,7 +15,7 @@ def reset_peak(pid: int) -> None:
 
 
 def peak_mb(pid: int | None) -> float | None:
-    """Give the peak in MB (10⁶ bytes) since the last reset, with its children's; None off Linux."""
+    """Return the peak in MB (10⁶ bytes) since the last reset, with its children's; None off Linux."""
     if pid is None:
         return None
     peaks = [_peak_kib(one) for one in _family(pid)]

@@ -53,7 +53,7 @@ def connect(request: Request) -> socket.socket:
 def take_turns(
     requests: Mapping[str, Request], *, runs: int, warm_up: int, checked: Check = check
 ) -> dict[str, Latency]:
-    """Give the median latencies of each request over ``runs`` rounds in which every one is sent once.
+    """Return the median latencies of each request over ``runs`` rounds in which every one is sent once.
 
     ``checked`` raises Refused at an answer that is not the one asked for.
     """

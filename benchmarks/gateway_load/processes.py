@@ -15,7 +15,7 @@ MOST_S = 3600
 
 
 def free_port() -> int:
-    """Give a loopback port that nobody listens on."""
+    """Return a loopback port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

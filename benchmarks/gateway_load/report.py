@@ -12,7 +12,7 @@ _UNSTEADY = 1.25
 
 
 def table(figures: Sequence[Figures], subjects: Sequence[Subject], scenarios: Sequence[ScenarioName]) -> str:
-    """Give a line per figure and a column per subject, with the aim and the best peer known beside them."""
+    """Return a line per figure and a column per subject, with the aim and the best peer known beside them."""
     found = {(one.scenario, one.subject): one for one in figures}
     names = [subject.name for subject in subjects]
     lines = [_line("", [*names, "aim", "best peer then"])]
@@ -53,7 +53,7 @@ def _first(one: Figures) -> str:
 
 def _relayed(one: Figures) -> str:
     size = f"{one.relayed_bytes / 1e6:.2f} MB" if one.relayed_bytes >= 10_000 else f"{one.relayed_bytes} B"
-    return size + (", fetched" if one.pictures_fetched else "")
+    return size + (", fetched" if one.images_fetched else "")
 
 
 def _cell(one: Figures | None, shown: Callable[[Figures], str]) -> str:

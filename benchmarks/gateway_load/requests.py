@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
-from benchmarks.gateway_load.images import Pictures
+from benchmarks.gateway_load.images import Images
 
 ScenarioName = Literal["text", "1mb", "10mb", "url", "sse"]
 
@@ -52,10 +52,10 @@ SCENARIOS: dict[ScenarioName, Scenario] = {
 }
 
 
-def request_for(name: ScenarioName, target: Target, pictures: Pictures, image_host: str) -> Request:
+def request_for(name: ScenarioName, target: Target, images: Images, image_host: str) -> Request:
     """Build the request of a scenario for a target."""
     url = urlsplit(target.base_url)
-    body = _body(name, target.model, pictures, image_host)
+    body = _body(name, target.model, images, image_host)
     host, port = url.hostname or "127.0.0.1", url.port or 80
     headers = {
         "host": f"{host}:{port}",
@@ -69,19 +69,19 @@ def request_for(name: ScenarioName, target: Target, pictures: Pictures, image_ho
     return Request(host, port, head.encode() + b"\r\n" + body, streamed=name == "sse")
 
 
-def _body(name: ScenarioName, model: str, pictures: Pictures, image_host: str) -> bytes:
+def _body(name: ScenarioName, model: str, images: Images, image_host: str) -> bytes:
     question = "What stands against the wall, and what time of day is it? One sentence."
     parts: list[dict[str, object]] = [{"type": "text", "text": question}]
     if name == "url":
-        parts.append(_picture(f"{image_host}/{pictures.small.name}"))
+        parts.append(_image(f"{image_host}/{images.small.name}"))
     elif name in {"1mb", "10mb"}:
-        picture = pictures.small if name == "1mb" else pictures.large
-        parts.append(_picture("data:image/jpeg;base64," + base64.b64encode(picture.read_bytes()).decode()))
+        image = images.small if name == "1mb" else images.large
+        parts.append(_image("data:image/jpeg;base64," + base64.b64encode(image.read_bytes()).decode()))
     content = parts if len(parts) > 1 else question
-    messages = [{"role": "system", "content": "You describe pictures."}, {"role": "user", "content": content}]
+    messages = [{"role": "system", "content": "You describe images."}, {"role": "user", "content": content}]
     asked: dict[str, object] = {"model": model, "messages": messages, "max_tokens": 64, "temperature": 0.2}
     return json.dumps(asked | ({"stream": True} if name == "sse" else {})).encode()
 
 
-def _picture(url: str) -> dict[str, object]:
+def _image(url: str) -> dict[str, object]:
     return {"type": "image_url", "image_url": {"url": url}}

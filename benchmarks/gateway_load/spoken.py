@@ -11,13 +11,13 @@ _USAGE = {"prompt_tokens": 17, "completion_tokens": 22, "total_tokens": 39}
 
 
 def plain_body() -> bytes:
-    """Give a chat completion as JSON."""
+    """Return a chat completion as JSON."""
     choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": SAID}}
     return json.dumps(_HEAD | {"object": "chat.completion", "choices": [choice], "usage": _USAGE}).encode()
 
 
 def sse_events() -> list[bytes]:
-    """Give the same completion as a stream: its SSE events in order, ``[DONE]`` last."""
+    """Return the same completion as a stream: its SSE events in order, ``[DONE]`` last."""
     step = -(-len(SAID) // STREAMED_CHUNKS)
     deltas: list[dict[str, str]] = [{"content": SAID[at : at + step]} for at in range(0, len(SAID), step)]
     deltas[0] = {"role": "assistant"} | deltas[0]

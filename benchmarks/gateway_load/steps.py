@@ -1,4 +1,4 @@
-"""Where the time of a request with a picture goes: Obscura's own steps, each beside the least that it could cost.
+"""Where the time of a request with an image goes: Obscura's own steps, each beside the least that it could cost.
 
 The steps are the functions that the gateway runs, called here one after the other in this process; reading sockets is
 not among them. A floor is what the same libraries need for the bare work, without any of the checks.
@@ -13,7 +13,7 @@ import pybase64
 from PIL import Image
 
 from benchmarks.gateway_load.gil import watch
-from benchmarks.gateway_load.images import Pictures
+from benchmarks.gateway_load.images import Images
 from benchmarks.gateway_load.requests import Target, request_for
 from obscura.dialects.base import ContentLimits
 from obscura.dialects.chat.request import ChatDialect
@@ -36,18 +36,18 @@ class Step:
     floor_ms: float = 0
 
 
-def measure(pictures: Pictures, *, quick: bool) -> list[Step]:
-    """Give the steps of both inline scenarios, in the order in which a request takes them."""
+def measure(images: Images, *, quick: bool) -> list[Step]:
+    """Return the steps of both inline scenarios, in the order in which a request takes them."""
     runs = 5 if quick else 15
     steps = []
     for name in ("1mb", "10mb"):
-        wire = request_for(name, Target("http://127.0.0.1:1/v1"), pictures, "").wire
+        wire = request_for(name, Target("http://127.0.0.1:1/v1"), images, "").wire
         steps += _steps(name, wire.partition(b"\r\n\r\n")[2], runs)
     return steps
 
 
 def table(steps: Sequence[Step]) -> str:
-    """Give a line per step with its share of the request's sum."""
+    """Return a line per step with its share of the request's sum."""
     lines = []
     for request in dict.fromkeys(step.request for step in steps):
         own = [step for step in steps if step.request == request]
@@ -84,7 +84,7 @@ def _steps(request: str, body: bytes, runs: int) -> list[Step]:
 
     return [
         step(
-            "read the body, find its picture",
+            "read the body, find its image",
             lambda: ChatDialect().parse(RawJson(body), ContentLimits()),
             "body scan (memchr)",
             lambda: body.find(b"\x00"),
@@ -95,9 +95,7 @@ def _steps(request: str, body: bytes, runs: int) -> list[Step]:
             "base64",
             lambda: pybase64.b64decode(encoded, validate=True),
         ),
-        *_picture_steps(
-            step("prepare the picture", lambda: prepare(data, Detail("auto"), limits), "", int), data, runs
-        ),
+        *_image_steps(step("prepare the image", lambda: prepare(data, Detail("auto"), limits), "", int), data, runs),
         step(
             "encode the data URL",
             lambda: encode_data_url(ready.data, ready.media_type),
@@ -108,17 +106,17 @@ def _steps(request: str, body: bytes, runs: int) -> list[Step]:
     ]
 
 
-def _picture_steps(whole: Step, data: bytes, runs: int) -> list[Step]:
-    """Give the step with the three parts of its floor below it."""
-    with Image.open(io.BytesIO(data)) as picture:
-        scale = _LONGEST_SIDE_PX / max(picture.size)
-        target = (round(picture.width * scale), round(picture.height * scale))
+def _image_steps(whole: Step, data: bytes, runs: int) -> list[Step]:
+    """Return the step with the three parts of its floor below it."""
+    with Image.open(io.BytesIO(data)) as image:
+        scale = _LONGEST_SIDE_PX / max(image.size)
+        target = (round(image.width * scale), round(image.height * scale))
 
     def scaled_decode() -> Image.Image:
-        picture = Image.open(io.BytesIO(data))
-        picture.draft("RGB", target)
-        picture.load()
-        return picture
+        image = Image.open(io.BytesIO(data))
+        image.draft("RGB", target)
+        image.load()
+        return image
 
     decoded = scaled_decode()
     resized = decoded.resize(target, Image.Resampling.HAMMING)

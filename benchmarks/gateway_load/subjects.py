@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.gateway_load.images import Pictures
+from benchmarks.gateway_load.images import Images
 from benchmarks.gateway_load.processes import free_port, running
 from benchmarks.gateway_load.requests import Target
 
@@ -27,17 +27,17 @@ class Subject:
 
 
 @contextmanager
-def fake_upstream(pictures: Pictures, scratch: Path, port: int | None = None) -> Iterator[Subject]:
+def fake_upstream(images: Images, scratch: Path, port: int | None = None) -> Iterator[Subject]:
     """Run the upstream, which is the image host too; on any free port unless one is given."""
     port = port or free_port()
     module = "benchmarks.gateway_load.fake_upstream"
-    command: list[str | Path] = [sys.executable, "-m", module, str(port), pictures.small, pictures.large]
+    command: list[str | Path] = [sys.executable, "-m", module, str(port), images.small, images.large]
     with running(command, port=port, log=scratch / "upstream.log") as pid:
         yield Subject(UPSTREAM, Target(f"http://127.0.0.1:{port}/v1"), pid)
 
 
 def obscura_settings(upstream: Subject, data_dir: Path) -> dict[str, str]:
-    """Give Obscura's environment: this upstream and image host, no moderation, and a rate that nobody reaches."""
+    """Return Obscura's environment: this upstream and image host, no moderation, and a rate that nobody reaches."""
     origin = upstream.target.base_url.removesuffix("/v1")
     return {
         "OBSCURA_UPSTREAM_URL": upstream.target.base_url,

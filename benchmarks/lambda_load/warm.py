@@ -22,8 +22,8 @@ ROUNDS = 4
 def running(subject: Subject) -> Iterator[StandIn]:
     """Run a function in the streaming runtime against a stand-in."""
     stand_in = StandIn()
-    told = subject.settings | {"AWS_LAMBDA_RUNTIME_API": stand_in.address, "_HANDLER": "app.handler"}
-    process = replace(subject, settings=told).start(
+    response = subject.settings | {"AWS_LAMBDA_RUNTIME_API": stand_in.address, "_HANDLER": "app.handler"}
+    process = replace(subject, settings=response).start(
         [subject.interpreter, "-m", "obscura.aws.runtime"], stdout=DEVNULL, stderr=DEVNULL
     )
     try:
@@ -35,7 +35,7 @@ def running(subject: Subject) -> Iterator[StandIn]:
 
 
 def in_turns(subject: Subject, event: dict[str, object], count: int) -> tuple[list[float], list[float]]:
-    """Give the milliseconds of an event through the runtime, and of the application called directly.
+    """Return the milliseconds of an event through the runtime, and of the application called directly.
 
     From an event's first byte out to its response's last byte in, against the application alone; ``ROUNDS`` turns of
     ``count`` each, so that drift hits both alike.
@@ -52,10 +52,10 @@ def in_turns(subject: Subject, event: dict[str, object], count: int) -> tuple[li
 def _direct_ms(subject: Subject, event: Mapping[str, object], count: int) -> list[float]:
     command = [subject.interpreter, "-c", _DIRECT.read_text(), str(count)]
     process = subject.start(command, stdin=PIPE, stdout=DEVNULL, stderr=PIPE)
-    _, told = process.communicate(json.dumps(event).encode())
+    _, response = process.communicate(json.dumps(event).encode())
     if process.returncode:
-        raise RuntimeError(told.decode()[-1500:])
-    elapsed_ms: list[float] = json.loads(told.splitlines()[-1])
+        raise RuntimeError(response.decode()[-1500:])
+    elapsed_ms: list[float] = json.loads(response.splitlines()[-1])
     return elapsed_ms
 
 
@@ -63,6 +63,6 @@ def first_event_ms(stand_in: StandIn, event: dict[str, object], upstream: Stream
     """Give, for each of ``count`` streams, the milliseconds from the upstream's first event to ours; in order."""
     behind_ms = []
     for _ in range(_WARM_UP + count):
-        told = stand_in.invoke(event)
-        behind_ms.append((told.first_byte_s - upstream.first_event_s) * 1000)
+        response = stand_in.invoke(event)
+        behind_ms.append((response.first_byte_s - upstream.first_event_s) * 1000)
     return sorted(behind_ms[_WARM_UP:])

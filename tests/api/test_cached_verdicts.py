@@ -11,12 +11,12 @@ from obscura.stores.dynamodb.database import DynamoDb
 from obscura.stores.sqlite.counters import SqliteVerdictCache
 from obscura.stores.sqlite.database import Database
 from tests.support.fake_upstream import answers, hangs_up, in_turn, verdict
-from tests.support.gateway import chat_request, image, running_gateway, text
+from tests.support.gateway import chat_request, image_part, running_gateway, text
 from tests.support.image_urls import data_url
 from tests.support.loopback_server import LoopbackServer, loopback_server
 from tests.unit.imaging.images import a_plain
 
-RED, BLUE = (image(data_url(a_plain(40, 40, "PNG", colour))) for colour in ((255, 0, 0), (0, 0, 255)))
+RED, BLUE = (image_part(data_url(a_plain(40, 40, "PNG", colour))) for colour in ((255, 0, 0), (0, 0, 255)))
 ZERO = {"x-zero-retention": "true"}
 
 
@@ -28,36 +28,36 @@ async def moderated(respond=answers(verdict()), **settings: object):  # noqa: B0
             yield gateway, moderation
 
 
-def pictures_judged(moderation: LoopbackServer) -> int:
+def images_judged(moderation: LoopbackServer) -> int:
     return sum(isinstance(request.json()["input"], list) for request in moderation.received)
 
 
-async def test_a_clean_picture_is_judged_once_and_each_text_each_time(caplog):
+async def test_a_clean_image_is_judged_once_and_each_text_each_time(caplog):
     async with moderated() as (gateway, moderation):
-        told = [await gateway.chat(chat_request(RED, text(words))) for words in ("one", "two", "three")]
+        response = [await gateway.chat(chat_request(RED, text(words))) for words in ("one", "two", "three")]
 
-        assert [answer.status_code for answer in told] == [200] * 3
-        assert pictures_judged(moderation) == 1
+        assert [answer.status_code for answer in response] == [200] * 3
+        assert images_judged(moderation) == 1
         assert len(moderation.received) == 1 + 3
         (handler,) = logging.getLogger("obscura").handlers
         lines = [json.loads(handler.format(record)) for record in caplog.records if record.name == "obscura"]
         assert [line["cached_verdicts"] for line in lines] == [0, 1, 1]
 
 
-async def test_another_picture_is_judged_by_itself():
+async def test_another_image_is_judged_by_itself():
     async with moderated() as (gateway, moderation):
         for parts in ([RED], [BLUE], [RED, BLUE]):
             await gateway.chat(chat_request(*parts))
 
-        assert pictures_judged(moderation) == 2
+        assert images_judged(moderation) == 2
 
 
-async def test_a_flagged_picture_is_judged_and_blocked_every_time():
+async def test_a_flagged_image_is_judged_and_blocked_every_time():
     async with moderated(answers(verdict({"violence": 0.9}))) as (gateway, moderation):
-        told = [await gateway.chat(chat_request(RED)) for _ in range(3)]
+        response = [await gateway.chat(chat_request(RED)) for _ in range(3)]
 
-        assert {answer.json()["error"]["code"] for answer in told} == {"moderation_blocked"}
-        assert pictures_judged(moderation) == 3
+        assert {answer.json()["error"]["code"] for answer in response} == {"moderation_blocked"}
+        assert images_judged(moderation) == 3
 
 
 async def test_no_verdict_at_all_is_not_a_clean_one():
@@ -66,7 +66,7 @@ async def test_no_verdict_at_all_is_not_a_clean_one():
         second = await gateway.chat(chat_request(RED))
 
         assert [first.status_code, second.status_code] == [503, 200]
-        assert pictures_judged(moderation) == 2
+        assert images_judged(moderation) == 2
 
 
 async def test_of_a_zero_retention_request_no_verdict_is_kept_and_none_is_looked_up():
@@ -74,7 +74,7 @@ async def test_of_a_zero_retention_request_no_verdict_is_kept_and_none_is_looked
         for headers in (ZERO, ZERO, {}, ZERO):
             await gateway.chat(chat_request(RED), headers=headers)
 
-        assert pictures_judged(moderation) == 4
+        assert images_judged(moderation) == 4
 
 
 async def test_the_operator_may_have_none_remembered(tmp_path):
@@ -82,7 +82,7 @@ async def test_the_operator_may_have_none_remembered(tmp_path):
         for _ in range(2):
             await gateway.chat(chat_request(RED))
 
-        assert pictures_judged(moderation) == 2
+        assert images_judged(moderation) == 2
     assert list(tmp_path.iterdir()) == []
 
 
@@ -94,7 +94,7 @@ async def test_a_verdict_is_forgotten_after_a_day(tmp_path):
 
         await gateway.chat(chat_request(RED))
 
-        assert pictures_judged(moderation) == 2
+        assert images_judged(moderation) == 2
 
 
 async def test_a_verdict_of_another_model_counts_for_nothing(tmp_path):
@@ -103,7 +103,7 @@ async def test_a_verdict_of_another_model_counts_for_nothing(tmp_path):
     async with moderated(folder=tmp_path) as (gateway, moderation):
         await gateway.chat(chat_request(RED))
 
-        assert pictures_judged(moderation) == 1
+        assert images_judged(moderation) == 1
 
 
 async def test_without_its_memory_the_moderator_is_asked(monkeypatch):
@@ -114,7 +114,7 @@ async def test_without_its_memory_the_moderator_is_asked(monkeypatch):
         with closing(DynamoDb("nowhere")) as nowhere, closing(sqlite3.connect(":memory:")) as empty:
             for verdicts in (DynamoVerdictCache(nowhere), SqliteVerdictCache(Database(empty))):
                 async with moderated(verdicts=verdicts) as (gateway, moderation):
-                    told = await asyncio.gather(*[gateway.chat(chat_request(RED)) for _ in range(3)])
+                    response = await asyncio.gather(*[gateway.chat(chat_request(RED)) for _ in range(3)])
 
-                    assert [answer.status_code for answer in told] == [200] * 3
-                    assert pictures_judged(moderation) == 3
+                    assert [answer.status_code for answer in response] == [200] * 3
+                    assert images_judged(moderation) == 3

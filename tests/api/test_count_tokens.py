@@ -19,29 +19,29 @@ async def count(gateway: Gateway, *content: object, **fields: object):
 
 async def test_an_estimate_says_that_it_is_one_and_asks_nobody() -> None:
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        told = await count(gateway, text("12345678"), image(a_plain(768, 768, "PNG")))
+        response = await count(gateway, text("12345678"), image(a_plain(768, 768, "PNG")))
 
-        assert told.json() == {"input_tokens": 4 + 2 + 729, "estimate": True}
-        assert told.headers["x-token-estimate"] == "true"
-        assert told.headers["x-image-tokens"] == "729"
-        assert told.headers["request-id"] == told.headers["x-request-id"]
+        assert response.json() == {"input_tokens": 4 + 2 + 729, "estimate": True}
+        assert response.headers["x-token-estimate"] == "true"
+        assert response.headers["x-image-tokens"] == "729"
+        assert response.headers["request-id"] == response.headers["x-request-id"]
         assert upstream.received == []
 
 
-async def test_the_estimates_pictures_are_those_that_the_model_would_see() -> None:
+async def test_the_estimates_images_are_those_that_the_model_would_see() -> None:
     async with running_gateway() as gateway:
-        told = await count(gateway, image(a_plain(2560, 2560, "PNG")), model="obscura-demo")
+        response = await count(gateway, image(a_plain(2560, 2560, "PNG")), model="obscura-demo")
 
-        assert told.json()["input_tokens"] == 4 + 2116
+        assert response.json()["input_tokens"] == 4 + 2116
 
 
 async def test_an_upstream_that_speaks_messages_counts_by_itself() -> None:
     respond = answers({"input_tokens": 2095, "context_management": None})
     async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1, **NATIVE) as gateway:
-        told = await count(gateway, text("hi"), image(a_plain(28, 28, "PNG")), container="c_1")
+        response = await count(gateway, text("hi"), image(a_plain(28, 28, "PNG")), container="c_1")
 
-        assert told.json() == {"input_tokens": 2095, "context_management": None}
-        assert "x-token-estimate" not in told.headers
+        assert response.json() == {"input_tokens": 2095, "context_management": None}
+        assert "x-token-estimate" not in response.headers
         assert [request.path for request in upstream.received] == ["/v1/messages/count_tokens"]
         assert upstream.received[0].json()["messages"][0]["content"][1]["source"]["type"] == "base64"
 
@@ -75,17 +75,17 @@ async def test_only_what_goes_to_an_upstream_is_moderated() -> None:
 )
 async def test_a_request_that_could_not_be_asked_is_not_counted(fields: dict, code: str, param: str) -> None:
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        told = await count(gateway, text("hi"), **fields)
+        response = await count(gateway, text("hi"), **fields)
 
-        assert refusal(told) == (400, "invalid_request_error", code)
-        assert told.json()["error"]["param"] == param
+        assert refusal(response) == (400, "invalid_request_error", code)
+        assert response.json()["error"]["param"] == param
 
 
 async def test_counting_needs_a_key() -> None:
     async with running_gateway() as gateway:
-        told = await gateway.client.post(PATH, json={}, headers={"authorization": "Bearer obs_wrong"})
+        response = await gateway.client.post(PATH, json={}, headers={"authorization": "Bearer obs_wrong"})
 
-        assert refusal(told) == (401, "authentication_error", "invalid_api_key")
+        assert refusal(response) == (401, "authentication_error", "invalid_api_key")
 
 
 async def test_another_method_is_answered_in_anthropics_shape() -> None:

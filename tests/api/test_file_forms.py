@@ -63,27 +63,27 @@ BAD: dict[str, tuple[dict[str, str], bytes]] = {
 @pytest.mark.parametrize(("headers", "body"), BAD.values(), ids=BAD)
 async def test_a_bad_form_is_the_callers_fault_and_leaves_nothing_behind(headers, body):
     async with running_gateway(max_image_bytes=1_000_000) as gateway:
-        told = await gateway.client.post("/v1/files", content=body, headers=headers)
+        response = await gateway.client.post("/v1/files", content=body, headers=headers)
 
-        assert told.status_code in {400, 413}
-        assert told.json()["error"]["code"] in {"invalid_request", "image_too_large", "invalid_image"}
-        assert told.json()["error"]["message"].endswith((".", "…'."))
+        assert response.status_code in {400, 413}
+        assert response.json()["error"]["code"] in {"invalid_request", "image_too_large", "invalid_image"}
+        assert response.json()["error"]["message"].endswith((".", "…'."))
         assert kept_in(gateway.data_dir) == []
 
 
 @pytest.mark.parametrize("filename", ["cät 🐈.jpg", 'say "hi".jpg', "a b;c.jpg", "..", "a" * 255])
 async def test_a_name_is_kept_as_it_was_sent(filename):
     async with running_gateway() as gateway:
-        told = await gateway.client.post("/v1/files", files={"file": (filename, PHOTO)})
+        response = await gateway.client.post("/v1/files", files={"file": (filename, PHOTO)})
 
-        assert told.json()["filename"] in {filename, filename.replace('"', "%22")}
+        assert response.json()["filename"] in {filename, filename.replace('"', "%22")}
 
 
 async def test_a_file_without_a_name_gets_one():
     async with running_gateway() as gateway:
-        told = await gateway.client.post("/v1/files", content=form(part("file", PHOTO)), headers=FORM)
+        response = await gateway.client.post("/v1/files", content=form(part("file", PHOTO)), headers=FORM)
 
-        assert told.json()["filename"] == "upload"
+        assert response.json()["filename"] == "upload"
 
 
 async def test_no_more_is_read_of_a_form_than_its_bound():

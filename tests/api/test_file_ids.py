@@ -1,10 +1,10 @@
-"""A stored picture named by its id, in every dialect and every form that an id may come in."""
+"""A stored image named by its id, in every dialect and every form that an id may come in."""
 
 import pytest
 
 from tests.support.fake_upstream import answers, streams
-from tests.support.gateway import Gateway, chat_request, image, running_gateway, text
-from tests.support.image_urls import data_url, picture_in
+from tests.support.gateway import Gateway, chat_request, image_part, running_gateway, text
+from tests.support.image_urls import data_url, image_in
 from tests.support.json_texts import data_urls_in
 from tests.support.loopback_server import loopback_server
 from tests.unit.imaging.images import a_photo, opened
@@ -14,8 +14,8 @@ CHAT, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/respons
 
 
 async def stored(gateway: Gateway, content: bytes = PHOTO) -> str:
-    told = await gateway.client.post("/v1/files", files={"file": ("a.jpg", content)})
-    return told.json()["id"]
+    response = await gateway.client.post("/v1/files", files={"file": ("a.jpg", content)})
+    return response.json()["id"]
 
 
 def chat(part: dict) -> dict:
@@ -53,17 +53,17 @@ PATHS = {
 
 
 @pytest.mark.parametrize("form", EACH_FORM)
-async def test_the_model_sees_the_stored_picture_prepared_at_every_use(form):
+async def test_the_model_sees_the_stored_image_prepared_at_every_use(form):
     path, asking = EACH_FORM[form]
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         file_id = await stored(gateway)
 
-        told = [await gateway.client.post(path, json=asking(file_id)) for _ in range(3)]
+        response = [await gateway.client.post(path, json=asking(file_id)) for _ in range(3)]
 
-        assert [answer.status_code for answer in told] == [200] * 3
-        assert {answer.headers["x-image-tokens"] for answer in told} == {"1564"}
+        assert [answer.status_code for answer in response] == [200] * 3
+        assert {answer.headers["x-image-tokens"] for answer in response} == {"1564"}
         seen = [data_urls_in(request.body) for request in upstream.received]
-        assert opened(picture_in(seen[0][0])).size == (1280, 960)
+        assert opened(image_in(seen[0][0])).size == (1280, 960)
         assert seen[0] == seen[1] == seen[2]
         assert file_id.encode() not in upstream.received[0].body
 
@@ -72,31 +72,31 @@ async def test_the_model_sees_the_stored_picture_prepared_at_every_use(form):
 async def test_an_unknown_id_is_refused_with_its_path(form):
     path, asking = EACH_FORM[form]
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        told = await gateway.client.post(path, json=asking("file_" + "0" * 36))
+        response = await gateway.client.post(path, json=asking("file_" + "0" * 36))
 
-        error = told.json()["error"]
-        assert (told.status_code, error["code"], error["param"]) == (404, "file_not_found", PATHS[form])
+        error = response.json()["error"]
+        assert (response.status_code, error["code"], error["param"]) == (404, "file_not_found", PATHS[form])
         assert upstream.received == []
 
 
 @pytest.mark.parametrize("form", EACH_FORM)
-async def test_a_zero_retention_request_cannot_use_a_stored_picture(form):
+async def test_a_zero_retention_request_cannot_use_a_stored_image(form):
     path, asking = EACH_FORM[form]
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         file_id = await stored(gateway)
 
-        told = await gateway.client.post(path, json=asking(file_id), headers={"x-zero-retention": "true"})
+        response = await gateway.client.post(path, json=asking(file_id), headers={"x-zero-retention": "true"})
 
-        error = told.json()["error"]
-        assert (told.status_code, error["code"], error["param"]) == (400, "retention_conflict", PATHS[form])
-        assert told.headers["x-zero-retention"] == "true"
+        error = response.json()["error"]
+        assert (response.status_code, error["code"], error["param"]) == (400, "retention_conflict", PATHS[form])
+        assert response.headers["x-zero-retention"] == "true"
         assert upstream.received == []
 
 
 async def test_what_is_stored_is_seen_like_what_is_sent():
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         file_id = await stored(gateway)
-        sent = image(data_url(PHOTO, "image/jpeg"), detail="high")
+        sent = image_part(data_url(PHOTO, "image/jpeg"), detail="high")
         named = {"type": "image_url", "image_url": {"file_id": file_id, "detail": "high"}}
 
         for part in (sent, named, named):
@@ -143,26 +143,28 @@ async def test_the_tokens_are_counted_by_the_profile_of_each_model(tmp_path):
         )
         async with running_gateway(models=catalog) as gateway:
             part = {"type": "image_url", "image_url": {"file_id": await stored(gateway)}}
-            told = [await gateway.chat(chat_request(part) | {"model": model}) for model in ("qwen", "tiles", "qwen")]
+            response = [
+                await gateway.chat(chat_request(part) | {"model": model}) for model in ("qwen", "tiles", "qwen")
+            ]
 
-        assert [answer.headers["x-image-tokens"] for answer in told] == ["1564", "765", "1564"]
+        assert [answer.headers["x-image-tokens"] for answer in response] == ["1564", "765", "1564"]
 
 
-async def test_a_stored_picture_is_streamed_about_too():
+async def test_a_stored_image_is_streamed_about_too():
     async with loopback_server(streams()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         part = {"type": "image_url", "image_url": {"file_id": await stored(gateway)}}
 
-        told = await gateway.chat(chat_request(part, stream=True))
+        response = await gateway.chat(chat_request(part, stream=True))
 
-        assert told.status_code == 200
-        assert "data: [DONE]" in told.text
+        assert response.status_code == 200
+        assert "data: [DONE]" in response.text
 
 
 async def test_a_file_id_of_the_upstreams_own_rides_along():
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         part = {"type": "file", "file": {"file_id": "file-abc123"}}
 
-        told = await gateway.chat(chat_request(part))
+        response = await gateway.chat(chat_request(part))
 
-        assert told.status_code == 200
+        assert response.status_code == 200
         assert upstream.received[0].json()["messages"][0]["content"] == [part]

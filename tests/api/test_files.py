@@ -107,11 +107,11 @@ async def test_files_are_listed_page_by_page():
         ids = [(await store(gateway, purpose=purpose)).json()["id"] for purpose in ("vision", "user_data", "vision")]
 
         async def listed(**query: object) -> tuple[list[str], bool]:
-            told = (await gateway.client.get("/v1/files", params=query)).json()
-            found = [file["id"] for file in told["data"]]
-            assert told["object"] == "list"
-            assert (told["first_id"], told["last_id"]) == ((found[0], found[-1]) if found else (None, None))
-            return found, told["has_more"]
+            response = (await gateway.client.get("/v1/files", params=query)).json()
+            found = [file["id"] for file in response["data"]]
+            assert response["object"] == "list"
+            assert (response["first_id"], response["last_id"]) == ((found[0], found[-1]) if found else (None, None))
+            return found, response["has_more"]
 
         assert await listed() == (ids[::-1], False)
         assert await listed(limit=2) == ([ids[2], ids[1]], True)
@@ -135,9 +135,9 @@ async def test_files_are_listed_page_by_page():
 )
 async def test_a_page_that_cannot_be_is_refused(param, value):
     async with running_gateway() as gateway:
-        told = await gateway.client.get("/v1/files", params={param: value})
+        response = await gateway.client.get("/v1/files", params={param: value})
 
-        assert (told.status_code, told.json()["error"]["param"]) == (400, param)
+        assert (response.status_code, response.json()["error"]["param"]) == (400, param)
 
 
 @pytest.mark.parametrize(
@@ -146,13 +146,13 @@ async def test_a_page_that_cannot_be_is_refused(param, value):
 async def test_a_file_lives_an_hour_at_least_and_seven_days_at_most(seconds, ttl_s):
     async with running_gateway() as gateway:
         fields = {"expires_after[anchor]": "created_at", "expires_after[seconds]": seconds}
-        told = await store(gateway, **fields)
+        response = await store(gateway, **fields)
 
         if ttl_s is None:
-            assert (told.status_code, told.json()["error"]["param"]) == (400, "expires_after[seconds]")
+            assert (response.status_code, response.json()["error"]["param"]) == (400, "expires_after[seconds]")
             assert kept_in(gateway.data_dir) == []
         else:
-            assert told.json()["expires_at"] - told.json()["created_at"] == ttl_s
+            assert response.json()["expires_at"] - response.json()["created_at"] == ttl_s
 
 
 @pytest.mark.parametrize(
@@ -168,16 +168,16 @@ async def test_a_file_lives_an_hour_at_least_and_seven_days_at_most(seconds, ttl
 )
 async def test_a_field_that_cannot_be_kept_to_is_named(fields, param):
     async with running_gateway() as gateway:
-        told = await store(gateway, **fields)
+        response = await store(gateway, **fields)
 
-        assert (told.status_code, told.json()["error"]["param"]) == (400, param)
+        assert (response.status_code, response.json()["error"]["param"]) == (400, param)
 
 
 @pytest.mark.parametrize(
     ("content", "code"),
     [
         (b"", "invalid_image"),
-        (b"%PDF-1.7 not a picture", "unsupported_image_format"),
+        (b"%PDF-1.7 not an image", "unsupported_image_format"),
         (PHOTO[:-5000], "invalid_image"),
         (a_plain(401, 2, "PNG"), "unsupported_image_dimensions"),
         (a_plain(300, 300, "PNG"), "image_too_many_pixels"),
@@ -187,10 +187,10 @@ async def test_a_field_that_cannot_be_kept_to_is_named(fields, param):
 )
 async def test_each_file_is_checked_like_any_image_and_nothing_of_a_refused_one_is_kept(content, code):
     async with running_gateway(max_pixels=80_000, max_image_bytes=100_000) as gateway:
-        told = await store(gateway, content)
+        response = await store(gateway, content)
 
-        assert told.status_code == 400
-        assert (told.json()["error"]["code"], told.json()["error"]["param"]) == (code, "file")
+        assert response.status_code == 400
+        assert (response.json()["error"]["code"], response.json()["error"]["param"]) == (code, "file")
         assert kept_in(gateway.data_dir) == []
 
 
@@ -205,8 +205,8 @@ async def test_another_projects_file_is_not_found_nor_deleted(path):
         used = await gateway.chat(chat_request(by_id(file_id)), headers=stranger)
         listed = await gateway.client.get("/v1/files", headers=stranger)
 
-        for told in (seen, deleted, used):
-            assert (told.status_code, told.json()["error"]["code"]) == (404, "file_not_found")
+        for response in (seen, deleted, used):
+            assert (response.status_code, response.json()["error"]["code"]) == (404, "file_not_found")
         assert listed.json()["data"] == []
         assert (await gateway.client.get(path.format(file_id))).status_code == 200
 
@@ -231,9 +231,9 @@ async def test_who_is_anonymous_or_unknown_stores_lists_and_reads_nothing():
         calls = [("POST", "/v1/files"), ("GET", "/v1/files"), ("GET", f"/v1/files/{file_id}"), ("POST", "/v1/uploads")]
         calls += [("DELETE", f"/v1/files/{file_id}"), ("GET", f"/v1/files/{file_id}/content")]
         for method, path in calls:
-            told = await gateway.client.request(method, path, headers={"x-free-tier": "true"})
+            response = await gateway.client.request(method, path, headers={"x-free-tier": "true"})
 
-            assert (told.status_code, told.json()["error"]["code"]) == (401, "missing_credentials"), path
+            assert (response.status_code, response.json()["error"]["code"]) == (401, "missing_credentials"), path
 
 
 async def test_expired_files_are_not_found_and_their_bytes_go_when_the_next_file_comes(tmp_path):
@@ -261,9 +261,9 @@ async def test_a_deleted_file_is_deleted_once_however_many_ask_at_once():
     async with running_gateway() as gateway:
         file_id = (await store(gateway)).json()["id"]
 
-        told = await asyncio.gather(*[gateway.client.delete(f"/v1/files/{file_id}") for _ in range(10)])
+        response = await asyncio.gather(*[gateway.client.delete(f"/v1/files/{file_id}") for _ in range(10)])
 
-        assert sorted(answer.status_code for answer in told) == [200] + [404] * 9
+        assert sorted(answer.status_code for answer in response) == [200] + [404] * 9
 
 
 async def test_the_paths_without_v1_serve_too():

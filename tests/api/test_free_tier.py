@@ -11,7 +11,7 @@ import pytest
 from tests.support.access_control import FixedClock
 from tests.support.anonymous import FREE_TIER, anonymous_client
 from tests.support.fake_upstream import CHUNKS, answers, hangs_up, stays_silent, streams, verdict
-from tests.support.gateway import chat_request, image, running_gateway, text
+from tests.support.gateway import chat_request, image_part, running_gateway, text
 from tests.support.image_urls import a_data_url
 from tests.support.loopback_server import Respond, loopback_server
 
@@ -25,7 +25,7 @@ COUNTED = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 async def test_a_stranger_asks_once_a_day_and_is_then_told_when_and_how_to_go_on() -> None:
     clock = FixedClock()
     async with running_gateway(clock) as gateway, anonymous_client(gateway) as stranger:
-        first = await stranger.chat(chat_request(text("what is it?"), image(a_data_url(8, 8))))
+        first = await stranger.chat(chat_request(text("what is it?"), image_part(a_data_url(8, 8))))
         second = await stranger.chat(chat_request("hi"))
         clock.at += timedelta(seconds=int(second.headers["retry-after"]))
         third = await stranger.chat(chat_request("hi"))
@@ -41,10 +41,10 @@ async def test_a_stranger_asks_once_a_day_and_is_then_told_when_and_how_to_go_on
 
 async def test_exactly_as_many_strangers_pass_as_there_are_places_however_many_come_at_once() -> None:
     async with running_gateway(free_tier_requests=5) as gateway, anonymous_client(gateway) as stranger:
-        told = await asyncio.gather(*[stranger.chat(chat_request("hi")) for _ in range(50)])
+        response = await asyncio.gather(*[stranger.chat(chat_request("hi")) for _ in range(50)])
 
-        assert sorted(answer.status_code for answer in told) == [200] * 5 + [429] * 45
-        left = sorted(int(answer.headers["x-ratelimit-remaining-requests"]) for answer in told if answer.is_success)
+        assert sorted(answer.status_code for answer in response) == [200] * 5 + [429] * 45
+        left = sorted(int(answer.headers["x-ratelimit-remaining-requests"]) for answer in response if answer.is_success)
         assert left == [0, 1, 2, 3, 4]
 
 
@@ -54,8 +54,11 @@ async def test_an_answer_tells_of_the_place_that_it_gave_back() -> None:
             malformed = await stranger.chat({"model": "m"})
             failed = await stranger.chat(chat_request("hi"))
 
-            assert [told.status_code for told in (malformed, failed)] == [400, 502]
-            assert [told.headers["x-ratelimit-remaining-requests"] for told in (malformed, failed)] == ["1", "1"]
+            assert [response.status_code for response in (malformed, failed)] == [400, 502]
+            assert [response.headers["x-ratelimit-remaining-requests"] for response in (malformed, failed)] == [
+                "1",
+                "1",
+            ]
 
 
 @pytest.mark.parametrize("value", ["true", "1", "TRUE"])
@@ -79,9 +82,9 @@ async def test_without_that_header_nobody_comes_in_and_no_place_is_taken(value: 
         b"{",
         b"[]",
         b'{"model": "m"}',
-        json.dumps(chat_request(image("x"))).encode(),
+        json.dumps(chat_request(image_part("x"))).encode(),
     ],
-    ids=["no JSON", "no request", "no messages", "no picture"],
+    ids=["no JSON", "no request", "no messages", "no image"],
 )
 async def test_a_request_that_fails_before_anything_was_asked_gives_its_place_back(body: bytes) -> None:
     async with running_gateway() as gateway, anonymous_client(gateway) as stranger:
@@ -121,9 +124,9 @@ async def test_a_place_goes_back_once_when_the_upstream_fails(respond: Respond, 
 async def test_a_request_that_the_upstream_refuses_keeps_its_place() -> None:
     async with loopback_server(answers({"error": {"message": "no"}}, 400)) as upstream:
         async with running_gateway(upstream_url=upstream.v1) as gateway, anonymous_client(gateway) as stranger:
-            told = [await stranger.chat(chat_request("hi")) for _ in range(2)]
+            response = [await stranger.chat(chat_request("hi")) for _ in range(2)]
 
-            assert [answer.status_code for answer in told] == [400, 429]
+            assert [answer.status_code for answer in response] == [400, 429]
 
 
 async def test_a_blocked_request_keeps_its_place() -> None:
@@ -197,9 +200,9 @@ async def test_counting_tokens_and_listing_models_take_no_place_and_are_counted_
 
 async def test_a_closed_free_tier_lets_nobody_in_for_anything() -> None:
     async with running_gateway(free_tier_requests=0) as gateway, anonymous_client(gateway) as stranger:
-        told = [await stranger.chat(chat_request("hi")), await stranger.client.get("/v1/models", headers=FREE_TIER)]
+        response = [await stranger.chat(chat_request("hi")), await stranger.client.get("/v1/models", headers=FREE_TIER)]
 
-        assert {(answer.status_code, answer.json()["error"]["code"]) for answer in told} == {
+        assert {(answer.status_code, answer.json()["error"]["code"]) for answer in response} == {
             (401, "missing_credentials")
         }
 
@@ -207,12 +210,12 @@ async def test_a_closed_free_tier_lets_nobody_in_for_anything() -> None:
 async def test_every_dialect_takes_from_the_same_places() -> None:
     message = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
     async with running_gateway(free_tier_requests=3) as gateway, anonymous_client(gateway) as stranger:
-        told: list[httpx.Response] = [
+        response: list[httpx.Response] = [
             await stranger.chat(chat_request("hi")),
             await stranger.chat(message, "/v1/messages"),
             await stranger.chat({"model": "m", "input": "hi"}, "/v1/responses"),
             await stranger.chat(message, "/v1/messages"),
         ]
 
-        assert [answer.status_code for answer in told] == [200, 200, 200, 429]
-        assert told[3].json()["error"]["type"] == "rate_limit_error"
+        assert [answer.status_code for answer in response] == [200, 200, 200, 429]
+        assert response[3].json()["error"]["type"] == "rate_limit_error"

@@ -9,7 +9,7 @@ import pytest
 from obscura.moderation.demo import MARKER_WORD
 from tests.support.fake_upstream import ANSWER, CHUNKS, answers, chunk, hangs_up, streams
 from tests.support.gateway import Gateway, running_gateway
-from tests.support.image_urls import picture_in
+from tests.support.image_urls import image_in
 from tests.support.loopback_server import Received, Wire, loopback_server
 from tests.support.message_stream_grammar import told_by
 from tests.unit.imaging.images import a_plain, opened
@@ -27,8 +27,8 @@ def text(words: str) -> dict:
     return {"type": "text", "text": words}
 
 
-def image(picture: bytes) -> dict:
-    data = base64.b64encode(picture).decode()
+def image(image: bytes) -> dict:
+    data = base64.b64encode(image).decode()
     return {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}}
 
 
@@ -36,12 +36,12 @@ def image_by(url: str) -> dict:
     return {"type": "image", "source": {"type": "url", "url": url}}
 
 
-def serving_too(picture: bytes):
-    """An upstream that is also the host of a picture."""
+def serving_too(image: bytes):
+    """An upstream that is also the host of an image."""
 
     async def respond(request: Received, wire: Wire) -> None:
         if request.method == "GET":
-            await wire.answer(200, picture, "image/png")
+            await wire.answer(200, image, "image/png")
         else:
             await answers()(request, wire)
 
@@ -50,7 +50,7 @@ def serving_too(picture: bytes):
 
 async def test_a_question_is_asked_in_chat_and_answered_as_a_message() -> None:
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        told = await message(gateway, text("What is it?"), system="Be brief.")
+        response = await message(gateway, text("What is it?"), system="Be brief.")
 
         assert upstream.received[0].path == "/v1/chat/completions"
         assert upstream.received[0].json() == {
@@ -58,36 +58,40 @@ async def test_a_question_is_asked_in_chat_and_answered_as_a_message() -> None:
             "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is it?"}],
             "max_tokens": 50,
         }
-        assert told.status_code == 200
-        assert told.json()["content"] == [text("A cat.")]
-        assert told.headers["request-id"] == told.headers["x-request-id"]
+        assert response.status_code == 200
+        assert response.json()["content"] == [text("A cat.")]
+        assert response.headers["request-id"] == response.headers["x-request-id"]
 
 
 async def test_a_stream_of_chunks_is_answered_as_a_stream_of_events() -> None:
     async with loopback_server(streams()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        told = await message(gateway, image(a_plain(56, 56, "PNG")), stream=True)
+        response = await message(gateway, image(a_plain(56, 56, "PNG")), stream=True)
 
-        heard = told_by(told.content)
-        assert told.headers["content-type"].startswith("text/event-stream")
+        heard = told_by(response.content)
+        assert response.headers["content-type"].startswith("text/event-stream")
         assert heard.texts() == ["A cat."]
-        assert heard.usage["image_tokens"] == int(told.headers["x-image-tokens"]) == 4
+        assert heard.usage["image_tokens"] == int(response.headers["x-image-tokens"]) == 4
         assert upstream.received[0].json()["stream_options"] == {"include_usage": True}
 
 
-async def test_pictures_by_base64_by_url_and_in_a_tool_result_arrive_prepared_in_request_order() -> None:
+async def test_images_by_base64_by_url_and_in_a_tool_result_arrive_prepared_in_request_order() -> None:
     wide, tall, large = (a_plain(*size, "PNG") for size in [(112, 28), (28, 112), (2000, 1000)])
     async with loopback_server(serving_too(tall)) as upstream:
         async with running_gateway(upstream_url=upstream.v1, fetch_allow=(upstream.origin,)) as gateway:
             result = {"type": "tool_result", "tool_use_id": "call_1", "content": [image(wide)]}
-            told = await message(gateway, result, image_by(f"{upstream.origin}/a.png"), image(large), text("Compare."))
+            response = await message(
+                gateway, result, image_by(f"{upstream.origin}/a.png"), image(large), text("Compare.")
+            )
 
-            assert told.status_code == 200
+            assert response.status_code == 200
             tool, user = upstream.received[-1].json()["messages"]
             urls = [part["image_url"]["url"] for part in user["content"] if part["type"] == "image_url"]
             assert tool["tool_call_id"] == "call_1"
-            assert [opened(picture_in(url)).size for url in urls] == [(112, 28), (28, 112), (1280, 640)]
-            assert told.headers["x-image-tokens"].count(",") == 2
-            assert told.json()["usage"]["image_tokens"] == sum(map(int, told.headers["x-image-tokens"].split(",")))
+            assert [opened(image_in(url)).size for url in urls] == [(112, 28), (28, 112), (1280, 640)]
+            assert response.headers["x-image-tokens"].count(",") == 2
+            assert response.json()["usage"]["image_tokens"] == sum(
+                map(int, response.headers["x-image-tokens"].split(","))
+            )
 
 
 async def test_a_tool_is_called_and_its_result_goes_back_under_the_same_id() -> None:
@@ -124,10 +128,12 @@ NATIVE_ANSWER = {
 }
 
 
-async def test_an_upstream_that_speaks_messages_gets_the_request_with_its_picture_prepared() -> None:
+async def test_an_upstream_that_speaks_messages_gets_the_request_with_its_image_prepared() -> None:
     async with loopback_server(answers(NATIVE_ANSWER)) as upstream:
         async with running_gateway(upstream_url=upstream.v1, **NATIVE) as gateway:
-            told = await message(gateway, image(a_plain(2000, 1000, "PNG")), container="c_1", thinking={"type": "x"})
+            response = await message(
+                gateway, image(a_plain(2000, 1000, "PNG")), container="c_1", thinking={"type": "x"}
+            )
 
             sent = upstream.received[0]
             source = sent.json()["messages"][0]["content"][0]["source"]
@@ -135,12 +141,12 @@ async def test_an_upstream_that_speaks_messages_gets_the_request_with_its_pictur
             assert (sent.json()["container"], sent.json()["thinking"]) == ("c_1", {"type": "x"})
             assert source["type"] == "base64"
             assert opened(base64.b64decode(source["data"])).size == (1280, 640)
-            assert told.json() == NATIVE_ANSWER | {
-                "usage": NATIVE_ANSWER["usage"] | {"image_tokens": int(told.headers["x-image-tokens"])}
+            assert response.json() == NATIVE_ANSWER | {
+                "usage": NATIVE_ANSWER["usage"] | {"image_tokens": int(response.headers["x-image-tokens"])}
             }
 
 
-async def test_a_native_answer_without_pictures_is_passed_on_byte_for_byte() -> None:
+async def test_a_native_answer_without_images_is_passed_on_byte_for_byte() -> None:
     body = b'{ "id":"msg_1", "usage" : {"input_tokens":5} , "new_field":1E5 }'
     async with (
         loopback_server(answers(body)) as upstream,
@@ -165,21 +171,21 @@ async def test_a_native_stream_is_passed_on_byte_for_byte() -> None:
 async def test_an_upstream_that_breaks_in_mid_stream_ends_in_an_error_event(broken: bytes) -> None:
     respond = streams(*CHUNKS[:2], broken, then="breaks")
     async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        told = await message(gateway, text("hi"), stream=True)
+        response = await message(gateway, text("hi"), stream=True)
 
-        heard = told_by(told.content)
-        assert (told.status_code, heard.texts()) == (200, ["A "])
+        heard = told_by(response.content)
+        assert (response.status_code, heard.texts()) == (200, ["A "])
         assert heard.error["error"]["type"] == "api_error"
-        assert heard.error["request_id"] == told.headers["request-id"]
+        assert heard.error["request_id"] == response.headers["request-id"]
 
 
 async def test_a_native_stream_that_breaks_ends_in_an_error_event() -> None:
     begun = b'event: ping\ndata: {"type":"ping"}\n\nevent: message_sta'
     async with loopback_server(streams(begun, then="breaks")) as upstream:
         async with running_gateway(upstream_url=upstream.v1, **NATIVE) as gateway:
-            told = await message(gateway, text("hi"), stream=True)
+            response = await message(gateway, text("hi"), stream=True)
 
-            *_, last = told.text.rstrip("\n").split("\n\n")
+            *_, last = response.text.rstrip("\n").split("\n\n")
             assert last.startswith("event: error\ndata: ")
             assert json.loads(last.partition("data: ")[2])["error"]["code"] == "upstream_error"
 
@@ -187,10 +193,10 @@ async def test_a_native_stream_that_breaks_ends_in_an_error_event() -> None:
 async def test_an_error_that_the_upstream_sends_first_is_the_only_event() -> None:
     error = b'data: {"error":{"message":"secret detail"}}\n\n'
     async with loopback_server(streams(error)) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        told = await message(gateway, text("hi"), stream=True)
+        response = await message(gateway, text("hi"), stream=True)
 
-        assert told_by(told.content).error["error"]["code"] == "upstream_error"
-        assert "secret detail" not in told.text
+        assert told_by(response.content).error["error"]["code"] == "upstream_error"
+        assert "secret detail" not in response.text
 
 
 async def test_thinking_and_mixed_parallel_calls_reach_the_caller_in_order() -> None:
@@ -217,12 +223,12 @@ async def test_thinking_and_mixed_parallel_calls_reach_the_caller_in_order() -> 
         ]
 
 
-def refusal(told: httpx.Response) -> tuple[int, str, str]:
+def refusal(response: httpx.Response) -> tuple[int, str, str]:
     """Status, type and code of a refusal, once its shape is checked."""
-    body = told.json()
+    body = response.json()
     assert body["type"] == "error"
-    assert body["request_id"] == told.headers["request-id"]
-    return told.status_code, body["error"]["type"], body["error"]["code"]
+    assert body["request_id"] == response.headers["request-id"]
+    return response.status_code, body["error"]["type"], body["error"]["code"]
 
 
 async def test_who_may_not_ask_is_told_in_anthropics_shape() -> None:
@@ -238,9 +244,9 @@ async def test_the_key_may_come_as_x_api_key() -> None:
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
             body = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "hi"}]}
-            told = await client.post("/v1/messages", json=body, headers={"x-api-key": gateway.key})
+            response = await client.post("/v1/messages", json=body, headers={"x-api-key": gateway.key})
 
-            assert told.status_code == 200
+            assert response.status_code == 200
 
 
 async def test_unknown_paths_and_wrong_methods_are_told_in_anthropics_shape() -> None:
@@ -256,9 +262,9 @@ async def test_unknown_paths_and_wrong_methods_are_told_in_anthropics_shape() ->
 
 async def test_a_body_past_the_limit_is_request_too_large() -> None:
     async with running_gateway(max_body_bytes=1000) as gateway:
-        told = await message(gateway, text("x" * 1000))
+        response = await message(gateway, text("x" * 1000))
 
-        assert refusal(told) == (413, "request_too_large", "request_too_large")
+        assert refusal(response) == (413, "request_too_large", "request_too_large")
 
 
 @pytest.mark.parametrize(
@@ -267,15 +273,15 @@ async def test_a_body_past_the_limit_is_request_too_large() -> None:
 )
 async def test_a_body_that_is_no_request_is_refused(content: bytes, content_type: str, code: str) -> None:
     async with running_gateway() as gateway:
-        told = await gateway.client.post("/v1/messages", content=content, headers={"content-type": content_type})
+        response = await gateway.client.post("/v1/messages", content=content, headers={"content-type": content_type})
 
-        assert refusal(told) == (400, "invalid_request_error", code)
+        assert refusal(response) == (400, "invalid_request_error", code)
 
 
 @pytest.mark.parametrize(
     ("block", "code", "param", "status"),
     [
-        (image(b"no picture"), "unsupported_image_format", "source.data", 400),
+        (image(b"no image"), "unsupported_image_format", "source.data", 400),
         (image_by("http://127.0.0.1:9/a.png"), "unsafe_image_url", "source.url", 400),
         (image_by("ftp://example.com/a.png"), "invalid_image_url", "source.url", 400),
         ({"type": "image", "source": {"type": "file", "file_id": "f_1"}}, "file_not_found", "source.file_id", 404),
@@ -285,19 +291,19 @@ async def test_a_body_that_is_no_request_is_refused(content: bytes, content_type
 )
 async def test_a_block_that_cannot_be_taken_is_named_by_its_path(block, code, param, status) -> None:
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        told = await message(gateway, text("look"), block)
+        response = await message(gateway, text("look"), block)
 
         kind = "not_found_error" if status == 404 else "invalid_request_error"
-        assert refusal(told) == (status, kind, code)
-        assert told.json()["error"]["param"] == f"messages[0].content[1].{param}".rstrip(".")
+        assert refusal(response) == (status, kind, code)
+        assert response.json()["error"]["param"] == f"messages[0].content[1].{param}".rstrip(".")
         assert upstream.received == []
 
 
 async def test_a_field_that_cannot_be_carried_never_reaches_the_upstream() -> None:
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        told = await message(gateway, text("hi"), container="c_1")
+        response = await message(gateway, text("hi"), container="c_1")
 
-        assert refusal(told) == (400, "invalid_request_error", "unsupported_field")
+        assert refusal(response) == (400, "invalid_request_error", "unsupported_field")
         assert upstream.received == []
 
 
@@ -321,10 +327,10 @@ async def test_a_blocked_text_is_named_with_its_category_wherever_it_stands(plac
         },
     }
     async with running_gateway(moderation="demo") as gateway:
-        told = await message(gateway, text("hi"), **({"model": "obscura-demo"} | blocks[place]))
+        response = await message(gateway, text("hi"), **({"model": "obscura-demo"} | blocks[place]))
 
-        assert refusal(told) == (400, "invalid_request_error", "moderation_blocked")
-        assert told.json()["error"]["category"] == "demo/test"
+        assert refusal(response) == (400, "invalid_request_error", "moderation_blocked")
+        assert response.json()["error"]["category"] == "demo/test"
 
 
 @pytest.mark.parametrize(
@@ -345,10 +351,10 @@ async def test_an_upstreams_refusal_is_told_in_anthropics_shape(status: int, exp
     told_by_upstream = {"type": "error", "error": {"type": "some_error", "message": "too hot"}}
     async with loopback_server(answers(told_by_upstream, status, retry_after="3600")) as upstream:
         async with running_gateway(upstream_url=upstream.v1, **dialects) as gateway:
-            told = await message(gateway, text("hi"))
+            response = await message(gateway, text("hi"))
 
-            assert refusal(told) == expected
-            assert ("too hot" in told.text) == (status in {400, 404, 413, 422})
+            assert refusal(response) == expected
+            assert ("too hot" in response.text) == (status in {400, 404, 413, 422})
 
 
 async def test_an_upstream_that_is_not_there_is_overloaded_and_one_that_hangs_up_an_api_error() -> None:

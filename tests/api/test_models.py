@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.support.fake_upstream import answers, in_turn
-from tests.support.gateway import chat_request, image, running_gateway, text
+from tests.support.gateway import chat_request, image_part, running_gateway, text
 from tests.support.image_urls import a_data_url
 from tests.support.loopback_server import loopback_server
 
@@ -84,26 +84,26 @@ async def test_without_a_file_one_model_is_shown_as_the_list_shows_it(shape):
 @pytest.mark.parametrize("model_id", ["llava-2", "", "%ff%fe", "a" * 5000], ids=lambda model_id: model_id[:9])
 async def test_without_a_file_a_model_that_the_list_lacks_is_not_made_up(model_id):
     async with loopback_server(answers(LISTED)) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        told = await gateway.client.get(f"/v1/models/{model_id}")
+        response = await gateway.client.get(f"/v1/models/{model_id}")
 
-        error = told.json()["error"]
-        assert (told.status_code, error["code"], error["param"]) == (404, "model_not_found", "model")
+        error = response.json()["error"]
+        assert (response.status_code, error["code"], error["param"]) == (404, "model_not_found", "model")
         assert "llava" in error["message"]
 
 
 async def test_an_upstream_without_a_list_is_reported():
     async with loopback_server(answers({}, 404)) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        told = await gateway.client.get("/v1/models")
+        response = await gateway.client.get("/v1/models")
 
-        assert (told.status_code, told.json()["error"]["code"]) == (502, "upstream_error")
+        assert (response.status_code, response.json()["error"]["code"]) == (502, "upstream_error")
 
 
 async def test_the_lists_need_a_key():
     async with running_gateway() as gateway:
-        told = await gateway.client.get("/v1/models", headers={"authorization": "Bearer obs_wrong"})
+        response = await gateway.client.get("/v1/models", headers={"authorization": "Bearer obs_wrong"})
 
-        assert (told.status_code, told.json()["error"]["code"]) == (401, "invalid_api_key")
-        assert "x-request-id" in told.headers
+        assert (response.status_code, response.json()["error"]["code"]) == (401, "invalid_api_key")
+        assert "x-request-id" in response.headers
 
 
 async def test_a_file_sends_each_model_to_its_upstream_with_its_key(tmp_path, monkeypatch):
@@ -119,11 +119,11 @@ async def test_a_file_sends_each_model_to_its_upstream_with_its_key(tmp_path, mo
             assert "authorization" not in second.received[0].headers
 
 
-async def test_each_models_pictures_are_counted_by_its_own_profile(tmp_path, monkeypatch):
+async def test_each_models_images_are_counted_by_its_own_profile(tmp_path, monkeypatch):
     monkeypatch.setenv("FIRST_KEY", "k")
     async with loopback_server(answers()) as upstream:
         async with running_gateway(models=a_catalogue(tmp_path, upstream.v1, upstream.v1)) as gateway:
-            parts = (text("look"), image(a_data_url(1280, 1280)))
+            parts = (text("look"), image_part(a_data_url(1280, 1280)))
             qwen = await gateway.chat(chat_request(*parts) | {"model": "qwen-vl"})
             tiles = await gateway.chat(chat_request(*parts) | {"model": "tiles/4o"})
             patches = await gateway.chat(chat_request(*parts) | {"model": "patches/mini"})
@@ -137,10 +137,10 @@ async def test_an_unknown_model_is_refused_with_near_matches(tmp_path, monkeypat
     monkeypatch.setenv("FIRST_KEY", "k")
     async with loopback_server(answers()) as upstream:
         async with running_gateway(models=a_catalogue(tmp_path, upstream.v1, upstream.v1)) as gateway:
-            told = await gateway.chat(chat_request("hi") | {"model": "qwen-v1"})
+            response = await gateway.chat(chat_request("hi") | {"model": "qwen-v1"})
             listed = await gateway.client.get("/v1/models/qwen-v1")
 
-            for refused in (told, listed):
+            for refused in (response, listed):
                 error = refused.json()["error"]
                 assert (refused.status_code, error["code"], error["param"]) == (404, "model_not_found", "model")
                 assert "qwen-vl" in error["message"]
@@ -153,20 +153,22 @@ async def test_a_name_as_long_as_a_body_holds_nobody_up(tmp_path, monkeypatch):
         models=a_catalogue(tmp_path, "http://127.0.0.1:9/v1", "http://127.0.0.1:9/v1")
     ) as gateway:
         began = asyncio.get_running_loop().time()
-        told = await gateway.chat(chat_request("hi") | {"model": "qwen" * 5_000_000})
+        response = await gateway.chat(chat_request("hi") | {"model": "qwen" * 5_000_000})
 
-        assert (told.status_code, told.json()["error"]["code"]) == (404, "model_not_found")
+        assert (response.status_code, response.json()["error"]["code"]) == (404, "model_not_found")
         assert asyncio.get_running_loop().time() - began < 1
 
 
-async def test_a_picture_for_a_model_that_does_not_see_is_refused_with_models_that_do(tmp_path, monkeypatch):
+async def test_an_image_for_a_model_that_does_not_see_is_refused_with_models_that_do(tmp_path, monkeypatch):
     monkeypatch.setenv("FIRST_KEY", "k")
     async with loopback_server(answers()) as upstream:
         async with running_gateway(models=a_catalogue(tmp_path, upstream.v1, upstream.v1)) as gateway:
-            told = await gateway.chat(chat_request(text("look"), image(a_data_url(8, 8))) | {"model": "qwen-text"})
+            response = await gateway.chat(
+                chat_request(text("look"), image_part(a_data_url(8, 8))) | {"model": "qwen-text"}
+            )
 
-            error = told.json()["error"]
-            assert (told.status_code, error["code"]) == (400, "unsupported_operation")
+            error = response.json()["error"]
+            assert (response.status_code, error["code"]) == (400, "unsupported_operation")
             assert error["param"] == "messages[0].content[1].image_url.url"
             assert "qwen-vl, tiles/4o" in error["message"]
 
@@ -197,6 +199,6 @@ async def test_the_list_is_asked_for_again_only_after_a_while():
 @pytest.mark.parametrize("version", [{}, ANTHROPIC], ids=["openai", "anthropic"])
 async def test_the_demo_lists_its_one_model(version):
     async with running_gateway() as gateway:
-        told = (await gateway.client.get("/v1/models", headers=version)).json()
+        response = (await gateway.client.get("/v1/models", headers=version)).json()
 
-        assert [model["id"] for model in told["data"]] == ["obscura-demo"]
+        assert [model["id"] for model in response["data"]] == ["obscura-demo"]

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from tests.support.fake_upstream import answers, hangs_up, verdict
-from tests.support.gateway import Gateway, chat_request, image, running_gateway, text
+from tests.support.gateway import Gateway, chat_request, image_part, running_gateway, text
 from tests.support.image_urls import data_url
 from tests.support.json_texts import data_urls_in
 from tests.support.loopback_server import LoopbackServer, Received, Respond, Wire, loopback_server
@@ -42,12 +42,12 @@ async def told_and_upstream_calls(respond: Respond, request: dict) -> tuple[int,
         loopback_server(answers()) as upstream,
         moderated_by(moderation, upstream) as gateway,
     ):
-        told = await gateway.chat(request)
+        response = await gateway.chat(request)
 
-        return told.status_code, told.json(), len(upstream.received)
+        return response.status_code, response.json(), len(upstream.received)
 
 
-async def test_each_picture_and_the_text_are_reviewed_in_a_call_of_their_own_and_all_at_once() -> None:
+async def test_each_image_and_the_text_are_reviewed_in_a_call_of_their_own_and_all_at_once() -> None:
     all_here = asyncio.Barrier(4)
 
     async def respond(request: Received, wire: Wire) -> None:
@@ -60,13 +60,15 @@ async def test_each_picture_and_the_text_are_reviewed_in_a_call_of_their_own_and
         loopback_server(answers()) as upstream,
         moderated_by(moderation, upstream) as gateway,
     ):
-        told = await gateway.chat(chat_request(text("one"), image(RED), image(BLUE), text("two"), image(GREEN)))
+        response = await gateway.chat(
+            chat_request(text("one"), image_part(RED), image_part(BLUE), text("two"), image_part(GREEN))
+        )
 
-        assert told.status_code == 200
+        assert response.status_code == 200
         inputs = [request.json()["input"] for request in moderation.received]
         assert [one for one in inputs if isinstance(one, str)] == ["one\n\ntwo"]
-        pictures = [one for one in inputs if isinstance(one, list)]
-        assert sorted(part["image_url"]["url"] for (part,) in pictures) == sorted([RED, BLUE, GREEN])
+        images = [one for one in inputs if isinstance(one, list)]
+        assert sorted(part["image_url"]["url"] for (part,) in images) == sorted([RED, BLUE, GREEN])
         assert {request.headers["authorization"] for request in moderation.received} == {"Bearer sk-moderation"}
 
 
@@ -76,7 +78,7 @@ async def test_the_moderation_key_stays_with_moderation_and_the_callers_key_with
         loopback_server(answers()) as upstream,
         moderated_by(moderation, upstream, upstream_key="sk-upstream") as gateway,
     ):
-        await gateway.chat(chat_request("hi", image(RED)))
+        await gateway.chat(chat_request("hi", image_part(RED)))
 
         assert upstream.received[0].headers["authorization"] == "Bearer sk-upstream"
         assert not any(gateway.key in str(request.headers) for request in moderation.received)
@@ -106,44 +108,44 @@ async def test_a_request_without_words_is_not_reviewed_for_them(content: object)
         loopback_server(answers()) as upstream,
         moderated_by(moderation, upstream) as gateway,
     ):
-        told = await gateway.chat({"model": "m", "messages": [{"role": "user", "content": content}]})
+        response = await gateway.chat({"model": "m", "messages": [{"role": "user", "content": content}]})
 
-        assert told.status_code == 200
+        assert response.status_code == 200
         assert not moderation.received
 
 
 async def test_flagged_text_is_blocked_by_its_highest_scoring_category() -> None:
     respond = flagging("awful", violence=0.6, sexual=0.8, hate=0.7)
 
-    status, told, upstream_calls = await told_and_upstream_calls(
-        respond, chat_request(text("something awful"), image(RED))
+    status, response, upstream_calls = await told_and_upstream_calls(
+        respond, chat_request(text("something awful"), image_part(RED))
     )
 
     assert (status, upstream_calls) == (400, 0)
-    assert told["error"]["code"] == "moderation_blocked"
-    assert told["error"]["category"] == "sexual"
-    assert "sexual" in told["error"]["message"]
-    assert told["error"]["param"] is None
-    assert "awful" not in told["error"]["message"]
+    assert response["error"]["code"] == "moderation_blocked"
+    assert response["error"]["category"] == "sexual"
+    assert "sexual" in response["error"]["message"]
+    assert response["error"]["param"] is None
+    assert "awful" not in response["error"]["message"]
 
 
-async def test_a_flagged_picture_is_blocked_and_named() -> None:
+async def test_a_flagged_image_is_blocked_and_named() -> None:
     respond = flagging(BLUE, violence=0.4)
-    request = chat_request(text("look"), image(RED), {"type": "input_image", "image_url": BLUE}, image(GREEN))
+    request = chat_request(text("look"), image_part(RED), {"type": "input_image", "image_url": BLUE}, image_part(GREEN))
 
-    status, told, upstream_calls = await told_and_upstream_calls(respond, request)
+    status, response, upstream_calls = await told_and_upstream_calls(respond, request)
 
     assert (status, upstream_calls) == (400, 0)
-    assert told["error"]["code"] == "moderation_blocked"
-    assert told["error"]["category"] == "violence"
-    assert "violence" in told["error"]["message"]
-    assert told["error"]["param"] == "messages[0].content[2].image_url"
+    assert response["error"]["code"] == "moderation_blocked"
+    assert response["error"]["category"] == "violence"
+    assert "violence" in response["error"]["message"]
+    assert response["error"]["param"] == "messages[0].content[2].image_url"
 
 
 async def test_a_stream_that_is_blocked_is_an_error_and_not_a_stream() -> None:
-    status, told, _ = await told_and_upstream_calls(flagging("awful", hate=0.9), chat_request("awful", stream=True))
+    status, response, _ = await told_and_upstream_calls(flagging("awful", hate=0.9), chat_request("awful", stream=True))
 
-    assert (status, told["error"]["category"]) == (400, "hate")
+    assert (status, response["error"]["category"]) == (400, "hate")
 
 
 async def test_a_block_does_not_wait_for_the_other_verdicts_and_hangs_up_on_them() -> None:
@@ -159,9 +161,9 @@ async def test_a_block_does_not_wait_for_the_other_verdicts_and_hangs_up_on_them
         moderated_by(moderation, upstream) as gateway,
         asyncio.timeout(5),
     ):
-        told = await gateway.chat(chat_request(text("hi"), image(RED), image(BLUE)))
+        response = await gateway.chat(chat_request(text("hi"), image_part(RED), image_part(BLUE)))
 
-        assert told.json()["error"]["code"] == "moderation_blocked"
+        assert response.json()["error"]["code"] == "moderation_blocked"
         for request in moderation.received:
             if BLUE.encode() not in request.body:
                 await request.caller_left.wait()
@@ -181,10 +183,10 @@ UNTRUSTWORTHY = {
 
 @pytest.mark.parametrize("respond", UNTRUSTWORTHY.values(), ids=UNTRUSTWORTHY.keys())
 async def test_without_a_trustworthy_verdict_nothing_goes_upstream(respond: Respond) -> None:
-    status, told, upstream_calls = await told_and_upstream_calls(respond, chat_request(text("hi"), image(RED)))
+    status, response, upstream_calls = await told_and_upstream_calls(respond, chat_request(text("hi"), image_part(RED)))
 
-    assert (status, told["error"]["code"], upstream_calls) == (503, "moderation_unavailable", 0)
-    assert "secret" not in json.dumps(told)
+    assert (status, response["error"]["code"], upstream_calls) == (503, "moderation_unavailable", 0)
+    assert "secret" not in json.dumps(response)
 
 
 async def test_one_verdict_that_cannot_be_had_among_clean_ones_is_enough() -> None:
@@ -192,42 +194,44 @@ async def test_one_verdict_that_cannot_be_had_among_clean_ones_is_enough() -> No
         clean = BLUE.encode() not in request.body
         await answers(verdict() if clean else {}, 200 if clean else 500)(request, wire)
 
-    status, told, upstream_calls = await told_and_upstream_calls(respond, chat_request("hi", image(RED), image(BLUE)))
+    status, response, upstream_calls = await told_and_upstream_calls(
+        respond, chat_request("hi", image_part(RED), image_part(BLUE))
+    )
 
-    assert (status, told["error"]["code"], upstream_calls) == (503, "moderation_unavailable", 0)
+    assert (status, response["error"]["code"], upstream_calls) == (503, "moderation_unavailable", 0)
 
 
 async def test_with_moderation_down_nothing_goes_upstream() -> None:
     async with loopback_server(answers()) as gone:
         pass
     async with loopback_server(answers()) as upstream, moderated_by(gone, upstream) as gateway:
-        told = await gateway.chat(chat_request("hi"))
+        response = await gateway.chat(chat_request("hi"))
 
-        assert (told.status_code, told.json()["error"]["code"]) == (503, "moderation_unavailable")
+        assert (response.status_code, response.json()["error"]["code"]) == (503, "moderation_unavailable")
         assert not upstream.received
-        assert str(gone.port) not in told.text
+        assert str(gone.port) not in response.text
 
 
-async def test_a_refused_picture_is_never_sent_to_moderation() -> None:
+async def test_a_refused_image_is_never_sent_to_moderation() -> None:
     async with (
         loopback_server(answers(verdict())) as moderation,
         loopback_server(answers()) as upstream,
         moderated_by(moderation, upstream) as gateway,
     ):
-        told = await gateway.chat(chat_request("hi", image(RED), image(data_url(b"no picture"))))
+        response = await gateway.chat(chat_request("hi", image_part(RED), image_part(data_url(b"no image"))))
 
-        assert told.json()["error"]["code"] == "unsupported_image_format"
+        assert response.json()["error"]["code"] == "unsupported_image_format"
         assert not moderation.received
 
 
-async def test_the_prepared_picture_is_what_is_reviewed_not_the_one_that_was_sent() -> None:
+async def test_the_prepared_image_is_what_is_reviewed_not_the_one_that_was_sent() -> None:
     sent = data_url(a_photo(1400, 700, "JPEG"))
     async with (
         loopback_server(answers(verdict())) as moderation,
         loopback_server(answers()) as upstream,
         moderated_by(moderation, upstream) as gateway,
     ):
-        await gateway.chat(chat_request(image(sent)))
+        await gateway.chat(chat_request(image_part(sent)))
 
         (reviewed,) = data_urls_in(moderation.received[0].body)
         assert reviewed != sent.encode()
@@ -235,14 +239,14 @@ async def test_the_prepared_picture_is_what_is_reviewed_not_the_one_that_was_sen
 
 
 async def blocked_by_the_demo(gateway: Gateway, *parts: object) -> tuple[int, str | None, str | None]:
-    told = await gateway.chat(chat_request(*parts))
-    error = told.json().get("error", {})
-    return told.status_code, error.get("category"), error.get("param")
+    response = await gateway.chat(chat_request(*parts))
+    error = response.json().get("error", {})
+    return response.status_code, error.get("category"), error.get("param")
 
 
-async def test_the_demo_moderator_blocks_the_marker_word_and_the_magenta_picture() -> None:
+async def test_the_demo_moderator_blocks_the_marker_word_and_the_magenta_image() -> None:
     magenta = [
-        image(data_url(a_plain(*size, kind, MAGENTA))) for size, kind in (((64, 64), "PNG"), ((3000, 90), "JPEG"))
+        image_part(data_url(a_plain(*size, kind, MAGENTA))) for size, kind in (((64, 64), "PNG"), ((3000, 90), "JPEG"))
     ]
     async with running_gateway(moderation="demo") as gateway:
         assert await blocked_by_the_demo(gateway, "say Obscura-Block-Me") == (400, "demo/test", None)
@@ -250,4 +254,4 @@ async def test_the_demo_moderator_blocks_the_marker_word_and_the_magenta_picture
             assert await blocked_by_the_demo(gateway, text("hi"), one) == (
                 400, "demo/test", "messages[0].content[1].image_url.url",
             )  # fmt: skip
-        assert await blocked_by_the_demo(gateway, text("hi"), image(RED)) == (200, None, None)
+        assert await blocked_by_the_demo(gateway, text("hi"), image_part(RED)) == (200, None, None)

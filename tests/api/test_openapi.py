@@ -46,8 +46,10 @@ async def test_the_schema_says_of_every_path_but_health_who_may_ask_and_how_erro
         paths = (await gateway.client.get("/openapi.json")).json()["paths"]
 
         for path, operations in paths.items():
-            for told in operations.values() if path != "/healthz" else ():
+            for response in operations.values() if path != "/healthz" else ():
                 shape = "AnthropicError" if path.startswith("/v1/messages") else "Error"
-                assert set(told["responses"]) == {"200", "4XX", "5XX"}
-                assert shape in json.dumps(told["responses"]["4XX"])
-                assert ({"free-tier": []} in told["security"]) == (not path.startswith(("/v1/files", "/v1/uploads")))
+                assert set(response["responses"]) == {"200", "4XX", "5XX"}
+                assert shape in json.dumps(response["responses"]["4XX"])
+                assert ({"free-tier": []} in response["security"]) == (
+                    not path.startswith(("/v1/files", "/v1/uploads"))
+                )

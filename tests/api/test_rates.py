@@ -50,9 +50,9 @@ async def test_the_next_minute_has_all_its_requests() -> None:
 async def test_past_its_rate_a_key_is_told_when_to_come_again_and_nothing_goes_upstream() -> None:
     async with loopback_server(answers()) as upstream:
         async with running_gateway(AT_NOON, upstream_url=upstream.v1, key_requests_per_minute=5) as gateway:
-            told = await asyncio.gather(*[gateway.chat(chat_request("hi")) for _ in range(20)])
+            response = await asyncio.gather(*[gateway.chat(chat_request("hi")) for _ in range(20)])
 
-            refused = [answer for answer in told if answer.status_code == 429]
+            refused = [answer for answer in response if answer.status_code == 429]
             assert len(refused) == 15
             assert len(upstream.received) == 5
             for answer in refused:
@@ -65,9 +65,9 @@ async def test_past_its_rate_a_key_is_told_when_to_come_again_and_nothing_goes_u
 async def test_an_error_of_a_known_caller_counts_and_says_what_is_left() -> None:
     async with running_gateway(AT_NOON, key_requests_per_minute=9) as gateway:
         paths = ("/v1/chat/completions", "/v1/messages", "/v1/responses")
-        told = [await gateway.client.post(path, content=b"{") for path in paths]
+        response = [await gateway.client.post(path, content=b"{") for path in paths]
 
-        assert [(answer.status_code, *told_by(answer)[:2]) for answer in told] == [
+        assert [(answer.status_code, *told_by(answer)[:2]) for answer in response] == [
             (400, 9, 8),
             (400, 9, 7),
             (400, 9, 6),
@@ -77,10 +77,10 @@ async def test_an_error_of_a_known_caller_counts_and_says_what_is_left() -> None
 async def test_a_stream_says_what_is_left_in_its_head() -> None:
     async with loopback_server(streams()) as upstream:
         async with running_gateway(upstream_url=upstream.v1, key_requests_per_minute=9) as gateway:
-            told = await gateway.chat(chat_request("hi", stream=True))
+            response = await gateway.chat(chat_request("hi", stream=True))
 
-            assert told.headers["content-type"].startswith("text/event-stream")
-            assert told_by(told)[0] == 9
+            assert response.headers["content-type"].startswith("text/event-stream")
+            assert told_by(response)[0] == 9
 
 
 @pytest.mark.parametrize(
@@ -99,10 +99,10 @@ async def test_who_was_not_let_in_is_told_nothing_is_left_for_a_minute(
     method: str, path: str, headers: dict[str, str], status: int
 ) -> None:
     async with running_gateway() as gateway:
-        told = await gateway.client.request(method, path, headers=headers)
+        response = await gateway.client.request(method, path, headers=headers)
 
-        limit, remaining, reset = told_by(told)
-        assert (told.status_code, limit, remaining) == (status, 0, 0)
+        limit, remaining, reset = told_by(response)
+        assert (response.status_code, limit, remaining) == (status, 0, 0)
         assert 55 <= datetime.fromisoformat(reset).timestamp() - time.time() <= 61
 
 
@@ -115,9 +115,9 @@ async def test_a_key_with_its_own_rate_keeps_to_that() -> None:
     async with running_gateway(AT_NOON, key_requests_per_minute=3) as gateway:
         headers = await a_key_with(gateway, requests_per_minute=7)
 
-        told = await gateway.chat(chat_request("hi"), headers=headers)
+        response = await gateway.chat(chat_request("hi"), headers=headers)
 
-        assert told_by(told)[:2] == (7, 6)
+        assert told_by(response)[:2] == (7, 6)
 
 
 MESSAGE = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}

@@ -13,11 +13,11 @@ from tests.support.loopback_server import loopback_server
 
 async def test_an_answer_is_passed_on_byte_for_byte():
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        told = await gateway.chat(chat_request("hello"))
+        response = await gateway.chat(chat_request("hello"))
 
-        assert told.status_code == 200
-        assert told.content == json.dumps(ANSWER).encode()
-        assert told.headers["x-request-id"].startswith("req_")
+        assert response.status_code == 200
+        assert response.content == json.dumps(ANSWER).encode()
+        assert response.headers["x-request-id"].startswith("req_")
 
 
 @pytest.mark.parametrize(
@@ -25,10 +25,10 @@ async def test_an_answer_is_passed_on_byte_for_byte():
 )
 async def test_the_path_without_v1_is_the_same_endpoint(path, body):
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        told = await gateway.client.post(path, json=body)
+        response = await gateway.client.post(path, json=body)
         same = await gateway.client.post(f"/v1{path}", json=body)
 
-        assert (told.status_code, told.json().keys()) == (200, same.json().keys())
+        assert (response.status_code, response.json().keys()) == (200, same.json().keys())
 
 
 async def test_everything_that_obscura_does_not_understand_goes_upstream_untouched():
@@ -71,13 +71,13 @@ async def test_a_stream_is_passed_on_chunk_by_chunk_as_it_arrives():
     async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         async with gateway.client.stream(
             "POST", "/v1/chat/completions", json=chat_request("hello", stream=True)
-        ) as told:
+        ) as response:
             seen = []
-            async for piece in told.aiter_raw():
+            async for piece in response.aiter_raw():
                 seen.append(piece)
                 sent_on.put_nowait(None)
 
-        assert told.headers["content-type"].startswith("text/event-stream")
+        assert response.headers["content-type"].startswith("text/event-stream")
         assert seen == list(CHUNKS)
 
 
@@ -97,10 +97,10 @@ async def test_a_caller_who_leaves_ends_the_upstream_call_within_a_second(stream
 async def test_an_upstream_that_breaks_off_in_mid_stream_ends_in_an_error_event():
     respond = streams(CHUNKS[0], CHUNKS[1][:20], then="breaks")
     async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        told = await gateway.chat(chat_request("hello", stream=True))
+        response = await gateway.chat(chat_request("hello", stream=True))
 
-        assert told.status_code == 200
-        *_, last = [line for line in told.text.split("\n\n") if line]
+        assert response.status_code == 200
+        *_, last = [line for line in response.text.split("\n\n") if line]
         assert json.loads(last.removeprefix("data: "))["error"]["code"] == "upstream_error"
 
 
@@ -111,9 +111,9 @@ async def test_a_stream_that_closes_too_early_ends_in_an_error_event_although_ht
     body |= {"input": "hi"} if dialect == "/v1/responses" else chat_request("hi") | {"stream": True, "max_tokens": 9}
     async with loopback_server(streams(CHUNKS[0], CHUNKS[1] + cut)) as upstream:
         async with running_gateway(upstream_url=upstream.v1) as gateway:
-            told = await gateway.client.post(dialect, json=body)
+            response = await gateway.client.post(dialect, json=body)
 
-    *before, last = [line.removeprefix("data: ") for line in told.text.splitlines() if line.startswith("data: ")]
+    *before, last = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: ")]
     assert all(map(json.loads, before))
     assert json.loads(last)["error"].get("code") == "upstream_error"
 
@@ -124,10 +124,10 @@ async def test_a_stream_that_said_it_was_over_closes_although_its_upstream_does_
     body |= {"input": "hi"} if dialect == "/v1/responses" else chat_request("hi") | {"stream": True, "max_tokens": 9}
     async with loopback_server(streams(*CHUNKS, then="stays silent")) as upstream:
         async with running_gateway(upstream_url=upstream.v1) as gateway, asyncio.timeout(10):
-            told = await gateway.client.post(dialect, json=body)
+            response = await gateway.client.post(dialect, json=body)
 
-    assert told.status_code == 200
-    assert "error" not in told.text.replace('"error":null', "")
+    assert response.status_code == 200
+    assert "error" not in response.text.replace('"error":null', "")
 
 
 @pytest.mark.parametrize("status", [400, 404, 422])
@@ -137,11 +137,11 @@ async def test_a_refusal_that_concerns_the_request_is_passed_on_with_its_message
         loopback_server(answers(refusal, status)) as upstream,
         running_gateway(upstream_url=upstream.v1) as gateway,
     ):
-        told = await gateway.chat(chat_request("hello"))
+        response = await gateway.chat(chat_request("hello"))
 
-        assert told.status_code == status
-        assert told.json()["error"]["message"] == "max_tokens is too large"
-        assert told.json()["error"]["param"] == "max_tokens"
+        assert response.status_code == status
+        assert response.json()["error"]["message"] == "max_tokens is too large"
+        assert response.json()["error"]["param"] == "max_tokens"
 
 
 @pytest.mark.parametrize(
@@ -159,21 +159,21 @@ async def test_a_refusal_that_concerns_the_request_is_passed_on_with_its_message
 async def test_a_refusal_that_does_not_concern_the_request_is_told_in_our_codes(status, told_status, code):
     async with loopback_server(answers({"error": {"message": "secret detail"}}, status)) as upstream:
         async with running_gateway(upstream_url=upstream.v1) as gateway:
-            told = await gateway.chat(chat_request("hello"))
+            response = await gateway.chat(chat_request("hello"))
 
-            assert told.status_code == told_status
-            assert told.json()["error"]["code"] == code
-            assert "secret detail" not in told.text
-            assert ("retry-after" in told.headers) == (code == "rate_limit_exceeded")
+            assert response.status_code == told_status
+            assert response.json()["error"]["code"] == code
+            assert "secret detail" not in response.text
+            assert ("retry-after" in response.headers) == (code == "rate_limit_exceeded")
 
 
 @pytest.mark.parametrize("status", [429, 503])
 async def test_an_upstream_that_is_busy_is_asked_at_most_twice_more(status):
     respond = in_turn(answers({}, status), answers({}, status), answers())
     async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        told = await gateway.chat(chat_request("hello"))
+        response = await gateway.chat(chat_request("hello"))
 
-        assert told.status_code == 200
+        assert response.status_code == 200
         assert len(upstream.received) == 3
 
 
@@ -181,27 +181,27 @@ async def test_retry_after_is_honoured():
     respond = in_turn(answers({}, 429, retry_after="1"), answers())
     async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         began = asyncio.get_running_loop().time()
-        told = await gateway.chat(chat_request("hello"))
+        response = await gateway.chat(chat_request("hello"))
 
-        assert told.status_code == 200
+        assert response.status_code == 200
         assert asyncio.get_running_loop().time() - began >= 1
 
 
 async def test_a_retry_after_that_is_too_long_is_passed_on():
     async with loopback_server(answers({}, 429, retry_after="3600")) as upstream:
         async with running_gateway(upstream_url=upstream.v1) as gateway:
-            told = await gateway.chat(chat_request("hello"))
+            response = await gateway.chat(chat_request("hello"))
 
-            assert told.status_code == 429
-            assert told.headers["retry-after"] == "3600"
+            assert response.status_code == 429
+            assert response.headers["retry-after"] == "3600"
             assert len(upstream.received) == 1
 
 
 async def test_an_upstream_that_hangs_up_is_asked_again_and_then_reported():
     async with loopback_server(hangs_up) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        told = await gateway.chat(chat_request("hello"))
+        response = await gateway.chat(chat_request("hello"))
 
-        assert (told.status_code, told.json()["error"]["code"]) == (502, "upstream_error")
+        assert (response.status_code, response.json()["error"]["code"]) == (502, "upstream_error")
         assert len(upstream.received) == 3
 
 
@@ -209,18 +209,18 @@ async def test_an_upstream_that_is_not_there_is_reported():
     async with loopback_server(answers()) as gone:
         pass
     async with running_gateway(upstream_url=gone.v1) as gateway:
-        told = await gateway.chat(chat_request("hello"))
+        response = await gateway.chat(chat_request("hello"))
 
-        assert (told.status_code, told.json()["error"]["code"]) == (503, "upstream_unavailable")
-        assert str(gone.port) not in told.text
+        assert (response.status_code, response.json()["error"]["code"]) == (503, "upstream_unavailable")
+        assert str(gone.port) not in response.text
 
 
 async def test_an_upstream_that_answers_with_something_else_than_json_is_reported():
     async with loopback_server(answers(b"<html>oops</html>")) as upstream:
         async with running_gateway(upstream_url=upstream.v1) as gateway:
-            told = await gateway.chat(chat_request("hello"))
+            response = await gateway.chat(chat_request("hello"))
 
-            assert (told.status_code, told.json()["error"]["code"]) == (502, "upstream_error")
+            assert (response.status_code, response.json()["error"]["code"]) == (502, "upstream_error")
 
 
 @pytest.mark.parametrize("spoken", ["chat", "messages", "responses"], ids="upstream speaks {}".format)
@@ -230,19 +230,19 @@ async def test_an_error_that_comes_as_a_success_is_reported(path, spoken):
     body = {"model": "m", "input": "hi"} if path == "/v1/responses" else chat_request("hi") | {"max_tokens": 9}
     async with loopback_server(answers(failed)) as upstream:
         async with running_gateway(upstream_url=upstream.v1, upstream_dialects=[spoken]) as gateway:
-            told = await gateway.client.post(path, json=body)
+            response = await gateway.client.post(path, json=body)
 
-    assert told.status_code == 502
-    assert "out of memory" not in told.text
+    assert response.status_code == 502
+    assert "out of memory" not in response.text
 
 
 async def test_a_stream_whose_lines_arrive_in_pieces_is_the_same_stream():
     whole = b"".join(CHUNKS)
     pieces = [whole[start : start + 7] for start in range(0, len(whole), 7)]
     async with loopback_server(streams(*pieces)) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        told = await gateway.chat(chat_request("hello", stream=True))
+        response = await gateway.chat(chat_request("hello", stream=True))
 
-        assert told.content == whole
+        assert response.content == whole
 
 
 async def test_an_unknown_path_and_a_wrong_method_are_named():
@@ -259,18 +259,18 @@ async def test_an_unknown_path_and_a_wrong_method_are_named():
 @pytest.mark.parametrize("path", ["/v1/chat/completions/", "/v1/messages/", "/v1/responses/", "/v1/files/"])
 async def test_no_path_redirects_to_a_host_that_the_caller_named(path):
     async with running_gateway() as gateway:
-        told = await gateway.client.post(path, json=chat_request("hello"), headers={"host": "elsewhere.example"})
+        response = await gateway.client.post(path, json=chat_request("hello"), headers={"host": "elsewhere.example"})
 
-        assert (told.status_code, told.json()["error"]["code"]) == (404, "not_found")
-        assert "location" not in told.headers
+        assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
+        assert "location" not in response.headers
 
 
 async def test_no_key_a_wrong_key_and_a_malformed_header_are_refused():
     async with running_gateway() as gateway, httpx.AsyncClient(base_url=gateway.url, trust_env=False) as stranger:
         codes = []
         for headers in ({}, {"authorization": "Bearer obs_wrong"}, {"authorization": "Basic x"}, {"x-api-key": "y"}):
-            told = await stranger.post("/v1/chat/completions", json=chat_request("hello"), headers=headers)
-            codes.append((told.status_code, told.json()["error"]["code"]))
+            response = await stranger.post("/v1/chat/completions", json=chat_request("hello"), headers=headers)
+            codes.append((response.status_code, response.json()["error"]["code"]))
 
         assert codes == [(401, "missing_credentials"), *[(401, "invalid_api_key")] * 3]
 
@@ -278,8 +278,8 @@ async def test_no_key_a_wrong_key_and_a_malformed_header_are_refused():
 async def test_the_key_may_come_as_x_api_key():
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
-            told = await client.post(
+            response = await client.post(
                 "/v1/chat/completions", json=chat_request("hi"), headers={"x-api-key": gateway.key}
             )
 
-            assert told.status_code == 200
+            assert response.status_code == 200

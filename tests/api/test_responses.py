@@ -8,7 +8,7 @@ import pytest
 from obscura.moderation.demo import MARKER_WORD
 from tests.support.fake_upstream import ANSWER, CHUNKS, answers, chunk, hangs_up, in_turn, streams
 from tests.support.gateway import Gateway, running_gateway
-from tests.support.image_urls import data_url, picture_in
+from tests.support.image_urls import data_url, image_in
 from tests.support.loopback_server import Received, Wire, loopback_server
 from tests.support.response_stream_grammar import checked, events_of
 from tests.unit.dialects.responses.requests import FUNCTION, a_request, call, image, output, says, text
@@ -28,11 +28,11 @@ async def respond_to(gateway: Gateway, *items: object, **fields: object) -> http
     return await gateway.client.post("/v1/responses", json=a_request(given, **fields))
 
 
-def serving_too(picture: bytes):
-    """An upstream that is also the host of a picture."""
+def serving_too(image: bytes):
+    """An upstream that is also the host of an image."""
 
     async def respond(request: Received, wire: Wire) -> None:
-        await (answers(picture) if request.method == "GET" else answers())(request, wire)
+        await (answers(image) if request.method == "GET" else answers())(request, wire)
 
     return respond
 
@@ -43,7 +43,7 @@ def framed(*events: dict) -> list[bytes]:
 
 async def test_a_question_is_asked_in_chat_and_answered_as_a_response():
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        told = await respond_to(gateway, "What is it?", instructions="Be brief.", max_output_tokens=50)
+        response = await respond_to(gateway, "What is it?", instructions="Be brief.", max_output_tokens=50)
 
         assert upstream.received[0].path == "/v1/chat/completions"
         assert upstream.received[0].json() == {
@@ -51,41 +51,41 @@ async def test_a_question_is_asked_in_chat_and_answered_as_a_response():
             "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is it?"}],
             "max_tokens": 50,
         }
-        assert told.status_code == 200
-        assert told.headers["x-request-id"].startswith("req_")
-        assert told.json()["output"][0]["content"][0]["text"] == "A cat."
+        assert response.status_code == 200
+        assert response.headers["x-request-id"].startswith("req_")
+        assert response.json()["output"][0]["content"][0]["text"] == "A cat."
 
 
 async def test_a_stream_of_chunks_is_answered_as_a_stream_of_events():
     async with loopback_server(streams()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        told = await respond_to(gateway, says(image(data_url(a_plain(56, 56, "PNG")))), stream=True)
+        response = await respond_to(gateway, says(image(data_url(a_plain(56, 56, "PNG")))), stream=True)
 
-        *_, last = checked(told.content)
-        assert told.headers["content-type"].startswith("text/event-stream")
+        *_, last = checked(response.content)
+        assert response.headers["content-type"].startswith("text/event-stream")
         assert last["response"]["output"][0]["content"][0]["text"] == "A cat."
         assert last["response"]["usage"]["input_tokens_details"]["image_tokens"] == 4
         assert upstream.received[0].json()["stream_options"] == {"include_usage": True}
 
 
-async def test_pictures_by_data_url_by_url_and_in_a_functions_output_arrive_prepared_in_request_order():
+async def test_images_by_data_url_by_url_and_in_a_functions_output_arrive_prepared_in_request_order():
     wide, tall, large = (a_plain(*size, "PNG") for size in [(112, 28), (28, 112), (2000, 1000)])
     async with loopback_server(serving_too(tall)) as upstream:
         async with running_gateway(upstream_url=upstream.v1, fetch_allow=(upstream.origin,)) as gateway:
-            told = await respond_to(
+            response = await respond_to(
                 gateway,
                 call("call_1"),
                 output("call_1", [text("Seen."), image(data_url(wide))]),
                 says(image(f"{upstream.origin}/a.png"), image(data_url(large), detail="low"), text("Compare.")),
             )
 
-            assert told.status_code == 200
+            assert response.status_code == 200
             _, tool, shown, user = upstream.received[-1].json()["messages"]
             parts = [*shown["content"], *user["content"]]
             urls = [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
             assert (tool["tool_call_id"], tool["content"]) == ("call_1", "Seen.")
-            assert [opened(picture_in(url)).size for url in urls] == [(112, 28), (28, 112), (768, 384)]
-            tokens = [int(count) for count in told.headers["x-image-tokens"].split(",")]
-            assert told.json()["usage"]["input_tokens_details"]["image_tokens"] == sum(tokens)
+            assert [opened(image_in(url)).size for url in urls] == [(112, 28), (28, 112), (768, 384)]
+            tokens = [int(count) for count in response.headers["x-image-tokens"].split(",")]
+            assert response.json()["usage"]["input_tokens_details"]["image_tokens"] == sum(tokens)
             assert tokens[:2] == [4, 4]
 
 
@@ -94,10 +94,12 @@ async def test_a_function_is_called_and_its_output_goes_back_under_the_same_id()
     async with loopback_server(in_turn(answers(CALLED), answers())) as upstream:
         async with running_gateway(upstream_url=upstream.v1) as gateway:
             called = (await respond_to(gateway, question, tools=[FUNCTION])).json()
-            told = await respond_to(gateway, question, *called["output"], output("call_9", "a bird"), tools=[FUNCTION])
+            response = await respond_to(
+                gateway, question, *called["output"], output("call_9", "a bird"), tools=[FUNCTION]
+            )
 
             assert called["output"][0] | {"id": ""} == call("call_9", "look", '{"at":"sky"}', id="", status="completed")
-            assert told.status_code == 200
+            assert response.status_code == 200
             _, assistant, answer = upstream.received[1].json()["messages"]
             assert assistant["tool_calls"] == [CALL]
             assert answer == {"role": "tool", "tool_call_id": "call_9", "content": "a bird"}
@@ -124,10 +126,10 @@ async def test_a_function_is_called_and_its_output_goes_back_under_the_same_id()
 async def test_a_refusal_has_openais_shape_and_goes_nowhere(items, fields, code, param):
     async with loopback_server(answers()) as upstream:
         async with running_gateway(upstream_url=upstream.v1, moderation="demo") as gateway:
-            told = await respond_to(gateway, *items, **fields)
+            response = await respond_to(gateway, *items, **fields)
 
-            error = told.json()["error"]
-            assert told.status_code == 400
+            error = response.json()["error"]
+            assert response.status_code == 400
             assert (error["type"], error["code"], error["param"]) == ("invalid_request_error", code, param)
             assert upstream.received == []
 
@@ -141,17 +143,17 @@ async def test_a_refusal_has_openais_shape_and_goes_nowhere(items, fields, code,
 )
 async def test_what_is_not_served_is_told_in_openais_shape(method, path, status, code):
     async with running_gateway() as gateway:
-        told = await gateway.client.request(method, path)
+        response = await gateway.client.request(method, path)
 
-        assert told.status_code == status
-        assert told.json()["error"]["code"] == code
+        assert response.status_code == status
+        assert response.json()["error"]["code"] == code
 
 
 async def test_a_malformed_body_is_told_in_openais_shape():
     async with running_gateway() as gateway:
-        told = await gateway.client.post("/v1/responses", content=b'{"model"')
+        response = await gateway.client.post("/v1/responses", content=b'{"model"')
 
-        assert (told.status_code, told.json()["error"]["code"]) == (400, "invalid_json")
+        assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_json")
 
 
 @pytest.mark.parametrize(
@@ -168,9 +170,9 @@ async def test_a_malformed_body_is_told_in_openais_shape():
 )
 async def test_what_the_upstream_gets_wrong_is_told_in_our_codes(respond, status, code):
     async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        told = await respond_to(gateway, "hi")
+        response = await respond_to(gateway, "hi")
 
-        assert (told.status_code, told.json()["error"]["code"]) == (status, code)
+        assert (response.status_code, response.json()["error"]["code"]) == (status, code)
 
 
 @pytest.mark.parametrize(
@@ -186,39 +188,41 @@ async def test_what_the_upstream_gets_wrong_is_told_in_our_codes(respond, status
 )
 async def test_an_upstream_that_breaks_in_mid_stream_ends_in_failed_and_an_error(respond):
     async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        told = await respond_to(gateway, "hi", stream=True)
+        response = await respond_to(gateway, "hi", stream=True)
 
-        *_, failed, error = checked(told.content)
+        *_, failed, error = checked(response.content)
         assert failed["response"]["output"][0]["content"][0]["text"] == "A "
         assert (failed["response"]["output"][0]["status"], failed["response"]["error"]["code"]) == (
             "incomplete",
             "server_error",
         )
         assert (error["type"], error["code"]) == ("error", "upstream_error")
-        assert "secret" not in told.text
+        assert "secret" not in response.text
 
 
-async def test_an_upstream_that_speaks_responses_gets_the_request_with_its_picture_prepared():
+async def test_an_upstream_that_speaks_responses_gets_the_request_with_its_image_prepared():
     native_only = {"previous_response_id": "resp_0", "tools": [{"type": "web_search"}], "store": True}
     async with loopback_server(answers(NATIVE_ANSWER)) as upstream:
         async with running_gateway(upstream_url=upstream.v1, **NATIVE) as gateway:
-            told = await respond_to(gateway, says(image(data_url(a_plain(2000, 1000, "PNG")))), **native_only)
+            response = await respond_to(gateway, says(image(data_url(a_plain(2000, 1000, "PNG")))), **native_only)
 
             sent = upstream.received[0]
             url = sent.json()["input"][0]["content"][0]["image_url"]
             assert sent.path == "/v1/responses"
-            assert opened(picture_in(url)).size == (1280, 640)
+            assert opened(image_in(url)).size == (1280, 640)
             assert sent.json() == a_request([says(image(url))], **native_only)
-            tokens = int(told.headers["x-image-tokens"])
-            assert told.json() == NATIVE_ANSWER | {"usage": USAGE | {"input_tokens_details": {"image_tokens": tokens}}}
+            tokens = int(response.headers["x-image-tokens"])
+            assert response.json() == NATIVE_ANSWER | {
+                "usage": USAGE | {"input_tokens_details": {"image_tokens": tokens}}
+            }
 
 
-async def test_a_native_answer_without_pictures_is_passed_on_byte_for_byte():
+async def test_a_native_answer_without_images_is_passed_on_byte_for_byte():
     async with loopback_server(answers(NATIVE_ANSWER)) as upstream:
         async with running_gateway(upstream_url=upstream.v1, **NATIVE) as gateway:
-            told = await respond_to(gateway, "hi")
+            response = await respond_to(gateway, "hi")
 
-            assert told.content == json.dumps(NATIVE_ANSWER).encode()
+            assert response.content == json.dumps(NATIVE_ANSWER).encode()
 
 
 async def test_a_native_stream_passes_but_for_the_image_tokens_in_its_last_event():
@@ -226,9 +230,9 @@ async def test_a_native_stream_passes_but_for_the_image_tokens_in_its_last_event
     completed = {"type": "response.completed", "sequence_number": 1, "response": NATIVE_ANSWER}
     async with loopback_server(streams(*framed(created, completed))) as upstream:
         async with running_gateway(upstream_url=upstream.v1, **NATIVE) as gateway:
-            told = await respond_to(gateway, says(image(data_url(a_plain(56, 56, "PNG")))), stream=True)
+            response = await respond_to(gateway, says(image(data_url(a_plain(56, 56, "PNG")))), stream=True)
 
-            first, last = events_of(told.content)
+            first, last = events_of(response.content)
             assert first == created
             assert last["response"]["usage"] == USAGE | {"input_tokens_details": {"image_tokens": 4}}
 
@@ -237,31 +241,31 @@ async def test_a_native_stream_that_breaks_ends_in_an_error_with_the_next_number
     created = {"type": "response.created", "sequence_number": 0, "response": NATIVE_ANSWER}
     async with loopback_server(streams(*framed(created), then="breaks")) as upstream:
         async with running_gateway(upstream_url=upstream.v1, **NATIVE) as gateway:
-            told = await respond_to(gateway, "hi", stream=True)
+            response = await respond_to(gateway, "hi", stream=True)
 
-            _, error = events_of(told.content)
+            _, error = events_of(response.content)
             assert (error["type"], error["sequence_number"], error["code"]) == ("error", 1, "upstream_error")
 
 
-async def test_a_picture_that_a_native_upstream_would_get_unchecked_is_refused():
+async def test_an_image_that_a_native_upstream_would_get_unchecked_is_refused():
     made_before = {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": "AAAA"}
     async with loopback_server(answers(NATIVE_ANSWER)) as upstream:
         async with running_gateway(upstream_url=upstream.v1, **NATIVE) as gateway:
-            told = await respond_to(gateway, made_before, says(text("Again.")))
+            response = await respond_to(gateway, made_before, says(text("Again.")))
 
-            assert told.json()["error"]["code"] == "unsupported_operation"
-            assert told.json()["error"]["param"] == "input[0]"
+            assert response.json()["error"]["code"] == "unsupported_operation"
+            assert response.json()["error"]["param"] == "input[0]"
             assert upstream.received == []
 
 
-async def test_a_field_that_cannot_be_carried_is_refused_before_any_picture_is_fetched():
+async def test_a_field_that_cannot_be_carried_is_refused_before_any_image_is_fetched():
     async with (
-        loopback_server(answers(picture_in("PNG"))) as host,
+        loopback_server(answers(image_in("PNG"))) as host,
         running_gateway(fetch_allow=(host.origin,)) as gateway,
     ):
         picture = image(f"{host.origin}/a.png")
 
-        told = await respond_to(gateway, says(text("hi"), picture), previous_response_id="resp_0")
+        response = await respond_to(gateway, says(text("hi"), picture), previous_response_id="resp_0")
 
-        assert (told.status_code, told.json()["error"]["param"]) == (400, "previous_response_id")
+        assert (response.status_code, response.json()["error"]["param"]) == (400, "previous_response_id")
         assert host.received == []

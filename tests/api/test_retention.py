@@ -19,14 +19,14 @@ async def test_nothing_of_a_zero_retention_caller_can_be_stored(by):
         upload_id = (await gateway.client.post("/v1/uploads", json=UPLOAD)).json()["id"]
         headers = ZERO if by == "header" else await gateway.headers_of("tests", zero_retention=True)
 
-        told = [
+        response = [
             await gateway.client.post("/v1/files", files={"file": ("a.jpg", PHOTO)}, headers=headers),
             await gateway.client.post("/v1/uploads", json=UPLOAD, headers=headers),
             await gateway.client.post(f"/v1/uploads/{upload_id}/parts", files={"data": b"x"}, headers=headers),
             await gateway.client.post(f"/v1/uploads/{upload_id}/complete", json={"part_ids": ["p"]}, headers=headers),
         ]
 
-        for answer in told:
+        for answer in response:
             assert (answer.status_code, answer.json()["error"]["code"]) == (400, "retention_conflict")
             assert answer.headers["x-zero-retention"] == "true"
         assert kept_in(gateway.data_dir) == []

@@ -36,13 +36,13 @@ async def test_parts_become_a_file_in_the_order_that_is_named_and_nothing_else_i
     async with running_gateway() as gateway:
         upload_id, (third, first, second) = await an_upload_with(gateway, THIRDS[2], THIRDS[0], THIRDS[1])
 
-        told = (await complete(gateway, upload_id, [first, second, third])).json()
+        response = (await complete(gateway, upload_id, [first, second, third])).json()
 
-        file_id = told["file"]["id"]
-        assert (told["object"], told["id"], told["status"]) == ("upload", upload_id, "completed")
-        assert (told["file"]["bytes"], told["file"]["mime_type"]) == (len(PHOTO), "image/jpeg")
+        file_id = response["file"]["id"]
+        assert (response["object"], response["id"], response["status"]) == ("upload", upload_id, "completed")
+        assert (response["file"]["bytes"], response["file"]["mime_type"]) == (len(PHOTO), "image/jpeg")
         assert (await gateway.client.get(f"/v1/files/{file_id}/content")).content == PHOTO
-        assert (await gateway.client.get(f"/v1/files/{file_id}")).json() == told["file"]
+        assert (await gateway.client.get(f"/v1/files/{file_id}")).json() == response["file"]
         assert kept_in(gateway.data_dir) == [f"originals/{file_id}"]
 
 
@@ -81,9 +81,9 @@ async def test_a_cancelled_upload_keeps_nothing_and_takes_nothing_more():
     async with running_gateway() as gateway:
         upload_id, part_ids = await an_upload_with(gateway, *THIRDS)
 
-        told = await gateway.client.post(f"/v1/uploads/{upload_id}/cancel")
+        response = await gateway.client.post(f"/v1/uploads/{upload_id}/cancel")
 
-        assert told.json()["status"] == "cancelled"
+        assert response.json()["status"] == "cancelled"
         assert kept_in(gateway.data_dir) == []
         for more in (await add(gateway, upload_id, b"x"), await complete(gateway, upload_id, part_ids)):
             assert (more.status_code, more.json()["error"]["param"]) == (400, "upload_id")
@@ -105,10 +105,10 @@ async def test_of_many_who_complete_an_upload_at_once_one_gets_a_file_and_no_oth
     async with running_gateway() as gateway:
         upload_id, part_ids = await an_upload_with(gateway, *THIRDS)
 
-        told = await asyncio.gather(*[complete(gateway, upload_id, part_ids) for _ in range(6)])
+        response = await asyncio.gather(*[complete(gateway, upload_id, part_ids) for _ in range(6)])
 
-        (file_id,) = [answer.json()["file"]["id"] for answer in told if answer.status_code == 200]
-        assert {answer.status_code for answer in told} == {200, 400}
+        (file_id,) = [answer.json()["file"]["id"] for answer in response if answer.status_code == 200]
+        assert {answer.status_code for answer in response} == {200, 400}
         assert kept_in(gateway.data_dir) == [f"originals/{file_id}"]
         assert [file["id"] for file in (await gateway.client.get("/v1/files")).json()["data"]] == [file_id]
 
@@ -164,10 +164,10 @@ async def test_parts_that_are_not_the_declared_file_are_refused_and_the_upload_s
 )
 async def test_an_upload_that_cannot_be_is_refused_before_its_first_byte(fields, param, code):
     async with running_gateway() as gateway:
-        told = await begin(gateway, **fields)
+        response = await begin(gateway, **fields)
 
-        assert told.status_code == 400
-        assert (told.json()["error"]["param"], told.json()["error"]["code"]) == (param, code)
+        assert response.status_code == 400
+        assert (response.json()["error"]["param"], response.json()["error"]["code"]) == (param, code)
 
 
 async def test_a_part_over_six_mebibytes_is_refused():
@@ -178,8 +178,8 @@ async def test_a_part_over_six_mebibytes_is_refused():
         too_large = [await add(gateway, upload_id, bytes(6 * 1024 * 1024 + more)) for more in (1, 1_000_000)]
 
         assert fits.status_code == 200
-        for told in too_large:
-            assert (told.status_code, told.json()["error"]["param"]) == (413, "data")
+        for response in too_large:
+            assert (response.status_code, response.json()["error"]["param"]) == (413, "data")
         assert len(kept_in(gateway.data_dir)) == 1
 
 
@@ -187,9 +187,9 @@ async def test_an_upload_takes_no_more_than_twice_its_bytes_and_keeps_nothing_of
     async with running_gateway() as gateway:
         upload_id, _ = await an_upload_with(gateway, bytes(100), bytes(100), declared_bytes=100)
 
-        told = await add(gateway, upload_id, b"x")
+        response = await add(gateway, upload_id, b"x")
 
-        assert (told.status_code, told.json()["error"]["param"]) == (400, "data")
+        assert (response.status_code, response.json()["error"]["param"]) == (400, "data")
         assert len(kept_in(gateway.data_dir)) == 2
 
 
@@ -198,11 +198,11 @@ async def test_another_projects_upload_is_not_found():
         upload_id, part_ids = await an_upload_with(gateway, PHOTO)
         gateway.client.headers.update(await gateway.headers_of("another"))
 
-        told = [
+        response = [
             await add(gateway, upload_id, b"x"),
             await complete(gateway, upload_id, part_ids),
             await gateway.client.post(f"/v1/uploads/{upload_id}/cancel"),
             await gateway.client.post("/v1/uploads/upload_%2e%2e/cancel"),
         ]
 
-        assert {(one.status_code, one.json()["error"]["code"]) for one in told} == {(404, "file_not_found")}
+        assert {(one.status_code, one.json()["error"]["code"]) for one in response} == {(404, "file_not_found")}

@@ -5,7 +5,7 @@ import pytest
 
 from tests.support.fake_upstream import answers
 from tests.support.gateway import chat_request, running_gateway, text
-from tests.support.image_urls import data_url, picture_in
+from tests.support.image_urls import data_url, image_in
 from tests.support.loopback_server import Received, Wire, loopback_server
 
 MP4 = b"\x00\x00\x00\x18ftypmp42" + bytes(2000)
@@ -21,12 +21,12 @@ def video(url: str) -> dict:
 @pytest.mark.parametrize(("sent", "media_type"), [(MP4, "video/mp4"), (MOV, "video/quicktime"), (WEBM, "video/webm")])
 async def test_a_video_goes_upstream_whole_under_the_type_that_its_bytes_have(sent, media_type):
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        told = await gateway.chat(chat_request(text("what happens?"), video(data_url(sent, "video/lies"))))
+        response = await gateway.chat(chat_request(text("what happens?"), video(data_url(sent, "video/lies"))))
 
         passed = upstream.received[0].json()["messages"][0]["content"][1]["video_url"]["url"]
-        assert told.status_code == 200
+        assert response.status_code == 200
         assert passed.startswith(f"data:{media_type};base64,")
-        assert picture_in(passed) == sent
+        assert image_in(passed) == sent
 
 
 async def test_a_video_by_url_is_fetched_by_the_guard():
@@ -38,11 +38,11 @@ async def test_a_video_by_url_is_fetched_by_the_guard():
 
     async with loopback_server(respond) as outside:
         async with running_gateway(upstream_url=outside.v1, fetch_allow=(outside.origin,)) as gateway:
-            told = await gateway.chat(chat_request(video(f"{outside.origin}/a.mp4")))
+            response = await gateway.chat(chat_request(video(f"{outside.origin}/a.mp4")))
             refused = await gateway.chat(chat_request(video("http://127.0.0.1:9/a.mp4")))
 
-            assert told.status_code == 200
-            assert picture_in(outside.received[1].json()["messages"][0]["content"][0]["video_url"]["url"]) == MP4
+            assert response.status_code == 200
+            assert image_in(outside.received[1].json()["messages"][0]["content"][0]["video_url"]["url"]) == MP4
             assert refused.json()["error"]["code"] == "unsafe_image_url"
             assert refused.json()["error"]["param"] == "messages[0].content[0].video_url.url"
 
@@ -54,28 +54,30 @@ async def test_a_video_by_url_is_fetched_by_the_guard():
 )
 async def test_other_formats_and_large_videos_are_refused(sent, code):
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        told = await gateway.chat(chat_request(video(data_url(sent, "video/mp4"))))
+        response = await gateway.chat(chat_request(video(data_url(sent, "video/mp4"))))
 
-        assert (told.status_code, told.json()["error"]["code"]) == (400, code)
-        assert told.json()["error"]["param"] == "messages[0].content[0].video_url.url"
-        assert told.json()["error"]["message"].startswith("The video ")
+        assert (response.status_code, response.json()["error"]["code"]) == (400, code)
+        assert response.json()["error"]["param"] == "messages[0].content[0].video_url.url"
+        assert response.json()["error"]["message"].startswith("The video ")
         assert upstream.received == []
 
 
 async def test_anonymous_callers_may_send_no_video():
     async with running_gateway() as gateway, httpx.AsyncClient(base_url=gateway.url, trust_env=False) as stranger:
-        told = await stranger.post(
+        response = await stranger.post(
             "/v1/chat/completions",
             json=chat_request(video(data_url(MP4, "video/mp4"))),
             headers={"x-free-tier": "true"},
         )
 
-        assert (told.status_code, told.json()["error"]["code"]) == (400, "video_anon_blocked")
+        assert (response.status_code, response.json()["error"]["code"]) == (400, "video_anon_blocked")
 
 
 async def test_without_a_free_tier_anonymous_callers_get_no_further():
     async with running_gateway(free_tier_requests=0) as gateway:
         async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as stranger:
-            told = await stranger.post("/v1/chat/completions", json=chat_request("hi"), headers={"x-free-tier": "1"})
+            response = await stranger.post(
+                "/v1/chat/completions", json=chat_request("hi"), headers={"x-free-tier": "1"}
+            )
 
-        assert (told.status_code, told.json()["error"]["code"]) == (401, "missing_credentials")
+        assert (response.status_code, response.json()["error"]["code"]) == (401, "missing_credentials")

@@ -20,7 +20,7 @@ def _aws():
         yield
 
 
-def a_file(number: int = 1, project: str = "team", **told: object) -> StoredFile:
+def a_file(number: int = 1, project: str = "team", **response: object) -> StoredFile:
     known = {
         "id": f"file_{number:036x}",
         "project": project,
@@ -31,7 +31,7 @@ def a_file(number: int = 1, project: str = "team", **told: object) -> StoredFile
         "created_at": NOON,
         "expires_at": NOON + HOUR,
     }
-    return StoredFile(**(known | told))
+    return StoredFile(**(known | response))
 
 
 @each_store
@@ -98,10 +98,10 @@ async def test_a_page_leaves_out_expired_files_and_other_purposes(store, tmp_pat
         await stores.files.add(a_file(3))
 
         every = await stores.files.page("team", FileQuery(10), NOON)
-        pictures = await stores.files.page("team", FileQuery(10, purpose="vision"), NOON)
+        images = await stores.files.page("team", FileQuery(10, purpose="vision"), NOON)
 
         assert [file.id for file in every] == [a_file(3).id, a_file(1).id]
-        assert [file.id for file in pictures] == [a_file(3).id]
+        assert [file.id for file in images] == [a_file(3).id]
 
 
 @each_store

@@ -27,8 +27,8 @@ def nested(name: str = "a", limit: int = 5) -> list[Counter]:
 
 async def taken_at_once(quotas: QuotaStore, counters: Sequence[Counter], callers: int) -> list[int]:
     """Let so many callers ask at once; gives what the ones that got a place were told is left."""
-    told = await asyncio.gather(*[quotas.take(counters) for _ in range(callers)])
-    return [left for left in told if left is not None]
+    response = await asyncio.gather(*[quotas.take(counters) for _ in range(callers)])
+    return [left for left in response if left is not None]
 
 
 @each_store

@@ -46,20 +46,20 @@ print(json.dumps([handler(event, Context()) for event in json.load(sys.stdin)]))
 
 
 def answered(*events: dict) -> tuple[list[dict], str]:
-    """Give the answers of one environment to these events, one after the other, and what it logged."""
+    """Return the answers of one environment to these events, one after the other, and what it logged."""
     ended = subprocess.run(
         [sys.executable, "-c", CODE], input=json.dumps(events), capture_output=True, text=True, timeout=30, check=True
     )
     return json.loads(ended.stdout.splitlines()[-1]), ended.stderr
 
 
-def test_json_and_event_streams_leave_as_text_and_pictures_as_base64():
+def test_json_and_event_streams_leave_as_text_and_images_as_base64():
     kinds = ["application/json", "application/problem%2Bjson", "text/event-stream", "image/png"]
 
     answers, _ = answered(*(rest_event("GET", f"/answer?kind={kind}") for kind in kinds))
 
-    told = [(answer["body"], answer["isBase64Encoded"]) for answer in answers]
-    assert told == [("told", False), ("told", False), ("told", False), ("dG9sZA==", True)]
+    response = [(answer["body"], answer["isBase64Encoded"]) for answer in answers]
+    assert response == [("told", False), ("told", False), ("told", False), ("dG9sZA==", True)]
 
 
 def test_the_application_starts_once_for_all_events():

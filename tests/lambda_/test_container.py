@@ -31,7 +31,7 @@ def test_whatever_is_decided_for_the_functions_can_be_decided_for_the_container(
 
 
 def test_both_templates_ask_for_a_setting_in_the_same_words_and_take_the_same_values(stack, container):
-    functions, containers = (told.template["Parameters"] for told in (stack, container))
+    functions, containers = (response.template["Parameters"] for response in (stack, container))
 
     shared = functions.keys() & containers.keys() - {"UpstreamUrl", "SecretsPath"}
 
@@ -42,6 +42,6 @@ def test_both_templates_ask_for_a_setting_in_the_same_words_and_take_the_same_va
 def test_the_container_is_told_its_region_by_the_one_name_that_boto3_reads(container):
     [service] = container.resources("AWS::ECS::ExpressGatewayService").values()
 
-    told = {variable["Name"]: variable["Value"] for variable in service["PrimaryContainer"]["Environment"]}
+    response = {variable["Name"]: variable["Value"] for variable in service["PrimaryContainer"]["Environment"]}
 
-    assert told["AWS_DEFAULT_REGION"] == "eu-central-1"
+    assert response["AWS_DEFAULT_REGION"] == "eu-central-1"

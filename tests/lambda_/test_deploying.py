@@ -36,7 +36,7 @@ def test_every_question_of_a_guided_deployment_may_be_left_empty(tmp_path):
         "SAM_CLI_TELEMETRY": "0",
     }
 
-    told = subprocess.run(
+    response = subprocess.run(
         [*sam, "--config-file", samconfig],
         input="\n" * 99,
         env={**os.environ, **nobody},
@@ -45,20 +45,20 @@ def test_every_question_of_a_guided_deployment_may_be_left_empty(tmp_path):
         check=False,
     )
 
-    assert "Looking for resources needed for deployment" in told.stdout
-    assert "Is this okay" not in told.stdout
+    assert "Looking for resources needed for deployment" in response.stdout
+    assert "Is this okay" not in response.stdout
 
 
 def test_the_command_that_makes_a_key_finds_the_stacks_region_by_itself(stack):
-    told = shlex.split(stack.outputs()["MakeAKey"])
-    start = told.index("obscura")
-    named = dict(word.split("=", 1) for word in told[: told.index("uv")])
+    response = shlex.split(stack.outputs()["MakeAKey"])
+    start = response.index("obscura")
+    named = dict(word.split("=", 1) for word in response[: response.index("uv")])
 
     with aws_server(), closing(DynamoDb(NAME)) as database:
         asyncio.run(create_missing_tables(database))
         elsewhere = {name: value for name, value in os.environ.items() if name != "AWS_DEFAULT_REGION"}
         made = subprocess.run(
-            [sys.executable, "-m", "obscura.cli", *told[start + 1 :]],
+            [sys.executable, "-m", "obscura.cli", *response[start + 1 :]],
             env=elsewhere | named | {"AWS_CONFIG_FILE": os.devnull},
             capture_output=True,
             text=True,

@@ -95,8 +95,8 @@ async def test_a_list_that_does_not_come_in_the_functions_time_is_a_504_and_no_k
     layout, settings, bearer
 ):
     async with loopback_server(stays_silent) as upstream:
-        told = settings | {"OBSCURA_UPSTREAM_URL": upstream.v1, "AWS_LAMBDA_FUNCTION_TIMEOUT": "3"}
-        with emulated(layout, "models", told) as function:
+        response = settings | {"OBSCURA_UPSTREAM_URL": upstream.v1, "AWS_LAMBDA_FUNCTION_TIMEOUT": "3"}
+        with emulated(layout, "models", response) as function:
             late = await asyncio.to_thread(function.invoke, rest_event("GET", "/v1/models", **bearer))
             after = await asyncio.to_thread(function.invoke, rest_event("GET", "/healthz"))
 
@@ -106,11 +106,11 @@ async def test_a_list_that_does_not_come_in_the_functions_time_is_a_504_and_no_k
 
 def test_the_function_that_serves_the_schema_knows_every_familys_paths(layout, settings):
     with emulated(layout, "models", settings) as function:
-        told = function.invoke(rest_event("GET", "/openapi.json"))
+        response = function.invoke(rest_event("GET", "/openapi.json"))
 
     everything = create_app(Settings(moderation="off"))
-    assert told.json() == everything.openapi()
-    assert {"/v1/chat/completions", "/v1/uploads", "/v1/models", "/healthz"} <= set(told.json()["paths"])
+    assert response.json() == everything.openapi()
+    assert {"/v1/chat/completions", "/v1/uploads", "/v1/models", "/healthz"} <= set(response.json()["paths"])
 
 
 def test_under_sam_local_a_function_answers_as_the_template_and_samconfig_set_it(layout, tmp_path):

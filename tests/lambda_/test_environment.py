@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support.fake_upstream import CHUNKS, answers, stays_silent, streams
 from tests.support.forms import FORM, form, part
-from tests.support.gateway import chat_request, image, text
+from tests.support.gateway import chat_request, image_part, text
 from tests.support.lambda_events import rest_event
 from tests.support.lambda_process import Function, lambda_function
 from tests.support.loopback_server import Received, Wire, loopback_server
@@ -72,25 +72,25 @@ async def test_waiting_for_a_slow_upstream_takes_no_cpu(tmp_path):
     async with loopback_server(stays_silent) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
             event = rest_event("POST", "/v1/chat/completions", chat_request("hi"), **function.bearer)
-            told = function.api.invoke(event, within_s=4)
+            response = function.api.invoke(event, within_s=4)
             await upstream.wait_for_requests(1)
             began_s, cpu_began_s = time.monotonic(), _cpu_s(function)
 
-            await told.head()
+            await response.head()
 
             assert _cpu_s(function) - cpu_began_s < 0.3 * (time.monotonic() - began_s)
 
 
 def _mixed_events(function: Function) -> list[dict]:
-    """Whole and streamed answers, pictures, refusals, and a stream whose caller leaves."""
+    """Whole and streamed answers, images, refusals, and a stream whose caller leaves."""
     rocket = "data:image/jpeg;base64," + base64.b64encode(photograph("rocket.jpg").read_bytes()).decode()
     bodies = [
         chat_request("hi"),
         chat_request("hi", stream=True),
         chat_request("x" * 20_000),
-        chat_request(text("what?"), image("data:image/png;base64,AAAA")),
+        chat_request(text("what?"), image_part("data:image/png;base64,AAAA")),
         {"model": 1},
-        chat_request(text("what?"), image(rocket), stream=True),
+        chat_request(text("what?"), image_part(rocket), stream=True),
         chat_request("hi", stream=True),
         chat_request("hi", stream=True, leaves=True),
     ]
@@ -99,12 +99,12 @@ def _mixed_events(function: Function) -> list[dict]:
 
 async def _invoke(function: Function, events: list[dict], number: int) -> None:
     event = events[number % len(events)]
-    told = function.api.invoke(event)
+    response = function.api.invoke(event)
     if '"leaves"' in event["body"]:
-        assert await told.piece() == CHUNKS[0]
-        told.leave.set()
+        assert await response.piece() == CHUNKS[0]
+        response.leave.set()
     else:
-        await told.body()
+        await response.body()
     await function.api.idle()
 
 

@@ -20,8 +20,8 @@ def from_a_stranger(context: dict, **headers: str) -> dict:
     return rest_event("POST", CHAT, chat_request("hi"), X_Free_Tier="1", **headers) | {"requestContext": context}
 
 
-async def refusal(told: Invoked) -> tuple[int, str]:
-    return (await told.head())["statusCode"], (await told.json())["error"]["code"]
+async def refusal(response: Invoked) -> tuple[int, str]:
+    return (await response.head())["statusCode"], (await response.json())["error"]["code"]
 
 
 @pytest.mark.parametrize("context", [None, {}, {"identity": None}, {"identity": {"sourceIp": None}}])
@@ -59,51 +59,51 @@ async def test_a_header_that_is_sent_twice_counts_as_with_any_server(tmp_path):
     async with lambda_function("chat", tmp_path) as function:
         event = a_question(function)
         event["multiValueHeaders"]["X-Zero-Retention"] = ["true", "true"]
-        told = function.api.invoke(event)
+        response = function.api.invoke(event)
 
-        assert (await told.head())["headers"]["x-zero-retention"] == "true"
+        assert (await response.head())["headers"]["x-zero-retention"] == "true"
 
 
 async def test_a_port_that_a_caller_says_was_forwarded_disturbs_nobody(tmp_path):
     async with lambda_function("chat", tmp_path) as function:
         event = a_question(function, X_Forwarded_Port="one")
         event["multiValueHeaders"]["X-Forwarded-Port"] = ["one", "443"]
-        told = function.api.invoke(event)
+        response = function.api.invoke(event)
 
-        assert (await told.head())["statusCode"] == 200
+        assert (await response.head())["statusCode"] == 200
 
 
 @pytest.mark.parametrize("path", [f"/pictures{CHAT}", f"{CHAT}/", f"/live{CHAT}/"])
 async def test_a_domains_base_path_and_a_slash_at_the_end_lead_to_the_same_resource(tmp_path, path):
     async with lambda_function("chat", tmp_path) as function:
-        told = function.api.invoke(a_question(function) | {"path": path, "resource": CHAT})
+        response = function.api.invoke(a_question(function) | {"path": path, "resource": CHAT})
 
-        assert (await told.head())["statusCode"] == 200
+        assert (await response.head())["statusCode"] == 200
 
 
 @pytest.mark.parametrize("path", ["/v1/models/obscura-demo", "/pictures/v1/models/obscura%2Ddemo"])
 async def test_a_models_id_is_found_behind_the_resources_fixed_part(tmp_path, path):
     async with lambda_function("models", tmp_path) as function:
         event = rest_event("GET", path, **function.bearer) | {"resource": "/v1/models/{model_id+}"}
-        told = function.api.invoke(event)
+        response = function.api.invoke(event)
 
-        assert (await told.json())["id"] == "obscura-demo"
+        assert (await response.json())["id"] == "obscura-demo"
 
 
 async def test_a_body_that_is_not_the_base64_its_event_says_is_refused_as_no_json(tmp_path):
     async with lambda_function("chat", tmp_path) as function:
         events = [a_question(function) | {"body": body, "isBase64Encoded": True} for body in ("abcde", "é", None)]
-        told = [function.api.invoke(event) for event in events]
+        response = [function.api.invoke(event) for event in events]
 
-        assert [await refusal(one) for one in told] == [(400, "invalid_json")] * 3
+        assert [await refusal(one) for one in response] == [(400, "invalid_json")] * 3
 
 
 async def test_a_test_event_of_the_console_fails_alone_and_says_what_was_expected(tmp_path):
     async with lambda_function("chat", tmp_path) as function:
-        told = function.api.invoke({"key1": MARKER_WORD})
+        response = function.api.invoke({"key1": MARKER_WORD})
         after = function.api.invoke(a_question(function))
 
-        failure = await told.failure()
+        failure = await response.failure()
         assert failure["errorType"] == "Runtime.UnknownEvent"
         assert "API Gateway" in failure["errorMessage"]
         assert MARKER_WORD not in str(failure)

@@ -22,12 +22,12 @@ CODE = "import sys; from app import handler; print(*sys.modules)"
 @pytest.mark.parametrize("family", [*DIALECTS, "models"])
 def test_a_function_loads_its_own_family_and_nothing_for_later(family, tmp_path):
     environment = function_environment(FUNCTIONS / family, tmp_path, UPSTREAM_URL="http://127.0.0.1:9/v1")
-    told = subprocess.run(
+    response = subprocess.run(
         [sys.executable, "-c", CODE],
         cwd=FUNCTIONS / family, env=environment, capture_output=True, text=True, timeout=30, check=True,
     )  # fmt: skip
 
-    loaded = set(told.stdout.split())
+    loaded = set(response.stdout.split())
     assert loaded & NEVER_AT_START == set()
     others = {module for name, module in DIALECTS.items() if name not in {family, "chat"}}
     assert loaded & others == set()

@@ -47,8 +47,8 @@ def seen(layout, tmp_path_factory) -> dict:
     process = layout.start(
         "chat", [layout.places("chat").interpreter, "-c", LOOKS_AROUND], settings, stdout=subprocess.PIPE
     )
-    told, _ = process.communicate(timeout=30)
-    return json.loads(told)
+    response, _ = process.communicate(timeout=30)
+    return json.loads(response)
 
 
 def test_linux_with_user_namespaces_is_laid_out_as_on_lambda(layout):
@@ -106,8 +106,8 @@ async def test_a_machine_that_refuses_such_a_root_runs_the_same_artefacts_where_
     refused = replace(layout, refused="unshare: Operation not permitted")
     with emulated(refused, "chat", settings) as function:
         body = {"model": "obscura-demo", "messages": [{"role": "user", "content": "What do you see?"}]}
-        told = function.invoke(rest_event("POST", "/v1/chat/completions", body, Authorization=f"Bearer {key}"))
+        response = function.invoke(rest_event("POST", "/v1/chat/completions", body, Authorization=f"Bearer {key}"))
 
-    assert (told.status, told.streamed) == (200, True)
+    assert (response.status, response.streamed) == (200, True)
     assert refused.places("chat").interpreter == Path(sys.base_prefix) / "bin" / "python3.13"
     assert "this machine refused" in str(refused)

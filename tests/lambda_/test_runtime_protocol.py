@@ -72,37 +72,37 @@ def task_root(tmp_path: Path) -> Path:
 
 async def test_a_failure_after_the_first_byte_goes_into_the_trailers_without_its_words(task_root, tmp_path):
     async with lambda_function(task_root, tmp_path) as function:
-        told = function.api.invoke(rest_event("GET", "/breaks/now"))
+        response = function.api.invoke(rest_event("GET", "/breaks/now"))
 
-        assert await told.body() == b"one "
-        assert told.trailers["lambda-runtime-function-error-type"] == "Function.ValueError"
-        assert told.trailing_failure()["errorType"] == "Function.ValueError"
+        assert await response.body() == b"one "
+        assert response.trailers["lambda-runtime-function-error-type"] == "Function.ValueError"
+        assert response.trailing_failure()["errorType"] == "Function.ValueError"
         await function.api.idle()
 
-    assert "words of the caller" not in str(told.trailing_failure())
+    assert "words of the caller" not in str(response.trailing_failure())
     assert any("Function.ValueError" in line for line in function.lines)
     assert "words of the caller" not in "".join(function.lines)
 
 
 async def test_a_failure_before_the_first_byte_is_reported_as_an_error(task_root, tmp_path):
     async with lambda_function(task_root, tmp_path) as function:
-        told = function.api.invoke(rest_event("GET", "/silent/now"))
+        response = function.api.invoke(rest_event("GET", "/silent/now"))
 
-        assert (await told.failure())["errorType"] == "Function.NoAnswer"
-        assert not told.prelude.done()
+        assert (await response.failure())["errorType"] == "Function.NoAnswer"
+        assert not response.prelude.done()
 
 
 async def test_headers_that_come_twice_and_cookies_keep_all_their_values(task_root, tmp_path):
     async with lambda_function(task_root, tmp_path) as function:
-        told = function.api.invoke(rest_event("GET", "/several/now"))
+        response = function.api.invoke(rest_event("GET", "/several/now"))
 
-        assert await told.head() == {
+        assert await response.head() == {
             "statusCode": 204,
             "headers": {"etag": "z"},
             "multiValueHeaders": {"vary": ["x", "y"]},
             "cookies": ["a=1", "b=2"],
         }
-        assert await told.body() == b""
+        assert await response.body() == b""
 
 
 async def test_each_invocation_has_its_own_trace_id_and_context(task_root, tmp_path):
@@ -127,12 +127,12 @@ async def test_a_connection_that_closes_before_the_loop_has_seen_it_loses_no_ans
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     async with lambda_function(task_root, tmp_path, {"GATE": str(gate)}) as function:
-        told = function.api.invoke(rest_event("GET", "/held_up/now"))
+        response = function.api.invoke(rest_event("GET", "/held_up/now"))
 
         with await asyncio.to_thread(gate.open, "w"):
             await function.api.drop_connections()
 
-        assert (await told.head())["statusCode"] == 200
+        assert (await response.head())["statusCode"] == 200
 
 
 async def test_a_response_that_is_refused_is_logged_with_its_invocation_and_the_next_one_served(task_root, tmp_path):
@@ -172,13 +172,13 @@ async def test_a_request_that_is_cancelled_fails_alone(task_root, tmp_path):
 @pytest.mark.parametrize("path", ["/fails_behind/now", "/library_logs/now"])
 async def test_what_fails_behind_a_request_is_logged_without_its_words(task_root, tmp_path, path, log_format):
     async with lambda_function(task_root, tmp_path, {"AWS_LAMBDA_LOG_FORMAT": log_format}) as function:
-        told = function.api.invoke(rest_event("GET", path))
-        await told.body()
+        response = function.api.invoke(rest_event("GET", path))
+        await response.body()
         await function.api.idle()
 
     logged = "\n".join(function.lines)
     assert "ValueError" in logged
-    assert told.request_id in logged
+    assert response.request_id in logged
     assert "words of the caller" not in logged
 
 

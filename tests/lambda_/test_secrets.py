@@ -57,9 +57,9 @@ async def test_what_is_no_secret_is_not_taken_from_the_store(aws, tmp_path):
         settings = {"UPSTREAM_URL": upstream.v1, "SECRETS_PATH": "/obscura", "MODERATION": "off"}
         async with lambda_function("chat", tmp_path, aws, **settings) as function:
             body = chat_request(MARKER_WORD)
-            told = function.api.invoke(rest_event("POST", "/v1/chat/completions", body, **function.bearer))
+            response = function.api.invoke(rest_event("POST", "/v1/chat/completions", body, **function.bearer))
 
-            assert (await told.head())["statusCode"] == 200
+            assert (await response.head())["statusCode"] == 200
 
 
 async def test_a_store_that_cannot_be_read_fails_the_start_and_is_named(tmp_path):

@@ -42,12 +42,12 @@ def folder_with(tmp_path, code):
 
 async def test_hooks_run_around_the_snapshot_and_connections_open_behind_it(tmp_path):
     async with lambda_function(folder_with(tmp_path, HOOKED), tmp_path, SNAPSTART) as function:
-        told = function.api.invoke(rest_event("GET", "/done"))
+        response = function.api.invoke(rest_event("GET", "/done"))
         await function.api.waiting_for_restore.wait()
         connections_before = function.api.connections
         function.api.restored.set()
 
-        done = (await told.json())["done"]
+        done = (await response.json())["done"]
         assert done == ["before 2", "before 1", "after 1", "after 2", "connections opened"]
         assert (connections_before, function.api.connections) == (1, 2)
 

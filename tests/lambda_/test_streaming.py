@@ -16,18 +16,18 @@ from tests.support.runtime_api import CONTENT_TYPE
 async def test_a_whole_answer_is_streamed_with_its_status_and_headers(tmp_path):
     async with loopback_server(answers()) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
-            told = function.api.invoke(
+            response = function.api.invoke(
                 rest_event("POST", "/v1/chat/completions", chat_request("hi"), **function.bearer)
             )
 
-            head = await told.head()
+            head = await response.head()
             assert head["statusCode"] == 200
             assert head["headers"]["content-type"] == "application/json"
             assert head["headers"]["x-request-id"].startswith("req_")
-            assert await told.body() == json.dumps(ANSWER).encode()
-            assert told.headers["content-type"] == CONTENT_TYPE
-            assert told.headers["lambda-runtime-function-response-mode"] == "streaming"
-            assert told.trailers == {}
+            assert await response.body() == json.dumps(ANSWER).encode()
+            assert response.headers["content-type"] == CONTENT_TYPE
+            assert response.headers["lambda-runtime-function-response-mode"] == "streaming"
+            assert response.trailers == {}
 
 
 async def test_each_piece_leaves_before_the_upstream_sends_the_next(tmp_path):
@@ -43,14 +43,14 @@ async def test_each_piece_leaves_before_the_upstream_sends_the_next(tmp_path):
     async with loopback_server(respond) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
             event = rest_event("POST", "/v1/chat/completions", chat_request("hi", stream=True), **function.bearer)
-            told = function.api.invoke(event)
+            response = function.api.invoke(event)
 
             pieces = []
-            while (piece := await told.piece()) is not None:
+            while (piece := await response.piece()) is not None:
                 pieces.append(piece)
                 seen.put_nowait(None)
 
-            assert (await told.head())["headers"]["content-type"] == "text/event-stream"
+            assert (await response.head())["headers"]["content-type"] == "text/event-stream"
             assert pieces == list(CHUNKS)
 
 
@@ -64,9 +64,9 @@ async def test_each_piece_leaves_before_the_upstream_sends_the_next(tmp_path):
 async def test_the_other_families_stream_in_their_own_dialects(tmp_path, family, path, body):
     async with loopback_server(streams()) as upstream:
         async with lambda_function(family, tmp_path, UPSTREAM_URL=upstream.v1) as function:
-            told = function.api.invoke(rest_event("POST", path, body | {"stream": True}, **function.bearer))
+            response = function.api.invoke(rest_event("POST", path, body | {"stream": True}, **function.bearer))
 
-            text = (await told.body()).decode()
+            text = (await response.body()).decode()
             assert "A " in text
             assert "cat." in text
             assert text.startswith("event: message_start" if family == "messages" else "event: response.created")
@@ -75,19 +75,19 @@ async def test_the_other_families_stream_in_their_own_dialects(tmp_path, family,
 async def test_the_count_of_tokens_comes_streamed_as_all_of_its_function(tmp_path):
     body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
     async with lambda_function("messages", tmp_path) as function:
-        told = function.api.invoke(rest_event("POST", "/v1/messages/count_tokens", body, **function.bearer))
+        response = function.api.invoke(rest_event("POST", "/v1/messages/count_tokens", body, **function.bearer))
 
-        assert (await told.head())["statusCode"] == 200
-        assert (await told.json())["input_tokens"] > 0
+        assert (await response.head())["statusCode"] == 200
+        assert (await response.json())["input_tokens"] > 0
 
 
 async def test_a_body_in_base64_is_the_same_request(tmp_path):
     async with loopback_server(answers()) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
             event = rest_event("POST", "/v1/chat/completions", chat_request("hé"), binary=True, **function.bearer)
-            told = function.api.invoke(event)
+            response = function.api.invoke(event)
 
-            assert await told.json() == ANSWER
+            assert await response.json() == ANSWER
             assert upstream.received[0].json() == chat_request("hé")
 
 
@@ -106,16 +106,16 @@ async def test_a_stream_that_meets_the_deadline_ends_half_a_second_before_it_wit
     async with loopback_server(streams(CHUNKS[0], then="stays silent")) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
             event = rest_event("POST", "/v1/chat/completions", chat_request("hi", stream=True), **function.bearer)
-            told = function.api.invoke(event, within_s=3)
+            response = function.api.invoke(event, within_s=3)
 
-            first, last = await told.piece(), await told.piece()
-            left_s = told.seconds_left()
+            first, last = await response.piece(), await response.piece()
+            left_s = response.seconds_left()
 
             assert first == CHUNKS[0]
             assert json.loads(last.removeprefix(b"data: "))["error"]["code"] == "upstream_timeout"
             assert 0.2 < left_s <= 0.5
-            assert await told.piece() is None
-            assert told.trailers == {}
+            assert await response.piece() is None
+            assert response.trailers == {}
             async with asyncio.timeout(1):
                 await upstream.received[0].caller_left.wait()
 
@@ -124,20 +124,20 @@ async def test_an_answer_that_has_not_begun_at_the_deadline_is_a_504(tmp_path):
     async with loopback_server(stays_silent) as upstream:
         async with lambda_function("messages", tmp_path, UPSTREAM_URL=upstream.v1) as function:
             body = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
-            told = function.api.invoke(rest_event("POST", "/v1/messages", body, **function.bearer), within_s=3)
+            response = function.api.invoke(rest_event("POST", "/v1/messages", body, **function.bearer), within_s=3)
 
-            assert (await told.head())["statusCode"] == 504
-            assert (await told.json())["error"]["code"] == "upstream_timeout"
+            assert (await response.head())["statusCode"] == 504
+            assert (await response.json())["error"]["code"] == "upstream_timeout"
 
 
 async def test_a_caller_who_leaves_ends_the_upstream_call_and_the_next_one_is_served(tmp_path):
     async with loopback_server(streams(CHUNKS[0], then="stays silent")) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
             event = rest_event("POST", "/v1/chat/completions", chat_request("hi", stream=True), **function.bearer)
-            told = function.api.invoke(event)
-            await told.piece()
+            response = function.api.invoke(event)
+            await response.piece()
 
-            told.leave.set()
+            response.leave.set()
 
             async with asyncio.timeout(1):
                 await upstream.received[0].caller_left.wait()
@@ -156,7 +156,7 @@ async def test_an_event_that_is_no_http_request_fails_alone(tmp_path):
                 rest_event("POST", "/v1/chat/completions", chat_request("hi"), **function.bearer)
             )
 
-            failures = [await told.failure() for told in strange]
+            failures = [await response.failure() for response in strange]
             assert all(failure["errorType"].startswith("Runtime.") for failure in failures)
             assert await after.json() == ANSWER
 
@@ -165,13 +165,13 @@ async def test_log_lines_carry_the_correlation_id_and_metrics_the_figures(tmp_pa
     async with loopback_server(answers({"error": {"message": "no"}}, 400)) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
             event = rest_event("POST", "/v1/chat/completions", chat_request("secret words"), **function.bearer)
-            told = function.api.invoke(event)
+            response = function.api.invoke(event)
             await function.api.idle()
         lines = [json.loads(line) for line in function.lines]
 
     (request,) = [line for line in lines if line.get("message") == "request"]
     assert request["correlation_id"] == event["requestContext"]["requestId"]
-    assert request["aws_request_id"] == told.request_id
+    assert request["aws_request_id"] == response.request_id
     metrics = {
         metric["Name"]: (line, block["Dimensions"])
         for line in lines if "_aws" in line

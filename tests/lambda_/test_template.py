@@ -125,11 +125,11 @@ def test_another_intrinsic_function_than_those_that_are_known_is_told(stack):
 
 
 def test_every_family_has_an_event_of_a_route_of_its_own(stack):
-    told = {name: json.loads((EVENTS / f"{name}.json").read_text()) for name in families()}
+    response = {name: json.loads((EVENTS / f"{name}.json").read_text()) for name in families()}
 
     served = {(route.family, route.method, route.path) for route in routes_of(stack)}
 
-    assert {(name, event["httpMethod"], event["path"]) for name, event in told.items()} <= served
+    assert {(name, event["httpMethod"], event["path"]) for name, event in response.items()} <= served
 
 
 def test_what_api_gateway_says_by_itself_has_a_code_of_ours_and_the_way_out(stack):
@@ -165,11 +165,11 @@ def test_openais_sdk_reads_api_gateways_own_answer(stack):
 
 def test_a_policy_describes_less_than_iam_takes_however_long_the_settings(stack):
     parameters = stack.template["Parameters"]
-    longest = {name: "x" * told["MaxLength"] for name, told in parameters.items() if "MaxLength" in told}
+    longest = {name: "x" * response["MaxLength"] for name, response in parameters.items() if "MaxLength" in response}
     longest |= {
-        name: max(told["AllowedValues"], key=len)
-        for name, told in parameters.items()
-        if told["Default"] == "" and "AllowedValues" in told
+        name: max(response["AllowedValues"], key=len)
+        for name, response in parameters.items()
+        if response["Default"] == "" and "AllowedValues" in response
     }
 
     given = translated(ROOT / "template.yaml", **longest)

@@ -51,31 +51,31 @@ def photo(name: str) -> dict:
 
 
 def question(*content: object) -> dict:
-    """The arguments of a request about pictures."""
-    text = {"type": "text", "text": "What is in this picture?"}
+    """The arguments of a request about images."""
+    text = {"type": "text", "text": "What is in this image?"}
     return {"model": MODEL, "max_tokens": 200, "messages": [{"role": "user", "content": [*content, text]}]}
 
 
 def test_a_plain_answer_describes_the_photograph(client):
-    told = client.messages.create(**question(photo("retina.jpg")))
+    response = client.messages.create(**question(photo("retina.jpg")))
 
-    assert "JPEG of 1280 x 1280 pixels" in told.content[0].text
-    assert (told.role, told.model, told.stop_reason) == ("assistant", MODEL, "end_turn")
-    assert told.usage.image_tokens == 2116
-    assert told._request_id.startswith("req_")
+    assert "JPEG of 1280 x 1280 pixels" in response.content[0].text
+    assert (response.role, response.model, response.stop_reason) == ("assistant", MODEL, "end_turn")
+    assert response.usage.image_tokens == 2116
+    assert response._request_id.startswith("req_")
 
 
 def test_a_stream_gives_the_same_answer_piece_by_piece(client):
     with client.messages.stream(**question(photo("rocket.jpg"))) as stream:
         pieces = list(stream.text_stream)
-        told = stream.get_final_message()
+        response = stream.get_final_message()
 
     assert len(pieces) > 10
     assert "640 x 427 pixels" in "".join(pieces)
-    assert told.content[0].text == "".join(pieces)
-    assert told.stop_reason == "end_turn"
-    assert told.usage.image_tokens == 345
-    assert told.usage.output_tokens > 0
+    assert response.content[0].text == "".join(pieces)
+    assert response.stop_reason == "end_turn"
+    assert response.usage.image_tokens == 345
+    assert response.usage.output_tokens > 0
 
 
 def test_every_event_of_a_stream_is_one_of_the_sdks_own(client):
@@ -86,27 +86,27 @@ def test_every_event_of_a_stream_is_one_of_the_sdks_own(client):
     assert kinds[-3:] == ["content_block_stop", "message_delta", "message_stop"]
 
 
-def test_a_picture_in_a_tool_result_is_seen(client):
+def test_an_image_in_a_tool_result_is_seen(client):
     call = {"type": "tool_use", "id": "toolu_1", "name": "camera", "input": {}}
     result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [photo("rocket.jpg")]}
     turns = [
-        {"role": "user", "content": "Take a picture."},
+        {"role": "user", "content": "Take an image."},
         {"role": "assistant", "content": [call]},
         {"role": "user", "content": [result]},
     ]
 
-    told = client.messages.create(model=MODEL, max_tokens=200, messages=turns)
+    response = client.messages.create(model=MODEL, max_tokens=200, messages=turns)
 
-    assert "JPEG of 640 x 427 pixels" in told.content[0].text
+    assert "JPEG of 640 x 427 pixels" in response.content[0].text
 
 
 def test_tokens_are_counted_without_an_answer(client):
     asked = {key: value for key, value in question(photo("rocket.jpg")).items() if key != "max_tokens"}
 
-    told = client.messages.count_tokens(**asked)
+    response = client.messages.count_tokens(**asked)
 
-    assert 345 < told.input_tokens < 365
-    assert told.estimate is True
+    assert 345 < response.input_tokens < 365
+    assert response.estimate is True
 
 
 def test_the_headers_carry_the_image_tokens_and_the_request_id(client):
@@ -116,16 +116,16 @@ def test_the_headers_carry_the_image_tokens_and_the_request_id(client):
     assert raw.headers["request-id"] == raw.headers["x-request-id"]
 
 
-async def test_a_picture_by_url_is_fetched_and_seen():
+async def test_an_image_by_url_is_fetched_and_seen():
     async def host(request: Received, wire: Wire) -> None:
         await wire.answer(200, photograph("rocket.jpg").read_bytes(), "image/jpeg")
 
-    async with loopback_server(host) as pictures, running_gateway(fetch_allow=(pictures.origin,)) as gateway:
+    async with loopback_server(host) as images, running_gateway(fetch_allow=(images.origin,)) as gateway:
         async with asking(gateway) as client:
-            by_url = {"type": "image", "source": {"type": "url", "url": f"{pictures.origin}/rocket.jpg"}}
-            told = await client.messages.create(**question(by_url))
+            by_url = {"type": "image", "source": {"type": "url", "url": f"{images.origin}/rocket.jpg"}}
+            response = await client.messages.create(**question(by_url))
 
-    assert "640 x 427 pixels" in told.content[0].text
+    assert "640 x 427 pixels" in response.content[0].text
 
 
 @asynccontextmanager
@@ -163,11 +163,11 @@ async def test_a_tool_is_called_answered_and_the_answer_used():
         (use,) = called.content
         result = {"type": "tool_result", "tool_use_id": use.id, "content": "sunny"}
         turns = [asked, called.to_param(), {"role": "user", "content": [result]}]
-        told = await client.messages.create(model="m", max_tokens=50, messages=turns, tools=[TOOL])
+        response = await client.messages.create(model="m", max_tokens=50, messages=turns, tools=[TOOL])
 
         assert isinstance(use, ToolUseBlock)
         assert (called.stop_reason, use.name, use.input) == ("tool_use", "weather", {"town": "Ulm"})
-        assert told.content[0].text == "A cat."
+        assert response.content[0].text == "A cat."
         first, second = (request.json() for request in upstream.received)
         assert first["tools"][0]["function"]["parameters"] == TOOL["input_schema"]
         assert second["messages"][1]["tool_calls"][0]["id"] == second["messages"][2]["tool_call_id"] == "call_ulm"
@@ -186,15 +186,15 @@ async def test_thinking_and_mixed_parallel_calls_are_assembled_from_their_stream
     async with over(streams(*pieces)) as (client, _):
         asked = [{"role": "user", "content": "Ulm and Jena?"}]
         async with client.messages.stream(model="m", max_tokens=50, messages=asked, tools=[TOOL]) as stream:
-            told = await stream.get_final_message()
+            response = await stream.get_final_message()
 
-    thinking, text, ulm, jena = told.content
+    thinking, text, ulm, jena = response.content
     assert (thinking.thinking, thinking.signature, text.text) == ("Two towns.", "", "I will look.")
     assert [(use.id, use.input) for use in (ulm, jena)] == [
         ("call_ulm", {"town": "Ulm"}),
         ("call_jena", {"town": "Jena"}),
     ]
-    assert (told.stop_reason, told.usage.output_tokens) == ("tool_use", 2)
+    assert (response.stop_reason, response.usage.output_tokens) == ("tool_use", 2)
 
 
 async def test_an_answer_to_a_conversation_that_thought_before_can_be_sent_back_as_it_is():
@@ -219,7 +219,7 @@ def test_a_wrong_key_raises_the_sdks_authentication_error(gateway):
     assert refused.value.request_id.startswith("req_")
 
 
-def test_a_broken_picture_raises_the_sdks_bad_request_error_with_the_path(client):
+def test_a_broken_image_raises_the_sdks_bad_request_error_with_the_path(client):
     broken = photo("rocket.jpg")
     broken["source"]["data"] = broken["source"]["data"][:5001]
 

@@ -1,4 +1,4 @@
-"""The official SDKs with stored pictures: files, uploads in chunks, and their use by id."""
+"""The official SDKs with stored images: files, uploads in chunks, and their use by id."""
 
 import random
 
@@ -27,13 +27,13 @@ def client(gateway):
         yield made
 
 
-def a_picture_of(size_bytes: int) -> bytes:
+def an_image_of(size_bytes: int) -> bytes:
     """A PNG of noise, which no compression makes smaller, filled up to exactly this size with a text chunk."""
     noise = Image.frombytes("RGB", (2240, 2240), random.Random(3).randbytes(2240 * 2240 * 3))  # noqa: S311
-    picture = saved(noise, "PNG", compress_level=0)
-    end = picture[-12:]
-    filling = png_chunk(b"tEXt", b"Comment\0".ljust(size_bytes - len(picture) - 12, b"x"))
-    return picture[:-12] + filling + end
+    image = saved(noise, "PNG", compress_level=0)
+    end = image[-12:]
+    filling = png_chunk(b"tEXt", b"Comment\0".ljust(size_bytes - len(image) - 12, b"x"))
+    return image[:-12] + filling + end
 
 
 def test_a_file_is_created_listed_retrieved_read_and_deleted(client):
@@ -60,16 +60,16 @@ def test_listing_goes_through_all_pages(client):
     assert listed == ids
 
 
-def test_a_picture_of_15_mebibytes_comes_in_through_chunks_of_four(client):
-    picture = a_picture_of(15 * MEBIBYTE)
+def test_an_image_of_15_mebibytes_comes_in_through_chunks_of_four(client):
+    image = an_image_of(15 * MEBIBYTE)
     upload = client.uploads.upload_file_chunked(
-        file=picture, filename="noise.png", bytes=len(picture), mime_type="image/png", purpose="vision",
+        file=image, filename="noise.png", bytes=len(image), mime_type="image/png", purpose="vision",
         part_size=CHUNK_BYTES,
     )  # fmt: skip
 
     assert upload.status == "completed"
-    assert upload.file.bytes == len(picture) == 15 * MEBIBYTE
-    assert client.files.content(upload.file.id).read() == picture
+    assert upload.file.bytes == len(image) == 15 * MEBIBYTE
+    assert client.files.content(upload.file.id).read() == image
 
 
 def test_an_upload_is_cancelled(client):
@@ -80,15 +80,15 @@ def test_an_upload_is_cancelled(client):
     assert client.uploads.cancel(upload.id).status == "cancelled"
 
 
-def test_chat_and_responses_see_a_stored_picture(client):
+def test_chat_and_responses_see_a_stored_image(client):
     file = client.files.create(file=photograph("retina.jpg"), purpose="vision")
     shown = {"type": "image_url", "image_url": {"file_id": file.id, "detail": "low"}}
     asked = [{"type": "text", "text": "What is it?"}, shown]
 
     for _ in range(2):
-        told = client.chat.completions.create(model="obscura-demo", messages=[{"role": "user", "content": asked}])
-        assert "768 x 768" in told.choices[0].message.content
-        assert told.usage.prompt_tokens_details.image_tokens == 729
+        response = client.chat.completions.create(model="obscura-demo", messages=[{"role": "user", "content": asked}])
+        assert "768 x 768" in response.choices[0].message.content
+        assert response.usage.prompt_tokens_details.image_tokens == 729
     said = client.responses.create(
         model="obscura-demo",
         input=[{"role": "user", "content": [{"type": "input_image", "file_id": file.id, "detail": "auto"}]}],
@@ -100,23 +100,23 @@ def test_the_file_part_of_chat_needs_nothing_but_the_id(client):
     file = client.files.create(file=photograph("rocket.jpg"), purpose="user_data")
     asked = [{"type": "text", "text": "What is it?"}, {"type": "file", "file": {"file_id": file.id}}]
 
-    told = client.chat.completions.create(model="obscura-demo", messages=[{"role": "user", "content": asked}])
+    response = client.chat.completions.create(model="obscura-demo", messages=[{"role": "user", "content": asked}])
 
-    assert "640 x 427" in told.choices[0].message.content
+    assert "640 x 427" in response.choices[0].message.content
 
 
-def test_messages_see_a_stored_picture(gateway, client):
+def test_messages_see_a_stored_image(gateway, client):
     file = client.files.create(file=photograph("rocket.jpg"), purpose="vision")
     source = {"type": "file", "file_id": file.id}
 
     with anthropic.Anthropic(base_url=gateway.url, api_key=gateway.key, max_retries=0) as claude:
-        told = claude.messages.create(
+        response = claude.messages.create(
             model="obscura-demo",
             max_tokens=100,
             messages=[{"role": "user", "content": [{"type": "image", "source": source}]}],
         )
 
-    assert "640 x 427" in told.content[0].text
+    assert "640 x 427" in response.content[0].text
 
 
 def test_a_zero_retention_client_is_told_why_it_cannot_store(gateway):
@@ -129,7 +129,7 @@ def test_a_zero_retention_client_is_told_why_it_cannot_store(gateway):
     assert refused.value.response.headers["x-zero-retention"] == "true"
 
 
-def test_what_is_no_picture_is_refused_with_its_field(client):
+def test_what_is_no_image_is_refused_with_its_field(client):
     with pytest.raises(openai.BadRequestError) as refused:
         client.files.create(file=("a.pdf", b"%PDF-1.7"), purpose="user_data")
 

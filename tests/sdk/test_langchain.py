@@ -24,7 +24,7 @@ def question() -> HumanMessage:
     encoded = base64.b64encode(photograph("rocket.jpg").read_bytes()).decode()
     return HumanMessage(
         [
-            {"type": "text", "text": "What is in this picture?"},
+            {"type": "text", "text": "What is in this image?"},
             {"type": "image", "base64": encoded, "mime_type": "image/jpeg"},
         ]
     )
@@ -33,26 +33,26 @@ def question() -> HumanMessage:
 def test_chat_openai_sends_an_image_over_chat_completions(gateway, question):
     model = ChatOpenAI(model=MODEL, base_url=gateway.v1, api_key=gateway.key, max_retries=0)
 
-    told = model.invoke([question])
+    response = model.invoke([question])
 
-    assert "640 x 427 pixels" in told.text
+    assert "640 x 427 pixels" in response.text
 
 
 def test_chat_openai_sends_an_image_over_responses(gateway, question):
     model = ChatOpenAI(model=MODEL, base_url=gateway.v1, api_key=gateway.key, use_responses_api=True, max_retries=0)
 
-    told = model.invoke([question])
+    response = model.invoke([question])
 
-    assert "640 x 427 pixels" in told.text
+    assert "640 x 427 pixels" in response.text
 
 
 def test_chat_anthropic_sends_an_image_over_messages(gateway, question):
     model = ChatAnthropic(model=MODEL, base_url=gateway.url, api_key=gateway.key, max_tokens=300, max_retries=0)
 
-    told = model.invoke([question])
+    response = model.invoke([question])
 
-    assert "640 x 427 pixels" in told.text
-    assert told.usage_metadata["output_tokens"] > 0
+    assert "640 x 427 pixels" in response.text
+    assert response.usage_metadata["output_tokens"] > 0
 
 
 def test_streams_arrive_in_pieces(gateway, question):

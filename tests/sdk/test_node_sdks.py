@@ -37,10 +37,10 @@ def test_the_sdk_for_node(sdk, sdks, gateway):
         "PHOTOGRAPH": str(photograph("rocket.jpg")),
     }
 
-    told = run("node", "--test", f"{sdk}.test.mjs", env=os.environ | settings)
+    response = run("node", "--test", f"{sdk}.test.mjs", env=os.environ | settings)
 
-    assert "# fail 0" in told or "fail 0" in told
-    assert "pass 0" not in told
+    assert "# fail 0" in response or "fail 0" in response
+    assert "pass 0" not in response
 
 
 def run(command: str, *words: str, env: dict[str, str]) -> str:

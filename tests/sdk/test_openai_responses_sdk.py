@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from tests.support.fake_upstream import ANSWER, CHUNKS, answers, chunk, in_turn, streams
 from tests.support.gateway import running_gateway
-from tests.support.image_urls import a_data_url, picture_in
+from tests.support.image_urls import a_data_url, image_in
 from tests.support.loopback_server import LoopbackServer, Received, Respond, Wire, loopback_server
 from tests.support.photographs import photograph
 from tests.support.response_stream_grammar import ResponseStreamGrammar
@@ -49,7 +49,7 @@ def client(gateway):
 
 @asynccontextmanager
 async def over(respond: Respond, **settings: object) -> AsyncIterator[tuple[AsyncOpenAI, LoopbackServer]]:
-    """A client of a gateway over an upstream of the test's own, which is a host of pictures too."""
+    """A client of a gateway over an upstream of the test's own, which is a host of images too."""
     async with loopback_server(respond) as upstream:
         async with running_gateway(upstream_url=upstream.v1, fetch_allow=(upstream.origin,), **settings) as gateway:
             async with AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key=gateway.key, max_retries=0) as client:
@@ -61,30 +61,30 @@ def photo(name: str, **fields: object) -> dict:
 
 
 def question(*parts: object) -> list:
-    return [says(text("What is in this picture?"), *parts)]
+    return [says(text("What is in this image?"), *parts)]
 
 
 def test_a_plain_answer_describes_the_photograph_by_the_sdks_strict_types(client):
-    told = client.responses.create(model=MODEL, input=question(photo("retina.jpg")))
+    response = client.responses.create(model=MODEL, input=question(photo("retina.jpg")))
 
-    assert "JPEG of 1280 x 1280 pixels" in told.output_text
-    assert told.usage.input_tokens_details.image_tokens == 2116
-    strict_response(told.to_dict(mode="json"))
+    assert "JPEG of 1280 x 1280 pixels" in response.output_text
+    assert response.usage.input_tokens_details.image_tokens == 2116
+    strict_response(response.to_dict(mode="json"))
 
 
 def test_the_detail_decides_the_size(client):
-    told = client.responses.create(model=MODEL, input=question(photo("retina.jpg", detail="low")))
+    response = client.responses.create(model=MODEL, input=question(photo("retina.jpg", detail="low")))
 
-    assert told.usage.input_tokens_details.image_tokens == 729
+    assert response.usage.input_tokens_details.image_tokens == 729
 
 
 def test_a_stream_keeps_to_the_grammar_by_the_sdks_strict_types(client):
     grammar = ResponseStreamGrammar()
 
     for event in client.responses.create(model=MODEL, input=question(photo("rocket.jpg")), stream=True):
-        told = event.to_dict(mode="json")
-        strict_event(told)
-        grammar.take(told)
+        response = event.to_dict(mode="json")
+        strict_event(response)
+        grammar.take(response)
 
     grammar.check_end()
     assert "640 x 427" in grammar.last["output"][0]["content"][0]["text"]
@@ -94,11 +94,11 @@ def test_a_stream_keeps_to_the_grammar_by_the_sdks_strict_types(client):
 def test_the_stream_helper_gathers_the_whole_response(client):
     with client.responses.stream(model=MODEL, input=question(photo("rocket.jpg"))) as stream:
         pieces = [event.delta for event in stream if event.type == "response.output_text.delta"]
-        told = stream.get_final_response()
+        response = stream.get_final_response()
 
     assert len(pieces) > 10
-    assert "".join(pieces) == told.output_text
-    assert told.usage.input_tokens_details.image_tokens == 345
+    assert "".join(pieces) == response.output_text
+    assert response.usage.input_tokens_details.image_tokens == 345
 
 
 def test_the_headers_carry_the_image_tokens_and_the_request_id(client):
@@ -110,12 +110,12 @@ def test_the_headers_carry_the_image_tokens_and_the_request_id(client):
 
 async def test_parse_gives_an_object_of_the_callers_own_type():
     async with over(answers(completion({"content": '{"kind":"cat","legs":4}'}))) as (client, upstream):
-        told = await client.responses.parse(model="m", input="Which animal?", text_format=Animal)
+        response = await client.responses.parse(model="m", input="Which animal?", text_format=Animal)
 
-        assert told.output_parsed == Animal(kind="cat", legs=4)
+        assert response.output_parsed == Animal(kind="cat", legs=4)
         wanted = upstream.received[0].json()["response_format"]["json_schema"]
         assert (wanted["name"], wanted["strict"]) == ("Animal", True)
-        assert told.text.format.type == "json_schema"
+        assert response.text.format.type == "json_schema"
 
 
 async def test_functions_that_are_called_at_the_same_time_get_their_outputs_under_their_own_ids():
@@ -124,40 +124,40 @@ async def test_functions_that_are_called_at_the_same_time_get_their_outputs_unde
         async with client.responses.stream(model="m", input=asked, tools=[FUNCTION]) as stream:
             called = await stream.get_final_response()
         outputs = [output("call_a", "a bird"), output("call_b", [text("a plane"), image(a_data_url(56, 56))])]
-        told = await client.responses.create(model="m", input=[*asked, *called.output, *outputs], tools=[FUNCTION])
+        response = await client.responses.create(model="m", input=[*asked, *called.output, *outputs], tools=[FUNCTION])
 
         assert [(one.call_id, json.loads(one.arguments)) for one in called.output] == [
             ("call_a", {"at": "sky"}),
             ("call_b", {}),
         ]
-        assert told.output_text == "A cat."
+        assert response.output_text == "A cat."
         _, assistant, first, second, shown = upstream.received[1].json()["messages"]
         assert [one["id"] for one in assistant["tool_calls"]] == ["call_a", "call_b"]
         assert (first["tool_call_id"], first["content"]) == ("call_a", "a bird")
         assert (second["tool_call_id"], second["content"]) == ("call_b", "a plane")
-        assert picture_in(shown["content"][1]["image_url"]["url"]).startswith(b"\x89PNG")
+        assert image_in(shown["content"][1]["image_url"]["url"]).startswith(b"\x89PNG")
 
 
-async def test_a_picture_by_url_is_fetched_and_arrives_as_bytes():
+async def test_an_image_by_url_is_fetched_and_arrives_as_bytes():
     async def respond(request: Received, wire: Wire) -> None:
-        told = answers(picture_in(a_data_url(56, 56))) if request.method == "GET" else answers()
-        await told(request, wire)
+        response = answers(image_in(a_data_url(56, 56))) if request.method == "GET" else answers()
+        await response(request, wire)
 
     async with over(respond) as (client, upstream):
-        told = await client.responses.create(model="m", input=question(image(f"{upstream.origin}/a.png")))
+        response = await client.responses.create(model="m", input=question(image(f"{upstream.origin}/a.png")))
 
-        assert told.usage.input_tokens_details.image_tokens == 4
+        assert response.usage.input_tokens_details.image_tokens == 4
         seen = upstream.received[-1].json()["messages"][0]["content"][1]
-        assert picture_in(seen["image_url"]["url"]).startswith(b"\x89PNG")
+        assert image_in(seen["image_url"]["url"]).startswith(b"\x89PNG")
 
 
 async def test_reasoning_and_a_cut_off_answer_are_told_by_the_sdks_types():
     body = completion({"content": "A c", "reasoning_content": "Hm."}, "length", usage=ANSWER["usage"])
     async with over(answers(body)) as (client, _):
-        told = await client.responses.create(model="m", input="hi")
+        response = await client.responses.create(model="m", input="hi")
 
-    assert (told.status, told.incomplete_details.reason) == ("incomplete", "max_output_tokens")
-    assert [item.type for item in told.output] == ["reasoning", "message"]
+    assert (response.status, response.incomplete_details.reason) == ("incomplete", "max_output_tokens")
+    assert [item.type for item in response.output] == ["reasoning", "message"]
 
 
 def test_a_wrong_key_raises_the_sdks_authentication_error(gateway):

@@ -27,7 +27,7 @@ def asking(name: str, **fields: object) -> list:
         {
             "role": "user",
             "content": [
-                {"type": "text", "text": "What is in this picture?"},
+                {"type": "text", "text": "What is in this image?"},
                 {"type": "image_url", "image_url": {"url": url, **fields}},
             ],
         }
@@ -35,17 +35,17 @@ def asking(name: str, **fields: object) -> list:
 
 
 def test_a_plain_answer_describes_the_photograph(client):
-    told = client.chat.completions.create(model="obscura-demo", messages=asking("retina.jpg"))
+    response = client.chat.completions.create(model="obscura-demo", messages=asking("retina.jpg"))
 
-    assert "JPEG of 1280 x 1280 pixels" in told.choices[0].message.content
-    assert told.usage.prompt_tokens_details.image_tokens == 2116
+    assert "JPEG of 1280 x 1280 pixels" in response.choices[0].message.content
+    assert response.usage.prompt_tokens_details.image_tokens == 2116
 
 
 def test_the_detail_decides_the_size(client):
-    told = client.chat.completions.create(model="obscura-demo", messages=asking("retina.jpg", detail="low"))
+    response = client.chat.completions.create(model="obscura-demo", messages=asking("retina.jpg", detail="low"))
 
-    assert "768 x 768" in told.choices[0].message.content
-    assert told.usage.prompt_tokens_details.image_tokens == 729
+    assert "768 x 768" in response.choices[0].message.content
+    assert response.usage.prompt_tokens_details.image_tokens == 729
 
 
 def test_a_stream_gives_the_same_answer_piece_by_piece(client):
@@ -87,7 +87,7 @@ def test_a_wrong_key_raises_the_sdks_authentication_error(gateway):
     assert refused.value.code == "invalid_api_key"
 
 
-def test_a_broken_picture_raises_the_sdks_bad_request_error_with_the_path(client):
+def test_a_broken_image_raises_the_sdks_bad_request_error_with_the_path(client):
     messages = asking("rocket.jpg")
     messages[0]["content"][1]["image_url"]["url"] = messages[0]["content"][1]["image_url"]["url"][:5001]
 

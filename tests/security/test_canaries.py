@@ -102,19 +102,19 @@ async def send_everything(url: str, key: str, photo_url: str) -> list[int]:
     statuses = []
     async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as client:
         for body in bodies:
-            told = await client.post(
+            response = await client.post(
                 "/v1/chat/completions",
                 json={"model": "m", "tools": [{"x": TOOL}]} | body,
                 headers={"authorization": f"Bearer {key}"},
             )
-            statuses.append(told.status_code)
+            statuses.append(response.status_code)
         for headers in ({"authorization": f"Bearer {key[:-1]}"}, {"x-api-key": PROMPT}):
-            told = await client.post("/v1/chat/completions", json={"messages": good}, headers=headers)
-            statuses.append(told.status_code)
-        told = await client.post(f"/v1/{PROMPT}?x={QUERY}", content=PROMPT, headers={"x-api-key": key})
-        statuses.append(told.status_code)
-        told = await client.post("/v1/chat/completions", content=PROMPT, headers={"x-api-key": key})
-        statuses.append(told.status_code)
+            response = await client.post("/v1/chat/completions", json={"messages": good}, headers=headers)
+            statuses.append(response.status_code)
+        response = await client.post(f"/v1/{PROMPT}?x={QUERY}", content=PROMPT, headers={"x-api-key": key})
+        statuses.append(response.status_code)
+        response = await client.post("/v1/chat/completions", content=PROMPT, headers={"x-api-key": key})
+        statuses.append(response.status_code)
     return statuses
 
 

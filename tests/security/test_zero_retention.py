@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from tests.support.fake_upstream import answers, in_turn, stays_silent, streams, verdict
-from tests.support.gateway import chat_request, image, text
-from tests.support.image_urls import data_url, picture_in
+from tests.support.gateway import chat_request, image_part, text
+from tests.support.image_urls import data_url, image_in
 from tests.support.json_texts import data_urls_in
 from tests.support.loopback_server import Received, Respond, Wire, loopback_server
 from tests.support.serving_process import ServingProcess, environment, run_obscura, serving
@@ -31,7 +31,7 @@ UPLOAD = {"filename": NAME, "bytes": 9, "mime_type": "image/jpeg", "purpose": "v
 
 
 def a_noise_photo() -> bytes:
-    """A picture that is prepared anew, over a megabyte large: Starlette would spool it."""
+    """An image that is prepared again, over a megabyte large: Starlette would spool it."""
     noise = Image.frombytes("RGB", (1500, 1000), random.Random(9).randbytes(1500 * 1000 * 3))  # noqa: S311
     written = io.BytesIO()
     noise.save(written, "JPEG", quality=85)
@@ -57,7 +57,7 @@ class Audited:
 
     def noted(self, *events: str) -> list[str]:
         lines = [json.loads(line) for line in (self.folder / "record").read_text().splitlines()]
-        return [told[0] if told else "" for event, *told in lines if event in events]
+        return [response[0] if response else "" for event, *response in lines if event in events]
 
     async def look(self, needles: list[bytes]) -> list[str]:
         """Let the process look through its live objects."""
@@ -96,7 +96,7 @@ async def audited(folder: Path, *turns: Respond):
         elif request.path.endswith("/moderations"):
             await answers(verdict())(request, wire)
         else:
-            prepared.extend(picture_in(url) for url in data_urls_in(request.body))
+            prepared.extend(image_in(url) for url in data_urls_in(request.body))
             await upstream_turns(request, wire)
 
     (folder / "temp").mkdir()
@@ -117,8 +117,8 @@ async def audited(folder: Path, *turns: Respond):
 
 async def send_everything(gateway: ServingProcess, headers: dict[str, str], photo_url: str) -> list[int]:
     """Send plain, streamed, failing, multipart and refused requests; give their statuses."""
-    sent, named = image(data_url(PHOTO, "image/jpeg")), image(photo_url)
-    cut = image(data_url(PHOTO[:-3000], "image/jpeg"))
+    sent, named = image_part(data_url(PHOTO, "image/jpeg")), image_part(photo_url)
+    cut = image_part(data_url(PHOTO[:-3000], "image/jpeg"))
     good = chat_request(text(PROMPT), sent, named)
     streamed = good | {"stream": True}
     bodies = [
@@ -128,7 +128,7 @@ async def send_everything(gateway: ServingProcess, headers: dict[str, str], phot
         good,
         good,
         chat_request(text(PROMPT), cut),
-        chat_request(text(PROMPT), image("https://[::1]/")),
+        chat_request(text(PROMPT), image_part("https://[::1]/")),
     ]
     source = {"type": "base64", "media_type": "image/jpeg", "data": base64.b64encode(PHOTO).decode()}
     turn = {"role": "user", "content": [{"type": "image", "source": source}]}
@@ -141,19 +141,19 @@ async def send_everything(gateway: ServingProcess, headers: dict[str, str], phot
         return [(await client.post(path, **sent)).status_code for path, sent in requests]
 
 
-def needles_of(*pictures: bytes) -> list[bytes]:
-    """Pieces of pictures and of their base64, at every alignment."""
+def needles_of(*images: bytes) -> list[bytes]:
+    """Pieces of images and of their base64, at every alignment."""
     found = []
-    for picture in pictures:
-        starts = range(2000, len(picture) - 100, len(picture) // 6)
-        found += [picture[start : start + 24] for start in starts]
-        found += [base64.b64encode(picture[start - start % 3 :][:48])[:40] for start in starts]
+    for content in images:
+        starts = range(2000, len(content) - 100, len(content) // 6)
+        found += [content[start : start + 24] for start in starts]
+        found += [base64.b64encode(content[start - start % 3 :][:48])[:40] for start in starts]
     return found
 
 
-def digests_of(*pictures: bytes) -> list[bytes]:
+def digests_of(*images: bytes) -> list[bytes]:
     model = b"omni-moderation-latest\0"
-    digests = [hashlib.sha256(start + picture).digest() for picture in pictures for start in (b"", model)]
+    digests = [hashlib.sha256(start + image).digest() for image in images for start in (b"", model)]
     return [form for digest in digests for form in (digest, digest.hex().encode(), base64.b64encode(digest))]
 
 
@@ -186,8 +186,8 @@ async def test_the_proof_sees_what_is_kept_of_others_and_what_a_request_under_wa
     async with audited(tmp_path, answers(), stays_silent) as process:
         headers = {"x-api-key": process.gateway.key}
         async with httpx.AsyncClient(base_url=process.gateway.url, headers=headers, timeout=30) as client:
-            told = await client.post("/v1/files", files={"file": (NAME, PHOTO)})
-            part = {"type": "image_url", "image_url": {"file_id": told.json()["id"]}}
+            response = await client.post("/v1/files", files={"file": (NAME, PHOTO)})
+            part = {"type": "image_url", "image_url": {"file_id": response.json()["id"]}}
             await client.post("/v1/chat/completions", json=chat_request(part))
             under_way = asyncio.create_task(client.post("/v1/chat/completions", json=chat_request(part)))
             while len(process.prepared) < 2:

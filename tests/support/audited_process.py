@@ -20,24 +20,24 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 NOTED = frozenset({"os.rename", "os.link", "os.symlink", "sqlite3.connect", "subprocess.Popen", "os.posix_spawn"})
 
 LEAST_BYTES = 512
-"""Pieces of pictures are larger; nearly all else that is alive is smaller."""
+"""Pieces of images are larger; nearly all else that is alive is smaller."""
 IN_MEMORY = "/memfd:"
-"""Where pictures are encoded: memory that only looks like a file (memfd_create(2))."""
+"""Where images are encoded: memory that only looks like a file (memfd_create(2))."""
 
 
 class Record:
     def __init__(self, path: str) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
-    def note(self, event: str, *told: object) -> None:
-        line = json.dumps([event, *map(str, told)])
+    def note(self, event: str, *response: object) -> None:
+        line = json.dumps([event, *map(str, response)])
         os.write(self._file, line.encode() + b"\n")
 
-    def audit(self, event: str, told: tuple[object, ...]) -> None:
-        opened = event == "open" and isinstance(told[2], int) and told[2] & WRITING
-        mapped = event == "mmap.__new__" and told[0] != -1
+    def audit(self, event: str, response: tuple[object, ...]) -> None:
+        opened = event == "open" and isinstance(response[2], int) and response[2] & WRITING
+        mapped = event == "mmap.__new__" and response[0] != -1
         if opened or mapped or event in NOTED:
-            path = _path_of(told[0]) if isinstance(told[0], int) else told[0]
+            path = _path_of(response[0]) if isinstance(response[0], int) else response[0]
             if not str(path).startswith(IN_MEMORY):
                 self.note(event, path)
 
@@ -55,7 +55,7 @@ def holders(needles: list[bytes]) -> Iterator[str]:
     while left:
         holder = left.pop()
         if isinstance(holder, Image.Image):
-            yield "a decoded picture"
+            yield "a decoded image"
         for held in gc.get_referents(holder) if holder is not needles else ():
             if id(held) in seen:
                 continue

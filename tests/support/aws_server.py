@@ -61,7 +61,7 @@ class _Quiet(MotoRequestHandler):
 
 
 def aws_environment(endpoint: str) -> dict[str, str]:
-    """Give the variables by which boto3 finds ``endpoint`` in place of AWS."""
+    """Return the variables by which boto3 finds ``endpoint`` in place of AWS."""
     return {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_ACCESS_KEY_ID": "testing",

@@ -18,14 +18,14 @@ ANSWER = {
 
 
 def chunk(delta: dict, finish_reason: str | None = None, **more: object) -> bytes:
-    told = {
+    response = {
         "id": "chatcmpl-1",
         "object": "chat.completion.chunk",
         "created": 1,
         "model": "m",
         "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}],
     } | more
-    return b"data: " + json.dumps(told).encode() + b"\n\n"
+    return b"data: " + json.dumps(response).encode() + b"\n\n"
 
 
 CHUNKS = (
@@ -38,8 +38,8 @@ CHUNKS = (
 )
 
 
-def answers(told: dict | bytes = ANSWER, status: int = 200, **headers: str) -> Respond:
-    body = told if isinstance(told, bytes) else json.dumps(told).encode()
+def answers(response: dict | bytes = ANSWER, status: int = 200, **headers: str) -> Respond:
+    body = response if isinstance(response, bytes) else json.dumps(response).encode()
 
     async def respond(request: Received, wire: Wire) -> None:
         await wire.answer(status, body, **headers)

@@ -122,5 +122,5 @@ def text(words: str) -> dict:
     return {"type": "text", "text": words}
 
 
-def image(url: str, **fields: object) -> dict:
+def image_part(url: str, **fields: object) -> dict:
     return {"type": "image_url", "image_url": {"url": url, **fields}}

@@ -39,7 +39,7 @@ async def new_key(data_dir: Path) -> str:
 def function_environment(task_root: Path, data_dir: Path, **settings: str) -> dict[str, str]:
     """What Lambda sets for a function, and these settings of ours; without any, no moderation and no rate in reach."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OBSCURA_", "AWS_"))}
-    told = {"MODERATION": "off", "KEY_REQUESTS_PER_MINUTE": "1000000", "DATA_DIR": str(data_dir)} | settings
+    response = {"MODERATION": "off", "KEY_REQUESTS_PER_MINUTE": "1000000", "DATA_DIR": str(data_dir)} | settings
     return (
         kept
         | {
@@ -49,7 +49,7 @@ def function_environment(task_root: Path, data_dir: Path, **settings: str) -> di
             "LAMBDA_TASK_ROOT": str(task_root),
             "_HANDLER": "app.handler",
         }
-        | {f"OBSCURA_{name}": value for name, value in told.items()}
+        | {f"OBSCURA_{name}": value for name, value in response.items()}
     )
 
 

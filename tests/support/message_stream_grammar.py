@@ -56,12 +56,12 @@ def events_of(stream: bytes) -> list[dict]:
 
 def told_by(stream: bytes) -> ToldMessage:
     """Follow a whole stream; raises NotInTheGrammar where it, or its end, is not legal."""
-    told = ToldMessage()
+    response = ToldMessage()
     for event in events_of(stream):
-        _must(not told.stopped and told.error is None, f"{event['type']} after the end")
-        _follow(told, event)
-    _must(told.stopped or told.error is not None, "it just ends")
-    return told
+        _must(not response.stopped and response.error is None, f"{event['type']} after the end")
+        _follow(response, event)
+    _must(response.stopped or response.error is not None, "it just ends")
+    return response
 
 
 def _event(framed: str) -> dict:
@@ -73,45 +73,47 @@ def _event(framed: str) -> dict:
     return data
 
 
-def _follow(told: ToldMessage, event: dict) -> None:
+def _follow(response: ToldMessage, event: dict) -> None:
     kind = event["type"]
     if kind == "error":
         _must({"type", "message"} <= event["error"].keys(), f"an error without type or message: {event}")
-        told.error = event
+        response.error = event
         return
-    _must(bool(told.start) == (kind != "message_start"), f"{kind} before or after message_start")
-    open_block = told.blocks[-1] if told.blocks and not told.blocks[-1].closed else None
+    _must(bool(response.start) == (kind != "message_start"), f"{kind} before or after message_start")
+    open_block = response.blocks[-1] if response.blocks and not response.blocks[-1].closed else None
     match kind:
         case "message_start":
-            _begin(told, event["message"])
+            _begin(response, event["message"])
         case "ping":
             pass
         case "content_block_start":
-            _must(open_block is None and not told.delta, "a block begins in another, or after message_delta")
-            _must(event["index"] == len(told.blocks), f"block {len(told.blocks)} has the number {event['index']}")
-            told.blocks.append(_block(event["content_block"]))
+            _must(open_block is None and not response.delta, "a block begins in another, or after message_delta")
+            _must(
+                event["index"] == len(response.blocks), f"block {len(response.blocks)} has the number {event['index']}"
+            )
+            response.blocks.append(_block(event["content_block"]))
         case "content_block_delta":
-            _must(open_block is not None and event["index"] == len(told.blocks) - 1, f"no such open block: {event}")
+            _must(open_block is not None and event["index"] == len(response.blocks) - 1, f"no such open block: {event}")
             _add(open_block, event["delta"])
         case "content_block_stop":
-            _must(open_block is not None and event["index"] == len(told.blocks) - 1, f"no such open block: {event}")
+            _must(open_block is not None and event["index"] == len(response.blocks) - 1, f"no such open block: {event}")
             open_block.closed = True
         case "message_delta":
             _must(open_block is None, "message_delta in an open block")
             _must(event["delta"]["stop_reason"] in STOP_REASONS, f"stop reason: {event['delta']}")
-            told.delta, told.usage = event["delta"], event["usage"]
+            response.delta, response.usage = event["delta"], event["usage"]
         case "message_stop":
-            _must(bool(told.delta), "message_stop without message_delta")
-            told.stopped = True
+            _must(bool(response.delta), "message_stop without message_delta")
+            response.stopped = True
         case _:
             raise NotInTheGrammar(f"no such event: {kind}")
 
 
-def _begin(told: ToldMessage, message: dict) -> None:
+def _begin(response: ToldMessage, message: dict) -> None:
     _must(message["type"] == "message" and message["role"] == "assistant", f"no message: {message}")
     _must(message["content"] == [] and message["stop_reason"] is None, f"it has begun before its start: {message}")
     _must({"input_tokens", "output_tokens"} <= message["usage"].keys(), f"usage: {message['usage']}")
-    told.start = message
+    response.start = message
 
 
 def _block(start: dict) -> ToldBlock:

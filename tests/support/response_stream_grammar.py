@@ -78,22 +78,27 @@ class ResponseStreamGrammar:
 
     def _take_begin(self, event: dict, kind: str) -> None:
         assert event["type"] == kind
-        told = event["response"]
-        assert (told["status"], told["output"], told["usage"], told["completed_at"]) == ("in_progress", [], None, None)
-        assert self.first is None or self.first == told
-        self.first = told
+        response = event["response"]
+        assert (response["status"], response["output"], response["usage"], response["completed_at"]) == (
+            "in_progress",
+            [],
+            None,
+            None,
+        )
+        assert self.first is None or self.first == response
+        self.first = response
 
     def _take_last(self, event: dict) -> None:
-        told = event["response"]
-        assert told["status"] == LAST[event["type"]]
-        assert told["output"] == [self.done[index] for index in range(len(self.items))]
-        assert {key for key in told if told[key] != self.first[key]} <= {
+        response = event["response"]
+        assert response["status"] == LAST[event["type"]]
+        assert response["output"] == [self.done[index] for index in range(len(self.items))]
+        assert {key for key in response if response[key] != self.first[key]} <= {
             "status", "output", "usage", "completed_at", "incomplete_details", "error",
         }  # fmt: skip
-        assert (told["completed_at"] is not None) == (told["status"] == "completed")
-        assert (told["incomplete_details"] is not None) == (told["status"] == "incomplete")
-        assert (told["error"] is not None) == (told["status"] == "failed")
-        self.last = told
+        assert (response["completed_at"] is not None) == (response["status"] == "completed")
+        assert (response["incomplete_details"] is not None) == (response["status"] == "incomplete")
+        assert (response["error"] is not None) == (response["status"] == "failed")
+        self.last = response
 
     def _take_item(self, event: dict) -> None:
         item = event["item"]
@@ -152,15 +157,15 @@ class ResponseStreamGrammar:
             opened.whole = opened.pieces
 
     def _take_item_done(self, item: dict, opened: OpenItem, index: int) -> None:
-        told = {"arguments": opened.whole} if item["type"] == "function_call" else {"content": opened.parts}
+        response = {"arguments": opened.whole} if item["type"] == "function_call" else {"content": opened.parts}
         assert opened.part_kind is None
         assert item["status"] in {"completed", "incomplete"}
-        assert item == opened.added | told | {"status": item["status"]}
+        assert item == opened.added | response | {"status": item["status"]}
         self.done[index] = item
 
 
 def checked(stream: bytes, whole: bool = True) -> list[dict]:
-    """Give the events of a stream that keeps to the grammar; one that is not ``whole`` may stop anywhere."""
+    """Return the events of a stream that keeps to the grammar; one that is not ``whole`` may stop anywhere."""
     grammar = ResponseStreamGrammar()
     events = events_of(stream)
     for event in events:

@@ -135,11 +135,11 @@ class RuntimeApiStandIn:
             invoked.headers = headers
             await self._take_response(invoked, reader, writer)
         else:
-            told = json.loads(await reader.readexactly(int(headers["content-length"])))
+            response = json.loads(await reader.readexactly(int(headers["content-length"])))
             if path.startswith("/invocation/"):
-                self._under_way.pop(path.split("/")[2]).error.set_result(told)
+                self._under_way.pop(path.split("/")[2]).error.set_result(response)
             else:
-                self._reports.put_nowait((path, headers, told))
+                self._reports.put_nowait((path, headers, response))
             await _say(writer, 202)
 
     async def _hand_out(self, invoked: Invoked, writer: asyncio.StreamWriter) -> None:

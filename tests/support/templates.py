@@ -17,10 +17,10 @@ def changed(stack: Stack, change: Callable[[dict], object]) -> Stack:
 def gateway_answers(stack: Stack) -> dict[str, dict]:
     """The answers that API Gateway gives by itself, with their bodies as callers get them."""
     [api] = stack.resources("AWS::ApiGateway::RestApi").values()
-    told = api["Body"]["x-amazon-apigateway-gateway-responses"]
+    response = api["Body"]["x-amazon-apigateway-gateway-responses"]
     filled = {"$context.requestId": "c6af9ac6", "$context.error.messageString": '"Unsupported Media Type"'}
     bodies = {}
-    for name, answer in told.items():
+    for name, answer in response.items():
         body = answer["responseTemplates"]["application/json"]
         for variable, value in filled.items():
             body = body.replace(variable, value)

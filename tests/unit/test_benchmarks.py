@@ -14,7 +14,7 @@ RUN_BY_HAND = sorted(
 
 @pytest.mark.parametrize("name", RUN_BY_HAND)
 def test_a_benchmark_explains_itself(name: str) -> None:
-    told = subprocess.run(
+    response = subprocess.run(
         [sys.executable, "-m", f"benchmarks.{name}", "--help"],
         cwd=REPOSITORY,
         capture_output=True,
@@ -22,4 +22,4 @@ def test_a_benchmark_explains_itself(name: str) -> None:
         check=False,
     )
 
-    assert told.returncode == 0, told.stderr.decode()
+    assert response.returncode == 0, response.stderr.decode()

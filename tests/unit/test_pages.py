@@ -31,17 +31,17 @@ def in_code(cell: str) -> list[str]:
 
 
 def test_every_setting_is_told_with_its_default():
-    told = {}
+    response = {}
     for cell, defaults, *_ in table_of("Settings"):
         names = in_code(cell)
         given = defaults.split(", ") if len(names) > 1 and defaults else [defaults] * len(names)
-        told |= dict(zip(names, given, strict=True))
+        response |= dict(zip(names, given, strict=True))
 
     fields = Settings.model_fields
-    assert told.keys() == {PREFIX + name.upper() for name in fields}
+    assert response.keys() == {PREFIX + name.upper() for name in fields}
     for name, field in fields.items():
         if name not in TOLD_IN_WORDS:
-            assert re.sub(r" \(.*|`", "", told[PREFIX + name.upper()]) == as_told(field.default)
+            assert re.sub(r" \(.*|`", "", response[PREFIX + name.upper()]) == as_told(field.default)
 
 
 def as_told(default: object) -> str:
@@ -57,19 +57,19 @@ def as_told(default: object) -> str:
 
 
 def test_every_error_that_is_raised_is_told_under_its_status():
-    told = {code: statuses for statuses, codes, _ in table_of("Errors") for code in in_code(codes)}
+    response = {code: statuses for statuses, codes, _ in table_of("Errors") for code in in_code(codes)}
 
     classes = {one.code: one for one in vars(errors).values() if hasattr(one, "code")}
-    assert classes.keys() - told.keys() == {"quota_exceeded"}  # nothing raises it: there are no quotas of projects
-    assert told.keys() <= classes.keys()
-    for code, statuses in told.items():
+    assert classes.keys() - response.keys() == {"quota_exceeded"}  # nothing raises it: there are no quotas of projects
+    assert response.keys() <= classes.keys()
+    for code, statuses in response.items():
         assert str(classes[code].status) in statuses or code == "unsupported_operation"
 
 
 def test_every_command_is_told_and_no_other():
-    told = {command.split()[1] for names, _ in table_of("Commands") for command in in_code(names)}
+    response = {command.split()[1] for names, _ in table_of("Commands") for command in in_code(names)}
 
-    assert told == SUMMARIES.keys()
+    assert response == SUMMARIES.keys()
 
 
 def test_the_longest_sides_are_those_of_the_code():

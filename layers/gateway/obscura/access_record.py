@@ -19,15 +19,15 @@ class RateLimitStatus:
 
     @classmethod
     def unauthenticated(cls, now: datetime) -> "RateLimitStatus":
-        """Give that of a caller who was not let in."""
+        """Return that of a caller who was not let in."""
         return cls(0, 0, int(now.timestamp()) + UNAUTHENTICATED_RESET_S)
 
     def plus_one(self) -> "RateLimitStatus":
-        """Give what is left once a request's place was given back."""
+        """Return what is left once a request's place was given back."""
         return replace(self, remaining=min(self.limit, self.remaining + 1))
 
     def headers(self) -> dict[str, str]:
-        """Give the three headers; the reset is an instant (RFC 3339) in UTC."""
+        """Return the three headers; the reset is an instant (RFC 3339) in UTC."""
         return {
             "x-ratelimit-limit-requests": str(self.limit),
             "x-ratelimit-remaining-requests": str(self.remaining),
@@ -42,7 +42,7 @@ def rfc3339(since_1970_s: int) -> str:
 
 @dataclass(slots=True)
 class ImageRecord:
-    """One picture before and after preparation."""
+    """One image before and after preparation."""
 
     format: str
     bytes_before: int
@@ -69,7 +69,7 @@ class AccessRecord:
     left_gateway: bool = False
     zero_retention: bool = False
     body_bytes: int = 0
-    pictures: list[ImageRecord] = field(default_factory=list)
+    images: list[ImageRecord] = field(default_factory=list)
     cached_verdicts: int = 0
     step_ms: dict[str, float] = field(default_factory=dict)
     status: int = 0
@@ -85,5 +85,5 @@ class AccessRecord:
             self.step_ms[name] = round((perf_counter() - began_s) * 1000, 2)
 
     def elapsed_ms(self) -> float:
-        """Give the milliseconds since the request began."""
+        """Return the milliseconds since the request began."""
         return round((perf_counter() - self.began_s) * 1000, 2)

@@ -8,7 +8,7 @@ class Clock(Protocol):
     """The time of day, aware and in UTC."""
 
     def now(self) -> datetime:
-        """Give the current instant."""
+        """Return the current instant."""
         ...
 
 
@@ -16,5 +16,5 @@ class SystemClock:
     """The time of day of this machine."""
 
     def now(self) -> datetime:
-        """Give the current instant."""
+        """Return the current instant."""
         return datetime.now(UTC)

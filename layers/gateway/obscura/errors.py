@@ -119,7 +119,7 @@ class ImageFetchFailed(ObscuraError):
 
 
 class ModerationBlocked(ObscuraError):
-    """A picture or the text was flagged; ``category`` names the moderation category with the highest score."""
+    """An image or the text was flagged; ``category`` names the moderation category with the highest score."""
 
     status, code = 400, "moderation_blocked"
 

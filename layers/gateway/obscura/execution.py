@@ -1,4 +1,4 @@
-"""The executor: picture work in a few threads, so that the event loop stays free and memory stays bounded."""
+"""The executor: image work in a few threads, so that the event loop stays free and memory stays bounded."""
 
 import asyncio
 import os
@@ -9,9 +9,9 @@ MIN_WORKERS = 2
 
 
 class ImageExecutor:
-    """A bounded place for CPU work on pictures: one bench for each core, and all others wait in line.
+    """A bounded place for CPU work on images: one bench for each core, and all others wait in line.
 
-    Sixteen large requests thus hold two decoded pictures on two cores, not sixteen.
+    Sixteen large requests thus hold two decoded images on two cores, not sixteen.
     """
 
     def __init__(self, workers: int | None = None) -> None:

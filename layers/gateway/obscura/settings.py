@@ -38,7 +38,7 @@ def _base_url(value: str) -> str:
 
 
 def _sendable(secret: SecretStr | None) -> SecretStr | None:
-    """Give a key as a header can carry it: files and pastes end in a newline, which would end the header."""
+    """Return a key as a header can carry it: files and pastes end in a newline, which would end the header."""
     told = "" if secret is None else secret.get_secret_value().strip()
     if not (told.isascii() and told.isprintable()):
         raise ValueError("must be printable ASCII in one line, as HTTP headers are")

@@ -1,4 +1,4 @@
-"""Valid requests and what becomes of them when bytes, members and pictures are tampered with, by the seed."""
+"""Valid requests and what becomes of them when bytes, members and images are tampered with, by the seed."""
 
 import base64
 import json
@@ -31,10 +31,10 @@ SHAPES = ("object", "string", "input_image", "untyped")
 
 
 def a_corpus() -> list[dict]:
-    """A request for each kind of picture that is taken, in every shape of part, plain and streamed."""
+    """A request for each kind of image that is taken, in every shape of part, plain and streamed."""
     requests = []
-    for number, picture in enumerate(one_of_each().values()):
-        url = data_url(picture)
+    for number, image in enumerate(one_of_each().values()):
+        url = data_url(image)
         part = {
             "object": {"type": "image_url", "image_url": {"url": url, "detail": ("low", "auto", "high")[number % 3]}},
             "string": {"type": "image_url", "image_url": url},
@@ -64,7 +64,7 @@ def seeded(seed: int) -> Random:
 
 def mutated(request: dict, random: Random) -> bytes:
     """One way to damage a request."""
-    ways = (_bytewise, _bytewise_outside_of_pictures, _cut, _in_a_picture, _structurally)
+    ways = (_bytewise, _bytewise_outside_of_images, _cut, _in_an_image, _structurally)
     (way,) = random.choices(ways, weights=(1, 1, 1, 2, 3))
     return way(request, random)
 
@@ -77,7 +77,7 @@ def _bytewise(request: dict, random: Random) -> bytes:
     return bytes(body)
 
 
-def _bytewise_outside_of_pictures(request: dict, random: Random) -> bytes:
+def _bytewise_outside_of_images(request: dict, random: Random) -> bytes:
     body = _dumped(request)
     ends = [at for at in range(len(body)) if body[at : at + 1] in b'{}[]":,\\']
     for at in sorted(random.sample(ends, min(3, len(ends))), reverse=True):
@@ -105,18 +105,18 @@ def _structurally(request: dict, random: Random) -> bytes:
     return _dumped(changed)
 
 
-def _in_a_picture(request: dict, random: Random) -> bytes:
+def _in_an_image(request: dict, random: Random) -> bytes:
     text = _dumped(request).decode()
     encoded = text.partition(";base64,")[2].partition('"')[0]
-    picture = bytearray(base64.b64decode(encoded))
+    image = bytearray(base64.b64decode(encoded))
     for _ in range(random.randint(1, 8)):
-        at = min(random.randrange(len(picture)), random.randrange(len(picture)))
-        picture[at : at + random.randint(0, 2)] = random.randbytes(random.randint(0, 3))
-        if not picture:
+        at = min(random.randrange(len(image)), random.randrange(len(image)))
+        image[at : at + random.randint(0, 2)] = random.randbytes(random.randint(0, 3))
+        if not image:
             break
     if random.random() < 0.2:
-        del picture[random.randrange(len(picture) + 1) :]
-    return text.replace(encoded, base64.b64encode(picture).decode()).encode()
+        del image[random.randrange(len(image) + 1) :]
+    return text.replace(encoded, base64.b64encode(image).decode()).encode()
 
 
 def _cut(request: dict, random: Random) -> bytes:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.security.bodies.mutations import a_corpus, mutated, seeded
 from tests.support.fake_upstream import answers, verdict
-from tests.support.gateway import Gateway, chat_request, image, running_gateway
+from tests.support.gateway import Gateway, chat_request, image_part, running_gateway
 from tests.support.image_urls import data_url
 from tests.support.json_texts import styles, values, written
 from tests.support.loopback_server import loopback_server
@@ -21,7 +21,7 @@ AT_ONCE = 6
 SMALL = {"max_pixels": 500_000, "max_body_bytes": 1_000_000, "max_image_bytes": 200_000, "log_level": "WARNING"}
 
 
-async def told(gateway: Gateway, body: bytes) -> httpx.Response:
+async def post(gateway: Gateway, body: bytes) -> httpx.Response:
     return await gateway.client.post("/v1/chat/completions", content=body)
 
 
@@ -45,7 +45,7 @@ async def answers_to(gateway: Gateway, bodies: list[bytes]) -> Counter[str]:
 
     async def one(body: bytes) -> str:
         async with places:
-            return check(await told(gateway, body), body)
+            return check(await post(gateway, body), body)
 
     return Counter(await asyncio.gather(*[one(body) for body in bodies]))
 
@@ -68,7 +68,7 @@ async def test_damaged_requests_are_answered_or_refused_and_never_a_fault(seed: 
 
             assert len(codes) >= 5, codes
             assert codes["answered"] >= 20, codes
-            assert (await gateway.chat(chat_request(image(data_url(a_plain(28, 28, "PNG")))))).status_code == 200
+            assert (await gateway.chat(chat_request(image_part(data_url(a_plain(28, 28, "PNG")))))).status_code == 200
             for request in upstream.received:
                 assert isinstance(request.json(), dict)
 
@@ -88,9 +88,9 @@ PLACES = ("model", "stream", "messages", "message", "content", "part", "image_ur
 def with_value_at(place: str, value: object) -> dict:
     """A valid request but for one place."""
     holder = {"url": data_url(a_plain(8, 8, "PNG"))} | ({place: value} if place in {"url", "detail"} else {})
-    picture = {"type": "image_url", "image_url": value if place == "image_url" else holder}
+    image = {"type": "image_url", "image_url": value if place == "image_url" else holder}
     words = {"type": "text", "text": value if place == "text" else "hi"}
-    message = {"role": "user", "content": value if place == "content" else [words, picture]}
+    message = {"role": "user", "content": value if place == "content" else [words, image]}
     if place == "part":
         message["content"].append(value)
     request = {"model": "m", "stream": False, "messages": [value if place == "message" else message]}
@@ -116,7 +116,7 @@ async def test_generated_bodies_are_answered_or_refused_and_never_a_fault() -> N
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         )
         def each(body: bytes) -> None:
-            check(asyncio.run_coroutine_threadsafe(told(gateway, body), loop).result(10), body)
+            check(asyncio.run_coroutine_threadsafe(post(gateway, body), loop).result(10), body)
 
         await asyncio.to_thread(each)
 

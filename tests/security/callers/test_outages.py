@@ -29,8 +29,8 @@ async def a_table_on_aws() -> str:
     return table
 
 
-def statuses(told: list[httpx.Response]) -> Counter[int]:
-    return Counter(answer.status_code for answer in told)
+def statuses(response: list[httpx.Response]) -> Counter[int]:
+    return Counter(answer.status_code for answer in response)
 
 
 async def test_dynamodb_killed_amid_the_load_admits_no_extra_caller() -> None:
@@ -68,13 +68,13 @@ async def test_a_locked_database_admits_nobody_and_the_loop_goes_on_meanwhile(tm
                 began_s = time.monotonic()
                 alive = await gateway.client.get("/healthz")
                 alive_after_s = time.monotonic() - began_s
-                told = await asking
+                response = await asking
                 other.execute("COMMIT")
             then = await stranger.chat(chat_request("hi"))
 
             assert alive.status_code == 200
             assert alive_after_s < 1
-            assert statuses(told) == {503: 21}
+            assert statuses(response) == {503: 21}
             assert upstream.received[1:] == []
             assert then.status_code == 200
 
@@ -123,8 +123,8 @@ async def test_on_dynamodb_an_ipv6_caller_is_one_transaction_and_one_more_when_t
                 await stranger.chat(chat_request("hi"), x_forwarded_for="2001:db8::1")
                 counter.calls.clear()
                 failed = await stranger.chat({"model": "m"}, x_forwarded_for="2001:db8::1")
-                told = [await stranger.chat(chat_request("hi"), x_forwarded_for="2001:db8::1") for _ in range(2)]
+                response = [await stranger.chat(chat_request("hi"), x_forwarded_for="2001:db8::1") for _ in range(2)]
 
                 assert failed.status_code == 400
-                assert [answer.status_code for answer in told] == [200, 429]
+                assert [answer.status_code for answer in response] == [200, 429]
                 assert counter.calls == ["TransactWriteItems"] * 4

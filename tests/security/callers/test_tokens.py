@@ -55,11 +55,11 @@ async def told_of(token: str, **settings: object) -> httpx.Response:
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
 async def test_a_good_token_is_let_in_at_thirty_a_minute(algorithm: str) -> None:
-    told = await told_of(a_token(algorithm))
+    response = await told_of(a_token(algorithm))
 
-    assert told.status_code == 200
-    assert told.headers["x-ratelimit-limit-requests"] == "30"
-    assert told.headers["x-ratelimit-remaining-requests"] == "29"
+    assert response.status_code == 200
+    assert response.headers["x-ratelimit-limit-requests"] == "30"
+    assert response.headers["x-ratelimit-remaining-requests"] == "29"
 
 
 @pytest.mark.parametrize("aud", [[AUDIENCE, "another"], AUDIENCE])
@@ -73,9 +73,9 @@ async def test_a_token_may_have_several_audiences(aud: object) -> None:
 async def test_clocks_may_differ_by_a_minute(changed: dict[str, int], status: int) -> None:
     now_s = int(time.time())
 
-    told = await told_of(a_token(**{name: now_s + offset_s for name, offset_s in changed.items()}))
+    response = await told_of(a_token(**{name: now_s + offset_s for name, offset_s in changed.items()}))
 
-    assert told.status_code == status
+    assert response.status_code == status
 
 
 @pytest.mark.parametrize(
@@ -128,41 +128,41 @@ async def test_clocks_may_differ_by_a_minute(changed: dict[str, int], status: in
     ],
 )
 async def test_a_bad_token_is_refused_as_one(token: str) -> None:
-    told = await told_of(token)
+    response = await told_of(token)
 
-    assert (told.status_code, told.json()["error"]["code"]) == (401, "invalid_token")
-    assert told.headers["x-ratelimit-limit-requests"] == "0"
-    assert token[:200] not in told.text
+    assert (response.status_code, response.json()["error"]["code"]) == (401, "invalid_token")
+    assert response.headers["x-ratelimit-limit-requests"] == "0"
+    assert token[:200] not in response.text
 
 
 async def test_a_huge_token_is_refused_before_anything_is_asked() -> None:
     async with token_issuer() as issuer, running_gateway(**issuer.settings) as gateway:
-        told = await gateway.chat(chat_request("hi"), headers=bearer(a_token(padding="x" * 8192)))
+        response = await gateway.chat(chat_request("hi"), headers=bearer(a_token(padding="x" * 8192)))
 
-        assert "8,192 bytes" in told.json()["error"]["message"]
+        assert "8,192 bytes" in response.json()["error"]["message"]
         assert issuer.fetches == 0
 
 
 async def test_a_bad_token_is_refused_even_with_the_free_tier() -> None:
     async with token_issuer() as issuer, running_gateway(**issuer.settings) as gateway:
-        told = await gateway.chat(chat_request("hi"), headers=bearer("a.b.c") | {"x-free-tier": "true"})
+        response = await gateway.chat(chat_request("hi"), headers=bearer("a.b.c") | {"x-free-tier": "true"})
 
-        assert told.status_code == 401
+        assert response.status_code == 401
 
 
 async def test_without_a_configured_issuer_every_token_is_refused_with_the_way_out() -> None:
     async with running_gateway() as gateway:
-        told = await gateway.chat(chat_request("hi"), headers=bearer(a_token()))
+        response = await gateway.chat(chat_request("hi"), headers=bearer(a_token()))
 
-        assert (told.status_code, told.json()["error"]["code"]) == (401, "invalid_token")
-        assert "OBSCURA_JWKS_URL" in told.json()["error"]["message"]
+        assert (response.status_code, response.json()["error"]["code"]) == (401, "invalid_token")
+        assert "OBSCURA_JWKS_URL" in response.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("token", ["eyJ.eyJ", "a.b.c.d.e", "nonsense"])
 async def test_what_is_neither_token_nor_key_is_refused_as_a_key(token: str) -> None:
-    told = await told_of(token)
+    response = await told_of(token)
 
-    assert (told.status_code, told.json()["error"]["code"]) == (401, "invalid_api_key")
+    assert (response.status_code, response.json()["error"]["code"]) == (401, "invalid_api_key")
 
 
 async def test_zero_retention_is_honoured_when_the_token_says_so() -> None:
@@ -175,7 +175,7 @@ async def test_each_subject_has_a_rate_of_its_own() -> None:
         first = [await gateway.chat(chat_request("hi"), headers=bearer(a_token(sub="a"))) for _ in range(3)]
         second = await gateway.chat(chat_request("hi"), headers=bearer(a_token(sub="b")))
 
-        assert [told.status_code for told in first] == [200, 200, 429]
+        assert [response.status_code for response in first] == [200, 200, 429]
         assert first[2].json()["error"]["code"] == "rate_limit_exceeded"
         assert 1 <= int(first[2].headers["retry-after"]) <= 60
         assert second.status_code == 200
@@ -210,10 +210,10 @@ async def test_an_issuer_without_keys_for_us_is_an_outage_and_not_a_door(jwks: d
     async with token_issuer() as issuer, running_gateway(**issuer.settings) as gateway:
         issuer.jwks = jwks
 
-        told = await gateway.chat(chat_request("hi"), headers=bearer(a_token()))
+        response = await gateway.chat(chat_request("hi"), headers=bearer(a_token()))
 
-        assert (told.status_code, told.json()["error"]["code"]) == (503, "upstream_unavailable")
-        assert 1 <= int(told.headers["retry-after"]) <= 60
+        assert (response.status_code, response.json()["error"]["code"]) == (503, "upstream_unavailable")
+        assert 1 <= int(response.headers["retry-after"]) <= 60
 
 
 async def test_a_secret_among_the_published_keys_verifies_nothing() -> None:
@@ -221,9 +221,9 @@ async def test_a_secret_among_the_published_keys_verifies_nothing() -> None:
         issuer.jwks["keys"].append({"kty": "oct", "k": b64(SHARED_SECRET), "kid": "shared", "alg": "HS256"})
         token = jwt.encode(claims(), SHARED_SECRET, "HS256", {"kid": "shared"})
 
-        told = await gateway.chat(chat_request("hi"), headers=bearer(token))
+        response = await gateway.chat(chat_request("hi"), headers=bearer(token))
 
-        assert told.status_code == 401
+        assert response.status_code == 401
 
 
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
@@ -232,6 +232,6 @@ async def test_a_short_rsa_key_verifies_nothing() -> None:
     async with token_issuer() as issuer, running_gateway(**issuer.settings) as gateway:
         issuer.jwks = {"keys": [a_jwk(key=short)]}
 
-        told = await gateway.chat(chat_request("hi"), headers=bearer(a_token(key=short)))
+        response = await gateway.chat(chat_request("hi"), headers=bearer(a_token(key=short)))
 
-        assert told.status_code == 401
+        assert response.status_code == 401

@@ -10,7 +10,7 @@ import httpcore
 
 type Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
-PICTURE = b"\x89PNG not really, but bytes"
+IMAGE = b"\x89PNG not really, but bytes"
 PUBLIC_ADDRESS = "93.184.215.14"
 
 
@@ -70,7 +70,7 @@ async def a_host(
         await server.wait_closed()
 
 
-def an_answer(body: bytes = PICTURE, status: str = "200 OK", headers: Iterable[str] = ()) -> bytes:
+def an_answer(body: bytes = IMAGE, status: str = "200 OK", headers: Iterable[str] = ()) -> bytes:
     """A whole HTTP/1.1 answer; its Content-Length is true unless ``headers`` brings one or a Transfer-Encoding."""
     lines = list(headers)
     if not any(line.lower().startswith(("content-length:", "transfer-encoding:")) for line in lines):

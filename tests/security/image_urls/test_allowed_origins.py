@@ -4,14 +4,14 @@ import pytest
 
 from obscura.errors import ImageTooLarge, InvalidImageUrl, UnsafeImageUrl
 from obscura.fetch.fetcher import FetchLimits, GuardedFetcher
-from tests.security.image_urls.hosts import PICTURE, Detour, Names, a_host, a_redirect, an_answer, saying
+from tests.security.image_urls.hosts import IMAGE, Detour, Names, a_host, a_redirect, an_answer, saying
 
 
 async def test_an_allowed_origin_is_fetched_from_over_http_on_any_port() -> None:
     async with a_host(saying(an_answer())) as host:
         images = GuardedFetcher(FetchLimits(), allowed_origins=[host.origin])
 
-        assert await images.fetch(host.url) == PICTURE
+        assert await images.fetch(host.url) == IMAGE
 
         await images.aclose()
     assert f"Host: 127.0.0.1:{host.port}".encode() in host.requests[0]
@@ -22,7 +22,7 @@ async def test_an_allowed_name_may_lead_to_a_private_address() -> None:
         names = Names(["127.0.0.1"])
         images = GuardedFetcher(FetchLimits(), allowed_origins=[f"http://images.internal:{host.port}"], resolve=names)
 
-        assert await images.fetch(f"http://IMAGES.internal:{host.port}/a.png") == PICTURE
+        assert await images.fetch(f"http://IMAGES.internal:{host.port}/a.png") == IMAGE
 
         await images.aclose()
     assert names.asked == [("images.internal", host.port)]
@@ -88,7 +88,7 @@ async def test_a_redirect_from_one_allowed_origin_to_another_is_followed() -> No
     ):
         images = GuardedFetcher(FetchLimits(), allowed_origins=[first.origin, second.origin])
 
-        assert await images.fetch(first.url) == PICTURE
+        assert await images.fetch(first.url) == IMAGE
 
         await images.aclose()
 
@@ -103,7 +103,7 @@ async def test_proxies_in_the_environment_are_not_used(monkeypatch: pytest.Monke
             monkeypatch.setenv(name.lower(), proxy.origin)
         images = GuardedFetcher(FetchLimits(seconds=2), allowed_origins=[host.origin])
 
-        assert await images.fetch(host.url) == PICTURE
+        assert await images.fetch(host.url) == IMAGE
         with pytest.raises(UnsafeImageUrl):
             await images.fetch("https://127.0.0.1/a.png")
 

@@ -9,7 +9,7 @@ import pytest
 
 from obscura.errors import ImageFetchFailed, ImageTooLarge
 from obscura.fetch.fetcher import FetchLimits, GuardedFetcher
-from tests.security.image_urls.hosts import PICTURE, Talk, a_host, an_answer, endlessly, saying, then_silence
+from tests.security.image_urls.hosts import IMAGE, Talk, a_host, an_answer, endlessly, saying, then_silence
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -17,13 +17,11 @@ MEBIBYTE = 1 << 20
 
 GOOD = {
     "Content-Length": saying(an_answer()),
-    "chunked": saying(
-        CHUNKED + b"5\r\n" + PICTURE[:5] + b"\r\n%x\r\n" % (len(PICTURE) - 5) + PICTURE[5:] + b"\r\n0\r\n\r\n"
-    ),
-    "until close": saying(HEAD + b"\r\n" + PICTURE),
-    "HTTP/1.0": saying(b"HTTP/1.0 200 OK\r\n\r\n" + PICTURE),
-    "gzip": saying(an_answer(gzip.compress(PICTURE), headers=["Content-Encoding: gzip"])),
-    "deflate": saying(an_answer(zlib.compress(PICTURE), headers=["Content-Encoding: deflate"])),
+    "chunked": saying(CHUNKED + b"5\r\n" + IMAGE[:5] + b"\r\n%x\r\n" % (len(IMAGE) - 5) + IMAGE[5:] + b"\r\n0\r\n\r\n"),
+    "until close": saying(HEAD + b"\r\n" + IMAGE),
+    "HTTP/1.0": saying(b"HTTP/1.0 200 OK\r\n\r\n" + IMAGE),
+    "gzip": saying(an_answer(gzip.compress(IMAGE), headers=["Content-Encoding: gzip"])),
+    "deflate": saying(an_answer(zlib.compress(IMAGE), headers=["Content-Encoding: deflate"])),
     "early hints": saying(b"HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n" + an_answer()),
     "more than Content-Length": saying(an_answer() + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"),
     "any type": saying(an_answer(headers=["Content-Type: text/html"])),
@@ -46,7 +44,7 @@ FAILED: dict[str, tuple[Talk, str]] = {
     "garbage status line": (saying(b"\x00\xff\x13garbage\r\n\r\n"), "not HTTP"),
     "garbage version": (saying(b"HTTP/one 200 OK\r\n\r\nabc"), "not HTTP"),
     "garbage status": (saying(b"HTTP/1.1 OK\r\n\r\nabc"), "not HTTP"),
-    "bare picture": (saying(PICTURE), "not HTTP"),
+    "bare image": (saying(IMAGE), "not HTTP"),
     "another protocol": (saying(b"220 ftp.example ready\r\n"), "not HTTP"),
     "two lengths": (saying(HEAD + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd"), "not HTTP"),
     "negative length": (saying(HEAD + b"Content-Length: -3\r\n\r\nabc"), "not HTTP"),
@@ -62,7 +60,7 @@ FAILED: dict[str, tuple[Talk, str]] = {
         "Content-Encoding",
     ),
     "false gzip": (saying(an_answer(headers=["Content-Encoding: gzip"])), "gzip"),
-    "cut gzip": (saying(an_answer(gzip.compress(PICTURE)[:-4], headers=["Content-Encoding: gzip"])), "breaks off"),
+    "cut gzip": (saying(an_answer(gzip.compress(IMAGE)[:-4], headers=["Content-Encoding: gzip"])), "breaks off"),
 }
 
 TOO_LARGE = {
@@ -91,12 +89,12 @@ TOO_SLOW = {
 
 
 @pytest.mark.parametrize("talk", GOOD.values(), ids=GOOD.keys())
-async def test_a_picture_arrives_in_any_framing(talk: Talk) -> None:
+async def test_an_image_arrives_in_any_framing(talk: Talk) -> None:
     async with a_host(talk) as host:
         images = GuardedFetcher(FetchLimits(raw_bytes=MEBIBYTE, seconds=5), allowed_origins=[host.origin])
 
-        assert await images.fetch(host.url) == PICTURE
-        assert await images.fetch(host.url) == PICTURE
+        assert await images.fetch(host.url) == IMAGE
+        assert await images.fetch(host.url) == IMAGE
 
         await images.aclose()
 
@@ -117,11 +115,11 @@ async def test_a_bad_answer_is_a_failed_fetch_in_plain_words(talk: Talk, words: 
 
 
 @pytest.mark.parametrize("talk", TOO_LARGE.values(), ids=TOO_LARGE.keys())
-async def test_a_picture_past_the_limit_is_cut_off(talk: Talk) -> None:
+async def test_an_image_past_the_limit_is_cut_off(talk: Talk) -> None:
     async with a_host(talk) as host:
         images = GuardedFetcher(FetchLimits(raw_bytes=MEBIBYTE, seconds=5), allowed_origins=[host.origin])
 
-        with pytest.raises(ImageTooLarge, match="more than 1 MiB, the limit; send a smaller picture"):
+        with pytest.raises(ImageTooLarge, match="more than 1 MiB, the limit; send a smaller image"):
             await images.fetch(host.url)
 
         await images.aclose()
@@ -197,14 +195,14 @@ async def test_a_cancelled_fetch_hangs_up_wherever_it_was() -> None:
         await host.all_closed.wait()
 
 
-async def test_many_fetches_at_once_each_get_their_own_picture() -> None:
+async def test_many_fetches_at_once_each_get_their_own_image() -> None:
     async def talk(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(an_answer(host.requests[-1].split()[1]))
 
     async with a_host(talk) as host:
-        images = GuardedFetcher(FetchLimits(), allowed_origins=[host.origin])
+        fetcher = GuardedFetcher(FetchLimits(), allowed_origins=[host.origin])
 
-        pictures = await asyncio.gather(*(images.fetch(f"{host.origin}/{number}") for number in range(150)))
+        images = await asyncio.gather(*(fetcher.fetch(f"{host.origin}/{number}") for number in range(150)))
 
-        await images.aclose()
-    assert pictures == [f"/{number}".encode() for number in range(150)]
+        await fetcher.aclose()
+    assert images == [f"/{number}".encode() for number in range(150)]

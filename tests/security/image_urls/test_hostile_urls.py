@@ -4,7 +4,7 @@ import pytest
 
 from obscura.errors import InvalidImageUrl, ObscuraError, UnsafeImageUrl
 from obscura.fetch.fetcher import FetchLimits, GuardedFetcher
-from tests.security.image_urls.hosts import PICTURE, Detour, Names, a_host, an_answer, saying
+from tests.security.image_urls.hosts import IMAGE, Detour, Names, a_host, an_answer, saying
 
 INVALID = [
     "",
@@ -323,7 +323,7 @@ async def test_the_canaries_would_sing(address: str) -> None:
         origin = f"http://[{address}]:{canary.port}" if ":" in address else canary.origin
         images = GuardedFetcher(FetchLimits(seconds=5), allowed_origins=[origin])
 
-        assert await images.fetch(f"{origin}/a.png") == PICTURE
+        assert await images.fetch(f"{origin}/a.png") == IMAGE
 
         await images.aclose()
     assert canary.connections == 1

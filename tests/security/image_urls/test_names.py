@@ -6,7 +6,7 @@ from obscura.errors import ImageFetchFailed, UnsafeImageUrl
 from obscura.fetch.fetcher import FetchLimits, GuardedFetcher
 from tests.security.image_urls.certificates import client_tls, server_tls
 from tests.security.image_urls.hosts import (
-    PICTURE,
+    IMAGE,
     PUBLIC_ADDRESS,
     Detour,
     Names,
@@ -24,10 +24,10 @@ async def test_the_checked_address_is_dialled_and_the_name_is_what_tls_and_http_
         names, network = Names([PUBLIC_ADDRESS]), Detour(host.port)
         images = GuardedFetcher(FetchLimits(), resolve=names, ssl_context=client_tls(), network=network)
 
-        picture = await images.fetch(URL)
+        image = await images.fetch(URL)
 
         await images.aclose()
-    assert picture == PICTURE
+    assert image == IMAGE
     assert names.asked == [("images.example", 443)]
     assert network.dialled == [(PUBLIC_ADDRESS, 443)]
     assert host.server_names == ["images.example"]
@@ -91,7 +91,7 @@ async def test_the_next_checked_address_is_tried_when_one_does_not_answer() -> N
         names, network = Names(addresses), Detour(host.port, unreachable=addresses[:2])
         images = GuardedFetcher(FetchLimits(), resolve=names, ssl_context=client_tls(), network=network)
 
-        assert await images.fetch(URL) == PICTURE
+        assert await images.fetch(URL) == IMAGE
 
         await images.aclose()
     assert network.dialled == [(address, 443) for address in addresses]
@@ -102,7 +102,7 @@ async def test_a_public_address_in_place_of_a_name_is_not_looked_up() -> None:
         names, network = Names(["127.0.0.1"]), Detour(host.port)
         images = GuardedFetcher(FetchLimits(), resolve=names, ssl_context=client_tls(), network=network)
 
-        assert await images.fetch(f"https://{PUBLIC_ADDRESS}/a.png") == PICTURE
+        assert await images.fetch(f"https://{PUBLIC_ADDRESS}/a.png") == IMAGE
 
         await images.aclose()
     assert names.asked == []

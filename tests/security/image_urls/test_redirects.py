@@ -6,7 +6,7 @@ from obscura.errors import ImageFetchFailed, InvalidImageUrl, ObscuraError, Unsa
 from obscura.fetch.fetcher import FetchLimits, GuardedFetcher
 from tests.security.image_urls.certificates import client_tls, server_tls
 from tests.security.image_urls.hosts import (
-    PICTURE,
+    IMAGE,
     PUBLIC_ADDRESS,
     Detour,
     Names,
@@ -22,7 +22,7 @@ async def test_a_redirect_is_followed(status: int) -> None:
     async with a_host(saying(a_redirect("../b.png?y#z", status), an_answer())) as host:
         images = GuardedFetcher(FetchLimits(), allowed_origins=[host.origin])
 
-        assert await images.fetch(host.url) == PICTURE
+        assert await images.fetch(host.url) == IMAGE
 
         await images.aclose()
     assert [request.split()[:2] for request in host.requests] == [
@@ -109,19 +109,19 @@ async def test_a_redirect_from_a_public_host_is_checked_in_full(location: str, e
 
 
 async def test_a_redirect_to_another_public_host_is_followed_without_a_word_of_where_it_came_from() -> None:
-    tls = server_tls("*.pictures.example")
+    tls = server_tls("*.images.example")
     cookie_and_redirect = an_answer(
-        b"", "302 Found", ["Location: //cdn.pictures.example/b.png", "Set-Cookie: session=1; Domain=pictures.example"]
+        b"", "302 Found", ["Location: //cdn.images.example/b.png", "Set-Cookie: session=1; Domain=images.example"]
     )
     async with a_host(saying(cookie_and_redirect, an_answer()), tls) as host:
         names, network = Names([PUBLIC_ADDRESS], ["1.1.1.1"]), Detour(host.port)
         images = GuardedFetcher(FetchLimits(), resolve=names, ssl_context=client_tls(), network=network)
 
-        assert await images.fetch("https://images.pictures.example/a.png") == PICTURE
+        assert await images.fetch("https://images.images.example/a.png") == IMAGE
 
         await images.aclose()
     assert network.dialled == [(PUBLIC_ADDRESS, 443), ("1.1.1.1", 443)]
-    assert host.server_names == ["images.pictures.example", "cdn.pictures.example"]
+    assert host.server_names == ["images.images.example", "cdn.images.example"]
     headers = {line.partition(b":")[0].lower() for line in host.requests[1].split(b"\r\n")[1:] if line}
     assert headers == {b"host", b"user-agent", b"accept", b"accept-encoding", b"connection"}
 
@@ -131,7 +131,7 @@ async def test_three_redirects_are_followed(hops: int) -> None:
     async with a_host(saying(*[a_redirect("/on")] * hops, an_answer())) as host:
         images = GuardedFetcher(FetchLimits(), allowed_origins=[host.origin])
 
-        assert await images.fetch(host.url) == PICTURE
+        assert await images.fetch(host.url) == IMAGE
 
         await images.aclose()
     assert host.connections == hops + 1

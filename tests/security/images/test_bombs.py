@@ -89,7 +89,7 @@ def test_megabytes_of_fill_bytes_are_harmless() -> None:
     assert measured.code is None
 
 
-def test_pixels_that_inflate_past_their_picture_are_not_inflated() -> None:
+def test_pixels_that_inflate_past_their_image_are_not_inflated() -> None:
     png = saved(Image.new("RGB", (16, 16)), "PNG")
     at = png.index(b"IDAT") - 4
     flood = bombs.a_png_of_169_megapixels()

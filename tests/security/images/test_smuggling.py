@@ -1,4 +1,4 @@
-"""What is hidden in, behind or under a picture never reaches moderation or the model."""
+"""What is hidden in, behind or under an image never reaches moderation or the model."""
 
 import io
 import zipfile
@@ -21,7 +21,7 @@ def an_archive() -> bytes:
 
 @pytest.mark.parametrize("image_format", FORMATS)
 @pytest.mark.parametrize("behind", [SECRET, an_archive(), b"\0"], ids=["script", "archive", "one byte"])
-def test_what_stands_behind_a_picture_does_not_survive(image_format: str, behind: bytes) -> None:
+def test_what_stands_behind_an_image_does_not_survive(image_format: str, behind: bytes) -> None:
     data = a_photo(300, 200, image_format) + behind
 
     prepared = prepare(data)
@@ -32,7 +32,7 @@ def test_what_stands_behind_a_picture_does_not_survive(image_format: str, behind
 
 
 @pytest.mark.parametrize("image_format", FORMATS)
-def test_a_second_picture_behind_the_first_does_not_survive(image_format: str) -> None:
+def test_a_second_image_behind_the_first_does_not_survive(image_format: str) -> None:
     data = a_plain(300, 200, image_format) + a_photo(500, 500, image_format)
 
     prepared = prepare(data)
@@ -103,7 +103,7 @@ def test_a_jpeg_that_says_gif_is_what_its_bytes_say() -> None:
 
 
 @pytest.mark.parametrize("prefix", [b"GIF89a", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"RIFF\x20\0\0\0WEBPVP8 "])
-def test_a_signature_alone_is_not_a_picture(prefix: bytes) -> None:
+def test_a_signature_alone_is_not_an_image(prefix: bytes) -> None:
     for rest in (b"", bytes(64), b"\xff" * 64, SECRET):
         with pytest.raises(ImageError) as refused:
             prepare(prefix + rest)

@@ -16,7 +16,7 @@ from tests.support.access_control import access_control, access_request
 @asynccontextmanager
 async def one_key(**flags: object) -> AsyncIterator[tuple[AccessControl, str]]:
     async with access_control() as door:
-        _, secret = await create_key(door.keys, "pictures", **flags)
+        _, secret = await create_key(door.keys, "images", **flags)
         yield door, secret
 
 
@@ -35,7 +35,7 @@ async def test_the_holder_of_a_key_is_let_in_for_its_project(header: tuple[str, 
 
         admission = await authenticate(access_request({name: spelled.format(secret)}), door)
 
-        assert (admission.caller.project, admission.caller.zero_retention) == ("pictures", False)
+        assert (admission.caller.project, admission.caller.zero_retention) == ("images", False)
 
 
 @pytest.mark.parametrize("headers", [{}, {"x-api-key": ""}, {"accept": "*/*"}])

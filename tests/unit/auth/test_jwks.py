@@ -1,4 +1,4 @@
-"""An issuer's keys as last fetched: when they are fetched anew, by whom, and how long they are believed."""
+"""An issuer's keys as last fetched: when they are fetched again, by whom, and how long they are believed."""
 
 import asyncio
 from collections.abc import AsyncIterator

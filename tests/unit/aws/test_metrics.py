@@ -8,7 +8,7 @@ from obscura.access_record import AccessRecord, ImageRecord
 from obscura.aws.metrics import emit_metrics
 
 
-def a_picture(bytes_before: int, bytes_after: int, tokens: int) -> ImageRecord:
+def a_image(bytes_before: int, bytes_after: int, tokens: int) -> ImageRecord:
     return ImageRecord("JPEG", bytes_before, bytes_after, "4000x3000", "1280x960", tokens)
 
 
@@ -21,8 +21,8 @@ def blocks_of(output: str) -> list[tuple[dict, dict[str, str]]]:
     ]
 
 
-def test_pictures_tokens_latency_and_bytes_saved_are_counted(capsys):
-    record = AccessRecord("req_1", pictures=[a_picture(3000, 500, 100), a_picture(1000, 1200, 50)])
+def test_images_tokens_latency_and_bytes_saved_are_counted(capsys):
+    record = AccessRecord("req_1", images=[a_image(3000, 500, 100), a_image(1000, 1200, 50)])
     record.step_ms["relay"] = 12.5
 
     emit_metrics(record)
@@ -51,7 +51,7 @@ def test_a_refusal_is_counted_under_its_code(capsys, code, blocks):
 
 
 def test_one_requests_figures_are_not_the_next_ones(capsys):
-    emit_metrics(AccessRecord("req_1", pictures=[a_picture(3000, 500, 100)]))
+    emit_metrics(AccessRecord("req_1", images=[a_image(3000, 500, 100)]))
     emit_metrics(AccessRecord("req_2"))
 
     _, (second, _) = blocks_of(capsys.readouterr().out)

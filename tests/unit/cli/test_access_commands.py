@@ -74,30 +74,30 @@ def test_the_quota_of_an_ipv6_address_shows_its_networks(env: dict[str, str]) ->
 
 def test_doctor_tells_of_the_store_the_tokens_and_the_free_tier(env: dict[str, str]) -> None:
     with serving(env):
-        told = run_obscura("doctor", env=env)
+        response = run_obscura("doctor", env=env)
 
-    assert told.returncode == 0
-    assert ("DynamoDB" if "OBSCURA_TABLE" in env else "1 live keys") in told.stdout
-    assert "1 request a day for each network" in told.stdout
-    assert "OBSCURA_JWKS_URL is not set" in told.stdout
+    assert response.returncode == 0
+    assert ("DynamoDB" if "OBSCURA_TABLE" in env else "1 live keys") in response.stdout
+    assert "1 request a day for each network" in response.stdout
+    assert "OBSCURA_JWKS_URL is not set" in response.stdout
 
 
 def test_doctor_misses_tables_and_token_keys_that_are_not_there(tmp_path: Path) -> None:
     issuer = {"JWKS_URL": "http://127.0.0.1:9/keys", "JWT_ISSUER": "https://login.example", "JWT_AUDIENCE": "obscura"}
     with aws_server():
-        told = run_obscura("doctor", env=environment(tmp_path, TABLE=a_table(), STORE_OUTAGE="keys", **issuer))
+        response = run_obscura("doctor", env=environment(tmp_path, TABLE=a_table(), STORE_OUTAGE="keys", **issuer))
 
-    assert told.returncode == 1
-    assert told.stdout.count("missing") == 2
+    assert response.returncode == 1
+    assert response.stdout.count("missing") == 2
     for said in ("ResourceNotFoundException", "http://127.0.0.1:9/keys", "remembered keys"):
-        assert said in told.stdout
+        assert said in response.stdout
 
 
 def test_an_address_that_is_none_is_named(tmp_path: Path) -> None:
-    told = run_obscura("quota", "show", "example.com", env=environment(tmp_path))
+    response = run_obscura("quota", "show", "example.com", env=environment(tmp_path))
 
-    assert told.returncode == 2
-    assert "example.com" in told.stderr
+    assert response.returncode == 2
+    assert "example.com" in response.stderr
 
 
 @pytest.mark.parametrize(
@@ -117,12 +117,12 @@ def test_an_address_that_is_none_is_named(tmp_path: Path) -> None:
 def test_a_setting_of_admission_that_cannot_be_used_is_named(
     tmp_path: Path, settings: dict[str, str], named: str
 ) -> None:
-    told = run_obscura("serve", "--port", "0", env=environment(tmp_path, **settings))
+    response = run_obscura("serve", "--port", "0", env=environment(tmp_path, **settings))
 
-    assert told.returncode == 2
-    assert named in told.stderr
-    assert "short" not in told.stderr
-    assert "Traceback" not in told.stderr
+    assert response.returncode == 2
+    assert named in response.stderr
+    assert "short" not in response.stderr
+    assert "Traceback" not in response.stderr
 
 
 def test_a_store_that_is_locked_or_away_is_said_in_one_line(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_store_that_is_locked_or_away_is_said_in_one_line(tmp_path: Path) -> N
         | {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "eu-central-1"},
     )  # fmt: skip
 
-    for told in (locked, away):
-        assert told.returncode == 1
-        assert "store cannot be" in told.stderr
-        assert "Traceback" not in told.stderr
+    for response in (locked, away):
+        assert response.returncode == 1
+        assert "store cannot be" in response.stderr
+        assert "Traceback" not in response.stderr

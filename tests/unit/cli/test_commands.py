@@ -97,38 +97,40 @@ def test_a_key_is_created_used_listed_and_revoked_while_the_server_runs(tmp_path
 
 
 def test_revoking_a_key_that_is_not_there_fails(tmp_path):
-    told = run_obscura("keys", "revoke", "key_nobody", env=environment(tmp_path))
+    response = run_obscura("keys", "revoke", "key_nobody", env=environment(tmp_path))
 
-    assert told.returncode == 1
-    assert "key_nobody" in told.stderr
+    assert response.returncode == 1
+    assert "key_nobody" in response.stderr
 
 
 def test_ask_describes_a_photograph_without_a_server(tmp_path):
-    told = run_obscura("ask", str(photograph("rocket.jpg")), "What is this?", env=environment(tmp_path))
+    response = run_obscura("ask", str(photograph("rocket.jpg")), "What is this?", env=environment(tmp_path))
 
-    assert told.returncode == 0
-    assert "landscape JPEG of 640 x 427 pixels" in told.stdout
-    assert "345 image tokens" in told.stderr
+    assert response.returncode == 0
+    assert "landscape JPEG of 640 x 427 pixels" in response.stdout
+    assert "345 image tokens" in response.stderr
 
 
-def test_ask_names_a_file_that_is_no_picture(tmp_path):
+def test_ask_names_a_file_that_is_no_image(tmp_path):
     file = tmp_path / "notes.txt"
-    file.write_text("not a picture")
+    file.write_text("not an image")
 
-    told = run_obscura("ask", str(file), env=environment(tmp_path))
+    response = run_obscura("ask", str(file), env=environment(tmp_path))
 
-    assert told.returncode == 1
-    assert "unsupported_image_format" in told.stderr
+    assert response.returncode == 1
+    assert "unsupported_image_format" in response.stderr
 
 
 def test_tokens_shows_each_photograph_and_refuses_what_is_none(tmp_path):
-    (tmp_path / "notes.txt").write_text("not a picture")
+    (tmp_path / "notes.txt").write_text("not an image")
 
-    told = run_obscura("tokens", str(photograph("retina.jpg")), str(tmp_path / "notes.txt"), env=environment(tmp_path))
+    response = run_obscura(
+        "tokens", str(photograph("retina.jpg")), str(tmp_path / "notes.txt"), env=environment(tmp_path)
+    )
 
-    assert told.returncode == 1
-    assert re.search(r"JPEG +1411x1411 +\d+ +1280x1280 +\d+ +2116 +765 +1521 +2116", told.stdout)
-    assert "notes.txt" in told.stderr
+    assert response.returncode == 1
+    assert re.search(r"JPEG +1411x1411 +\d+ +1280x1280 +\d+ +2116 +765 +1521 +2116", response.stdout)
+    assert "notes.txt" in response.stderr
 
 
 def test_doctor_says_what_is_there_and_what_is_missing(tmp_path):
@@ -146,22 +148,22 @@ def test_doctor_says_what_is_there_and_what_is_missing(tmp_path):
 
 
 def test_a_wrong_setting_is_named(tmp_path):
-    told = run_obscura("doctor", env=environment(tmp_path, MAX_PIXELS="many"))
+    response = run_obscura("doctor", env=environment(tmp_path, MAX_PIXELS="many"))
 
-    assert told.returncode == 2
-    assert "OBSCURA_MAX_PIXELS" in told.stderr
-    assert "Traceback" not in told.stderr
+    assert response.returncode == 2
+    assert "OBSCURA_MAX_PIXELS" in response.stderr
+    assert "Traceback" not in response.stderr
 
 
 def test_serve_names_a_catalogue_file_that_cannot_be_used(tmp_path):
     (tmp_path / "models.toml").write_text("[[models]]")
 
-    told = run_obscura("serve", "--port", "0", env=environment(tmp_path, MODELS=str(tmp_path / "models.toml")))
+    response = run_obscura("serve", "--port", "0", env=environment(tmp_path, MODELS=str(tmp_path / "models.toml")))
 
-    assert told.returncode == 2
-    assert "OBSCURA_MODELS" in told.stderr
-    assert "models.0.id" in told.stderr
-    assert "Traceback" not in told.stderr
+    assert response.returncode == 2
+    assert "OBSCURA_MODELS" in response.stderr
+    assert "models.0.id" in response.stderr
+    assert "Traceback" not in response.stderr
 
 
 @pytest.mark.parametrize("name", SUMMARIES)

@@ -66,8 +66,8 @@ def test_without_files_the_list_says_so(tmp_path):
 def test_a_store_that_cannot_be_reached_is_told_without_a_traceback(tmp_path):
     (tmp_path / "obscura.sqlite3").write_text("no database" * 500)
 
-    told = run_obscura("files", "list", env=environment(tmp_path))
+    response = run_obscura("files", "list", env=environment(tmp_path))
 
-    assert told.returncode == 1
-    assert "cannot be used" in told.stderr
-    assert "Traceback" not in told.stderr
+    assert response.returncode == 1
+    assert "cannot be used" in response.stderr
+    assert "Traceback" not in response.stderr

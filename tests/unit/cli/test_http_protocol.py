@@ -48,9 +48,9 @@ async def test_the_body_of_a_request_that_offers_another_protocol_is_read(offer:
                 writer.writelines([head + BODY] if at_once else [head])
                 await writer.drain()
                 writer.write(b"" if at_once else BODY)
-                status, told = await answered(reader)
+                status, response = await answered(reader)
 
-                assert (status, json.loads(told)) == (200, ANSWER)
+                assert (status, json.loads(response)) == (200, ANSWER)
 
 
 @pytest.mark.parametrize(
@@ -84,6 +84,6 @@ async def test_a_large_body_is_no_head_however_it_is_cut() -> None:
             for start in range(0, len(body), 10_000):
                 writer.write(body[start : start + 10_000])
                 await writer.drain()
-            status, told = await answered(reader)
+            status, response = await answered(reader)
 
-        assert (status, json.loads(told)) == (200, ANSWER)
+        assert (status, json.loads(response)) == (200, ANSWER)

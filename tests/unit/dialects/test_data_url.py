@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from obscura.dialects.data_url import base64_of, decode_base64, encode_data_url, is_data_url
 from obscura.errors import ImageTooLarge, InvalidImage, InvalidImageUrl
 
-PICTURE = bytes(range(256)) + b"\xfb\xff\xbf\xfe"
-ENCODED = base64.b64encode(PICTURE)
+IMAGE = bytes(range(256)) + b"\xfb\xff\xbf\xfe"
+ENCODED = base64.b64encode(IMAGE)
 ENOUGH = 1024
 
 
@@ -23,10 +23,10 @@ def decoded(url: bytes, max_bytes: int = ENOUGH) -> bytes:
 
 
 @given(st.binary(max_size=400), st.sampled_from(["image/png", "image/jpeg", "text/plain"]))
-def test_what_is_encoded_decodes_to_the_same_bytes(picture: bytes, media_type: str) -> None:
-    url = encode_data_url(picture, media_type)
+def test_what_is_encoded_decodes_to_the_same_bytes(image: bytes, media_type: str) -> None:
+    url = encode_data_url(image, media_type)
 
-    assert decoded(url) == picture
+    assert decoded(url) == image
     assert url.startswith(f"data:{media_type};base64,".encode())
 
 
@@ -45,7 +45,7 @@ def test_what_is_encoded_decodes_to_the_same_bytes(picture: bytes, media_type: s
 )
 def test_the_case_of_the_header_and_the_type_that_it_claims_do_not_matter(header: bytes) -> None:
     assert is_data_url(memoryview(header))
-    assert decoded(header + ENCODED) == PICTURE
+    assert decoded(header + ENCODED) == IMAGE
 
 
 @pytest.mark.parametrize("text", [b"", b"data", b"dat:", b"https://a/b", b" data:", b"file_1", b"xdata:image/png"])
@@ -89,7 +89,7 @@ def test_a_data_url_that_is_not_base64_is_an_invalid_url(url: bytes) -> None:
 def test_escapes_that_json_writers_put_into_base64_are_resolved(spelled: bytes, means: bytes) -> None:
     assert means in ENCODED
 
-    assert decoded(b"data:image/png;base64," + ENCODED.replace(means, spelled)) == PICTURE
+    assert decoded(b"data:image/png;base64," + ENCODED.replace(means, spelled)) == IMAGE
 
 
 @pytest.mark.parametrize(
@@ -131,11 +131,11 @@ def test_anything_but_the_standard_alphabet_and_padding_is_an_invalid_image(enco
     assert encoded.decode(errors="replace") not in refused.value.message
 
 
-def test_an_empty_picture_decodes_to_nothing() -> None:
+def test_an_empty_image_decodes_to_nothing() -> None:
     assert decoded(b"data:image/png;base64,") == b""
 
 
-def test_a_picture_is_taken_up_to_its_limit_and_refused_one_byte_past_it() -> None:
+def test_an_image_is_taken_up_to_its_limit_and_refused_one_byte_past_it() -> None:
     url = encode_data_url(bytes(1000), "image/png")
 
     assert len(decoded(url, 1000)) == 1000
@@ -143,7 +143,7 @@ def test_a_picture_is_taken_up_to_its_limit_and_refused_one_byte_past_it() -> No
         decoded(url, 999)
 
 
-def test_the_limit_holds_for_a_picture_with_escapes() -> None:
+def test_the_limit_holds_for_an_image_with_escapes() -> None:
     url = b"data:image/png;base64," + rb"\/" * 1336
 
     assert len(decoded(url, 1002)) == 1002

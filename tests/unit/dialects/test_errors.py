@@ -62,12 +62,12 @@ def test_the_classes_are_the_designs_table_one_for_each_code() -> None:
 
 @pytest.mark.parametrize("kind", CLASSES)
 def test_an_error_renders_its_code_message_type_and_param(kind: type[ObscuraError]) -> None:
-    told = json.loads(openai_error(an_error(kind)))["error"]
+    response = json.loads(openai_error(an_error(kind)))["error"]
 
     category = {"category": "violence"} if kind is ModerationBlocked else {}
     by_default = "server_error" if kind.status >= 500 else "invalid_request_error"
     assert (
-        told
+        response
         == {
             "message": "Why not.",
             "type": TYPES.get(kind.status, by_default),
@@ -100,11 +100,11 @@ def test_a_message_with_line_ends_and_quotes_stays_one_line() -> None:
 
 @pytest.mark.parametrize("kind", CLASSES)
 def test_an_error_renders_in_anthropics_shape_with_our_code_beside_its_type(kind: type[ObscuraError]) -> None:
-    told = json.loads(anthropic_error(an_error(kind), "req_1"))
+    response = json.loads(anthropic_error(an_error(kind), "req_1"))
 
     category = {"category": "violence"} if kind is ModerationBlocked else {}
     error = {"type": ANTHROPIC_TYPES[kind.status], "message": "Why not.", "code": kind.code, "param": "messages[0]"}
-    assert told == {"type": "error", "error": error | category, "request_id": "req_1"}
+    assert response == {"type": "error", "error": error | category, "request_id": "req_1"}
 
 
 @pytest.mark.parametrize(("status", "kind"), [(405, "invalid_request_error"), (422, "invalid_request_error")])

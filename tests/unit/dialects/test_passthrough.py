@@ -31,43 +31,43 @@ def told_of(stream: bytes, image_tokens: list[int]) -> bytes:
     return passage.feed(stream) + passage.finish()
 
 
-def test_the_image_tokens_of_all_pictures_stand_in_the_usage() -> None:
-    told = PASSTHROUGH.answer(WITH_USAGE, [729, 2116])
+def test_the_image_tokens_of_all_images_stand_in_the_usage() -> None:
+    response = PASSTHROUGH.answer(WITH_USAGE, [729, 2116])
 
-    assert usage_of(told) == json.loads(WITH_USAGE)["usage"] | {"prompt_tokens_details": {"image_tokens": 2845}}
+    assert usage_of(response) == json.loads(WITH_USAGE)["usage"] | {"prompt_tokens_details": {"image_tokens": 2845}}
 
 
 def test_everything_else_in_the_answer_keeps_its_bytes() -> None:
-    told = msgspec.json.decode(PASSTHROUGH.answer(WITH_USAGE, [7]), type=dict[str, msgspec.Raw])
-    usage = msgspec.json.decode(told["usage"], type=dict[str, msgspec.Raw])
+    response = msgspec.json.decode(PASSTHROUGH.answer(WITH_USAGE, [7]), type=dict[str, msgspec.Raw])
+    usage = msgspec.json.decode(response["usage"], type=dict[str, msgspec.Raw])
 
-    assert bytes(told["z"]) == b"1E5"
+    assert bytes(response["z"]) == b"1E5"
     assert bytes(usage["cost"]) == b"1.50"
 
 
 def test_details_that_the_upstream_gave_are_kept() -> None:
     details = {"cached_tokens": 3, "image_tokens": 1}
 
-    told = PASSTHROUGH.answer(json.dumps({"usage": {"prompt_tokens_details": details}}).encode(), [5])
+    response = PASSTHROUGH.answer(json.dumps({"usage": {"prompt_tokens_details": details}}).encode(), [5])
 
-    assert usage_of(told)["prompt_tokens_details"] == {"cached_tokens": 3, "image_tokens": 5}
+    assert usage_of(response)["prompt_tokens_details"] == {"cached_tokens": 3, "image_tokens": 5}
 
 
 @pytest.mark.parametrize("details", [None, [], "x", 1])
 def test_details_that_are_no_object_are_replaced(details: object) -> None:
-    told = PASSTHROUGH.answer(json.dumps({"usage": {"prompt_tokens_details": details}}).encode(), [5])
+    response = PASSTHROUGH.answer(json.dumps({"usage": {"prompt_tokens_details": details}}).encode(), [5])
 
-    assert usage_of(told)["prompt_tokens_details"] == {"image_tokens": 5}
+    assert usage_of(response)["prompt_tokens_details"] == {"image_tokens": 5}
 
 
 @pytest.mark.parametrize("answer", [WITH_USAGE, b'{ "a" : 1 }\n', b'{"usage":null}', b'{"usage":[]}', b'{"usage":"x"}'])
-def test_an_answer_without_pictures_or_without_usage_is_untouched(answer: bytes) -> None:
+def test_an_answer_without_images_or_without_usage_is_untouched(answer: bytes) -> None:
     assert PASSTHROUGH.answer(answer, []) == answer
     if answer is not WITH_USAGE:
         assert PASSTHROUGH.answer(answer, [7]) == answer
 
 
-@pytest.mark.parametrize("image_tokens", [[], [7]], ids=["no pictures", "a picture"])
+@pytest.mark.parametrize("image_tokens", [[], [7]], ids=["no images", "an image"])
 @pytest.mark.parametrize(
     "answer", [b"", b"[]", b"oops", b'{"usage":', b'"x"', b"\xff", b'{"\xff":1}', b"[" * 100_000], ids=lambda a: a[:9]
 )
@@ -76,7 +76,7 @@ def test_an_answer_that_is_no_json_object_is_the_upstreams_error(answer: bytes, 
         PASSTHROUGH.answer(answer, image_tokens)
 
 
-def test_a_stream_without_pictures_passes_untouched_line_by_line() -> None:
+def test_a_stream_without_images_passes_untouched_line_by_line() -> None:
     passage = PASSTHROUGH.stream([])
 
     assert [passage.feed(piece) for piece in (b"da", b"ta: {", b'"usage":{}}\n', b"\n")] == [
@@ -84,14 +84,14 @@ def test_a_stream_without_pictures_passes_untouched_line_by_line() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("image_tokens", [[], [7]], ids=["no pictures", "a picture"])
+@pytest.mark.parametrize("image_tokens", [[], [7]], ids=["no images", "an image"])
 @pytest.mark.parametrize("sent", [b"", CHUNKS[0], b"".join(CHUNKS[:3]), CHUNKS[0] + CHUNKS[1][:20]], ids=len)
 def test_a_stream_that_closes_before_it_said_that_it_was_over_broke_off(sent: bytes, image_tokens: list[int]) -> None:
     with pytest.raises(UpstreamError):
         told_of(sent, image_tokens)
 
 
-@pytest.mark.parametrize("image_tokens", [[], [7]], ids=["no pictures", "a picture"])
+@pytest.mark.parametrize("image_tokens", [[], [7]], ids=["no images", "an image"])
 @pytest.mark.parametrize(
     "end", [STOP, b"data: [DONE]\n\n", b"data: [DONE]", b"data:[DONE]\r\n\r\n", b'data: {"error":{"message":"x"}}\n\n']
 )
@@ -112,11 +112,11 @@ def test_what_the_model_says_ends_no_stream() -> None:
 def test_only_the_event_with_the_usage_changes() -> None:
     *others, usage_event, done = CHUNKS
 
-    told = passed(list(CHUNKS), [729])
+    response = passed(list(CHUNKS), [729])
 
-    assert told.startswith(b"".join(others))
-    assert told.endswith(b"\n\n" + done)
-    changed = told.removeprefix(b"".join(others)).removesuffix(done)
+    assert response.startswith(b"".join(others))
+    assert response.endswith(b"\n\n" + done)
+    changed = response.removeprefix(b"".join(others)).removesuffix(done)
     expected = json.loads(usage_event.removeprefix(b"data: "))
     expected["usage"]["prompt_tokens_details"] = {"image_tokens": 729}
     assert json.loads(changed.removeprefix(b"data: ")) == expected
@@ -150,11 +150,11 @@ def test_events_that_only_mention_a_usage_are_untouched(event: bytes) -> None:
 @pytest.mark.parametrize("start", [b"data:", b"data: ", b"data:  "])
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b""], ids=["LF", "CRLF", "end of stream"])
 def test_line_ends_and_the_space_behind_the_colon_do_not_matter(start: bytes, end: bytes) -> None:
-    told = passed([start + b'{"usage":{}}' + end], [7])
+    response = passed([start + b'{"usage":{}}' + end], [7])
 
-    assert told.startswith(b"data: {")
-    assert told.endswith(b"}" + end)
-    assert usage_of(told.removeprefix(b"data: "))["prompt_tokens_details"] == {"image_tokens": 7}
+    assert response.startswith(b"data: {")
+    assert response.endswith(b"}" + end)
+    assert usage_of(response.removeprefix(b"data: "))["prompt_tokens_details"] == {"image_tokens": 7}
 
 
 pieces_of_events = st.sampled_from(

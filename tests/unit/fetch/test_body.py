@@ -11,7 +11,7 @@ from obscura.errors import ImageFetchFailed, ImageTooLarge, ObscuraError
 from obscura.fetch.errors import FetchRejected
 from obscura.fetch.response import read_body
 
-PICTURE = bytes(range(256)) * 8192  # 2 MiB
+IMAGE = bytes(range(256)) * 8192  # 2 MiB
 
 
 async def arriving(body: bytes, size: int = 1 << 16) -> AsyncIterator[bytes]:
@@ -28,28 +28,28 @@ async def refusal_of(body: bytes, encoding: str, limit_bytes: int, declared_byte
 @pytest.mark.parametrize(
     ("encoding", "wire"),
     [
-        ("", PICTURE),
-        ("identity", PICTURE),
-        ("gzip", gzip.compress(PICTURE)),
-        ("x-gzip", gzip.compress(PICTURE)),
-        ("GZIP ", gzip.compress(PICTURE)),
-        ("deflate", zlib.compress(PICTURE)),
+        ("", IMAGE),
+        ("identity", IMAGE),
+        ("gzip", gzip.compress(IMAGE)),
+        ("x-gzip", gzip.compress(IMAGE)),
+        ("GZIP ", gzip.compress(IMAGE)),
+        ("deflate", zlib.compress(IMAGE)),
     ],
 )
 async def test_a_body_is_joined_and_decompressed(encoding: str, wire: bytes) -> None:
-    assert await read_body(arriving(wire), 0, encoding, len(PICTURE)) == PICTURE
+    assert await read_body(arriving(wire), 0, encoding, len(IMAGE)) == IMAGE
 
 
 @pytest.mark.parametrize("size", [1, 7, 100])
 async def test_a_compressed_body_may_arrive_in_crumbs(size: int) -> None:
-    wire = gzip.compress(PICTURE[:10_000])
+    wire = gzip.compress(IMAGE[:10_000])
 
-    assert await read_body(arriving(wire, size), 0, "gzip", 10_000) == PICTURE[:10_000]
+    assert await read_body(arriving(wire, size), 0, "gzip", 10_000) == IMAGE[:10_000]
 
 
 async def test_a_body_of_exactly_the_limit_is_taken_and_one_byte_more_is_not() -> None:
-    assert await read_body(arriving(PICTURE), len(PICTURE), "", len(PICTURE)) == PICTURE
-    assert await refusal_of(PICTURE, "", len(PICTURE) - 1) is ImageTooLarge
+    assert await read_body(arriving(IMAGE), len(IMAGE), "", len(IMAGE)) == IMAGE
+    assert await refusal_of(IMAGE, "", len(IMAGE) - 1) is ImageTooLarge
 
 
 async def test_a_declared_length_past_the_limit_is_refused_before_a_byte_is_read() -> None:
@@ -97,15 +97,15 @@ async def test_compressed_bytes_that_expand_to_nothing_count_as_they_are() -> No
         ("", b""),
         ("gzip", b""),
         ("gzip", gzip.compress(b"")),
-        ("gzip", gzip.compress(PICTURE)[:-1]),
-        ("gzip", gzip.compress(PICTURE) + b"more"),
-        ("gzip", PICTURE),
+        ("gzip", gzip.compress(IMAGE)[:-1]),
+        ("gzip", gzip.compress(IMAGE) + b"more"),
+        ("gzip", IMAGE),
         ("deflate", b"\x89PNG"),
-        ("br", PICTURE),
-        ("zstd", PICTURE),
-        ("gzip, gzip", PICTURE),
-        ("gzip,identity", PICTURE),
+        ("br", IMAGE),
+        ("zstd", IMAGE),
+        ("gzip, gzip", IMAGE),
+        ("gzip,identity", IMAGE),
     ],
 )
 async def test_a_body_that_is_empty_broken_or_in_another_encoding_is_refused(encoding: str, wire: bytes) -> None:
-    assert await refusal_of(wire, encoding, len(PICTURE)) is ImageFetchFailed
+    assert await refusal_of(wire, encoding, len(IMAGE)) is ImageFetchFailed

@@ -33,10 +33,10 @@ async def test_an_answer_is_read_whole_however_it_is_framed_and_cut(answer: byte
     pieces = [answer[start : start + piece] for start in range(0, len(answer), piece)]
     async with talking_server(saying(*pieces)) as server, a_client() as client:
         for _ in range(2):
-            told = await client.post(server.url, content=b"x")
+            response = await client.post(server.url, content=b"x")
 
-            assert (told.status_code, told.content) == (200, b"hello")
-            assert "x-early" not in told.headers
+            assert (response.status_code, response.content) == (200, b"hello")
+            assert "x-early" not in response.headers
         assert server.connections == 1
 
 
@@ -47,18 +47,18 @@ async def test_an_answer_is_read_whole_however_it_is_framed_and_cut(answer: byte
 )
 async def test_without_a_length_the_end_of_the_connection_is_the_end_of_the_answer(head: bytes) -> None:
     async with talking_server(saying_once(head, b"hel", b"lo")) as server, a_client() as client:
-        told = await client.post(server.url, content=b"x")
+        response = await client.post(server.url, content=b"x")
 
-        assert told.content == b"hello"
+        assert response.content == b"hello"
 
 
 @pytest.mark.parametrize("status", [204, 304])
 async def test_an_answer_without_a_body_is_over_with_its_head(status: int) -> None:
     async with talking_server(saying(b"HTTP/1.1 %d None\r\n\r\n" % status)) as server, a_client() as client:
         for _ in range(2):
-            told = await client.post(server.url, content=b"x")
+            response = await client.post(server.url, content=b"x")
 
-            assert (told.status_code, told.content) == (status, b"")
+            assert (response.status_code, response.content) == (status, b"")
         assert server.connections == 1
 
 
@@ -84,9 +84,9 @@ async def test_the_request_goes_out_with_its_path_headers_and_body() -> None:
 async def test_headers_that_come_twice_are_both_kept() -> None:
     answer = HEAD + b"Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 0\r\n\r\n"
     async with talking_server(saying(answer)) as server, a_client() as client:
-        told = await client.post(server.url, content=b"x")
+        response = await client.post(server.url, content=b"x")
 
-        assert told.headers.get_list("set-cookie") == ["a=1", "b=2"]
+        assert response.headers.get_list("set-cookie") == ["a=1", "b=2"]
 
 
 @pytest.mark.parametrize(
@@ -157,10 +157,10 @@ async def test_a_connection_that_ends_before_the_head_is_a_read_error(said: byte
 )
 async def test_a_body_that_breaks_off_gives_what_came_and_then_fails(broken_off: bytes) -> None:
     async with talking_server(saying_once(broken_off)) as server, a_client() as client:
-        async with client.stream("POST", server.url, content=b"x") as told:
+        async with client.stream("POST", server.url, content=b"x") as response:
             seen = b""
             with pytest.raises(httpx.ReadError):
-                async for piece in told.aiter_raw():
+                async for piece in response.aiter_raw():
                     seen += piece
 
         assert b"hello".startswith(seen)
@@ -171,7 +171,7 @@ async def test_a_chunk_of_nonsense_fails_in_the_middle_of_the_body() -> None:
     async with (
         talking_server(saying(CHUNKED, b"5\r\nhello\r\nzz\r\n")) as server,
         a_client() as client,
-        client.stream("POST", server.url, content=b"x") as told,
+        client.stream("POST", server.url, content=b"x") as response,
     ):
         with pytest.raises(httpx.RemoteProtocolError):
-            await told.aread()
+            await response.aread()

@@ -40,9 +40,9 @@ async def test_requests_at_once_have_a_connection_each_and_the_connections_are_u
 
     async with talking_server(talk) as server, a_client() as client:
         for _ in range(3):
-            told = await asyncio.gather(*[client.post(server.url, content=b"x") for _ in range(4)])
+            response = await asyncio.gather(*[client.post(server.url, content=b"x") for _ in range(4)])
 
-            assert [one.content for one in told] == [b"hello"] * 4
+            assert [one.content for one in response] == [b"hello"] * 4
         assert server.connections == 4
 
 
@@ -57,9 +57,9 @@ async def test_a_header_that_would_end_before_its_value_does_is_not_sent(value: 
 
 async def test_two_servers_share_no_connection() -> None:
     async with talking_server(saying(ANSWER)) as one, talking_server(saying(EVIL)) as other, a_client() as client:
-        told = [await client.post(server.url, content=b"x") for server in (one, other, one, other)]
+        response = [await client.post(server.url, content=b"x") for server in (one, other, one, other)]
 
-        assert [answer.status_code for answer in told] == [200, 403, 200, 403]
+        assert [answer.status_code for answer in response] == [200, 403, 200, 403]
         assert (one.connections, other.connections) == (1, 1)
 
 
@@ -81,10 +81,10 @@ async def test_a_connection_that_closed_while_idle_is_not_used_again() -> None:
 
     async with talking_server(talk) as server, a_client() as client:
         for connections in (1, 2, 3):
-            told = await client.post(server.url, content=b"x")
+            response = await client.post(server.url, content=b"x")
             await server.wait_for_ends(connections)
 
-            assert told.content == b"hello"
+            assert response.content == b"hello"
             assert server.connections == connections
 
 
@@ -100,11 +100,11 @@ async def test_a_connection_that_speaks_unasked_while_idle_is_dropped() -> None:
 
     async with talking_server(talk) as server, a_client() as client:
         for connections in (1, 2):
-            told = await client.post(server.url, content=b"x")
+            response = await client.post(server.url, content=b"x")
             speak.release()
             await server.wait_for_ends(connections)
 
-            assert (told.status_code, told.content) == (200, b"hello")
+            assert (response.status_code, response.content) == (200, b"hello")
             assert server.connections == connections
 
 
@@ -115,10 +115,10 @@ async def test_a_connection_that_speaks_unasked_while_idle_is_dropped() -> None:
 async def test_bytes_behind_an_answer_change_nothing_of_it_and_end_the_connection(answer: bytes, extra: bytes) -> None:
     async with talking_server(saying(answer + extra)) as server, a_client() as client:
         for connections in (1, 2):
-            told = await client.post(server.url, content=b"x")
+            response = await client.post(server.url, content=b"x")
 
-            assert (told.status_code, told.content) == (200, b"hello")
-            assert "x-evil" not in told.headers
+            assert (response.status_code, response.content) == (200, b"hello")
+            assert "x-evil" not in response.headers
             assert server.connections == connections
 
 
@@ -148,8 +148,8 @@ async def test_an_answer_that_is_left_in_the_middle_drops_its_connection() -> No
         await line.other_side_closed()
 
     async with talking_server(talk) as server, a_client() as client:
-        async with client.stream("POST", server.url, content=b"x") as told:
-            assert await anext(told.aiter_raw()) == b"hello"
+        async with client.stream("POST", server.url, content=b"x") as response:
+            assert await anext(response.aiter_raw()) == b"hello"
 
         await server.wait_for_ends(1)
         assert server.connections == 1
@@ -204,8 +204,8 @@ async def test_a_fast_server_waits_for_a_slow_reader(framing: str) -> None:
             await line.say(b"0\r\n\r\n")
 
     async with talking_server(talk) as server, a_client() as client:
-        async with client.stream("POST", server.url, content=b"x") as told:
-            pieces = told.aiter_raw()
+        async with client.stream("POST", server.url, content=b"x") as response:
+            pieces = response.aiter_raw()
             read = len(await anext(pieces))
 
             await the_server_stalls(written)
@@ -253,6 +253,6 @@ async def test_requests_cancelled_at_any_step_leave_no_connection_in_use_by_two(
             with suppress(asyncio.CancelledError):
                 await asking
 
-            told = await client.post(server.url, content=b"asked %d" % turns)
+            response = await client.post(server.url, content=b"asked %d" % turns)
 
-            assert told.content == b"asked %d" % turns
+            assert response.content == b"asked %d" % turns

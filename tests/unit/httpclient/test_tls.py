@@ -35,9 +35,9 @@ def a_client() -> httpx.AsyncClient:
 async def test_a_server_of_a_trusted_authority_is_spoken_to_and_its_connection_kept() -> None:
     async with talking_server(saying(ANSWER), server_tls("127.0.0.1", OURS)) as server, a_client() as client:
         for _ in range(3):
-            told = await client.post(server.https_url, content=b"x" * 1_000_000)
+            response = await client.post(server.https_url, content=b"x" * 1_000_000)
 
-            assert told.content == b"hello"
+            assert response.content == b"hello"
         assert server.connections == 1
 
 

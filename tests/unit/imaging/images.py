@@ -1,4 +1,4 @@
-"""Builders of pictures for tests: each returns the bytes of a file."""
+"""Builders of images for tests: each returns the bytes of a file."""
 
 import io
 import struct
@@ -22,9 +22,9 @@ def photo_pixels(width: int, height: int, seed: int = 7) -> Image.Image:
     return Image.fromarray(np.clip(soft + grain, 0, 255).astype(np.uint8))
 
 
-def saved(picture: Image.Image, image_format: str, **options: object) -> bytes:
+def saved(image: Image.Image, image_format: str, **options: object) -> bytes:
     file = io.BytesIO()
-    picture.save(file, image_format, **options)
+    image.save(file, image_format, **options)
     return file.getvalue()
 
 
@@ -38,11 +38,11 @@ def a_plain(width: int, height: int, image_format: str, colour: object = RED, mo
 
 def four_corners(width: int, height: int) -> Image.Image:
     """Red, green / blue, white quarters."""
-    picture = Image.new("RGB", (width, height), WHITE)
-    picture.paste(RED, (0, 0, width // 2, height // 2))
-    picture.paste(GREEN, (width // 2, 0, width, height // 2))
-    picture.paste(BLUE, (0, height // 2, width // 2, height))
-    return picture
+    image = Image.new("RGB", (width, height), WHITE)
+    image.paste(RED, (0, 0, width // 2, height // 2))
+    image.paste(GREEN, (width // 2, 0, width, height // 2))
+    image.paste(BLUE, (0, height // 2, width // 2, height))
+    return image
 
 
 def exif(orientation: int) -> Image.Exif:
@@ -52,10 +52,10 @@ def exif(orientation: int) -> Image.Exif:
 
 
 def corners(data: bytes) -> list[str]:
-    """The names of a picture's four corner colours, in reading order."""
-    picture = Image.open(io.BytesIO(data)).convert("RGB")
-    right, bottom = picture.width - 3, picture.height - 3
-    return [_nearest(picture.getpixel(at)) for at in ((2, 2), (right, 2), (2, bottom), (right, bottom))]
+    """The names of an image's four corner colours, in reading order."""
+    image = Image.open(io.BytesIO(data)).convert("RGB")
+    right, bottom = image.width - 3, image.height - 3
+    return [_nearest(image.getpixel(at)) for at in ((2, 2), (right, 2), (2, bottom), (right, bottom))]
 
 
 def _nearest(colour: object) -> str:
@@ -65,9 +65,9 @@ def _nearest(colour: object) -> str:
 
 
 def opened(data: bytes) -> Image.Image:
-    picture = Image.open(io.BytesIO(data))
-    picture.load()
-    return picture
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return image
 
 
 def png_chunk(kind: bytes, payload: bytes) -> bytes:

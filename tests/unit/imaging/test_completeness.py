@@ -1,4 +1,4 @@
-"""A picture that is cut, damaged or in contradiction with itself is refused, and nothing but a refusal comes out."""
+"""An image that is cut, damaged or in contradiction with itself is refused, and nothing but a refusal comes out."""
 
 import random
 
@@ -12,7 +12,7 @@ MUTATIONS = 3000
 
 
 @pytest.mark.parametrize("name", CORPUS)
-def test_a_truncated_picture_is_refused_and_named(name: str) -> None:
+def test_a_truncated_image_is_refused_and_named(name: str) -> None:
     data = CORPUS[name]
     cuts = [len(data) * tenth // 10 for tenth in range(1, 10)] + [len(data) - 1, len(data) - 2, len(data) - 3]
 
@@ -75,7 +75,7 @@ def test_a_jpeg_with_two_frame_headers_is_refused() -> None:
     assert refused.value.code == "invalid_image"
 
 
-def test_random_damage_yields_a_picture_or_a_refusal_and_nothing_else() -> None:
+def test_random_damage_yields_an_image_or_a_refusal_and_nothing_else() -> None:
     """Seeded byte mutations: overwritten, removed, doubled and inserted bytes; lengths and sizes set to extremes."""
     chance = random.Random(20_260_101)  # noqa: S311 - fuzzing wants the same numbers on every run
     files = list(CORPUS.values())

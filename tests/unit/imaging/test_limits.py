@@ -62,7 +62,7 @@ def test_an_aspect_ratio_exactly_at_the_limit_passes_and_one_past_does_not(image
     assert refused.limit == 200
 
 
-def test_the_smaller_side_of_a_long_picture_is_never_lost() -> None:
+def test_the_smaller_side_of_a_long_image_is_never_lost() -> None:
     prepared = prepare(a_plain(20_000, 100, "PNG"), Detail.LOW)
 
     assert (prepared.width_px, prepared.height_px) == (768, 4)
@@ -81,9 +81,9 @@ def test_a_webp_may_have_fewer_pixels_than_other_formats() -> None:
 
 
 def test_more_pixels_than_pillows_own_limit_are_a_matter_of_configuration() -> None:
-    picture = saved(Image.new("1", (14_000, 14_000)), "PNG")
+    image = saved(Image.new("1", (14_000, 14_000)), "PNG")
 
-    prepared = prepare(picture, Detail.LOW, ImageLimits(pixels=200_000_000))
+    prepared = prepare(image, Detail.LOW, ImageLimits(pixels=200_000_000))
 
     assert (prepared.width_px, prepared.height_px) == (768, 768)
 

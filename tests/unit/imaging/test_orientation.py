@@ -63,7 +63,7 @@ def test_an_orientation_outside_one_to_eight_is_upright(order: str, value: int, 
 @pytest.mark.parametrize(
     "block", [b"", b"II", b"XX*\0\x08\0\0\0", b"II*\0\xff\xff\xff\xff", b"II*\0\x08\0\0\0\xff\xff" + bytes(30)]
 )
-def test_a_damaged_exif_block_is_an_upright_picture(block: bytes) -> None:
+def test_a_damaged_exif_block_is_an_upright_image(block: bytes) -> None:
     jpeg = with_jpeg_segment(saved(four_corners(60, 40), "JPEG"), 0xE1, b"Exif\0\0" + block)
     png = with_png_chunk(saved(four_corners(60, 40), "PNG"), b"eXIf", block)
 

@@ -82,11 +82,11 @@ def test_a_transparent_grey_is_transparent_at_every_depth(depth: int, transparen
         rows.append(int(bits, 2).to_bytes(len(bits) // 8))
     data = a_raw_png(16, 16, depth, 0, rows, (b"tRNS", struct.pack(">H", transparent)))
 
-    picture = opened(prepare(data).data)
+    image = opened(prepare(data).data)
 
-    assert picture.mode == "RGBA"
-    assert picture.getpixel((2, 2))[3] == 0
-    assert picture.getpixel((13, 2)) == (255, 255, 255, 255)
+    assert image.mode == "RGBA"
+    assert image.getpixel((2, 2))[3] == 0
+    assert image.getpixel((13, 2)) == (255, 255, 255, 255)
 
 
 @pytest.mark.parametrize("depth", [8, 16])
@@ -96,10 +96,10 @@ def test_a_transparent_colour_is_transparent(depth: int) -> None:
     row = struct.pack(f">24{unit}", *([most, 0, 0] * 4 + [0, 0, most] * 4))
     data = a_raw_png(8, 8, depth, 2, [row] * 8, (b"tRNS", struct.pack(">HHH", most, 0, 0)))
 
-    picture = opened(prepare(data).data)
+    image = opened(prepare(data).data)
 
-    assert picture.getpixel((1, 1))[3] == 0
-    assert picture.getpixel((6, 1)) == (0, 0, 255, 255)
+    assert image.getpixel((1, 1))[3] == 0
+    assert image.getpixel((6, 1)) == (0, 0, 255, 255)
 
 
 def test_a_palette_becomes_colours() -> None:
@@ -134,26 +134,26 @@ def test_one_bit_becomes_grey() -> None:
 
 
 def test_grey_with_real_alpha_becomes_rgba() -> None:
-    picture = Image.new("LA", (40, 40), (200, 90))
+    image = Image.new("LA", (40, 40), (200, 90))
 
-    prepared = prepare(saved(picture, "PNG"))
+    prepared = prepare(saved(image, "PNG"))
 
     assert opened(prepared.data).getpixel((3, 3)) == (200, 200, 200, 90)
 
 
 def test_grey_with_opaque_alpha_becomes_grey() -> None:
-    picture = photo_pixels(60, 40).convert("LA")
+    image = photo_pixels(60, 40).convert("LA")
 
-    prepared = prepare(saved(picture, "PNG"))
+    prepared = prepare(saved(image, "PNG"))
 
     assert opened(prepared.data).mode == "L"
 
 
 def test_an_opaque_alpha_channel_is_dropped() -> None:
-    picture = photo_pixels(2000, 1000)
-    picture.putalpha(255)
+    image = photo_pixels(2000, 1000)
+    image.putalpha(255)
 
-    prepared = prepare(saved(picture, "PNG"))
+    prepared = prepare(saved(image, "PNG"))
 
     assert prepared.media_type == "image/jpeg"
     assert opened(prepared.data).mode == "RGB"
@@ -161,10 +161,10 @@ def test_an_opaque_alpha_channel_is_dropped() -> None:
 
 @pytest.mark.parametrize("image_format", ["PNG", "WEBP"])
 def test_what_is_invisible_does_not_bleed_into_what_is_visible(image_format: str) -> None:
-    picture = Image.new("RGBA", (2600, 2600), (*WHITE, 0))
-    picture.paste((*RED, 255), (0, 0, 1300, 2600))
+    image = Image.new("RGBA", (2600, 2600), (*WHITE, 0))
+    image.paste((*RED, 255), (0, 0, 1300, 2600))
     options = {"lossless": True, "exact": True, "method": 0} if image_format == "WEBP" else {}
-    data = saved(picture, image_format, **options)
+    data = saved(image, image_format, **options)
 
     result = np.asarray(opened(prepare(data).data)).astype(int)
 
@@ -175,26 +175,26 @@ def test_what_is_invisible_does_not_bleed_into_what_is_visible(image_format: str
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "I;16", "1"])
 def test_resizing_in_strips_equals_resizing_at_once(mode: str) -> None:
-    picture = photo_pixels(3000, 2000)
+    image = photo_pixels(3000, 2000)
     if mode == "RGBA":
-        picture.putalpha(picture.convert("L"))
-        whole = picture
+        image.putalpha(image.convert("L"))
+        whole = image
     elif mode == "LA":
-        picture = picture.convert("LA")
-        picture.putalpha(Image.linear_gradient("L").resize(picture.size))
-        whole = picture.convert("RGBA")
+        image = image.convert("LA")
+        image.putalpha(Image.linear_gradient("L").resize(image.size))
+        whole = image.convert("RGBA")
     elif mode == "I;16":
-        grey = np.asarray(picture.convert("L")).astype(np.uint16)
-        picture, whole = Image.fromarray(grey * 257), Image.fromarray(grey.astype(np.uint8))
+        grey = np.asarray(image.convert("L")).astype(np.uint16)
+        image, whole = Image.fromarray(grey * 257), Image.fromarray(grey.astype(np.uint8))
     elif mode == "P":
-        picture = picture.convert("P")
-        whole = picture.convert("RGB")
+        image = image.convert("P")
+        whole = image.convert("RGB")
     else:
-        picture = picture.convert("1")
-        whole = picture.convert("L")
+        image = image.convert("1")
+        whole = image.convert("L")
     reference = whole.resize((1280, 853), Image.Resampling.LANCZOS)
 
-    prepared = prepare(saved(picture, "PNG", compress_level=1))
+    prepared = prepare(saved(image, "PNG", compress_level=1))
 
     assert mean_difference(opened(prepared.data), reference) < (0.01 if prepared.media_type == "image/png" else 4)
 
@@ -205,8 +205,8 @@ def test_an_animation_becomes_its_first_frame(image_format: str) -> None:
 
     prepared = prepare(data)
 
-    picture = opened(prepared.data)
-    assert getattr(picture, "n_frames", 1) == 1
+    image = opened(prepared.data)
+    assert getattr(image, "n_frames", 1) == 1
     assert corners(prepared.data) == ["red"] * 4
     assert not prepared.kept
 
@@ -221,9 +221,9 @@ def test_a_frame_that_reaches_past_the_screen_of_a_gif_enlarges_it() -> None:
 
 
 def test_a_gif_with_a_transparent_colour_gets_alpha() -> None:
-    picture = four_corners(60, 40).quantize(8)
+    image = four_corners(60, 40).quantize(8)
 
-    prepared = prepare(saved(picture, "GIF", transparency=picture.getpixel((1, 1))))
+    prepared = prepare(saved(image, "GIF", transparency=image.getpixel((1, 1))))
 
     result = opened(prepared.data)
     assert result.mode == "RGBA"
@@ -242,10 +242,10 @@ def test_a_scaled_decode_looks_like_a_full_one(options: dict[str, object]) -> No
     assert mean_difference(opened(prepared.data), reference) < 4
 
 
-def test_a_scaled_decode_does_not_shift_the_picture() -> None:
-    picture = Image.new("RGB", (4003, 2001), WHITE)
-    picture.paste(BLUE, (0, 0, 4003, 1000))
-    data = saved(picture, "JPEG")
+def test_a_scaled_decode_does_not_shift_the_image() -> None:
+    image = Image.new("RGB", (4003, 2001), WHITE)
+    image.paste(BLUE, (0, 0, 4003, 1000))
+    data = saved(image, "JPEG")
     reference = np.asarray(opened(data).resize((1280, 640), Image.Resampling.LANCZOS)).astype(int)
 
     result = np.asarray(opened(prepare(data).data)).astype(int)

@@ -76,6 +76,6 @@ def test_anthropic_counts_squares_of_28(size: tuple[int, int], tokens: int) -> N
 
 @pytest.mark.parametrize("size", [(0, 1), (1, 0), (-5, 5)])
 @pytest.mark.parametrize("profile", TokenProfile)
-def test_a_picture_has_at_least_one_pixel(size: tuple[int, int], profile: TokenProfile) -> None:
+def test_an_image_has_at_least_one_pixel(size: tuple[int, int], profile: TokenProfile) -> None:
     with pytest.raises(ValueError, match="at least"):
         image_tokens(*size, profile)

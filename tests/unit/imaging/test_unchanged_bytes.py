@@ -97,7 +97,7 @@ ALLOWED_PNG_CHUNKS = {b"IHDR", b"IDAT", b"IEND"}
 
 
 @pytest.mark.parametrize("name", KEPT)
-def test_a_bare_upright_picture_within_size_keeps_its_own_bytes(name: str) -> None:
+def test_a_bare_upright_image_within_size_keeps_its_own_bytes(name: str) -> None:
     data = KEPT[name]()
 
     prepared = prepare(data)

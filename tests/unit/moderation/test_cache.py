@@ -19,15 +19,15 @@ from tests.support.loopback_server import loopback_server
 
 
 class CountingModerator:
-    """Finds everything clean, and counts the pictures."""
+    """Finds everything clean, and counts the images."""
 
     model = "counting"
 
     def __init__(self) -> None:
-        self.pictures = 0
+        self.images = 0
 
     async def review_image(self, data_url: bytes) -> Verdict:
-        self.pictures += 1
+        self.images += 1
         return Verdict(flagged=False)
 
     async def review_text(self, text: str) -> Verdict:
@@ -57,12 +57,12 @@ async def test_a_memory_that_fails_is_none(store, respond, monkeypatch):
     async with store(respond, monkeypatch):
         with closing(ImageExecutor()) as executor, closing(DynamoDb("nowhere")) as database:
             remembering = CachingModerator(moderator, DynamoVerdictCache(database), executor, record)
-            picture = a_data_url(9, 9).encode()
+            image = a_data_url(9, 9).encode()
             began_s = monotonic()
 
-            told = await asyncio.gather(*[remembering.review_image(picture) for _ in range(3)])
+            response = await asyncio.gather(*[remembering.review_image(image) for _ in range(3)])
 
-            assert [verdict.flagged for verdict in told] == [False] * 3
+            assert [verdict.flagged for verdict in response] == [False] * 3
             assert monotonic() - began_s < 5
 
-    assert (moderator.pictures, record.cached_verdicts) == (3, 0)
+    assert (moderator.images, record.cached_verdicts) == (3, 0)

@@ -15,7 +15,7 @@ from obscura.moderation.openai import OpenAIModerator
 from tests.support.fake_upstream import answers, hangs_up, in_turn, stays_silent, verdict
 from tests.support.loopback_server import loopback_server
 
-PICTURE = b"data:image/png;base64,AAAA"
+IMAGE = b"data:image/png;base64,AAAA"
 CLEAN = {"flagged": False, "categories": {"violence": False}, "category_scores": {"violence": 0.1}}
 HIT = {"flagged": True, "categories": {"violence": True}, "category_scores": {"violence": 0.9}}
 
@@ -28,21 +28,21 @@ async def moderator_at(
         yield OpenAIModerator(client, base_url, key, within_s)
 
 
-async def verdict_of(told: dict | bytes) -> Verdict:
-    async with loopback_server(answers(told)) as server, moderator_at(server.v1) as moderator:
+async def verdict_of(response: dict | bytes) -> Verdict:
+    async with loopback_server(answers(response)) as server, moderator_at(server.v1) as moderator:
         return await moderator.review_text("hi")
 
 
-async def test_a_picture_goes_out_as_it_is_and_alone() -> None:
+async def test_an_image_goes_out_as_it_is_and_alone() -> None:
     async with loopback_server(answers(verdict())) as server, moderator_at(server.v1) as moderator:
-        assert await moderator.review_image(PICTURE) == Verdict(flagged=False)
+        assert await moderator.review_image(IMAGE) == Verdict(flagged=False)
 
         (seen,) = server.received
         assert (seen.method, seen.path) == ("POST", "/v1/moderations")
         assert seen.headers["authorization"] == "Bearer sk-mod"
         assert seen.json() == {
             "model": "omni-moderation-latest",
-            "input": [{"type": "image_url", "image_url": {"url": PICTURE.decode()}}],
+            "input": [{"type": "image_url", "image_url": {"url": IMAGE.decode()}}],
         }
 
 
@@ -61,7 +61,7 @@ async def test_without_a_key_no_authorization_goes_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "category"),
+    ("response", "category"),
     [
         (verdict({"violence": 0.5, "sexual": 0.9, "hate": 0.7}, harassment=0.99), "sexual"),
         (verdict({"violence": 0.5}, sexual=0.9), "violence"),
@@ -75,12 +75,12 @@ async def test_without_a_key_no_authorization_goes_out() -> None:
     ],
     ids=str,
 )
-async def test_what_is_flagged_anywhere_is_flagged_by_the_highest_score_among_the_hits(told, category) -> None:
-    assert await verdict_of(told) == Verdict(flagged=True, category=category)
+async def test_what_is_flagged_anywhere_is_flagged_by_the_highest_score_among_the_hits(response, category) -> None:
+    assert await verdict_of(response) == Verdict(flagged=True, category=category)
 
 
 @pytest.mark.parametrize(
-    "told",
+    "response",
     [
         verdict(),
         verdict(violence=0.99),
@@ -89,12 +89,12 @@ async def test_what_is_flagged_anywhere_is_flagged_by_the_highest_score_among_th
     ],
     ids=str,
 )
-async def test_what_is_hit_nowhere_is_let_through(told: dict) -> None:
-    assert await verdict_of(told) == Verdict(flagged=False)
+async def test_what_is_hit_nowhere_is_let_through(response: dict) -> None:
+    assert await verdict_of(response) == Verdict(flagged=False)
 
 
 @pytest.mark.parametrize(
-    "told",
+    "response",
     [
         b"",
         b"<html>",
@@ -124,9 +124,9 @@ async def test_what_is_hit_nowhere_is_let_through(told: dict) -> None:
     ],
     ids=lambda told: repr(told)[:60],
 )
-async def test_what_is_no_verdict_fails_closed(told: dict | bytes) -> None:
+async def test_what_is_no_verdict_fails_closed(response: dict | bytes) -> None:
     with pytest.raises(ModerationUnavailable):
-        await verdict_of(told)
+        await verdict_of(response)
 
 
 @pytest.mark.parametrize("status", [201, 204, 301, 400, 401, 404, 500, 502])
@@ -180,7 +180,7 @@ async def test_a_slow_service_fails_closed_in_time_and_is_hung_up_on(respond) ->
     async with loopback_server(respond) as server, moderator_at(server.v1, within_s=0.2) as moderator:
         async with asyncio.timeout(2):
             with pytest.raises(ModerationUnavailable, match=r"within 0\.2 s"):
-                await moderator.review_image(PICTURE)
+                await moderator.review_image(IMAGE)
 
             await server.received[0].caller_left.wait()
 
@@ -216,8 +216,8 @@ async def test_a_service_that_hangs_up_or_is_gone_fails_closed() -> None:
 
 
 async def test_an_unavailable_service_never_quotes_what_it_said() -> None:
-    told = json.dumps({"error": {"message": "internal 10.0.0.1 secret"}}).encode()
-    async with loopback_server(answers(told, 500)) as server, moderator_at(server.v1) as moderator:
+    response = json.dumps({"error": {"message": "internal 10.0.0.1 secret"}}).encode()
+    async with loopback_server(answers(response, 500)) as server, moderator_at(server.v1) as moderator:
         with pytest.raises(ModerationUnavailable) as refused:
             await moderator.review_text("hi")
 

@@ -28,8 +28,8 @@ def cancelled_by(*reasons: str) -> Respond:
 
 
 def refusal(kind: str, status: int = 400, **more: object) -> Respond:
-    told = {"__type": f"com.amazonaws.dynamodb.v20120810#{kind}", "message": "No."} | more
-    return answers(told, status)
+    response = {"__type": f"com.amazonaws.dynamodb.v20120810#{kind}", "message": "No."} | more
+    return answers(response, status)
 
 
 IN_THE_WAY = cancelled_by("None", "TransactionConflict", "None")

@@ -66,7 +66,7 @@ def test_exactly_as_many_pass_as_there_are_places_when_servers_share_the_file(tm
             return [await SqliteQuotaStore(database).take(counters) for _ in range(25)]
 
     with ThreadPoolExecutor(8) as servers:
-        taken = [left for told in servers.map(lambda _: asyncio.run(take_25()), range(8)) for left in told]
+        taken = [left for response in servers.map(lambda _: asyncio.run(take_25()), range(8)) for left in response]
 
     assert sorted(left for left in taken if left is not None) == [0, 1, 2, 3, 4]
 

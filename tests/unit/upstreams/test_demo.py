@@ -1,4 +1,4 @@
-"""The demo: it measures pictures, takes any request that the gateway takes, and blocks what the README names."""
+"""The demo: it measures images, takes any request that the gateway takes, and blocks what the README names."""
 
 import json
 
@@ -17,9 +17,9 @@ MAGENTA = (255, 0, 255)
 
 async def told_by_the_demo(request: dict, *, streamed: bool = False) -> bytes:
     call = UpstreamRequest("/chat/completions", json.dumps(request).encode(), streamed)
-    async with DemoModel().answer(call) as told:
-        assert told.status == 200
-        return b"".join([piece async for piece in told.chunks])
+    async with DemoModel().answer(call) as response:
+        assert response.status == 200
+        return b"".join([piece async for piece in response.chunks])
 
 
 async def said_by_the_demo(request: dict) -> str:
@@ -27,9 +27,9 @@ async def said_by_the_demo(request: dict) -> str:
 
 
 async def test_it_says_that_it_is_a_demo_and_what_it_measured() -> None:
-    picture = {"type": "image_url", "image_url": {"url": data_url(a_plain(64, 32, "PNG", (0, 0, 255)))}}
+    image = {"type": "image_url", "image_url": {"url": data_url(a_plain(64, 32, "PNG", (0, 0, 255)))}}
 
-    said = await said_by_the_demo(a_request(says({"type": "text", "text": "What is this?"}, picture)))
+    said = await said_by_the_demo(a_request(says({"type": "text", "text": "What is this?"}, image)))
 
     assert "demo" in said
     assert "landscape PNG of 64 x 32 pixels" in said
@@ -37,7 +37,7 @@ async def test_it_says_that_it_is_a_demo_and_what_it_measured() -> None:
     assert "3 words" in said
 
 
-async def test_pictures_are_told_in_order() -> None:
+async def test_images_are_told_in_order() -> None:
     parts = [
         {"type": "image_url", "image_url": data_url(a_plain(32, 64, "JPEG"))},
         {"image_url": {"url": data_url(a_plain(8, 8, "GIF"))}},
@@ -62,10 +62,10 @@ async def test_a_stream_says_the_same_words_and_the_usage_when_asked_for() -> No
 
 
 @pytest.mark.parametrize("sides", [(48, 32), (1, 1), (10, 300), (1280, 960), (768, 768)])
-async def test_the_prompts_tokens_hold_those_of_its_pictures(sides: tuple[int, int]) -> None:
-    picture = {"type": "image_url", "image_url": {"url": data_url(a_plain(*sides, "PNG"))}}
+async def test_the_prompts_tokens_hold_those_of_its_images(sides: tuple[int, int]) -> None:
+    image = {"type": "image_url", "image_url": {"url": data_url(a_plain(*sides, "PNG"))}}
 
-    usage = json.loads(await told_by_the_demo(a_request(says(picture, picture))))["usage"]
+    usage = json.loads(await told_by_the_demo(a_request(says(image, image))))["usage"]
 
     assert usage["prompt_tokens"] == 1 + 2 * image_tokens(*sides, TokenProfile.QWEN, Detail.AUTO)
 
@@ -119,12 +119,12 @@ async def test_other_text_is_not_flagged() -> None:
 
 
 @pytest.mark.parametrize("image_format", ["PNG", "JPEG", "WEBP", "GIF"])
-async def test_the_plain_magenta_picture_is_flagged_in_every_format(image_format: str) -> None:
-    picture = a_plain(64, 48, image_format, MAGENTA)
+async def test_the_plain_magenta_image_is_flagged_in_every_format(image_format: str) -> None:
+    image = a_plain(64, 48, image_format, MAGENTA)
 
-    assert (await DemoModerator().review_image(data_url(picture).encode())).flagged
+    assert (await DemoModerator().review_image(data_url(image).encode())).flagged
 
 
-async def test_other_pictures_are_not_flagged() -> None:
-    for picture in (a_photo(64, 48, "JPEG"), a_plain(64, 48, "PNG", (255, 0, 0)), a_plain(9, 9, "PNG", (255, 0, 200))):
-        assert not (await DemoModerator().review_image(data_url(picture).encode())).flagged
+async def test_other_images_are_not_flagged() -> None:
+    for image in (a_photo(64, 48, "JPEG"), a_plain(64, 48, "PNG", (255, 0, 0)), a_plain(9, 9, "PNG", (255, 0, 200))):
+        assert not (await DemoModerator().review_image(data_url(image).encode())).flagged

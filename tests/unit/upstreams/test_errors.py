@@ -104,7 +104,7 @@ def test_whatever_json_an_upstream_sends_its_refusal_is_one_of_ours(status: int,
 
 
 @pytest.mark.parametrize(
-    ("told", "seconds"),
+    ("response", "seconds"),
     [
         ("17", 17),
         (" 17 ", 17),
@@ -117,8 +117,8 @@ def test_whatever_json_an_upstream_sends_its_refusal_is_one_of_ours(status: int,
         ("Wed, 21 Oct 2026 07:28:00 GMT", 1),
     ],
 )
-def test_a_rate_limit_always_says_when_to_come_back(told: str, seconds: int) -> None:
-    assert refusal(429, retry_after=told).retry_after_s == seconds
+def test_a_rate_limit_always_says_when_to_come_back(response: str, seconds: int) -> None:
+    assert refusal(429, retry_after=response).retry_after_s == seconds
 
 
 def test_no_retry_after_is_none() -> None:

@@ -52,8 +52,8 @@ async def test_an_upstream_that_sends_a_head_and_no_more_is_given_up() -> None:
         asyncio.timeout(2),
     ):
         with pytest.raises(UpstreamTimeout):
-            async with upstream.answer(a_call(streamed=True)) as told:
-                await anext(told.chunks)
+            async with upstream.answer(a_call(streamed=True)) as response:
+                await anext(response.chunks)
 
 
 async def test_silence_in_mid_stream_is_a_timeout_after_all_that_came() -> None:
@@ -64,8 +64,8 @@ async def test_silence_in_mid_stream_is_a_timeout_after_all_that_came() -> None:
     ):
         seen = []
         with pytest.raises(UpstreamTimeout):
-            async with upstream.answer(a_call(streamed=True)) as told:
-                async for piece in told.chunks:
+            async with upstream.answer(a_call(streamed=True)) as response:
+                async for piece in response.chunks:
                     seen += [piece]
 
         assert seen == [CHUNKS[0]]
@@ -85,9 +85,9 @@ async def test_a_stream_longer_than_any_timeout_is_read_to_its_end_as_long_as_it
     timeouts = UpstreamTimeouts(first_byte_s=0.5, between_chunks_s=0.5)
     async with loopback_server(respond) as server, upstream_at(server.v1, timeouts) as upstream:
         began = asyncio.get_running_loop().time()
-        async with upstream.answer(a_call(streamed=True)) as told:
+        async with upstream.answer(a_call(streamed=True)) as response:
             asyncio.get_running_loop().call_later(0.2, moves.release)
-            async for piece in told.chunks:
+            async for piece in response.chunks:
                 assert piece == CHUNKS[1]
                 asyncio.get_running_loop().call_later(0.2, moves.release)
 
@@ -97,8 +97,8 @@ async def test_a_stream_longer_than_any_timeout_is_read_to_its_end_as_long_as_it
 async def test_a_stream_that_breaks_off_is_the_upstreams_error() -> None:
     async with loopback_server(streams(CHUNKS[0], then="breaks")) as server, upstream_at(server.v1) as upstream:
         with pytest.raises(UpstreamError, match="middle"):
-            async with upstream.answer(a_call(streamed=True)) as told:
-                assert [piece async for piece in told.chunks]
+            async with upstream.answer(a_call(streamed=True)) as response:
+                assert [piece async for piece in response.chunks]
 
 
 async def test_an_upstream_that_hangs_up_is_the_upstreams_error() -> None:
@@ -125,8 +125,8 @@ async def test_an_upstream_that_is_not_there_is_unavailable() -> None:
 @pytest.mark.parametrize(("streamed", "accept"), [(False, "application/json"), (True, "text/event-stream")])
 async def test_a_call_goes_out_with_the_operators_key_and_asks_for_no_compression(streamed, accept, slash) -> None:
     async with loopback_server(answers()) as server, upstream_at(server.v1 + slash) as upstream:
-        async with upstream.answer(a_call(streamed=streamed)) as told:
-            assert told.status == 200
+        async with upstream.answer(a_call(streamed=streamed)) as response:
+            assert response.status == 200
 
         (seen,) = server.received
         assert (seen.method, seen.path, seen.body) == ("POST", "/v1/chat/completions", b'{"model":"m"}')
@@ -141,9 +141,9 @@ async def test_a_compression_that_nobody_asked_for_is_undone() -> None:
     async with (
         loopback_server(respond) as server,
         upstream_at(server.v1) as upstream,
-        upstream.answer(a_call()) as told,
+        upstream.answer(a_call()) as response,
     ):
-        assert b"".join([piece async for piece in told.chunks]) == b'{"a":1}'
+        assert b"".join([piece async for piece in response.chunks]) == b'{"a":1}'
 
 
 async def test_a_compression_that_is_none_is_the_upstreams_error() -> None:
@@ -152,8 +152,8 @@ async def test_a_compression_that_is_none_is_the_upstreams_error() -> None:
         upstream_at(server.v1) as upstream,
     ):
         with pytest.raises(UpstreamError):
-            async with upstream.answer(a_call()) as told:
-                assert [piece async for piece in told.chunks]
+            async with upstream.answer(a_call()) as response:
+                assert [piece async for piece in response.chunks]
 
 
 async def test_only_the_headers_that_concern_the_caller_are_passed() -> None:
@@ -161,17 +161,17 @@ async def test_only_the_headers_that_concern_the_caller_are_passed() -> None:
     async with (
         loopback_server(respond) as server,
         upstream_at(server.v1) as upstream,
-        upstream.answer(a_call()) as told,
+        upstream.answer(a_call()) as response,
     ):
-        assert told.headers == {"retry-after": "3"}
+        assert response.headers == {"retry-after": "3"}
 
 
 async def test_a_second_call_uses_the_connection_of_the_first() -> None:
     left = []
     async with loopback_server(answers()) as server, upstream_at(server.v1) as upstream:
         for _ in range(2):
-            async with upstream.answer(a_call()) as told:
-                assert [piece async for piece in told.chunks]
+            async with upstream.answer(a_call()) as response:
+                assert [piece async for piece in response.chunks]
             left.append([request.caller_left.is_set() for request in server.received])
 
     assert left == [[False], [False, False]]

@@ -82,7 +82,7 @@ def _common_headers(record: AccessRecord) -> list[tuple[bytes, bytes]]:
 
 
 def _loggable(model: str | None) -> str | None:
-    """Give a model's name, or none where it is something else: a caller may write anything there."""
+    """Return a model's name, or none where it is something else: a caller may write anything there."""
     return model if model is None or _MODEL_NAME.fullmatch(model) else "(not a name)"
 
 
@@ -105,14 +105,14 @@ def _log(record: AccessRecord, scope: Scope) -> None:
             "model": _loggable(record.model),
             "streamed": record.streamed,
             "body_bytes": record.body_bytes,
-            "images": len(record.pictures),
-            "formats": [picture.format for picture in record.pictures],
-            "bytes_before": [picture.bytes_before for picture in record.pictures],
-            "bytes_after": [picture.bytes_after for picture in record.pictures],
-            "pixels_before": [picture.pixels_before for picture in record.pictures],
-            "pixels_after": [picture.pixels_after for picture in record.pictures],
+            "images": len(record.images),
+            "formats": [image.format for image in record.images],
+            "bytes_before": [image.bytes_before for image in record.images],
+            "bytes_after": [image.bytes_after for image in record.images],
+            "pixels_before": [image.pixels_before for image in record.images],
+            "pixels_after": [image.pixels_after for image in record.images],
             "cached_verdicts": record.cached_verdicts,
-            "image_tokens": [picture.tokens for picture in record.pictures],
+            "image_tokens": [image.tokens for image in record.images],
             "step_ms": record.step_ms,
         }
     _logger.info("request", extra=facts)

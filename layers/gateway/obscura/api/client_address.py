@@ -13,7 +13,7 @@ _FORWARDED_FOR = b"x-forwarded-for"
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
-    """Give a request's headers by name in lower case; several lines of one are joined (RFC 9110 §5.2)."""
+    """Return a request's headers by name in lower case; several lines of one are joined (RFC 9110 §5.2)."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
@@ -22,7 +22,7 @@ def headers_of(scope: Scope) -> dict[str, str]:
 
 
 def client_address(scope: Scope, trusted_proxies: Sequence[Network]) -> Address | None:
-    """Give the caller's address: the other side of the connection, on Lambda the event's ``sourceIp``.
+    """Return the caller's address: the other side of the connection, on Lambda the event's ``sourceIp``.
 
     Only where that is a trusted proxy counts ``X-Forwarded-For``, read from the right, where each proxy adds whom it
     saw: the first that is no trusted proxy is the caller. What stands further left anybody may have written.
@@ -41,7 +41,7 @@ def client_address(scope: Scope, trusted_proxies: Sequence[Network]) -> Address 
 
 
 def _hops(scope: Scope) -> Iterator[str]:
-    """Give whom the proxies saw, nearest first; several header lines are one list (RFC 9110 §5.3)."""
+    """Yield whom the proxies saw, nearest first; several header lines are one list (RFC 9110 §5.3)."""
     lines = [value.decode("latin-1") for name, value in scope["headers"] if name == _FORWARDED_FOR]
     return reversed([hop.strip() for hop in ",".join(lines).split(",")])
 

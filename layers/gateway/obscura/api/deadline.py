@@ -32,7 +32,7 @@ _NO_DEADLINE = RequestDeadline()
 
 
 def deadline_of(scope: Scope) -> RequestDeadline:
-    """Give the door of a request; a server that says nothing of one keeps it open for good."""
+    """Return the door of a request; a server that says nothing of one keeps it open for good."""
     door: RequestDeadline = scope.get(DEADLINE, _NO_DEADLINE)
     return door
 

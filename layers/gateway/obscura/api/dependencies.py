@@ -20,7 +20,7 @@ _FILE_PATHS = ("/v1/files", "/v1/uploads", "/files", "/uploads")
 
 
 async def principal(request: Request) -> Principal:
-    """Give who is asking; raises what ``obscura.auth.access.admit`` raises. No place of the free tier is taken."""
+    """Return who is asking; raises what ``obscura.auth.access.admit`` raises. No place of the free tier is taken."""
     scope = KeyScope.FILES if request.url.path.startswith(_FILE_PATHS) else KeyScope.MODELS
     address = client_address(request.scope, request.app.state.trusted_proxies)
     knock = AccessRequest(headers_of(request.scope), address, scope, request.scope[ACCESS_RECORD])
@@ -41,7 +41,7 @@ class _Body:
 
 
 def gateway_request(request: Request) -> GatewayRequest:
-    """Give the request without reading any of its body."""
+    """Return the request without reading any of its body."""
     return GatewayRequest(request.headers, _Body(request), request.scope[ACCESS_RECORD])
 
 

@@ -69,11 +69,11 @@ class _ResponseWriter:
         self._begun: StreamingBody | None = None
         self._last_sent = b"\n\n"
 
-    async def send_answer(self, told: GatewayResponse) -> None:
-        if isinstance(told.body, bytes):
-            await self._send_whole(told.status, told.content_type, told.body, told.headers)
+    async def send_answer(self, response: GatewayResponse) -> None:
+        if isinstance(response.body, bytes):
+            await self._send_whole(response.status, response.content_type, response.body, response.headers)
         else:
-            await self._send_stream(told, told.body)
+            await self._send_stream(response, response.body)
 
     async def send_error(self, error: ObscuraError) -> None:
         """Answer with an error; one that comes after a stream has begun becomes the stream's last event."""
@@ -90,8 +90,8 @@ class _ResponseWriter:
         await self._send_head(status, content_type, {**headers, "content-length": str(len(body))})
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
-    async def _send_stream(self, told: GatewayResponse, body: StreamingBody) -> None:
-        await self._send_head(told.status, told.content_type, told.headers)
+    async def _send_stream(self, response: GatewayResponse, body: StreamingBody) -> None:
+        await self._send_head(response.status, response.content_type, response.headers)
         self._begun = body
         async for chunk in body.chunks:
             await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
@@ -105,7 +105,7 @@ class _ResponseWriter:
 
 
 def error_headers(error: ObscuraError) -> dict[str, str]:
-    """Give the headers that belong to an error."""
+    """Return the headers that belong to an error."""
     retry = {} if error.retry_after_s is None else {"retry-after": str(error.retry_after_s)}
     return error.headers | retry
 
@@ -121,7 +121,7 @@ class ClientConnection:
         self.gone = False
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Give the body's pieces; raises ClientDisconnected when the connection closes before its end."""
+        """Yield the body's pieces; raises ClientDisconnected when the connection closes before its end."""
         more = True
         while more:
             message = await self._receive()

@@ -14,7 +14,7 @@ _SERVED = "POST /v1/chat/completions, /v1/messages, /v1/responses, /v1/files and
 
 
 def error_format_for(request: Request) -> ErrorFormat:
-    """Give the shape of a path; elsewhere Anthropic's for who sends ``anthropic-version``, else OpenAI's."""
+    """Return the shape of a path; elsewhere Anthropic's for who sends ``anthropic-version``, else OpenAI's."""
     path = request.url.path
     if path.startswith("/v1/messages"):
         return _ANTHROPIC

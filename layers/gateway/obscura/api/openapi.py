@@ -42,7 +42,7 @@ class GatewayApp(FastAPI):
     """
 
     def openapi(self) -> dict[str, object]:
-        """Give the schema, made at the first call."""
+        """Return the schema, made at the first call."""
         if self.openapi_schema is None:
             from obscura.api.routers import health, load_families
 

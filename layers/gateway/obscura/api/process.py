@@ -1,7 +1,7 @@
 """How the process keeps its memory: large buffers from the heap, whose pages the next request finds in place.
 
 glibc maps each large buffer afresh by default, and every fresh page costs a fault: 10 ms for the body of a 10 MB
-picture, and as much again for its bytes, most of it on the event loop or under the interpreter's lock.
+image, and as much again for its bytes, most of it on the event loop or under the interpreter's lock.
 """
 
 import ctypes

@@ -53,12 +53,12 @@ class Credential:
 
 
 def key_digest(secret: str) -> bytes:
-    """Give the SHA-256 under which a key is stored: 32 random bytes need no slow hash."""
+    """Return the SHA-256 under which a key is stored: 32 random bytes need no slow hash."""
     return hashlib.sha256(secret.encode()).digest()
 
 
 def parse_credential(headers: Mapping[str, str]) -> Credential | None:
-    """Give the credential in ``Authorization: Bearer`` or else in ``x-api-key``; None without any.
+    """Return the credential in ``Authorization: Bearer`` or else in ``x-api-key``; None without any.
 
     Raises InvalidApiKey for what is neither a key nor, with its three parts, a JWT (RFC 7515 §3.1).
     """
@@ -84,7 +84,7 @@ def wants_zero_retention(headers: Mapping[str, str]) -> bool:
 
 
 def invalid_api_key() -> InvalidApiKey:
-    """Give the one answer to every key that opens nothing."""
+    """Return the one answer to every key that opens nothing."""
     return InvalidApiKey("This API key was not created here or is revoked. 'obscura keys create' makes a new one.")
 
 
@@ -129,58 +129,60 @@ class Admission:
     place: Sequence[Counter] = field(default=())
 
 
-async def authenticate(knock: AccessRequest, door: AccessControl) -> Admission:
+async def authenticate(request: AccessRequest, access_control: AccessControl) -> Admission:
     """Let in the holder of a key or of a token, or an anonymous caller of the free tier; note what they may still do.
 
     Raises MissingCredentials, InvalidApiKey, InvalidToken, PermissionDenied, RateLimitExceeded, FreeTierExhausted; and
     UpstreamUnavailable when the store or the token issuer's keys cannot be reached.
     """
-    credential = parse_credential(knock.headers)
+    credential = parse_credential(request.headers)
     if credential is None:
-        return await _admit_free_tier(knock, door)
+        return await _admit_free_tier(request, access_control)
     match credential.kind:
         case CredentialKind.KEY:
-            return await _authenticate_key(credential, knock, door)
+            return await _authenticate_key(credential, request, access_control)
         case CredentialKind.TOKEN:
-            return await _authenticate_jwt(credential, knock, door)
+            return await _authenticate_jwt(credential, request, access_control)
 
 
-async def _authenticate_key(credential: Credential, knock: AccessRequest, door: AccessControl) -> Admission:
-    key = await door.keys.find(key_digest(credential.secret))
+async def _authenticate_key(credential: Credential, request: AccessRequest, access_control: AccessControl) -> Admission:
+    key = await access_control.keys.find(key_digest(credential.secret))
     if key is None:
         raise invalid_api_key()
-    _require_scope(key, knock.scope)
-    limit = key.requests_per_minute or door.limits.key_requests_per_minute
+    _require_scope(key, request.scope)
+    limit = key.requests_per_minute or access_control.limits.key_requests_per_minute
     try:
-        await enforce_rate_limit(f"key:{key.id}", limit, door, knock.record)
+        await enforce_rate_limit(f"key:{key.id}", limit, access_control, request.record)
     except UpstreamUnavailable:
-        if not door.allow_cached_keys_in_outage:
+        if not access_control.allow_cached_keys_in_outage:
             raise
-        knock.record.rate_limit = unmetered_status(limit, door)
-    return Admission(Principal(key.project, key.zero_retention or wants_zero_retention(knock.headers)))
+        request.record.rate_limit = unmetered_status(limit, access_control)
+    return Admission(Principal(key.project, key.zero_retention or wants_zero_retention(request.headers)))
 
 
-async def _authenticate_jwt(credential: Credential, knock: AccessRequest, door: AccessControl) -> Admission:
-    if door.tokens is None:
+async def _authenticate_jwt(credential: Credential, request: AccessRequest, access_control: AccessControl) -> Admission:
+    if access_control.tokens is None:
         raise InvalidToken("No JWT is taken here: OBSCURA_JWKS_URL is not set. Send an API key.")
-    holder = await door.tokens.verify(credential.secret)
+    holder = await access_control.tokens.verify(credential.secret)
     subject = hashlib.sha256(holder.subject.encode()).hexdigest()
-    await enforce_rate_limit(f"jwt:{subject}", door.limits.jwt_requests_per_minute, door, knock.record)
-    return Admission(Principal(holder.project, holder.zero_retention or wants_zero_retention(knock.headers)))
+    await enforce_rate_limit(
+        f"jwt:{subject}", access_control.limits.jwt_requests_per_minute, access_control, request.record
+    )
+    return Admission(Principal(holder.project, holder.zero_retention or wants_zero_retention(request.headers)))
 
 
-async def _admit_free_tier(knock: AccessRequest, door: AccessControl) -> Admission:
-    if not header_is_true(knock.headers, "x-free-tier"):
+async def _admit_free_tier(request: AccessRequest, access_control: AccessControl) -> Admission:
+    if not header_is_true(request.headers, "x-free-tier"):
         raise MissingCredentials(
             "No credentials. Send 'Authorization: Bearer obs_…' or 'x-api-key: obs_…'; "
             "'obscura keys create --project NAME' makes a key."
         )
-    address = require_free_tier(door, knock.address)
-    caller = Principal(FREE_TIER_PROJECT, wants_zero_retention(knock.headers), anonymous=True)
-    if knock.uses_free_quota:
-        return Admission(caller, await reserve_free_request(address, door, knock.record))
-    subject = await free_tier_rate_subject(address, door.address_secret)
-    await enforce_rate_limit(subject, door.limits.jwt_requests_per_minute, door, knock.record)
+    address = require_free_tier(access_control, request.address)
+    caller = Principal(FREE_TIER_PROJECT, wants_zero_retention(request.headers), anonymous=True)
+    if request.uses_free_quota:
+        return Admission(caller, await reserve_free_request(address, access_control, request.record))
+    subject = await free_tier_rate_subject(address, access_control.address_secret)
+    await enforce_rate_limit(subject, access_control.limits.jwt_requests_per_minute, access_control, request.record)
     return Admission(caller)
 
 
@@ -196,21 +198,21 @@ _releasing: set[asyncio.Task[None]] = set()
 
 
 @asynccontextmanager
-async def admission(knock: AccessRequest, door: AccessControl) -> AsyncIterator[Principal]:
+async def admission(request: AccessRequest, access_control: AccessControl) -> AsyncIterator[Principal]:
     """Let a caller in for as long as the context holds; raises what ``authenticate`` raises.
 
     The place of a request goes back once when it fails before anything was sent to moderation or to the upstream
     (``record.left_gateway``), or with a 5xx; one that was blocked keeps it, and one whose caller left meanwhile.
     """
-    with knock.record.step("admit"):
-        admission = await authenticate(knock, door)
-    knock.record.project = admission.caller.project
-    knock.record.zero_retention = admission.caller.zero_retention
+    with request.record.step("admit"):
+        admission = await authenticate(request, access_control)
+    request.record.project = admission.caller.project
+    request.record.zero_retention = admission.caller.zero_retention
     try:
         yield admission.caller
     except BaseException as failure:
-        if admission.place and (not knock.record.left_gateway or _is_server_error(failure)):
-            await _release(admission, knock.record, door)
+        if admission.place and (not request.record.left_gateway or _is_server_error(failure)):
+            await _release(admission, request.record, access_control)
         raise
 
 
@@ -221,12 +223,12 @@ def _is_server_error(failure: BaseException) -> bool:
     return isinstance(failure, Exception) and not isinstance(failure, ClientDisconnected)
 
 
-async def _release(admission: Admission, record: AccessRecord, door: AccessControl) -> None:
-    """Give the place back even when the request's own task is cancelled; without the store it is lost."""
+async def _release(admission: Admission, record: AccessRecord, access_control: AccessControl) -> None:
+    """Return the place back even when the request's own task is cancelled; without the store it is lost."""
 
     async def give_back() -> None:
         with suppress(UpstreamUnavailable):
-            await door.quotas.give_back(admission.place)
+            await access_control.quotas.give_back(admission.place)
             record.rate_limit = record.rate_limit and record.rate_limit.plus_one()
 
     task = asyncio.create_task(give_back())

@@ -39,7 +39,7 @@ class ApiKeyStore(Protocol):
     """API keys, stored under the SHA-256 of the secret. Every call raises UpstreamUnavailable without its store."""
 
     async def find(self, secret_sha256: bytes) -> ApiKey | None:
-        """Give the key with this 32-byte digest, or None when there is none or it is revoked."""
+        """Return the key with this 32-byte digest, or None when there is none or it is revoked."""
         ...
 
     async def add(self, key: ApiKey, secret_sha256: bytes) -> None:
@@ -68,7 +68,7 @@ class TokenVerifier(Protocol):
     """JWTs of the operator's identity provider."""
 
     async def verify(self, token: str) -> TokenSubject:
-        """Give the holder of a valid token.
+        """Return the holder of a valid token.
 
         Raises InvalidToken, or UpstreamUnavailable while the provider's keys cannot be had.
         """
@@ -84,7 +84,7 @@ class Window:
 
     @classmethod
     def around(cls, instant: datetime, length_s: int) -> Self:
-        """Give the window that ``instant`` falls into, where windows follow each other from 1970 on."""
+        """Return the window that ``instant`` falls into, where windows follow each other from 1970 on."""
         now_s = int(instant.timestamp())
         return cls(now_s - now_s % length_s, length_s)
 
@@ -94,7 +94,7 @@ class Window:
         return self.begins_at_s + self.length_s
 
     def seconds_left(self, instant: datetime) -> int:
-        """Give how long it lasts from ``instant`` on, at least one second."""
+        """Return how long it lasts from ``instant`` on, at least one second."""
         return max(1, self.ends_at_s - int(instant.timestamp()))
 
 
@@ -131,11 +131,11 @@ class QuotaStore(Protocol):
         ...
 
     async def give_back(self, counters: Sequence[Counter]) -> None:
-        """Give one place back in all of them, at most once."""
+        """Return one place back in all of them, at most once."""
         ...
 
     async def taken(self, counters: Sequence[Counter]) -> list[int]:
-        """Give how many places of each are taken."""
+        """Return how many places of each are taken."""
         ...
 
     async def forget(self, counters: Sequence[Counter]) -> None:
@@ -147,5 +147,5 @@ class AddressSecret(Protocol):
     """The secret under which client networks are stored, so that the store does not tell who they are."""
 
     async def read(self) -> bytes:
-        """Give the one secret of this deployment; raises UpstreamUnavailable when it cannot be had."""
+        """Return the one secret of this deployment; raises UpstreamUnavailable when it cannot be had."""
         ...

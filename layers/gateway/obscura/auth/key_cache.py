@@ -36,7 +36,7 @@ class CachingKeyStore:
         self._found: dict[bytes, _CachedKey] = {}
 
     async def find(self, secret_sha256: bytes) -> ApiKey | None:
-        """Give the live key with this digest; a revoked one for up to ``fresh_s`` more."""
+        """Return the live key with this digest; a revoked one for up to ``fresh_s`` more."""
         remembered = self._found.get(secret_sha256)
         if remembered and self._now_s() - remembered.found_at_s < self._memory.fresh_s:
             return remembered.key

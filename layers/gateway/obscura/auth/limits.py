@@ -67,7 +67,7 @@ def parse_address(text: str) -> Address | None:
 
 
 def network_quotas(address: Address) -> list[NetworkQuota]:
-    """Give the networks that an address counts for, its own first."""
+    """Return the networks that an address counts for, its own first."""
     if isinstance(address, IPv4Address):
         return [NetworkQuota(f"{address}/32", 1)]
     return [
@@ -77,21 +77,21 @@ def network_quotas(address: Address) -> list[NetworkQuota]:
 
 
 def pseudonym(network: str, secret: bytes) -> str:
-    """Give the HMAC-SHA256 of a network, in hexadecimal; without ``secret`` nobody can tell whose it is."""
+    """Return the HMAC-SHA256 of a network, in hexadecimal; without ``secret`` nobody can tell whose it is."""
     return hmac.digest(secret, network.encode(), hashlib.sha256).hex()
 
 
 MINUTE_S = 60
 
 
-async def enforce_rate_limit(subject: str, limit: int, door: AccessControl, record: AccessRecord) -> None:
+async def enforce_rate_limit(subject: str, limit: int, access_control: AccessControl, record: AccessRecord) -> None:
     """Count one request of ``subject`` in the minute that it falls into, and note what it leaves.
 
     Raises RateLimitExceeded past ``limit``, or UpstreamUnavailable without the store.
     """
-    now = door.clock.now()
+    now = access_control.clock.now()
     counter = Counter(subject, Window.around(now, MINUTE_S), limit)
-    count = await door.rates.count(counter)
+    count = await access_control.rates.count(counter)
     record.rate_limit = counter.status(limit - count)
     if count > limit:
         wait_s = counter.window.seconds_left(now)
@@ -100,9 +100,9 @@ async def enforce_rate_limit(subject: str, limit: int, door: AccessControl, reco
         )
 
 
-def unmetered_status(limit: int, door: AccessControl) -> RateLimitStatus:
-    """Give what is told to a caller who goes on while nothing can be counted."""
-    return RateLimitStatus(limit, limit, Window.around(door.clock.now(), MINUTE_S).ends_at_s)
+def unmetered_status(limit: int, access_control: AccessControl) -> RateLimitStatus:
+    """Return what is told to a caller who goes on while nothing can be counted."""
+    return RateLimitStatus(limit, limit, Window.around(access_control.clock.now(), MINUTE_S).ends_at_s)
 
 
 DAY_S = 24 * 60 * 60
@@ -114,24 +114,26 @@ _GET_A_KEY = (
 )
 
 
-def require_free_tier(door: AccessControl, address: Address | None) -> Address:
-    """Give the address to count by; raises MissingCredentials where the free tier is closed or there is none."""
-    if door.limits.free_tier_requests == 0:
+def require_free_tier(access_control: AccessControl, address: Address | None) -> Address:
+    """Return the address to count by; raises MissingCredentials where the free tier is closed or there is none."""
+    if access_control.limits.free_tier_requests == 0:
         raise MissingCredentials(f"The free tier is not open here. {_GET_A_KEY}")
     if address is None:
         raise MissingCredentials(f"The free tier is not open to you: your address cannot be told. {_GET_A_KEY}")
     return address
 
 
-async def reserve_free_request(address: Address, door: AccessControl, record: AccessRecord) -> Sequence[Counter]:
+async def reserve_free_request(
+    address: Address, access_control: AccessControl, record: AccessRecord
+) -> Sequence[Counter]:
     """Take one of the day's places of an address's networks; gives the counters that can give it back.
 
     Raises FreeTierExhausted, or UpstreamUnavailable without the store.
     """
-    now, limit = door.clock.now(), door.limits.free_tier_requests
+    now, limit = access_control.clock.now(), access_control.limits.free_tier_requests
     window = day_window(now)
-    counters = await quota_counters(address, limit, window, door.address_secret)
-    left = await door.quotas.take(counters)
+    counters = await quota_counters(address, limit, window, access_control.address_secret)
+    left = await access_control.quotas.take(counters)
     record.rate_limit = counters[0].status(left or 0)
     if left is None:
         raise FreeTierExhausted(
@@ -143,12 +145,12 @@ async def reserve_free_request(address: Address, door: AccessControl, record: Ac
 
 
 def day_window(now: datetime) -> Window:
-    """Give the window of a moment: 24 hours, the same for all."""
+    """Return the window of a moment: 24 hours, the same for all."""
     return Window.around(now, DAY_S)
 
 
 async def quota_counters(address: Address, limit: int, window: Window, secret: AddressSecret) -> list[Counter]:
-    """Give the counters of an address's networks, its own first, under names that tell nobody's address."""
+    """Return the counters of an address's networks, its own first, under names that tell nobody's address."""
     known = await secret.read()
     return [
         Counter(f"free:{pseudonym(share.network, known)}", window, limit * share.times)

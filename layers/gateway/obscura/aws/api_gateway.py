@@ -14,7 +14,7 @@ _PORT = "x-forwarded-port"
 
 
 def normalize_event(event: LambdaEvent) -> LambdaEvent:
-    """Give an HTTP event as Mangum can open it, and any other as it is.
+    """Return an HTTP event as Mangum can open it, and any other as it is.
 
     What a test's event leaves out is empty instead of null. The port goes: nobody asks for it, and who sends a second
     one would make it unreadable.
@@ -27,7 +27,7 @@ def normalize_event(event: LambdaEvent) -> LambdaEvent:
 
 
 def split_multi_value_headers(headers: Headers, event: LambdaEvent) -> list[tuple[bytes, bytes]]:
-    """Give a header that came several times a line for each, as every HTTP server does; Mangum makes one of them."""
+    """Return a header that came several times a line for each, as every HTTP server does; Mangum makes one of them."""
     listed: Mapping[str, list[str] | None] = event.get("multiValueHeaders") or {}
     sent = {name.lower().encode(): values for name, values in listed.items() if values and len(values) > 1}
     lines: list[tuple[bytes, bytes]] = []
@@ -37,7 +37,7 @@ def split_multi_value_headers(headers: Headers, event: LambdaEvent) -> list[tupl
 
 
 def strip_base_path(path: str, resource: str) -> str:
-    """Give the path below the API: without a custom domain's base path, and without a slash at its end.
+    """Return the path below the API: without a custom domain's base path, and without a slash at its end.
 
     ``resource`` is the template that API Gateway matched (``/v1/models/{model_id+}``): what stands before it is the
     domain's. API Gateway takes paths with a slash at the end for the same resource; a redirect would lose the stage.

@@ -19,10 +19,10 @@ _metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
 def emit_metrics(record: AccessRecord) -> None:
     """Write the metrics of one request that is over."""
     _metrics.add_metric("Requests", MetricUnit.Count, 1)
-    if record.pictures:
-        saved_bytes = sum(picture.bytes_before - picture.bytes_after for picture in record.pictures)
-        _metrics.add_metric("Images", MetricUnit.Count, len(record.pictures))
-        _metrics.add_metric("ImageTokens", MetricUnit.Count, sum(picture.tokens for picture in record.pictures))
+    if record.images:
+        saved_bytes = sum(image.bytes_before - image.bytes_after for image in record.images)
+        _metrics.add_metric("Images", MetricUnit.Count, len(record.images))
+        _metrics.add_metric("ImageTokens", MetricUnit.Count, sum(image.tokens for image in record.images))
         _metrics.add_metric("BytesSavedByResizing", MetricUnit.Bytes, max(0, saved_bytes))
     if "relay" in record.step_ms:
         _metrics.add_metric("UpstreamLatency", MetricUnit.Milliseconds, record.step_ms["relay"])

@@ -21,7 +21,7 @@ def settings_on_lambda() -> Settings:
 
 
 def read_secrets(path: str) -> dict[str, SecretStr]:
-    """Give the secrets below ``path`` by the setting that each is for: ``<path>/upstream-key`` is UPSTREAM_KEY."""
+    """Return the secrets below ``path`` by the setting that each is for: ``<path>/upstream-key`` is UPSTREAM_KEY."""
     # Heavy, for boto3's sake: only where there is a path.
     from aws_lambda_powertools.utilities.parameters import SSMProvider
     from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError

@@ -45,7 +45,7 @@ def ask(
     photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="A PNG, JPEG, WEBP or GIF.")],
     question: Annotated[
         str, typer.Argument(metavar="QUESTION", help="What to ask about it.")
-    ] = "What is in this picture?",
+    ] = "What is in this image?",
     model: Annotated[
         str | None, typer.Option(help="The model to ask; the demo or the catalogue has one where none is named.")
     ] = None,

@@ -139,9 +139,9 @@ def _catalogue(settings: Settings) -> Finding:
 def _moderation(settings: Settings) -> Finding:
     match settings.moderation_in_force:
         case "off":
-            return Finding("Moderation", "warn", "off: pictures and text reach the model unchecked")
+            return Finding("Moderation", "warn", "off: images and text reach the model unchecked")
         case "demo":
-            return Finding("Moderation", "warn", "the demo: it knows one word and one picture")
+            return Finding("Moderation", "warn", "the demo: it knows one word and one image")
         case "openai":
             if settings.moderation_lacks_key:
                 return Finding("Moderation", "bad", f"{PREFIX}MODERATION_KEY is not set: every request will get a 503")

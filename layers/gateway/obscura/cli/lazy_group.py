@@ -15,7 +15,7 @@ SUMMARIES = {
     "quota": "Show and reset what an address has used of the free tier.",
     "files": "List and remove stored files.",
     "ask": "Ask about a photograph, with the settings of this environment.",
-    "tokens": "Show each picture's format, its size before and after preparation, and its tokens by counting profile.",
+    "tokens": "Show each image's format, its size before and after preparation, and its tokens by counting profile.",
     "doctor": "Say what is configured, what is reachable and what is missing; ends with status 1 when something is "
     "missing.",
 }
@@ -32,13 +32,13 @@ class LazyGroup(TyperGroup):
         return list(SUMMARIES)
 
     def get_command(self, ctx: typer.Context, cmd_name: str) -> TyperCommand | None:  # type: ignore[override]
-        """Give what the list shows of a command."""
+        """Return what the list shows of a command."""
         return TyperCommand(cmd_name, help=SUMMARIES[cmd_name]) if cmd_name in SUMMARIES else None
 
     def resolve_command(  # type: ignore[override]
         self, ctx: typer.Context, args: list[str]
     ) -> tuple[str | None, Command | None, list[str]]:
-        """Give the command itself, to be run or to explain itself."""
+        """Return the command itself, to be run or to explain itself."""
         name, listed, rest = super().resolve_command(ctx, args)
         return name, load_command(name) if name and listed else None, rest
 

@@ -71,7 +71,7 @@ def tune_process() -> None:
 
 
 def server_config(app: ASGIApp) -> uvicorn.Config:
-    """Give uvicorn's settings: the fast parser, no log of its own, no header believed about who is asking."""
+    """Return uvicorn's settings: the fast parser, no log of its own, no header believed about who is asking."""
     return uvicorn.Config(
         app,
         http=HttpProtocol,
@@ -144,9 +144,9 @@ def sample_model(settings: Settings) -> str | None:
 
 
 def sample_curl(base_url: str, key: str, model: str) -> str:
-    """Write a curl line that asks a model about a small picture."""
+    """Write a curl line that asks a model about a small image."""
     content = [
-        {"type": "text", "text": "What is in this picture?"},
+        {"type": "text", "text": "What is in this image?"},
         {"type": "image_url", "image_url": {"url": encode_data_url(_sample_image(), "image/png").decode()}},
     ]
     body = json.dumps({"model": model, "messages": [{"role": "user", "content": content}]})
@@ -158,9 +158,9 @@ def sample_curl(base_url: str, key: str, model: str) -> str:
 
 def _sample_image() -> bytes:
     """Draw a sunset of 48 x 32 pixels, as PNG."""
-    picture = Image.new("RGB", (48, 32), (255, 153, 51))
-    picture.paste((26, 60, 120), (0, 20, 48, 32))
-    picture.paste((255, 230, 120), (19, 10, 29, 20))
+    image = Image.new("RGB", (48, 32), (255, 153, 51))
+    image.paste((26, 60, 120), (0, 20, 48, 32))
+    image.paste((255, 230, 120), (19, 10, 29, 20))
     written = io.BytesIO()
-    picture.save(written, "PNG", optimize=True)
+    image.save(written, "PNG", optimize=True)
     return written.getvalue()

@@ -1,4 +1,4 @@
-"""``obscura tokens``: what pictures become, and what they cost."""
+"""``obscura tokens``: what images become, and what they cost."""
 
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +23,7 @@ def tokens(
     photos: Annotated[list[Path], typer.Argument(metavar="PHOTO", help="PNG, JPEG, WEBP or GIF files.")],
     detail: Annotated[DetailOption, typer.Option(help="How large the model sees them.")] = DetailOption.auto,
 ) -> None:
-    """Show each picture's format, its size before and after preparation, and its tokens by counting profile."""
+    """Show each image's format, its size before and after preparation, and its tokens by counting profile."""
     settings = Settings()
     limits = ImageLimits(raw_bytes=settings.max_image_bytes, pixels=settings.max_pixels)
     rows = table("Photo", "Format", "Before", "KiB", "After", "KiB", *_PROFILES, folding=["Photo"])

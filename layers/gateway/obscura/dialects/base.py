@@ -44,10 +44,10 @@ class SourceKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ImageSlot:
-    """One place in a request where a picture stands, and its replacement once it is prepared.
+    """One place in a request where an image stands, and its replacement once it is prepared.
 
     ``path`` is the JSON path that an error's ``param`` names; ``source`` is the string as sent, between its quotes and
-    with its JSON escapes, maybe 20 MB of it: a view. ``replace`` takes a prepared picture, an ASCII data URL, and puts
+    with its JSON escapes, maybe 20 MB of it: a view. ``replace`` takes a prepared image, an ASCII data URL, and puts
     it where the caller's was.
     """
 
@@ -76,15 +76,15 @@ class StreamTranslator(Protocol):
         ...
 
     def feed(self, chunk: bytes) -> bytes:
-        """Give what is ready to be sent once ``chunk`` has come in; at most one unfinished line is held back."""
+        """Return what is ready to be sent once ``chunk`` has come in; at most one unfinished line is held back."""
         ...
 
     def finish(self) -> bytes:
-        """Give what was held back when the upstream has closed; raises UpstreamError when it did so too early."""
+        """Return what was held back when the upstream has closed; raises UpstreamError when it did so too early."""
         ...
 
     def fail(self, error: ObscuraError, request_id: str) -> bytes:
-        """Give what ends a stream that cannot go on: the dialect's error event, with what it wants before it."""
+        """Return what ends a stream that cannot go on: the dialect's error event, with what it wants before it."""
         ...
 
 
@@ -125,7 +125,7 @@ class ParsedRequest(Protocol):
 
     @property
     def image_slots(self) -> Sequence[ImageSlot]:
-        """Every picture, in request order."""
+        """Every image, in request order."""
         ...
 
     @property

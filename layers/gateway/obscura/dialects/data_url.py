@@ -25,35 +25,35 @@ def is_data_url(source: memoryview) -> bool:
 
 
 def base64_of(source: memoryview) -> memoryview:
-    """Give the base64 of a data URL, given as a JSON string's bytes with their escapes: a view of the same bytes.
+    """Return the base64 of a data URL, given as a JSON string's bytes with their escapes: a view of the same bytes.
 
     The declared media type is ignored: the bytes decide. Raises InvalidImageUrl without ``;base64,``.
     """
     header, comma, _ = bytes(source[:_LONGEST_HEADER]).partition(b",")
     if not comma or not header.lower().endswith(b";base64"):
-        raise InvalidImageUrl("The data URL must be base64: 'data:image/png;base64,' and the picture's bytes.")
+        raise InvalidImageUrl("The data URL must be base64: 'data:image/png;base64,' and the image's bytes.")
     return source[len(header) + 1 :]
 
 
 def decode_base64(encoded: memoryview, max_bytes: int) -> bytes:
-    """Decode a picture from a JSON string's bytes with their escapes.
+    """Decode an image from a JSON string's bytes with their escapes.
 
     Raises InvalidImage on anything but the standard alphabet and padding, ImageTooLarge past ``max_bytes``.
     """
     try:
-        picture = pybase64.b64decode(encoded, validate=True)
+        image = pybase64.b64decode(encoded, validate=True)
     except ValueError:
-        picture = _decode_escaped(bytes(encoded))
-    if len(picture) > max_bytes:
+        image = _decode_escaped(bytes(encoded))
+    if len(image) > max_bytes:
         raise ImageTooLarge(
-            f"The image has {len(picture):,} bytes; one image may have {max_bytes:,}. Shrink it or save it as JPEG."
+            f"The image has {len(image):,} bytes; one image may have {max_bytes:,}. Shrink it or save it as JPEG."
         )
-    return picture
+    return image
 
 
-def encode_data_url(picture: bytes, media_type: str) -> bytes:
-    """Write a picture as an ASCII data URL."""
-    return b"data:%b;base64,%b" % (media_type.encode(), pybase64.b64encode(picture))
+def encode_data_url(image: bytes, media_type: str) -> bytes:
+    """Write an image as an ASCII data URL."""
+    return b"data:%b;base64,%b" % (media_type.encode(), pybase64.b64encode(image))
 
 
 def _decode_escaped(encoded: bytes) -> bytes:

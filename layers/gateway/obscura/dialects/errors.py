@@ -27,7 +27,7 @@ class ErrorFormat(Protocol):
     """What all answers of an API family have in common."""
 
     def response_headers(self, request_id: str) -> dict[str, str]:
-        """Give the headers that every answer of the family carries, beside ``x-request-id``."""
+        """Return the headers that every answer of the family carries, beside ``x-request-id``."""
         ...
 
     def render_error(self, error: ObscuraError, request_id: str) -> bytes:
@@ -39,7 +39,7 @@ class OpenAIErrorFormat:
     """Chat completions, Responses, and all else that is OpenAI's."""
 
     def response_headers(self, request_id: str) -> dict[str, str]:
-        """Give none but what every answer has."""
+        """Return none but what every answer has."""
         return {}
 
     def render_error(self, error: ObscuraError, request_id: str) -> bytes:
@@ -51,7 +51,7 @@ class AnthropicErrorFormat:
     """Messages, and all else that is Anthropic's."""
 
     def response_headers(self, request_id: str) -> dict[str, str]:
-        """Give the request id under the name that Anthropic's SDKs read."""
+        """Return the request id under the name that Anthropic's SDKs read."""
         return {"request-id": request_id}
 
     def render_error(self, error: ObscuraError, request_id: str) -> bytes:

@@ -69,7 +69,7 @@ class PassthroughResponse:
     content: str
 
     def answer(self, upstream_body: bytes, image_tokens: Sequence[int]) -> bytes:
-        """Give the upstream's answer with the image tokens in its usage.
+        """Return the upstream's answer with the image tokens in its usage.
 
         Raises UpstreamError when it is no object, or an error that came with the status of a success.
         """
@@ -108,7 +108,7 @@ class PassthroughStream:
         return self._watch.ended
 
     def feed(self, chunk: bytes) -> bytes:
-        """Give what is ready to be sent once ``chunk`` has come in."""
+        """Return what is ready to be sent once ``chunk`` has come in."""
         lines = self._lines.feed(chunk)
         self._watch.see(lines)
         if not self._image_tokens or b'"usage"' not in lines:
@@ -116,7 +116,7 @@ class PassthroughStream:
         return b"".join(self._with_tokens(line) for line in lines.splitlines(keepends=True))
 
     def finish(self) -> bytes:
-        """Give what was held back when the upstream has closed; raises UpstreamError when it did so too early."""
+        """Return what was held back when the upstream has closed; raises UpstreamError when it did so too early."""
         rest = self._lines.finish()
         self._watch.see(rest)
         if not self._watch.whole:
@@ -124,7 +124,7 @@ class PassthroughStream:
         return self._with_tokens(rest) if self._image_tokens else rest
 
     def fail(self, error: ObscuraError, request_id: str) -> bytes:
-        """Give the event that ends a stream which cannot go on."""
+        """Return the event that ends a stream which cannot go on."""
         return self._error_event(error, request_id)
 
     def _with_tokens(self, line: bytes) -> bytes:

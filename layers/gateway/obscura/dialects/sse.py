@@ -18,7 +18,7 @@ class LineSplitter:
         self._held_bytes = 0
 
     def feed(self, chunk: bytes) -> bytes:
-        """Give all whole lines that are there once ``chunk`` has come in, as one run of bytes."""
+        """Return all whole lines that are there once ``chunk`` has come in, as one run of bytes."""
         end = chunk.rfind(b"\n") + 1
         if not end:
             self._held.append(chunk)
@@ -32,7 +32,7 @@ class LineSplitter:
         return lines
 
     def finish(self) -> bytes:
-        """Give the unfinished line."""
+        """Return the unfinished line."""
         rest = b"".join(self._held)
         self._held = []
         return rest

@@ -8,7 +8,7 @@ import httpcore
 
 from obscura.errors import ObscuraError
 
-AS_DATA_URL = "send the picture as a base64 data URL instead"
+AS_DATA_URL = "send the image as a base64 data URL instead"
 
 
 class FetchRejected(Exception):

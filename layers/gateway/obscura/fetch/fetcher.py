@@ -22,7 +22,7 @@ _MAX_CONCURRENT_FETCHES = 64
 class FetchLimits:
     """What one fetch may take.
 
-    raw_bytes    of the picture, on the wire and decompressed
+    raw_bytes    of the image, on the wire and decompressed
     seconds      in all: waiting, name, connection, TLS, redirects and body
     redirects    followed before giving up
     """
@@ -74,7 +74,7 @@ class GuardedFetcher:
         self._places = asyncio.Semaphore(_MAX_CONCURRENT_FETCHES)
 
     async def fetch(self, url: str) -> bytes:
-        """Give the bytes behind ``url``.
+        """Return the bytes behind ``url``.
 
         Raises InvalidImageUrl, UnsafeImageUrl, ImageFetchFailed or ImageTooLarge. Their messages name the host of
         ``url``, and nothing that a redirect or a resolver added to it.

@@ -23,7 +23,7 @@ class SystemResolver:
         self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="obscura-dns")
 
     async def __call__(self, host: str, port: int) -> Sequence[str]:
-        """Give the addresses of ``host`` in the system's order (RFC 6724); raises OSError."""
+        """Return the addresses of ``host`` in the system's order (RFC 6724); raises OSError."""
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(
             self._threads, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -88,7 +88,7 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
             raise FetchRejected(
                 UnsafeImageUrl, "has a host name that leads to an address that is not of the public internet"
             )
-        # Written anew from what was checked, so that the network has nothing left to interpret or look up.
+        # Written again from what was checked, so that the network has nothing left to interpret or look up.
         return [str(ip_address(address)) for address in addresses]
 
     async def _open(self, address: str, port: int, seconds: float | None) -> httpcore.AsyncNetworkStream:

@@ -87,7 +87,7 @@ def _decoder(encoding: str) -> _Identity | _Inflater:
 
 def _image_too_large(limit_bytes: int) -> FetchRejected:
     size = f"{limit_bytes / 2**20:g} MiB" if limit_bytes >= 2**20 else f"{limit_bytes} bytes"
-    return FetchRejected(ImageTooLarge, f"gave a picture of more than {size}, the limit", "send a smaller picture")
+    return FetchRejected(ImageTooLarge, f"gave an image of more than {size}, the limit", "send a smaller image")
 
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})

@@ -1,4 +1,4 @@
-"""Stored pictures: what is known of them, and their bytes."""
+"""Stored images: what is known of them, and their bytes."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from obscura.imaging import Detail
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """What is known of a stored picture; ids rise with time, both instants are whole seconds in UTC."""
+    """What is known of a stored image; ids rise with time, both instants are whole seconds in UTC."""
 
     id: str
     project: str
@@ -41,11 +41,11 @@ class FileRepository(Protocol):
         ...
 
     async def find(self, project: str, file_id: str) -> StoredFile | None:
-        """Give a project's file, an expired one included, or None; what was added before is found."""
+        """Return a project's file, an expired one included, or None; what was added before is found."""
         ...
 
     async def page(self, project: str, page: FileQuery, at: datetime) -> Sequence[StoredFile]:
-        """Give a project's files that live on at ``at``."""
+        """Return a project's files that live on at ``at``."""
         ...
 
     async def expire(self, project: str, file_id: str, at: datetime) -> bool:
@@ -57,7 +57,7 @@ class FileRepository(Protocol):
         ...
 
     async def expired(self, project: str, at: datetime) -> Sequence[StoredFile]:
-        """Give some of the project's files that are expired; where it costs nothing, those of all projects."""
+        """Return some of the project's files that are expired; where it costs nothing, those of all projects."""
         ...
 
     async def everywhere(self) -> Sequence[StoredFile]:
@@ -104,7 +104,7 @@ class UploadRepository(Protocol):
         ...
 
     async def find(self, project: str, upload_id: str) -> Upload | None:
-        """Give a project's upload, an expired one included, or None; what was added before is found."""
+        """Return a project's upload, an expired one included, or None; what was added before is found."""
         ...
 
     async def add_part(self, upload: Upload, part_id: str, size_bytes: int, at: datetime) -> bool:
@@ -123,7 +123,7 @@ class UploadRepository(Protocol):
         ...
 
     async def expired(self, project: str, at: datetime) -> Sequence[Upload]:
-        """Give some of the project's uploads that are expired; where it costs nothing, those of all projects."""
+        """Return some of the project's uploads that are expired; where it costs nothing, those of all projects."""
         ...
 
 
@@ -135,7 +135,7 @@ class BlobStore(Protocol):
         ...
 
     async def get(self, name: str) -> bytes | None:
-        """Give the bytes, or None when there are none."""
+        """Return the bytes, or None when there are none."""
         ...
 
     async def delete(self, names: Sequence[str]) -> None:

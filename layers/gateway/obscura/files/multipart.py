@@ -92,7 +92,7 @@ class FormParser:
             raise _malformed("is malformed") from None
 
     def form(self) -> Form:
-        """Give the whole form, once; raises InvalidRequest when it is cut off or has no file.
+        """Return the whole form, once; raises InvalidRequest when it is cut off or has no file.
 
         The reader keeps no file: it and its parser hold each other, until the garbage collector comes.
         """

@@ -123,7 +123,7 @@ def _lifetime_s(seconds: int | None, param: str) -> int:
 
 def _purpose(purpose: str) -> str:
     if purpose not in PURPOSES:
-        raise InvalidRequest(f"'purpose' must be one of {', '.join(PURPOSES)}: files are pictures.", param="purpose")
+        raise InvalidRequest(f"'purpose' must be one of {', '.join(PURPOSES)}: files are images.", param="purpose")
     return purpose
 
 

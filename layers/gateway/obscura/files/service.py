@@ -23,39 +23,39 @@ class FileService:
     image_limits: ImageLimits
 
 
-def require_project(caller: Principal) -> None:
+def require_project(principal: Principal) -> None:
     """Raise MissingCredentials for an anonymous caller: nothing can be theirs."""
-    if caller.anonymous:
+    if principal.anonymous:
         raise MissingCredentials("Files belong to a project. Send a key: 'Authorization: Bearer obs_…'.")
 
 
-def require_storage_allowed(caller: Principal) -> None:
+def require_storage_allowed(principal: Principal) -> None:
     """Raise MissingCredentials for an anonymous caller, RetentionConflict for one of whom nothing may be kept."""
-    require_project(caller)
-    if caller.zero_retention:
+    require_project(principal)
+    if principal.zero_retention:
         raise RetentionConflict(
             "This is a zero-retention request: nothing of it is stored, and nothing stored is used. "
-            "Send the picture itself, or use a key without zero retention."
+            "Send the image itself, or use a key without zero retention."
         )
 
 
 async def store_file(
-    content: bytes | bytearray, terms: FileAttributes, caller: Principal, service: FileService, at: datetime
+    content: bytes | bytearray, attributes: FileAttributes, principal: Principal, service: FileService, at: datetime
 ) -> StoredFile:
-    """Check a picture as any request's would be, and keep it; raises what an image is refused with, param ``file``."""
+    """Check an image as any request's would be, and keep it; raises what an image is refused with, param ``file``."""
     storage = service.storage
-    await purge_expired(caller, storage, at)
+    await purge_expired(principal, storage, at)
     original, media_type = await service.executor.run(partial(_validated, content, service.image_limits))
     created_at = at.replace(microsecond=0)
     file = StoredFile(
         id=new_id("file", at),
-        project=caller.project,
-        filename=terms.filename,
-        purpose=terms.purpose,
+        project=principal.project,
+        filename=attributes.filename,
+        purpose=attributes.purpose,
         media_type=media_type,
         size_bytes=len(original),
         created_at=created_at,
-        expires_at=created_at + timedelta(seconds=terms.ttl_s),
+        expires_at=created_at + timedelta(seconds=attributes.ttl_s),
     )
     try:
         await storage.blobs.put(original_blob(file.id), original)
@@ -67,25 +67,29 @@ async def store_file(
     return file
 
 
-async def find_file(file_id: str, caller: Principal, storage: FileStorage, at: datetime) -> StoredFile:
-    """Give a caller's file; raises FileNotFound for one that is another project's, expired, deleted, or never was."""
-    file = await storage.files.find(caller.project, file_id) if is_file_id(file_id) and not caller.anonymous else None
+async def find_file(file_id: str, principal: Principal, storage: FileStorage, at: datetime) -> StoredFile:
+    """Return a caller's file; raises FileNotFound for one that is another project's, expired, deleted, or never was."""
+    file = (
+        await storage.files.find(principal.project, file_id)
+        if is_file_id(file_id) and not principal.anonymous
+        else None
+    )
     if file is None or file.expires_at <= at:
         raise file_not_found()
     return file
 
 
 async def read_original(file: StoredFile, storage: FileStorage) -> bytes:
-    """Give the bytes as they were sent; raises FileNotFound when they are being deleted."""
+    """Return the bytes as they were sent; raises FileNotFound when they are being deleted."""
     original = await storage.blobs.get(original_blob(file.id))
     if original is None:
         raise file_not_found()
     return original
 
 
-async def delete_file(file_id: str, caller: Principal, storage: FileStorage, at: datetime) -> None:
+async def delete_file(file_id: str, principal: Principal, storage: FileStorage, at: datetime) -> None:
     """Delete a caller's file for real; raises FileNotFound."""
-    file = await find_file(file_id, caller, storage, at)
+    file = await find_file(file_id, principal, storage, at)
     if not await expire_and_delete(file, storage, at):
         raise file_not_found()
 
@@ -100,9 +104,9 @@ async def expire_and_delete(file: StoredFile, storage: FileStorage, at: datetime
     return ended
 
 
-async def purge_expired(caller: Principal, storage: FileStorage, at: datetime) -> None:
+async def purge_expired(principal: Principal, storage: FileStorage, at: datetime) -> None:
     """Delete, for real, files that are expired."""
-    for file in await storage.files.expired(caller.project, at):
+    for file in await storage.files.expired(principal.project, at):
         await purge(file, storage)
 
 
@@ -118,7 +122,7 @@ def file_not_found() -> FileNotFound:
 
 
 def _validated(content: bytes | bytearray, limits: ImageLimits) -> tuple[bytes, str]:
-    """Decode the whole picture, at the smallest scale; give its bytes and media type."""
+    """Decode the whole image, at the smallest scale; give its bytes and media type."""
     original = bytes(content)
     try:
         prepared = prepare(original, Detail.LOW, limits)

@@ -1,4 +1,4 @@
-"""Pictures that are named by a file's id: prepared at their first use, and from then on read as they were prepared."""
+"""Images that are named by a file's id: prepared at their first use, and from then on read as they were prepared."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from obscura.files.service import find_file, image_error, read_original, require
 from obscura.imaging import Detail, ImageError, ImageLimits, PreparedImage, prepare
 
 PREPARATION_VERSION = 1
-"""Raise it whenever pictures are prepared in another way: older prepared forms are then made anew."""
+"""Raise it whenever images are prepared in another way: older prepared forms are then made again."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredImages:
-    """The pictures that one caller has stored."""
+    """The images that one caller has stored."""
 
     caller: Principal
     storage: FileStorage
@@ -28,7 +28,7 @@ class StoredImages:
     limits: ImageLimits
 
     async def prepared(self, file_id: str, detail: str) -> PreparedImage:
-        """Give a stored picture as it is prepared for a detail.
+        """Return a stored image as it is prepared for a detail.
 
         Raises FileNotFound, RetentionConflict for a zero-retention caller, or what an image is refused with.
         """

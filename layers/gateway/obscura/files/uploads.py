@@ -16,18 +16,18 @@ from obscura.files.service import FileService, expire_and_delete, store_file
 PENDING_TTL_S = 3600
 
 
-async def begin_upload(ask: CreateUpload, caller: Principal, storage: FileStorage, at: datetime) -> Upload:
+async def begin_upload(request: CreateUpload, principal: Principal, storage: FileStorage, at: datetime) -> Upload:
     """Begin an upload, which stays open for an hour."""
-    for expired in await storage.uploads.expired(caller.project, at):
+    for expired in await storage.uploads.expired(principal.project, at):
         await _purge_upload(expired, storage)
     created_at = at.replace(microsecond=0)
     upload = Upload(
         id=new_id("upload", at),
-        project=caller.project,
-        filename=ask.terms.filename,
-        purpose=ask.terms.purpose,
-        declared_bytes=ask.declared_bytes,
-        ttl_s=ask.terms.ttl_s,
+        project=principal.project,
+        filename=request.terms.filename,
+        purpose=request.terms.purpose,
+        declared_bytes=request.declared_bytes,
+        ttl_s=request.terms.ttl_s,
         created_at=created_at,
         expires_at=created_at + timedelta(seconds=PENDING_TTL_S),
     )
@@ -35,9 +35,9 @@ async def begin_upload(ask: CreateUpload, caller: Principal, storage: FileStorag
     return upload
 
 
-async def find_pending(upload_id: str, caller: Principal, storage: FileStorage, at: datetime) -> Upload:
-    """Give a caller's open upload; raises FileNotFound, or InvalidRequest for one that is ended."""
-    upload = await storage.uploads.find(caller.project, upload_id) if is_upload_id(upload_id) else None
+async def find_pending(upload_id: str, principal: Principal, storage: FileStorage, at: datetime) -> Upload:
+    """Return a caller's open upload; raises FileNotFound, or InvalidRequest for one that is ended."""
+    upload = await storage.uploads.find(principal.project, upload_id) if is_upload_id(upload_id) else None
     if upload is None or (upload.status == "pending" and upload.expires_at <= at):
         raise FileNotFound("There is no upload with this id in your project: it expired after an hour, or never was.")
     if upload.status != "pending":
@@ -68,17 +68,17 @@ async def add_part(upload: Upload, content: bytes, storage: FileStorage, at: dat
 
 
 async def complete_upload(
-    upload: Upload, ask: CompleteUpload, caller: Principal, service: FileService, at: datetime
+    upload: Upload, request: CompleteUpload, principal: Principal, service: FileService, at: datetime
 ) -> tuple[Upload, StoredFile]:
     """Put the parts together into a file; raises InvalidRequest when they are not what was declared.
 
     The upload stays open when it fails. Of callers who complete it at once, one gets a file.
     """
     storage = service.storage
-    _check_parts(upload, ask)
-    content = await _joined_parts(upload, ask, service)
+    _check_parts(upload, request)
+    content = await _joined_parts(upload, request, service)
     terms = FileAttributes(upload.filename, upload.purpose, upload.ttl_s)
-    file = await store_file(content, terms, caller, service, at)
+    file = await store_file(content, terms, principal, service, at)
     if not await storage.uploads.finish(upload, "completed", file.id, at):
         await expire_and_delete(file, storage, at)
         raise InvalidRequest("This upload was ended by another request meanwhile.", param="upload_id")
@@ -94,30 +94,30 @@ async def cancel_upload(upload: Upload, storage: FileStorage, at: datetime) -> U
     return replace(upload, status="cancelled")
 
 
-def _check_parts(upload: Upload, ask: CompleteUpload) -> None:
-    for index, part_id in enumerate(ask.part_ids):
+def _check_parts(upload: Upload, request: CompleteUpload) -> None:
+    for index, part_id in enumerate(request.part_ids):
         if part_id not in upload.parts:
             raise InvalidRequest("There is no part with this id in the upload.", param=f"part_ids[{index}]")
-    if len(set(ask.part_ids)) < len(ask.part_ids):
+    if len(set(request.part_ids)) < len(request.part_ids):
         raise InvalidRequest("A part is named twice. Name each once, in order.", param="part_ids")
-    received_bytes = sum(upload.parts[part_id] for part_id in ask.part_ids)
+    received_bytes = sum(upload.parts[part_id] for part_id in request.part_ids)
     if received_bytes != upload.declared_bytes:
         raise InvalidRequest(
             f"The parts have {received_bytes:,} bytes; {upload.declared_bytes:,} were declared. "
-            "Add what is missing, or begin anew.",
+            "Add what is missing, or begin again.",
             param="part_ids",
         )
 
 
-async def _joined_parts(upload: Upload, ask: CompleteUpload, service: FileService) -> bytes:
-    names = [part_blob(upload.id, part_id) for part_id in ask.part_ids]
+async def _joined_parts(upload: Upload, request: CompleteUpload, service: FileService) -> bytes:
+    names = [part_blob(upload.id, part_id) for part_id in request.part_ids]
     parts = await gather_or_raise_first([service.storage.blobs.get(name) for name in names])
     whole = b"".join(part for part in parts if part is not None)
     if len(whole) != upload.declared_bytes:
         raise InvalidRequest("This upload was ended by another request meanwhile.", param="upload_id")
-    if ask.md5 is not None:
+    if request.md5 is not None:
         digest = await service.executor.run(lambda: hashlib.md5(whole, usedforsecurity=False).hexdigest())
-        if digest != ask.md5.strip().lower():
+        if digest != request.md5.strip().lower():
             raise InvalidRequest(f"The bytes that arrived have the MD5 {digest}. Send them again.", param="md5")
     return whole
 

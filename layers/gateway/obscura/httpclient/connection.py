@@ -60,7 +60,7 @@ class Connection(asyncio.Protocol):
         return self._head
 
     async def body(self) -> AsyncIterator[bytes]:
-        """Give the answer's body as it comes; raises httpx.TransportError when it breaks off."""
+        """Yield the answer's body as it comes; raises httpx.TransportError when it breaks off."""
         while True:
             if self._chunks:
                 chunk = self._chunks.popleft()

@@ -24,5 +24,5 @@ def verifying_context() -> ssl.SSLContext:
 
 
 async def tls() -> ssl.SSLContext:
-    """Give the context; made off the event loop."""
+    """Return the context; made off the event loop."""
     return await asyncio.to_thread(verifying_context)

@@ -1,4 +1,4 @@
-"""Where pictures come from, and what is said of them."""
+"""Where images come from, and what is said of them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ class ImageFetcher(Protocol):
     """Image bytes behind an HTTPS URL."""
 
     async def fetch(self, url: str) -> bytes:
-        """Give the bytes behind ``url``, whose spelling, target, size and duration are all checked on the way.
+        """Return the bytes behind ``url``, whose spelling, target, size and duration are all checked on the way.
 
         Raises InvalidImageUrl, UnsafeImageUrl, ImageFetchFailed or ImageTooLarge, none of them with a ``param``.
         Any number of calls may run at once.
@@ -19,20 +19,20 @@ class ImageFetcher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What moderation says of one picture or one text; ``category`` is the flagged one with the highest score."""
+    """What moderation says of one image or one text; ``category`` is the flagged one with the highest score."""
 
     flagged: bool
     category: str | None = None
 
 
 class Moderator(Protocol):
-    """Judges pictures and text. Raises ModerationUnavailable whenever there is no trustworthy verdict."""
+    """Judges images and text. Raises ModerationUnavailable whenever there is no trustworthy verdict."""
 
     model: str
     """What judges: a verdict holds for this model only."""
 
     async def review_image(self, data_url: bytes) -> Verdict:
-        """Judge one prepared picture, an ASCII data URL: the very one that the model will see."""
+        """Judge one prepared image, an ASCII data URL: the very one that the model will see."""
         ...
 
     async def review_text(self, text: str) -> Verdict:
@@ -41,7 +41,7 @@ class Moderator(Protocol):
 
 
 class VerdictCache(Protocol):
-    """Pictures that moderation has found clean. Every method raises UpstreamUnavailable."""
+    """Images that moderation has found clean. Every method raises UpstreamUnavailable."""
 
     async def is_clean(self, digest: bytes, at: datetime) -> bool:
         """Whether a clean verdict is remembered under this 32-byte digest and holds at ``at``."""

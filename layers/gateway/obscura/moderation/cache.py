@@ -1,4 +1,4 @@
-"""The memory of clean verdicts: multi-turn chats send their pictures again with each turn."""
+"""The memory of clean verdicts: multi-turn chats send their images again with each turn."""
 
 import asyncio
 import hashlib
@@ -16,9 +16,9 @@ CACHE_TIMEOUT_S = 1.0
 
 
 class CachingModerator:
-    """A moderator that is not asked twice about a picture that it found clean within 24 hours.
+    """A moderator that is not asked twice about an image that it found clean within 24 hours.
 
-    A picture is known by the SHA-256 of its prepared bytes and the moderator's model. Flagged pictures and texts are
+    An image is known by the SHA-256 of its prepared bytes and the moderator's model. Flagged images and texts are
     never remembered. When the memory cannot be had, the moderator is asked. Not for zero-retention callers.
     """
 
@@ -33,7 +33,7 @@ class CachingModerator:
         self._journal = record
 
     async def review_image(self, data_url: bytes) -> Verdict:
-        """Give a remembered verdict, or the moderator's."""
+        """Return a remembered verdict, or the moderator's."""
         digest = await self._workshop.run(lambda: _digest(data_url, self.model))
         if await self._is_clean(digest):
             self._journal.cached_verdicts += 1

@@ -1,4 +1,4 @@
-"""Demo moderation: blocks one word and one picture, so that a newcomer can see what a block looks like."""
+"""Demo moderation: blocks one word and one image, so that a newcomer can see what a block looks like."""
 
 import asyncio
 
@@ -12,12 +12,12 @@ CATEGORY = "demo/test"
 
 
 class DemoModerator:
-    """Flags ``MARKER_WORD`` in any text, and the plain magenta test picture; judges nothing else."""
+    """Flags ``MARKER_WORD`` in any text, and the plain magenta test image; judges nothing else."""
 
     model = "demo"
 
     async def review_image(self, data_url: bytes) -> Verdict:
-        """Flag the test picture."""
+        """Flag the test image."""
         _, _, encoded = data_url.partition(b",")
         return _verdict(await asyncio.to_thread(is_test_image, pybase64.b64decode(encoded)))
 

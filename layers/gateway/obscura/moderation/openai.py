@@ -60,7 +60,7 @@ class OpenAIModerator:
             self._headers["authorization"] = f"Bearer {key}"
 
     async def review_image(self, data_url: bytes) -> Verdict:
-        """Judge one prepared picture."""
+        """Judge one prepared image."""
         return await self._review(_ModerationRequest([_ImageInput(_Url(Raw(b'"%b"' % data_url)))]))
 
     async def review_text(self, text: str) -> Verdict:

@@ -37,19 +37,19 @@ async def call_upstream(
             )
 
 
-async def _translate_stream(told: UpstreamResponse, passage: StreamTranslator) -> AsyncIterator[bytes]:
-    while (chunk := await _next_chunk(told.chunks, passage)) is not None:
-        ready = passage.feed(chunk)
+async def _translate_stream(response: UpstreamResponse, stream: StreamTranslator) -> AsyncIterator[bytes]:
+    while (chunk := await _next_chunk(response.chunks, stream)) is not None:
+        ready = stream.feed(chunk)
         if ready:
             yield ready
-    rest = passage.finish()
+    rest = stream.finish()
     if rest:
         yield rest
 
 
-async def _next_chunk(chunks: AsyncIterator[bytes], passage: StreamTranslator) -> bytes | None:
-    """Give the next chunk, None at the end; some servers keep the connection open behind their last word."""
-    if not passage.ended:
+async def _next_chunk(chunks: AsyncIterator[bytes], stream: StreamTranslator) -> bytes | None:
+    """Return the next chunk, None at the end; some servers keep the connection open behind their last word."""
+    if not stream.ended:
         return await anext(chunks, None)
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT_S):
@@ -58,10 +58,10 @@ async def _next_chunk(chunks: AsyncIterator[bytes], passage: StreamTranslator) -
         return None
 
 
-async def _read_all(told: UpstreamResponse) -> bytes:
+async def _read_all(response: UpstreamResponse) -> bytes:
     pieces: list[bytes] = []
     size_bytes = 0
-    async for chunk in told.chunks:
+    async for chunk in response.chunks:
         pieces.append(chunk)
         size_bytes += len(chunk)
         if size_bytes > MAX_RESPONSE_BYTES:

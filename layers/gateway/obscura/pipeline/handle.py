@@ -25,15 +25,15 @@ from obscura.upstreams.base import CatalogModel
 
 @asynccontextmanager
 async def handle_request(
-    request: GatewayRequest, dialect: CallerDialect, gateway: Services
+    request: GatewayRequest, dialect: CallerDialect, services: Services
 ) -> AsyncIterator[GatewayResponse]:
     """Take one request down the road; its answer holds as long as the context.
 
     Raises an ObscuraError for every answer other than the one asked for. Once a stream has begun, iterating it may
     still raise UpstreamError or UpstreamTimeout.
     """
-    async with admission(access_request(request, dialect, uses_free_quota=True), gateway.door) as caller:
-        checked = await _approve(request, caller, dialect, gateway)
+    async with admission(access_request(request, dialect, uses_free_quota=True), services.door) as caller:
+        checked = await _approve(request, caller, dialect, services)
         request.record.left_gateway = True
         with request.record.step("relay"):
             async with call_upstream(checked.to_upstream, checked.model.upstream, checked.image_tokens) as told:
@@ -48,62 +48,62 @@ def access_request(request: GatewayRequest, dialect: CallerDialect, *, uses_free
 
 @dataclass(frozen=True, slots=True)
 class PreparedRequest[A: ParsedRequest]:
-    """A request whose pictures are prepared and not yet moderated; ``headers`` are for its answer."""
+    """A request whose images are prepared and not yet moderated; ``headers`` are for its answer."""
 
     ask: A
     model: CatalogModel
-    pictures: Sequence[PreparedImagePart]
+    images: Sequence[PreparedImagePart]
     headers: dict[str, str]
 
     @property
     def image_tokens(self) -> list[int]:
-        """The tokens of each picture, in request order."""
-        return [picture.tokens for picture in self.pictures]
+        """The tokens of each image, in request order."""
+        return [image.tokens for image in self.images]
 
 
 async def parse_and_prepare[A: ParsedRequest](
-    request: GatewayRequest, caller: Principal, dialect: CallerDialect[A], gateway: Services
+    request: GatewayRequest, principal: Principal, dialect: CallerDialect[A], services: Services
 ) -> PreparedRequest[A]:
-    """Take a request as far as anybody may look at it: read, its model chosen, its pictures prepared."""
+    """Take a request as far as anybody may look at it: read, its model chosen, its images prepared."""
     step, record = request.record.step, request.record
     with step("read"):
-        body = await read_body(request, gateway.limits.body_bytes)
-        ask = dialect.parse(body, gateway.limits.content)
+        body = await read_body(request, services.limits.body_bytes)
+        ask = dialect.parse(body, services.limits.content)
     record.model, record.streamed = ask.model, ask.streamed
-    require_video_allowed(caller, ask)
+    require_video_allowed(principal, ask)
     with step("choose"):
-        model = await select_model(ask, gateway.catalog)
+        model = await select_model(ask, services.catalog)
         ask.check_translatable(model.dialects)
     with step("load"):
-        stored = StoredImages(caller, gateway.storage, gateway.executor, gateway.limits.image)
-        loaded = await load_images(ask.image_slots, gateway.images, stored)
-        await inline_videos(ask, gateway.videos, gateway.executor)
+        stored = StoredImages(principal, services.storage, services.executor, services.limits.image)
+        loaded = await load_images(ask.image_slots, services.images, stored)
+        await inline_videos(ask, services.videos, services.executor)
     with step("prepare"):
         count = token_counter_for(model)
-        pictures = await prepare_images(ask.image_slots, loaded, count, gateway.limits.image, gateway.executor)
-    record.pictures = [picture.facts for picture in pictures]
-    taken = PreparedRequest(ask, model, pictures, {})
-    if pictures:
+        images = await prepare_images(ask.image_slots, loaded, count, services.limits.image, services.executor)
+    record.images = [image.facts for image in images]
+    taken = PreparedRequest(ask, model, images, {})
+    if images:
         taken.headers["x-image-tokens"] = ",".join(map(str, taken.image_tokens))
     return taken
 
 
 async def moderate_and_render(
-    taken: PreparedRequest[ParsedRequest], request: GatewayRequest, gateway: Services
+    taken: PreparedRequest[ParsedRequest], request: GatewayRequest, services: Services
 ) -> UpstreamBody:
-    """Moderate a request, and write what goes upstream: the very pictures that were moderated."""
-    request.record.left_gateway = gateway.moderator is not None
+    """Moderate a request, and write what goes upstream: the very images that were moderated."""
+    request.record.left_gateway = services.moderator is not None
     with request.record.step("moderate"):
-        await moderate(taken.ask.texts, taken.pictures, _moderator(request.record, gateway))
-    for slot, picture in zip(taken.ask.image_slots, taken.pictures, strict=True):
-        slot.replace(picture.data_url)
+        await moderate(taken.ask.texts, taken.images, _moderator(request.record, services))
+    for slot, image in zip(taken.ask.image_slots, taken.images, strict=True):
+        slot.replace(image.data_url)
     return taken.ask.to_upstream(taken.model.dialects)
 
 
-def _moderator(record: AccessRecord, gateway: Services) -> Moderator | None:
-    if gateway.moderator is None or gateway.verdicts is None or record.zero_retention:
-        return gateway.moderator
-    return CachingModerator(gateway.moderator, gateway.verdicts, gateway.executor, record)
+def _moderator(record: AccessRecord, services: Services) -> Moderator | None:
+    if services.moderator is None or services.verdicts is None or record.zero_retention:
+        return services.moderator
+    return CachingModerator(services.moderator, services.verdicts, services.executor, record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +117,10 @@ class _ApprovedRequest:
 
 
 async def _approve(
-    request: GatewayRequest, caller: Principal, dialect: CallerDialect, gateway: Services
+    request: GatewayRequest, principal: Principal, dialect: CallerDialect, services: Services
 ) -> _ApprovedRequest:
-    taken = await parse_and_prepare(request, caller, dialect, gateway)
-    to_upstream = await moderate_and_render(taken, request, gateway)
+    taken = await parse_and_prepare(request, principal, dialect, services)
+    to_upstream = await moderate_and_render(taken, request, services)
     return _ApprovedRequest(taken.model, to_upstream, taken.image_tokens, taken.headers)
 
 
@@ -141,19 +141,19 @@ class CountableRequest(ParsedRequest, Protocol):
 
 @asynccontextmanager
 async def handle_count_tokens(
-    request: GatewayRequest, dialect: CallerDialect[CountableRequest], gateway: Services
+    request: GatewayRequest, dialect: CallerDialect[CountableRequest], services: Services
 ) -> AsyncIterator[GatewayResponse]:
     """Count a request's tokens; only what goes to an upstream, one that counts by itself, is moderated first.
 
     Raises an ObscuraError for every answer other than the one asked for.
     """
-    async with admission(access_request(request, dialect, uses_free_quota=False), gateway.door) as caller:
-        taken = await parse_and_prepare(request, caller, dialect, gateway)
+    async with admission(access_request(request, dialect, uses_free_quota=False), services.door) as caller:
+        taken = await parse_and_prepare(request, caller, dialect, services)
         if not taken.ask.upstream_can_count(taken.model.dialects):
             headers = {**taken.headers, ESTIMATE_HEADER: "true"}
             yield GatewayResponse(200, "application/json", taken.ask.estimate(taken.image_tokens), headers)
             return
-        to_upstream = await moderate_and_render(taken, request, gateway)
+        to_upstream = await moderate_and_render(taken, request, services)
         with request.record.step("relay"):
             async with call_upstream(to_upstream, taken.model.upstream, ()) as told:
                 told.headers.update(taken.headers)

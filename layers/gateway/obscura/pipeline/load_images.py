@@ -1,4 +1,4 @@
-"""Load: each picture's bytes, all at once; data URLs are only looked at, and decoded where they are prepared."""
+"""Load: each image's bytes, all at once; data URLs are only looked at, and decoded where they are prepared."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -14,21 +14,21 @@ from obscura.imaging import PreparedImage
 from obscura.moderation.base import ImageFetcher
 
 type LoadedImage = memoryview | bytes | PreparedImage
-"""Base64 still in its JSON string, the bytes that a URL gave, or a stored picture, prepared already."""
+"""Base64 still in its JSON string, the bytes that a URL gave, or a stored image, prepared already."""
 
 MAX_URL_CHARS = 16 * 1024
 
 
 class StoredImageSource(Protocol):
-    """The pictures that the caller has stored."""
+    """The images that the caller has stored."""
 
     async def prepared(self, file_id: str, detail: str) -> PreparedImage:
-        """Give a stored picture as it is prepared for a detail; raises FileNotFound or RetentionConflict."""
+        """Return a stored image as it is prepared for a detail; raises FileNotFound or RetentionConflict."""
         ...
 
 
 async def load_images(slots: Sequence[ImageSlot], images: ImageFetcher, stored: StoredImageSource) -> list[LoadedImage]:
-    """Give each slot's source, in order; raises the first failure, with the slot's path as its param."""
+    """Return each slot's source, in order; raises the first failure, with the slot's path as its param."""
     return await gather_or_raise_first([_load_image(slot, images, stored) for slot in slots])
 
 
@@ -51,19 +51,19 @@ async def _load_image(slot: ImageSlot, images: ImageFetcher, stored: StoredImage
 MAX_VIDEO_BYTES = 25 * 1024 * 1024
 
 
-def require_video_allowed(caller: Principal, ask: ParsedRequest) -> None:
+def require_video_allowed(principal: Principal, parsed: ParsedRequest) -> None:
     """Keep anonymous callers from videos; raises VideoAnonBlocked."""
-    if caller.anonymous and ask.video_slots:
-        raise VideoAnonBlocked("Videos need an API key; the free tier takes pictures.", param=ask.video_slots[0].path)
+    if principal.anonymous and parsed.video_slots:
+        raise VideoAnonBlocked("Videos need an API key; the free tier takes images.", param=parsed.video_slots[0].path)
 
 
-async def inline_videos(ask: ParsedRequest, videos: ImageFetcher, executor: ImageExecutor) -> None:
-    """Put each video in place as a data URL, so that nobody fetches it again; raises what loading a picture raises.
+async def inline_videos(parsed: ParsedRequest, videos: ImageFetcher, executor: ImageExecutor) -> None:
+    """Put each video in place as a data URL, so that nobody fetches it again; raises what loading an image raises.
 
     Raises InvalidRequest for anything but MP4, WebM and MOV of at most ``MAX_VIDEO_BYTES``.
     """
-    data_urls = await gather_or_raise_first([_load_video(slot, videos, executor) for slot in ask.video_slots])
-    for slot, data_url in zip(ask.video_slots, data_urls, strict=True):
+    data_urls = await gather_or_raise_first([_load_video(slot, videos, executor) for slot in parsed.video_slots])
+    for slot, data_url in zip(parsed.video_slots, data_urls, strict=True):
         slot.replace(data_url)
 
 

@@ -1,4 +1,4 @@
-"""Moderate: every prepared picture in a call of its own, the text in another, all at once; no verdict, no answer."""
+"""Moderate: every prepared image in a call of its own, the text in another, all at once; no verdict, no answer."""
 
 from collections.abc import Sequence
 
@@ -8,21 +8,21 @@ from obscura.moderation.base import Moderator
 from obscura.pipeline.prepare import PreparedImagePart
 
 
-async def moderate(texts: Sequence[str], pictures: Sequence[PreparedImagePart], moderator: Moderator | None) -> None:
-    """Raise ModerationBlocked on the first flagged picture or text, ModerationUnavailable without a verdict."""
+async def moderate(texts: Sequence[str], images: Sequence[PreparedImagePart], moderator: Moderator | None) -> None:
+    """Raise ModerationBlocked on the first flagged image or text, ModerationUnavailable without a verdict."""
     if moderator is None:
         return
-    reviews = [_review_image(picture, moderator) for picture in pictures]
+    reviews = [_review_image(image, moderator) for image in images]
     text = "\n\n".join(text for text in texts if text.strip())
     if text:
         reviews.append(_review_text(text, moderator))
     await gather_or_raise_first(reviews)
 
 
-async def _review_image(picture: PreparedImagePart, moderator: Moderator) -> None:
-    verdict = await moderator.review_image(picture.data_url)
+async def _review_image(image: PreparedImagePart, moderator: Moderator) -> None:
+    verdict = await moderator.review_image(image.data_url)
     if verdict.flagged:
-        raise _blocked("The image", verdict.category, picture.path)
+        raise _blocked("The image", verdict.category, image.path)
 
 
 async def _review_text(text: str, moderator: Moderator) -> None:

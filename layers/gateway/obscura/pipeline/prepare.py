@@ -1,4 +1,4 @@
-"""Prepare: every picture checked, made upright and small, and its tokens counted, in the executor."""
+"""Prepare: every image checked, made upright and small, and its tokens counted, in the executor."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from obscura.upstreams.base import CatalogModel
 
 @dataclass(frozen=True, slots=True)
 class PreparedImagePart:
-    """A prepared picture: the ASCII data URL that moderation and the model both get, byte for byte."""
+    """A prepared image: the ASCII data URL that moderation and the model both get, byte for byte."""
 
     path: str
     data_url: bytes
@@ -27,15 +27,15 @@ class PreparedImagePart:
 
 
 class TokenCounter(Protocol):
-    """How a model's pictures are counted."""
+    """How a model's images are counted."""
 
     def __call__(self, width_px: int, height_px: int, *, detail: Detail) -> int:
-        """Count the tokens of a picture of so many pixels."""
+        """Count the tokens of an image of so many pixels."""
         ...
 
 
 def token_counter_for(model: CatalogModel) -> TokenCounter:
-    """Give the count of a model's profile, multiplied as the model's pictures are."""
+    """Return the count of a model's profile, multiplied as the model's images are."""
     return partial(image_tokens, profile=TokenProfile(model.token_profile), factor=model.token_factor)
 
 
@@ -46,7 +46,7 @@ async def prepare_images(
     limits: ImageLimits,
     executor: ImageExecutor,
 ) -> list[PreparedImagePart]:
-    """Prepare every slot's picture; raises the first refusal, with the slot's path as its param."""
+    """Prepare every slot's image; raises the first refusal, with the slot's path as its param."""
     return await gather_or_raise_first(
         [
             executor.run(partial(_prepare, slot, source, count, limits))

@@ -29,7 +29,7 @@ class BodyBuffer:
         self.size_bytes = end
 
     def taken(self) -> bytearray:
-        """Give all pieces as one, and nothing behind them."""
+        """Return all pieces as one, and nothing behind them."""
         del self._bytes[self.size_bytes :]
         return self._bytes
 
@@ -85,14 +85,14 @@ async def _receive(request: GatewayRequest, max_body_bytes: int) -> bytearray | 
 
 
 def content_length(request: GatewayRequest) -> int:
-    """Give the Content-Length, 0 where there is none that can be read."""
+    """Return the Content-Length, 0 where there is none that can be read."""
     declared = request.headers.get("content-length", "0")
     return int(declared) if declared.isascii() and declared.isdigit() and len(declared) < 16 else 0
 
 
 def _body_too_large(max_body_bytes: int) -> RequestTooLarge:
     return RequestTooLarge(
-        f"The body is over the limit of {max_body_bytes:,} bytes. Send large pictures by https URL, or smaller ones."
+        f"The body is over the limit of {max_body_bytes:,} bytes. Send large images by https URL, or smaller ones."
     )
 
 

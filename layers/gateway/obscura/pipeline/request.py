@@ -13,7 +13,7 @@ class RequestBody(Protocol):
     """A request body as it arrives."""
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """Give the body's pieces; raises ClientDisconnected when the connection closes before its end."""
+        """Yield the body's pieces; raises ClientDisconnected when the connection closes before its end."""
         ...
 
 

@@ -11,22 +11,22 @@ MAX_SUGGESTIONS = 5
 MAX_NAME_CHARS = 100
 
 
-async def select_model(ask: ParsedRequest, catalog: Catalog) -> CatalogModel:
-    """Give the model of a request.
+async def select_model(parsed: ParsedRequest, catalog: Catalog) -> CatalogModel:
+    """Return the model of a request.
 
-    Raises ModelNotFound, naming near matches, or UnsupportedOperation when a picture is sent to a model that does not
+    Raises ModelNotFound, naming near matches, or UnsupportedOperation when an image is sent to a model that does not
     see, naming models that do.
     """
-    model = await find_model(ask.model, catalog)
-    if ask.image_slots and "image" not in model.input_modalities:
+    model = await find_model(parsed.model, catalog)
+    if parsed.image_slots and "image" not in model.input_modalities:
         seeing = [other.id for other in await catalog.all() if "image" in other.input_modalities]
         hint = f"Models that see: {_joined_names(seeing)}." if seeing else "No model here does; send text only."
-        raise UnsupportedOperation(f"The model '{model.id}' takes no images. {hint}", param=ask.image_slots[0].path)
+        raise UnsupportedOperation(f"The model '{model.id}' takes no images. {hint}", param=parsed.image_slots[0].path)
     return model
 
 
 async def find_model(model_id: str, catalog: Catalog) -> CatalogModel:
-    """Give the model that requests for this id go to; raises ModelNotFound, naming near matches."""
+    """Return the model that requests for this id go to; raises ModelNotFound, naming near matches."""
     model = await catalog.find(model_id)
     if model is not None:
         return model
@@ -34,7 +34,7 @@ async def find_model(model_id: str, catalog: Catalog) -> CatalogModel:
 
 
 async def find_listed_model(model_id: str, catalog: Catalog) -> CatalogModel:
-    """Give the model with this id as the list shows it; raises ModelNotFound, naming near matches."""
+    """Return the model with this id as the list shows it; raises ModelNotFound, naming near matches."""
     listed = await catalog.all()
     for model in listed:
         if model.id == model_id:

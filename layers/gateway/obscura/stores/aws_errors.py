@@ -24,7 +24,7 @@ class StoreRejected(UpstreamUnavailable):
 
 
 def store_failure(store: str, failure: "BotoCoreError | ClientError") -> UpstreamUnavailable:
-    """Give the error of a failed call to ``store``, as the message names it; StoreRejected where trying is vain."""
+    """Return the error of a failed call to ``store``, as the message names it; StoreRejected where trying is vain."""
     from botocore import exceptions
 
     if isinstance(failure, exceptions.ClientError):
@@ -37,7 +37,7 @@ def store_failure(store: str, failure: "BotoCoreError | ClientError") -> Upstrea
 
 
 def store_unreachable(store: str) -> UpstreamUnavailable:
-    """Give the error of a store that may be back in a moment."""
+    """Return the error of a store that may be back in a moment."""
     return UpstreamUnavailable(f"{store} cannot be reached. Try again in a moment.", retry_after_s=RETRY_UNREACHABLE_S)
 
 

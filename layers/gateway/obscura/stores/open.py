@@ -67,14 +67,14 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
 
 
 def local_stores(connection: sqlite3.Connection, data_dir: Path) -> Stores:
-    """Give the stores of one machine on a connection from ``open_database``, with all else below ``data_dir``."""
+    """Return the stores of one machine on a connection from ``open_database``, with all else below ``data_dir``."""
     return sqlite_stores(connection, DiskBlobStore(data_dir), FileAddressSecret(data_dir), ASKED_EACH_TIME)
 
 
 def sqlite_stores(
     connection: sqlite3.Connection, blobs: BlobStore, address_secret: AddressSecret, memory: KeyCacheTtl
 ) -> Stores:
-    """Give the stores of a database on this machine."""
+    """Return the stores of a database on this machine."""
     database = Database(connection)
     return Stores(
         keys=CachingKeyStore(SqliteKeyStore(connection), memory),
@@ -87,7 +87,7 @@ def sqlite_stores(
 
 
 def dynamodb_stores(database: DynamoDb, blobs: BlobStore, address_secret: AddressSecret, memory: KeyCacheTtl) -> Stores:
-    """Give the stores of tables on AWS."""
+    """Return the stores of tables on AWS."""
     return Stores(
         keys=CachingKeyStore(DynamoKeyStore(database), memory),
         rates=DynamoRateCounter(database),

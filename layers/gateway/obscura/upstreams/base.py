@@ -41,10 +41,10 @@ class Upstream(Protocol):
     """The model behind the gateway."""
 
     async def models(self) -> Sequence[ModelListing]:
-        """Give the upstream's own list; raises UpstreamUnavailable, UpstreamTimeout or UpstreamError."""
+        """Return the upstream's own list; raises UpstreamUnavailable, UpstreamTimeout or UpstreamError."""
         ...
 
-    def answer(self, call: UpstreamRequest) -> AbstractAsyncContextManager[UpstreamResponse]:
+    def answer(self, request: UpstreamRequest) -> AbstractAsyncContextManager[UpstreamResponse]:
         """Open a call; leaving the context (a cancelled task included) drops the connection to the upstream at once.
 
         Entering raises UpstreamUnavailable, UpstreamTimeout or UpstreamError; an answer of any status is an answer.
@@ -54,7 +54,7 @@ class Upstream(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CatalogModel:
-    """A model that may be asked for: where it runs, what it takes, and how its pictures are counted.
+    """A model that may be asked for: where it runs, what it takes, and how its images are counted.
 
     ``dialects`` are those that its upstream speaks natively, chat always among them; ``token_profile`` is the name of
     an imaging token profile, and ``token_factor`` what OpenAI's patches are multiplied by; ``context_length`` in
@@ -76,7 +76,7 @@ class Catalog(Protocol):
     """The models that may be asked for."""
 
     async def find(self, model_id: str) -> CatalogModel | None:
-        """Give the model with exactly this id, or None."""
+        """Return the model with exactly this id, or None."""
         ...
 
     async def all(self) -> Sequence[CatalogModel]:

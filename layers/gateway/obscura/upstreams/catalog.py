@@ -19,11 +19,11 @@ class SingleUpstreamCatalog:
         self._listed_until_s = 0.0
 
     async def find(self, model_id: str) -> CatalogModel | None:
-        """Give a model of any id."""
+        """Return a model of any id."""
         return CatalogModel(model_id, self._upstream, self._dialects)
 
     async def all(self) -> Sequence[CatalogModel]:
-        """Give the upstream's own list, at most ``LIST_TTL_S`` old."""
+        """Return the upstream's own list, at most ``LIST_TTL_S`` old."""
         if monotonic() > self._listed_until_s:
             self._listed = [
                 CatalogModel(

@@ -113,11 +113,11 @@ class FileCatalog:
         }
 
     async def find(self, model_id: str) -> CatalogModel | None:
-        """Give the model with exactly this id."""
+        """Return the model with exactly this id."""
         return self._models.get(model_id)
 
     async def all(self) -> Sequence[CatalogModel]:
-        """Give every model, in the file's order."""
+        """Return every model, in the file's order."""
         return list(self._models.values())
 
 

@@ -1,4 +1,4 @@
-"""What can be said of a picture by measuring it: format, size, orientation, colours, brightness, sharpness."""
+"""What can be said of an image by measuring it: format, size, orientation, colours, brightness, sharpness."""
 
 import asyncio
 import colorsys
@@ -26,7 +26,7 @@ _HUES = ((15, "red"), (45, "orange"), (70, "yellow"), (165, "green"), (200, "cya
 
 @dataclass(frozen=True, slots=True)
 class ImageStats:
-    """One picture, measured; ``brightness`` and ``sharpness`` are shares of 255."""
+    """One image, measured; ``brightness`` and ``sharpness`` are shares of 255."""
 
     format: str
     width_px: int
@@ -59,10 +59,10 @@ class ImageStats:
 
 
 def measure(data: bytes) -> ImageStats:
-    """Measure a picture; raises OSError when it is none."""
-    with Image.open(io.BytesIO(data)) as picture:
-        kind, (width_px, height_px) = picture.format or "picture", picture.size
-        small = _on_white(picture)
+    """Measure an image; raises OSError when it is none."""
+    with Image.open(io.BytesIO(data)) as image:
+        kind, (width_px, height_px) = image.format or "image", image.size
+        small = _on_white(image)
     grey = small.convert("L")
     edges = grey.filter(ImageFilter.FIND_EDGES)
     return ImageStats(
@@ -76,9 +76,9 @@ def measure(data: bytes) -> ImageStats:
 
 
 def is_test_image(data: bytes) -> bool:
-    """Whether a picture is the moderation test picture: one plain field of magenta, #FF00FF."""
-    with Image.open(io.BytesIO(data)) as picture:
-        low_high = _on_white(picture).getextrema()
+    """Whether an image is the moderation test image: one plain field of magenta, #FF00FF."""
+    with Image.open(io.BytesIO(data)) as image:
+        low_high = _on_white(image).getextrema()
     return all(
         abs(bound - wanted) <= 8
         for band, wanted in zip(low_high, MAGENTA, strict=True)
@@ -86,9 +86,9 @@ def is_test_image(data: bytes) -> bool:
     )
 
 
-def _on_white(picture: Image.Image) -> Image.Image:
-    picture.draft("RGB", (SMALL_SIDE_PX, SMALL_SIDE_PX))
-    small = picture.convert("RGBA")
+def _on_white(image: Image.Image) -> Image.Image:
+    image.draft("RGB", (SMALL_SIDE_PX, SMALL_SIDE_PX))
+    small = image.convert("RGBA")
     small.thumbnail((SMALL_SIDE_PX, SMALL_SIDE_PX))
     white = Image.new("RGBA", small.size, "white")
     white.alpha_composite(small)
@@ -124,7 +124,7 @@ CHARACTERS_PER_TOKEN = 4
 class _DemoRequest:
     model: str
     question: str
-    pictures: list[ImageStats]
+    images: list[ImageStats]
     wants_usage: bool
     answer_id: str
     created_at: int
@@ -134,15 +134,15 @@ class DemoModel:
     """Answers chat completions, plain and streamed, without a network."""
 
     async def models(self) -> Sequence[ModelListing]:
-        """Give the one model there is; any other name is answered just as well."""
+        """Return the one model there is; any other name is answered just as well."""
         return [ModelListing(MODEL, owned_by="obscura")]
 
     @asynccontextmanager
-    async def answer(self, call: UpstreamRequest) -> AsyncIterator[UpstreamResponse]:
-        """Look at the pictures and tell what can be measured; see ``obscura.ports.Upstream``."""
-        heard = await asyncio.to_thread(_parse, call.body)
+    async def answer(self, request: UpstreamRequest) -> AsyncIterator[UpstreamResponse]:
+        """Look at the images and tell what can be measured; see ``obscura.ports.Upstream``."""
+        heard = await asyncio.to_thread(_parse, request.body)
         said = _describe(heard)
-        if call.streamed:
+        if request.streamed:
             yield UpstreamResponse(200, "text/event-stream", _stream(heard, said))
         else:
             yield UpstreamResponse(200, "application/json", _whole(heard, said))
@@ -150,7 +150,7 @@ class DemoModel:
 
 def _parse(body: bytes) -> _DemoRequest:
     request = json.loads(body)
-    question, pictures = "", list[ImageStats]()
+    question, images = "", list[ImageStats]()
     for message in request["messages"]:
         content = message.get("content") or ""
         for part in [content] if isinstance(content, str) else content:
@@ -158,21 +158,21 @@ def _parse(body: bytes) -> _DemoRequest:
             shown = fields.get("image_url")
             url = shown.get("url") if isinstance(shown, dict) else shown
             if url:
-                pictures.append(measure(pybase64.b64decode(url.partition(",")[2])))
+                images.append(measure(pybase64.b64decode(url.partition(",")[2])))
             elif message.get("role") == "user" and isinstance(fields.get("text"), str):
                 question = fields["text"]
     options = request.get("stream_options")
     wants_usage = isinstance(options, dict) and options.get("include_usage") is True
     answer_id = f"chatcmpl-demo-{secrets.token_hex(12)}"
-    return _DemoRequest(request["model"], question, pictures, wants_usage, answer_id, int(time.time()))
+    return _DemoRequest(request["model"], question, images, wants_usage, answer_id, int(time.time()))
 
 
 def _describe(heard: _DemoRequest) -> str:
-    said = ["I am Obscura's demo model: I measure pictures and understand nothing."]
-    for number, picture in enumerate(heard.pictures, start=1):
-        said.append(f"Picture {number} is {picture.sentence()}.")
-    if not heard.pictures:
-        said.append("You sent no picture; send one and I will tell you what I can measure.")
+    said = ["I am Obscura's demo model: I measure images and understand nothing."]
+    for number, image in enumerate(heard.images, start=1):
+        said.append(f"Image {number} is {image.sentence()}.")
+    if not heard.images:
+        said.append("You sent no image; send one and I will tell you what I can measure.")
     if heard.question:
         words = len(heard.question.split())
         said.append(f"Your question had {words} {'word' if words == 1 else 'words'}.")
@@ -180,7 +180,7 @@ def _describe(heard: _DemoRequest) -> str:
 
 
 def _usage(heard: _DemoRequest, said: str) -> dict[str, int]:
-    prompt = len(heard.question) // CHARACTERS_PER_TOKEN + 1 + sum(picture.tokens for picture in heard.pictures)
+    prompt = len(heard.question) // CHARACTERS_PER_TOKEN + 1 + sum(image.tokens for image in heard.images)
     completion = len(said) // CHARACTERS_PER_TOKEN + 1
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 

@@ -40,7 +40,7 @@ class _OpenAIErrorBody(msgspec.Struct):
 
 
 def error_from_upstream(status: int, body: bytes, headers: Mapping[str, str]) -> ObscuraError:
-    """Give the error for an upstream's answer of any status but 200.
+    """Return the error for an upstream's answer of any status but 200.
 
     400, 404, 413 and 422 concern the request and keep the upstream's message; 429 keeps its Retry-After; 401 and 403
     are the operator's fault and like every other status become 502, but for 408 and 504, which become 504, and for

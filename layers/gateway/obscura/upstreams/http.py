@@ -1,4 +1,4 @@
-"""One HTTP call with patience: sent anew while nothing of an answer has arrived and the other side may recover."""
+"""One HTTP call with patience: sent again while nothing of an answer has arrived and the other side may recover."""
 
 import asyncio
 import random
@@ -22,7 +22,7 @@ MAX_WAIT_S = 10.0
 async def send_with_retries(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
     """Send a request and give the response once its head has arrived; the caller closes it.
 
-    At most ``RETRIES`` times it is sent anew: after a connection that failed or closed before any byte of an answer,
+    At most ``RETRIES`` times it is sent again: after a connection that failed or closed before any byte of an answer,
     and after a 429 or 503, waiting as long as Retry-After says (when that is longer than ``MAX_WAIT_S``, the
     answer is given as it is) or else a doubling time with jitter. Raises httpx.TransportError when the last try fails.
     """
@@ -105,10 +105,10 @@ class HttpUpstream:
         self._extensions = {"timeout": httpx.Timeout(None, connect=self._timeouts.connect_s).as_dict()}
 
     @asynccontextmanager
-    async def answer(self, call: UpstreamRequest) -> AsyncIterator[UpstreamResponse]:
+    async def answer(self, request: UpstreamRequest) -> AsyncIterator[UpstreamResponse]:
         """Open a call; see ``obscura.ports.Upstream``."""
-        accepted = "text/event-stream" if call.streamed else "application/json"
-        response = await self._head(self._request("POST", call.path, accepted, call.body))
+        accepted = "text/event-stream" if request.streamed else "application/json"
+        response = await self._head(self._request("POST", request.path, accepted, request.body))
         try:
             yield UpstreamResponse(
                 response.status_code,
@@ -120,7 +120,7 @@ class HttpUpstream:
             await response.aclose()
 
     async def models(self) -> Sequence[ModelListing]:
-        """Give the upstream's own list (OpenAI's API reference, "List models")."""
+        """Return the upstream's own list (OpenAI's API reference, "List models")."""
         response = await self._head(self._request("GET", "/models", "application/json"))
         try:
             if response.status_code != 200:
@@ -149,7 +149,7 @@ class HttpUpstream:
             raise UpstreamError("The upstream closed the connection without an answer. Try again.") from None
 
     async def _chunks(self, response: httpx.Response) -> AsyncIterator[bytes]:
-        """Give the body as it comes; an encoding that was not asked for is undone."""
+        """Yield the body as it comes; an encoding that was not asked for is undone."""
         parts = response.aiter_bytes() if "content-encoding" in response.headers else response.aiter_raw()
         wait_s = self._timeouts.first_byte_s
         while True:

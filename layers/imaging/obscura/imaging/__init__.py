@@ -1,8 +1,8 @@
-"""Obscura's picture room: bytes in, bytes out; a picture is refused, kept, or made upright, small and bare.
+"""Obscura's image room: bytes in, bytes out; an image is refused, kept, or made upright, small and bare.
 
 No I/O, no HTTP, no AWS; imports the standard library and Pillow only. :func:`prepare` reads as its own table of
 contents: ``sniffing`` → a walk of the container (``jpeg_walk``, ``png_walk``, ``gif_walk``, ``webp_walk``) → ``limits``
-→ ``decoding`` → ``resizing`` → ``encoding``. What a picture costs a model is counted in ``tokens``.
+→ ``decoding`` → ``resizing`` → ``encoding``. What an image costs a model is counted in ``tokens``.
 """
 
 from obscura.imaging.errors import ImageError

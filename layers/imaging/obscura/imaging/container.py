@@ -1,4 +1,4 @@
-"""What the walk of a container tells about a picture before anything is decoded."""
+"""What the walk of a container tells about an image before anything is decoded."""
 
 import struct
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ class SourceFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ContainerInfo:
-    """A picture by its container alone.
+    """An image by its container alone.
 
     ``width_px`` and ``height_px`` are the stored sides, before ``orientation`` (EXIF 2.32 §4.6.4, tag 0x0112: 1 to 8,
-    1 is upright) is applied. ``spans`` is what the decoder is handed: the picture and nothing else, neither metadata
+    1 is upright) is applied. ``spans`` is what the decoder is handed: the image and nothing else, neither metadata
     nor further frames nor what stands behind the end. ``bare`` says that the file holds nothing but one static 8-bit
-    L, RGB or RGBA picture, with nothing behind it. ``bit_depth`` is that of one stored sample.
+    L, RGB or RGBA image, with nothing behind it. ``bit_depth`` is that of one stored sample.
     """
 
     source_format: SourceFormat
@@ -63,7 +63,7 @@ def exif_orientation(tiff: bytes) -> int:
     """Return the orientation 1 to 8 of an EXIF block that starts at its TIFF header; 1 when it tells none.
 
     TIFF 6.0 §2 (header, image file directory), EXIF 2.32 §4.6.4 (tag 0x0112, one SHORT). A damaged block is not a
-    damaged picture: it counts as upright, as in every viewer.
+    damaged image: it counts as upright, as in every viewer.
     """
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
     if order is None:

@@ -1,4 +1,4 @@
-"""From the bytes of a picture to its pixels: the only place where Pillow reads what a stranger wrote."""
+"""From the bytes of an image to its pixels: the only place where Pillow reads what a stranger wrote."""
 
 import io
 from collections.abc import Callable
@@ -24,7 +24,7 @@ _TO_EIGHT_BITS = {2: 85.0, 4: 17.0, 16: 1 / 257}
 
 
 def decode(data: bytes, facts: ContainerInfo, scale: int = 1) -> ImageFile.ImageFile:
-    """Decode the picture whole; that is also the proof that it is whole.
+    """Decode the image whole; that is also the proof that it is whole.
 
     The reader of the sniffed format is called by itself rather than through ``Image.open``: no other format can take
     the bytes, and Pillow's process-wide ``MAX_IMAGE_PIXELS`` decides nothing (``limits`` has, before).
@@ -39,15 +39,15 @@ def decode(data: bytes, facts: ContainerInfo, scale: int = 1) -> ImageFile.Image
 
     """
     try:
-        picture = _READERS[facts.source_format](io.BytesIO(_release(data, facts)))
-        if picture.size == (facts.width_px, facts.height_px):
+        image = _READERS[facts.source_format](io.BytesIO(_release(data, facts)))
+        if image.size == (facts.width_px, facts.height_px):
             if scale > 1:
-                picture.draft(None, (facts.width_px // scale, facts.height_px // scale))
+                image.draft(None, (facts.width_px // scale, facts.height_px // scale))
             # One call of the decoder for the whole file: no copies of its parts, one release of the interpreter's lock.
-            picture.decodermaxblock = max(len(data), ImageFile.MAXBLOCK)
-            picture.load()
-            _match_transparency(picture, facts)
-            return picture
+            image.decodermaxblock = max(len(data), ImageFile.MAXBLOCK)
+            image.load()
+            _match_transparency(image, facts)
+            return image
     except Exception as problem:
         # Pillow raises OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, struct.error, zlib.error,
         # OverflowError, MemoryError and DecompressionBombError on hostile files, and promises no list.
@@ -62,13 +62,13 @@ def _release(data: bytes, facts: ContainerInfo) -> bytes:
     return b"".join(view[start:end] for start, end in facts.spans)
 
 
-def _match_transparency(picture: ImageFile.ImageFile, facts: ContainerInfo) -> None:
+def _match_transparency(image: ImageFile.ImageFile, facts: ContainerInfo) -> None:
     """Bring the transparent colour of a PNG's tRNS chunk to the depth of the pixels; Pillow leaves it at the file's."""
-    colour = picture.info.get("transparency")
+    colour = image.info.get("transparency")
     factor = _TO_EIGHT_BITS.get(facts.bit_depth)
-    if factor is None or picture.mode == "P":
+    if factor is None or image.mode == "P":
         return
     if isinstance(colour, int):
-        picture.info["transparency"] = int(colour * factor)
+        image.info["transparency"] = int(colour * factor)
     elif isinstance(colour, tuple):
-        picture.info["transparency"] = tuple(int(sample * factor) for sample in colour)
+        image.info["transparency"] = tuple(int(sample * factor) for sample in colour)

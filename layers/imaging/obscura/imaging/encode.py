@@ -17,28 +17,28 @@ _STRIP_PIXELS = 1 << 18
 _HALVED_CHROMA, _FULL_CHROMA = "4:2:0", "4:4:4"
 
 
-def encode(picture: Image.Image, source_format: SourceFormat) -> tuple[bytes, SourceFormat]:
-    """Encode an L, RGB or RGBA picture without metadata; the answer says as what.
+def encode(image: Image.Image, source_format: SourceFormat) -> tuple[bytes, SourceFormat]:
+    """Encode an L, RGB or RGBA image without metadata; the answer says as what.
 
     A JPEG stays one, with chroma at half resolution as cameras store it. Of the other sources, alpha and few colours
     make a PNG, and the rest, which may be a screenshot with coloured letters, a JPEG with full chroma.
     """
     # Pillow's savers pick up profile, comment and transparency of the source from here.
-    picture.info = {}
+    image.info = {}
     if source_format is SourceFormat.JPEG:
-        return _jpeg(picture, _HALVED_CHROMA), SourceFormat.JPEG
-    if picture.mode == "RGBA" or has_few_colours(picture):
-        return _png(picture), SourceFormat.PNG
-    return _jpeg(picture, _FULL_CHROMA), SourceFormat.JPEG
+        return _jpeg(image, _HALVED_CHROMA), SourceFormat.JPEG
+    if image.mode == "RGBA" or has_few_colours(image):
+        return _png(image), SourceFormat.PNG
+    return _jpeg(image, _FULL_CHROMA), SourceFormat.JPEG
 
 
-def has_few_colours(picture: Image.Image) -> bool:
+def has_few_colours(image: Image.Image) -> bool:
     """Tell a drawing from a photograph by its number of colours; asked strip by strip, because most end it early."""
-    most = _FEW_COLOURS[picture.mode]
+    most = _FEW_COLOURS[image.mode]
     colours: set[object] = set()
-    rows = max(1, _STRIP_PIXELS // picture.width)
-    for top in range(0, picture.height, rows):
-        strip = picture.crop((0, top, picture.width, min(top + rows, picture.height)))
+    rows = max(1, _STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
         counted = strip.getcolors(most)
         if counted is None:
             return False
@@ -48,17 +48,17 @@ def has_few_colours(picture: Image.Image) -> bool:
     return True
 
 
-def _jpeg(picture: Image.Image, subsampling: str) -> bytes:
+def _jpeg(image: Image.Image, subsampling: str) -> bytes:
     with _memory_file() as file:
-        picture.save(file, "JPEG", quality=_JPEG_QUALITY, subsampling=subsampling)
+        image.save(file, "JPEG", quality=_JPEG_QUALITY, subsampling=subsampling)
         file.seek(0)
         return file.read()
 
 
-def _png(picture: Image.Image) -> bytes:
+def _png(image: Image.Image) -> bytes:
     """Encode with run lengths only: zlib's fastest strategy on photographs with alpha, and small on drawings."""
     file = io.BytesIO()
-    picture.save(file, "PNG", compress_level=1, compress_type=zlib.Z_RLE)
+    image.save(file, "PNG", compress_level=1, compress_type=zlib.Z_RLE)
     return file.getvalue()
 
 

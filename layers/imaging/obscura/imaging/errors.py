@@ -12,10 +12,10 @@ ErrorCode = Literal[
 
 
 class ImageError(Exception):
-    """A picture that is not let through.
+    """An image that is not let through.
 
     ``code`` is the API's error code, ``message`` says what was wrong, the limit and the way out and never echoes a
-    byte of the picture, ``limit`` is the number that was passed (bytes, pixels, or the n of n:1), where there is one.
+    byte of the image, ``limit`` is the number that was passed (bytes, pixels, or the n of n:1), where there is one.
     """
 
     def __init__(self, code: ErrorCode, message: str, limit: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""How large a picture may be on its way in, and how large it leaves."""
+"""How large an image may be on its way in, and how large it leaves."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,7 +19,7 @@ class Detail(StrEnum):
 
     @property
     def longest_side_px(self) -> int:
-        """The longest side that a prepared picture may have."""
+        """The longest side that a prepared image may have."""
         return _LONGEST_SIDE_PX[self]
 
 
@@ -28,7 +28,7 @@ _LONGEST_SIDE_PX = {Detail.LOW: 768, Detail.AUTO: 1280, Detail.HIGH: 2048}
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
-    """What one picture may have at most: bytes as sent, decoded pixels, and the n of an n:1 aspect ratio."""
+    """What one image may have at most: bytes as sent, decoded pixels, and the n of an n:1 aspect ratio."""
 
     raw_bytes: int = 15 * 1024 * 1024
     pixels: int = 64_000_000
@@ -36,7 +36,7 @@ class ImageLimits:
 
 
 def check_raw_bytes(raw_bytes: int, limits: ImageLimits) -> None:
-    """Refuse an empty picture, and one of more bytes than ``limits`` allow.
+    """Refuse an empty image, and one of more bytes than ``limits`` allow.
 
     Raises:
         ImageError: ``invalid_image`` or ``image_too_large``.

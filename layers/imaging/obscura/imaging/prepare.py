@@ -1,4 +1,4 @@
-"""The road of one picture through this room."""
+"""The road of one image through this room."""
 
 import io
 import time
@@ -28,10 +28,10 @@ _SCANS: dict[SourceFormat, Callable[[bytes], ContainerInfo]] = {
 
 @dataclass(frozen=True, slots=True)
 class PreparedImage:
-    """A picture as moderation and model get it: upright, static, 8-bit L, RGB or RGBA, without metadata.
+    """An image as moderation and model get it: upright, static, 8-bit L, RGB or RGBA, without metadata.
 
     ``kept`` says that ``data`` is the caller's own bytes. ``source_width_px`` and ``source_height_px`` are the sides
-    as stored, before EXIF's orientation. The timings are wall time of this picture's steps; a kept one has no
+    as stored, before EXIF's orientation. The timings are wall time of this image's steps; a kept one has no
     resize and no encode.
     """
 
@@ -55,7 +55,7 @@ DEFAULT_LIMITS = ImageLimits()
 def prepare(
     data: bytes | bytearray | memoryview, detail: Detail = Detail.AUTO, limits: ImageLimits = DEFAULT_LIMITS
 ) -> PreparedImage:
-    """Sniff, bound, decode, downscale, turn upright and re-encode one picture, or keep its bytes where they will do.
+    """Sniff, bound, decode, downscale, turn upright and re-encode one image, or keep its bytes where they will do.
 
     Safe in any thread; runs without the interpreter's lock for nearly all of its time. ``bytes`` are not copied;
     other buffers are, once.
@@ -77,7 +77,7 @@ def prepare(
     scale = decode_scale(facts, size) if facts.source_format is SourceFormat.JPEG else 1
 
     begun_s = time.perf_counter()
-    picture = decode(file, facts, scale)
+    image = decode(file, facts, scale)
     decoded_s = time.perf_counter()
     own = PreparedImage(
         data=file,
@@ -91,9 +91,9 @@ def prepare(
         kept=True,
         decode_ms=(decoded_s - begun_s) * 1e3,
     )
-    if _may_keep_bytes(facts, size, picture) and _is_all_image(file, facts, picture):
+    if _may_keep_bytes(facts, size, image) and _is_all_image(file, facts, image):
         return own
-    result = resize_upright(picture, facts, size, scale)
+    result = resize_upright(image, facts, size, scale)
     fitted_s = time.perf_counter()
     output, output_format = encode(result, facts.source_format)
     return replace(
@@ -127,16 +127,16 @@ def warm_up() -> None:
             prepare(pixel.getvalue())
 
 
-def _may_keep_bytes(facts: ContainerInfo, size: tuple[int, int], picture: Image.Image) -> bool:
+def _may_keep_bytes(facts: ContainerInfo, size: tuple[int, int], image: Image.Image) -> bool:
     return (
         facts.bare
         and facts.orientation == UPRIGHT
         and size == (facts.width_px, facts.height_px)
-        and picture.mode in {"L", "RGB", "RGBA"}
+        and image.mode in {"L", "RGB", "RGBA"}
     )
 
 
-def _is_all_image(file: bytes, facts: ContainerInfo, picture: Image.Image) -> bool:
+def _is_all_image(file: bytes, facts: ContainerInfo, image: Image.Image) -> bool:
     if facts.source_format is not SourceFormat.PNG:
         return True
-    return idat_is_exactly(file, facts.height_px * (1 + facts.width_px * len(picture.getbands())))
+    return idat_is_exactly(file, facts.height_px * (1 + facts.width_px * len(image.getbands())))

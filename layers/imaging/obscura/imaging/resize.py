@@ -1,4 +1,4 @@
-"""From decoded pixels to an upright 8-bit picture of the wanted size."""
+"""From decoded pixels to an upright 8-bit image of the wanted size."""
 
 import math
 
@@ -38,7 +38,7 @@ _GREY_MODES = frozenset({"1", "L", "LA", "I;16"})
 
 
 def target_size(width_px: int, height_px: int, longest_side_px: int, aspect_ratio: int) -> tuple[int, int]:
-    """Return the size that fits ``longest_side_px`` with the same aspect; never larger than the picture is.
+    """Return the size that fits ``longest_side_px`` with the same aspect; never larger than the image is.
 
     The shorter side is rounded to the nearest pixel, but never so far that the result would pass ``aspect_ratio``
     itself: what was prepared can be prepared again.
@@ -60,21 +60,21 @@ def decode_scale(facts: ContainerInfo, size: tuple[int, int]) -> int:
     return next((scale for scale, least in _MIN_SHRINK if shrink >= scale * least), 1)
 
 
-def resize_upright(picture: Image.Image, facts: ContainerInfo, size: tuple[int, int], scale: int = 1) -> Image.Image:
-    """Return the picture in mode L, RGB or RGBA, of ``size`` in stored orientation, turned upright.
+def resize_upright(image: Image.Image, facts: ContainerInfo, size: tuple[int, int], scale: int = 1) -> Image.Image:
+    """Return the image in mode L, RGB or RGBA, of ``size`` in stored orientation, turned upright.
 
     ``scale`` is the one it was decoded at. The turn comes after the resize, where there is less to turn. Resizing
     works on premultiplied colours, so that what is invisible does not bleed into what is visible; an alpha channel
     that is opaque throughout is dropped.
     """
-    grey = picture.mode in _GREY_MODES
-    transparent = picture.has_transparency_data
+    grey = image.mode in _GREY_MODES
+    transparent = image.has_transparency_data
     mode = "RGBA" if transparent else "L" if grey else "RGB"
-    if size == picture.size:
-        result = _convert(picture, mode)
+    if size == image.size:
+        result = _convert(image, mode)
     else:
         box = (facts.width_px / scale, facts.height_px / scale)
-        result = _shrink(picture, mode, size, box, _filter(facts, scale, box[0] / size[0]))
+        result = _shrink(image, mode, size, box, _filter(facts, scale, box[0] / size[0]))
     if transparent and result.getchannel("A").getextrema() == (255, 255):
         result = result.getchannel("R") if grey else result.convert("RGB")
     turn = _TURNED.get(facts.orientation)
@@ -91,22 +91,22 @@ def _filter(facts: ContainerInfo, scale: int, shrink: float) -> Image.Resampling
 
 
 def _shrink(
-    picture: Image.Image, mode: str, size: tuple[int, int], box: tuple[float, float], resample: Image.Resampling
+    image: Image.Image, mode: str, size: tuple[int, int], box: tuple[float, float], resample: Image.Resampling
 ) -> Image.Image:
-    """Resize; a picture of another mode by LANCZOS and in strips, converting on the way: it is never in memory twice.
+    """Resize; an image of another mode by LANCZOS and in strips, converting on the way: it is never in memory twice.
 
     Pillow's resize is a horizontal and then a vertical pass with 8-bit pixels between them; doing the first by strips
     gives the same pixels.
     """
-    if picture.mode == mode and mode != "RGBA":
-        return picture.resize(size, resample, (0, 0, *box), reducing_gap=_REDUCING_GAP)
+    if image.mode == mode and mode != "RGBA":
+        return image.resize(size, resample, (0, 0, *box), reducing_gap=_REDUCING_GAP)
     working = "RGBa" if mode == "RGBA" else mode
     factor = max(1, int(min(box[0] / size[0], box[1] / size[1]) / _REDUCING_GAP))
-    rows = max(1, _STRIP_PIXELS // picture.width // factor) * factor
-    narrow = Image.new(working, (size[0], math.ceil(picture.height / factor)))
-    for top in range(0, picture.height, rows):
-        bottom = min(top + rows, picture.height)
-        strip = _convert(picture.crop((0, top, picture.width, bottom)), mode)
+    rows = max(1, _STRIP_PIXELS // image.width // factor) * factor
+    narrow = Image.new(working, (size[0], math.ceil(image.height / factor)))
+    for top in range(0, image.height, rows):
+        bottom = min(top + rows, image.height)
+        strip = _convert(image.crop((0, top, image.width, bottom)), mode)
         if working != mode:
             strip = strip.convert(working)
         if factor > 1:
@@ -117,10 +117,10 @@ def _shrink(
     return result if working == mode else result.convert(mode)
 
 
-def _convert(picture: Image.Image, mode: str) -> Image.Image:
-    if picture.mode == "I;16":
+def _convert(image: Image.Image, mode: str) -> Image.Image:
+    if image.mode == "I;16":
         # Pillow's conversion of 16-bit grey clips at 255 instead of scaling.
-        eight_bit = picture.point(lambda sample: sample * (1 / 257)).convert("L")
-        eight_bit.info = picture.info
-        picture = eight_bit
-    return picture if picture.mode == mode else picture.convert(mode)
+        eight_bit = image.point(lambda sample: sample * (1 / 257)).convert("L")
+        eight_bit.info = image.info
+        image = eight_bit
+    return image if image.mode == mode else image.convert(mode)

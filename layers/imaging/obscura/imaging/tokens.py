@@ -1,4 +1,4 @@
-"""How many tokens a picture costs, by the counting rule of the model's family."""
+"""How many tokens an image costs, by the counting rule of the model's family."""
 
 import math
 from enum import StrEnum
@@ -31,7 +31,7 @@ def image_tokens(
     detail: Detail = Detail.AUTO,
     factor: float = 1.0,
 ) -> int:
-    """Count the tokens of a picture as the model sees it, after :func:`prepare`.
+    """Count the tokens of an image as the model sees it, after :func:`prepare`.
 
     Args:
         width_px: its width.
@@ -45,7 +45,7 @@ def image_tokens(
 
     """
     if width_px < 1 or height_px < 1:
-        raise ValueError(f"A picture has at least 1 x 1 px, not {width_px} x {height_px}.")
+        raise ValueError(f"An image has at least 1 x 1 px, not {width_px} x {height_px}.")
     match profile:
         case TokenProfile.QWEN:
             return _qwen(width_px, height_px)
@@ -86,7 +86,7 @@ def _openai_tiles(width_px: int, height_px: int) -> int:
 
 
 def _openai_patches(width_px: int, height_px: int) -> int:
-    """OpenAI, "Images and vision", GPT-4.1 mini and its like: 32-px patches; above 1536 the picture is shrunk to fit.
+    """OpenAI, "Images and vision", GPT-4.1 mini and its like: 32-px patches; above 1536 the image is shrunk to fit.
 
     The shrunk side that loses more to the grid becomes a whole number of patches: 1800 x 2400 px count 1452.
     """

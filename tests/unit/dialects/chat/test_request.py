@@ -39,20 +39,20 @@ def the_slot(part: object) -> ImageSlot:
     ],
     ids=str,
 )
-def test_a_picture_is_found_in_every_shape(part: dict, path: str, detail: str) -> None:
+def test_an_image_is_found_in_every_shape(part: dict, path: str, detail: str) -> None:
     slot = the_slot(part)
 
     assert (slot.path, slot.source, slot.detail) == (f"{PART}.{path}", URL.encode(), detail)
 
 
 @pytest.mark.parametrize("role", ["system", "developer", "user", "assistant", "tool", "anything"])
-def test_a_picture_is_found_whoever_says_it(role: str) -> None:
+def test_an_image_is_found_whoever_says_it(role: str) -> None:
     request = a_request({"role": "user", "content": "hi"}, says({"type": "image_url", "image_url": PIXEL}, role=role))
 
     assert [slot.path for slot in parsed(request).image_slots] == ["messages[1].content[0].image_url"]
 
 
-def test_pictures_stand_in_request_order_and_are_replaced_each_in_its_place() -> None:
+def test_images_stand_in_request_order_and_are_replaced_each_in_its_place() -> None:
     request = a_request(
         says({"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "u1"}}),
         says({"type": "image_url", "image_url": {"url": "u1"}}, "b", {"type": "input_image", "image_url": "u3"}),
@@ -185,7 +185,7 @@ VIDEOS = [{"type": "video_url", "video_url": {"url": URL}}, {"type": "video_url"
 
 
 @pytest.mark.parametrize("part", UNCHECKABLE, ids=str)
-def test_a_picture_in_a_form_that_cannot_be_checked_is_refused(part: dict) -> None:
+def test_an_image_in_a_form_that_cannot_be_checked_is_refused(part: dict) -> None:
     with pytest.raises(ObscuraError) as refused:
         parsed(a_request(A_MESSAGE, says("look", part)))
 
@@ -201,7 +201,7 @@ def test_a_harmless_image_url_beside_it_does_not_let_it_through(part: dict) -> N
 
 
 @pytest.mark.parametrize("part", [{"image": PIXEL}, {"type": "IMAGE", "image": PIXEL}, {"video": [URL]}], ids=str)
-def test_a_picture_under_another_key_that_servers_read_is_refused(part: dict) -> None:
+def test_an_image_under_another_key_that_servers_read_is_refused(part: dict) -> None:
     with pytest.raises(ObscuraError) as refused:
         parsed(a_request(says(part)))
 
@@ -218,7 +218,7 @@ def test_sixteen_parts_of_any_kind_are_taken_and_seventeen_refused() -> None:
     assert (refused.value.code, refused.value.param) == ("too_many_content_parts", "messages[1].content")
 
 
-def test_sixteen_pictures_are_taken_and_the_seventeenth_is_named() -> None:
+def test_sixteen_images_are_taken_and_the_seventeenth_is_named() -> None:
     eight = says(*[{"type": "image_url", "image_url": PIXEL}] * 8)
 
     assert len(parsed(a_request(eight, eight)).image_slots) == 16
@@ -297,7 +297,7 @@ def test_a_video_is_a_slot_of_its_own(part: dict) -> None:
     ],
     ids=str,
 )
-def test_a_file_that_is_a_picture_is_treated_as_one_and_leaves_as_one(part: dict, path: str) -> None:
+def test_a_file_that_is_an_image_is_treated_as_one_and_leaves_as_one(part: dict, path: str) -> None:
     ask = parsed(a_request(says(part)))
 
     (slot,) = ask.image_slots

@@ -24,7 +24,7 @@ def a_part(members: str) -> str:
     return a_request(f"[{{{members}}}]")
 
 
-PICTURES_SENT_TWICE = {
+IMAGES_SENT_TWICE = {
     "url": a_part('"type":"image_url","image_url":{"url":"data:FIRST","url":"data:LAST"}'),
     "escaped url": a_part('"type":"image_url","image_url":{"url":"data:FIRST","u\\u0072l":"data:LAST"}'),
     "url escaped first": a_part('"type":"image_url","image_url":{"\\u0075rl":"data:FIRST","url":"data:LAST"}'),
@@ -46,8 +46,8 @@ PICTURES_SENT_TWICE = {
 }
 
 
-@pytest.mark.parametrize("text", PICTURES_SENT_TWICE.values(), ids=PICTURES_SENT_TWICE.keys())
-def test_the_upstream_sees_the_picture_that_was_read_and_no_other(text: str) -> None:
+@pytest.mark.parametrize("text", IMAGES_SENT_TWICE.values(), ids=IMAGES_SENT_TWICE.keys())
+def test_the_upstream_sees_the_image_that_was_read_and_no_other(text: str) -> None:
     ask = parsed(text)
     (slot,) = ask.image_slots
     assert slot.source == b"data:LAST"

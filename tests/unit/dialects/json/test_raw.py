@@ -96,11 +96,11 @@ def test_a_malformed_long_string_that_nobody_reads_is_found_all_the_same(malform
         body.check_unread()
 
 
-def test_a_picture_of_15_mb_is_a_view_of_the_body_and_never_becomes_a_string() -> None:
-    picture = b"data:image/png;base64," + b"AAAA" * (5 * MEBIBYTE)
+def test_an_image_of_15_mb_is_a_view_of_the_body_and_never_becomes_a_string() -> None:
+    image = b"data:image/png;base64," + b"AAAA" * (5 * MEBIBYTE)
     body = (
         b'{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"\xc3\xa9"},'
-        b'{"type":"image_url","image_url":{"url":"%b"}}]}]}' % picture
+        b'{"type":"image_url","image_url":{"url":"%b"}}]}]}' % image
     )
     tracemalloc.start()
     ask = ChatDialect().parse(RawJson(body), ContentLimits())
@@ -112,7 +112,7 @@ def test_a_picture_of_15_mb_is_a_view_of_the_body_and_never_becomes_a_string() -
     tracemalloc.stop()
 
     assert slot.source.obj is body
-    assert slot.source == picture
+    assert slot.source == image
     assert len(to_upstream.body) < 1_000
     assert parsing_took < MEBIBYTE
     assert rendering_took < MEBIBYTE

@@ -47,8 +47,8 @@ def parsed(request: object) -> MessagesRequest:
     return MessagesDialect().parse(RawJson(body), ContentLimits())
 
 
-def with_pictures(ask: MessagesRequest) -> MessagesRequest:
-    """The same request with the prepared picture in each of its slots."""
+def with_images(ask: MessagesRequest) -> MessagesRequest:
+    """The same request with the prepared image in each of its slots."""
     for slot in ask.image_slots:
         slot.replace(PREPARED)
     return ask
@@ -56,12 +56,12 @@ def with_pictures(ask: MessagesRequest) -> MessagesRequest:
 
 def in_chat(request: object) -> dict:
     """What a chat upstream is sent for a request."""
-    return json.loads(with_pictures(parsed(request)).to_upstream().body)
+    return json.loads(with_images(parsed(request)).to_upstream().body)
 
 
 def passed_natively(request: object) -> dict:
     """What an upstream that speaks Messages is sent for a request."""
-    return json.loads(with_pictures(parsed(request)).to_upstream({"chat", "messages"}).body)
+    return json.loads(with_images(parsed(request)).to_upstream({"chat", "messages"}).body)
 
 
 def answered(completion: dict, image_tokens: tuple[int, ...] = (), **request_fields: object) -> dict:

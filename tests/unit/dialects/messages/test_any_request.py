@@ -1,4 +1,4 @@
-"""Any request, by chance: roles, order, texts, tool ids and pictures are kept; whatever cannot be read is a 400."""
+"""Any request, by chance: roles, order, texts, tool ids and images are kept; whatever cannot be read is a 400."""
 
 import copy
 import json
@@ -21,22 +21,22 @@ from tests.unit.dialects.messages.conversations import (
     tool_result,
     tool_use,
     user,
-    with_pictures,
+    with_images,
 )
 
 said = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=9)
 texts = said.map(text)
-pictures = st.builds(image)
+images = st.builds(image)
 call_ids = st.from_regex(r"[a-z]{1,3}_[0-9]", fullmatch=True)
 calls = st.builds(lambda call_id, name, given: tool_use(call_id) | {"name": name, "input": given}, call_ids, said,
                   st.dictionaries(words, values, max_size=3))  # fmt: skip
 results = st.builds(tool_result, call_ids) | st.builds(
-    lambda call_id, blocks: tool_result(call_id, *blocks), call_ids, st.lists(texts | pictures, max_size=3)
+    lambda call_id, blocks: tool_result(call_id, *blocks), call_ids, st.lists(texts | images, max_size=3)
 )
 user_turns = st.builds(user, said) | st.builds(
     lambda first, then: user(*first, *then),
     st.lists(results, max_size=3),
-    st.lists(texts | pictures, min_size=1, max_size=3),
+    st.lists(texts | images, min_size=1, max_size=3),
 )
 assistant_turns = st.builds(assistant, said) | st.builds(
     lambda first, then: assistant(*first, *then), st.lists(texts, max_size=2), st.lists(calls, min_size=1, max_size=2)
@@ -62,16 +62,16 @@ def inner_blocks(message: dict) -> list[dict]:
 
 def turns_told(request: dict) -> list[str]:
     """The roles that chat is to hear: tool results speak for themselves, then the user for all else."""
-    told = ["system"]
+    response = ["system"]
     for message in request["messages"]:
         blocks = blocks_of(message)
         result_count = sum(block["type"] == "tool_result" for block in blocks)
-        told += ["tool"] * result_count
+        response += ["tool"] * result_count
         others = [block for block in inner_blocks(message) if block["type"] == "image"]
         others += [block for block in blocks if block["type"] != "tool_result"]
         if others:
-            told.append(message["role"])
-    return told
+            response.append(message["role"])
+    return response
 
 
 @given(whole_requests)
@@ -81,7 +81,7 @@ def test_roles_and_order_are_kept(request: dict) -> None:
 
 @given(whole_requests)
 def test_every_text_arrives_in_its_turn(request: dict) -> None:
-    told = "\n".join(json.dumps(message["content"], ensure_ascii=False) for message in in_chat(request)["messages"])
+    response = "\n".join(json.dumps(message["content"], ensure_ascii=False) for message in in_chat(request)["messages"])
 
     position = 0
     for message in request["messages"]:
@@ -90,12 +90,12 @@ def test_every_text_arrives_in_its_turn(request: dict) -> None:
         for block in [*(inner for result in results for inner in blocks_of(result)), *others]:
             if block["type"] == "text":
                 spelled = json.dumps(block["text"], ensure_ascii=False)[1:-1]
-                position = told.index(spelled, position) + len(spelled)
+                position = response.index(spelled, position) + len(spelled)
 
 
 @given(whole_requests)
 def test_calls_and_results_keep_their_ids_names_and_inputs(request: dict) -> None:
-    told = in_chat(request)["messages"]
+    response = in_chat(request)["messages"]
 
     blocks = [block for message in request["messages"] for block in blocks_of(message)]
     heard = [
@@ -105,27 +105,27 @@ def test_calls_and_results_keep_their_ids_names_and_inputs(request: dict) -> Non
             "name": call["function"]["name"],
             "input": json.loads(call["function"]["arguments"]),
         }
-        for message in told
+        for message in response
         for call in message.get("tool_calls", [])
     ]
     assert heard == [block for block in blocks if block["type"] == "tool_use"]
-    assert [message["tool_call_id"] for message in told if message["role"] == "tool"] == [
+    assert [message["tool_call_id"] for message in response if message["role"] == "tool"] == [
         block["tool_use_id"] for block in blocks if block["type"] == "tool_result"
     ]
 
 
 @given(whole_requests)
-def test_every_picture_is_a_slot_and_arrives_with_what_was_put_into_it(request: dict) -> None:
+def test_every_image_is_a_slot_and_arrives_with_what_was_put_into_it(request: dict) -> None:
     ask = parsed(request)
     for number, slot in enumerate(ask.image_slots):
         slot.replace(b"data:image/png;base64,%04d" % number)
 
-    told = json.loads(ask.to_upstream().body)["messages"]
+    response = json.loads(ask.to_upstream().body)["messages"]
 
     count = sum(block["type"] == "image" for message in request["messages"] for block in inner_blocks(message))
     heard = [
         int(part["image_url"]["url"].removeprefix("data:image/png;base64,"))
-        for message in told
+        for message in response
         for part in (message["content"] if isinstance(message["content"], list) else [])
         if part["type"] == "image_url"
     ]
@@ -134,7 +134,7 @@ def test_every_picture_is_a_slot_and_arrives_with_what_was_put_into_it(request: 
 
 @given(whole_requests)
 def test_an_upstream_that_speaks_messages_gets_the_same_request(request: dict) -> None:
-    sent = json.loads(with_pictures(parsed(request)).to_upstream({"messages"}).body)
+    sent = json.loads(with_images(parsed(request)).to_upstream({"messages"}).body)
 
     expected = copy.deepcopy(request)
     for message in expected["messages"]:
@@ -171,7 +171,7 @@ def answered_or_refused(body: bytes) -> None:
     """Take a body as far as an upstream of either kind: what it is sent is JSON, or the refusal is the caller's."""
     for dialects in ({"chat"}, {"chat", "messages"}):
         try:
-            sent = with_pictures(parsed(body)).to_upstream(dialects).body
+            sent = with_images(parsed(body)).to_upstream(dialects).body
         except ObscuraError as refusal:
             assert refusal.status == 400
             assert refusal.message

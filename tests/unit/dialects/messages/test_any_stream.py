@@ -59,13 +59,13 @@ orderly = st.lists(chunks, max_size=12).map(lambda told: [*told, DONE])
 
 def told_of(pieces: list[bytes]) -> bytes:
     """What the caller gets: the events, and where the upstream failed the one that says so."""
-    passage, told = parsed(a_request(stream=True)).to_upstream().reply.stream((7,)), []
+    passage, response = parsed(a_request(stream=True)).to_upstream().reply.stream((7,)), []
     try:
-        told.extend(map(passage.feed, pieces))
-        told.append(passage.finish())
+        response.extend(map(passage.feed, pieces))
+        response.append(passage.finish())
     except UpstreamError as failure:
-        told.append(passage.fail(failure, "req_1"))
-    return b"".join(told)
+        response.append(passage.fail(failure, "req_1"))
+    return b"".join(response)
 
 
 def cut(stream: bytes, cuts: list[int]) -> list[bytes]:
@@ -73,19 +73,19 @@ def cut(stream: bytes, cuts: list[int]) -> list[bytes]:
     return [stream[start:end] for start, end in pairwise(places)]
 
 
-def without_made_up_ids(told: ToldMessage) -> tuple[object, ...]:
-    blocks = [(block.kind, block.start.get("name"), block.text) for block in told.blocks]
-    return blocks, told.delta, told.usage, told.error
+def without_made_up_ids(response: ToldMessage) -> tuple[object, ...]:
+    blocks = [(block.kind, block.start.get("name"), block.text) for block in response.blocks]
+    return blocks, response.delta, response.usage, response.error
 
 
 @given(mostly_chunks.map(b"".join) | orderly.map(b"".join), st.lists(st.integers(0, 10_000), max_size=20))
 def test_any_chunks_however_cut_are_a_legal_stream_or_a_legal_beginning_and_an_error(stream, cuts) -> None:
-    told = told_by(told_of(cut(stream, cuts)))
+    response = told_by(told_of(cut(stream, cuts)))
 
-    assert told.stopped != (told.error is not None)
-    if told.error:
-        assert told.error["error"]["code"] == "upstream_error"
-        assert "secret detail" not in json.dumps(told.error)
+    assert response.stopped != (response.error is not None)
+    if response.error:
+        assert response.error["error"]["code"] == "upstream_error"
+        assert "secret detail" not in json.dumps(response.error)
 
 
 @given(orderly.map(b"".join), st.lists(st.integers(0, 10_000), max_size=20))
@@ -96,15 +96,15 @@ def test_how_an_orderly_stream_is_cut_does_not_matter(stream: bytes, cuts: list[
 @given(orderly)
 def test_no_word_and_no_thought_is_lost_added_or_reordered(pieces: list[bytes]) -> None:
     deltas = [json.loads(piece.removeprefix(b"data: "))["choices"][0]["delta"] for piece in pieces[:-1]]
-    told = told_by(told_of(pieces))
+    response = told_by(told_of(pieces))
 
     spoken = "".join(delta.get("content") or delta.get("refusal") or "" for delta in deltas)
     thought = "".join(delta.get("reasoning_content") or "" for delta in deltas)
-    if told.stopped:
-        assert ("".join(told.texts()), "".join(told.texts("thinking"))) == (spoken, thought)
+    if response.stopped:
+        assert ("".join(response.texts()), "".join(response.texts("thinking"))) == (spoken, thought)
     else:
-        assert spoken.startswith("".join(told.texts()))
-        assert thought.startswith("".join(told.texts("thinking")))
+        assert spoken.startswith("".join(response.texts()))
+        assert thought.startswith("".join(response.texts("thinking")))
 
 
 argument_texts = st.dictionaries(st.sampled_from("ab"), st.integers() | st.text(max_size=5), max_size=2).map(json.dumps)
@@ -125,12 +125,12 @@ def test_parallel_calls_in_any_mixture_arrive_whole_and_in_the_order_in_which_th
         else:
             stream.append(waiting[index].pop(0))
 
-    told = told_by(told_of([*stream, chunk({}, "tool_calls"), DONE]))
+    response = told_by(told_of([*stream, chunk({}, "tool_calls"), DONE]))
 
-    assert [(block.start["id"], block.text) for block in told.blocks] == [
+    assert [(block.start["id"], block.text) for block in response.blocks] == [
         (f"call_{index}", text) for index, text in enumerate(inputs)
     ]
-    assert told.delta["stop_reason"] == "tool_use"
+    assert response.delta["stop_reason"] == "tool_use"
 
 
 def _pieces_of(arguments: str, index: int, data) -> list[bytes]:

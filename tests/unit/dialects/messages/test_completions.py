@@ -15,9 +15,9 @@ def a_call(call_id: str | None = "call_1", name: str | None = "look_up", argumen
 def test_a_text_answer_is_a_message_with_everything_that_one_has() -> None:
     usage = {"prompt_tokens": 12, "completion_tokens": 3}
 
-    told = answered(a_completion(content="A cat.", usage=usage))
+    response = answered(a_completion(content="A cat.", usage=usage))
 
-    assert told == {
+    assert response == {
         "id": "msg_7",
         "type": "message",
         "role": "assistant",
@@ -34,7 +34,7 @@ def test_a_text_answer_is_a_message_with_everything_that_one_has() -> None:
     }
 
 
-def test_the_usage_counts_pictures_cached_tokens_and_thinking() -> None:
+def test_the_usage_counts_images_cached_tokens_and_thinking() -> None:
     usage = {
         "prompt_tokens": 1000,
         "completion_tokens": 50,
@@ -42,9 +42,9 @@ def test_the_usage_counts_pictures_cached_tokens_and_thinking() -> None:
         "completion_tokens_details": {"reasoning_tokens": 40},
     }
 
-    told = answered(a_completion(content="A cat.", usage=usage), image_tokens=(100, 29))
+    response = answered(a_completion(content="A cat.", usage=usage), image_tokens=(100, 29))
 
-    assert told["usage"] == {
+    assert response["usage"] == {
         "input_tokens": 400,
         "cache_creation_input_tokens": 0,
         "cache_read_input_tokens": 600,
@@ -54,7 +54,7 @@ def test_the_usage_counts_pictures_cached_tokens_and_thinking() -> None:
     }
 
 
-def test_without_any_usage_of_the_upstreams_the_counts_are_zero_and_pictures_are_still_counted() -> None:
+def test_without_any_usage_of_the_upstreams_the_counts_are_zero_and_images_are_still_counted() -> None:
     usage = answered(a_completion(content="A cat."), image_tokens=(5,))["usage"]
 
     assert (usage["input_tokens"], usage["output_tokens"], usage["image_tokens"]) == (0, 0, 5)
@@ -62,9 +62,9 @@ def test_without_any_usage_of_the_upstreams_the_counts_are_zero_and_pictures_are
 
 @pytest.mark.parametrize("key", ["reasoning_content", "reasoning"])
 def test_reasoning_comes_first_as_thinking(key: str) -> None:
-    told = answered(a_completion(content="A cat.", **{key: "Whiskers."}))
+    response = answered(a_completion(content="A cat.", **{key: "Whiskers."}))
 
-    assert told["content"] == [
+    assert response["content"] == [
         {"type": "thinking", "thinking": "Whiskers.", "signature": ""},
         {"type": "text", "text": "A cat."},
     ]
@@ -72,18 +72,18 @@ def test_reasoning_comes_first_as_thinking(key: str) -> None:
 
 @pytest.mark.parametrize("thinking", [{"type": "disabled"}, {"type": "adaptive", "display": "omitted"}])
 def test_reasoning_that_was_not_wanted_is_not_shown(thinking: dict) -> None:
-    told = answered(a_completion(content="A cat.", reasoning_content="Whiskers."), thinking=thinking)
+    response = answered(a_completion(content="A cat.", reasoning_content="Whiskers."), thinking=thinking)
 
-    assert [block["type"] for block in told["content"]] == ["text"]
+    assert [block["type"] for block in response["content"]] == ["text"]
 
 
 def test_tool_calls_become_tool_use_with_their_inputs_as_objects() -> None:
     calls = [a_call("call_1", arguments='{"word": "é", "n": 1.50}'), a_call("call_2", "count", "")]
 
-    told = answered(a_completion("tool_calls", content="Let me see.", tool_calls=calls))
+    response = answered(a_completion("tool_calls", content="Let me see.", tool_calls=calls))
 
-    assert told["stop_reason"] == "tool_use"
-    assert told["content"] == [
+    assert response["stop_reason"] == "tool_use"
+    assert response["content"] == [
         {"type": "text", "text": "Let me see."},
         {"type": "tool_use", "id": "call_1", "name": "look_up", "input": {"word": "é", "n": 1.5}},
         {"type": "tool_use", "id": "call_2", "name": "count", "input": {}},
@@ -92,15 +92,15 @@ def test_tool_calls_become_tool_use_with_their_inputs_as_objects() -> None:
 
 @pytest.mark.parametrize("arguments", ['{"word": "cut o', "[1]", '"word"', "null", "[" * 5000])
 def test_arguments_that_are_no_object_are_kept_as_text_in_one(arguments: str) -> None:
-    told = answered(a_completion("length", content=None, tool_calls=[a_call(arguments=arguments)]))
+    response = answered(a_completion("length", content=None, tool_calls=[a_call(arguments=arguments)]))
 
-    assert told["content"][0]["input"] == {"_raw": arguments}
+    assert response["content"][0]["input"] == {"_raw": arguments}
 
 
 def test_a_call_without_an_id_is_given_one_of_its_own() -> None:
-    told = answered(a_completion(content=None, tool_calls=[a_call(None), a_call("")]))
+    response = answered(a_completion(content=None, tool_calls=[a_call(None), a_call("")]))
 
-    first, second = (block["id"] for block in told["content"])
+    first, second = (block["id"] for block in response["content"])
     assert first.startswith("toolu_")
     assert first != second
 
@@ -120,15 +120,15 @@ def test_a_call_without_an_id_is_given_one_of_its_own() -> None:
     ],
 )
 def test_the_stop_reason_is_what_chat_tells_of_the_end(finish_reason: str, message: dict, stop_reason: str) -> None:
-    told = answered(a_completion(finish_reason, **message))
+    response = answered(a_completion(finish_reason, **message))
 
-    assert (told["stop_reason"], told["stop_sequence"]) == (stop_reason, None)
+    assert (response["stop_reason"], response["stop_sequence"]) == (stop_reason, None)
 
 
 def test_a_refusals_words_are_the_answers_text() -> None:
-    told = answered(a_completion(content=None, refusal="I will not."))
+    response = answered(a_completion(content=None, refusal="I will not."))
 
-    assert told["content"] == [{"type": "text", "text": "I will not."}]
+    assert response["content"] == [{"type": "text", "text": "I will not."}]
 
 
 @pytest.mark.parametrize("key", ["stop_reason", "matched_stop"])

@@ -17,7 +17,7 @@ from tests.unit.dialects.messages.conversations import (
     tool_result,
     tool_use,
     user,
-    with_pictures,
+    with_images,
 )
 
 
@@ -27,9 +27,9 @@ def a_count(*messages: dict, **fields: object) -> CountTokensRequest:
 
 
 def estimated(*messages: dict, image_tokens: tuple[int, ...] = (), **fields: object) -> int:
-    told = json.loads(a_count(*messages, **fields).estimate(image_tokens))
-    assert told == {"input_tokens": told["input_tokens"], "estimate": True}
-    return told["input_tokens"]
+    response = json.loads(a_count(*messages, **fields).estimate(image_tokens))
+    assert response == {"input_tokens": response["input_tokens"], "estimate": True}
+    return response["input_tokens"]
 
 
 def test_an_estimate_is_a_token_for_four_bytes_and_four_for_each_message() -> None:
@@ -39,7 +39,7 @@ def test_an_estimate_is_a_token_for_four_bytes_and_four_for_each_message() -> No
     assert estimated(user("1234"), assistant("1234"), user("1234")) == 12 + 3
 
 
-def test_the_pictures_count_with_the_tokens_they_have_for_the_model() -> None:
+def test_the_images_count_with_the_tokens_they_have_for_the_model() -> None:
     assert estimated(user(text("1234"), image(), image()), image_tokens=(729, 16)) == 4 + 1 + 745
 
 
@@ -76,8 +76,8 @@ def test_a_count_needs_messages() -> None:
         a_count(messages=[])
 
 
-def test_an_upstream_that_speaks_messages_is_asked_to_count_with_the_prepared_pictures() -> None:
-    ask = with_pictures(a_count(user(image())))
+def test_an_upstream_that_speaks_messages_is_asked_to_count_with_the_prepared_images() -> None:
+    ask = with_images(a_count(user(image())))
 
     to_upstream = ask.to_upstream({"chat", "messages"})
 

@@ -41,16 +41,16 @@ BARE_BLOCKS = {
 
 
 UNSEEN = {"thinking.display", "image.source", *(f"{kind}.type" for kind in BLOCKS)}
-"""What is carried to the way back, replaced by the prepared picture, or the same in every example."""
+"""What is carried to the way back, replaced by the prepared image, or the same in every example."""
 
 
 def rows(section: str) -> dict[str, tuple[str, str]]:
     """What the table of a section says of each field: its treatment and the note."""
     (table,) = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
-    told: dict[str, tuple[str, str]] = {}
+    response: dict[str, tuple[str, str]] = {}
     for fields, treatment, note in re.findall(r"^\| (`.*?) \| (.*?) \|(.*)\|$", table, re.MULTILINE):
-        told |= dict.fromkeys(re.findall(r"`(.*?)`", fields), (treatment, note))
-    return told
+        response |= dict.fromkeys(re.findall(r"`(.*?)`", fields), (treatment, note))
+    return response
 
 
 def base(section: str, field: str) -> tuple[dict, list[str | int]]:
@@ -105,16 +105,16 @@ def test_over_chat_a_field_is_treated_as_its_table_says(section: str, field: str
             in_chat(request)
         assert refusal.value.param.startswith(path)
         return
-    told = in_chat(request)
+    response = in_chat(request)
     without = in_chat(base(section, field)[0])
     if treatment == "passed":
-        assert told[field] == value
-        assert told == without | {field: value}
+        assert response[field] == value
+        assert response == without | {field: value}
     elif treatment == "carried":
-        assert told != without or field in UNSEEN
+        assert response != without or field in UNSEEN
     else:
         assert treatment == "ignored"
-        assert told == without
+        assert response == without
 
 
 @pytest.mark.parametrize("field", ["thinking", "redacted_thinking"])
@@ -147,7 +147,7 @@ def test_an_upstream_that_speaks_messages_gets_every_field(section: str, field: 
     for holder in (request, passed):
         for block in holder["messages"][0]["content"]:
             if isinstance(block, dict) and block["type"] == "image":
-                block["source"] = "a picture"
+                block["source"] = "an image"
     assert passed == request
 
 
@@ -206,12 +206,12 @@ def test_an_answer_has_the_fields_that_the_table_says() -> None:
         "completion_tokens_details": {"reasoning_tokens": 1},
     }
     least, most = answered(a_completion(content="a")), answered(a_completion(content="a", usage=usage), (5,))
-    told = rows("The answer")
+    response = rows("The answer")
 
     def fields(message: dict) -> set[str]:
         return {*message, *(f"usage.{field}" for field in message["usage"])} - {"usage"}
 
-    assert fields(least) == {field for field in told if told[field][0] == "always"}
-    assert fields(most) == {field for field in told if told[field][0] != "never"}
+    assert fields(least) == {field for field in response if response[field][0] == "always"}
+    assert fields(most) == {field for field in response if response[field][0] != "never"}
     sdks = {*sdk.Message.model_fields, *(f"usage.{field}" for field in sdk.Usage.model_fields)} - {"usage"}
-    assert sdks - set(told) == set()
+    assert sdks - set(response) == set()

@@ -17,8 +17,8 @@ FUNCTION = {"type": "function", "function": {"name": "look_up", "parameters": a_
 
 def added(**fields: object) -> dict:
     """What a request's fields add to what a chat upstream is sent."""
-    told = in_chat(a_request(**fields))
-    return {key: value for key, value in told.items() if key not in PLAIN or value != PLAIN[key]}
+    response = in_chat(a_request(**fields))
+    return {key: value for key, value in response.items() if key not in PLAIN or value != PLAIN[key]}
 
 
 def refused(**fields: object) -> ObscuraError:
@@ -72,9 +72,9 @@ def test_thinking_and_effort_become_a_reasoning_effort(fields: dict, effort: str
 def test_a_tool_becomes_a_function_with_its_schema_untouched() -> None:
     tool = a_tool(description="Looks a word up.", strict=True, cache_control={"type": "ephemeral"}, type="custom")
 
-    told = added(tools=[tool, a_tool("count", description=None, type=None)])
+    response = added(tools=[tool, a_tool("count", description=None, type=None)])
 
-    (first, second) = told["tools"]
+    (first, second) = response["tools"]
     assert first["function"] == FUNCTION["function"] | {"description": "Looks a word up.", "strict": True}
     assert second["function"] == FUNCTION["function"] | {"name": "count"}
 

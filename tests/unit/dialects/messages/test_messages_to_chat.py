@@ -1,4 +1,4 @@
-"""Messages of a conversation as chat messages: roles, order, texts, pictures, tool calls and their results."""
+"""Messages of a conversation as chat messages: roles, order, texts, images, tool calls and their results."""
 
 import json
 
@@ -18,7 +18,7 @@ from tests.unit.dialects.messages.conversations import (
     user,
 )
 
-PICTURE = {"type": "image_url", "image_url": {"url": PREPARED.decode()}}
+IMAGE = {"type": "image_url", "image_url": {"url": PREPARED.decode()}}
 
 
 def refused(request: object) -> ObscuraError:
@@ -30,9 +30,9 @@ def refused(request: object) -> ObscuraError:
 
 
 def test_a_conversation_keeps_its_roles_and_order() -> None:
-    told = in_chat(a_request(user("one"), assistant("two"), user("three"), system="be brief"))
+    response = in_chat(a_request(user("one"), assistant("two"), user("three"), system="be brief"))
 
-    assert told["messages"] == [
+    assert response["messages"] == [
         {"role": "system", "content": "be brief"},
         {"role": "user", "content": "one"},
         {"role": "assistant", "content": "two"},
@@ -40,10 +40,10 @@ def test_a_conversation_keeps_its_roles_and_order() -> None:
     ]
 
 
-def test_texts_and_pictures_of_a_user_stay_in_order() -> None:
-    told = in_chat(a_request(user(text("first"), image(), text("second"), image())))
+def test_texts_and_images_of_a_user_stay_in_order() -> None:
+    response = in_chat(a_request(user(text("first"), image(), text("second"), image())))
 
-    assert told["messages"][0]["content"] == [text("first"), PICTURE, text("second"), PICTURE]
+    assert response["messages"][0]["content"] == [text("first"), IMAGE, text("second"), IMAGE]
 
 
 def test_one_text_alone_is_a_plain_string() -> None:
@@ -58,17 +58,17 @@ def test_system_blocks_are_joined_line_by_line(system: object) -> None:
 
 
 def test_a_system_message_in_mid_conversation_stays_where_it_is() -> None:
-    told = in_chat(a_request(user("hi"), {"role": "system", "content": [text("be brief")]}, user("go on")))
+    response = in_chat(a_request(user("hi"), {"role": "system", "content": [text("be brief")]}, user("go on")))
 
-    assert [message["role"] for message in told["messages"]] == ["user", "system", "user"]
+    assert [message["role"] for message in response["messages"]] == ["user", "system", "user"]
 
 
 def test_tool_calls_keep_their_ids_names_and_inputs() -> None:
     calls = [tool_use("toolu_1", "look_up", word='é"\\', n=1.50), tool_use("call_2", "count")]
 
-    told = in_chat(a_request(user("hi"), assistant(text("let me see"), *calls), user(tool_result(), text("so?"))))
+    response = in_chat(a_request(user("hi"), assistant(text("let me see"), *calls), user(tool_result(), text("so?"))))
 
-    message = told["messages"][1]
+    message = response["messages"][1]
     assert (message["role"], message["content"]) == ("assistant", "let me see")
     assert [(call["id"], call["type"], call["function"]["name"]) for call in message["tool_calls"]] == [
         ("toolu_1", "function", "look_up"),
@@ -83,9 +83,9 @@ def test_tool_calls_keep_their_ids_names_and_inputs() -> None:
 def test_an_input_of_many_kilobytes_is_carried_whole() -> None:
     words = 'x"é' * 4000
 
-    told = in_chat(a_request(user("hi"), assistant(tool_use(text=words)), user(tool_result())))
+    response = in_chat(a_request(user("hi"), assistant(tool_use(text=words)), user(tool_result())))
 
-    assert json.loads(told["messages"][1]["tool_calls"][0]["function"]["arguments"]) == {"text": words}
+    assert json.loads(response["messages"][1]["tool_calls"][0]["function"]["arguments"]) == {"text": words}
 
 
 def test_a_turn_of_nothing_but_calls_has_null_content() -> None:
@@ -107,35 +107,35 @@ def test_a_turn_of_nothing_but_calls_has_null_content() -> None:
     ],
 )
 def test_a_tool_result_is_a_tool_message_under_its_calls_id(block: dict, content: str) -> None:
-    told = in_chat(a_request(user("hi"), assistant(tool_use("a")), user(block)))
+    response = in_chat(a_request(user("hi"), assistant(tool_use("a")), user(block)))
 
-    assert told["messages"][2:] == [{"role": "tool", "tool_call_id": "a", "content": content}]
+    assert response["messages"][2:] == [{"role": "tool", "tool_call_id": "a", "content": content}]
 
 
 def test_results_come_first_and_what_else_was_said_follows_as_one_message() -> None:
-    told = in_chat(a_request(user(text("well"), tool_result("a", "1"), image(), tool_result("b", "2"))))
+    response = in_chat(a_request(user(text("well"), tool_result("a", "1"), image(), tool_result("b", "2"))))
 
-    assert told["messages"] == [
+    assert response["messages"] == [
         {"role": "tool", "tool_call_id": "a", "content": "1"},
         {"role": "tool", "tool_call_id": "b", "content": "2"},
-        user(text("well"), PICTURE),
+        user(text("well"), IMAGE),
     ]
 
 
-def test_pictures_of_tool_results_follow_in_a_user_message_that_says_whose_they_are() -> None:
+def test_images_of_tool_results_follow_in_a_user_message_that_says_whose_they_are() -> None:
     results = [tool_result("a", text("a cat"), image()), tool_result("b", image(), image())]
 
-    told = in_chat(a_request(user(*results, text("compare"))))
+    response = in_chat(a_request(user(*results, text("compare"))))
 
-    assert told["messages"] == [
+    assert response["messages"] == [
         {"role": "tool", "tool_call_id": "a", "content": "a cat"},
-        {"role": "tool", "tool_call_id": "b", "content": "The result is in the pictures of the next message."},
+        {"role": "tool", "tool_call_id": "b", "content": "The result is in the images of the next message."},
         user(
-            text("Pictures of tool result a:"),
-            PICTURE,
-            text("Pictures of tool result b:"),
-            PICTURE,
-            PICTURE,
+            text("Images of tool result a:"),
+            IMAGE,
+            text("Images of tool result b:"),
+            IMAGE,
+            IMAGE,
             text("compare"),
         ),
     ]
@@ -145,9 +145,9 @@ def test_pictures_of_tool_results_follow_in_a_user_message_that_says_whose_they_
     "kind", [{"type": "thinking", "thinking": "hm", "signature": ""}, {"type": "redacted_thinking", "data": "x"}]
 )
 def test_past_thinking_is_left_out_as_only_anthropics_models_take_it_back(kind: dict) -> None:
-    told = in_chat(a_request(user("hi"), assistant(kind, text("hello")), user("go on")))
+    response = in_chat(a_request(user("hi"), assistant(kind, text("hello")), user("go on")))
 
-    assert told["messages"][1] == assistant("hello")
+    assert response["messages"][1] == assistant("hello")
 
 
 def test_a_text_that_was_sent_with_escapes_is_spliced_as_it_came() -> None:
@@ -228,7 +228,7 @@ def test_what_no_upstream_could_read_is_an_invalid_request_with_its_path(message
     ],
 )
 @pytest.mark.parametrize("inside", [user, lambda block: user(tool_result("a", block))], ids=["user", "tool result"])
-def test_pictures_and_videos_that_nobody_could_check_are_refused_in_any_dialect(block: dict, inside) -> None:
+def test_images_and_videos_that_nobody_could_check_are_refused_in_any_dialect(block: dict, inside) -> None:
     with pytest.raises(UnsupportedOperation) as refusal:
         parsed(a_request(inside(block)))
 

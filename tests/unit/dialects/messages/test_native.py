@@ -1,4 +1,4 @@
-"""Upstreams that speak Messages: requests and answers passed on, the pictures replaced and nothing else."""
+"""Upstreams that speak Messages: requests and answers passed on, the images replaced and nothing else."""
 
 import json
 
@@ -16,27 +16,27 @@ from tests.unit.dialects.messages.conversations import (
     text,
     tool_result,
     user,
-    with_pictures,
+    with_images,
 )
 
 PREPARED_SOURCE = {"type": "base64", "media_type": "image/jpeg", "data": "UFJFUA=="}
-PICTURE = {"type": "image", "source": PREPARED_SOURCE}
+IMAGE = {"type": "image", "source": PREPARED_SOURCE}
 
 
-def test_pictures_become_base64_sources_wherever_they_stand() -> None:
+def test_images_become_base64_sources_wherever_they_stand() -> None:
     by_url = {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}
     by_file = {"type": "image", "source": {"type": "file", "file_id": "file_1"}, "cache_control": {"type": "ephemeral"}}
     document = {"type": "document", "source": {"type": "content", "content": [image()]}}
 
-    told = passed_natively(a_request(user(image(), by_url, by_file), user(tool_result("a", image()), document)))
+    response = passed_natively(a_request(user(image(), by_url, by_file), user(tool_result("a", image()), document)))
 
-    assert told["messages"] == [
-        user(PICTURE, PICTURE, PICTURE | {"cache_control": {"type": "ephemeral"}}),
-        user(tool_result("a", PICTURE), document | {"source": {"type": "content", "content": [PICTURE]}}),
+    assert response["messages"] == [
+        user(IMAGE, IMAGE, IMAGE | {"cache_control": {"type": "ephemeral"}}),
+        user(tool_result("a", IMAGE), document | {"source": {"type": "content", "content": [IMAGE]}}),
     ]
 
 
-def test_a_picture_that_was_not_prepared_never_leaves() -> None:
+def test_an_image_that_was_not_prepared_never_leaves() -> None:
     with pytest.raises(TypeError):
         parsed(a_request(user(image()))).to_upstream({"messages"})
 
@@ -59,14 +59,14 @@ def test_everything_else_goes_upstream_byte_for_byte() -> None:
         b'{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"b",%b}]}]}'
     ) % (*kept[:6], kept[7], kept[8], kept[6])
 
-    sent = with_pictures(parsed(body)).to_upstream({"chat", "messages"}).body
+    sent = with_images(parsed(body)).to_upstream({"chat", "messages"}).body
 
     source = b'{"type":"base64","media_type":"image/jpeg","data":"UFJFUA=="}'
     assert sent == body.replace(b'{"type":"base64","data":"AAAA"}', source)
 
 
 @pytest.mark.parametrize("length", [10, 100_000])
-def test_a_request_without_pictures_is_the_same_bytes(length: int) -> None:
+def test_a_request_without_images_is_the_same_bytes(length: int) -> None:
     request = a_request(user(text("é\n" * length)), assistant("x" * length), unheard_of={"a": None})
     body = json.dumps(request, separators=(",", ":")).encode()
 
@@ -116,17 +116,17 @@ def test_an_answer_gets_the_image_tokens_and_is_otherwise_untouched() -> None:
 
 
 def test_a_streams_start_and_end_get_the_image_tokens_and_the_rest_is_untouched() -> None:
-    told = told_by(passed((729, 1)))
+    response = told_by(passed((729, 1)))
 
     assert passed(()) == b"".join(STREAM)
-    assert told.start["usage"] == {"input_tokens": 5, "output_tokens": 1, "image_tokens": 730}
-    assert told.usage == {"output_tokens": 7, "image_tokens": 730}
+    assert response.start["usage"] == {"input_tokens": 5, "output_tokens": 1, "image_tokens": 730}
+    assert response.usage == {"output_tokens": 7, "image_tokens": 730}
     assert b"".join(STREAM[1:4]) in passed((729, 1))
 
 
 def test_a_stream_that_cannot_go_on_ends_in_anthropics_error_event() -> None:
     passage = PASSTHROUGH.stream(())
 
-    told = told_by(passage.feed(STREAM[0]) + passage.fail(UpstreamError("It broke."), "req_1"))
+    response = told_by(passage.feed(STREAM[0]) + passage.fail(UpstreamError("It broke."), "req_1"))
 
-    assert told.error["error"] == {"type": "api_error", "message": "It broke.", "code": "upstream_error"}
+    assert response.error["error"] == {"type": "api_error", "message": "It broke.", "code": "upstream_error"}

@@ -1,4 +1,4 @@
-"""What is read of a Messages request: its pictures, each with its path and source, and the texts for moderation."""
+"""What is read of a Messages request: its images, each with its path and source, and the texts for moderation."""
 
 import pytest
 
@@ -16,7 +16,7 @@ from tests.unit.dialects.messages.conversations import (
 )
 
 
-def test_every_picture_is_a_slot_with_its_path_in_request_order() -> None:
+def test_every_image_is_a_slot_with_its_path_in_request_order() -> None:
     document = {"type": "document", "source": {"type": "content", "content": [text("page"), image()]}}
 
     ask = parsed(a_request(user(image(), tool_result("a", text("x"), image())), assistant("ok"), user(document)))
@@ -100,7 +100,7 @@ def test_a_message_and_a_tool_result_may_have_sixteen_parts(count: int, inside) 
             parsed(request)
 
 
-def test_the_seventeenth_picture_is_named() -> None:
+def test_the_seventeenth_image_is_named() -> None:
     with pytest.raises(TooManyImages) as refusal:
         parsed(a_request(user(*[image()] * 16), user(image())))
 

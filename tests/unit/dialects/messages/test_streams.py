@@ -27,12 +27,12 @@ def calls_in(stream: bytes) -> list[tuple[str, str, str]]:
 
 
 def test_a_text_answer_is_told_in_exactly_these_events() -> None:
-    told = events_of(streamed(*CHUNKS))
+    response = events_of(streamed(*CHUNKS))
 
     usage = {"input_tokens": 0, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 0}
     start = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": []}
     end = {"stop_reason": "end_turn", "stop_sequence": None}
-    assert told == [
+    assert response == [
         {
             "type": "message_start",
             "message": start | {"stop_reason": None, "stop_sequence": None, "usage": usage},
@@ -50,9 +50,9 @@ def test_a_text_answer_is_told_in_exactly_these_events() -> None:
 def test_each_piece_is_told_as_soon_as_it_comes_in() -> None:
     passage = parsed(a_request(stream=True)).to_upstream().reply.stream(())
 
-    told = [passage.feed(piece) for piece in CHUNKS]
+    response = [passage.feed(piece) for piece in CHUNKS]
 
-    assert [[event["type"] for event in events_of(each)] for each in told] == [
+    assert [[event["type"] for event in events_of(each)] for each in response] == [
         ["message_start", "ping"],
         ["content_block_start", "content_block_delta"],
         ["content_block_delta"],
@@ -62,18 +62,18 @@ def test_each_piece_is_told_as_soon_as_it_comes_in() -> None:
     ]
 
 
-def test_the_pictures_tokens_stand_in_both_usages() -> None:
-    told = told_by(streamed(*CHUNKS, image_tokens=(729, 16)))
+def test_the_images_tokens_stand_in_both_usages() -> None:
+    response = told_by(streamed(*CHUNKS, image_tokens=(729, 16)))
 
-    assert told.start["usage"]["image_tokens"] == told.usage["image_tokens"] == 745
+    assert response.start["usage"]["image_tokens"] == response.usage["image_tokens"] == 745
 
 
 @pytest.mark.parametrize("key", ["reasoning_content", "reasoning"])
 def test_reasoning_is_told_as_a_signed_block_of_thinking_before_the_text(key: str) -> None:
     stream = streamed(chunk({key: "Whis"}), chunk({key: "kers."}), chunk({"content": "A cat."}), STOP, DONE)
 
-    told = told_by(stream)
-    assert [(block.kind, block.text) for block in told.blocks] == [("thinking", "Whiskers."), ("text", "A cat.")]
+    response = told_by(stream)
+    assert [(block.kind, block.text) for block in response.blocks] == [("thinking", "Whiskers."), ("text", "A cat.")]
     assert {"type": "signature_delta", "signature": ""} in [event.get("delta") for event in events_of(stream)]
 
 
@@ -126,10 +126,10 @@ def test_of_mixed_calls_the_first_is_told_at_once_and_the_next_as_soon_as_it_is_
     passage.feed(call(0, '{"a"', "first", "call_a"))
 
     held = passage.feed(call(1, "{}", "second", "call_b"))
-    told = passage.feed(call(0, ":1}"))
+    response = passage.feed(call(0, ":1}"))
 
     assert held == b""
-    assert [event["type"] for event in events_of(told)] == [
+    assert [event["type"] for event in events_of(response)] == [
         "content_block_delta",
         "content_block_stop",
         "content_block_start",
@@ -154,16 +154,16 @@ def test_calls_are_told_apart_however_the_upstream_numbers_them(pieces: list[byt
 
 @pytest.mark.parametrize("no_id", [None, ""])
 def test_whole_calls_under_one_index_without_ids_are_told_apart(no_id: str | None) -> None:
-    told = calls_in(streamed(call(0, '{"a":1}', "f", no_id), call(0, '{"b":2}', "f", no_id), STOP, DONE))
+    response = calls_in(streamed(call(0, '{"a":1}', "f", no_id), call(0, '{"b":2}', "f", no_id), STOP, DONE))
 
-    assert [(name, arguments) for _, name, arguments in told] == [("f", '{"a":1}'), ("f", '{"b":2}')]
-    assert len({call_id for call_id, _, _ in told}) == 2
+    assert [(name, arguments) for _, name, arguments in response] == [("f", '{"a":1}'), ("f", '{"b":2}')]
+    assert len({call_id for call_id, _, _ in response}) == 2
 
 
 def test_a_call_without_arguments_ends_where_another_id_begins_under_its_index() -> None:
-    told = calls_in(streamed(call(0, "", "f", "call_a"), call(0, '{"b":2}', "g", "call_b"), STOP, DONE))
+    response = calls_in(streamed(call(0, "", "f", "call_a"), call(0, '{"b":2}', "g", "call_b"), STOP, DONE))
 
-    assert told == [("call_a", "f", ""), ("call_b", "g", '{"b":2}')]
+    assert response == [("call_a", "f", ""), ("call_b", "g", '{"b":2}')]
 
 
 def test_a_call_without_arguments_has_an_empty_input() -> None:
@@ -177,31 +177,31 @@ def test_a_call_without_arguments_has_an_empty_input() -> None:
     [("stop", "end_turn"), ("length", "max_tokens"), ("content_filter", "refusal"), ("something_new", "end_turn")],
 )
 def test_the_stop_reason_is_what_chat_tells_of_the_end(finish_reason: str, stop_reason: str) -> None:
-    told = told_by(streamed(chunk({"content": "a"}), chunk({}, finish_reason), DONE))
+    response = told_by(streamed(chunk({"content": "a"}), chunk({}, finish_reason), DONE))
 
-    assert told.delta == {"stop_reason": stop_reason, "stop_sequence": None}
+    assert response.delta == {"stop_reason": stop_reason, "stop_sequence": None}
 
 
 def test_a_refusal_is_told_as_text_with_its_reason() -> None:
-    told = told_by(streamed(chunk({"refusal": "I will"}), chunk({"refusal": " not."}), STOP, DONE))
+    response = told_by(streamed(chunk({"refusal": "I will"}), chunk({"refusal": " not."}), STOP, DONE))
 
-    assert (told.texts(), told.delta["stop_reason"]) == (["I will not."], "refusal")
+    assert (response.texts(), response.delta["stop_reason"]) == (["I will not."], "refusal")
 
 
 def test_a_stop_sequence_is_named_where_the_upstream_tells_which() -> None:
     met = {"index": 0, "delta": {}, "finish_reason": "stop", "stop_reason": "END"}
 
-    told = told_by(streamed(chunk({"content": "a"}), chunk({}, choices=[met]), DONE, stop_sequences=["END"]))
+    response = told_by(streamed(chunk({"content": "a"}), chunk({}, choices=[met]), DONE, stop_sequences=["END"]))
 
-    assert told.delta == {"stop_reason": "stop_sequence", "stop_sequence": "END"}
+    assert response.delta == {"stop_reason": "stop_sequence", "stop_sequence": "END"}
 
 
 def test_a_usage_that_comes_before_the_end_is_kept() -> None:
     usage = {"prompt_tokens": 3, "completion_tokens": 4}
 
-    told = told_by(streamed(chunk({"content": "a"}, usage=usage), chunk({}, "stop", usage=None), DONE))
+    response = told_by(streamed(chunk({"content": "a"}, usage=usage), chunk({}, "stop", usage=None), DONE))
 
-    assert (told.usage["input_tokens"], told.usage["output_tokens"]) == (3, 4)
+    assert (response.usage["input_tokens"], response.usage["output_tokens"]) == (3, 4)
 
 
 def test_a_stream_that_says_why_it_ends_needs_no_done() -> None:
@@ -213,34 +213,34 @@ def test_a_last_line_without_its_line_feed_counts() -> None:
 
 
 def test_what_comes_after_done_is_ignored() -> None:
-    told = told_by(streamed(*CHUNKS, chunk({"content": "and more"})))
+    response = told_by(streamed(*CHUNKS, chunk({"content": "and more"})))
 
-    assert told.texts() == ["A cat."]
+    assert response.texts() == ["A cat."]
 
 
 def test_other_choices_comments_and_event_names_are_ignored() -> None:
     other = chunk({}, choices=[{"index": 1, "delta": {"content": "A dog."}}])
 
-    told = told_by(streamed(b": keep-alive\n\n", other, b"event: message\n", *CHUNKS))
+    response = told_by(streamed(b": keep-alive\n\n", other, b"event: message\n", *CHUNKS))
 
-    assert told.texts() == ["A cat."]
+    assert response.texts() == ["A cat."]
 
 
 def test_an_answer_of_nothing_is_an_empty_message() -> None:
-    told = told_by(streamed(STOP, DONE))
+    response = told_by(streamed(STOP, DONE))
 
-    assert (told.blocks, told.delta["stop_reason"]) == ([], "end_turn")
+    assert (response.blocks, response.delta["stop_reason"]) == ([], "end_turn")
 
 
 def broken(*pieces: bytes) -> bytes:
     """What a caller gets of a stream that fails: what came before, and the error event."""
-    passage, told = parsed(a_request(stream=True)).to_upstream().reply.stream(()), []
+    passage, response = parsed(a_request(stream=True)).to_upstream().reply.stream(()), []
     try:
-        told.extend(map(passage.feed, pieces))
-        told.append(passage.finish())
+        response.extend(map(passage.feed, pieces))
+        response.append(passage.finish())
     except UpstreamError as failure:
-        told.append(passage.fail(failure, "req_1"))
-    return b"".join(told)
+        response.append(passage.fail(failure, "req_1"))
+    return b"".join(response)
 
 
 @pytest.mark.parametrize(
@@ -258,11 +258,11 @@ def broken(*pieces: bytes) -> bytes:
 def test_an_upstream_that_fails_half_way_ends_the_stream_with_an_error_event(pieces: list[bytes]) -> None:
     stream = broken(*pieces)
 
-    told = told_by(stream)
-    assert told.texts()[0] == "A cat."
-    assert told.error["error"]["type"] == "api_error"
-    assert told.error["error"]["code"] == "upstream_error"
-    assert told.error["request_id"] == "req_1"
+    response = told_by(stream)
+    assert response.texts()[0] == "A cat."
+    assert response.error["error"]["type"] == "api_error"
+    assert response.error["error"]["code"] == "upstream_error"
+    assert response.error["request_id"] == "req_1"
     assert b"secret detail" not in stream
 
 
@@ -275,7 +275,7 @@ def test_a_failure_with_nothing_before_it_is_told_at_once() -> None:
 
 
 def test_a_failure_after_the_end_is_nobodys_concern() -> None:
-    told = told_by(broken(*CHUNKS, b"data: oops\n\n"))
+    response = told_by(broken(*CHUNKS, b"data: oops\n\n"))
 
-    assert told.stopped
-    assert told.error is None
+    assert response.stopped
+    assert response.error is None

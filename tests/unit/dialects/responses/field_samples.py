@@ -61,7 +61,7 @@ SCREENSHOT = {"output": {"type": "computer_screenshot", "image_url": "https://x.
 
 
 def in_request(field: str) -> tuple[dict, dict, str]:
-    """Give a request without a field, one with it, and the path where it stands."""
+    """Return a request without a field, one with it, and the path where it stands."""
     without = a_request(tools=[FUNCTION])
     holder, _, inner = field.partition(".")
     value = {inner: AS_REQUEST[field]} if inner else AS_REQUEST[field]

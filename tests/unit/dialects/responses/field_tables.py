@@ -12,13 +12,13 @@ def table(document: str, heading: str) -> dict[str, str]:
     """What becomes of each field of the table below a heading: the field, and the word in the second column."""
     section = (DOCS / document).read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     rows = [line.split(" | ") for line in section.splitlines() if line.startswith("| `")]
-    told = [(field, word) for names, word, *_ in rows for field in re.findall(r"`([^`]+)`", names)]
-    assert len(dict(told)) == len(told)
-    return dict(told)
+    response = [(field, word) for names, word, *_ in rows for field in re.findall(r"`([^`]+)`", names)]
+    assert len(dict(response)) == len(response)
+    return dict(response)
 
 
 def fields_with(word: str, document: str, heading: str) -> list[str]:
-    return [field for field, told in table(document, heading).items() if told == word]
+    return [field for field, response in table(document, heading).items() if response == word]
 
 
 def fields_of(typed_dict: type) -> set[str]:

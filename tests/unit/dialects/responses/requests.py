@@ -36,12 +36,12 @@ def call(call_id: str, name: str = "look", arguments: str = "{}", **fields: obje
     return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments, **fields}
 
 
-def output(call_id: str, told: object) -> dict:
-    return {"type": "function_call_output", "call_id": call_id, "output": told}
+def output(call_id: str, response: object) -> dict:
+    return {"type": "function_call_output", "call_id": call_id, "output": response}
 
 
 def to_upstream(request: object, *dialects: str) -> UpstreamBody:
-    """Write a request as it goes upstream, each picture replaced by the one prepared."""
+    """Write a request as it goes upstream, each image replaced by the one prepared."""
     ask = asked(request)
     for slot in ask.image_slots:
         slot.replace(PREPARED)
@@ -63,6 +63,6 @@ def completion(message: dict | None = None, finish_reason: str = "stop", **more:
 
 
 def answered(request: object, upstream_body: bytes | None = None, image_tokens: tuple[int, ...] = ()) -> dict:
-    """Give the response that is told of a chat completion."""
+    """Return the response that is told of a chat completion."""
     body = completion() if upstream_body is None else upstream_body
     return json.loads(to_upstream(request).reply.answer(body, image_tokens))

@@ -12,22 +12,22 @@ BEYOND_THE_SDK = {"store", "image_tokens"}
 _events = TypeAdapter(ResponseStreamEvent)
 
 
-def strict_response(told: dict) -> Response:
+def strict_response(response: dict) -> Response:
     """Parse a response with every field of the SDK's there and no other."""
-    parsed = Response.model_validate_json(json.dumps(told), strict=True)
-    assert set(told) == set(Response.model_fields) | {"store"}
+    parsed = Response.model_validate_json(json.dumps(response), strict=True)
+    assert set(response) == set(Response.model_fields) | {"store"}
     _check_known(parsed, BEYOND_THE_SDK)
     return parsed
 
 
-def strict_event(told: dict) -> BaseModel:
+def strict_event(response: dict) -> BaseModel:
     """Parse an event with every field of the SDK's there and no other, but for what ``error`` repeats."""
-    parsed = _events.validate_json(json.dumps(told), strict=True)
-    beyond = {"error"} if told["type"] == "error" else set()
-    assert set(told) == set(type(parsed).model_fields) | beyond
+    parsed = _events.validate_json(json.dumps(response), strict=True)
+    beyond = {"error"} if response["type"] == "error" else set()
+    assert set(response) == set(type(parsed).model_fields) | beyond
     _check_known(parsed, BEYOND_THE_SDK | beyond)
-    if "response" in told:
-        strict_response(told["response"])
+    if "response" in response:
+        strict_response(response["response"])
     return parsed
 
 

@@ -19,13 +19,13 @@ def streamed(*pieces: bytes, image_tokens: tuple[int, ...] = ()) -> list[dict]:
 
 def broken(*pieces: bytes) -> list[dict]:
     """Stream as a server does: an error that is raised ends the stream."""
-    passage, told = a_passage(), []
+    passage, response = a_passage(), []
     try:
-        told += map(passage.feed, pieces)
-        told.append(passage.finish())
+        response += map(passage.feed, pieces)
+        response.append(passage.finish())
     except ObscuraError as error:
-        told.append(passage.fail(error, "req_1"))
-    return checked(b"".join(told))
+        response.append(passage.fail(error, "req_1"))
+    return checked(b"".join(response))
 
 
 def kinds(events: list[dict]) -> list[str]:

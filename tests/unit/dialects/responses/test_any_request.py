@@ -31,8 +31,8 @@ turns = st.lists(
 
 
 @given(turns)
-def test_any_conversation_keeps_roles_order_call_ids_and_pictures(given_turns):
-    sent, roles_told, words, call_ids, pictures = [], [], [], [], 0
+def test_any_conversation_keeps_roles_order_call_ids_and_images(given_turns):
+    sent, roles_told, words, call_ids, images = [], [], [], [], 0
     for number, (kind, turn) in enumerate(given_turns):
         if kind == "says":
             role, parts = turn
@@ -41,20 +41,20 @@ def test_any_conversation_keeps_roles_order_call_ids_and_pictures(given_turns):
             )
             roles_told.append(role)
             words += [one for one in parts if one != "image"]
-            pictures += parts.count("image")
+            images += parts.count("image")
         else:
             ids = [f"call_{number}_{index}" for index in range(len(turn))]
             sent += [call(one) for one in ids]
             sent += [
-                output(one, [image(f"https://x.test/{one}")] if told == "image" else told)
-                for one, told in zip(ids, turn, strict=True)
+                output(one, [image(f"https://x.test/{one}")] if response == "image" else response)
+                for one, response in zip(ids, turn, strict=True)
             ]
             if roles_told[-1:] != ["assistant"] or given_turns[number - 1][0] != "says":
                 roles_told.append("assistant")
             roles_told += ["tool"] * len(ids) + ["user"] * ("image" in turn)
             call_ids += ids
             words += [one for one in turn if one != "image"]
-            pictures += turn.count("image")
+            images += turn.count("image")
 
     messages = messages_of(*sent)
 
@@ -63,7 +63,7 @@ def test_any_conversation_keeps_roles_order_call_ids_and_pictures(given_turns):
     answered = [message["tool_call_id"] for message in messages if message["role"] == "tool"]
     assert made == answered == call_ids
     written = json.dumps(messages)
-    assert written.count(PREPARED.decode()) == pictures == len(asked(a_request(sent)).image_slots)
+    assert written.count(PREPARED.decode()) == images == len(asked(a_request(sent)).image_slots)
     assert [one for one in _words_in(messages) if one in words] == words
 
 

@@ -71,14 +71,14 @@ def test_where_a_stream_is_cut_does_not_matter(stream, cuts):
 @given(st.lists(deltas, max_size=6), st.integers(0, 6))
 def test_a_stream_may_fail_after_any_event(given_deltas, count):
     passage = a_passage(tools=[FUNCTION])
-    told = []
+    response = []
     try:
-        told += map(passage.feed, map(chunk, given_deltas[:count]))
+        response += map(passage.feed, map(chunk, given_deltas[:count]))
         failure = UpstreamError("Gone.")
     except UpstreamError as error:
         failure = error
 
-    events = checked(b"".join([*told, passage.fail(failure, "req_1")]))
+    events = checked(b"".join([*response, passage.fail(failure, "req_1")]))
 
     assert kinds(events)[-2:] == ["failed", "error"]
 

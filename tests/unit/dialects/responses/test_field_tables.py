@@ -32,7 +32,7 @@ from tests.unit.dialects.responses.requests import (
 from tests.unit.dialects.responses.test_whole_responses import EVERYTHING
 
 RESPONSES, CHAT = "fields-responses.md", "fields-chat.md"
-PICTURES = ("input_image.image_url", "input_image.file_id")
+IMAGES = ("input_image.image_url", "input_image.file_id")
 
 
 def each(word: str, but: tuple[str, ...] = ()) -> list:
@@ -90,15 +90,15 @@ def test_an_ignored_field_changes_nothing(place, field):
     assert as_chat(sent) == as_chat(without)
 
 
-@pytest.mark.parametrize(("place", "field"), each("carried", but=PICTURES))
+@pytest.mark.parametrize(("place", "field"), each("carried", but=IMAGES))
 def test_a_carried_field_reaches_the_upstream(place, field):
     without, sent, _ = place(field)
 
     assert as_chat(sent) != as_chat(without)
 
 
-@pytest.mark.parametrize("field", PICTURES)
-def test_a_picture_is_carried_as_it_was_checked(field):
+@pytest.mark.parametrize("field", IMAGES)
+def test_an_image_is_carried_as_it_was_checked(field):
     _, sent, _ = in_part(field)
 
     (part,) = as_chat(sent)["messages"][0]["content"]
@@ -109,10 +109,10 @@ def test_a_picture_is_carried_as_it_was_checked(field):
 def test_a_passed_field_keeps_its_name_and_value(field):
     _, sent, _ = in_request(field)
 
-    told = as_chat(sent)
+    response = as_chat(sent)
 
     holder = field.partition(".")[0]
-    assert told[holder] == sent[holder]
+    assert response[holder] == sent[holder]
 
 
 @pytest.mark.parametrize("choice", fields_with("passed", RESPONSES, "Tool choice"))
@@ -160,10 +160,10 @@ def test_what_chat_passes_is_passed_byte_for_byte():
     message = ",".join(['"role":"user"', *(f'"{name}":{odd}' for name in in_message), f'"content":[{",".join(parts)}]'])
     body = "{" + ",".join(['"model":"m"', *(f'"{name}":{odd}' for name in fields), f'"messages":[{{{message}}}]']) + "}"
 
-    told = ChatDialect().parse(RawJson(body.encode()), ContentLimits()).to_upstream().body
+    response = ChatDialect().parse(RawJson(body.encode()), ContentLimits()).to_upstream().body
 
-    assert json.loads(told) == json.loads(body)
-    assert told.count(odd.encode()) == body.count(odd) == len(fields) + len(in_message) + len(parts)
+    assert json.loads(response) == json.loads(body)
+    assert response.count(odd.encode()) == body.count(odd) == len(fields) + len(in_message) + len(parts)
 
 
 def _chat_part(kind: str, field: str, odd: str) -> str:

@@ -1,4 +1,4 @@
-"""An upstream that speaks Responses: the request as it came but for pictures, the answer but for image tokens."""
+"""An upstream that speaks Responses: the request as it came but for images, the answer but for image tokens."""
 
 import json
 
@@ -27,12 +27,12 @@ STATEFUL = {
 
 
 def as_native(request: object) -> dict:
-    told = to_upstream(request, "chat", "responses")
-    assert told.path == "/responses"
-    return json.loads(told.body)
+    response = to_upstream(request, "chat", "responses")
+    assert response.path == "/responses"
+    return json.loads(response.body)
 
 
-def test_everything_but_the_pictures_goes_as_it_came():
+def test_everything_but_the_images_goes_as_it_came():
     sent = a_request(
         [
             says(text("hi"), image("https://x.test/a.png", detail="low", x_vendor=1)),
@@ -48,10 +48,10 @@ def test_everything_but_the_pictures_goes_as_it_came():
         **STATEFUL,
     )
 
-    told = as_native(sent)
+    response = as_native(sent)
 
     sent["input"][0]["content"][1]["image_url"] = sent["input"][1]["output"][0]["image_url"] = PREPARED.decode()
-    assert told == sent
+    assert response == sent
 
 
 def test_numbers_and_escapes_are_untouched_byte_for_byte():
@@ -59,15 +59,15 @@ def test_numbers_and_escapes_are_untouched_byte_for_byte():
         b'{"model":"m","input":[{"role":"user","content":"\\u00e9"}],"x":1.50,"y":12345678901234567890,"z":{"a" : 1E5}}'
     )
 
-    told = ResponsesDialect().parse(RawJson(body), ContentLimits()).to_upstream(("responses",))
+    response = ResponsesDialect().parse(RawJson(body), ContentLimits()).to_upstream(("responses",))
 
-    assert told.body == body
+    assert response.body == body
 
 
-def test_a_file_id_becomes_the_picture_that_was_checked():
-    told = as_native(a_request([says({"type": "input_image", "file_id": "file_1", "detail": "low"})]))
+def test_a_file_id_becomes_the_image_that_was_checked():
+    response = as_native(a_request([says({"type": "input_image", "file_id": "file_1", "detail": "low"})]))
 
-    assert told["input"][0]["content"] == [{"type": "input_image", "detail": "low", "image_url": PREPARED.decode()}]
+    assert response["input"][0]["content"] == [{"type": "input_image", "detail": "low", "image_url": PREPARED.decode()}]
 
 
 @pytest.mark.parametrize(
@@ -81,17 +81,19 @@ def test_a_file_id_becomes_the_picture_that_was_checked():
         ({"file_url": "https://x.test/a", "mime_type": "IMAGE/png"}, "file_url"),
     ],
 )
-def test_a_file_that_is_a_picture_becomes_an_image(source, path):
+def test_a_file_that_is_an_image_becomes_an_image(source, path):
     request = a_request([says({"type": "input_file", "filename": "a", "detail": "high", **source})])
 
     (slot,) = asked(request).image_slots
-    told = as_native(request)
+    response = as_native(request)
 
     assert (slot.path, slot.detail) == (f"input[0].content[0].{path}", "high")
-    assert told["input"][0]["content"] == [{"type": "input_image", "detail": "high", "image_url": PREPARED.decode()}]
+    assert response["input"][0]["content"] == [
+        {"type": "input_image", "detail": "high", "image_url": PREPARED.decode()}
+    ]
 
 
-def test_escapes_do_not_hide_a_picture_in_a_file():
+def test_escapes_do_not_hide_an_image_in_a_file():
     part = b'{"type":"input_file","file_data":"\\u0064ata:image\\/png;base64,AAAA"}'
     body = b'{"model":"m","input":[{"role":"user","content":[%b]}]}' % part
 
@@ -109,9 +111,9 @@ def test_escapes_do_not_hide_a_picture_in_a_file():
     ],
 )
 def test_other_files_ride_along(part):
-    told = as_native(a_request([says(part)]))
+    response = as_native(a_request([says(part)]))
 
-    assert told["input"][0]["content"] == [part]
+    assert response["input"][0]["content"] == [part]
 
 
 def test_a_screenshot_keeps_its_pixels():
@@ -122,10 +124,10 @@ def test_a_screenshot_keeps_its_pixels():
     }
 
     (slot,) = asked(a_request([item])).image_slots
-    told = as_native(a_request([item]))
+    response = as_native(a_request([item]))
 
     assert (slot.path, slot.detail) == ("input[0].output.image_url", "high")
-    assert told["input"][0]["output"] == {"type": "computer_screenshot", "image_url": PREPARED.decode()}
+    assert response["input"][0]["output"] == {"type": "computer_screenshot", "image_url": PREPARED.decode()}
 
 
 def test_a_screenshot_that_is_none_is_named():
@@ -135,23 +137,23 @@ def test_a_screenshot_that_is_none_is_named():
     assert refused.value.param == "input[0].output"
 
 
-def test_a_file_that_is_a_picture_keeps_its_place_in_the_prompt_cache():
+def test_a_file_that_is_an_image_keeps_its_place_in_the_prompt_cache():
     caching = {"prompt_cache_breakpoint": {"mode": "explicit"}}
 
-    told = as_native(a_request([says({"type": "input_file", "file_data": "iVBORw0KGgo="} | caching)]))
+    response = as_native(a_request([says({"type": "input_file", "file_data": "iVBORw0KGgo="} | caching)]))
 
-    assert told["input"][0]["content"] == [image(PREPARED.decode(), detail="auto") | caching]
+    assert response["input"][0]["content"] == [image(PREPARED.decode(), detail="auto") | caching]
 
 
 def test_the_variables_of_a_prompt_are_read():
     prompt = {"id": "pmpt_1", "variables": {"name": "Ann", "photo": image("https://x.test/a.png"), "said": text("hi")}}
 
     ask = asked({"model": "m", "prompt": prompt})
-    told = as_native({"model": "m", "prompt": prompt})
+    response = as_native({"model": "m", "prompt": prompt})
 
     assert list(ask.texts) == ["Ann", "hi"]
     assert [slot.path for slot in ask.image_slots] == ["prompt.variables.photo.image_url"]
-    assert told["prompt"]["variables"]["photo"]["image_url"] == PREPARED.decode()
+    assert response["prompt"]["variables"]["photo"]["image_url"] == PREPARED.decode()
 
 
 UNCHECKED = [
@@ -167,7 +169,7 @@ UNCHECKED = [
 
 
 @pytest.mark.parametrize("item", UNCHECKED, ids=[item["type"] for item in UNCHECKED])
-def test_an_item_with_a_picture_or_video_that_nobody_can_check_is_refused(item):
+def test_an_item_with_an_image_or_video_that_nobody_can_check_is_refused(item):
     with pytest.raises(UnsupportedOperation) as refused:
         to_upstream(a_request([says(text("hi")), item]), "responses")
 
@@ -183,13 +185,13 @@ def test_the_mask_of_image_generation_is_refused():
     assert refused.value.param == "tools[1].input_image_mask"
 
 
-def test_tools_that_only_speak_of_pictures_are_not_pictures():
+def test_tools_that_only_speak_of_images_are_not_images():
     tool = FUNCTION | {"parameters": {"type": "object", "properties": {"image_url": {"type": "string"}}}}
     item = {"type": "tool_search_output", "call_id": "a", "tools": [tool, {"type": "image_generation"}]}
 
-    told = as_native(a_request([says(text("hi")), item], tools=[tool]))
+    response = as_native(a_request([says(text("hi")), item], tools=[tool]))
 
-    assert (told["input"][1], told["tools"]) == (item, [tool])
+    assert (response["input"][1], response["tools"]) == (item, [tool])
 
 
 @pytest.mark.parametrize(
@@ -257,9 +259,9 @@ def framed(event: dict) -> bytes:
 def test_only_the_event_with_the_usage_changes():
     passage = to_upstream(a_request(stream=True), "responses").reply.stream([729])
 
-    told = b"".join([*(passage.feed(framed(event)) for event in EVENTS), passage.finish()])
+    response = b"".join([*(passage.feed(framed(event)) for event in EVENTS), passage.finish()])
 
-    *others, last = events_of(told)
+    *others, last = events_of(response)
     assert others == EVENTS[:-1]
     assert last["response"].pop("usage") == USAGE | {"input_tokens_details": {"image_tokens": 729}}
     assert last | {"response": last["response"] | {"usage": USAGE}} == EVENTS[-1]

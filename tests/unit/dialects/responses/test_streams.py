@@ -41,14 +41,14 @@ def test_the_last_response_is_what_the_plain_answer_would_have_been():
 def test_each_chunks_events_leave_with_it():
     passage = a_passage()
 
-    told = [kinds(events_of(passage.feed(one))) for one in CHUNKS]
+    response = [kinds(events_of(passage.feed(one))) for one in CHUNKS]
 
-    assert told[:3] == [
+    assert response[:3] == [
         ["created", "in_progress"],
         ["output_item.added", "content_part.added", "output_text.delta"],
         ["output_text.delta"],
     ]
-    assert told[3:] == [[], [], ["output_text.done", "content_part.done", "output_item.done", "completed"]]
+    assert response[3:] == [[], [], ["output_text.done", "content_part.done", "output_item.done", "completed"]]
 
 
 def test_mixed_pieces_of_parallel_calls_stay_under_the_index_of_their_own_call():
@@ -115,12 +115,14 @@ def test_a_refusal_follows_the_text_as_a_part_of_the_same_message():
     assert [part["type"] for part in message["content"]] == ["output_text", "refusal"]
 
 
-@pytest.mark.parametrize(("reason", "told"), [("length", "max_output_tokens"), ("content_filter", "content_filter")])
-def test_an_answer_that_was_cut_off_is_incomplete_in_its_last_item(reason, told):
+@pytest.mark.parametrize(
+    ("reason", "response"), [("length", "max_output_tokens"), ("content_filter", "content_filter")]
+)
+def test_an_answer_that_was_cut_off_is_incomplete_in_its_last_item(reason, response):
     events = streamed(piece(0, id="a", name="look", arguments="{}"), chunk({"content": "A c"}), chunk({}, reason), DONE)
 
     last = events[-1]
-    assert (last["type"], last["response"]["incomplete_details"]) == ("response.incomplete", {"reason": told})
+    assert (last["type"], last["response"]["incomplete_details"]) == ("response.incomplete", {"reason": response})
     assert [item["status"] for item in last["response"]["output"]] == ["completed", "incomplete"]
 
 

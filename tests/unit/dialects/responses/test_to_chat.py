@@ -1,4 +1,4 @@
-"""Requests translated to chat completions: roles, order, call ids and pictures stay, the rest is carried or refused."""
+"""Requests translated to chat completions: roles, order, call ids and images stay, the rest is carried or refused."""
 
 import pytest
 
@@ -89,15 +89,15 @@ def test_a_message_keeps_its_role_and_its_parts(item, message):
 
 
 def test_calls_join_the_assistants_message_before_them():
-    told = messages_of(says(text("q")), says(text("I look."), role="assistant"), call("call_a"), call("call_b"))
+    response = messages_of(says(text("q")), says(text("I look."), role="assistant"), call("call_a"), call("call_b"))
 
-    assert told[1:] == [{"role": "assistant", "content": "I look.", "tool_calls": tool_calls("call_a", "call_b")}]
+    assert response[1:] == [{"role": "assistant", "content": "I look.", "tool_calls": tool_calls("call_a", "call_b")}]
 
 
 def test_a_call_without_a_message_before_it_makes_one():
-    told = messages_of(says(text("q")), call("call_a"), output("call_a", "a"), call("call_b"))
+    response = messages_of(says(text("q")), call("call_a"), output("call_a", "a"), call("call_b"))
 
-    assert told[1:] == [
+    assert response[1:] == [
         {"role": "assistant", "content": None, "tool_calls": tool_calls("call_a")},
         {"role": "tool", "tool_call_id": "call_a", "content": "a"},
         {"role": "assistant", "content": None, "tool_calls": tool_calls("call_b")},
@@ -105,13 +105,13 @@ def test_a_call_without_a_message_before_it_makes_one():
 
 
 def test_a_list_of_texts_is_a_functions_output():
-    told = messages_of(call("call_a"), output("call_a", [text("a"), text("b")]))
+    response = messages_of(call("call_a"), output("call_a", [text("a"), text("b")]))
 
-    assert told[1]["content"] == [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    assert response[1]["content"] == [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
 
 
-def test_pictures_in_outputs_follow_the_last_output_with_the_id_of_their_call():
-    told = messages_of(
+def test_images_in_outputs_follow_the_last_output_with_the_id_of_their_call():
+    response = messages_of(
         call("call_a"),
         call("call_b"),
         output("call_a", [image()]),
@@ -119,7 +119,7 @@ def test_pictures_in_outputs_follow_the_last_output_with_the_id_of_their_call():
         says(text("?")),
     )
 
-    assert told[1:] == [
+    assert response[1:] == [
         {"role": "tool", "tool_call_id": "call_a", "content": "The output follows in the next user message."},
         {"role": "tool", "tool_call_id": "call_b", "content": "b"},
         {
@@ -269,7 +269,7 @@ def test_a_long_name_is_not_repeated_whole():
     assert len(refused.message) < 400
 
 
-def test_the_pictures_source_is_the_callers_own_string():
+def test_the_images_source_is_the_callers_own_string():
     slot = asked(a_request([says(image(PIXEL, detail="high"))])).image_slots[0]
 
     assert (slot.path, bytes(slot.source), slot.detail) == ("input[0].content[0].image_url", PIXEL.encode(), "high")

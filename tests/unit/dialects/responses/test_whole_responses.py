@@ -46,35 +46,35 @@ CALLS = [
     ],
 )
 def test_every_answer_has_all_fields_of_the_schema_and_no_other(request_fields, message, finish_reason):
-    told = answered(request_fields, completion(message, finish_reason), (729,))
+    response = answered(request_fields, completion(message, finish_reason), (729,))
 
-    strict_response(told)
+    strict_response(response)
 
 
 def test_what_is_unset_is_null_and_nothing_is_stored():
-    told = answered(a_request())
+    response = answered(a_request())
 
-    assert (told["store"], told["background"], told["truncation"]) == (False, False, "disabled")
-    assert (told["tools"], told["tool_choice"], told["parallel_tool_calls"]) == ([], "auto", True)
-    assert (told["metadata"], told["reasoning"]) == ({}, {"effort": None, "summary": None})
-    assert told["text"] == {"format": {"type": "text"}, "verbosity": None}
-    unset = {key for key, value in told.items() if value is None}
+    assert (response["store"], response["background"], response["truncation"]) == (False, False, "disabled")
+    assert (response["tools"], response["tool_choice"], response["parallel_tool_calls"]) == ([], "auto", True)
+    assert (response["metadata"], response["reasoning"]) == ({}, {"effort": None, "summary": None})
+    assert response["text"] == {"format": {"type": "text"}, "verbosity": None}
+    unset = {key for key, value in response.items() if value is None}
     assert unset >= {"previous_response_id", "conversation", "error", "incomplete_details", "instructions", "user"}
 
 
 def test_what_was_set_is_repeated_as_sent():
-    told = answered(EVERYTHING)
+    response = answered(EVERYTHING)
 
-    repeated = {key: told[key] for key in EVERYTHING if key not in {"model", "input", "tools"}}
+    repeated = {key: response[key] for key in EVERYTHING if key not in {"model", "input", "tools"}}
     assert repeated == {key: value for key, value in EVERYTHING.items() if key in repeated}
-    assert told["tools"] == [{"description": None, **FUNCTION}]
+    assert response["tools"] == [{"description": None, **FUNCTION}]
 
 
 def test_model_and_time_are_the_upstreams_and_the_callers_where_it_tells_none():
-    told = answered(a_request(), completion(model="m-2026", created=1_700_000_000))
+    response = answered(a_request(), completion(model="m-2026", created=1_700_000_000))
     untold = answered(a_request(), completion(model="", created=0))
 
-    assert (told["model"], told["created_at"]) == ("m-2026", 1_700_000_000)
+    assert (response["model"], response["created_at"]) == ("m-2026", 1_700_000_000)
     assert untold["model"] == "m"
     assert untold["created_at"] == untold["completed_at"] > 1_700_000_000
 
@@ -104,11 +104,11 @@ def test_output_is_reasoning_then_the_message_then_the_calls():
     ],
 )
 def test_the_finish_reason_decides_the_status(finish_reason, status, reason):
-    told = answered(a_request(), completion(finish_reason=finish_reason))
+    response = answered(a_request(), completion(finish_reason=finish_reason))
 
-    assert told["status"] == told["output"][0]["status"] == status
-    assert (told["incomplete_details"] or {}).get("reason") == reason
-    assert (told["completed_at"] is None) == (status == "incomplete")
+    assert response["status"] == response["output"][0]["status"] == status
+    assert (response["incomplete_details"] or {}).get("reason") == reason
+    assert (response["completed_at"] is None) == (status == "incomplete")
 
 
 def test_usage_carries_the_details_and_the_sum_of_the_image_tokens():
@@ -117,9 +117,9 @@ def test_usage_carries_the_details_and_the_sum_of_the_image_tokens():
         "completion_tokens_details": {"reasoning_tokens": 1},
     }
 
-    told = answered(a_request(), completion(usage=usage), (729, 2116))["usage"]
+    response = answered(a_request(), completion(usage=usage), (729, 2116))["usage"]
 
-    assert told == {
+    assert response == {
         "input_tokens": 10,
         "input_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 0, "image_tokens": 2845},
         "output_tokens": 2,
@@ -129,9 +129,9 @@ def test_usage_carries_the_details_and_the_sum_of_the_image_tokens():
 
 
 def test_without_images_or_usage_none_are_made_up():
-    told, untold = answered(a_request()), answered(a_request(), completion(usage=None))
+    response, untold = answered(a_request()), answered(a_request(), completion(usage=None))
 
-    assert "image_tokens" not in told["usage"]["input_tokens_details"]
+    assert "image_tokens" not in response["usage"]["input_tokens_details"]
     assert untold["usage"] is None
 
 

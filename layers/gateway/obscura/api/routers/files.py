@@ -90,7 +90,7 @@ routes = APIRouter(route_class=DeadlineRoute)
 
 @routes.post(PATH, openapi_extra=FILE_FORM)
 async def create_file(request: Request) -> Response:
-    """Store a picture, sent as the form field ``file``."""
+    """Store an image, sent as the form field ``file``."""
     gateway, caller = _gateway(request), await principal(request)
     require_storage_allowed(caller)
     file_field = FileField("file", gateway.limits.image.raw_bytes, ImageTooLarge, WAY_OUT)
@@ -118,13 +118,13 @@ async def list_files(request: Request) -> Response:
 
 @routes.get(PATH + "/{file_id}")
 async def get_file(request: Request, file_id: str) -> Response:
-    """Give what is known of a file."""
+    """Return what is known of a file."""
     return json_response(request, file_object(await _found(request, file_id)))
 
 
 @routes.get(PATH + "/{file_id}/content")
 async def get_content(request: Request, file_id: str) -> Response:
-    """Give a file's bytes as they were sent."""
+    """Return a file's bytes as they were sent."""
     file = await _found(request, file_id, to_use=True)
     original = await read_original(file, _gateway(request).storage)
     # Bytes from strangers: a browser shall neither guess at them nor show them as a page of this origin.
@@ -183,7 +183,7 @@ async def complete(request: Request, upload_id: str) -> Response:
 
 @routes.post(UPLOADS_PATH + "/{upload_id}/cancel")
 async def cancel(request: Request, upload_id: str) -> Response:
-    """Give an upload up."""
+    """Return an upload up."""
     storage, caller = _gateway(request).storage, await principal(request)
     require_project(caller)
     upload = await find_pending(upload_id, caller, storage, datetime.now(UTC))

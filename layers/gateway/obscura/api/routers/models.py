@@ -110,7 +110,7 @@ async def list_models(request: Request) -> Response:
 @router.get("/v1/models/{model_id:path}")
 @router.get("/models/{model_id:path}", include_in_schema=False)
 async def get_model(request: Request, model_id: str) -> Response:
-    """Give one model, in the caller's dialect."""
+    """Return one model, in the caller's dialect."""
     gateway = await _gateway(request)
     model = await find_listed_model(model_id, gateway.catalog)
     return json_response(request, _anthropic(model) if _speaks_anthropic(request) else _openai(model))

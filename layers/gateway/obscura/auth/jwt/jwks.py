@@ -48,7 +48,7 @@ class _JwkSet(msgspec.Struct):
 
 
 async def fetch_key_set(client: httpx.AsyncClient, url: str) -> list[VerifyingKey]:
-    """Give the keys at ``url``; raises UpstreamUnavailable when they cannot be had or none of them can be used."""
+    """Return the keys at ``url``; raises UpstreamUnavailable when they cannot be had or none of them can be used."""
     try:
         async with asyncio.timeout(FETCH_TIMEOUT_S):
             body = await _fetch(client, url)
@@ -83,7 +83,7 @@ def _read(body: bytes) -> list[VerifyingKey]:
 
 
 def _verifying_key(written: msgspec.Raw) -> VerifyingKey | None:
-    """Give the key, or None for one that is for something else, or that nothing can be made of."""
+    """Return the key, or None for one that is for something else, or that nothing can be made of."""
     from jwt import PyJWK, PyJWTError
 
     try:
@@ -126,7 +126,7 @@ class JwksCache:
         self._fetching: asyncio.Task[None] | None = None
 
     async def find(self, key_id: str | None) -> VerifyingKey | None:
-        """Give the key with this ``kid``, or None; a token without one means the only key that there is.
+        """Return the key with this ``kid``, or None; a token without one means the only key that there is.
 
         Raises UpstreamUnavailable while there are no keys to be believed.
         """

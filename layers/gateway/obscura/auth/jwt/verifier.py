@@ -40,7 +40,7 @@ class JwtVerifier:
         self._provider = provider
 
     async def verify(self, token: str) -> TokenSubject:
-        """Give the holder of a valid token; see ``obscura.ports.Tokens``."""
+        """Return the holder of a valid token; see ``obscura.ports.Tokens``."""
         if len(token) > MAX_TOKEN_BYTES:
             raise InvalidToken(f"The token is over {MAX_TOKEN_BYTES:,} bytes. Ask for one with fewer claims.")
         key = await self._keys.find(_key_id(token))
@@ -60,7 +60,7 @@ class JwtVerifier:
 
 
 def _key_id(token: str) -> str | None:
-    """Give the ``kid`` of the header, before anything of it is believed."""
+    """Return the ``kid`` of the header, before anything of it is believed."""
     import jwt
 
     try:

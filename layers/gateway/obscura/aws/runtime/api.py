@@ -37,7 +37,7 @@ class RuntimeApi:
         return Invocation.of(answer.headers, answer.body)
 
     def response(self, request_id: str) -> StreamedResponse:
-        """Give the response to an invocation; it takes the connection with its first byte."""
+        """Return the response to an invocation; it takes the connection with its first byte."""
         return StreamedResponse(self._connected, self._head("POST", f"/invocation/{request_id}/response"))
 
     async def report_failure(self, request_id: str, failure: ErrorReport) -> None:

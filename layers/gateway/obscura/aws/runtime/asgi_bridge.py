@@ -63,7 +63,7 @@ class InvocationContext:
         return cls(invocation.request_id, invocation.function_arn, invocation.deadline_ms)
 
     def get_remaining_time_in_millis(self) -> int:
-        """Give the milliseconds until Lambda ends the invocation, 0 once they are over."""
+        """Return the milliseconds until Lambda ends the invocation, 0 once they are over."""
         return max(0, self.deadline_ms - int(time.time() * 1000))
 
 
@@ -96,7 +96,7 @@ def scope_from_event(invocation: Invocation) -> EventScope:
 
 
 def _event_body(handler: HTTPGateway | APIGateway) -> bytes:
-    """Give the body; what is not the base64 that its event says is left to the application to refuse."""
+    """Return the body; what is not the base64 that its event says is left to the application to refuse."""
     try:
         return handler.body
     except ValueError:

@@ -51,6 +51,6 @@ def error_report(exception: BaseException, category: str = "Function", reason: s
 
 
 def raised_at(exception: BaseException) -> list[str]:
-    """Give where an exception rose, the outermost call first."""
+    """Return where an exception rose, the outermost call first."""
     frames = traceback.extract_tb(exception.__traceback__)
     return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]

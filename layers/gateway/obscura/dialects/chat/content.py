@@ -1,4 +1,4 @@
-"""Content parts of chat messages: where pictures, videos and texts stand in them."""
+"""Content parts of chat messages: where images, videos and texts stand in them."""
 
 from dataclasses import dataclass, field
 
@@ -23,28 +23,28 @@ class RequestContent:
     texts: list[str] = field(default_factory=list)
 
 
-def collect_part(leaf: Raw, path: str, body: RawJson, found: RequestContent) -> Node:
-    """Open one part and add what it holds to ``found``; what it is not about stays as it came.
+def collect_part(leaf: Raw, path: str, body: RawJson, content: RequestContent) -> Node:
+    """Open one part and add what it holds to ``content``; what it is not about stays as it came.
 
-    A part with an ``image_url`` is a picture, and one with a ``video_url`` a video, whatever else it says it is. Raises
-    InvalidRequest, or UnsupportedOperation for a picture or video in a form that nobody could check.
+    A part with an ``image_url`` is an image, and one with a ``video_url`` a video, whatever else it says it is. Raises
+    InvalidRequest, or UnsupportedOperation for an image or video in a form that nobody could check.
     """
     if is_string(leaf):
-        found.texts.append(body.text(leaf))
+        content.texts.append(body.text(leaf))
         return leaf
     part = open_object(leaf, path)
     kind = required_text(body, part, "type", path) if "type" in part else ""
     _refuse_unchecked(part, kind, path)
     if "image_url" in part:
-        found.image_slots.append(_image_slot(part, path, body))
+        content.image_slots.append(_image_slot(part, path, body))
     elif "video_url" in part:
-        found.video_slots.append(_video_slot(part, path, body))
+        content.video_slots.append(_video_slot(part, path, body))
     elif kind in _FILE_KINDS:
-        _collect_file(part, path, body, found)
+        _collect_file(part, path, body, content)
     for key in ("text", "refusal"):
         text = part.get(key)
         if is_string(text):
-            found.texts.append(body.text(text))
+            content.texts.append(body.text(text))
     return part
 
 
@@ -57,7 +57,7 @@ def _refuse_unchecked(part: RawObject, kind: str, path: str) -> None:
     media_keys = {key for key in part if "image" in key.casefold() or "video" in key.casefold()}
     if odd_kind or media_keys - {"image_url", "video_url"} or len(media_keys) > 1:
         raise UnsupportedOperation(
-            f"'{path}' carries a picture or video in a form that cannot be checked. "
+            f"'{path}' carries an image or video in a form that cannot be checked. "
             "Send it as a part of its own: an image_url or a video_url.",
             param=path,
         )
@@ -103,8 +103,8 @@ def _video_slot(part: RawObject, part_path: str, body: RawJson) -> VideoSlot:
     return VideoSlot(path, body.string_slice(leaf), replace)
 
 
-def _collect_file(part: RawObject, part_path: str, body: RawJson, found: RequestContent) -> None:
-    """Find the picture of a file part, which becomes an image part; files of other kinds ride along."""
+def _collect_file(part: RawObject, part_path: str, body: RawJson, content: RequestContent) -> None:
+    """Find the image of a file part, which becomes an image part; files of other kinds ride along."""
     holder, path, nested = part, part_path, part.get("file")
     if is_object(nested):
         holder, path = open_object(nested, f"{path}.file"), f"{path}.file"
@@ -124,7 +124,7 @@ def _collect_file(part: RawObject, part_path: str, body: RawJson, found: Request
         part.clear()
         part["type"], part["image_url"] = quoted(b"image_url"), {"url": quoted(data_url)}
 
-    found.image_slots.append(ImageSlot(path, source, "auto", replace, kind))
+    content.image_slots.append(ImageSlot(path, source, "auto", replace, kind))
 
 
 def _is_image(file_data: memoryview) -> bool:

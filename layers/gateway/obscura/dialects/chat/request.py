@@ -1,4 +1,4 @@
-"""OpenAI chat completions: the request, read only where pictures and text stand; the answer, passed on."""
+"""OpenAI chat completions: the request, read only where images and text stand; the answer, passed on."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -43,7 +43,7 @@ class ChatRequest:
 
     @property
     def image_slots(self) -> Sequence[ImageSlot]:
-        """Every picture, in request order."""
+        """Every image, in request order."""
         return self.found.image_slots
 
     @property
@@ -70,7 +70,7 @@ class ChatDialect(OpenAIErrorFormat):
     name = "chat"
 
     def parse(self, body: RawJson, limits: ContentLimits) -> ParsedRequest:
-        """Read a request: model, stream, and the messages' pictures and texts."""
+        """Read a request: model, stream, and the messages' images and texts."""
         root = body.root
         ask = ChatRequest(required_text(body, root, "model"), optional_bool(root, "stream"), body)
         if is_null(root.get("messages")):

@@ -164,7 +164,7 @@ class ChunkParser:
         self.done = False
 
     def feed(self, piece: bytes) -> Iterator[ChatCompletion]:
-        """Give the chunks that are whole once ``piece`` has come in, up to the one that says it is the last.
+        """Yield the chunks that are whole once ``piece`` has come in, up to the one that says it is the last.
 
         Raises UpstreamError on one that is an error.
         """

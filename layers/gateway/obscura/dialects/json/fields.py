@@ -14,7 +14,7 @@ MAX_NAME_CHARS = 100
 
 
 def required_text(body: RawJson, holder: RawObject, key: str, path: str = "") -> str:
-    """Give the text of ``holder[key]``, where ``holder`` stands at ``path``; raises InvalidRequest without one."""
+    """Return the text of ``holder[key]``, where ``holder`` stands at ``path``; raises InvalidRequest without one."""
     full_path = f"{path}.{key}" if path else key
     leaf = holder.get(key)
     text = body.text(leaf) if is_string(leaf) else ""
@@ -24,7 +24,7 @@ def required_text(body: RawJson, holder: RawObject, key: str, path: str = "") ->
 
 
 def optional_bool(holder: RawObject, key: str, path: str = "") -> bool:
-    """Give ``holder[key]``, false when it is absent or null; raises InvalidRequest for anything but a boolean."""
+    """Return ``holder[key]``, false when it is absent or null; raises InvalidRequest for anything but a boolean."""
     full_path = f"{path}.{key}" if path else key
     leaf = holder.get(key)
     if is_null(leaf):
@@ -35,7 +35,7 @@ def optional_bool(holder: RawObject, key: str, path: str = "") -> bool:
 
 
 def image_detail(body: RawJson, leaf: Node | None, path: str) -> str:
-    """Give an image's detail, auto when it is absent or null; raises InvalidRequest for an unknown one."""
+    """Return an image's detail, auto when it is absent or null; raises InvalidRequest for an unknown one."""
     if is_null(leaf):
         return "auto"
     detail = body.text(leaf) if is_string(leaf) else ""
@@ -63,7 +63,7 @@ def require_image_count(slots: Sequence[ImageSlot], limits: ContentLimits) -> No
 
 
 def join_path(path: str, key: str) -> str:
-    """Give the path of ``key`` in the object at ``path``; the body itself has an empty one."""
+    """Return the path of ``key`` in the object at ``path``; the body itself has an empty one."""
     named = key[:MAX_NAME_CHARS]
     return f"{path}.{named}" if path else named
 
@@ -93,7 +93,7 @@ def optional_array(holder: RawObject, key: str, path: str = "") -> list[Raw]:
 
 
 def required_string(holder: RawObject, key: str, path: str) -> Raw:
-    """Give ``holder[key]``, a string of any length; raises InvalidRequest without one."""
+    """Return ``holder[key]``, a string of any length; raises InvalidRequest without one."""
     leaf = holder.get(key)
     if not is_string(leaf):
         raise InvalidRequest(f"'{join_path(path, key)}' is required and must be a string.", param=join_path(path, key))
@@ -101,7 +101,7 @@ def required_string(holder: RawObject, key: str, path: str) -> Raw:
 
 
 def required_object(holder: RawObject, key: str, path: str) -> Raw:
-    """Give ``holder[key]``, an object that stays closed; raises InvalidRequest without one."""
+    """Return ``holder[key]``, an object that stays closed; raises InvalidRequest without one."""
     leaf = holder.get(key)
     if not is_object(leaf):
         raise InvalidRequest(f"'{join_path(path, key)}' is required and must be an object.", param=join_path(path, key))
@@ -109,7 +109,7 @@ def required_object(holder: RawObject, key: str, path: str) -> Raw:
 
 
 def required_int(holder: RawObject, key: str, path: str = "") -> int:
-    """Give ``holder[key]``, a whole number from 0 on; raises InvalidRequest without one."""
+    """Return ``holder[key]``, a whole number from 0 on; raises InvalidRequest without one."""
     leaf = holder.get(key)
     digits = bytes(leaf) if isinstance(leaf, Raw) else b""
     if not digits.isdigit():
@@ -119,7 +119,7 @@ def required_int(holder: RawObject, key: str, path: str = "") -> int:
 
 
 def one_of(holder: RawObject, key: str, choices: Collection[str], body: RawJson, path: str = "") -> str:
-    """Give ``holder[key]``, one of ``choices``; raises InvalidRequest, naming them, for anything else."""
+    """Return ``holder[key]``, one of ``choices``; raises InvalidRequest, naming them, for anything else."""
     leaf = holder.get(key)
     text = body.text(leaf) if is_string(leaf) else ""
     if text not in choices:
@@ -129,7 +129,7 @@ def one_of(holder: RawObject, key: str, choices: Collection[str], body: RawJson,
 
 
 def text_or_empty(leaf: Node | None, body: RawJson) -> str:
-    """Give the text of a string leaf, nothing for any other."""
+    """Return the text of a string leaf, nothing for any other."""
     return body.text(leaf) if is_string(leaf) else ""
 
 
@@ -151,7 +151,7 @@ def refuse_others(fields: RawObject, carried: Collection[str], path: str) -> Non
 
 
 def string_leaf(fields: RawObject, key: str, path: str) -> Raw:
-    """Give the string leaf ``fields[key]``, which may be empty; raises InvalidRequest without one."""
+    """Return the string leaf ``fields[key]``, which may be empty; raises InvalidRequest without one."""
     leaf = fields.get(key)
     if not is_string(leaf):
         raise InvalidRequest(f"'{path}.{key}' is required and must be a string.", param=f"{path}.{key}")

@@ -1,6 +1,6 @@
 """The first look at a JSON body: bounds that parsers leave open, checked without parsing, long strings lifted out.
 
-One pass over the quotes finds every string (``bytes.find`` runs at memory speed, so a picture of 20 MB costs well
+One pass over the quotes finds every string (``bytes.find`` runs at memory speed, so an image of 20 MB costs well
 under a millisecond). What stands between the strings, the skeleton, is tiny and shows depth, numbers and the count of
 values; strings of ``LONG_STRING_BYTES`` and more are lifted out and stay views of the bytes that arrived.
 """

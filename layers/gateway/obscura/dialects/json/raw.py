@@ -1,7 +1,7 @@
 """A request body as a tree of raw slices: only what Obscura understands is decoded, the rest is spliced back as sent.
 
 The tree's inner nodes are dicts and lists, its leaves msgspec ``Raw`` slices. A dialect opens the nodes on the way to
-the fields that it knows and replaces some leaves; rendering writes each opened object anew, so a key that was sent
+the fields that it knows and replaces some leaves; rendering writes each opened object again, so a key that was sent
 twice there leaves once, with the value that was read.
 """
 
@@ -38,7 +38,7 @@ class RawJson:
             raise InvalidJson(f"The body is not valid JSON{_reason(failure, lifted)}.") from None
 
     def string_slice(self, leaf: Raw) -> memoryview:
-        """Give a string leaf's bytes between its quotes, escapes unresolved and unchecked: a view, never a copy."""
+        """Return a string leaf's bytes between its quotes, escapes unresolved and unchecked: a view, never a copy."""
         index = self._long_index(leaf)
         if index is None:
             return memoryview(leaf)[1:-1]

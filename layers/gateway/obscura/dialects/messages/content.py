@@ -1,4 +1,4 @@
-"""The source of an image block: base64, a URL or a file id; once a picture is prepared, its data URL stands there."""
+"""The source of an image block: base64, a URL or a file id; once an image is prepared, its data URL stands there."""
 
 from dataclasses import dataclass, field
 
@@ -53,13 +53,13 @@ def image_slot(block: RawObject, block_path: str, body: RawJson) -> ImageSlot:
 
 
 def as_base64_source(block: RawObject) -> None:
-    """Write a prepared picture's data URL as the base64 source that Anthropic's API takes, in its place.
+    """Write a prepared image's data URL as the base64 source that Anthropic's API takes, in its place.
 
-    Raises TypeError on a picture that was not prepared: what nobody checked never leaves.
+    Raises TypeError on an image that was not prepared: what nobody checked never leaves.
     """
     data_url = block["source"]
     if not isinstance(data_url, Raw):
-        raise TypeError("the picture is not prepared")
+        raise TypeError("the image is not prepared")
     head, _, data = bytes(memoryview(data_url)[1:-1]).partition(b";base64,")
     block["source"] = {
         "type": quoted(b"base64"),
@@ -92,7 +92,7 @@ class ContentCollector:
     def content(self, leaf: Node, path: str) -> Node:
         """Open a string, an array of blocks, or one block; anything else stays as it came.
 
-        Raises InvalidRequest on a block that is none, UnsupportedOperation on one with a picture or video in a form
+        Raises InvalidRequest on a block that is none, UnsupportedOperation on one with an image or video in a form
         that nobody could check.
         """
         if is_string(leaf):
@@ -130,7 +130,7 @@ class ContentCollector:
         source = open_object(leaf, path)
         kind = text_or_empty(source.get("type"), self._body)
         if text_or_empty(source.get("media_type"), self._body).casefold().startswith(("image/", "video/")):
-            raise UnsupportedOperation(f"'{path}' is a picture or a video. Send pictures as image blocks.", param=path)
+            raise UnsupportedOperation(f"'{path}' is an image or a video. Send images as image blocks.", param=path)
         if kind == "text" and is_string(data := source.get("data")):
             self.found.texts.append(self._body.text(data))
         if "content" in source:
@@ -139,7 +139,7 @@ class ContentCollector:
 
 
 def _refuse_unchecked(block: RawObject, kind: str, path: str) -> None:
-    """Refuse videos, and pictures in the forms of other APIs, which a lenient upstream might read."""
+    """Refuse videos, and images in the forms of other APIs, which a lenient upstream might read."""
     spelled = [kind.casefold(), *(key.casefold() for key in block)]
     if any("video" in word for word in spelled):
         raise UnsupportedOperation(
@@ -148,6 +148,6 @@ def _refuse_unchecked(block: RawObject, kind: str, path: str) -> None:
         )
     if kind != "image" and any("image" in word for word in spelled):
         raise UnsupportedOperation(
-            f"'{path}' carries a picture in a form that cannot be checked. Send it as a block of type image.",
+            f"'{path}' carries an image in a form that cannot be checked. Send it as a block of type image.",
             param=path,
         )

@@ -30,7 +30,7 @@ class MessagesRequest:
 
     @property
     def image_slots(self) -> list[ImageSlot]:
-        """Every picture, in request order: system, then messages."""
+        """Every image, in request order: system, then messages."""
         return self.found.image_slots
 
     @property
@@ -57,7 +57,7 @@ class MessagesRequest:
         return UpstreamBody("/chat/completions", self.body.render(told.tree), self.streamed, reply)
 
     def native_body(self) -> bytes:
-        """Write the request as it came, with the prepared pictures as base64 sources."""
+        """Write the request as it came, with the prepared images as base64 sources."""
         for block in self.found.image_blocks:
             as_base64_source(block)
         return self.body.render()
@@ -110,7 +110,7 @@ class MessagesDialect(AnthropicErrorFormat):
     name = "messages"
 
     def parse(self, body: RawJson, limits: ContentLimits) -> MessagesRequest:
-        """Read a request: model, max_tokens, stream, and the pictures and texts of system and messages."""
+        """Read a request: model, max_tokens, stream, and the images and texts of system and messages."""
         model, found = _parse(body, limits)
         required_int(body.root, "max_tokens")
         return MessagesRequest(model, optional_bool(body.root, "stream"), body, found)

@@ -67,7 +67,7 @@ class Message(msgspec.Struct, kw_only=True):
 
 
 def usage_from_chat(told: chat_answer.Usage | None, image_tokens: Sequence[int]) -> Usage:
-    """Give the usage of a chat answer, zeros where the upstream told none; cached tokens are counted apart."""
+    """Return the usage of a chat answer, zeros where the upstream told none; cached tokens are counted apart."""
     usage = told or chat_answer.Usage()
     return Usage(
         input_tokens=max(0, usage.input_tokens - usage.cached_tokens),
@@ -80,12 +80,12 @@ def usage_from_chat(told: chat_answer.Usage | None, image_tokens: Sequence[int])
 
 
 def message_id(chat_id: str | None) -> str:
-    """Give the message's id: the completion's under Anthropic's prefix, or a new one."""
+    """Return the message's id: the completion's under Anthropic's prefix, or a new one."""
     return f"msg_{(chat_id or '').removeprefix('chatcmpl-') or secrets.token_hex(12)}"
 
 
 def call_id(chat_id: str | None) -> str:
-    """Give a tool call's id: the upstream's, which must come back with the result, or a new one."""
+    """Return a tool call's id: the upstream's, which must come back with the result, or a new one."""
     return chat_id or f"toolu_{secrets.token_hex(12)}"
 
 
@@ -98,7 +98,7 @@ class Stop:
 
 
 def matched_sequence(choice: Choice, stop_sequences: Sequence[str]) -> str | None:
-    """Give the stop sequence that a choice says it met; most upstreams do not tell, and the answer just ended."""
+    """Return the stop sequence that a choice says it met; most upstreams do not tell, and the answer just ended."""
     for told in (choice.stop_reason, choice.matched_stop):
         if isinstance(told, str) and told in stop_sequences:
             return told
@@ -106,7 +106,7 @@ def matched_sequence(choice: Choice, stop_sequences: Sequence[str]) -> str | Non
 
 
 def stop_reason(finish_reason: str | None, called: bool, refused: bool, sequence: str | None) -> Stop:
-    """Give the stop reason: ``called`` when there are tool calls, ``refused`` when there is a refusal's text."""
+    """Return the stop reason: ``called`` when there are tool calls, ``refused`` when there is a refusal's text."""
     if finish_reason == "length":
         return Stop("max_tokens")
     if refused or finish_reason == "content_filter":
@@ -161,7 +161,7 @@ def _tool_use(call: ToolCall) -> ToolUseBlock:
 
 
 def _input(arguments: str) -> Raw:
-    """Give arguments as they came when they are an object; else, as a cut-off answer's may be, as text in one."""
+    """Return arguments as they came when they are an object; else, as a cut-off answer's may be, as text in one."""
     text = arguments.strip() or "{}"
     try:
         _object.decode(text)

@@ -43,7 +43,7 @@ class MessagesStream:
         return self._ended
 
     def feed(self, chunk: bytes) -> bytes:
-        """Give the events that are ready; an error is raised only after what came before it has been given."""
+        """Return the events that are ready; an error is raised only after what came before it has been given."""
         if self._failure is not None:
             raise self._failure
         told: list[bytes] = []
@@ -65,7 +65,7 @@ class MessagesStream:
         return rest + self._end()
 
     def fail(self, error: ObscuraError, request_id: str) -> bytes:
-        """Give the event that ends a stream which cannot go on; nothing once the message has ended."""
+        """Return the event that ends a stream which cannot go on; nothing once the message has ended."""
         return b"" if self._ended else events.error_event(error, request_id)
 
     def _tell(self, answer: ChatCompletion) -> bytes:

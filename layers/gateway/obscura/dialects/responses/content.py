@@ -1,4 +1,4 @@
-"""What is read of a request's input: its items and parts, still leaves of the body; their pictures and texts."""
+"""What is read of a request's input: its items and parts, still leaves of the body; their images and texts."""
 
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,7 +22,7 @@ from obscura.errors import InvalidRequest, UnsupportedOperation
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One content part; ``fields`` stand in the body's tree, so a replaced picture is seen here too."""
+    """One content part; ``fields`` stand in the body's tree, so a replaced image is seen here too."""
 
     path: str
     kind: str
@@ -43,7 +43,7 @@ class Item:
 class RequestContent:
     """All that reading has found so far.
 
-    ``unchecked`` is the refusal of the first item that holds a picture nobody can check: it must not go upstream.
+    ``unchecked`` is the refusal of the first item that holds an image nobody can check: it must not go upstream.
     """
 
     body: RawJson
@@ -61,55 +61,55 @@ _LONGEST_START = 256
 _CACHING = "prompt_cache_breakpoint"
 
 
-def collect_image(fields: RawObject, path: str, gathered: RequestContent, default_detail: str = "auto") -> None:
-    """Add the picture of an image part; raises InvalidRequest without exactly one source."""
+def collect_image(fields: RawObject, path: str, content: RequestContent, default_detail: str = "auto") -> None:
+    """Add the image of an image part; raises InvalidRequest without exactly one source."""
     key = "file_id" if is_null(fields.get("image_url")) and not is_null(fields.get("file_id")) else "image_url"
     if key == "image_url" and not is_null(fields.get("file_id")):
         raise InvalidRequest(f"'{path}' has an image_url and a file_id. Send one of them.", param=f"{path}.file_id")
-    detail = _detail(fields, path, gathered, default_detail)
-    _add_slot(fields, key, f"{path}.{key}", detail, gathered)
+    detail = _detail(fields, path, content, default_detail)
+    _add_slot(fields, key, f"{path}.{key}", detail, content)
 
 
-def collect_screenshot(leaf: Node | None, path: str, gathered: RequestContent) -> RawObject:
-    """Open the output of a computer call; its picture keeps all the pixels it may, since the model points at them."""
+def collect_screenshot(leaf: Node | None, path: str, content: RequestContent) -> RawObject:
+    """Open the output of a computer call; its image keeps all the pixels it may, since the model points at them."""
     if not is_object(leaf):
         raise InvalidRequest(f"'{path}' must be an object with a screenshot's image_url or file_id.", param=path)
     fields = open_object(leaf, path)
-    collect_image(fields, path, gathered, "high")
+    collect_image(fields, path, content, "high")
     return fields
 
 
-def collect_file(fields: RawObject, path: str, gathered: RequestContent) -> bool:
-    """Make an image part of a file that is a picture, so the model sees what was checked; others stay as they are."""
-    source = _image_source(gathered.body, fields)
+def collect_file(fields: RawObject, path: str, content: RequestContent) -> bool:
+    """Make an image part of a file that is an image, so the model sees what was checked; others stay as they are."""
+    source = _image_source(content.body, fields)
     if source is None:
         return False
-    detail, leaf, caching = _detail(fields, path, gathered), fields[source], fields.get(_CACHING)
+    detail, leaf, caching = _detail(fields, path, content), fields[source], fields.get(_CACHING)
     key = "file_id" if source == "file_id" else "image_url"
     fields.clear()
     fields |= {"type": quoted(b"input_image"), "detail": quoted(detail.encode()), key: leaf}
     if caching is not None:
         fields[_CACHING] = caching
-    _add_slot(fields, key, f"{path}.{source}", detail, gathered)
+    _add_slot(fields, key, f"{path}.{source}", detail, content)
     return True
 
 
-def _detail(fields: RawObject, path: str, gathered: RequestContent, default: str = "auto") -> str:
+def _detail(fields: RawObject, path: str, content: RequestContent, default: str = "auto") -> str:
     leaf = fields.get("detail")
-    return default if is_null(leaf) else image_detail(gathered.body, leaf, f"{path}.detail")
+    return default if is_null(leaf) else image_detail(content.body, leaf, f"{path}.detail")
 
 
-def _add_slot(fields: RawObject, key: str, path: str, detail: str, gathered: RequestContent) -> None:
+def _add_slot(fields: RawObject, key: str, path: str, detail: str, content: RequestContent) -> None:
     leaf = fields.get(key)
     if not is_string(leaf):
         raise InvalidRequest(
             f"'{path}' must be a string: an https URL, a base64 data URL, or a file's id as file_id.", param=path
         )
-    source = gathered.body.string_slice(leaf)
+    source = content.body.string_slice(leaf)
     kind = SourceKind.FILE_ID if key == "file_id" else SourceKind.URL
     if path.endswith(".file_data") and not is_data_url(source):
         kind = SourceKind.BASE64
-    gathered.image_slots.append(ImageSlot(path, source, detail, partial(_replace, fields), kind))
+    content.image_slots.append(ImageSlot(path, source, detail, partial(_replace, fields), kind))
 
 
 def _replace(fields: RawObject, data_url: bytes) -> None:
@@ -118,7 +118,7 @@ def _replace(fields: RawObject, data_url: bytes) -> None:
 
 
 def _image_source(body: RawJson, fields: RawObject) -> str | None:
-    """Give the field of a file that holds a picture: by its declared type, its data URL's, its first bytes, our id."""
+    """Return the field of a file that holds an image: by its declared type, its data URL's, its first bytes, our id."""
     sources = [key for key in _FILE_SOURCES if is_string(fields.get(key))]
     declared = fields.get("mime_type")
     if sources and is_string(declared) and body.text(declared).lower().startswith("image/"):
@@ -136,31 +136,31 @@ def _image_source(body: RawJson, fields: RawObject) -> str | None:
     return "file_data" if looks_like_one or head.lower().startswith(b"data:image/") else None
 
 
-def collect_parts(leaf: Node, path: str, gathered: RequestContent) -> list[Part]:
+def collect_parts(leaf: Node, path: str, content: RequestContent) -> list[Part]:
     """Open a list of content parts; raises what ``collect_part`` raises, and TooManyContentParts."""
     parts = open_array(leaf, path)
-    require_part_count(parts, path, gathered.limits)
-    return [collect_part(part, f"{path}[{index}]", gathered) for index, part in enumerate(parts)]
+    require_part_count(parts, path, content.limits)
+    return [collect_part(part, f"{path}[{index}]", content) for index, part in enumerate(parts)]
 
 
-def collect_part(leaf: Node, path: str, gathered: RequestContent) -> Part:
-    """Open one part; raises InvalidRequest, or UnsupportedOperation for a picture or video that cannot be checked."""
+def collect_part(leaf: Node, path: str, content: RequestContent) -> Part:
+    """Open one part; raises InvalidRequest, or UnsupportedOperation for an image or video that cannot be checked."""
     fields = open_object(leaf, path)
-    kind = required_text(gathered.body, fields, "type", path)
+    kind = required_text(content.body, fields, "type", path)
     _refuse_unchecked(kind, fields, path)
-    if kind == "input_file" and collect_file(fields, path, gathered):
+    if kind == "input_file" and collect_file(fields, path, content):
         kind = "input_image"
     elif kind == "input_image":
-        collect_image(fields, path, gathered)
+        collect_image(fields, path, content)
     for key in ("text", "refusal"):
         text = fields.get(key)
         if is_string(text):
-            gathered.texts.append(gathered.body.text(text))
+            content.texts.append(content.body.text(text))
     return Part(path, kind, fields)
 
 
 def mentions_image(name: str) -> bool:
-    """Whether a type or a key speaks of a picture."""
+    """Whether a type or a key speaks of an image."""
     return "image" in name.lower()
 
 
@@ -172,9 +172,9 @@ def mentions_video(name: str) -> bool:
 def _refuse_unchecked(kind: str, fields: RawObject, path: str) -> None:
     names = [kind, *(key for key, leaf in fields.items() if not is_null(leaf))]
     if any(map(mentions_video, names)):
-        raise UnsupportedOperation(f"'{path}' is a video; this endpoint takes pictures. Send frames.", param=path)
+        raise UnsupportedOperation(f"'{path}' is a video; this endpoint takes images. Send frames.", param=path)
     known = {"input_image", "image_url"} if kind == "input_image" else set()
     if any(mentions_image(name) for name in names if name not in known):
         raise UnsupportedOperation(
-            f"'{path}' carries a picture in a form that cannot be checked. Send it as an input_image part.", param=path
+            f"'{path}' carries an image in a form that cannot be checked. Send it as an input_image part.", param=path
         )

@@ -1,4 +1,4 @@
-"""Items and tools that only an upstream with this dialect understands: their texts, and pictures nobody can check."""
+"""Items and tools that only an upstream with this dialect understands: their texts, and images nobody can check."""
 
 import re
 from collections.abc import Sequence
@@ -16,18 +16,18 @@ _TEXTS = frozenset(
 _MASK = "input_image_mask"
 
 
-def collect_native_item(leaf: Node, kind: str, path: str, gathered: RequestContent) -> None:
-    """Gather an item's texts at any depth, and remember the refusal of a picture or video in it."""
+def collect_native_item(leaf: Node, kind: str, path: str, content: RequestContent) -> None:
+    """Gather an item's texts at any depth, and remember the refusal of an image or video in it."""
     names = [kind]
-    _collect_texts(leaf, "", path, gathered, names)
+    _collect_texts(leaf, "", path, content, names)
     if any(map(mentions_image, names)) or any(map(mentions_video, names)):
-        _record_unchecked(path, gathered)
+        _record_unchecked(path, content)
 
 
-def collect_native_tools(leaf: Node | None, path: str, gathered: RequestContent) -> None:
-    """Remember the refusal of a tool that brings a picture with it: the mask of image generation.
+def collect_native_tools(leaf: Node | None, path: str, content: RequestContent) -> None:
+    """Remember the refusal of a tool that brings an image with it: the mask of image generation.
 
-    Whatever else a tool says of pictures only describes them.
+    Whatever else a tool says of images only describes them.
     """
     if not is_array(leaf):
         return
@@ -36,35 +36,35 @@ def collect_native_tools(leaf: Node | None, path: str, gathered: RequestContent)
             continue
         fields = open_object(tool, f"{path}[{index}]")
         if not is_null(fields.get(_MASK)):
-            _record_unchecked(f"{path}[{index}].{_MASK}", gathered)
-        collect_native_tools(fields.get("tools"), f"{path}[{index}].tools", gathered)
+            _record_unchecked(f"{path}[{index}].{_MASK}", content)
+        collect_native_tools(fields.get("tools"), f"{path}[{index}].tools", content)
 
 
-def _collect_texts(leaf: Node, key: str, path: str, gathered: RequestContent, names: list[str]) -> None:
-    """Gather the texts below a node that stands under ``key``, and add the names that may speak of a picture.
+def _collect_texts(leaf: Node, key: str, path: str, content: RequestContent, names: list[str]) -> None:
+    """Gather the texts below a node that stands under ``key``, and add the names that may speak of an image.
 
     What is in a list stands under the list's key.
     """
     if is_string(leaf):
         if key in _TEXTS:
-            gathered.texts.append(gathered.body.text(leaf))
+            content.texts.append(content.body.text(leaf))
         elif key == "type":
-            names.append(gathered.body.text(leaf))
+            names.append(content.body.text(leaf))
     elif is_array(leaf):
         for one in open_array(leaf, path):
-            _collect_texts(one, key, path, gathered, names)
+            _collect_texts(one, key, path, content, names)
     elif is_object(leaf):
         for name, inner in open_object(leaf, path).items():
             if name == "tools":
-                collect_native_tools(inner, f"{path}.tools", gathered)
+                collect_native_tools(inner, f"{path}.tools", content)
             elif not is_null(inner):
                 names.append(name)
-                _collect_texts(inner, name, path, gathered, names)
+                _collect_texts(inner, name, path, content, names)
 
 
-def _record_unchecked(path: str, gathered: RequestContent) -> None:
-    gathered.unchecked = gathered.unchecked or UnsupportedOperation(
-        f"'{path}' carries a picture or video in a form that cannot be checked. Send an input_image part of a message.",
+def _record_unchecked(path: str, content: RequestContent) -> None:
+    content.unchecked = content.unchecked or UnsupportedOperation(
+        f"'{path}' carries an image or video in a form that cannot be checked. Send an input_image part of a message.",
         param=path,
     )
 
@@ -95,18 +95,18 @@ class SequencedPassthroughStream:
         return self._events.ended
 
     def feed(self, chunk: bytes) -> bytes:
-        """Give what is ready to be sent once ``chunk`` has come in."""
+        """Return what is ready to be sent once ``chunk`` has come in."""
         ready = self._events.feed(chunk)
         for found in _NUMBER.finditer(ready):
             self._next_number = int(found[1]) + 1
         return ready
 
     def finish(self) -> bytes:
-        """Give what was held back when the upstream has ended the stream."""
+        """Return what was held back when the upstream has ended the stream."""
         return self._events.finish()
 
     def fail(self, error: ObscuraError, request_id: str) -> bytes:
-        """Give the error, numbered after the last event that went out."""
+        """Return the error, numbered after the last event that went out."""
         return self._events.fail(error, request_id)
 
 

@@ -46,7 +46,7 @@ class ResponsesRequest:
 
     @property
     def image_slots(self) -> Sequence[ImageSlot]:
-        """Every picture, in request order."""
+        """Every image, in request order."""
         return self.gathered.image_slots
 
     @property
@@ -60,7 +60,7 @@ class ResponsesRequest:
         return self.gathered.texts
 
     def check_translatable(self, dialects: Collection[str]) -> None:
-        """Raise UnsupportedField, InvalidRequest, or UnsupportedOperation for a picture that nobody could check."""
+        """Raise UnsupportedField, InvalidRequest, or UnsupportedOperation for an image that nobody could check."""
         if NATIVE not in dialects:
             to_chat_request(self.gathered, read_tools(self.gathered.body), self.streamed)
         elif self.gathered.unchecked is not None:
@@ -87,7 +87,7 @@ class ResponsesDialect(OpenAIErrorFormat):
     name = "responses"
 
     def parse(self, body: RawJson, limits: ContentLimits) -> ParsedRequest:
-        """Read a request: model, stream, and the pictures and texts of its instructions and input."""
+        """Read a request: model, stream, and the images and texts of its instructions and input."""
         model, streamed = required_text(body, body.root, "model"), optional_bool(body.root, "stream")
         gathered = RequestContent(body, limits)
         collect(gathered)
@@ -100,52 +100,52 @@ _LISTS = {"message": "content", "function_call_output": "output", "custom_tool_c
 """The items whose parts are opened, and where those stand."""
 
 
-def collect(gathered: RequestContent) -> None:
-    """Gather a request's pictures and texts, and open its input in place.
+def collect(content: RequestContent) -> None:
+    """Gather a request's images and texts, and open its input in place.
 
     Raises InvalidRequest, UnsupportedOperation, TooManyContentParts, each with the JSON path.
     """
-    root = gathered.body.root
+    root = content.body.root
     instructions = root.get("instructions")
     if is_string(instructions):
-        gathered.texts.append(gathered.body.text(instructions))
+        content.texts.append(content.body.text(instructions))
     elif not is_null(instructions):
         raise InvalidRequest("'instructions' must be a string.", param="instructions")
-    _read_prompt(root, gathered)
-    collect_native_tools(root.get("tools"), "tools", gathered)
+    _read_prompt(root, content)
+    collect_native_tools(root.get("tools"), "tools", content)
     given = root.get("input")
     if is_string(given):
-        gathered.texts.append(gathered.body.text(given))
+        content.texts.append(content.body.text(given))
     elif is_array(given):
-        gathered.items += [
-            _open_item(leaf, f"input[{index}]", gathered) for index, leaf in enumerate(open_array(given, "input"))
+        content.items += [
+            _open_item(leaf, f"input[{index}]", content) for index, leaf in enumerate(open_array(given, "input"))
         ]
-        root["input"] = [item.fields for item in gathered.items]
+        root["input"] = [item.fields for item in content.items]
     elif not is_null(given):
         raise InvalidRequest("'input' must be a string or an array of items.", param="input")
 
 
-def _open_item(leaf: Raw, path: str, gathered: RequestContent) -> Item:
+def _open_item(leaf: Raw, path: str, content: RequestContent) -> Item:
     fields = open_object(leaf, path)
-    kind = _kind(fields, path, gathered)
+    kind = _kind(fields, path, content)
     if kind == "computer_call_output":
-        fields["output"] = collect_screenshot(fields.get("output"), f"{path}.output", gathered)
+        fields["output"] = collect_screenshot(fields.get("output"), f"{path}.output", content)
         return Item(path, kind, fields)
     if kind not in _LISTS:
-        collect_native_item(leaf, kind, path, gathered)
+        collect_native_item(leaf, kind, path, content)
         return Item(path, kind, fields)
     if kind == "message":
-        required_text(gathered.body, fields, "role", path)
-    return Item(path, kind, fields, _open_content(fields, _LISTS[kind], path, gathered))
+        required_text(content.body, fields, "role", path)
+    return Item(path, kind, fields, _open_content(fields, _LISTS[kind], path, content))
 
 
-def _kind(fields: RawObject, path: str, gathered: RequestContent) -> str:
+def _kind(fields: RawObject, path: str, content: RequestContent) -> str:
     """An item's type; without one it is a message when it has a role, else a reference when it has an id."""
     if is_null(fields.get("type")):
         for key, kind in (("role", "message"), ("id", "item_reference")):
             if not is_null(fields.get(key)):
                 return kind
-    return required_text(gathered.body, fields, "type", path)
+    return required_text(content.body, fields, "type", path)
 
 
 def _open_content(fields: RawObject, key: str, path: str, gathered: RequestContent) -> list[Part] | None:
@@ -161,8 +161,8 @@ def _open_content(fields: RawObject, key: str, path: str, gathered: RequestConte
     return None
 
 
-def _read_prompt(root: RawObject, gathered: RequestContent) -> None:
-    """Open the variables of a prompt template: texts, or parts with pictures."""
+def _read_prompt(root: RawObject, content: RequestContent) -> None:
+    """Open the variables of a prompt template: texts, or parts with images."""
     if not is_object(root.get("prompt")):
         return
     prompt = open_object(root["prompt"], "prompt")
@@ -170,12 +170,12 @@ def _read_prompt(root: RawObject, gathered: RequestContent) -> None:
         return
     variables = open_object(prompt["variables"], "prompt.variables")
     for name, leaf in variables.items():
-        variables[name] = _open_variable(leaf, f"prompt.variables.{name[:MAX_NAME_CHARS]}", gathered)
+        variables[name] = _open_variable(leaf, f"prompt.variables.{name[:MAX_NAME_CHARS]}", content)
     prompt["variables"] = variables
     root["prompt"] = prompt
 
 
-def _open_variable(leaf: Node, path: str, gathered: RequestContent) -> Node:
+def _open_variable(leaf: Node, path: str, content: RequestContent) -> Node:
     if is_string(leaf):
-        gathered.texts.append(gathered.body.text(leaf))
-    return collect_part(leaf, path, gathered).fields if is_object(leaf) else leaf
+        content.texts.append(content.body.text(leaf))
+    return collect_part(leaf, path, content).fields if is_object(leaf) else leaf

@@ -42,12 +42,12 @@ class DynamoRateCounter:
 
 
 def counter_key(counter: Counter) -> "dict[str, AttributeValueTypeDef]":
-    """Give a counter's key: the window is part of it, so that no clock of DynamoDB's decides when one ends."""
+    """Return a counter's key: the window is part of it, so that no clock of DynamoDB's decides when one ends."""
     return {"subject": {"S": f"{counter.subject}@{counter.window.begins_at_s}"}}
 
 
 def expiry(counter: Counter) -> "AttributeValueTypeDef":
-    """Give when a counter may be deleted, in seconds since 1970."""
+    """Return when a counter may be deleted, in seconds since 1970."""
     return {"N": str(counter.window.ends_at_s + RETENTION_S)}
 
 
@@ -78,7 +78,7 @@ class DynamoQuotaStore:
         return counters[0].limit - 1 if happened else None
 
     async def give_back(self, counters: Sequence[Counter]) -> None:
-        """Give one place back."""
+        """Return one place back."""
         updates = [self._giving_back(counter) for counter in counters]
         if len(updates) == 1:
             await self._database.once(lambda client: _update(client, updates[0]))
@@ -86,7 +86,7 @@ class DynamoQuotaStore:
             await self._all_or_none(updates)
 
     async def taken(self, counters: Sequence[Counter]) -> list[int]:
-        """Give how many places of each are taken."""
+        """Return how many places of each are taken."""
         return [await self._database.repeatable(self._reading(counter)) for counter in counters]
 
     async def forget(self, counters: Sequence[Counter]) -> None:
@@ -161,7 +161,7 @@ def _transact(client: Client, updates: "Sequence[UpdateTypeDef]") -> ExpectedErr
 
 
 class DynamoVerdictCache:
-    """An item for each clean picture. A call that fails is not repeated: asking the moderator is as quick."""
+    """An item for each clean image. A call that fails is not repeated: asking the moderator is as quick."""
 
     def __init__(self, database: DynamoDb) -> None:
         """``database`` may be shared with other stores."""

@@ -44,7 +44,7 @@ _MAX_NAME_BYTES = 1024
 
 
 def partition_key(project: str) -> str:
-    """Give a project's partition key; two projects never share one, since each kind of key begins with its own word."""
+    """Return a project's partition key; each kind of key begins with its own word, so no two projects share one."""
     encoded = project.encode()
     if len(encoded) <= _MAX_NAME_BYTES:
         return f"name:{project}"
@@ -97,7 +97,7 @@ class DynamoDb:
         self._client: Client | None = None
 
     def table(self, name: str) -> str:
-        """Give a table's full name, such as ``obscura-keys``."""
+        """Return a table's full name, such as ``obscura-keys``."""
         return f"{self._prefix}-{name}"
 
     async def once[T](self, call: Call[T]) -> T:

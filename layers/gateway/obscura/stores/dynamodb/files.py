@@ -39,14 +39,14 @@ class DynamoFileRepository:
         await self._database.repeatable(lambda client: client.put_item(TableName=self._table, Item=item))
 
     async def find(self, project: str, file_id: str) -> StoredFile | None:
-        """Give a project's file, read consistently."""
+        """Return a project's file, read consistently."""
         told = await self._database.repeatable(
             lambda client: client.get_item(TableName=self._table, Key=_file_key(project, file_id), ConsistentRead=True)
         )
         return _file(told["Item"]) if "Item" in told else None
 
     async def page(self, project: str, page: FileQuery, at: datetime) -> Sequence[StoredFile]:
-        """Give a project's live files: one query, and another for each megabyte of what is filtered out."""
+        """Return a project's live files: one query, and another for each megabyte of what is filtered out."""
         low, high = (_FIRST_ID, page.after or _LAST_ID) if page.newest_first else (page.after or _FIRST_ID, _LAST_ID)
         values: Item = {**_bounds(project, low, high), ":at": _instant(at)}
         living = "expires_at > :at"
@@ -82,7 +82,7 @@ class DynamoFileRepository:
         await self._database.repeatable(lambda client: client.delete_item(TableName=self._table, Key=key))
 
     async def expired(self, project: str, at: datetime) -> Sequence[StoredFile]:
-        """Give those of the project's oldest files that are expired; what this misses, TTL takes."""
+        """Return those of the project's oldest files that are expired; what this misses, TTL takes."""
         query: QueryInputTypeDef = {
             **self._between(_bounds(project, _FIRST_ID, _LAST_ID)),
             "Limit": EXPIRED_AT_ONCE,
@@ -165,7 +165,7 @@ class DynamoUploadRepository:
         await self._database.repeatable(lambda client: client.put_item(TableName=self._table, Item=item))
 
     async def find(self, project: str, upload_id: str) -> Upload | None:
-        """Give a project's upload, read consistently."""
+        """Return a project's upload, read consistently."""
         key: Item = {"project": {"S": partition_key(project)}, "id": {"S": upload_id}}
         told = await self._database.repeatable(
             lambda client: client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
@@ -213,7 +213,7 @@ class DynamoUploadRepository:
         await self._database.repeatable(lambda client: client.delete_item(TableName=self._table, Key=key))
 
     async def expired(self, project: str, at: datetime) -> Sequence[Upload]:
-        """Give those of the project's oldest uploads that are expired; what this misses, TTL takes."""
+        """Return those of the project's oldest uploads that are expired; what this misses, TTL takes."""
         told = await self._database.repeatable(
             lambda client: client.query(
                 TableName=self._table,

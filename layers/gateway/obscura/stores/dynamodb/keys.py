@@ -28,7 +28,7 @@ class DynamoKeyStore:
         self._table = database.table("keys")
 
     async def find(self, secret_sha256: bytes) -> ApiKey | None:
-        """Give the live key with this digest."""
+        """Return the live key with this digest."""
         if len(secret_sha256) != DIGEST_BYTES:
             return None
         item = await self._read(secret_sha256.hex())
@@ -130,7 +130,7 @@ class DynamoAddressSecret:
         self._secret: bytes | None = None
 
     async def read(self) -> bytes:
-        """Give the secret."""
+        """Return the secret."""
         if self._secret is None:
             self._secret = await self._database.repeatable(self._read)
         if self._secret is None:

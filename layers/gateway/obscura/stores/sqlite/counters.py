@@ -54,11 +54,11 @@ class SqliteQuotaStore:
         return await retry_while_locked(lambda: self._take(counters))
 
     async def give_back(self, counters: Sequence[Counter]) -> None:
-        """Give one place back."""
+        """Return one place back."""
         await retry_while_locked(lambda: self._for_each(_RELEASE, counters))
 
     async def taken(self, counters: Sequence[Counter]) -> list[int]:
-        """Give how many places of each are taken."""
+        """Return how many places of each are taken."""
         return await retry_while_locked(lambda: [self._taken(counter) for counter in counters])
 
     async def forget(self, counters: Sequence[Counter]) -> None:
@@ -110,7 +110,7 @@ _ADD_CLEAN = "INSERT OR REPLACE INTO verdicts VALUES (?, ?)"
 
 
 class SqliteVerdictCache:
-    """Digests of clean pictures; each new one takes expired ones away."""
+    """Digests of clean images; each new one takes expired ones away."""
 
     def __init__(self, database: Database) -> None:
         """``database`` may be shared with other stores."""

@@ -14,7 +14,7 @@ MAX_PAUSE_S = 0.05
 
 
 async def retry_while_locked[T](work: Callable[[], T]) -> T:
-    """Give what ``work`` gives, called anew while another process holds the lock.
+    """Return what ``work`` gives, called again while another process holds the lock.
 
     ``work`` is one statement or one transaction of microseconds on a connection that does not wait by itself. Raises
     UpstreamUnavailable when the lock is not free within ``MAX_LOCK_WAIT_S``, or the file cannot be used at all; a
@@ -44,7 +44,7 @@ class Database:
         self._connection = connection
 
     async def run[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Give what ``work`` gives; raises what ``retry_while_locked`` raises."""
+        """Return what ``work`` gives; raises what ``retry_while_locked`` raises."""
         return await retry_while_locked(lambda: work(self._connection))
 
 

@@ -35,12 +35,12 @@ class SqliteFileRepository:
         await self._database.run(lambda connection: connection.execute(_ADD, row))
 
     async def find(self, project: str, file_id: str) -> StoredFile | None:
-        """Give a project's file."""
+        """Return a project's file."""
         files = await self._select("WHERE project = ? AND id = ?", project, file_id)
         return files[0] if files else None
 
     async def page(self, project: str, page: FileQuery, at: datetime) -> Sequence[StoredFile]:
-        """Give a project's live files."""
+        """Return a project's live files."""
         purpose, after = page.purpose, page.after
         asked = (project, at.timestamp(), purpose, purpose, after, after, page.limit)
         return await self._select(_NEWEST_FIRST if page.newest_first else _OLDEST_FIRST, *asked)
@@ -55,7 +55,7 @@ class SqliteFileRepository:
         await self._database.run(lambda connection: connection.execute(_REMOVE, (project, file_id)))
 
     async def expired(self, project: str, at: datetime) -> Sequence[StoredFile]:
-        """Give expired files of all projects."""
+        """Return expired files of all projects."""
         return await self._select("WHERE expires_at <= ? LIMIT ?", at.timestamp(), EXPIRED_AT_ONCE)
 
     async def everywhere(self) -> Sequence[StoredFile]:
@@ -117,7 +117,7 @@ class SqliteUploadRepository:
         await self._database.run(lambda connection: connection.execute(_ADD_UPLOAD, row))
 
     async def find(self, project: str, upload_id: str) -> Upload | None:
-        """Give a project's upload."""
+        """Return a project's upload."""
         uploads = await self._select("WHERE project = ? AND id = ?", project, upload_id)
         return uploads[0] if uploads else None
 
@@ -137,7 +137,7 @@ class SqliteUploadRepository:
         await self._database.run(lambda connection: connection.execute(_REMOVE_UPLOAD, (project, upload_id)))
 
     async def expired(self, project: str, at: datetime) -> Sequence[Upload]:
-        """Give expired uploads of all projects."""
+        """Return expired uploads of all projects."""
         return await self._select("WHERE expires_at <= ? LIMIT ?", at.timestamp(), EXPIRED_UPLOADS_AT_ONCE)
 
     async def _select(self, clauses: str, *asked: str | float) -> list[Upload]:

@@ -30,7 +30,7 @@ class SqliteKeyStore:
         self._connection = connection
 
     async def find(self, secret_sha256: bytes) -> ApiKey | None:
-        """Give the live key with this digest."""
+        """Return the live key with this digest."""
         row = await retry_while_locked(lambda: self._connection.execute(_FIND, (secret_sha256,)).fetchone())
         return _key(row) if row else None
 
@@ -83,14 +83,14 @@ class FileAddressSecret:
         self._secret = given
 
     async def read(self) -> bytes:
-        """Give the secret."""
+        """Return the secret."""
         if self._secret is None:
             self._secret = load_or_create_secret(self._data_dir)
         return self._secret
 
 
 def load_or_create_secret(data_dir: Path) -> bytes:
-    """Give the secret kept below ``data_dir``, made at the first call.
+    """Return the secret kept below ``data_dir``, made at the first call.
 
     It is written whole under another name and linked into place, so that of several processes that start at once one
     makes it and the others find it.

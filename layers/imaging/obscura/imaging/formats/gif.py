@@ -10,7 +10,7 @@ _EXTENSION, _IMAGE, _TRAILER, _GRAPHIC_CONTROL = 0x21, 0x2C, 0x3B, 0xF9
 
 
 def scan_gif(data: bytes) -> ContainerInfo:
-    """Read the facts of a GIF, following its blocks to the trailer. The picture is the first frame on the screen.
+    """Read the facts of a GIF, following its blocks to the trailer. The image is the first frame on the screen.
 
     A first frame that reaches past the logical screen enlarges it, as browsers and Pillow have it.
 
@@ -60,7 +60,7 @@ def _after_sub_blocks(data: bytes, position: int, sub_blocks: int) -> tuple[int,
         if sub_blocks > _SUB_BLOCKS:
             raise ImageError(
                 "invalid_image",
-                f"The GIF image is built of more than {_SUB_BLOCKS} blocks. Save it anew, or send one frame of it.",
+                f"The GIF image is built of more than {_SUB_BLOCKS} blocks. Save it again, or send one frame of it.",
                 _SUB_BLOCKS,
             )
     return position + 1, sub_blocks

@@ -9,7 +9,7 @@ from obscura.imaging.errors import ImageError, corrupt
 SCANS = 100
 """A decoder touches every block once a scan, however few bytes the scan has; the usual progressive script has ten."""
 SCANNED_PIXELS = 1_280_000_000
-"""Pixels times scans: twenty scans of the largest picture."""
+"""Pixels times scans: twenty scans of the largest image."""
 _SEGMENTS = 4096
 
 # Inside a scan 0xFF is followed by 0x00 (stuffing) or by a restart marker; these are all other markers in use.
@@ -38,7 +38,7 @@ class _Seen:
 
 
 def scan_jpeg(data: bytes) -> ContainerInfo:
-    """Read the facts of a JPEG. The picture ends at its first EOI; a second picture behind it (MPO) is not looked at.
+    """Read the facts of a JPEG. The image ends at its first EOI; a second image behind it (MPO) is not looked at.
 
     Raises:
         ImageError: ``invalid_image``: cut, malformed, or built of so many scans that only an attack explains them.
@@ -103,7 +103,7 @@ def _count_scan(seen: _Seen) -> None:
     if seen.scans > SCANS or seen.scans * seen.width_px * seen.height_px > SCANNED_PIXELS:
         raise ImageError(
             "invalid_image",
-            f"The JPEG image is coded in too many scans for its size (at most {SCANS}). Save it anew, not progressive.",
+            f"The JPEG has too many scans for its size (at most {SCANS}). Save it again, not progressive.",
             SCANS,
         )
 
@@ -135,7 +135,7 @@ def _is_grey_or_ycbcr(seen: _Seen) -> bool:
 
 def _container_info(seen: _Seen, nothing_behind: bool) -> ContainerInfo:
     if not seen.scans:
-        raise corrupt("JPEG", "ends before its picture begins")
+        raise corrupt("JPEG", "ends before its image begins")
     bare = (
         nothing_behind
         and not seen.foreign

@@ -10,7 +10,7 @@ from obscura.imaging.errors import corrupt
 _SIGNATURE_BYTES = 8
 _FRAMING_BYTES = 12  # length, type, CRC
 _SLICE_BYTES = 65_536
-"""Inflated at once, so that a picture is not held a second time."""
+"""Inflated at once, so that an image is not held a second time."""
 
 
 def idat_is_exactly(data: bytes, raster_bytes: int) -> bool:
@@ -109,7 +109,7 @@ def _read_chunk(seen: _Seen, kind: bytes, payload: memoryview) -> None:
 def _is_harmless(kind: bytes, payload: memoryview) -> bool:
     """Whether a chunk may stay: it says what every decoder assumes anyway, and has no room for anything else.
 
-    Gamma and chromaticities of other values make two decoders show two pictures out of the same bytes, so that what
+    Gamma and chromaticities of other values make two decoders show two images out of the same bytes, so that what
     was moderated would not be what the model sees.
     """
     return (

@@ -40,7 +40,7 @@ def scan_webp(data: bytes) -> ContainerInfo:
     else:
         raise corrupt("WEBP", f"has more than {_CHUNKS} chunks")
     if not kinds & _IMAGE_CHUNKS:
-        raise corrupt("WEBP", "has no picture")
+        raise corrupt("WEBP", "has no image")
     bare = kinds <= _CANONICAL_CHUNKS and end == len(data)
     upright = UPRIGHT if orientation is None else orientation
     return ContainerInfo(SourceFormat.WEBP, width_px, height_px, upright, bare, ((0, end),))

@@ -22,19 +22,19 @@ EMPTY = Raw(b'""')
 
 
 def blocks(content: Node, path: str) -> Iterator[tuple[str, RawObject]]:
-    """Give the opened blocks of an array of content, each with its path; a plain string has none."""
+    """Yield the opened blocks of an array of content, each with its path; a plain string has none."""
     for index, block in enumerate(content if isinstance(content, list) else []):
         if isinstance(block, dict):
             yield f"{path}[{index}]", block
 
 
 def block_type(block: RawObject, body: RawJson) -> str:
-    """Give a block's type, which was read before."""
+    """Return a block's type, which was read before."""
     return text_or_empty(block["type"], body)
 
 
 def block_text(block: RawObject, path: str) -> Raw:
-    """Give a text block's text; raises UnsupportedField on citations, which chat has no place for."""
+    """Return a text block's text; raises UnsupportedField on citations, which chat has no place for."""
     reject_unknown(block, ("type", "text", "cache_control"), path)
     return required_string(block, "text", path)
 
@@ -45,14 +45,14 @@ def text_part(text: Raw) -> RawObject:
 
 
 def image_part(block: RawObject, path: str, body: RawJson) -> RawObject:
-    """Write an image block, its prepared picture in place, as a part; a picture too large is always made smaller."""
+    """Write an image block, its prepared image in place, as a part; an image too large is always made smaller."""
     reject_unknown(block, ("type", "source", "cache_control", "transformations"), path)
     wanted = optional_object(block, "transformations", path)
     reject_unknown(wanted, ("oversized_image",), f"{path}.transformations")
     oversized = wanted.get("oversized_image")
     if not is_null(oversized) and text_or_empty(oversized, body) != "downsize":
         raise unsupported_field(
-            f"{path}.transformations.oversized_image", "Large pictures are downsized; send 'downsize'."
+            f"{path}.transformations.oversized_image", "Large images are downsized; send 'downsize'."
         )
     return {"type": quoted(b"image_url"), "image_url": {"url": block["source"]}}
 
@@ -72,7 +72,7 @@ def chat_part(block: RawObject, path: str, body: RawJson) -> RawObject:
         case "tool_result":
             raise InvalidRequest(f"'{path}' is a tool_result; those stand in user messages.", param=path)
         case _:
-            raise unsupported_field(f"{path}.type", "Send its text and its pictures as text and image blocks.")
+            raise unsupported_field(f"{path}.type", "Send its text and its images as text and image blocks.")
 
 
 def joined_texts(texts: Sequence[Raw], body: RawJson, prefix: bytes = b"") -> Raw:
@@ -94,13 +94,13 @@ _RESULT_FIELDS = ("type", "tool_use_id", "content", "is_error", "cache_control")
 _ERROR = b"Error: "
 
 
-_SEE_PICTURES = quoted(b"The result is in the pictures of the next message.")
+_SEE_IMAGES = quoted(b"The result is in the images of the next message.")
 
 
 def tool_message(block: RawObject, path: str, body: RawJson) -> RawObject:
     """Tell a result's text under the id of its call; the text of a failure begins with ``Error:``.
 
-    Raises UnsupportedField on content other than text and pictures, InvalidRequest on a malformed result.
+    Raises UnsupportedField on content other than text and images, InvalidRequest on a malformed result.
     """
     reject_unknown(block, _RESULT_FIELDS, path)
     call_id = required_string(block, "tool_use_id", path)
@@ -111,16 +111,16 @@ def tool_message(block: RawObject, path: str, body: RawJson) -> RawObject:
 
 
 def image_parts(block: RawObject, path: str, body: RawJson) -> list[RawObject]:
-    """Give a result's pictures as parts, after one that says whose they are; nothing where it has none."""
-    pictures = [
+    """Return a result's images as parts, after one that says whose they are; nothing where it has none."""
+    images = [
         image_part(inner, inner_path, body)
         for inner_path, inner in blocks(block.get("content", EMPTY), f"{path}.content")
         if block_type(inner, body) == "image"
     ]
-    if not pictures:
+    if not images:
         return []
     call_id = body.string_slice(required_string(block, "tool_use_id", path))
-    return [text_part(Raw(b'"Pictures of tool result %b:"' % bytes(call_id))), *pictures]
+    return [text_part(Raw(b'"Images of tool result %b:"' % bytes(call_id))), *images]
 
 
 def _texts(block: RawObject, path: str, body: RawJson) -> list[Raw]:
@@ -141,7 +141,5 @@ def _texts(block: RawObject, path: str, body: RawJson) -> list[Raw]:
             case "image":
                 pass
             case _:
-                raise unsupported_field(
-                    f"{inner_path}.type", "Send its text and its pictures as text and image blocks."
-                )
-    return texts or ([_SEE_PICTURES] if content else [])
+                raise unsupported_field(f"{inner_path}.type", "Send its text and its images as text and image blocks.")
+    return texts or ([_SEE_IMAGES] if content else [])

@@ -101,7 +101,7 @@ def _tool_call(block: RawObject, path: str, body: RawJson) -> RawObject:
 
 
 def _user_messages(content: Node, path: str, body: RawJson) -> Iterator[RawObject]:
-    """Tell tool results first, as chat wants them, then their pictures and all else as one user message."""
+    """Tell tool results first, as chat wants them, then their images and all else as one user message."""
     if not isinstance(content, list):
         yield _message(b"user", content)
         return

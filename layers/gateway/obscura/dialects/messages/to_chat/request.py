@@ -99,7 +99,7 @@ SCHEMA_NAME = b"output"
 
 
 def response_format(root: RawObject, body: RawJson) -> RawObject | None:
-    """Give the response_format, or None where no format is asked for; Anthropic's formats are always strict."""
+    """Return the response_format, or None where no format is asked for; Anthropic's formats are always strict."""
     config = optional_object(root, "output_config")
     reject_unknown(config, ("effort", "format"), "output_config")
     former = not is_null(root.get("output_format"))
@@ -153,7 +153,7 @@ def read_thinking(root: RawObject, body: RawJson) -> Thinking:
 
 
 def reasoning_effort(root: RawObject, thinking: Thinking, body: RawJson) -> Raw | None:
-    """Give the effort, or None to leave it to the model."""
+    """Return the effort, or None to leave it to the model."""
     config = optional_object(root, "output_config")
     if not is_null(config.get("effort")):
         return quoted(_EFFORTS[one_of(config, "effort", _EFFORTS, body, "output_config")])

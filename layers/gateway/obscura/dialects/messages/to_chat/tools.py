@@ -23,7 +23,7 @@ _FALSE = Raw(b"false")
 
 
 def tool_fields(root: RawObject, body: RawJson) -> RawObject:
-    """Give ``tools``, ``tool_choice`` and ``parallel_tool_calls``, those that are asked for.
+    """Return ``tools``, ``tool_choice`` and ``parallel_tool_calls``, those that are asked for.
 
     Raises UnsupportedField on a tool that Anthropic's servers run, InvalidRequest on one that is none, or on a choice
     of a tool where there is none.

@@ -174,6 +174,6 @@ class EventWriter:
             self._waiting.append(named_event(name, msgspec.json.encode(event)))
 
     def taken(self) -> bytes:
-        """Give what was written since the last time."""
+        """Return what was written since the last time."""
         waiting, self._waiting = self._waiting, []
         return b"".join(waiting)

@@ -175,7 +175,7 @@ class OutputBuilder:
             self._writer.write(*opened.argue(call.function.arguments))
 
     def _call_of(self, call: ToolCall) -> OpenToolCall | None:
-        """Give the call that a piece belongs to, None when it begins one.
+        """Return the call that a piece belongs to, None when it begins one.
 
         Some servers leave ``index`` out or make it 0 for all; a new id then tells that a new call begins.
         """

@@ -51,7 +51,7 @@ class ResponsesStream:
         return self._ended
 
     def feed(self, chunk: bytes) -> bytes:
-        """Give the events of the chunks that are whole now.
+        """Return the events of the chunks that are whole now.
 
         Raises UpstreamError when the upstream has failed; ``fail`` then gives the events that came before, too.
         """
@@ -67,7 +67,7 @@ class ResponsesStream:
         return self._writer.taken()
 
     def fail(self, error: ObscuraError, request_id: str) -> bytes:
-        """Give the last events of a stream that cannot go on: everything done so far, the failure, the error."""
+        """Return the last events of a stream that cannot go on: everything done so far, the failure, the error."""
         if self._ended:
             return self._writer.taken()
         self._begin()

@@ -90,20 +90,20 @@ _OUTPUT_FIELDS = ("type", "call_id", "output", "id", "status", "name", "caller")
 _STATEFUL = "names an item that the API would have stored; this upstream keeps none. Send the item itself"
 
 
-def chat_messages(gathered: RequestContent) -> list[Node]:
+def chat_messages(content: RequestContent) -> list[Node]:
     """Write ``instructions`` and ``input`` as messages.
 
     Raises UnsupportedField for an item, a part or a field without counterpart; InvalidRequest for a malformed one.
     """
-    root, conversation = gathered.body.root, _Conversation(gathered.body)
+    root, conversation = content.body.root, _Conversation(content.body)
     instructions, given = root.get("instructions"), root.get("input")
     if is_string(instructions):
         conversation.say(quoted(b"system"), instructions)
     if is_string(given):
         conversation.say(quoted(b"user"), given)
-    elif not gathered.items:
+    elif not content.items:
         raise InvalidRequest("'input' is required: a string, or an array of at least one item.", param="input")
-    for item in gathered.items:
+    for item in content.items:
         conversation.take(item)
     return conversation.ended()
 
@@ -111,7 +111,7 @@ def chat_messages(gathered: RequestContent) -> list[Node]:
 class _Conversation:
     """Messages under way.
 
-    Calls join the assistant's message before them. Pictures in the outputs of functions wait until the last output of
+    Calls join the assistant's message before them. Images in the outputs of functions wait until the last output of
     the run, because servers take nothing but tool messages between the calls and the last of their outputs.
     """
 
@@ -189,7 +189,7 @@ class _Conversation:
         self._assistant, self._calls = None, []
 
     def _show(self) -> None:
-        """Say what waits of the outputs' pictures and files."""
+        """Say what waits of the outputs' images and files."""
         if self._shown:
             self._messages.append({"role": quoted(b"user"), "content": self._shown})
             self._shown = []

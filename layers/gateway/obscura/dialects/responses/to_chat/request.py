@@ -60,21 +60,21 @@ _INCLUDED_IN_VAIN = {
 """What belongs to items that a translated answer never has; encrypted reasoning would be dropped on its return."""
 
 
-def to_chat_request(gathered: RequestContent, tools: Tools, streamed: bool) -> RawObject:
+def to_chat_request(content: RequestContent, tools: Tools, streamed: bool) -> RawObject:
     """Write the request for chat completions.
 
     Raises UnsupportedField, naming it, for every field that cannot be carried; InvalidRequest for a malformed one.
     """
-    root = gathered.body.root
+    root = content.body.root
     for key, leaf in root.items():
         if key not in _TRANSLATED and key not in _SAME_NAME and key not in _KEPT_HERE and not is_null(leaf):
             raise _refusal(key)
-    _check_kept(gathered.body)
-    chat: RawObject = {"model": root["model"], "messages": chat_messages(gathered)}
+    _check_kept(content.body)
+    chat: RawObject = {"model": root["model"], "messages": chat_messages(content)}
     chat |= set_fields(**{key: root.get(key) for key in _SAME_NAME})
     chat |= set_fields(max_tokens=root.get("max_output_tokens"), reasoning_effort=_effort(root))
     chat |= set_fields(prompt_cache_options=_prompt_cache_options(root))
-    chat |= chat_text_fields(gathered.body) | chat_tool_fields(gathered.body, tools)
+    chat |= chat_text_fields(content.body) | chat_tool_fields(content.body, tools)
     if streamed:
         chat |= {"stream": Raw(b"true"), "stream_options": {"include_usage": Raw(b"true")}}
     return chat
@@ -130,7 +130,7 @@ def _check_include(body: RawJson) -> None:
 
 
 def _effort(root: RawObject) -> Node | None:
-    """Give the effort; a summary is not made here, the reasoning itself is told instead."""
+    """Return the effort; a summary is not made here, the reasoning itself is told instead."""
     leaf = root.get("reasoning")
     if leaf is None or is_null(leaf):
         return None
