@@ -1,4 +1,4 @@
-# The two commands that matter: `make serve` and `make test`. Everything they need is set up on the way.
+# The two commands that matter: `make serve` and `make test`. Everything they need is set up on the way. `make help` lists all.
 
 # uv: the one on PATH, or else one that pip puts beside the project.
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
@@ -15,7 +15,7 @@ PIP_PYTHON := $(shell for python in python3 python; do $$python -m pip --version
 
 RUN := $(UV) run --frozen
 LAYER_EXPORT := $(UV) export --frozen --quiet --no-dev --no-emit-project --no-header --no-annotate
-# What only the laptop's door needs, and Lambda's does not.
+# What only `obscura serve` needs, and Lambda does not.
 LAPTOP_ONLY := --prune uvicorn --prune uvloop --prune typer --prune rich
 
 # The AWS SAM CLI, from an environment of its own; python3.13 and pip for its builds come from there too.
@@ -24,71 +24,88 @@ SAM := SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/sam/.venv/bin:$$PATH" sam
 ARCHITECTURE := arm64
 HOST_ARCHITECTURE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: serve test lint format benchmark benchmark-lambda layers setup clean validate build deploy build-host rehearse local-lambda
+.PHONY: help serve test unit lint format benchmark benchmark-lambda structure layers setup clean validate build deploy build-host rehearse \
+	local-lambda
 
-serve: setup
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+serve: setup ## the gateway on http://127.0.0.1:8000 (SERVE="--port 9000")
 	@$(RUN) obscura serve $(SERVE)
 
-test: setup build-host
-	$(RUN) coverage run -m pytest $(TEST)
-	@$(RUN) coverage report --skip-covered
+# The coverage gate is in pyproject.toml, and holds for the whole suite alone.
+test: setup build-host ## all tests, with the coverage gate (TEST="tests/api -k files" for a part, without the gate)
+ifeq ($(TEST),)
+	@$(RUN) coverage erase
+	$(RUN) coverage run -m pytest
+	@$(RUN) coverage combine --quiet
+	@$(RUN) coverage report
+else
+	$(RUN) pytest $(TEST)
+endif
 
-lint: setup
+unit: setup ## unit tests: no server, no build, under 30 s
+	$(RUN) pytest tests/unit
+
+lint: setup ## style, types, import contracts, vocabulary, spelling, stale exports
 	$(UV) lock --check
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy
 	$(RUN) lint-imports
+	@$(RUN) python -m tests.vocabulary
+	$(RUN) codespell
 	@$(MAKE) --no-print-directory layers LAYER_REQUIREMENTS=.layers
 	diff -u layers/gateway/requirements.txt .layers/gateway/requirements.txt
 	diff -u layers/imaging/requirements.txt .layers/imaging/requirements.txt
 
-format: setup
+format: setup ## fix style
 	$(RUN) ruff check --fix
 	$(RUN) ruff format
 
-benchmark: setup
+benchmark: setup ## images and the gateway, beside other gateways
 	$(RUN) python -m benchmarks.image
 	$(RUN) python -m benchmarks.gateway
 
-benchmark-lambda: setup build-host
+benchmark-lambda: setup build-host ## cold and warm starts of the built functions
 	$(RUN) python -m benchmarks.lambda_
 
 # The layers' requirements are exported from uv.lock; `make lint` fails when they are stale.
 LAYER_REQUIREMENTS := layers
-layers: setup
+layers: setup ## export the layers' requirements from uv.lock
 	@mkdir -p $(LAYER_REQUIREMENTS)/gateway $(LAYER_REQUIREMENTS)/imaging
 	@$(LAYER_EXPORT) --prune pillow $(LAPTOP_ONLY) -o $(LAYER_REQUIREMENTS)/gateway/requirements.txt >/dev/null
 	@$(LAYER_EXPORT) --only-group imaging-layer -o $(LAYER_REQUIREMENTS)/imaging/requirements.txt >/dev/null
 
 # What `sam build && sam deploy --guided` needs, for who has no SAM CLI: then `make deploy`.
+build: ## sam build, with a SAM CLI of its own
 build: sam/.venv/.synced
 	ARCHITECTURE=$(ARCHITECTURE) $(SAM) build --parameter-overrides Architecture=$(ARCHITECTURE)
 
-deploy: build
+deploy: build ## sam deploy --guided
 	$(SAM) deploy --guided $(DEPLOY)
 
-validate: sam/.venv/.synced
+validate: sam/.venv/.synced ## sam validate --lint, cfn-lint
 	$(SAM) validate --lint
 	sam/.venv/bin/cfn-lint template.yaml template-container.yaml
 
 # The same artefacts for this machine's processor, for Lambda's runtime emulator.
-build-host: .aws-sam/host/template.yaml
+build-host: .aws-sam/host/template.yaml ## sam build for this machine's processor
 
 BUILT_FROM := template.yaml $(shell find layers functions -type f -not -path '*/__pycache__/*')
 .aws-sam/host/template.yaml: sam/.venv/.synced $(BUILT_FROM)
 	ARCHITECTURE=$(HOST_ARCHITECTURE) $(SAM) build --build-dir .aws-sam/host --parameter-overrides Architecture=$(HOST_ARCHITECTURE)
 
-rehearse: setup build-host
+rehearse: setup build-host ## the deployment, without an account
 	@$(RUN) python -m rehearsal
 
 # One event to one function: make local-lambda FUNCTION=chat EVENT=events/chat.json
 FUNCTION := chat
 EVENT := events/$(FUNCTION).json
-local-lambda: setup build-host
+local-lambda: setup build-host ## one event to one built function (FUNCTION=chat)
 	@$(RUN) python -m rehearsal.local $(FUNCTION) $(EVENT)
 
-setup: .venv/.synced
+setup: .venv/.synced ## the environment of development
 
 .venv/.synced: pyproject.toml uv.lock $(if $(findstring .uv/,$(UV)),.uv/bin/uv)
 	$(UV) sync --frozen --quiet --compile-bytecode
@@ -101,5 +118,8 @@ sam/.venv/.synced: sam/pyproject.toml sam/uv.lock $(if $(findstring .uv/,$(UV)),
 .uv/bin/uv:
 	$(PIP_PYTHON) -m pip install --quiet --quiet --target .uv uv
 
-clean:
+structure: setup ## figures of the source: files, imports, the files of one request
+	@$(RUN) python -m benchmarks.structure
+
+clean: ## remove what make has made
 	rm -rf .venv .uv .layers .aws-sam sam/.venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage

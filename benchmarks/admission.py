@@ -1,8 +1,8 @@
-"""What letting a caller in costs on SQLite: the key or token checked, the request counted, the three headers written.
+"""What the admission of a caller costs on SQLite: check the key or JWT, count the request, write three headers.
 
-``python -m benchmarks.admission [--times N]``: each kind of caller in turn so that drift hits all alike, on a database
-file in write-ahead mode as ``obscura serve`` has it; medians and 99th percentiles in milliseconds. The aim for keys is
-a median of 0.2 ms. DynamoDB's part is one round trip, which a test counts.
+``python -m benchmarks.admission [--times N]``: the kinds of caller take turns so that drift hits all alike, on a
+database file in write-ahead mode as ``obscura serve`` has it; medians and 99th percentiles in milliseconds. The aim for
+keys is a median of 0.2 ms. On DynamoDB it is one round trip, which a test counts.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from obscura.stores.open import open_stores
 AIM_MS = 0.2
 WARM_UP = 200
 ISSUER, AUDIENCE = "https://login.example", "obscura"
-PLENTY = 1_000_000_000
+UNLIMITED = 1_000_000_000
 
 
 def main() -> None:
@@ -51,23 +51,23 @@ async def measure(data_dir: Path, times: int) -> dict[str, list[float]]:
     signing_key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     settings = Settings(
         data_dir=data_dir,
-        free_tier_requests=PLENTY,
-        key_requests_per_minute=PLENTY,
-        jwt_requests_per_minute=PLENTY,
+        free_tier_requests=UNLIMITED,
+        key_requests_per_minute=UNLIMITED,
+        jwt_requests_per_minute=UNLIMITED,
         jwks_url="https://login.example/keys",
         jwt_issuer=ISSUER,
         jwt_audience=AUDIENCE,
     )
-    async with opened(settings, signing_key) as (door, key):
-        token = jwt.encode(
-            {"iss": ISSUER, "aud": AUDIENCE, "sub": "somebody", "exp": time.time() + 3600},
+    async with open_database(settings, signing_key) as (access_control, key):
+        jwt_text = jwt.encode(
+            {"iss": ISSUER, "aud": AUDIENCE, "sub": "user-1", "exp": time.time() + 3600},
             signing_key,
             "RS256",
             {"kid": "1"},
         )
         callers = {
             "key": ({"authorization": f"Bearer {key}"}, "203.0.113.7"),
-            "JWT, RS256": ({"authorization": f"Bearer {token}"}, "203.0.113.7"),
+            "JWT, RS256": ({"authorization": f"Bearer {jwt_text}"}, "203.0.113.7"),
             "free tier, IPv4": ({"x-free-tier": "true"}, "203.0.113.7"),
             "free tier, IPv6": ({"x-free-tier": "true"}, "2001:db8::7"),
         }
@@ -75,14 +75,14 @@ async def measure(data_dir: Path, times: int) -> dict[str, list[float]]:
         for number in range(WARM_UP + times):
             for caller, (headers, address) in callers.items():
                 began_s = time.perf_counter()
-                await admitted(headers, address, door)
+                await admit(headers, address, access_control)
                 if number >= WARM_UP:
                     elapsed_ms[caller].append((time.perf_counter() - began_s) * 1e3)
         return elapsed_ms
 
 
-async def admitted(headers: dict[str, str], address: str, access_control: AccessControl) -> dict[str, str]:
-    """Let one caller in, and write what its answer's headers say of it."""
+async def admit(headers: dict[str, str], address: str, access_control: AccessControl) -> dict[str, str]:
+    """Admit one caller and return the rate limit headers of its response."""
     record = AccessRecord("req_benchmark")
     await authenticate(
         AccessRequest(headers, parse_address(address), KeyScope.CHAT, record, uses_free_quota=True), access_control
@@ -91,8 +91,8 @@ async def admitted(headers: dict[str, str], address: str, access_control: Access
 
 
 @asynccontextmanager
-async def opened(settings: Settings, signing_key: rsa.RSAPrivateKey) -> AsyncIterator[tuple[AccessControl, str]]:
-    """Open a door on a database file, with a key, and the token issuer's keys within the process."""
+async def open_database(settings: Settings, signing_key: rsa.RSAPrivateKey) -> AsyncIterator[tuple[AccessControl, str]]:
+    """Open access control on a database file; yield it with a key. The JWKS comes from this process."""
     jwk = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(signing_key.public_key())) | {"kid": "1"}
     published = httpx.MockTransport(lambda _request: httpx.Response(200, json={"keys": [jwk]}))
     async with open_stores(settings) as stores, httpx.AsyncClient(transport=published) as client:

@@ -1,4 +1,4 @@
-"""What the Messages and Responses dialects add to chat completions, translated to one and the same chat upstream.
+"""What the Messages and Responses dialects add to chat completions, all translated to the same chat upstream.
 
 ``python -m benchmarks.dialects [--runs N]``: text, a 10 MB JPEG inline and a stream, each dialect in turn so that drift
 hits all alike; medians, and the difference to chat.
@@ -11,10 +11,9 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
+from benchmarks.gateway_load.client import Latency, require_success, take_turns
 from benchmarks.gateway_load.images import make_images
-from benchmarks.gateway_load.one_at_a_time import Latency, take_turns
-from benchmarks.gateway_load.requests import Request, Target
-from benchmarks.gateway_load.response_reader import AnswerReader, Refused
+from benchmarks.gateway_load.requests import MODEL, Request, Target, post
 from benchmarks.gateway_load.subjects import fake_upstream, obscura
 
 QUESTION = "What stands against the wall, and what time of day is it? One sentence."
@@ -36,7 +35,7 @@ def main() -> None:
         print(f"{'':>20} {'dialect':>10} {'whole, ms':>10} {'over chat':>12} {'first byte':>11} {'over chat':>10}")
         for kind, count in KINDS.items():
             requests = {dialect: request_for(dialect, kind, gateway.target, encoded) for dialect in DIALECTS}
-            report(kind, take_turns(requests, runs=max(3, int(count * runs)), warm_up=WARM_UP, checked=check_status))
+            report(kind, take_turns(requests, runs=max(3, int(count * runs)), warm_up=WARM_UP, check=require_success))
 
 
 def report(kind: str, measured: dict[str, Latency]) -> None:
@@ -51,25 +50,17 @@ def report(kind: str, measured: dict[str, Latency]) -> None:
 
 def request_for(dialect: str, kind: str, target: Target, encoded: str) -> Request:
     """Build the same question in a dialect, as a whole HTTP request."""
-    address = target.base_url.removeprefix("http://").removesuffix("/v1")
     image = encoded if kind.startswith("10 MB") else None
-    body = json.dumps(_body(dialect, image) | {"model": "bench", "stream": kind == "stream"}).encode()
-    headers = {
-        "host": address,
-        "content-type": "application/json",
-        "content-length": str(len(body)),
-        **dict(target.headers),
-    }
-    lines = [f"POST {PATHS[dialect]} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
-    host, _, port = address.partition(":")
-    return Request(host, int(port), "\r\n".join(lines).encode() + body, streamed=kind == "stream")
+    body = json.dumps(_body(dialect, image) | {"model": MODEL, "stream": kind == "stream"}).encode()
+    origin = target.base_url.removesuffix("/v1")
+    return post(origin + PATHS[dialect], target.headers, body, streamed=kind == "stream")
 
 
 def _body(dialect: str, image: str | None) -> dict[str, object]:
     url = f"data:image/jpeg;base64,{image}"
     if dialect == "responses":
-        shown = [{"type": "input_image", "image_url": url}] if image else []
-        content = [{"type": "input_text", "text": QUESTION}, *shown]
+        images = [{"type": "input_image", "image_url": url}] if image else []
+        content = [{"type": "input_text", "text": QUESTION}, *images]
         return {"input": [{"role": "user", "content": content}], "max_output_tokens": 64}
     if dialect == "messages":
         source = {"type": "base64", "media_type": "image/jpeg", "data": image}
@@ -77,12 +68,6 @@ def _body(dialect: str, image: str | None) -> dict[str, object]:
     else:
         blocks = [{"type": "image_url", "image_url": {"url": url}}] if image else []
     return {"messages": [{"role": "user", "content": [{"type": "text", "text": QUESTION}, *blocks]}], "max_tokens": 64}
-
-
-def check_status(reader: AnswerReader, *, streamed: bool) -> None:
-    """Raise Refused unless the answer is a 200; its body differs with the dialect."""
-    if reader.status != 200:
-        raise Refused(f"status {reader.status}: {reader.body[:300].decode(errors='replace')}")
 
 
 if __name__ == "__main__":

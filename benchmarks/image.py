@@ -1,6 +1,6 @@
 """What preparing an image costs, step by step beside its floor: ``python -m benchmarks.image``.
 
-Each JPEG has EXIF orientation 6, as a telephone writes it. Nothing is asserted; absolute times are this machine's.
+Each JPEG has EXIF orientation 6, as a phone writes it. Nothing is asserted; absolute times are this machine's.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from PIL import Image
@@ -17,7 +18,6 @@ from skimage.metrics import structural_similarity
 
 from benchmarks.photographs import SOFTNESS, file_of, photographs, tiled
 from obscura.imaging import Detail, prepare, warm_up
-from obscura.imaging.container import SourceFormat
 from obscura.imaging.decode import decode
 from obscura.imaging.encode import encode
 from obscura.imaging.prepare import scan
@@ -51,52 +51,52 @@ def print_jpeg_steps(image: Image.Image, runs: int) -> None:
         exif = Image.Exif()
         exif[0x0112] = 6
         data = file_of(tiled(image, width_px, height_px), "JPEG", quality=93, exif=exif)
-        facts = scan(data)
+        info = scan(data)
         size = target_size(width_px, height_px, Detail.AUTO.longest_side_px, 200)
-        scale = decode_scale(facts, size)
-        asked = (width_px // scale, height_px // scale)
-        small = decode(data, facts, scale)
-        done = resize_upright(small, facts, size, scale)
-        floor_small = bare_decode(data, asked)
+        scale = decode_scale(info, size)
+        scaled = (width_px // scale, height_px // scale)
+        small = decode(data, info, scale)
+        done = resize_upright(small, info, size, scale)
+        floor_small = bare_decode(data, scaled)
         steps: tuple[Callable[[], object], ...] = (
-            lambda data=data: scan(data),
-            lambda data=data, facts=facts, scale=scale: decode(data, facts, scale),
-            lambda data=data, asked=asked: bare_decode(data, asked),
-            lambda small=small, facts=facts, size=size, scale=scale: resize_upright(small, facts, size, scale),
-            lambda image=floor_small, size=size: image.resize(size, Image.Resampling.LANCZOS),
-            lambda done=done: encode(done, SourceFormat.JPEG),
-            lambda done=done: file_of(done, "JPEG", quality=90),
-            lambda data=data: prepare(data),
-            lambda data=data, asked=asked, size=size: bare_road(data, asked, size),
+            partial(scan, data),
+            partial(decode, data, info, scale),
+            partial(bare_decode, data, scaled),
+            partial(resize_upright, small, info, size, scale),
+            partial(floor_small.resize, size, Image.Resampling.LANCZOS),
+            partial(encode, done, info.source_format),
+            partial(file_of, done, "JPEG", quality=90),
+            partial(prepare, data),
+            partial(bare_pipeline, data, scaled, size),
         )
-        took = medians_ms(steps, runs)
-        row = [f"{width_px * height_px / 1e6:.0f} Mpx", f"{len(data) / 1e6:.1f}", *(f"{ms:.1f}" for ms in took)]
-        wait = longest_wait_ms(lambda data=data: prepare(data))
-        print(" ".join(f"{cell:>8}" for cell in row), f"{took[-2] / took[-1]:8.2f}  {wait:.1f} ms")
+        medians = medians_ms(steps, runs)
+        row = [f"{width_px * height_px / 1e6:.0f} Mpx", f"{len(data) / 1e6:.1f}", *(f"{ms:.1f}" for ms in medians)]
+        wait = longest_wait_ms(partial(prepare, data))
+        print(" ".join(f"{cell:>8}" for cell in row), f"{medians[-2] / medians[-1]:8.2f}  {wait:.1f} ms")
 
 
 def print_other_formats(image: Image.Image, runs: int) -> None:
-    photo = tiled(image, 4000, 3000)
-    with_alpha = photo.copy()
-    with_alpha.putalpha(photo.convert("L"))
+    large = tiled(image, 4000, 3000)
+    with_alpha = large.copy()
+    with_alpha.putalpha(large.convert("L"))
     random = np.random.default_rng(1)
     noise = Image.fromarray(random.integers(0, 256, (1281, 1281, 4), dtype=np.uint8))
     plain = Image.new("RGB", (2049, 2049), (10, 20, 30))
     files = {
-        "PNG 12 Mpx": file_of(photo, "PNG", compress_level=1),
+        "PNG 12 Mpx": file_of(large, "PNG", compress_level=1),
         "PNG 12 Mpx alpha": file_of(with_alpha, "PNG", compress_level=1),
         "PNG noise 1281 px alpha": file_of(noise, "PNG", compress_level=1),
         "PNG plain 2049 px": file_of(plain, "PNG", compress_level=1),
-        "WEBP 12 Mpx": file_of(photo, "WEBP", method=0),
-        "GIF 12 Mpx": file_of(photo.convert("P"), "GIF"),
+        "WEBP 12 Mpx": file_of(large, "WEBP", method=0),
+        "GIF 12 Mpx": file_of(large.convert("P"), "GIF"),
         "JPEG plain 2049 px": file_of(plain, "JPEG"),
     }
     print(f"\n{'others, ms':>24}   decode   resize   encode    whole  as          longest wait of a second thread")
     for name, data in files.items():
         detail = Detail.HIGH if "plain" in name else Detail.AUTO
-        (whole_ms,) = medians_ms((lambda data=data, detail=detail: prepare(data, detail),), runs)
+        (whole_ms,) = medians_ms((partial(prepare, data, detail),), runs)
         one = prepare(data, detail)
-        wait = longest_wait_ms(lambda data=data, detail=detail: prepare(data, detail))
+        wait = longest_wait_ms(partial(prepare, data, detail))
         print(
             f"{name:>24} {one.decode_ms:8.1f} {one.resize_ms:8.1f} {one.encode_ms:8.1f} {whole_ms:8.1f}  "
             f"{one.media_type:10}  {wait:.1f} ms"
@@ -104,22 +104,20 @@ def print_other_formats(image: Image.Image, runs: int) -> None:
 
 
 def print_similarity(images: dict[str, Image.Image]) -> None:
-    print(
-        f"\nSSIM against full decode + LANCZOS, by how much is shrunk, tiles of 4 Mpx ({SOFTNESS} x): resized; as sent"
-    )
+    print(f"\nSSIM against full decode + LANCZOS, by ratio, tiles of 4 Mpx ({SOFTNESS} x): resized; as sent")
     print(f"{'':>22}", " ".join(f"{ratio:>12}" for ratio in RATIOS))
     worst = 1.0
     for name, image in images.items():
         data = file_of(tiled(image, 2400, 1700), "JPEG", quality=93)
-        facts = scan(data)
-        full = decode(data, facts)
+        info = scan(data)
+        full = decode(data, info)
         cells = []
         for ratio in RATIOS:
-            size = target_size(facts.width_px, facts.height_px, round(facts.width_px / ratio), 200)
+            size = target_size(info.width_px, info.height_px, round(info.width_px / ratio), 200)
             reference = full.resize(size, Image.Resampling.LANCZOS)
-            scale = decode_scale(facts, size)
-            ours = resize_upright(decode(data, facts, scale), facts, size, scale)
-            sent = Image.open(io.BytesIO(encode(ours, SourceFormat.JPEG)[0]))
+            scale = decode_scale(info, size)
+            ours = resize_upright(decode(data, info, scale), info, size, scale)
+            sent = Image.open(io.BytesIO(encode(ours, info.source_format)[0]))
             resized_ssim = similarity(ours, reference)
             worst = min(worst, resized_ssim)
             cells.append(f"{resized_ssim:.4f};{similarity(sent, reference):.3f}")
@@ -127,43 +125,43 @@ def print_similarity(images: dict[str, Image.Image]) -> None:
     print(f"worst, resized: {worst:.4f}")
 
 
-def bare_decode(data: bytes, asked: tuple[int, int]) -> Image.Image:
+def bare_decode(data: bytes, scaled: tuple[int, int]) -> Image.Image:
     image = Image.open(io.BytesIO(data), formats=["JPEG"])
-    image.draft(None, asked)
+    image.draft(None, scaled)
     image.load()
     return image
 
 
-def bare_road(data: bytes, asked: tuple[int, int], size: tuple[int, int]) -> bytes:
-    return file_of(bare_decode(data, asked).resize(size, Image.Resampling.LANCZOS), "JPEG", quality=90)
+def bare_pipeline(data: bytes, scaled: tuple[int, int], size: tuple[int, int]) -> bytes:
+    return file_of(bare_decode(data, scaled).resize(size, Image.Resampling.LANCZOS), "JPEG", quality=90)
 
 
 def similarity(one: Image.Image, other: Image.Image) -> float:
-    return float(structural_similarity(np.asarray(one), np.asarray(other), channel_axis=2))
+    return float(structural_similarity(np.asarray(one), np.asarray(other), channel_axis=2))  # type: ignore[no-untyped-call] # scikit-image
 
 
 def medians_ms(steps: tuple[Callable[[], object], ...], runs: int) -> list[float]:
-    """Run the steps in turns, so that a busy moment of the machine meets all of them alike."""
+    """Return the medians of the steps, which take turns so that drift hits all alike."""
     elapsed_ms: list[list[float]] = [[] for _ in steps]
     for _ in range(runs):
         for step, times in zip(steps, elapsed_ms, strict=True):
-            begun_s = time.perf_counter()
+            began_s = time.perf_counter()
             step()
-            times.append((time.perf_counter() - begun_s) * 1e3)
+            times.append((time.perf_counter() - began_s) * 1e3)
     return [statistics.median(times) for times in elapsed_ms]
 
 
 def longest_wait_ms(work: Callable[[], object]) -> float:
-    """How long a second thread that wants the interpreter every half millisecond goes without it at the worst."""
+    """Return the longest wait of a second thread that needs the interpreter every half millisecond."""
     best = float("inf")
     for _ in range(3):
         thread = threading.Thread(target=work)
         longest_s = 0.0
         thread.start()
         while thread.is_alive():
-            begun_s = time.perf_counter()
+            began_s = time.perf_counter()
             time.sleep(0.0005)
-            longest_s = max(longest_s, time.perf_counter() - begun_s - 0.0005)
+            longest_s = max(longest_s, time.perf_counter() - began_s - 0.0005)
         thread.join()
         best = min(best, longest_s)
     return best * 1e3

@@ -15,17 +15,18 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.gateway_load.images import make_images, photograph
+from benchmarks.gateway_load.requests import MODEL
 from benchmarks.gateway_load.subjects import fake_upstream, obscura_settings
 from benchmarks.lambda_load.cold import Subject, cold_ms, import_tree, report
 from benchmarks.lambda_load.streaming_upstream import streaming_upstream
 from benchmarks.lambda_load.warm import first_event_ms, in_turns, running
 from rehearsal.emulator import WRAPPER
-from rehearsal.layout import Layout, lay_out
+from rehearsal.layout import Layout, install_layout
 from tests.support.lambda_events import rest_event
 from tests.support.lambda_process import new_key
 
 RAW_BYTES = 3_000_000
-"""Of an image whose base64 is 4 MB, near the most that Lambda takes."""
+"""Of an image whose base64 is 4 MB, near Lambda's limit."""
 
 
 def main() -> None:
@@ -35,12 +36,15 @@ def main() -> None:
     chosen = arguments.parse_args()
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
         folder = Path(scratch)
-        layout = lay_out()
+        layout = install_layout()
         upstream = stack.enter_context(fake_upstream(make_images(folder), folder))
         settings = obscura_settings(upstream, folder / "data")
-        bearer = {"Authorization": f"Bearer {asyncio.run(new_key(folder / 'data'))}"}
-        asking = {"model": "bench", "messages": [{"role": "user", "content": "What stands against the wall?"}]}
-        text = rest_event("POST", "/v1/chat/completions", asking, **bearer)
+        bearer = f"Bearer {asyncio.run(new_key(folder / 'data'))}"
+        question: dict[str, object] = {
+            "model": MODEL,
+            "messages": [{"role": "user", "content": "What stands against the wall?"}],
+        }
+        text = rest_event("POST", "/v1/chat/completions", question, Authorization=bearer)
 
         ours = Subject("obscura", layout, "chat", settings | {WRAPPER: "/opt/bin/obscura-runtime"}, text)
         floor = Subject("floor", _with_floor(layout, folder), "floor", settings, text)
@@ -49,7 +53,7 @@ def main() -> None:
         print("\nImports of the chat function:\n" + import_tree(ours))
 
         print("\nWarm: the runtime over the application called directly (a busy machine bends the median)")
-        large = rest_event("POST", "/v1/chat/completions", _with_image(asking), **bearer)
+        large = rest_event("POST", "/v1/chat/completions", _with_image(question), Authorization=bearer)
         for name, event, count in (("text", text, 300), ("4 MB image", large, 20)):
             whole_ms, alone_ms = in_turns(ours, event, count)
             print(f"{name:>28}: p50 {_added(median(alone_ms), median(whole_ms))}")
@@ -58,11 +62,11 @@ def main() -> None:
 
         streaming = stack.enter_context(streaming_upstream())
         streaming_settings = settings | {"OBSCURA_UPSTREAM_URL": streaming.base_url}
-        streamed = rest_event("POST", "/v1/chat/completions", asking | {"stream": True}, **bearer)
+        streamed = rest_event("POST", "/v1/chat/completions", question | {"stream": True}, Authorization=bearer)
         with running(replace(ours, settings=streaming_settings)) as stand_in:
-            behind_ms = first_event_ms(stand_in, streamed, streaming, 100)
-        print("\nStream: the first event leaves behind the upstream's by")
-        print(f"{'':>28}  {behind_ms[50]:.2f} ms (p50), {behind_ms[95]:.2f} ms (p95)")
+            delays_ms = first_event_ms(stand_in, streamed, streaming, 100)
+        print("\nStream: the first event leaves after the upstream's by")
+        print(f"{'':>28}  {delays_ms[50]:.2f} ms (p50), {delays_ms[95]:.2f} ms (p95)")
         print(f"{'':>28}  (aim ≤ 5 ms)")
 
 
@@ -78,11 +82,11 @@ def _with_floor(layout: Layout, folder: Path) -> Layout:
     return replace(layout, built=folder)
 
 
-def _with_image(asking: dict[str, object]) -> dict[str, object]:
+def _with_image(question: dict[str, object]) -> dict[str, object]:
     """Put a photograph of ``RAW_BYTES`` beside the question."""
     url = "data:image/jpeg;base64," + base64.b64encode(photograph(3600, 2400, RAW_BYTES)).decode()
     parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": url}}]
-    return asking | {"messages": [{"role": "user", "content": parts}]}
+    return question | {"messages": [{"role": "user", "content": parts}]}
 
 
 if __name__ == "__main__":

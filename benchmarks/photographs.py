@@ -1,4 +1,4 @@
-"""Where the real photographs are that come with scikit-image, and how large ones are made of them."""
+"""The photographs that come with scikit-image, and large ones made of them."""
 
 import io
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ NAMES = (
     "camera.png",
 )
 SOFTNESS = 1.6
-"""Small photographs are sharper to the pixel than what a camera stores at full size: each is enlarged so far first."""
+"""Small photographs are sharper per pixel than what a camera stores at full size: each is enlarged by this first."""
 
 
 def photographs() -> Iterator[tuple[str, Image.Image]]:
@@ -35,7 +35,7 @@ def photographs() -> Iterator[tuple[str, Image.Image]]:
 
 
 def tiled(image: Image.Image, width_px: int, height_px: int) -> Image.Image:
-    """Enlarge by ``SOFTNESS`` and lay out, every other tile mirrored so that no edges arise, to the size asked for."""
+    """Enlarge by ``SOFTNESS`` and tile to this size; every other tile is mirrored so that no edges arise."""
     tile = image.resize((round(image.width * SOFTNESS), round(image.height * SOFTNESS)), Image.Resampling.BICUBIC)
     wall = Image.new("RGB", (width_px, height_px))
     for column, left in enumerate(range(0, width_px, tile.width)):

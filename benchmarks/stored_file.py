@@ -1,7 +1,7 @@
 """What a stored image costs at its first use and at its second: ``python -m benchmarks.stored_file``.
 
-A JPEG of 10 MB is stored, then asked about by its id, over a socket, before an upstream that answers at once; each
-round stores it again, so that each has a first use. Nothing is asserted; absolute times are this machine's.
+A JPEG of 10 MB is stored and then sent by its id, over a socket, with an upstream that answers at once; each round
+stores it again, so that each has a first use. Nothing is asserted; absolute times are this machine's.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from benchmarks.gateway_load.requests import Target
 from benchmarks.gateway_load.subjects import fake_upstream, obscura
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "obscura-benchmarks"
-STEPS = ("stored", "first use", "second use", "third use", "sent along instead")
+STEPS = ("stored", "first use", "second use", "third use", "sent inline instead")
 
 
 def main() -> None:
@@ -46,16 +46,16 @@ def main() -> None:
 
 
 def one_round(target: Target, image: bytes) -> list[float]:
-    """Store an image, use it three times, and send it along once; give the milliseconds of each step."""
+    """Store an image, use it three times, and send it inline once; return the milliseconds of each step."""
     with httpx.Client(base_url=target.base_url, headers=dict(target.headers), timeout=60, trust_env=False) as client:
-        stored, stored_ms = timed(lambda: client.post("/files", files={"file": ("photo.jpg", image)}))
+        stored, stored_ms = timed(lambda: client.post("/files", files={"file": ("image.jpg", image)}))
         by_id = {"file_id": stored.json()["id"]}
-        used_ms = [timed(lambda: ask(client, target, by_id))[1] for _ in range(3)]
-        sent = {"url": f"data:image/jpeg;base64,{base64.b64encode(image).decode()}"}
-        return [stored_ms, *used_ms, timed(lambda: ask(client, target, sent))[1]]
+        used_ms = [timed(lambda: chat(client, target, by_id))[1] for _ in range(3)]
+        inline = {"url": f"data:image/jpeg;base64,{base64.b64encode(image).decode()}"}
+        return [stored_ms, *used_ms, timed(lambda: chat(client, target, inline))[1]]
 
 
-def ask(client: httpx.Client, target: Target, image_url: dict[str, str]) -> httpx.Response:
+def chat(client: httpx.Client, target: Target, image_url: dict[str, str]) -> httpx.Response:
     content = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": image_url}]
     body = {"model": target.model, "messages": [{"role": "user", "content": content}]}
     return client.post("/chat/completions", json=body)
@@ -63,10 +63,10 @@ def ask(client: httpx.Client, target: Target, image_url: dict[str, str]) -> http
 
 def timed(call: Callable[[], httpx.Response]) -> tuple[httpx.Response, float]:
     began_s = perf_counter()
-    answer = call()
+    response = call()
     elapsed_ms = (perf_counter() - began_s) * 1e3
-    answer.raise_for_status()
-    return answer, elapsed_ms
+    response.raise_for_status()
+    return response, elapsed_ms
 
 
 if __name__ == "__main__":

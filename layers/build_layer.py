@@ -1,11 +1,12 @@
-"""Builds one Lambda layer: its packages for Lambda's machine, our code, and bytecode for all of it.
+"""Build one Lambda layer: its packages for Lambda's processor, our code, and bytecode for all of it.
 
-On Lambda ``/opt`` is read-only, and zips lose the times that bytecode is checked by: without ``unchecked-hash`` every
-cold start would compile again, which takes longer than all imports together.
+On Lambda ``/opt`` is read-only, and zip files lose the times that bytecode is validated by: without ``unchecked-hash``
+every cold start would compile again, which takes longer than all imports together (ADR 43).
 """
 
 import argparse
 import compileall
+import importlib.util
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,13 @@ GLIBC_TAGS = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux20
 """Lambda's python3.13 runs on Amazon Linux 2023, whose glibc is 2.34."""
 
 AWS_SERVICES_USED = ("dynamodb", "s3", "ssm", "sts")
+INSTALLER_MISSING = f"""\
+Layers are installed with uv or with pip, and neither is here: uv is not on PATH, and {sys.executable} has no pip.
+Install uv (https://docs.astral.sh/uv/getting-started/installation/), or add pip: {sys.executable} -m ensurepip
+"""
+
 UNUSED = (
+    ".lock",
     "**/tests",
     "**/__pycache__",
     "**/*.pyi",
@@ -25,15 +32,15 @@ UNUSED = (
     "bin",
     "boto3/examples",
     "obscura/cli",
-    *(f"PIL/_{module}.*.so" for module in ("avif", "imagingcms", "imagingft", "imagingtk")),
-    *(f"pillow.libs/lib{library}-*" for library in ("avif", "brotli*", "freetype", "harfbuzz", "lcms2", "png16")),
+    *(f"PIL/_{module}.*.so" for module in ("imagingcms", "imagingft", "imagingtk")),
+    *(f"pillow.libs/lib{library}-*" for library in ("brotli*", "freetype", "harfbuzz", "lcms2", "png16")),
 )
-"""Tests, type stubs, commands, what only a laptop runs, and of Pillow all that serves AVIF, fonts and colour profiles;
-licences and the metadata that packages read of themselves stay."""
+"""Tests, type stubs, commands, the command line, and Pillow's parts for fonts and colour profiles; licences and the
+metadata that packages read of themselves stay."""
 
 
 def main() -> None:
-    """Build the layer that the command line names."""
+    """Build the layer that the command line names; the exit status is 2 if neither uv nor pip is there."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--layer", required=True)
     parser.add_argument("--architecture", required=True, choices=MACHINES)
@@ -41,7 +48,12 @@ def main() -> None:
     parser.add_argument("--limit-mb", required=True, type=int)
     options = parser.parse_args()
     source, packages = Path(options.layer), options.into / "python"
-    install(source / "requirements.txt", packages, MACHINES[options.architecture])
+    command = install_command(options.into, MACHINES[options.architecture])
+    if command is None:
+        sys.stderr.write(INSTALLER_MISSING)
+        sys.exit(2)
+    command += ["--target", str(packages), "-r", str(source / "requirements.txt")]
+    subprocess.run(command, check=True)  # noqa: S603 our own arguments and paths
     shutil.copytree(source / "obscura", packages / "obscura")
     if (source / "bin").is_dir():
         shutil.copytree(source / "bin", options.into / "bin")
@@ -50,22 +62,39 @@ def main() -> None:
     measure(options.layer, packages, options.limit_mb)
 
 
-def install(requirements: Path, into: Path, machine: str) -> None:
-    """Install the locked requirements as wheels for ``machine``, whatever this one is."""
-    platforms = [argument for tag in GLIBC_TAGS for argument in ("--platform", f"{tag}_{machine}")]
-    command = [
-        sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile",
-        "--require-hashes", "--no-deps", "--only-binary=:all:", "--implementation", "cp", "--python-version", "3.13",
-        *platforms, "--target", str(into), "-r", str(requirements),
-    ]  # fmt: skip
-    subprocess.run(command, check=True)  # noqa: S603 our own words and paths
+def install_command(into: Path, machine: str) -> list[str] | None:
+    """Return the command that installs locked requirements as wheels for ``machine``, by uv or else by pip.
+
+    None if neither is there.
+    """
+    if uv := find_uv(into):
+        platform = f"{machine}-{GLIBC_TAGS[0]}"
+        return [
+            uv, "pip", "install", "--quiet", "--python", sys.executable, "--link-mode", "copy",
+            "--require-hashes", "--no-deps", "--only-binary", ":all:",
+            "--python-version", "3.13", "--python-platform", platform,
+        ]  # fmt: skip
+    if importlib.util.find_spec("pip"):
+        platforms = [argument for tag in GLIBC_TAGS for argument in ("--platform", f"{tag}_{machine}")]
+        return [
+            sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile",
+            "--require-hashes", "--no-deps", "--only-binary=:all:",
+            "--implementation", "cp", "--python-version", "3.13", *platforms,
+        ]  # fmt: skip
+    return None
+
+
+def find_uv(into: Path) -> str | None:
+    """Return the uv on PATH, or the one that `make` installed into ``.uv`` of the project that ``into`` lies in."""
+    installed = (folder / ".uv" / "bin" / "uv" for folder in into.resolve().parents)
+    return shutil.which("uv") or next((str(uv) for uv in installed if uv.is_file()), None)
 
 
 def strip(packages: Path) -> None:
-    """Remove what no request ever reads, AWS's descriptions of services that Obscura does not call among it."""
+    """Remove what no request ever reads, such as boto's descriptions of services that Obscura does not call."""
     for pattern in UNUSED:
-        for found in list(packages.glob(pattern)):
-            _remove(found)
+        for unused in list(packages.glob(pattern)):
+            _remove(unused)
     descriptions = packages / "botocore" / "data"
     for service in descriptions.glob("*/"):
         if service.name not in AWS_SERVICES_USED:
@@ -73,7 +102,7 @@ def strip(packages: Path) -> None:
 
 
 def compile_bytecode(packages: Path) -> None:
-    """Compile everything to bytecode that is believed without a look at its source, named as it will be on Lambda."""
+    """Compile everything to bytecode that is used without a check of its source, with its paths on Lambda."""
     compiled = compileall.compile_dir(
         packages,
         quiet=1,
@@ -87,12 +116,12 @@ def compile_bytecode(packages: Path) -> None:
 
 
 def measure(layer: str, packages: Path, limit_mb: int) -> None:
-    """Print what is large, and fail when the layer is over its limit (in MB of 10^6 bytes, unzipped)."""
+    """Print the size and the largest packages; fail if the layer is over its limit (in MB of 10^6 bytes, unzipped)."""
     sizes = {entry.name: _size_mb(entry) for entry in packages.iterdir()}
     total = sum(sizes.values())
     largest = sorted(sizes, key=sizes.__getitem__, reverse=True)[:6]
-    told = ", ".join(f"{name} {sizes[name]:.1f}" for name in largest)
-    print(f"{layer} layer: {total:.1f} MB of {limit_mb} MB ({told})")
+    listed = ", ".join(f"{name} {sizes[name]:.1f}" for name in largest)
+    print(f"{layer} layer: {total:.1f} MB of {limit_mb} MB ({listed})")
     if total > limit_mb:
         sys.exit(f"The {layer} layer is over its limit of {limit_mb} MB.")
 

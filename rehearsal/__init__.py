@@ -1,1 +1,1 @@
-"""Rehearsal: the deployment without an account, from the template to answered requests."""
+"""Rehearsal: deploys the template without an account, from its translation to responses of the built functions."""

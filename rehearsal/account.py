@@ -1,7 +1,7 @@
-"""An account on loopback with the stack's tables, bucket, secrets and roles, where only what a role grants is allowed.
+"""AWS account on loopback with the stack's tables, bucket, secrets and roles, which allows what a role grants.
 
-moto's server stands in for AWS. It holds S3 calls against the ARNs in a policy by itself; what DynamoDB's and SSM's
-calls are made on is told here, through the hook with which moto asks its other services.
+moto's server stands in for AWS. It checks S3 calls against the ARNs in a policy by itself; the ARNs of DynamoDB's and
+SSM's calls are supplied here, through the hook that moto has for its other services.
 """
 
 import json
@@ -16,7 +16,7 @@ from moto.dynamodb.responses import DynamoHandler
 from moto.server import ThreadedMotoServer
 from moto.ssm.responses import SimpleSystemManagerResponse
 
-from rehearsal.moto_policies import as_moto_asks
+from rehearsal.moto_policies import adapt_to_moto
 from rehearsal.stack import ACCOUNT, REGION, Json, Stack
 
 SECRETS = {"address-secret": "a-secret-for-hashing-addresses"}
@@ -24,7 +24,7 @@ SECRETS = {"address-secret": "a-secret-for-hashing-addresses"}
 
 @dataclass(frozen=True)
 class Account:
-    """``origin`` is what AWS_ENDPOINT_URL names; ``roles`` has credentials by ARN, and those of the operator."""
+    """``origin`` is for AWS_ENDPOINT_URL; ``roles`` has credentials by ARN, and those of the operator."""
 
     origin: str
     roles: dict[str, dict[str, str]]
@@ -40,11 +40,11 @@ class Account:
         )
 
     def enforce(self) -> None:
-        """Put the roles in force: from here on every call is held against its caller's policies."""
-        _let_calls_pass(self.origin, "0")
+        """Enforce the roles: from here on every call is checked against its caller's policies."""
+        _skip_checks_for(self.origin, "0")
 
     def environment(self, role: str) -> dict[str, str]:
-        """Return the variables through which a process finds this account, with a role's rights."""
+        """Return the variables with which a process uses this account, with a role's rights."""
         return self.roles[role] | {"AWS_ENDPOINT_URL": self.origin, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
 
 
@@ -53,7 +53,7 @@ OPERATOR = "operator"
 
 @contextmanager
 def account_of(stack: Stack) -> Iterator[Account]:
-    """Serve an account with the stack in it for as long as the context holds; nothing is enforced yet."""
+    """Serve an account with the stack in it while the context is open; nothing is enforced yet."""
     for handler, hook in _HOOKS.items():
         setattr(handler, _HOOK, hook)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -66,12 +66,12 @@ def account_of(stack: Stack) -> Iterator[Account]:
             "AWS_SECRET_ACCESS_KEY": "operator",
             "AWS_SESSION_TOKEN": "operator",
         }
-        _tell_moto(origin, "reset")
+        _configure_moto(origin, "reset")
         account = Account(origin, {OPERATOR: operator})
         _create(stack, account)
         yield account
     finally:
-        _let_calls_pass(origin, "inf")
+        _skip_checks_for(origin, "inf")
         server.stop()
         for handler in _HOOKS:
             delattr(handler, _HOOK)
@@ -81,8 +81,8 @@ def _create(stack: Stack, account: Account) -> None:
     session = account.session(OPERATOR)
     dynamodb = session.client("dynamodb", endpoint_url=account.origin)
     for table in stack.resources("AWS::DynamoDB::Table").values():
-        kept = ("TableName", "BillingMode", "AttributeDefinitions", "KeySchema")
-        dynamodb.create_table(**{name: table[name] for name in kept})
+        members = ("TableName", "BillingMode", "AttributeDefinitions", "KeySchema")
+        dynamodb.create_table(**{name: table[name] for name in members})
     s3 = session.client("s3", endpoint_url=account.origin)
     for logical_id in stack.resources("AWS::S3::Bucket"):
         s3.create_bucket(Bucket=stack.ref(logical_id), CreateBucketConfiguration={"LocationConstraint": REGION})
@@ -96,7 +96,7 @@ def _create_roles(stack: Stack, account: Account, session: boto3.Session) -> Non
     iam = session.client("iam", endpoint_url=account.origin)
     sts = session.client("sts", endpoint_url=account.origin)
     for logical_id, policy in stack.resources("AWS::IAM::ManagedPolicy").items():
-        iam.create_policy(PolicyName=logical_id, PolicyDocument=json.dumps(as_moto_asks(policy["PolicyDocument"])))
+        iam.create_policy(PolicyName=logical_id, PolicyDocument=json.dumps(adapt_to_moto(policy["PolicyDocument"])))
     for logical_id, role in stack.resources("AWS::IAM::Role").items():
         name = stack.ref(logical_id)
         iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(role["AssumeRolePolicyDocument"]))
@@ -106,22 +106,22 @@ def _create_roles(stack: Stack, account: Account, session: boto3.Session) -> Non
         for arn in role["ManagedPolicyArns"]:
             iam.attach_role_policy(RoleName=name, PolicyArn=arn)
         arn = f"arn:aws:iam::{ACCOUNT}:role/{name}"
-        given = sts.assume_role(RoleArn=arn, RoleSessionName="rehearsal")["Credentials"]
+        credentials = sts.assume_role(RoleArn=arn, RoleSessionName="rehearsal")["Credentials"]
         account.roles[stack.attribute(logical_id, "Arn")] = {
-            "AWS_ACCESS_KEY_ID": given["AccessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
-            "AWS_SESSION_TOKEN": given["SessionToken"],
+            "AWS_ACCESS_KEY_ID": credentials["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": credentials["SessionToken"],
         }
 
 
-def _let_calls_pass(origin: str, count: str) -> None:
-    """Let this many calls pass before policies are asked (moto's documentation, "IAM-like Access Control")."""
-    _tell_moto(origin, "reset-auth", count)
+def _skip_checks_for(origin: str, count: str) -> None:
+    """Allow this many calls before policies are checked (moto's documentation, "IAM-like Access Control")."""
+    _configure_moto(origin, "reset-auth", count)
 
 
-def _tell_moto(origin: str, what: str, response: str = "") -> None:
-    url, headers = f"{origin}/moto-api/{what}", {"content-type": "text/plain"}
-    with urllib.request.urlopen(urllib.request.Request(url, response.encode(), headers)):  # noqa: S310 loopback
+def _configure_moto(origin: str, command: str, body: str = "") -> None:
+    url, headers = f"{origin}/moto-api/{command}", {"content-type": "text/plain"}
+    with urllib.request.urlopen(urllib.request.Request(url, body.encode(), headers)):  # noqa: S310 loopback
         pass
 
 
@@ -129,16 +129,16 @@ _HOOK = "_determine_resource"
 
 
 def _table_arn(handler: BaseResponse) -> str:
-    """Return the one table of a call; a transaction's parts all have it too."""
-    response: Json = json.loads(handler.raw_body)
-    parts = [operation for part in response.get("TransactItems", ()) for operation in part.values()]
-    name = response.get("TableName") or (parts[0]["TableName"] if parts else "*")
+    """Return the one table of a call; all parts of a transaction have the same."""
+    request: Json = json.loads(handler.raw_body)
+    parts = [operation for part in request.get("TransactItems", ()) for operation in part.values()]
+    name = request.get("TableName") or (parts[0]["TableName"] if parts else "*")
     return f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"
 
 
 def _parameter_arn(handler: BaseResponse) -> str:
-    response: Json = json.loads(handler.raw_body)
-    return f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{response.get('Path') or response.get('Name')}"
+    request: Json = json.loads(handler.raw_body)
+    return f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{request.get('Path') or request.get('Name')}"
 
 
 _HOOKS: dict[type[BaseResponse], Callable[[BaseResponse], str]] = {

@@ -1,61 +1,77 @@
-"""What must hold of the stack before anybody deploys it: each check gives its faults, none when all is well."""
+"""Checks of the stack before it is deployed: each yields its faults, none if all is well."""
 
+import re
 from collections.abc import Callable, Iterator
 
 from pydantic import SecretStr
 
 from obscura.settings import PREFIX, Settings
 from obscura.stores.dynamodb.tables import EXPIRES_AT, TABLES
-from rehearsal.families import COMMON, STREAMED, code_routes, families
+from rehearsal.families import COMMON, FAMILIES, STREAMED, code_routes
 from rehearsal.routes import routes_of
-from rehearsal.stack import NAME, Json, Stack
+from rehearsal.stack import ACCOUNT, NAME, Json, Stack
 
 type Check = Callable[[Stack], Iterator[str]]
 
-STREAM_MS = 900_000
+STREAM_TIMEOUT_MS = 900_000
+BUFFERED_TIMEOUT_S = 30
 WRAPPER = "/opt/bin/obscura-runtime"
 LEFT_TO_DEFAULTS = frozenset(
     {"models", "max_body_bytes", "max_image_bytes", "max_pixels", "max_images", "trusted_proxies"}
 )
-"""Settings that a stack does without (one upstream, no proxy but API Gateway) or whose defaults suit Lambda too; every
-other one is set by the template."""
+"""Settings that a stack does not need (one upstream, no proxy but API Gateway) or whose defaults suit Lambda too; the
+template sets every other one."""
+
+
+def families(stack: Stack) -> Iterator[str]:
+    """Each family of the code, and no other, has a function, a role, a log group, and a part in alarm and dashboard."""
+    functions = functions_by_family(stack)
+    yield from _compare("functions", set(functions))
+    yield from _compare("log groups", _log_groups(stack))
+    yield from _compare("the alarm of throttles", _throttled_families(stack))
+    yield from _compare("the dashboard's log query", _logged_families(stack))
+    for family, function in functions.items():
+        actual = function["Code"]["S3Key"], function["Role"], function["LoggingConfig"]["LogGroup"]
+        role = f"arn:aws:iam::{ACCOUNT}:role/{NAME}-{family}role"
+        if actual != (f"functions/{family}", role, _LOG_PREFIX + family):
+            yield f"{family}: {actual}"
 
 
 def routes(stack: Stack) -> Iterator[str]:
     """Every route of the code leads to its family's function, and no other route exists."""
-    response = {(route.method, route.path): route.family for route in routes_of(stack)}
-    served = {route: family for family in families() for route in code_routes(family)}
-    for route in sorted(served.keys() | response.keys()):
-        if route not in COMMON and response.get(route) != served.get(route):
-            yield f"{' '.join(route)}: the code says {served.get(route)}, the template {response.get(route)}"
-    yield from (f"{' '.join(route)} leads nowhere" for route in COMMON - response.keys())
+    declared = {(route.method, route.path): route.family for route in routes_of(stack)}
+    served = {route: name for name, family in FAMILIES.items() for route in code_routes(family)}
+    for route in sorted(served.keys() | declared.keys()):
+        if route not in COMMON and declared.get(route) != served.get(route):
+            yield f"{' '.join(route)}: the code says {served.get(route)}, the template {declared.get(route)}"
+    yield from (f"{' '.join(route)} has no function" for route in COMMON - declared.keys())
 
 
 def streaming(stack: Stack) -> Iterator[str]:
-    """The families that stream do so on every route, for up to 15 minutes; the others on none."""
+    """The families that stream do so on every route, for up to 15 minutes; the others do on none."""
     functions = functions_by_family(stack)
     for route in routes_of(stack):
         streams = route.family in STREAMED
-        if route.streamed != streams or route.timeout_ms != (STREAM_MS if streams else None):
+        if route.streamed != streams or route.timeout_ms != (STREAM_TIMEOUT_MS if streams else None):
             yield f"{route}"
     for family, function in functions.items():
         wrapper = function["Environment"]["Variables"].get("AWS_LAMBDA_EXEC_WRAPPER")
         if wrapper != (WRAPPER if family in STREAMED else None):
             yield f"{family}: exec wrapper {wrapper}"
-        if function["Timeout"] != (STREAM_MS // 1000 if family in STREAMED else 30):
+        if function["Timeout"] != (STREAM_TIMEOUT_MS // 1000 if family in STREAMED else BUFFERED_TIMEOUT_S):
             yield f"{family}: timeout {function['Timeout']} s"
 
 
 def settings(stack: Stack) -> Iterator[str]:
-    """Every OBSCURA_ name is a setting, every setting is set or left to its default on purpose, no secret is told."""
+    """Every OBSCURA_ name is a setting, every setting is set or on the list of defaults, and none is a secret."""
     known = {PREFIX + name.upper(): field for name, field in Settings.model_fields.items()}
     secret = {name for name, field in known.items() if field.annotation == SecretStr | None}
     defaults = {PREFIX + name.upper() for name in LEFT_TO_DEFAULTS}
     for family, function in functions_by_family(stack).items():
-        response = {name for name in function["Environment"]["Variables"] if name.startswith(PREFIX)}
-        yield from (f"{family}: {name} is no setting" for name in sorted(response - known.keys()))
-        yield from (f"{family}: {name} is not set" for name in sorted(known.keys() - response - secret - defaults))
-        yield from (f"{family}: {name} is a secret" for name in sorted(response & secret))
+        declared = {name for name in function["Environment"]["Variables"] if name.startswith(PREFIX)}
+        yield from (f"{family}: {name} is no setting" for name in sorted(declared - known.keys()))
+        yield from (f"{family}: {name} is not set" for name in sorted(known.keys() - declared - secret - defaults))
+        yield from (f"{family}: {name} is a secret" for name in sorted(declared & secret))
 
 
 def renewal(stack: Stack) -> Iterator[str]:
@@ -72,7 +88,7 @@ def renewal(stack: Stack) -> Iterator[str]:
 
 
 def roles(stack: Stack) -> Iterator[str]:
-    """Each function has a role of its own, for Lambda alone, with no wildcard but below a bucket's or a log's name."""
+    """Each function has a role of its own, for Lambda alone, with wildcards only after a bucket's or a log's name."""
     used = [function["Role"] for function in functions_by_family(stack).values()]
     yield from (f"{role} is shared" for role in {role for role in used if used.count(role) > 1})
     for logical_id, role in stack.resources("AWS::IAM::Role").items():
@@ -86,7 +102,7 @@ def roles(stack: Stack) -> Iterator[str]:
 
 
 def tables(stack: Stack) -> Iterator[str]:
-    """The tables are those of the code, billed by request, encrypted, restorable, and cleaned by their TTL."""
+    """The tables are those of the code, billed by request, encrypted, restorable, and expired by their TTL."""
     created = {table["TableName"]: table for table in stack.resources("AWS::DynamoDB::Table").values()}
     expected = {f"{NAME}-{table.name}": table for table in TABLES}
     yield from (f"{name} is on one side only" for name in created.keys() ^ expected.keys())
@@ -109,7 +125,7 @@ def tables(stack: Stack) -> Iterator[str]:
 
 
 def nothing_public(stack: Stack) -> Iterator[str]:
-    """Only the API's routes can be reached: no function URL, no open bucket, nothing granted to everybody."""
+    """Only the API's routes can be reached: no function URL, no public bucket, no public grant."""
     yield from (f"{name} is a function URL" for name in stack.resources("AWS::Lambda::Url"))
     for name, bucket in stack.resources("AWS::S3::Bucket").items():
         block = bucket.get("PublicAccessBlockConfiguration", {})
@@ -124,15 +140,19 @@ def nothing_public(stack: Stack) -> Iterator[str]:
             yield f"{name} lets {permission['Principal']} call"
 
 
-def nothing_remembered(stack: Stack) -> Iterator[str]:
-    """No trace and no body is recorded, and every log ends: X-Ray off, API Gateway's own logs off, retention set."""
+def nothing_recorded(stack: Stack) -> Iterator[str]:
+    """No trace and no body is recorded, and every log expires: X-Ray off, API Gateway's own logs off, retention set."""
     for name, function in stack.resources("AWS::Lambda::Function").items():
         if "TracingConfig" in function:
             yield f"{name} is traced"
         if not function.get("LoggingConfig", {}).get("LogGroup"):
-            yield f"{name} logs to a group that never forgets"
+            yield f"{name} logs to a group without retention"
     for name, stage in stack.resources("AWS::ApiGateway::Stage").items():
-        recorded = [how for how in stage["MethodSettings"] if how["DataTraceEnabled"] or how["LoggingLevel"] != "OFF"]
+        recorded = [
+            method
+            for method in stage["MethodSettings"]
+            if method["DataTraceEnabled"] or method["LoggingLevel"] != "OFF"
+        ]
         if stage["TracingEnabled"] or recorded:
             yield f"{name} records requests"
     groups = stack.resources("AWS::Logs::LogGroup")
@@ -146,10 +166,36 @@ def functions_by_family(stack: Stack) -> dict[str, Json]:
 
 
 CHECKS: tuple[Check, ...] = (
-    routes, streaming, settings, renewal, roles, tables, nothing_public, nothing_remembered,
+    families, routes, streaming, settings, renewal, roles, tables, nothing_public, nothing_recorded,
 )  # fmt: skip
 
+_LOG_PREFIX = f"/aws/lambda/{NAME}-"
 _BLOCKS = ["BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"]
+
+
+def _compare(place: str, named: set[str]) -> Iterator[str]:
+    yield from (f"{place}: {family} is missing" for family in sorted(FAMILIES.keys() - named))
+    yield from (f"{place}: {family} is no family of the code" for family in sorted(named - FAMILIES.keys()))
+
+
+def _log_groups(stack: Stack) -> set[str]:
+    groups = stack.resources("AWS::Logs::LogGroup").values()
+    return {group["LogGroupName"].removeprefix(_LOG_PREFIX) for group in groups}
+
+
+def _throttled_families(stack: Stack) -> set[str]:
+    """Return the families whose throttles the alarm adds up."""
+    [alarm] = (alarm for alarm in stack.resources("AWS::CloudWatch::Alarm").values() if "Metrics" in alarm)
+    terms = [metric for metric in alarm["Metrics"] if "MetricStat" in metric]
+    functions = {term["Id"]: term["MetricStat"]["Metric"]["Dimensions"][0]["Value"] for term in terms}
+    [total] = (metric["Expression"] for metric in alarm["Metrics"] if "Expression" in metric)
+    return {functions[name].removeprefix(f"{NAME}-") for name in re.findall(r"FILL\((\w+), 0\)", total)}
+
+
+def _logged_families(stack: Stack) -> set[str]:
+    """Return the families whose log groups the dashboard's query reads."""
+    [dashboard] = stack.resources("AWS::CloudWatch::Dashboard").values()
+    return set(re.findall(rf"SOURCE '{_LOG_PREFIX}(\w+)'", dashboard["DashboardBody"]))
 
 
 def _wide(logical_id: str, document: Json) -> Iterator[str]:
@@ -159,11 +205,11 @@ def _wide(logical_id: str, document: Json) -> Iterator[str]:
             yield f"{logical_id} grants {actions} on {targets}"
 
 
-def _listed(response: str | list[str]) -> list[str]:
-    return [response] if isinstance(response, str) else response
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
 
 
 def _parameters_in(value: object, stack: Stack) -> set[str]:
-    """Find every parameter that a piece of the template refers to."""
-    response = str(value)
-    return {name for name in stack.parameters if f"'Ref': '{name}'" in response or f"${{{name}}}" in response}
+    """Return every parameter that a part of the template refers to."""
+    text = str(value)
+    return {name for name in stack.parameters if f"'Ref': '{name}'" in text or f"${{{name}}}" in text}

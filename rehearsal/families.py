@@ -1,34 +1,23 @@
-"""The families as the code has them: which there are, which stream, and which routes each serves."""
+"""Families of the code's registry, with their routes in API Gateway's spelling."""
 
-import importlib
 import re
 
-from fastapi import APIRouter
-from fastapi.routing import iter_route_contexts
+from obscura.api.app import SCHEMA_PATH, WELL_KNOWN_SCHEMA_PATH
+from obscura.api.routers import Family, health, load_families
 
-from rehearsal.stack import ROOT
+FAMILIES: dict[str, Family] = {family.name: family for family in load_families()}
 
-STREAMED = frozenset({"chat", "messages", "responses", "files"})
-COMMON = frozenset({("GET", "/healthz"), ("GET", "/openapi.json")})
-"""What every application serves, whatever its families; API Gateway sends it to one of the functions."""
+STREAMED = frozenset(name for name, family in FAMILIES.items() if family.streams)
 
-
-def families() -> tuple[str, ...]:
-    """Return the names of all families: the folders of ``functions``."""
-    return tuple(sorted(entry.parent.name for entry in (ROOT / "functions").glob("*/app.py")))
+COMMON = frozenset(("GET", path) for path in (health.PATH, SCHEMA_PATH, WELL_KNOWN_SCHEMA_PATH))
+"""Routes that the application of every family serves; API Gateway sends them to one of the functions."""
 
 
-def code_routes(family: str) -> set[tuple[str, str]]:
-    """Return each method and path that the family's router serves, in API Gateway's spelling."""
-    router: APIRouter = importlib.import_module(f"obscura.api.routers.{family}").router
-    return {
-        (method, _greedy(route.path))
-        for route in iter_route_contexts(router.routes)
-        if route.path is not None
-        for method in (route.methods or set()) - {"HEAD", "OPTIONS"}
-    }
+def code_routes(family: Family) -> set[tuple[str, str]]:
+    """Return the method and path of each of a family's routes."""
+    return {(method, _greedy(path)) for method, path in family.routes() if method not in {"HEAD", "OPTIONS"}}
 
 
 def _greedy(path: str) -> str:
-    """Write ``{id:path}``, which takes slashes too, as API Gateway does: ``{id+}``."""
+    """Return ``{id:path}``, which matches slashes too, as API Gateway spells it: ``{id+}``."""
     return re.sub(r"\{(\w+):path\}", r"{\1+}", path)

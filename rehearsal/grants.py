@@ -1,4 +1,4 @@
-"""What each function may do, call by call: a universe of calls, and for each family those that it needs."""
+"""AWS permissions, call by call: all calls that are tried, and for each family those that it needs."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,15 +7,16 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from rehearsal.account import Account
+from rehearsal.families import FAMILIES
 from rehearsal.stack import NAME, Stack
 
-_REFUSAL = "AccessDenied"
-"""The code of a refusal, or in it; moto hides it in the message where a service speaks JSON."""
+_DENIED = "AccessDenied"
+"""In the code of a denied call; moto puts it into the message if the service speaks JSON."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call of AWS's API: ``target`` is a table's short name, the prefix of an object, or a path of parameters."""
+    """One call of AWS's API; ``target`` is a table's short name, the prefix of an object, or a path of parameters."""
 
     service: str
     operation: str
@@ -39,7 +40,7 @@ UNIVERSE = (
     Call("ssm", "get_parameter", "/of-another-stack/secret"),
     Call("ssm", "put_parameter", "/obscura/upstream-key"),
     Call("ssm", "delete_parameter", "/obscura/upstream-key"),
-    Call("iam", "create_user", "somebody"),
+    Call("iam", "create_user", "another-user"),
 )
 
 ADMISSION = frozenset(
@@ -49,7 +50,7 @@ ADMISSION = frozenset(
         Call("ssm", "get_parameters_by_path", "/obscura"),
     }
 )
-ROAD = ADMISSION | {
+INFERENCE = ADMISSION | {
     Call("dynamodb", "get_item", "files"),
     Call("dynamodb", "get_item", "verdicts"),
     Call("dynamodb", "put_item", "verdicts"),
@@ -61,25 +62,29 @@ FILES = ADMISSION | {
     *(Call("dynamodb", operation, "files") for operation in _ITEM_CALLS if operation != "scan"),
     *(Call("s3", operation, prefix) for prefix in _PREFIXES[:3] for operation in _OBJECT_CALLS),
 }
-NEEDED = {"chat": ROAD, "messages": ROAD, "responses": ROAD, "files": FILES, "models": ADMISSION}
+
+NEEDED = {
+    name: INFERENCE if family.dialects else {"files": FILES}.get(name, ADMISSION) for name, family in FAMILIES.items()
+}
+"""By family: what every function needs, and more for those that call a model and those that store files."""
 
 
 def allowed_calls(account: Account, stack: Stack, role: str) -> set[Call]:
-    """Make every call of the universe in a role, and give those that were let through."""
+    """Make every call in a role, and return those that were allowed."""
     session: Any = account.session(role)
     config = Config(retries={"total_max_attempts": 1})
     services = {call.service for call in UNIVERSE}
     clients = {name: session.client(name, endpoint_url=account.origin, config=config) for name in services}
-    return {call for call in UNIVERSE if _let_through(call, clients[call.service], stack)}
+    return {call for call in UNIVERSE if _is_allowed(call, clients[call.service], stack)}
 
 
-def _let_through(call: Call, client: Any, stack: Stack) -> bool:
-    """Tell whether a call is let through; whether it then finds anything is not asked."""
+def _is_allowed(call: Call, client: Any, stack: Stack) -> bool:
+    """Whether a call is allowed, with any result."""
     try:
         getattr(client, call.operation)(**_arguments(call, stack))
-    except ClientError as refusal:
-        error = refusal.response["Error"]
-        return _REFUSAL not in error["Code"] + error["Message"]
+    except ClientError as failure:
+        error = failure.response["Error"]
+        return _DENIED not in error["Code"] + error["Message"]
     return True
 
 

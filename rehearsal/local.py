@@ -1,4 +1,4 @@
-"""``make local-lambda``: one event to one built function in Lambda's runtime emulator, and its answer."""
+"""``make local-lambda``: invokes one built function with one event, in Lambda's runtime emulator."""
 
 import json
 import os
@@ -10,35 +10,35 @@ from pathlib import Path
 from rehearsal.checks import functions_by_family
 from rehearsal.emulator import WRAPPER, emulated
 from rehearsal.events import PLACEHOLDER
-from rehearsal.layout import lay_out
+from rehearsal.layout import install_layout
 from rehearsal.stack import ROOT, translated
 
 
-def main(family: str, event: Path) -> int:
-    """Run the function with this terminal's OBSCURA_ settings and a key of its own; no account is needed."""
+def main(family: str, event_file: Path) -> int:
+    """Run the function with this terminal's OBSCURA_ settings and a new key; no account is needed."""
     wrapper = functions_by_family(translated(ROOT / "template.yaml"))[family]["Environment"]["Variables"].get(WRAPPER)
     with tempfile.TemporaryDirectory() as folder:
         settings = {name: value for name, value in os.environ.items() if name.startswith(("OBSCURA_", "AWS_"))}
         settings = {"OBSCURA_DATA_DIR": folder} | settings
-        response = json.loads(event.read_text().replace(PLACEHOLDER, _new_key(settings)))
-        lines = Path(folder) / "lines.log"
-        layout = lay_out()
-        with emulated(layout, family, settings | ({WRAPPER: wrapper} if wrapper else {}), lines) as emulator:
-            answered = emulator.invoke(response)
-        sys.stderr.write(lines.read_text())
-    sys.stderr.write(f"Laid out as on Lambda: {layout}.\n" if not layout.refused else f"Note: {layout}.\n")
-    sys.stdout.write(f"{answered.status} in {answered.elapsed_ms:.0f} ms\n")
-    sys.stdout.writelines(f"{name}: {value}\n" for name, value in sorted(answered.headers.items()))
-    sys.stdout.write(f"\n{answered.body.decode(errors='replace')}\n")
+        event = json.loads(event_file.read_text().replace(PLACEHOLDER, _new_key(settings)))
+        log = Path(folder) / "function.log"
+        layout = install_layout()
+        with emulated(layout, family, settings | ({WRAPPER: wrapper} if wrapper else {}), log) as emulator:
+            response = emulator.invoke(event)
+        sys.stderr.write(log.read_text())
+    sys.stderr.write(f"Laid out as on Lambda: {layout}.\n" if not layout.rejection else f"Note: {layout}.\n")
+    sys.stdout.write(f"{response.status} in {response.elapsed_ms:.0f} ms\n")
+    sys.stdout.writelines(f"{name}: {value}\n" for name, value in sorted(response.headers.items()))
+    sys.stdout.write(f"\n{response.body.decode(errors='replace')}\n")
     return 0
 
 
 def _new_key(settings: dict[str, str]) -> str:
-    made = subprocess.run(
+    created = subprocess.run(
         [sys.executable, "-m", "obscura.cli", "keys", "create", "--project", "local-lambda"],
         env=os.environ | settings, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    return made.stdout.split()[-1]
+    return created.stdout.split()[-1]
 
 
 if __name__ == "__main__":

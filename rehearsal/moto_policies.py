@@ -1,19 +1,19 @@
-"""Where moto holds a call against something else than AWS does: policies, with what moto asks for added."""
+"""Policies as moto needs them: it checks some calls against other permissions than AWS does."""
 
 from rehearsal.stack import Json
 
 
-def as_moto_asks(document: Json) -> Json:
-    """Return a policy document by which moto lets through what AWS would, of the calls that Obscura makes.
+def adapt_to_moto(document: Json) -> Json:
+    """Return a policy document by which moto allows what AWS would, of the calls that Obscura makes.
 
-    A transaction is held by AWS against the rights to its parts (DynamoDB's developer guide, "Using IAM with
-    transactions"), by moto against a right of its own name. Several objects deleted in one call are held by AWS against
-    the right to each (S3's API reference, DeleteObjects), by moto against the same right to the bucket.
+    AWS checks a transaction against the rights to its parts (DynamoDB's developer guide, "Using IAM with
+    transactions"), moto against a right of its own name. AWS checks several objects deleted in one call against the
+    right to each (S3's API reference, DeleteObjects), moto against the same right to the bucket.
     """
-    return document | {"Statement": [part for statement in document["Statement"] for part in _asked(statement)]}
+    return document | {"Statement": [part for statement in document["Statement"] for part in _adapt(statement)]}
 
 
-def _asked(statement: Json) -> list[Json]:
+def _adapt(statement: Json) -> list[Json]:
     actions, targets = _listed(statement["Action"]), _listed(statement["Resource"])
     if "dynamodb:UpdateItem" in actions:
         return [statement | {"Action": [*actions, "dynamodb:TransactWriteItems"]}]
@@ -23,5 +23,5 @@ def _asked(statement: Json) -> list[Json]:
     return [statement]
 
 
-def _listed(response: str | list[str]) -> list[str]:
-    return [response] if isinstance(response, str) else response
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value

@@ -1,7 +1,7 @@
 """The stack that a template would become: translated, its conditions decided, its references resolved.
 
-Only the intrinsic functions that the templates use are known (CloudFormation user guide, "Intrinsic function
-reference"); another one raises, so that a template cannot outgrow its rehearsal unseen.
+Only the intrinsic functions that the templates use are implemented (CloudFormation user guide, "Intrinsic function
+reference"); any other raises an error, so that no part of a template goes unchecked.
 """
 
 import json
@@ -18,7 +18,7 @@ SAM_PYTHON = ROOT / "sam" / ".venv" / "bin" / "python"
 REGION: Final = "eu-central-1"
 ACCOUNT = "123456789012"
 NAME = "rehearsal"
-_NOTHING = object()
+_NO_VALUE = object()
 
 type Json = dict[str, Any]
 
@@ -32,9 +32,9 @@ class Stack:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """Every parameter's value: as given, or its default."""
+        """Value of every parameter: as given, or its default."""
         declared = self.template.get("Parameters", {})
-        return {name: str(self.given.get(name, how.get("Default", ""))) for name, how in declared.items()}
+        return {name: str(self.given.get(name, parameter.get("Default", ""))) for name, parameter in declared.items()}
 
     def resources(self, of_type: str) -> dict[str, Json]:
         """Return the resolved properties of all resources of a type that would be created, by logical id."""
@@ -45,7 +45,7 @@ class Stack:
         }
 
     def outputs(self) -> dict[str, str]:
-        """Return the outputs that would be shown."""
+        """Return the values of the outputs that would be shown."""
         declared = self.template.get("Outputs", {})
         return {
             name: self.resolve(output["Value"])
@@ -54,38 +54,38 @@ class Stack:
         }
 
     def resolve(self, value: Any) -> Any:
-        """Replace every reference in ``value``; what is ``AWS::NoValue`` disappears."""
+        """Replace every reference in ``value``; members that are ``AWS::NoValue`` disappear."""
         if isinstance(value, list):
-            return [item for item in map(self.resolve, value) if item is not _NOTHING]
+            return [item for item in map(self.resolve, value) if item is not _NO_VALUE]
         if not isinstance(value, dict):
             return value
         if len(value) == 1 and (function := _FUNCTIONS.get(name := next(iter(value)))):
             return function(self, value[name])
         if any(name.startswith("Fn::") for name in value):
-            raise NotImplementedError(f"The rehearsal does not know {list(value)}.")
+            raise NotImplementedError(f"The rehearsal does not implement {list(value)}.")
         resolved = {name: self.resolve(item) for name, item in value.items()}
-        return {name: item for name, item in resolved.items() if item is not _NOTHING}
+        return {name: item for name, item in resolved.items() if item is not _NO_VALUE}
 
     def ref(self, name: str) -> Any:
-        """Return what ``Ref`` gives: a parameter's value, or a resource's name or ARN."""
+        """Return the value of ``Ref``: a parameter's value, or a resource's name or ARN."""
         if name in _PSEUDO:
             return _PSEUDO[name]
         if name in self.parameters:
             return self.parameters[name]
         resource = self.template["Resources"][name]
-        naming = _REF.get(resource["Type"], _by_logical_id)
-        return naming(self, name, resource.get("Properties", {}))
+        physical_id = _REF.get(resource["Type"], _by_logical_id)
+        return physical_id(self, name, resource.get("Properties", {}))
 
     def attribute(self, name: str, attribute: str) -> str:
-        """Return what ``Fn::GetAtt`` gives: an ARN as AWS writes it, anything else a name of its own."""
+        """Return the value of ``Fn::GetAtt``: an ARN as AWS writes it, a made-up name for any other attribute."""
         resource = self.template["Resources"][name]
-        if attribute == "Arn" and (form := _ARNS.get(resource["Type"])):
-            return form.format(name=self.ref(name), region=REGION, account=ACCOUNT)
+        if attribute == "Arn" and (pattern := _ARNS.get(resource["Type"])):
+            return pattern.format(name=self.ref(name), region=REGION, account=ACCOUNT)
         return f"{name}.{attribute}"
 
-    def substitute(self, response: str | list[Any]) -> str:
-        """Do what ``Fn::Sub`` does."""
-        text, own = (response, {}) if isinstance(response, str) else (response[0], self.resolve(response[1]))
+    def substitute(self, argument: str | list[Any]) -> str:
+        """Evaluate ``Fn::Sub``."""
+        text, own = (argument, {}) if isinstance(argument, str) else (argument[0], self.resolve(argument[1]))
 
         def value(match: re.Match[str]) -> str:
             name = match[1]
@@ -98,22 +98,22 @@ class Stack:
 
         return re.sub(r"\$\{([^}]+)\}", value, text)
 
-    def choose(self, response: list[Any]) -> Any:
-        """Do what ``Fn::If`` does."""
-        return self.resolve(response[1] if self.holds(response[0]) else response[2])
+    def choose(self, argument: list[Any]) -> Any:
+        """Evaluate ``Fn::If``."""
+        return self.resolve(argument[1] if self.holds(argument[0]) else argument[2])
 
     def holds(self, condition: str | None) -> bool:
-        """Tell whether a condition holds; None is no condition."""
+        """Whether a condition holds; None is no condition."""
         return condition is None or bool(self.resolve(self.template["Conditions"][condition]))
 
 
 def translated(template: Path, **parameters: str) -> Stack:
-    """Translate a SAM template in SAM's own environment, whose pins and ours exclude each other."""
-    given = [f"{name}={value}" for name, value in parameters.items()]
-    response = subprocess.run(  # noqa: S603 our own interpreter and paths
-        [SAM_PYTHON, "-m", "rehearsal.translating", template, *given], cwd=ROOT, capture_output=True, check=True
+    """Translate a SAM template in SAM's own environment, whose requirements conflict with ours (ADR 40)."""
+    arguments = [f"{name}={value}" for name, value in parameters.items()]
+    result = subprocess.run(  # noqa: S603 our own interpreter and paths
+        [SAM_PYTHON, "-m", "rehearsal.translating", template, *arguments], cwd=ROOT, capture_output=True, check=True
     )
-    return Stack(json.loads(response.stdout), parameters)
+    return Stack(json.loads(result.stdout), parameters)
 
 
 def _by_logical_id(_stack: Stack, logical_id: str, _properties: Json) -> str:
@@ -129,7 +129,7 @@ def _property(name: str) -> Callable[[Stack, str, Json], str]:
 
 
 _PSEUDO = {
-    "AWS::NoValue": _NOTHING,
+    "AWS::NoValue": _NO_VALUE,
     "AWS::StackName": NAME,
     "AWS::Region": REGION,
     "AWS::AccountId": ACCOUNT,
@@ -152,11 +152,11 @@ _ARNS = {
 }
 _FUNCTIONS: dict[str, Callable[[Stack, Any], Any]] = {
     "Ref": Stack.ref,
-    "Fn::GetAtt": lambda stack, told: stack.attribute(*told),
+    "Fn::GetAtt": lambda stack, argument: stack.attribute(*argument),
     "Fn::Sub": Stack.substitute,
     "Fn::If": Stack.choose,
-    "Fn::Equals": lambda stack, told: str(stack.resolve(told[0])) == str(stack.resolve(told[1])),
-    "Fn::Not": lambda stack, told: not stack.resolve(told[0]),
-    "Fn::And": lambda stack, told: all(stack.resolve(told)),
-    "Condition": lambda stack, told: stack.holds(told),
+    "Fn::Equals": lambda stack, argument: str(stack.resolve(argument[0])) == str(stack.resolve(argument[1])),
+    "Fn::Not": lambda stack, argument: not stack.resolve(argument[0]),
+    "Fn::And": lambda stack, argument: all(stack.resolve(argument)),
+    "Condition": lambda stack, argument: stack.holds(argument),
 }

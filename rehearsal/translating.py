@@ -1,6 +1,6 @@
-"""Translates a SAM template in this process, as CloudFormation's transform would; run by SAM's own environment.
+"""Translate a SAM template as CloudFormation's transform would; runs in SAM's own environment (ADR 40).
 
-``python -m rehearsal.translating TEMPLATE [NAME=VALUE …]`` takes parameters and writes JSON.
+``python -m rehearsal.translating TEMPLATE [NAME=VALUE …]`` writes JSON.
 """
 
 import json
@@ -17,12 +17,12 @@ CODE = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::LayerVersion":
 
 
 def translate(template: Path, parameters: dict[str, str]) -> dict[str, object]:
-    """Translate the template as `sam deploy` would send it: code that lies here has been moved to S3."""
+    """Translate the template as `sam deploy` would send it: with local code replaced by its S3 location."""
     os.environ.setdefault("AWS_DEFAULT_REGION", REGION)
     parsed = yaml_parse(template.read_text())
     for resource in parsed["Resources"].values():
-        if (where := CODE.get(resource["Type"])) and isinstance(resource["Properties"][where], str):
-            resource["Properties"][where] = f"s3://rehearsal/{resource['Properties'][where]}"
+        if (member := CODE.get(resource["Type"])) and isinstance(resource["Properties"][member], str):
+            resource["Properties"][member] = f"s3://rehearsal/{resource['Properties'][member]}"
     translated: dict[str, object] = Translator({}, Parser()).translate(parsed, parameters)
     return translated
 

@@ -1,1 +1,1 @@
-"""Loads gateways with the requests that people send, all in front of one fake upstream, and compares what they add."""
+"""Load for ``benchmarks.gateway``: the same requests to several gateways, all before one fake upstream."""

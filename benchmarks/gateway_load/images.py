@@ -1,8 +1,8 @@
-"""The two JPEGs that every subject is sent: photographs enlarged to a camera's pixel counts, with a sensor's grain.
+"""The two JPEGs of the requests: photographs enlarged to a camera's pixel counts, with a sensor's grain.
 
-scikit-image's photographs are small. Enlarged alone they would be far too smooth for their pixel count, and a decoder
-would have too easy a time; grain brings them to the bits per pixel of a camera's own JPEG (2.4 to 3), so that 1 MB
-is about 3.5 Mpx and 10 MB about 27 Mpx.
+scikit-image's photographs are small. Enlarged alone they would be far too smooth for their pixel count, and too easy to
+decode; grain brings them to the bits per pixel of a camera's own JPEG (2.4 to 3), so that 1 MB is about 3.5 Mpx and
+10 MB about 27 Mpx.
 """
 
 import io
@@ -28,7 +28,7 @@ class Images:
     large: Path
 
     def described(self) -> str:
-        """Say what they are, for the head of a report."""
+        """Return sizes and pixels, for the head of a report."""
         return "; ".join(_described(path) for path in (self.small, self.large))
 
 
@@ -52,15 +52,15 @@ def photograph(width_px: int, height_px: int, size_bytes: int) -> bytes:
         canvas.paste(scene.resize(half_px, Image.Resampling.BICUBIC), corner)
     smooth = np.asarray(canvas, dtype=np.float32)
     grain = np.random.default_rng(24).standard_normal((height_px, width_px, 1), dtype=np.float32)
-    least, most = 0.0, 24.0
+    low, high = 0.0, 24.0
     while True:
-        sigma = (least + most) / 2
+        sigma = (low + high) / 2
         grainy = np.clip(smooth + grain * np.float32(sigma), 0, 255).astype(np.uint8)
         out = io.BytesIO()
         Image.fromarray(grainy).save(out, "JPEG", quality=_QUALITY)
-        if abs(out.tell() - size_bytes) < 0.03 * size_bytes or most - least < 0.01:
+        if abs(out.tell() - size_bytes) < 0.03 * size_bytes or high - low < 0.01:
             return out.getvalue()
-        least, most = (sigma, most) if out.tell() < size_bytes else (least, sigma)
+        low, high = (sigma, high) if out.tell() < size_bytes else (low, sigma)
 
 
 def _described(path: Path) -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 from statistics import median, quantiles
 
 from benchmarks.gateway_load.aims import AIMS
+from benchmarks.gateway_load.client import send_all_at_once
 from benchmarks.gateway_load.images import Images
-from benchmarks.gateway_load.in_flight import all_at_once
-from benchmarks.gateway_load.processes import free_port, running
+from benchmarks.gateway_load.processes import free_port, listens_on, running
 from benchmarks.gateway_load.requests import Target, request_for
 from benchmarks.gateway_load.subjects import Subject, obscura_key, obscura_settings
 
@@ -29,13 +29,13 @@ class Tick:
 
     @property
     def waited_otherwise_ms(self) -> float:
-        """What is left: the interpreter was another thread's, or the timer was coarse."""
+        """The rest: another thread had the interpreter, or the timer was coarse."""
         return max(0.0, self.late_ms - self.own_work_ms - self.waited_for_core_ms)
 
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """The loop's lag at rest and under the load; the latest tick, and the ticks with the longest work and wait."""
+    """The loop's lag at rest and under load; the latest tick, and those with the most work and the longest wait."""
 
     rest_p99_ms: float
     ticks: int
@@ -53,33 +53,33 @@ def measure(upstream: Subject, images: Images, scratch: Path) -> Lag:
     key, port = obscura_key(settings), free_port()
     origin = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "benchmarks.gateway_load.lag_probe", str(port)]
-    with running(command, port=port, log=scratch / "lag.log", env=settings):
+    with running(command, ready=listens_on(port), log=scratch / "lag.log", env=settings):
         target = Target(f"{origin}/v1", headers=(("authorization", f"Bearer {key}"),))
         request = request_for("10mb", target, images, origin)
-        all_at_once(request, times=2)
+        send_all_at_once(request, times=2)
         _ticks(origin)
         time.sleep(1)
         rest = _ticks(origin)
         for _ in range(ROUNDS):
-            all_at_once(request, times=REQUESTS)
+            send_all_at_once(request, times=REQUESTS)
         return _lag(rest, _ticks(origin))
 
 
 def described(lag: Lag) -> str:
-    """Say it in words; a tick is late by the loop's own work, for want of a core, or for want of the interpreter."""
+    """Return it as text: a tick is late by the loop's own work, a wait for a core, or one for the interpreter."""
     return "\n".join(
         (
             f"Event loop while {REQUESTS} requests of 10 MB run ({lag.ticks} ticks; aim: {AIMS['lag'].ours} ms)",
             f"  late by: p50 {lag.p50_ms:.2f} ms, p99 {lag.p99_ms:.2f} ms (at rest {lag.rest_p99_ms:.2f} ms), "
             f"{lag.over_5_ms} ticks by more than 5 ms",
-            f"  the latest tick: {_told(lag.worst)}",
-            f"  the most work between two ticks: {_told(lag.most_work)}",
-            f"  the longest wait for the interpreter: {_told(lag.most_waiting)}",
+            f"  the latest tick: {_described(lag.worst)}",
+            f"  the most work between two ticks: {_described(lag.most_work)}",
+            f"  the longest wait for the interpreter: {_described(lag.most_waiting)}",
         )
     )
 
 
-def _told(tick: Tick) -> str:
+def _described(tick: Tick) -> str:
     return (
         f"{tick.late_ms:.2f} ms late: {tick.own_work_ms:.2f} ms of the loop's own work, "
         f"{tick.waited_for_core_ms:.2f} ms waiting for a core, "
@@ -106,6 +106,6 @@ def _p99(values: Sequence[float]) -> float:
 
 
 def _ticks(origin: str) -> list[Tick]:
-    """Take the ticks since the last time; the first is left out, for telling the ones before it is what delayed it."""
-    with urllib.request.urlopen(f"{origin}/benchmark-lag", timeout=10) as answer:  # noqa: S310 - an origin of our own
-        return [Tick(*one) for one in json.load(answer)[1:]]
+    """Return the ticks since the last call, without the first, which the response to that call delayed."""
+    with urllib.request.urlopen(f"{origin}/benchmark-lag", timeout=10) as response:  # noqa: S310 - an origin of our own
+        return [Tick(*one) for one in json.load(response)[1:]]

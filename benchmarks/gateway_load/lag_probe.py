@@ -1,7 +1,7 @@
-"""Serves Obscura as ``obscura serve`` does, with a task on its event loop that notes how late each tick comes.
+"""Serves Obscura as ``obscura serve`` does, with a task on its event loop that records how late each tick comes.
 
-Run as ``python -m benchmarks.gateway_load.lag_probe PORT``; ``GET /benchmark-lag`` gives the ticks since the last time
-it was asked. The application is not patched: the probe stands around it as ASGI middleware.
+Run as ``python -m benchmarks.gateway_load.lag_probe PORT``; ``GET /benchmark-lag`` returns the ticks since its last
+call. The application is not patched: the probe is ASGI middleware around it.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ type App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Messag
 
 
 class LagProbe:
-    """Middleware that answers for the loop's lag and passes all else on."""
+    """ASGI middleware that measures the loop's lag."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -48,7 +48,7 @@ class LagProbe:
         await send({"type": "http.response.body", "body": json.dumps(ticks).encode()})
 
     async def _tick(self) -> None:
-        """Note for each tick, in ms: how late it was, the loop's own work before it, and its wait for a core."""
+        """Record for each tick, in ms: how late it was, the loop's own work before it, and its wait for a core."""
         stat = _schedstat()
         then, work_then, queued_then = time.perf_counter(), time.thread_time(), _queued_s(stat)
         while True:

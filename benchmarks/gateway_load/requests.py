@@ -8,21 +8,23 @@ from urllib.parse import urlsplit
 
 from benchmarks.gateway_load.images import Images
 
+MODEL = "benchmark"
+
 ScenarioName = Literal["text", "1mb", "10mb", "url", "sse"]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where chat completions are asked for: a base URL that ends in ``/v1``, and what the subject wants to be told."""
+    """A gateway's chat endpoint: a base URL that ends in ``/v1``, a model's name, and headers."""
 
     base_url: str
-    model: str = "bench"
+    model: str = MODEL
     headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A whole HTTP request, and where it goes."""
+    """A whole HTTP request and its host."""
 
     host: str
     port: int
@@ -32,7 +34,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A kind of request, how often it is measured one at a time, and for how long with many in flight."""
+    """A kind of request, how often it is sent one at a time, and for how long with many in flight."""
 
     name: ScenarioName
     title: str
@@ -43,30 +45,33 @@ class Scenario:
 SCENARIOS: dict[ScenarioName, Scenario] = {
     scenario.name: scenario
     for scenario in (
-        Scenario("text", "text", runs=400, load_s=4),
-        Scenario("1mb", "1 MB JPEG inline", runs=80, load_s=4),
-        Scenario("10mb", "10 MB JPEG inline", runs=25, load_s=8),
-        Scenario("url", "1 MB JPEG by URL", runs=80, load_s=4),
-        Scenario("sse", "SSE", runs=300, load_s=4),
+        Scenario("text", "text", runs=400, load_s=3),
+        Scenario("1mb", "1 MB JPEG inline", runs=80, load_s=3),
+        Scenario("10mb", "10 MB JPEG inline", runs=25, load_s=5),
+        Scenario("url", "1 MB JPEG by URL", runs=80, load_s=3),
+        Scenario("sse", "SSE", runs=300, load_s=3),
     )
 }
 
 
 def request_for(name: ScenarioName, target: Target, images: Images, image_host: str) -> Request:
     """Build the request of a scenario for a target."""
-    url = urlsplit(target.base_url)
     body = _body(name, target.model, images, image_host)
-    host, port = url.hostname or "127.0.0.1", url.port or 80
-    headers = {
+    return post(f"{target.base_url}/chat/completions", target.headers, body, streamed=name == "sse")
+
+
+def post(url: str, headers: tuple[tuple[str, str], ...], body: bytes, *, streamed: bool) -> Request:
+    """Build a POST of JSON as a whole HTTP request."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "127.0.0.1", parts.port or 80
+    lines = {
         "host": f"{host}:{port}",
         "content-type": "application/json",
         "content-length": str(len(body)),
-        **dict(target.headers),
+        **dict(headers),
     }
-    head = f"POST {url.path.rstrip('/')}/chat/completions HTTP/1.1\r\n" + "".join(
-        f"{header}: {value}\r\n" for header, value in headers.items()
-    )
-    return Request(host, port, head.encode() + b"\r\n" + body, streamed=name == "sse")
+    head = f"POST {parts.path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return Request(host, port, head.encode() + b"\r\n" + body, streamed)
 
 
 def _body(name: ScenarioName, model: str, images: Images, image_host: str) -> bytes:
@@ -79,8 +84,8 @@ def _body(name: ScenarioName, model: str, images: Images, image_host: str) -> by
         parts.append(_image("data:image/jpeg;base64," + base64.b64encode(image.read_bytes()).decode()))
     content = parts if len(parts) > 1 else question
     messages = [{"role": "system", "content": "You describe images."}, {"role": "user", "content": content}]
-    asked: dict[str, object] = {"model": model, "messages": messages, "max_tokens": 64, "temperature": 0.2}
-    return json.dumps(asked | ({"stream": True} if name == "sse" else {})).encode()
+    body: dict[str, object] = {"model": model, "messages": messages, "max_tokens": 64, "temperature": 0.2}
+    return json.dumps(body | ({"stream": True} if name == "sse" else {})).encode()
 
 
 def _image(url: str) -> dict[str, object]:

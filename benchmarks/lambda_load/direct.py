@@ -1,7 +1,7 @@
 """The application called directly, in a process of its own: ``direct.py COUNT`` with an event on standard input.
 
-Writes the milliseconds of each call to standard error, a JSON array. It is the application of the function, door and
-all, in a process with the runtime's own settings; only the Runtime API is not there.
+Writes the milliseconds of each call to standard error, as a JSON array. It is the function's whole application in a
+process with the runtime's own settings; only the Runtime API is missing.
 """
 
 import asyncio
@@ -13,14 +13,15 @@ from time import monotonic, perf_counter
 from starlette.types import Message, Receive
 
 from obscura.api.process import tune_malloc
-from obscura.aws.runtime.asgi_bridge import Invocation, scope_from_event
+from obscura.aws.runtime.api import Invocation
+from obscura.aws.runtime.asgi_bridge import scope_from_event
 from obscura.aws.runtime.loop import load_handler
 
 
 async def measure(event: bytes, count: int) -> list[float]:
-    """Call the application ``count`` times and give what each call took."""
+    """Call the application ``count`` times and return the milliseconds of each call."""
     entry, elapsed_ms = load_handler("app.handler"), []
-    async with entry.running():
+    async with entry.lifespan():
         gc.freeze()
         for _ in range(count):
             opened = scope_from_event(Invocation("1", int((monotonic() + 1e10) * 1000), "", None, event))

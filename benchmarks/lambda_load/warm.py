@@ -1,4 +1,4 @@
-"""Warm: what the runtime adds to the application, and how soon a stream's first event leaves."""
+"""Warm: what the runtime adds to the application, and when a stream's first event leaves."""
 
 import json
 import os
@@ -22,8 +22,8 @@ ROUNDS = 4
 def running(subject: Subject) -> Iterator[StandIn]:
     """Run a function in the streaming runtime against a stand-in."""
     stand_in = StandIn()
-    response = subject.settings | {"AWS_LAMBDA_RUNTIME_API": stand_in.address, "_HANDLER": "app.handler"}
-    process = replace(subject, settings=response).start(
+    settings = subject.settings | {"AWS_LAMBDA_RUNTIME_API": stand_in.address, "_HANDLER": "app.handler"}
+    process = replace(subject, settings=settings).start(
         [subject.interpreter, "-m", "obscura.aws.runtime"], stdout=DEVNULL, stderr=DEVNULL
     )
     try:
@@ -37,8 +37,8 @@ def running(subject: Subject) -> Iterator[StandIn]:
 def in_turns(subject: Subject, event: dict[str, object], count: int) -> tuple[list[float], list[float]]:
     """Return the milliseconds of an event through the runtime, and of the application called directly.
 
-    From an event's first byte out to its response's last byte in, against the application alone; ``ROUNDS`` turns of
-    ``count`` each, so that drift hits both alike.
+    The first is from the event's first byte out to the response's last byte in. ``ROUNDS`` turns of ``count`` each, so
+    that drift hits both alike.
     """
     whole_ms: list[float] = []
     alone_ms: list[float] = []
@@ -50,7 +50,7 @@ def in_turns(subject: Subject, event: dict[str, object], count: int) -> tuple[li
 
 
 def _direct_ms(subject: Subject, event: Mapping[str, object], count: int) -> list[float]:
-    command = [subject.interpreter, "-c", _DIRECT.read_text(), str(count)]
+    command: list[str | Path] = [subject.interpreter, "-c", _DIRECT.read_text(), str(count)]
     process = subject.start(command, stdin=PIPE, stdout=DEVNULL, stderr=PIPE)
     _, response = process.communicate(json.dumps(event).encode())
     if process.returncode:
@@ -60,9 +60,9 @@ def _direct_ms(subject: Subject, event: Mapping[str, object], count: int) -> lis
 
 
 def first_event_ms(stand_in: StandIn, event: dict[str, object], upstream: StreamingUpstream, count: int) -> list[float]:
-    """Give, for each of ``count`` streams, the milliseconds from the upstream's first event to ours; in order."""
-    behind_ms = []
+    """Return the milliseconds from the upstream's first event to ours for each of ``count`` streams, sorted."""
+    delays_ms = []
     for _ in range(_WARM_UP + count):
         response = stand_in.invoke(event)
-        behind_ms.append((response.first_byte_s - upstream.first_event_s) * 1000)
-    return sorted(behind_ms[_WARM_UP:])
+        delays_ms.append((response.first_byte_s - upstream.first_event_s) * 1000)
+    return sorted(delays_ms[_WARM_UP:])

@@ -3,4 +3,4 @@
 from obscura.api.routers import chat
 from obscura.aws.handler import make_handler
 
-handler = make_handler(chat)
+handler = make_handler(chat.FAMILY)

@@ -3,4 +3,4 @@
 from obscura.api.routers import files
 from obscura.aws.handler import make_handler
 
-handler = make_handler(files)
+handler = make_handler(files.FAMILY)

@@ -3,4 +3,4 @@
 from obscura.api.routers import messages
 from obscura.aws.handler import make_handler
 
-handler = make_handler(messages)
+handler = make_handler(messages.FAMILY)

@@ -3,4 +3,4 @@
 from obscura.api.routers import models
 from obscura.aws.handler import make_handler
 
-handler = make_handler(models)
+handler = make_handler(models.FAMILY)

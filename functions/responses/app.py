@@ -3,4 +3,4 @@
 from obscura.api.routers import responses
 from obscura.aws.handler import make_handler
 
-handler = make_handler(responses)
+handler = make_handler(responses.FAMILY)

@@ -1,4 +1,4 @@
-"""Clean verdicts are remembered for those of whom anything may be kept; flagged ones never."""
+"""The verdict cache: clean verdicts of images, never of a zero-retention request, and never flagged ones."""
 
 import asyncio
 import json
@@ -32,19 +32,19 @@ def images_judged(moderation: LoopbackServer) -> int:
     return sum(isinstance(request.json()["input"], list) for request in moderation.received)
 
 
-async def test_a_clean_image_is_judged_once_and_each_text_each_time(caplog):
+async def test_a_clean_image_is_moderated_once_and_each_text_each_time(caplog):
     async with moderated() as (gateway, moderation):
         response = [await gateway.chat(chat_request(RED, text(words))) for words in ("one", "two", "three")]
 
         assert [answer.status_code for answer in response] == [200] * 3
         assert images_judged(moderation) == 1
         assert len(moderation.received) == 1 + 3
-        (handler,) = logging.getLogger("obscura").handlers
+        handler = logging.getLogger("obscura").handlers[0]
         lines = [json.loads(handler.format(record)) for record in caplog.records if record.name == "obscura"]
         assert [line["cached_verdicts"] for line in lines] == [0, 1, 1]
 
 
-async def test_another_image_is_judged_by_itself():
+async def test_another_image_is_moderated_by_itself():
     async with moderated() as (gateway, moderation):
         for parts in ([RED], [BLUE], [RED, BLUE]):
             await gateway.chat(chat_request(*parts))
@@ -52,7 +52,7 @@ async def test_another_image_is_judged_by_itself():
         assert images_judged(moderation) == 2
 
 
-async def test_a_flagged_image_is_judged_and_blocked_every_time():
+async def test_a_flagged_image_is_moderated_and_blocked_every_time():
     async with moderated(answers(verdict({"violence": 0.9}))) as (gateway, moderation):
         response = [await gateway.chat(chat_request(RED)) for _ in range(3)]
 
@@ -69,7 +69,7 @@ async def test_no_verdict_at_all_is_not_a_clean_one():
         assert images_judged(moderation) == 2
 
 
-async def test_of_a_zero_retention_request_no_verdict_is_kept_and_none_is_looked_up():
+async def test_a_zero_retention_request_neither_caches_nor_reads_verdicts():
     async with moderated() as (gateway, moderation):
         for headers in (ZERO, ZERO, {}, ZERO):
             await gateway.chat(chat_request(RED), headers=headers)
@@ -77,7 +77,7 @@ async def test_of_a_zero_retention_request_no_verdict_is_kept_and_none_is_looked
         assert images_judged(moderation) == 4
 
 
-async def test_the_operator_may_have_none_remembered(tmp_path):
+async def test_the_operator_may_turn_the_verdict_cache_off(tmp_path):
     async with moderated(remember_verdicts=False, data_dir=tmp_path) as (gateway, moderation):
         for _ in range(2):
             await gateway.chat(chat_request(RED))
@@ -86,7 +86,7 @@ async def test_the_operator_may_have_none_remembered(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_verdict_is_forgotten_after_a_day(tmp_path):
+async def test_a_verdict_expires_after_a_day(tmp_path):
     async with moderated(folder=tmp_path) as (gateway, moderation):
         await gateway.chat(chat_request(RED))
         with closing(sqlite3.connect(tmp_path / "obscura.sqlite3", autocommit=True)) as database:
@@ -97,7 +97,7 @@ async def test_a_verdict_is_forgotten_after_a_day(tmp_path):
         assert images_judged(moderation) == 2
 
 
-async def test_a_verdict_of_another_model_counts_for_nothing(tmp_path):
+async def test_a_verdict_of_another_model_is_not_used(tmp_path):
     async with moderated(folder=tmp_path, moderation="demo") as (gateway, moderation):
         assert (await gateway.chat(chat_request(RED))).status_code == 200
     async with moderated(folder=tmp_path) as (gateway, moderation):
@@ -106,7 +106,7 @@ async def test_a_verdict_of_another_model_counts_for_nothing(tmp_path):
         assert images_judged(moderation) == 1
 
 
-async def test_without_its_memory_the_moderator_is_asked(monkeypatch):
+async def test_without_its_cache_the_moderator_is_called(monkeypatch):
     async with loopback_server(hangs_up) as store:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
             monkeypatch.setenv(name, "testing")

@@ -1,4 +1,4 @@
-"""Whose address counts: the connection's, and a header's only where a trusted proxy wrote it."""
+"""The client's address: the connection's peer, or a header's if a trusted proxy wrote it."""
 
 from ipaddress import ip_network
 
@@ -44,14 +44,14 @@ def test_without_trusted_proxies_no_header_changes_the_address(peer: str) -> Non
         ("10.0.0.1", ["\xff\xfe"], "10.0.0.1"),
     ],
 )
-def test_behind_trusted_proxies_the_caller_is_the_first_from_the_right_that_is_none(
+def test_the_client_is_the_first_hop_from_the_right_that_is_no_proxy(
     peer: str, forwarded_for: list[str], address: str
 ) -> None:
     assert str(client_address(a_request(peer, *forwarded_for), PROXIES)) == address
 
 
 @pytest.mark.parametrize("peer", [None, "testclient", "/run/gateway.sock"])
-def test_a_connection_without_an_address_has_none_whatever_the_headers_say(peer: str | None) -> None:
+def test_without_a_peer_address_no_header_supplies_one(peer: str | None) -> None:
     assert client_address(a_request(peer, "203.0.113.7"), PROXIES) is None
 
 

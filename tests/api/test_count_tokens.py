@@ -1,4 +1,4 @@
-"""Counting tokens on the whole road: an estimate over chat, the upstream's own count where it speaks Messages."""
+"""Counting tokens end to end: an estimate, or the count of an upstream that speaks Messages."""
 
 import pytest
 
@@ -17,7 +17,7 @@ async def count(gateway: Gateway, *content: object, **fields: object):
     return await gateway.client.post(PATH, json=body)
 
 
-async def test_an_estimate_says_that_it_is_one_and_asks_nobody() -> None:
+async def test_an_estimate_is_marked_as_one_and_calls_no_upstream() -> None:
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await count(gateway, text("12345678"), image(a_plain(768, 768, "PNG")))
 
@@ -28,7 +28,7 @@ async def test_an_estimate_says_that_it_is_one_and_asks_nobody() -> None:
         assert upstream.received == []
 
 
-async def test_the_estimates_images_are_those_that_the_model_would_see() -> None:
+async def test_an_estimate_counts_the_images_as_the_model_would_get_them() -> None:
     async with running_gateway() as gateway:
         response = await count(gateway, image(a_plain(2560, 2560, "PNG")), model="obscura-demo")
 
@@ -54,7 +54,7 @@ async def test_an_upstreams_count_that_fails_is_reported() -> None:
         assert refusal(await count(gateway, text("hi"))) == (502, "api_error", "upstream_error")
 
 
-async def test_only_what_goes_to_an_upstream_is_moderated() -> None:
+async def test_only_what_is_sent_to_an_upstream_is_moderated() -> None:
     async with loopback_server(answers({"input_tokens": 1})) as upstream:
         async with running_gateway(upstream_url=upstream.v1, moderation="demo") as gateway:
             assert (await count(gateway, text(MARKER_WORD))).status_code == 200
@@ -73,7 +73,7 @@ async def test_only_what_goes_to_an_upstream_is_moderated() -> None:
         ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "unsupported_field", "tools[0].type"),
     ],
 )
-async def test_a_request_that_could_not_be_asked_is_not_counted(fields: dict, code: str, param: str) -> None:
+async def test_a_request_that_would_be_rejected_is_not_counted(fields: dict, code: str, param: str) -> None:
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await count(gateway, text("hi"), **fields)
 
@@ -88,6 +88,6 @@ async def test_counting_needs_a_key() -> None:
         assert refusal(response) == (401, "authentication_error", "invalid_api_key")
 
 
-async def test_another_method_is_answered_in_anthropics_shape() -> None:
+async def test_another_method_gets_anthropics_error_format() -> None:
     async with running_gateway() as gateway:
         assert refusal(await gateway.client.get(PATH)) == (405, "invalid_request_error", "unsupported_operation")

@@ -1,4 +1,4 @@
-"""Forms as strangers write them: each is answered within bounds, none with a fault, and nothing of them is kept."""
+"""Malformed and hostile forms: each gets a 4xx within bounds, and nothing of it is kept."""
 
 import tracemalloc
 
@@ -13,9 +13,9 @@ from obscura.pipeline.read_body import read_form
 from tests.support.forms import BOUNDARY, FORM, form, kept_in, part
 from tests.support.gateway import running_gateway
 from tests.support.slow_body import arriving
-from tests.unit.imaging.images import a_photo
+from tests.unit.imaging.images import a_photograph
 
-PHOTO = a_photo(300, 200, "JPEG")
+PHOTO = a_photograph(300, 200, "JPEG")
 FILE = part("file", PHOTO, filename="a.jpg")
 FILE_FIELD = FileField("file", 1_000_000, ImageTooLarge, "Shrink it.")
 MULTIPART = "multipart/form-data"
@@ -61,7 +61,7 @@ BAD: dict[str, tuple[dict[str, str], bytes]] = {
 
 
 @pytest.mark.parametrize(("headers", "body"), BAD.values(), ids=BAD)
-async def test_a_bad_form_is_the_callers_fault_and_leaves_nothing_behind(headers, body):
+async def test_a_malformed_form_is_a_client_error_and_nothing_is_kept(headers, body):
     async with running_gateway(max_image_bytes=1_000_000) as gateway:
         response = await gateway.client.post("/v1/files", content=body, headers=headers)
 
@@ -86,7 +86,7 @@ async def test_a_file_without_a_name_gets_one():
         assert response.json()["filename"] == "upload"
 
 
-async def test_no_more_is_read_of_a_form_than_its_bound():
+async def test_no_more_of_a_form_is_read_than_its_limit():
     begun = part("file", b"", filename="a.jpg")[:-2]
     request = arriving(begun, *[bytes(65_536)] * 100, content_type=FORM["content-type"])
 
@@ -96,7 +96,7 @@ async def test_no_more_is_read_of_a_form_than_its_bound():
     assert request.body.taken == 17
 
 
-async def test_a_form_that_declares_too_much_is_refused_before_its_first_byte():
+async def test_a_form_that_declares_too_much_is_rejected_before_its_first_byte():
     request = arriving(form(FILE), content_type=FORM["content-type"], content_length="2000000")
 
     with pytest.raises(ImageTooLarge):
@@ -106,7 +106,7 @@ async def test_a_form_that_declares_too_much_is_refused_before_its_first_byte():
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 64, 1000])
-def test_a_form_is_read_the_same_however_it_is_cut(size):
+def test_a_form_is_parsed_the_same_whatever_its_chunks(size):
     content = b"\r\n--b0undar" * 500 + b"\r\n" + PHOTO
     body = form(part("file", content, filename="a.jpg"), part("purpose", b"vision"))
 
@@ -120,7 +120,7 @@ def test_a_form_is_read_the_same_however_it_is_cut(size):
 
 
 @given(st.lists(st.one_of(st.binary(max_size=60), st.sampled_from([FILE, f"--{BOUNDARY}".encode(), b"\r\n", b"--"]))))
-def test_any_bytes_are_a_form_or_an_error_of_ours(pieces):
+def test_any_bytes_are_a_form_or_an_obscura_error(pieces):
     read = reader()
     try:
         for piece in pieces:

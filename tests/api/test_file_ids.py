@@ -1,4 +1,8 @@
-"""A stored image named by its id, in every dialect and every form that an id may come in."""
+"""Stored images in requests: every dialect, and every form in which it has a file id."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -7,31 +11,32 @@ from tests.support.gateway import Gateway, chat_request, image_part, running_gat
 from tests.support.image_urls import data_url, image_in
 from tests.support.json_texts import data_urls_in
 from tests.support.loopback_server import loopback_server
-from tests.unit.imaging.images import a_photo, opened
+from tests.unit.imaging.images import a_photograph, opened
 
-PHOTO = a_photo(2400, 1800, "JPEG")
+PHOTO = a_photograph(2400, 1800, "JPEG")
 CHAT, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/responses"
 
 
 async def stored(gateway: Gateway, content: bytes = PHOTO) -> str:
     response = await gateway.client.post("/v1/files", files={"file": ("a.jpg", content)})
-    return response.json()["id"]
+    file_id: str = response.json()["id"]
+    return file_id
 
 
-def chat(part: dict) -> dict:
+def chat(part: dict[str, Any]) -> dict[str, Any]:
     return chat_request(text("What is it?"), part)
 
 
-def message(source: dict) -> dict:
+def message(source: dict[str, Any]) -> dict[str, Any]:
     content = [{"type": "image", "source": source}]
     return {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": content}]}
 
 
-def response(part: dict) -> dict:
+def response(part: dict[str, Any]) -> dict[str, Any]:
     return {"model": "m", "input": [{"role": "user", "content": [part]}]}
 
 
-EACH_FORM = {
+EACH_FORM: dict[str, tuple[str, Callable[[str], dict[str, Any]]]] = {
     "chat image_url": (CHAT, lambda file_id: chat({"type": "image_url", "image_url": {"file_id": file_id}})),
     "chat file": (CHAT, lambda file_id: chat({"type": "file", "file": {"file_id": file_id}})),
     "chat input_file": (
@@ -53,26 +58,26 @@ PATHS = {
 
 
 @pytest.mark.parametrize("form", EACH_FORM)
-async def test_the_model_sees_the_stored_image_prepared_at_every_use(form):
-    path, asking = EACH_FORM[form]
+async def test_the_upstream_gets_the_prepared_image_at_every_use(form: str) -> None:
+    path, request_with = EACH_FORM[form]
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         file_id = await stored(gateway)
 
-        response = [await gateway.client.post(path, json=asking(file_id)) for _ in range(3)]
+        responses = [await gateway.client.post(path, json=request_with(file_id)) for _ in range(3)]
 
-        assert [answer.status_code for answer in response] == [200] * 3
-        assert {answer.headers["x-image-tokens"] for answer in response} == {"1564"}
-        seen = [data_urls_in(request.body) for request in upstream.received]
-        assert opened(image_in(seen[0][0])).size == (1280, 960)
-        assert seen[0] == seen[1] == seen[2]
+        assert [response.status_code for response in responses] == [200] * 3
+        assert {response.headers["x-image-tokens"] for response in responses} == {"1564"}
+        sent = [data_urls_in(request.body) for request in upstream.received]
+        assert opened(image_in(sent[0][0])).size == (1280, 960)
+        assert sent[0] == sent[1] == sent[2]
         assert file_id.encode() not in upstream.received[0].body
 
 
 @pytest.mark.parametrize("form", EACH_FORM)
-async def test_an_unknown_id_is_refused_with_its_path(form):
-    path, asking = EACH_FORM[form]
+async def test_an_unknown_id_is_rejected_with_its_path(form: str) -> None:
+    path, request_with = EACH_FORM[form]
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        response = await gateway.client.post(path, json=asking("file_" + "0" * 36))
+        response = await gateway.client.post(path, json=request_with("file_" + "0" * 36))
 
         error = response.json()["error"]
         assert (response.status_code, error["code"], error["param"]) == (404, "file_not_found", PATHS[form])
@@ -80,12 +85,12 @@ async def test_an_unknown_id_is_refused_with_its_path(form):
 
 
 @pytest.mark.parametrize("form", EACH_FORM)
-async def test_a_zero_retention_request_cannot_use_a_stored_image(form):
-    path, asking = EACH_FORM[form]
+async def test_a_zero_retention_request_cannot_use_a_stored_image(form: str) -> None:
+    path, request_with = EACH_FORM[form]
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         file_id = await stored(gateway)
 
-        response = await gateway.client.post(path, json=asking(file_id), headers={"x-zero-retention": "true"})
+        response = await gateway.client.post(path, json=request_with(file_id), headers={"x-zero-retention": "true"})
 
         error = response.json()["error"]
         assert (response.status_code, error["code"], error["param"]) == (400, "retention_conflict", PATHS[form])
@@ -93,7 +98,7 @@ async def test_a_zero_retention_request_cannot_use_a_stored_image(form):
         assert upstream.received == []
 
 
-async def test_what_is_stored_is_seen_like_what_is_sent():
+async def test_a_stored_image_is_prepared_like_one_in_the_request() -> None:
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         file_id = await stored(gateway)
         sent = image_part(data_url(PHOTO, "image/jpeg"), detail="high")
@@ -106,23 +111,23 @@ async def test_what_is_stored_is_seen_like_what_is_sent():
         assert first == second == third
 
 
-async def test_a_prepared_form_that_another_version_kept_is_made_anew():
+async def test_a_prepared_form_of_another_version_is_replaced() -> None:
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         file_id = await stored(gateway)
         part = {"type": "image_url", "image_url": {"file_id": file_id}}
         await gateway.chat(chat_request(part))
-        kept = gateway.data_dir / "files" / "prepared" / file_id / "auto"
-        right = kept.read_bytes()
+        blob = gateway.data_dir / "files" / "prepared" / file_id / "auto"
+        original = blob.read_bytes()
 
-        for other in (b"", b"\n", b"{}\n", b"not JSON at all", right.replace(b'"as_of":1', b'"as_of":0', 1)):
-            kept.write_bytes(other)
+        for other in (b"", b"\n", b"{}\n", b"not JSON at all", original.replace(b'"as_of":1', b'"as_of":0', 1)):
+            blob.write_bytes(other)
             await gateway.chat(chat_request(part))
 
-            assert kept.read_bytes() == right
+            assert blob.read_bytes() == original
         assert len({tuple(data_urls_in(request.body)) for request in upstream.received}) == 1
 
 
-async def test_the_tokens_are_counted_by_the_profile_of_each_model(tmp_path):
+async def test_tokens_are_counted_by_the_profile_of_each_model(tmp_path: Path) -> None:
     async with loopback_server(answers()) as upstream:
         catalog = tmp_path / "models.toml"
         catalog.write_text(
@@ -143,14 +148,14 @@ async def test_the_tokens_are_counted_by_the_profile_of_each_model(tmp_path):
         )
         async with running_gateway(models=catalog) as gateway:
             part = {"type": "image_url", "image_url": {"file_id": await stored(gateway)}}
-            response = [
+            responses = [
                 await gateway.chat(chat_request(part) | {"model": model}) for model in ("qwen", "tiles", "qwen")
             ]
 
-        assert [answer.headers["x-image-tokens"] for answer in response] == ["1564", "765", "1564"]
+        assert [response.headers["x-image-tokens"] for response in responses] == ["1564", "765", "1564"]
 
 
-async def test_a_stored_image_is_streamed_about_too():
+async def test_a_stream_can_use_a_stored_image() -> None:
     async with loopback_server(streams()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         part = {"type": "image_url", "image_url": {"file_id": await stored(gateway)}}
 
@@ -160,7 +165,7 @@ async def test_a_stored_image_is_streamed_about_too():
         assert "data: [DONE]" in response.text
 
 
-async def test_a_file_id_of_the_upstreams_own_rides_along():
+async def test_a_file_id_of_the_upstream_itself_is_passed_through() -> None:
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         part = {"type": "file", "file": {"file_id": "file-abc123"}}
 

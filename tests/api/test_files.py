@@ -1,4 +1,4 @@
-"""Files over HTTP: stored, shown, given back, listed, deleted for real, and never another project's."""
+"""Files over HTTP: stored, shown, returned, listed, deleted for good, and never another project's."""
 
 import asyncio
 from contextlib import asynccontextmanager, closing
@@ -11,15 +11,15 @@ import pytest
 
 from obscura.stores.dynamodb.database import DynamoDb
 from obscura.stores.dynamodb.tables import create_missing_tables
-from obscura.stores.sqlite.database import Database, open_database
+from obscura.stores.sqlite.database import open_database
 from obscura.stores.sqlite.files import SqliteFileRepository
 from tests.support.aws_server import aws_server
 from tests.support.file_stores import create_bucket
 from tests.support.forms import kept_in
 from tests.support.gateway import Gateway, chat_request, running_gateway
-from tests.unit.imaging.images import a_photo, a_plain
+from tests.unit.imaging.images import a_photograph, a_plain
 
-PHOTO = a_photo(900, 600, "JPEG")
+PHOTO = a_photograph(900, 600, "JPEG")
 DAY_S = 24 * 3600
 
 
@@ -53,7 +53,7 @@ async def served_on_aws():
 
 
 @pytest.mark.parametrize("serve", [served_on_this_machine, served_on_aws])
-async def test_a_file_lives_from_its_upload_over_its_uses_to_its_deletion_and_nothing_is_left(serve):
+async def test_a_file_is_stored_used_and_deleted_and_no_byte_of_it_is_left(serve):
     async with serve() as (gateway, kept):
         stored = (await store(gateway)).json()
         used = await gateway.chat(chat_request(by_id(stored["id"])) | {"model": "obscura-demo"})
@@ -71,7 +71,7 @@ async def test_a_file_lives_from_its_upload_over_its_uses_to_its_deletion_and_no
         assert (await gateway.chat(chat_request(by_id(file_id)))).json()["error"]["code"] == "file_not_found"
 
 
-async def test_a_stored_file_is_shown_as_openai_shows_files():
+async def test_a_stored_file_is_returned_as_openais_file_object():
     async with running_gateway() as gateway:
         before_s = int(datetime.now(UTC).timestamp())
         stored = (await store(gateway)).json()
@@ -89,7 +89,7 @@ async def test_a_stored_file_is_shown_as_openai_shows_files():
         }
 
 
-async def test_a_file_is_given_back_as_it_was_sent_and_no_browser_guesses_at_it():
+async def test_a_files_content_is_returned_as_sent_and_no_browser_sniffs_it():
     async with running_gateway() as gateway:
         png = a_plain(30, 20, "PNG")
         file_id = (await store(gateway, png)).json()["id"]
@@ -133,7 +133,7 @@ async def test_files_are_listed_page_by_page():
         ("purpose", "batch"),
     ],
 )
-async def test_a_page_that_cannot_be_is_refused(param, value):
+async def test_an_invalid_page_query_is_rejected(param, value):
     async with running_gateway() as gateway:
         response = await gateway.client.get("/v1/files", params={param: value})
 
@@ -143,7 +143,7 @@ async def test_a_page_that_cannot_be_is_refused(param, value):
 @pytest.mark.parametrize(
     ("seconds", "ttl_s"), [("3600", 3600), ("604800", 604800), ("3599", None), ("604801", None), ("1e5", None)]
 )
-async def test_a_file_lives_an_hour_at_least_and_seven_days_at_most(seconds, ttl_s):
+async def test_a_file_expires_after_an_hour_to_seven_days(seconds, ttl_s):
     async with running_gateway() as gateway:
         fields = {"expires_after[anchor]": "created_at", "expires_after[seconds]": seconds}
         response = await store(gateway, **fields)
@@ -166,7 +166,7 @@ async def test_a_file_lives_an_hour_at_least_and_seven_days_at_most(seconds, ttl
         ({"expires_in": "3600"}, "expires_in"),
     ],
 )
-async def test_a_field_that_cannot_be_kept_to_is_named(fields, param):
+async def test_a_form_field_that_is_not_valid_is_named(fields, param):
     async with running_gateway() as gateway:
         response = await store(gateway, **fields)
 
@@ -185,7 +185,7 @@ async def test_a_field_that_cannot_be_kept_to_is_named(fields, param):
         (bytes(1_000_000), "image_too_large"),
     ],
 )
-async def test_each_file_is_checked_like_any_image_and_nothing_of_a_refused_one_is_kept(content, code):
+async def test_each_file_is_checked_like_any_image_and_kept_only_if_valid(content, code):
     async with running_gateway(max_pixels=80_000, max_image_bytes=100_000) as gateway:
         response = await store(gateway, content)
 
@@ -195,15 +195,15 @@ async def test_each_file_is_checked_like_any_image_and_nothing_of_a_refused_one_
 
 
 @pytest.mark.parametrize("path", ["/v1/files/{}", "/v1/files/{}/content"])
-async def test_another_projects_file_is_not_found_nor_deleted(path):
+async def test_another_projects_file_is_neither_found_nor_deleted(path):
     async with running_gateway() as gateway:
         file_id = (await store(gateway)).json()["id"]
-        stranger = await gateway.headers_of("another")
+        another = await gateway.headers_of("another")
 
-        seen = await gateway.client.get(path.format(file_id), headers=stranger)
-        deleted = await gateway.client.delete(f"/v1/files/{file_id}", headers=stranger)
-        used = await gateway.chat(chat_request(by_id(file_id)), headers=stranger)
-        listed = await gateway.client.get("/v1/files", headers=stranger)
+        seen = await gateway.client.get(path.format(file_id), headers=another)
+        deleted = await gateway.client.delete(f"/v1/files/{file_id}", headers=another)
+        used = await gateway.chat(chat_request(by_id(file_id)), headers=another)
+        listed = await gateway.client.get("/v1/files", headers=another)
 
         for response in (seen, deleted, used):
             assert (response.status_code, response.json()["error"]["code"]) == (404, "file_not_found")
@@ -214,7 +214,7 @@ async def test_another_projects_file_is_not_found_nor_deleted(path):
 @pytest.mark.parametrize(
     "file_id", ["file_0", "file_" + "0" * 36, "file_" + "../" * 12, "%2e%2e%2f", "upload_" + "0" * 36, "é" * 41, "\x00"]
 )
-async def test_an_id_that_never_was_is_not_found(file_id):
+async def test_an_unknown_id_is_not_found(file_id):
     async with running_gateway() as gateway:
         seen = await gateway.client.get("/v1/files/" + quote(file_id, safe=""))
         used = await gateway.chat(chat_request(by_id(file_id)))
@@ -224,7 +224,7 @@ async def test_an_id_that_never_was_is_not_found(file_id):
         assert (seen.status_code, seen.json()["error"]["code"]) in {(404, "file_not_found"), (404, "not_found")}
 
 
-async def test_who_is_anonymous_or_unknown_stores_lists_and_reads_nothing():
+async def test_anonymous_callers_neither_store_nor_list_nor_read_files():
     async with running_gateway() as gateway:
         file_id = (await store(gateway)).json()["id"]
         del gateway.client.headers["authorization"]
@@ -236,7 +236,7 @@ async def test_who_is_anonymous_or_unknown_stores_lists_and_reads_nothing():
             assert (response.status_code, response.json()["error"]["code"]) == (401, "missing_credentials"), path
 
 
-async def test_expired_files_are_not_found_and_their_bytes_go_when_the_next_file_comes(tmp_path):
+async def test_expired_files_are_not_found_and_purged_at_the_next_upload(tmp_path):
     async with running_gateway(folder=tmp_path) as gateway:
         file_id = (await store(gateway)).json()["id"]
         await expire_all(tmp_path)
@@ -251,13 +251,13 @@ async def test_expired_files_are_not_found_and_their_bytes_go_when_the_next_file
 
 async def expire_all(data_dir):
     """Let a day pass for all files, in the store itself."""
-    with closing(open_database(data_dir)) as connection:
-        files = SqliteFileRepository(Database(connection))
-        for file in await files.everywhere():
+    with closing(open_database(data_dir)) as database:
+        files = SqliteFileRepository(database)
+        for file in await files.list_all():
             await files.expire(file.project, file.id, file.created_at)
 
 
-async def test_a_deleted_file_is_deleted_once_however_many_ask_at_once():
+async def test_of_concurrent_deletions_of_a_file_one_succeeds():
     async with running_gateway() as gateway:
         file_id = (await store(gateway)).json()["id"]
 

@@ -1,4 +1,4 @@
-"""Messages on the whole road: over a chat upstream and over one that speaks Messages itself."""
+"""Messages end to end: over a chat upstream, and over one that speaks Messages."""
 
 import base64
 import json
@@ -11,7 +11,7 @@ from tests.support.fake_upstream import ANSWER, CHUNKS, answers, chunk, hangs_up
 from tests.support.gateway import Gateway, running_gateway
 from tests.support.image_urls import image_in
 from tests.support.loopback_server import Received, Wire, loopback_server
-from tests.support.message_stream_grammar import told_by
+from tests.support.message_stream_grammar import parse_stream
 from tests.unit.imaging.images import a_plain, opened
 
 NATIVE = {"upstream_dialects": ("chat", "messages")}
@@ -48,7 +48,7 @@ def serving_too(image: bytes):
     return respond
 
 
-async def test_a_question_is_asked_in_chat_and_answered_as_a_message() -> None:
+async def test_a_request_is_sent_as_chat_and_returned_as_a_message() -> None:
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await message(gateway, text("What is it?"), system="Be brief.")
 
@@ -63,18 +63,18 @@ async def test_a_question_is_asked_in_chat_and_answered_as_a_message() -> None:
         assert response.headers["request-id"] == response.headers["x-request-id"]
 
 
-async def test_a_stream_of_chunks_is_answered_as_a_stream_of_events() -> None:
+async def test_a_stream_of_chunks_becomes_a_stream_of_events() -> None:
     async with loopback_server(streams()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await message(gateway, image(a_plain(56, 56, "PNG")), stream=True)
 
-        heard = told_by(response.content)
+        heard = parse_stream(response.content)
         assert response.headers["content-type"].startswith("text/event-stream")
         assert heard.texts() == ["A cat."]
         assert heard.usage["image_tokens"] == int(response.headers["x-image-tokens"]) == 4
         assert upstream.received[0].json()["stream_options"] == {"include_usage": True}
 
 
-async def test_images_by_base64_by_url_and_in_a_tool_result_arrive_prepared_in_request_order() -> None:
+async def test_images_of_every_source_arrive_prepared_in_request_order() -> None:
     wide, tall, large = (a_plain(*size, "PNG") for size in [(112, 28), (28, 112), (2000, 1000)])
     async with loopback_server(serving_too(tall)) as upstream:
         async with running_gateway(upstream_url=upstream.v1, fetch_allow=(upstream.origin,)) as gateway:
@@ -94,7 +94,7 @@ async def test_images_by_base64_by_url_and_in_a_tool_result_arrive_prepared_in_r
             )
 
 
-async def test_a_tool_is_called_and_its_result_goes_back_under_the_same_id() -> None:
+async def test_a_tool_call_and_its_result_keep_the_same_id() -> None:
     call = {"id": "call_9", "type": "function", "function": {"name": "weather", "arguments": '{"town":"Ulm"}'}}
     choice = {"index": 0, "message": {"role": "assistant", "tool_calls": [call]}, "finish_reason": "tool_calls"}
     tool = {"name": "weather", "input_schema": {"type": "object"}}
@@ -128,7 +128,7 @@ NATIVE_ANSWER = {
 }
 
 
-async def test_an_upstream_that_speaks_messages_gets_the_request_with_its_image_prepared() -> None:
+async def test_a_native_upstream_gets_the_request_with_its_image_prepared() -> None:
     async with loopback_server(answers(NATIVE_ANSWER)) as upstream:
         async with running_gateway(upstream_url=upstream.v1, **NATIVE) as gateway:
             response = await message(
@@ -146,7 +146,7 @@ async def test_an_upstream_that_speaks_messages_gets_the_request_with_its_image_
             }
 
 
-async def test_a_native_answer_without_images_is_passed_on_byte_for_byte() -> None:
+async def test_a_native_response_without_images_is_passed_on_byte_for_byte() -> None:
     body = b'{ "id":"msg_1", "usage" : {"input_tokens":5} , "new_field":1E5 }'
     async with (
         loopback_server(answers(body)) as upstream,
@@ -173,7 +173,7 @@ async def test_an_upstream_that_breaks_in_mid_stream_ends_in_an_error_event(brok
     async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await message(gateway, text("hi"), stream=True)
 
-        heard = told_by(response.content)
+        heard = parse_stream(response.content)
         assert (response.status_code, heard.texts()) == (200, ["A "])
         assert heard.error["error"]["type"] == "api_error"
         assert heard.error["request_id"] == response.headers["request-id"]
@@ -195,7 +195,7 @@ async def test_an_error_that_the_upstream_sends_first_is_the_only_event() -> Non
     async with loopback_server(streams(error)) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await message(gateway, text("hi"), stream=True)
 
-        assert told_by(response.content).error["error"]["code"] == "upstream_error"
+        assert parse_stream(response.content).error["error"]["code"] == "upstream_error"
         assert "secret detail" not in response.text
 
 
@@ -214,7 +214,7 @@ async def test_thinking_and_mixed_parallel_calls_reach_the_caller_in_order() -> 
         CHUNKS[-1],
     ]
     async with loopback_server(streams(*pieces)) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        heard = told_by((await message(gateway, text("hi"), stream=True)).content)
+        heard = parse_stream((await message(gateway, text("hi"), stream=True)).content)
 
         assert [(block.kind, block.text) for block in heard.blocks] == [
             ("thinking", "Hm."),
@@ -231,12 +231,12 @@ def refusal(response: httpx.Response) -> tuple[int, str, str]:
     return response.status_code, body["error"]["type"], body["error"]["code"]
 
 
-async def test_who_may_not_ask_is_told_in_anthropics_shape() -> None:
-    async with running_gateway() as gateway, httpx.AsyncClient(base_url=gateway.url, trust_env=False) as stranger:
-        nobody = await stranger.post("/v1/messages", json={})
-        unknown = await stranger.post("/v1/messages", json={}, headers={"x-api-key": "obs_wrong"})
+async def test_an_unauthenticated_client_gets_anthropics_error_format() -> None:
+    async with running_gateway() as gateway, httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
+        anonymous = await client.post("/v1/messages", json={})
+        unknown = await client.post("/v1/messages", json={}, headers={"x-api-key": "obs_wrong"})
 
-        assert refusal(nobody) == (401, "authentication_error", "missing_credentials")
+        assert refusal(anonymous) == (401, "authentication_error", "missing_credentials")
         assert refusal(unknown) == (401, "authentication_error", "invalid_api_key")
 
 
@@ -249,7 +249,7 @@ async def test_the_key_may_come_as_x_api_key() -> None:
             assert response.status_code == 200
 
 
-async def test_unknown_paths_and_wrong_methods_are_told_in_anthropics_shape() -> None:
+async def test_unknown_paths_and_wrong_methods_get_anthropics_error_format() -> None:
     async with running_gateway() as gateway:
         nowhere = await gateway.client.post("/v1/messages/nowhere", json={})
         batches = await gateway.client.get("/v1/messages/batches")
@@ -271,7 +271,7 @@ async def test_a_body_past_the_limit_is_request_too_large() -> None:
     ("content", "content_type", "code"),
     [(b"{", "application/json", "invalid_json"), (b"a=b", "application/x-www-form-urlencoded", "invalid_request")],
 )
-async def test_a_body_that_is_no_request_is_refused(content: bytes, content_type: str, code: str) -> None:
+async def test_a_body_that_is_no_request_is_rejected(content: bytes, content_type: str, code: str) -> None:
     async with running_gateway() as gateway:
         response = await gateway.client.post("/v1/messages", content=content, headers={"content-type": content_type})
 
@@ -289,7 +289,7 @@ async def test_a_body_that_is_no_request_is_refused(content: bytes, content_type
         ({"type": "video_url", "video_url": {"url": "https://example.com/a.mp4"}}, "unsupported_operation", "", 400),
     ],
 )
-async def test_a_block_that_cannot_be_taken_is_named_by_its_path(block, code, param, status) -> None:
+async def test_a_content_block_that_is_not_supported_is_named_by_its_path(block, code, param, status) -> None:
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await message(gateway, text("look"), block)
 
@@ -299,7 +299,7 @@ async def test_a_block_that_cannot_be_taken_is_named_by_its_path(block, code, pa
         assert upstream.received == []
 
 
-async def test_a_field_that_cannot_be_carried_never_reaches_the_upstream() -> None:
+async def test_an_untranslatable_field_never_reaches_the_upstream() -> None:
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await message(gateway, text("hi"), container="c_1")
 
@@ -308,7 +308,7 @@ async def test_a_field_that_cannot_be_carried_never_reaches_the_upstream() -> No
 
 
 @pytest.mark.parametrize("place", ["system", "thinking", "tool_result"])
-async def test_a_blocked_text_is_named_with_its_category_wherever_it_stands(place: str) -> None:
+async def test_blocked_text_of_any_field_is_reported_with_its_category(place: str) -> None:
     blocks = {
         "system": {"system": [text(MARKER_WORD)]},
         "thinking": {
@@ -347,9 +347,9 @@ async def test_a_blocked_text_is_named_with_its_category_wherever_it_stands(plac
     ],
 )
 @pytest.mark.parametrize("dialects", [{}, NATIVE], ids=["chat", "native"])
-async def test_an_upstreams_refusal_is_told_in_anthropics_shape(status: int, expected: tuple, dialects: dict) -> None:
-    told_by_upstream = {"type": "error", "error": {"type": "some_error", "message": "too hot"}}
-    async with loopback_server(answers(told_by_upstream, status, retry_after="3600")) as upstream:
+async def test_an_upstream_error_gets_anthropics_error_format(status: int, expected: tuple, dialects: dict) -> None:
+    error_body = {"type": "error", "error": {"type": "some_error", "message": "too hot"}}
+    async with loopback_server(answers(error_body, status, retry_after="3600")) as upstream:
         async with running_gateway(upstream_url=upstream.v1, **dialects) as gateway:
             response = await message(gateway, text("hi"))
 
@@ -357,7 +357,7 @@ async def test_an_upstreams_refusal_is_told_in_anthropics_shape(status: int, exp
             assert ("too hot" in response.text) == (status in {400, 404, 413, 422})
 
 
-async def test_an_upstream_that_is_not_there_is_overloaded_and_one_that_hangs_up_an_api_error() -> None:
+async def test_an_unreachable_upstream_is_overloaded_a_broken_one_an_api_error() -> None:
     async with loopback_server(hangs_up) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         assert refusal(await message(gateway, text("hi"))) == (502, "api_error", "upstream_error")
     async with running_gateway(upstream_url=upstream.v1) as gateway:

@@ -1,4 +1,4 @@
-"""The catalog, from a file and from the upstream's own list, and what a request may ask of it."""
+"""The catalog, of a file or the upstream's own list, and what the models in it accept."""
 
 import asyncio
 
@@ -54,7 +54,7 @@ def a_catalogue(tmp_path, first: str, second: str) -> str:
     return str(path)
 
 
-async def test_without_a_file_the_upstreams_own_list_is_shown_in_either_shape():
+async def test_without_a_file_the_upstreams_list_is_returned_in_either_format():
     async with loopback_server(answers(LISTED)) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         openai = (await gateway.client.get("/v1/models")).json()
         anthropic = (await gateway.client.get("/v1/models", headers=ANTHROPIC)).json()
@@ -73,7 +73,7 @@ async def test_without_a_file_the_upstreams_own_list_is_shown_in_either_shape():
 
 
 @pytest.mark.parametrize("shape", [{}, ANTHROPIC], ids=["openai", "anthropic"])
-async def test_without_a_file_one_model_is_shown_as_the_list_shows_it(shape):
+async def test_without_a_file_one_model_is_returned_as_in_the_list(shape):
     async with loopback_server(answers(LISTED)) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         (listed,) = (await gateway.client.get("/v1/models", headers=shape)).json()["data"]
         one = await gateway.client.get("/v1/models/llava", headers=shape)
@@ -82,7 +82,7 @@ async def test_without_a_file_one_model_is_shown_as_the_list_shows_it(shape):
 
 
 @pytest.mark.parametrize("model_id", ["llava-2", "", "%ff%fe", "a" * 5000], ids=lambda model_id: model_id[:9])
-async def test_without_a_file_a_model_that_the_list_lacks_is_not_made_up(model_id):
+async def test_without_a_file_a_model_that_is_not_listed_is_not_found(model_id):
     async with loopback_server(answers(LISTED)) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await gateway.client.get(f"/v1/models/{model_id}")
 
@@ -119,7 +119,7 @@ async def test_a_file_sends_each_model_to_its_upstream_with_its_key(tmp_path, mo
             assert "authorization" not in second.received[0].headers
 
 
-async def test_each_models_images_are_counted_by_its_own_profile(tmp_path, monkeypatch):
+async def test_each_models_images_are_counted_by_its_token_profile(tmp_path, monkeypatch):
     monkeypatch.setenv("FIRST_KEY", "k")
     async with loopback_server(answers()) as upstream:
         async with running_gateway(models=a_catalogue(tmp_path, upstream.v1, upstream.v1)) as gateway:
@@ -133,7 +133,7 @@ async def test_each_models_images_are_counted_by_its_own_profile(tmp_path, monke
             assert patches.headers["x-image-tokens"] == "2465"  # 39 x 39 patches, times 1.62
 
 
-async def test_an_unknown_model_is_refused_with_near_matches(tmp_path, monkeypatch):
+async def test_an_unknown_model_is_rejected_with_near_matches(tmp_path, monkeypatch):
     monkeypatch.setenv("FIRST_KEY", "k")
     async with loopback_server(answers()) as upstream:
         async with running_gateway(models=a_catalogue(tmp_path, upstream.v1, upstream.v1)) as gateway:
@@ -147,7 +147,7 @@ async def test_an_unknown_model_is_refused_with_near_matches(tmp_path, monkeypat
             assert upstream.received == []
 
 
-async def test_a_name_as_long_as_a_body_holds_nobody_up(tmp_path, monkeypatch):
+async def test_a_model_id_as_long_as_a_body_delays_no_other_request(tmp_path, monkeypatch):
     monkeypatch.setenv("FIRST_KEY", "k")
     async with running_gateway(
         models=a_catalogue(tmp_path, "http://127.0.0.1:9/v1", "http://127.0.0.1:9/v1")
@@ -159,7 +159,7 @@ async def test_a_name_as_long_as_a_body_holds_nobody_up(tmp_path, monkeypatch):
         assert asyncio.get_running_loop().time() - began < 1
 
 
-async def test_an_image_for_a_model_that_does_not_see_is_refused_with_models_that_do(tmp_path, monkeypatch):
+async def test_an_image_for_a_text_model_is_rejected_with_models_that_see(tmp_path, monkeypatch):
     monkeypatch.setenv("FIRST_KEY", "k")
     async with loopback_server(answers()) as upstream:
         async with running_gateway(models=a_catalogue(tmp_path, upstream.v1, upstream.v1)) as gateway:
@@ -173,7 +173,7 @@ async def test_an_image_for_a_model_that_does_not_see_is_refused_with_models_tha
             assert "qwen-vl, tiles/4o" in error["message"]
 
 
-async def test_a_model_with_a_slash_in_its_name_is_found_and_the_list_is_filtered(tmp_path, monkeypatch):
+async def test_a_model_with_a_slash_in_its_id_is_found_and_the_list_is_filtered(tmp_path, monkeypatch):
     monkeypatch.setenv("FIRST_KEY", "k")
     async with running_gateway(
         models=a_catalogue(tmp_path, "http://127.0.0.1:9/v1", "http://127.0.0.1:9/v1")
@@ -187,7 +187,7 @@ async def test_a_model_with_a_slash_in_its_name_is_found_and_the_list_is_filtere
         assert seeing[1]["dialects"] == ["chat", "messages"]
 
 
-async def test_the_list_is_asked_for_again_only_after_a_while():
+async def test_the_list_of_models_is_cached():
     respond = in_turn(answers(LISTED), answers({"data": []}))
     async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         for _ in range(3):

@@ -1,4 +1,4 @@
-"""Moderation on the road: all at once, before anything goes upstream, and no answer without a verdict."""
+"""Moderation end to end: concurrent calls, before anything goes upstream, and no response without a verdict."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ from tests.support.gateway import Gateway, chat_request, image_part, running_gat
 from tests.support.image_urls import data_url
 from tests.support.json_texts import data_urls_in
 from tests.support.loopback_server import LoopbackServer, Received, Respond, Wire, loopback_server
-from tests.unit.imaging.images import a_photo, a_plain
+from tests.unit.imaging.images import a_photograph, a_plain
 
 RED, BLUE, GREEN = (data_url(a_plain(40, 40, "PNG", colour)) for colour in ((255, 0, 0), (0, 0, 255), (0, 255, 0)))
 MAGENTA = (255, 0, 255)
@@ -36,7 +36,7 @@ def flagging(what: str, **scores: float) -> Respond:
     return respond
 
 
-async def told_and_upstream_calls(respond: Respond, request: dict) -> tuple[int, dict, int]:
+async def error_and_upstream_calls(respond: Respond, request: dict) -> tuple[int, dict, int]:
     async with (
         loopback_server(respond) as moderation,
         loopback_server(answers()) as upstream,
@@ -47,7 +47,7 @@ async def told_and_upstream_calls(respond: Respond, request: dict) -> tuple[int,
         return response.status_code, response.json(), len(upstream.received)
 
 
-async def test_each_image_and_the_text_are_reviewed_in_a_call_of_their_own_and_all_at_once() -> None:
+async def test_each_image_and_the_text_are_moderated_in_concurrent_calls() -> None:
     all_here = asyncio.Barrier(4)
 
     async def respond(request: Received, wire: Wire) -> None:
@@ -72,7 +72,7 @@ async def test_each_image_and_the_text_are_reviewed_in_a_call_of_their_own_and_a
         assert {request.headers["authorization"] for request in moderation.received} == {"Bearer sk-moderation"}
 
 
-async def test_the_moderation_key_stays_with_moderation_and_the_callers_key_with_us() -> None:
+async def test_moderation_gets_its_own_key_and_never_the_callers() -> None:
     async with (
         loopback_server(answers(verdict())) as moderation,
         loopback_server(answers()) as upstream,
@@ -85,7 +85,7 @@ async def test_the_moderation_key_stays_with_moderation_and_the_callers_key_with
         assert not any("sk-upstream" in str(request.headers) for request in moderation.received)
 
 
-async def test_texts_of_all_messages_are_reviewed_together() -> None:
+async def test_texts_of_all_messages_are_moderated_together() -> None:
     messages = [
         {"role": "system", "content": "be kind"},
         {"role": "user", "content": [text("look"), {"type": "text", "text": "  "}]},
@@ -102,7 +102,7 @@ async def test_texts_of_all_messages_are_reviewed_together() -> None:
 
 
 @pytest.mark.parametrize("content", ["", " \n", [], None])
-async def test_a_request_without_words_is_not_reviewed_for_them(content: object) -> None:
+async def test_a_request_without_text_has_no_text_moderation(content: object) -> None:
     async with (
         loopback_server(answers(verdict())) as moderation,
         loopback_server(answers()) as upstream,
@@ -117,7 +117,7 @@ async def test_a_request_without_words_is_not_reviewed_for_them(content: object)
 async def test_flagged_text_is_blocked_by_its_highest_scoring_category() -> None:
     respond = flagging("awful", violence=0.6, sexual=0.8, hate=0.7)
 
-    status, response, upstream_calls = await told_and_upstream_calls(
+    status, response, upstream_calls = await error_and_upstream_calls(
         respond, chat_request(text("something awful"), image_part(RED))
     )
 
@@ -133,7 +133,7 @@ async def test_a_flagged_image_is_blocked_and_named() -> None:
     respond = flagging(BLUE, violence=0.4)
     request = chat_request(text("look"), image_part(RED), {"type": "input_image", "image_url": BLUE}, image_part(GREEN))
 
-    status, response, upstream_calls = await told_and_upstream_calls(respond, request)
+    status, response, upstream_calls = await error_and_upstream_calls(respond, request)
 
     assert (status, upstream_calls) == (400, 0)
     assert response["error"]["code"] == "moderation_blocked"
@@ -143,12 +143,14 @@ async def test_a_flagged_image_is_blocked_and_named() -> None:
 
 
 async def test_a_stream_that_is_blocked_is_an_error_and_not_a_stream() -> None:
-    status, response, _ = await told_and_upstream_calls(flagging("awful", hate=0.9), chat_request("awful", stream=True))
+    status, response, _ = await error_and_upstream_calls(
+        flagging("awful", hate=0.9), chat_request("awful", stream=True)
+    )
 
     assert (status, response["error"]["category"]) == (400, "hate")
 
 
-async def test_a_block_does_not_wait_for_the_other_verdicts_and_hangs_up_on_them() -> None:
+async def test_a_block_cancels_the_moderation_calls_that_are_under_way() -> None:
     async def respond(request: Received, wire: Wire) -> None:
         if BLUE.encode() not in request.body:
             await asyncio.Event().wait()
@@ -183,18 +185,20 @@ UNTRUSTWORTHY = {
 
 @pytest.mark.parametrize("respond", UNTRUSTWORTHY.values(), ids=UNTRUSTWORTHY.keys())
 async def test_without_a_trustworthy_verdict_nothing_goes_upstream(respond: Respond) -> None:
-    status, response, upstream_calls = await told_and_upstream_calls(respond, chat_request(text("hi"), image_part(RED)))
+    status, response, upstream_calls = await error_and_upstream_calls(
+        respond, chat_request(text("hi"), image_part(RED))
+    )
 
     assert (status, response["error"]["code"], upstream_calls) == (503, "moderation_unavailable", 0)
     assert "secret" not in json.dumps(response)
 
 
-async def test_one_verdict_that_cannot_be_had_among_clean_ones_is_enough() -> None:
+async def test_one_missing_verdict_among_clean_ones_stops_the_request() -> None:
     async def respond(request: Received, wire: Wire) -> None:
         clean = BLUE.encode() not in request.body
         await answers(verdict() if clean else {}, 200 if clean else 500)(request, wire)
 
-    status, response, upstream_calls = await told_and_upstream_calls(
+    status, response, upstream_calls = await error_and_upstream_calls(
         respond, chat_request("hi", image_part(RED), image_part(BLUE))
     )
 
@@ -212,7 +216,7 @@ async def test_with_moderation_down_nothing_goes_upstream() -> None:
         assert str(gone.port) not in response.text
 
 
-async def test_a_refused_image_is_never_sent_to_moderation() -> None:
+async def test_a_rejected_image_is_never_sent_to_moderation() -> None:
     async with (
         loopback_server(answers(verdict())) as moderation,
         loopback_server(answers()) as upstream,
@@ -224,8 +228,8 @@ async def test_a_refused_image_is_never_sent_to_moderation() -> None:
         assert not moderation.received
 
 
-async def test_the_prepared_image_is_what_is_reviewed_not_the_one_that_was_sent() -> None:
-    sent = data_url(a_photo(1400, 700, "JPEG"))
+async def test_the_prepared_image_is_moderated_not_the_one_that_was_sent() -> None:
+    sent = data_url(a_photograph(1400, 700, "JPEG"))
     async with (
         loopback_server(answers(verdict())) as moderation,
         loopback_server(answers()) as upstream,

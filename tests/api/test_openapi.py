@@ -1,55 +1,97 @@
-"""The schema that the gateway gives of itself."""
+"""The schema of the API: complete, and derived from what serves it."""
 
 import json
 import re
+from contextlib import asynccontextmanager
 
+import pytest
+
+from obscura.api.app import SCHEMA_PATH, WELL_KNOWN_SCHEMA_PATH
+from obscura.api.routers import health, load_families
+from tests.support.forms import FORM, form, part
 from tests.support.gateway import running_gateway
+from tests.unit.imaging.images import a_photograph
+
+ALIASED = ("/chat/completions", "/responses", "/models", "/files", "/uploads")
 
 
-async def test_the_schema_names_every_path_that_is_served():
+@asynccontextmanager
+async def the_schema():
     async with running_gateway() as gateway:
-        schema = (await gateway.client.get("/openapi.json")).json()
+        yield (await gateway.client.get(SCHEMA_PATH)).json()
+
+
+def operations(schema):
+    return [(method, path, described) for path, item in schema["paths"].items() for method, described in item.items()]
+
+
+async def test_the_schema_has_every_path_that_is_served():
+    async with the_schema() as schema:
+        served = {(method, path.replace(":path", "")) for family in load_families() for method, path in family.routes()}
 
         assert schema["openapi"].startswith("3.")
-        assert set(schema["paths"]) == {
-            "/healthz",
-            "/v1/chat/completions",
-            "/chat/completions",
-            "/v1/messages",
-            "/v1/messages/count_tokens",
-            "/v1/responses",
-            "/responses",
-            "/v1/models",
-            "/v1/models/{model_id}",
-            "/api/models",
-            "/v1/files",
-            "/v1/files/{file_id}",
-            "/v1/files/{file_id}/content",
-            "/v1/uploads",
-            "/v1/uploads/{upload_id}/parts",
-            "/v1/uploads/{upload_id}/complete",
-            "/v1/uploads/{upload_id}/cancel",
-        }
+        assert {(method.upper(), path) for method, path, _ in operations(schema)} == served | {("GET", health.PATH)}
         assert set(schema["components"]["securitySchemes"]) == {"bearer", "x-api-key", "free-tier"}
 
 
-async def test_every_reference_in_the_schema_leads_somewhere():
+async def test_the_well_known_path_has_the_same_schema():
     async with running_gateway() as gateway:
-        schema = (await gateway.client.get("/openapi.json")).json()
+        responses = [await gateway.client.get(path) for path in (SCHEMA_PATH, WELL_KNOWN_SCHEMA_PATH)]
 
+        assert [response.status_code for response in responses] == [200, 200]
+        assert responses[0].json() == responses[1].json()
+
+
+async def test_every_reference_in_the_schema_resolves():
+    async with the_schema() as schema:
         referred = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(schema)))
         assert referred == set(schema["components"]["schemas"])
 
 
-async def test_the_schema_says_of_every_path_but_health_who_may_ask_and_how_errors_look():
-    async with running_gateway() as gateway:
-        paths = (await gateway.client.get("/openapi.json")).json()["paths"]
+async def test_no_success_and_no_body_has_an_empty_schema():
+    async with the_schema() as schema:
+        for method, path, described in operations(schema):
+            bodies = [described["responses"]["200"], described.get("requestBody", {})]
+            for schemas in (body.get("content", {}).values() for body in bodies):
+                assert all(content["schema"] for content in schemas), (method, path)
+            assert ("requestBody" in described) == (method == "post" and not path.endswith("/cancel")), (method, path)
 
-        for path, operations in paths.items():
-            for response in operations.values() if path != "/healthz" else ():
-                shape = "AnthropicError" if path.startswith("/v1/messages") else "Error"
-                assert set(response["responses"]) == {"200", "4XX", "5XX"}
-                assert shape in json.dumps(response["responses"]["4XX"])
-                assert ({"free-tier": []} in response["security"]) == (
-                    not path.startswith(("/v1/files", "/v1/uploads"))
-                )
+
+async def test_every_family_documents_its_credentials_and_its_error_format():
+    async with the_schema() as schema:
+        for family in load_families():
+            for method, path in family.routes():
+                described = schema["paths"][path.replace(":path", "")][method.lower()]
+                error = "AnthropicError" if family.name == "messages" else "OpenAIError"
+                assert set(described["responses"]) == {"200", "4XX", "5XX"}
+                assert f'/{error}"' in json.dumps(described["responses"]["4XX"])
+                assert ({"free-tier": []} in described["security"]) == family.free_tier
+
+
+async def test_paths_without_v1_are_marked_as_aliases():
+    async with the_schema() as schema:
+        for _, path, described in operations(schema):
+            alias = path.startswith(ALIASED)
+            assert described.get("x-alias-of") == (f"/v1{path}" if alias else None)
+            assert not alias or described["summary"].endswith(f"(alias of /v1{path})")
+
+
+async def test_the_upload_schema_has_the_fields_that_are_accepted():
+    async with running_gateway() as gateway:
+        schema = (await gateway.client.get(SCHEMA_PATH)).json()["components"]["schemas"]["CreateUpload"]
+        response = await gateway.client.post("/v1/uploads", json={"x": 1})
+
+        assert schema["additionalProperties"] is False
+        assert response.json()["error"]["message"].endswith(f"Known fields: {', '.join(sorted(schema['properties']))}.")
+
+
+@pytest.mark.parametrize("field", ["purpose", "expires_after[anchor]", "expires_after[seconds]"])
+async def test_the_file_forms_schema_has_the_fields_that_are_accepted(field):
+    async with running_gateway() as gateway:
+        schema = (await gateway.client.get(SCHEMA_PATH)).json()["paths"]["/v1/files"]["post"]["requestBody"]
+        fields = schema["content"]["multipart/form-data"]["schema"]["properties"]
+        body = form(part("file", a_photograph(60, 40, "JPEG"), filename="a.jpg"), part(field, b"not valid"))
+        response = await gateway.client.post("/v1/files", content=body, headers=FORM)
+
+        assert field in fields
+        assert response.json()["error"]["param"].startswith(field.partition("[")[0])

@@ -1,8 +1,9 @@
-"""Rates over the wire: so many requests a minute, told on every answer, errors included."""
+"""Rate limits over HTTP: requests a minute, and the headers of every response, errors included."""
 
 import asyncio
 import time
 from datetime import datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -18,69 +19,69 @@ AT_NOON = FixedClock()
 NAMES = ("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests")
 
 
-def told_by(answer: httpx.Response) -> tuple[int, int, str]:
+def rate_limit_of(response: httpx.Response) -> tuple[int, int, str]:
     """The limit, what is left of it, and when it is reset."""
-    limit, remaining, reset = (answer.headers[name] for name in NAMES)
+    limit, remaining, reset = (response.headers[name] for name in NAMES)
     return int(limit), int(remaining), reset
 
 
-async def test_a_key_may_ask_120_times_a_minute_and_each_answer_says_what_is_left() -> None:
+async def test_a_key_has_120_requests_a_minute_and_each_response_counts_down() -> None:
     async with running_gateway(AT_NOON, key_requests_per_minute=120) as gateway:
-        headers = await a_key_with(gateway)
+        headers = await new_key_headers(gateway)
 
         first = await gateway.chat(chat_request("hi"), headers=headers)
         second = await gateway.client.get("/v1/models", headers=headers)
 
-        assert told_by(first) == (120, 119, "2026-03-01T12:01:00Z")
-        assert told_by(second) == (120, 118, "2026-03-01T12:01:00Z")
+        assert rate_limit_of(first) == (120, 119, "2026-03-01T12:01:00Z")
+        assert rate_limit_of(second) == (120, 118, "2026-03-01T12:01:00Z")
 
 
-async def test_the_next_minute_has_all_its_requests() -> None:
+async def test_the_next_minute_starts_at_zero() -> None:
     clock = FixedClock()
     async with running_gateway(clock, key_requests_per_minute=1) as gateway:
         before = [await gateway.chat(chat_request("hi")) for _ in range(2)]
         clock.at += timedelta(seconds=50)
         after = await gateway.chat(chat_request("hi"))
 
-        assert [answer.status_code for answer in before] == [200, 429]
+        assert [response.status_code for response in before] == [200, 429]
         assert before[1].headers["retry-after"] == "50"
-        assert told_by(after) == (1, 0, "2026-03-01T12:02:00Z")
+        assert rate_limit_of(after) == (1, 0, "2026-03-01T12:02:00Z")
 
 
-async def test_past_its_rate_a_key_is_told_when_to_come_again_and_nothing_goes_upstream() -> None:
+async def test_past_the_limit_a_429_says_when_to_retry_and_nothing_is_forwarded() -> None:
     async with loopback_server(answers()) as upstream:
         async with running_gateway(AT_NOON, upstream_url=upstream.v1, key_requests_per_minute=5) as gateway:
-            response = await asyncio.gather(*[gateway.chat(chat_request("hi")) for _ in range(20)])
+            responses = await asyncio.gather(*[gateway.chat(chat_request("hi")) for _ in range(20)])
 
-            refused = [answer for answer in response if answer.status_code == 429]
-            assert len(refused) == 15
+            rejected = [response for response in responses if response.status_code == 429]
+            assert len(rejected) == 15
             assert len(upstream.received) == 5
-            for answer in refused:
-                assert answer.json()["error"]["code"] == "rate_limit_exceeded"
-                assert "5 requests a minute" in answer.json()["error"]["message"]
-                assert answer.headers["retry-after"] == "50"
-                assert told_by(answer) == (5, 0, "2026-03-01T12:01:00Z")
+            for response in rejected:
+                assert response.json()["error"]["code"] == "rate_limit_exceeded"
+                assert "5 requests a minute" in response.json()["error"]["message"]
+                assert response.headers["retry-after"] == "50"
+                assert rate_limit_of(response) == (5, 0, "2026-03-01T12:01:00Z")
 
 
-async def test_an_error_of_a_known_caller_counts_and_says_what_is_left() -> None:
+async def test_a_failed_request_is_counted_and_its_headers_say_what_is_left() -> None:
     async with running_gateway(AT_NOON, key_requests_per_minute=9) as gateway:
         paths = ("/v1/chat/completions", "/v1/messages", "/v1/responses")
-        response = [await gateway.client.post(path, content=b"{") for path in paths]
+        responses = [await gateway.client.post(path, content=b"{") for path in paths]
 
-        assert [(answer.status_code, *told_by(answer)[:2]) for answer in response] == [
+        assert [(response.status_code, *rate_limit_of(response)[:2]) for response in responses] == [
             (400, 9, 8),
             (400, 9, 7),
             (400, 9, 6),
         ]
 
 
-async def test_a_stream_says_what_is_left_in_its_head() -> None:
+async def test_a_stream_has_the_headers_too() -> None:
     async with loopback_server(streams()) as upstream:
         async with running_gateway(upstream_url=upstream.v1, key_requests_per_minute=9) as gateway:
             response = await gateway.chat(chat_request("hi", stream=True))
 
             assert response.headers["content-type"].startswith("text/event-stream")
-            assert told_by(response)[0] == 9
+            assert rate_limit_of(response)[0] == 9
 
 
 @pytest.mark.parametrize(
@@ -95,29 +96,29 @@ async def test_a_stream_says_what_is_left_in_its_head() -> None:
         ("GET", "/openapi.json", {}, 200),
     ],
 )
-async def test_who_was_not_let_in_is_told_nothing_is_left_for_a_minute(
+async def test_without_admission_the_headers_say_that_nothing_is_left(
     method: str, path: str, headers: dict[str, str], status: int
 ) -> None:
     async with running_gateway() as gateway:
         response = await gateway.client.request(method, path, headers=headers)
 
-        limit, remaining, reset = told_by(response)
+        limit, remaining, reset = rate_limit_of(response)
         assert (response.status_code, limit, remaining) == (status, 0, 0)
         assert 55 <= datetime.fromisoformat(reset).timestamp() - time.time() <= 61
 
 
-async def a_key_with(gateway: Gateway, **limits: object) -> dict[str, str]:
+async def new_key_headers(gateway: Gateway, **limits: Any) -> dict[str, str]:
     _, secret = await create_key(SqliteKeyStore(gateway.database), "tests", **limits)
     return {"authorization": f"Bearer {secret}"}
 
 
-async def test_a_key_with_its_own_rate_keeps_to_that() -> None:
+async def test_the_limit_of_a_key_replaces_the_default() -> None:
     async with running_gateway(AT_NOON, key_requests_per_minute=3) as gateway:
-        headers = await a_key_with(gateway, requests_per_minute=7)
+        headers = await new_key_headers(gateway, requests_per_minute=7)
 
         response = await gateway.chat(chat_request("hi"), headers=headers)
 
-        assert told_by(response)[:2] == (7, 6)
+        assert rate_limit_of(response)[:2] == (7, 6)
 
 
 MESSAGE = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
@@ -134,17 +135,19 @@ MESSAGE = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content
         ("models", "GET", "/api/models", None),
     ],
 )
-async def test_a_key_with_scopes_opens_those_families_and_no_other(
-    scope: str, method: str, path: str, body: dict | None
+async def test_a_key_with_scopes_is_for_those_families_only(
+    scope: str, method: str, path: str, body: dict[str, Any] | None
 ) -> None:
     async with running_gateway() as gateway:
-        inside = await a_key_with(gateway, scopes=frozenset({scope, "files"}))
-        outside = await a_key_with(gateway, scopes=frozenset({"chat", "messages", "responses", "models"} - {scope}))
+        inside = await new_key_headers(gateway, scopes=frozenset({scope, "files"}))
+        outside = await new_key_headers(
+            gateway, scopes=frozenset({"chat", "messages", "responses", "models"} - {scope})
+        )
 
-        let_in = await gateway.client.request(method, path, json=body, headers=inside)
-        refused = await gateway.client.request(method, path, json=body, headers=outside)
+        admitted = await gateway.client.request(method, path, json=body, headers=inside)
+        rejected = await gateway.client.request(method, path, json=body, headers=outside)
 
-        assert let_in.status_code == 200
-        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "permission_denied")
-        assert scope in refused.json()["error"]["message"]
-        assert told_by(refused)[:2] == (0, 0)
+        assert admitted.status_code == 200
+        assert (rejected.status_code, rejected.json()["error"]["code"]) == (403, "permission_denied")
+        assert scope in rejected.json()["error"]["message"]
+        assert rate_limit_of(rejected)[:2] == (0, 0)

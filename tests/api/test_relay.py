@@ -1,4 +1,4 @@
-"""What a caller sees of an upstream that answers, streams, refuses, fails or stays silent."""
+"""The caller's view of an upstream that responds, streams, rejects, fails or hangs."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from tests.support.gateway import chat_request, running_gateway
 from tests.support.loopback_server import loopback_server
 
 
-async def test_an_answer_is_passed_on_byte_for_byte():
+async def test_a_response_is_passed_on_byte_for_byte():
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await gateway.chat(chat_request("hello"))
 
@@ -31,7 +31,7 @@ async def test_the_path_without_v1_is_the_same_endpoint(path, body):
         assert (response.status_code, response.json().keys()) == (200, same.json().keys())
 
 
-async def test_everything_that_obscura_does_not_understand_goes_upstream_untouched():
+async def test_unknown_fields_go_upstream_untouched():
     sent = (
         b'{"model":"m", "tools" : [ {"type":"function","function":{"name":"f","parameters":{"a":1.50}}} ],'
         b'"response_format":{"type":"json_schema"},"logprobs":true,"x_vendor":{"n":12345678901234567890,"e":1E5},'
@@ -82,7 +82,7 @@ async def test_a_stream_is_passed_on_chunk_by_chunk_as_it_arrives():
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
-async def test_a_caller_who_leaves_ends_the_upstream_call_within_a_second(streamed):
+async def test_a_disconnect_ends_the_upstream_call_within_a_second(streamed):
     respond = streams(CHUNKS[0], then="stays silent") if streamed else stays_silent
     async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         asking = asyncio.create_task(gateway.chat(chat_request("hello", stream=streamed)))
@@ -106,7 +106,7 @@ async def test_an_upstream_that_breaks_off_in_mid_stream_ends_in_an_error_event(
 
 @pytest.mark.parametrize("cut", [b"", CHUNKS[1][:20]], ids=["between two events", "within an event"])
 @pytest.mark.parametrize("dialect", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
-async def test_a_stream_that_closes_too_early_ends_in_an_error_event_although_http_is_content(dialect, cut):
+async def test_a_stream_that_closes_without_its_end_marker_ends_in_an_error(dialect, cut):
     body = {"model": "m", "stream": True}
     body |= {"input": "hi"} if dialect == "/v1/responses" else chat_request("hi") | {"stream": True, "max_tokens": 9}
     async with loopback_server(streams(CHUNKS[0], CHUNKS[1] + cut)) as upstream:
@@ -119,7 +119,7 @@ async def test_a_stream_that_closes_too_early_ends_in_an_error_event_although_ht
 
 
 @pytest.mark.parametrize("dialect", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
-async def test_a_stream_that_said_it_was_over_closes_although_its_upstream_does_not(dialect):
+async def test_a_complete_stream_closes_although_its_upstream_does_not(dialect):
     body = {"model": "m", "stream": True}
     body |= {"input": "hi"} if dialect == "/v1/responses" else chat_request("hi") | {"stream": True, "max_tokens": 9}
     async with loopback_server(streams(*CHUNKS, then="stays silent")) as upstream:
@@ -131,7 +131,7 @@ async def test_a_stream_that_said_it_was_over_closes_although_its_upstream_does_
 
 
 @pytest.mark.parametrize("status", [400, 404, 422])
-async def test_a_refusal_that_concerns_the_request_is_passed_on_with_its_message(status):
+async def test_an_upstream_error_about_the_request_keeps_its_message(status):
     refusal = {"error": {"message": "max_tokens is too large", "type": "x", "param": "max_tokens", "code": "y"}}
     async with (
         loopback_server(answers(refusal, status)) as upstream,
@@ -145,7 +145,7 @@ async def test_a_refusal_that_concerns_the_request_is_passed_on_with_its_message
 
 
 @pytest.mark.parametrize(
-    ("status", "told_status", "code"),
+    ("status", "response_status", "code"),
     [
         (401, 502, "upstream_error"),
         (403, 502, "upstream_error"),
@@ -156,19 +156,19 @@ async def test_a_refusal_that_concerns_the_request_is_passed_on_with_its_message
         (302, 502, "upstream_error"),
     ],
 )
-async def test_a_refusal_that_does_not_concern_the_request_is_told_in_our_codes(status, told_status, code):
+async def test_another_upstream_error_becomes_one_of_our_codes(status, response_status, code):
     async with loopback_server(answers({"error": {"message": "secret detail"}}, status)) as upstream:
         async with running_gateway(upstream_url=upstream.v1) as gateway:
             response = await gateway.chat(chat_request("hello"))
 
-            assert response.status_code == told_status
+            assert response.status_code == response_status
             assert response.json()["error"]["code"] == code
             assert "secret detail" not in response.text
             assert ("retry-after" in response.headers) == (code == "rate_limit_exceeded")
 
 
 @pytest.mark.parametrize("status", [429, 503])
-async def test_an_upstream_that_is_busy_is_asked_at_most_twice_more(status):
+async def test_a_busy_upstream_gets_at_most_two_retries(status):
     respond = in_turn(answers({}, status), answers({}, status), answers())
     async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await gateway.chat(chat_request("hello"))
@@ -187,7 +187,7 @@ async def test_retry_after_is_honoured():
         assert asyncio.get_running_loop().time() - began >= 1
 
 
-async def test_a_retry_after_that_is_too_long_is_passed_on():
+async def test_a_long_retry_after_is_passed_on():
     async with loopback_server(answers({}, 429, retry_after="3600")) as upstream:
         async with running_gateway(upstream_url=upstream.v1) as gateway:
             response = await gateway.chat(chat_request("hello"))
@@ -197,7 +197,7 @@ async def test_a_retry_after_that_is_too_long_is_passed_on():
             assert len(upstream.received) == 1
 
 
-async def test_an_upstream_that_hangs_up_is_asked_again_and_then_reported():
+async def test_a_request_that_the_upstream_drops_is_retried_then_reported():
     async with loopback_server(hangs_up) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await gateway.chat(chat_request("hello"))
 
@@ -205,7 +205,7 @@ async def test_an_upstream_that_hangs_up_is_asked_again_and_then_reported():
         assert len(upstream.received) == 3
 
 
-async def test_an_upstream_that_is_not_there_is_reported():
+async def test_an_unreachable_upstream_is_reported():
     async with loopback_server(answers()) as gone:
         pass
     async with running_gateway(upstream_url=gone.v1) as gateway:
@@ -215,7 +215,7 @@ async def test_an_upstream_that_is_not_there_is_reported():
         assert str(gone.port) not in response.text
 
 
-async def test_an_upstream_that_answers_with_something_else_than_json_is_reported():
+async def test_an_upstream_that_responds_with_no_json_is_reported():
     async with loopback_server(answers(b"<html>oops</html>")) as upstream:
         async with running_gateway(upstream_url=upstream.v1) as gateway:
             response = await gateway.chat(chat_request("hello"))
@@ -225,7 +225,7 @@ async def test_an_upstream_that_answers_with_something_else_than_json_is_reporte
 
 @pytest.mark.parametrize("spoken", ["chat", "messages", "responses"], ids="upstream speaks {}".format)
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
-async def test_an_error_that_comes_as_a_success_is_reported(path, spoken):
+async def test_an_upstream_error_with_status_200_is_reported(path, spoken):
     failed = {"error": {"message": "out of memory", "code": 500}}
     body = {"model": "m", "input": "hi"} if path == "/v1/responses" else chat_request("hi") | {"max_tokens": 9}
     async with loopback_server(answers(failed)) as upstream:
@@ -236,7 +236,7 @@ async def test_an_error_that_comes_as_a_success_is_reported(path, spoken):
     assert "out of memory" not in response.text
 
 
-async def test_a_stream_whose_lines_arrive_in_pieces_is_the_same_stream():
+async def test_a_stream_is_the_same_whatever_its_chunks():
     whole = b"".join(CHUNKS)
     pieces = [whole[start : start + 7] for start in range(0, len(whole), 7)]
     async with loopback_server(streams(*pieces)) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
@@ -257,7 +257,7 @@ async def test_an_unknown_path_and_a_wrong_method_are_named():
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions/", "/v1/messages/", "/v1/responses/", "/v1/files/"])
-async def test_no_path_redirects_to_a_host_that_the_caller_named(path):
+async def test_no_path_redirects_to_a_host_that_the_client_names(path):
     async with running_gateway() as gateway:
         response = await gateway.client.post(path, json=chat_request("hello"), headers={"host": "elsewhere.example"})
 
@@ -265,11 +265,11 @@ async def test_no_path_redirects_to_a_host_that_the_caller_named(path):
         assert "location" not in response.headers
 
 
-async def test_no_key_a_wrong_key_and_a_malformed_header_are_refused():
-    async with running_gateway() as gateway, httpx.AsyncClient(base_url=gateway.url, trust_env=False) as stranger:
+async def test_no_key_a_wrong_key_and_a_malformed_header_are_rejected():
+    async with running_gateway() as gateway, httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
         codes = []
         for headers in ({}, {"authorization": "Bearer obs_wrong"}, {"authorization": "Basic x"}, {"x-api-key": "y"}):
-            response = await stranger.post("/v1/chat/completions", json=chat_request("hello"), headers=headers)
+            response = await client.post("/v1/chat/completions", json=chat_request("hello"), headers=headers)
             codes.append((response.status_code, response.json()["error"]["code"]))
 
         assert codes == [(401, "missing_credentials"), *[(401, "invalid_api_key")] * 3]

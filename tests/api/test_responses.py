@@ -1,4 +1,4 @@
-"""Responses on the whole road: over a chat upstream and over one that speaks Responses itself."""
+"""Responses end to end: over a chat upstream, and over one that speaks Responses."""
 
 import json
 
@@ -11,7 +11,7 @@ from tests.support.gateway import Gateway, running_gateway
 from tests.support.image_urls import data_url, image_in
 from tests.support.loopback_server import Received, Wire, loopback_server
 from tests.support.response_stream_grammar import checked, events_of
-from tests.unit.dialects.responses.requests import FUNCTION, a_request, call, image, output, says, text
+from tests.unit.dialects.responses.requests import FUNCTION, a_message, a_request, call, image, output, text
 from tests.unit.imaging.images import a_plain, opened
 
 NATIVE = {"upstream_dialects": ("chat", "responses")}
@@ -41,7 +41,7 @@ def framed(*events: dict) -> list[bytes]:
     return [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events]
 
 
-async def test_a_question_is_asked_in_chat_and_answered_as_a_response():
+async def test_a_request_is_sent_as_chat_and_returned_as_a_response():
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await respond_to(gateway, "What is it?", instructions="Be brief.", max_output_tokens=50)
 
@@ -56,9 +56,9 @@ async def test_a_question_is_asked_in_chat_and_answered_as_a_response():
         assert response.json()["output"][0]["content"][0]["text"] == "A cat."
 
 
-async def test_a_stream_of_chunks_is_answered_as_a_stream_of_events():
+async def test_a_stream_of_chunks_becomes_a_stream_of_events():
     async with loopback_server(streams()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        response = await respond_to(gateway, says(image(data_url(a_plain(56, 56, "PNG")))), stream=True)
+        response = await respond_to(gateway, a_message(image(data_url(a_plain(56, 56, "PNG")))), stream=True)
 
         *_, last = checked(response.content)
         assert response.headers["content-type"].startswith("text/event-stream")
@@ -67,7 +67,7 @@ async def test_a_stream_of_chunks_is_answered_as_a_stream_of_events():
         assert upstream.received[0].json()["stream_options"] == {"include_usage": True}
 
 
-async def test_images_by_data_url_by_url_and_in_a_functions_output_arrive_prepared_in_request_order():
+async def test_images_of_every_source_arrive_prepared_in_request_order():
     wide, tall, large = (a_plain(*size, "PNG") for size in [(112, 28), (28, 112), (2000, 1000)])
     async with loopback_server(serving_too(tall)) as upstream:
         async with running_gateway(upstream_url=upstream.v1, fetch_allow=(upstream.origin,)) as gateway:
@@ -75,7 +75,7 @@ async def test_images_by_data_url_by_url_and_in_a_functions_output_arrive_prepar
                 gateway,
                 call("call_1"),
                 output("call_1", [text("Seen."), image(data_url(wide))]),
-                says(image(f"{upstream.origin}/a.png"), image(data_url(large), detail="low"), text("Compare.")),
+                a_message(image(f"{upstream.origin}/a.png"), image(data_url(large), detail="low"), text("Compare.")),
             )
 
             assert response.status_code == 200
@@ -89,7 +89,7 @@ async def test_images_by_data_url_by_url_and_in_a_functions_output_arrive_prepar
             assert tokens[:2] == [4, 4]
 
 
-async def test_a_function_is_called_and_its_output_goes_back_under_the_same_id():
+async def test_a_function_call_and_its_output_keep_the_same_id():
     question = {"role": "user", "content": "What is up there?"}
     async with loopback_server(in_turn(answers(CALLED), answers())) as upstream:
         async with running_gateway(upstream_url=upstream.v1) as gateway:
@@ -108,13 +108,23 @@ async def test_a_function_is_called_and_its_output_goes_back_under_the_same_id()
 @pytest.mark.parametrize(
     ("items", "fields", "code", "param"),
     [
-        ([says(image("data:image/png;base64,AAAA"))], {}, "unsupported_image_format", "input[0].content[0].image_url"),
-        ([says(image("ftp://x.test/a.png"))], {}, "invalid_image_url", "input[0].content[0].image_url"),
-        ([says(image("https://127.0.0.1/a.png"))], {}, "unsafe_image_url", "input[0].content[0].image_url"),
+        (
+            [a_message(image("data:image/png;base64,AAAA"))],
+            {},
+            "unsupported_image_format",
+            "input[0].content[0].image_url",
+        ),
+        ([a_message(image("ftp://x.test/a.png"))], {}, "invalid_image_url", "input[0].content[0].image_url"),
+        ([a_message(image("https://127.0.0.1/a.png"))], {}, "unsafe_image_url", "input[0].content[0].image_url"),
         ([output("a", [image("data:text/plain,hi")])], {}, "invalid_image_url", "input[0].output[0].image_url"),
-        ([says(*[text("hi")] * 17)], {}, "too_many_content_parts", "input[0].content"),
-        ([says(*[image()] * 9), says(*[image()] * 9)], {}, "too_many_images", "input[1].content[7].image_url"),
-        ([says({"type": "input_video", "video_url": "x"})], {}, "unsupported_operation", "input[0].content[0]"),
+        ([a_message(*[text("hi")] * 17)], {}, "too_many_content_parts", "input[0].content"),
+        (
+            [a_message(*[image()] * 9), a_message(*[image()] * 9)],
+            {},
+            "too_many_images",
+            "input[1].content[7].image_url",
+        ),
+        ([a_message({"type": "input_video", "video_url": "x"})], {}, "unsupported_operation", "input[0].content[0]"),
         (["hi"], {"previous_response_id": "resp_1"}, "unsupported_field", "previous_response_id"),
         (["hi"], {"background": True}, "unsupported_field", "background"),
         (["hi"], {"model": ""}, "invalid_request", "model"),
@@ -123,7 +133,7 @@ async def test_a_function_is_called_and_its_output_goes_back_under_the_same_id()
         ([output("a", f"please {MARKER_WORD}")], {}, "moderation_blocked", None),
     ],
 )
-async def test_a_refusal_has_openais_shape_and_goes_nowhere(items, fields, code, param):
+async def test_an_error_has_openais_format_and_nothing_goes_upstream(items, fields, code, param):
     async with loopback_server(answers()) as upstream:
         async with running_gateway(upstream_url=upstream.v1, moderation="demo") as gateway:
             response = await respond_to(gateway, *items, **fields)
@@ -141,7 +151,7 @@ async def test_a_refusal_has_openais_shape_and_goes_nowhere(items, fields, code,
         ("POST", "/v1/responses/resp_1/cancel", 404, "not_found"),
     ],
 )
-async def test_what_is_not_served_is_told_in_openais_shape(method, path, status, code):
+async def test_an_unknown_path_gets_openais_error_format(method, path, status, code):
     async with running_gateway() as gateway:
         response = await gateway.client.request(method, path)
 
@@ -149,7 +159,7 @@ async def test_what_is_not_served_is_told_in_openais_shape(method, path, status,
         assert response.json()["error"]["code"] == code
 
 
-async def test_a_malformed_body_is_told_in_openais_shape():
+async def test_a_malformed_body_gets_openais_error_format():
     async with running_gateway() as gateway:
         response = await gateway.client.post("/v1/responses", content=b'{"model"')
 
@@ -168,7 +178,7 @@ async def test_a_malformed_body_is_told_in_openais_shape():
         (hangs_up, 502, "upstream_error"),
     ],
 )
-async def test_what_the_upstream_gets_wrong_is_told_in_our_codes(respond, status, code):
+async def test_a_malformed_upstream_response_becomes_one_of_our_codes(respond, status, code):
     async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await respond_to(gateway, "hi")
 
@@ -200,24 +210,24 @@ async def test_an_upstream_that_breaks_in_mid_stream_ends_in_failed_and_an_error
         assert "secret" not in response.text
 
 
-async def test_an_upstream_that_speaks_responses_gets_the_request_with_its_image_prepared():
+async def test_a_native_upstream_gets_the_request_with_its_image_prepared():
     native_only = {"previous_response_id": "resp_0", "tools": [{"type": "web_search"}], "store": True}
     async with loopback_server(answers(NATIVE_ANSWER)) as upstream:
         async with running_gateway(upstream_url=upstream.v1, **NATIVE) as gateway:
-            response = await respond_to(gateway, says(image(data_url(a_plain(2000, 1000, "PNG")))), **native_only)
+            response = await respond_to(gateway, a_message(image(data_url(a_plain(2000, 1000, "PNG")))), **native_only)
 
             sent = upstream.received[0]
             url = sent.json()["input"][0]["content"][0]["image_url"]
             assert sent.path == "/v1/responses"
             assert opened(image_in(url)).size == (1280, 640)
-            assert sent.json() == a_request([says(image(url))], **native_only)
+            assert sent.json() == a_request([a_message(image(url))], **native_only)
             tokens = int(response.headers["x-image-tokens"])
             assert response.json() == NATIVE_ANSWER | {
                 "usage": USAGE | {"input_tokens_details": {"image_tokens": tokens}}
             }
 
 
-async def test_a_native_answer_without_images_is_passed_on_byte_for_byte():
+async def test_a_native_response_without_images_is_passed_on_byte_for_byte():
     async with loopback_server(answers(NATIVE_ANSWER)) as upstream:
         async with running_gateway(upstream_url=upstream.v1, **NATIVE) as gateway:
             response = await respond_to(gateway, "hi")
@@ -225,12 +235,12 @@ async def test_a_native_answer_without_images_is_passed_on_byte_for_byte():
             assert response.content == json.dumps(NATIVE_ANSWER).encode()
 
 
-async def test_a_native_stream_passes_but_for_the_image_tokens_in_its_last_event():
+async def test_a_native_stream_gains_only_image_tokens_in_its_last_event():
     created = {"type": "response.created", "sequence_number": 0, "response": NATIVE_ANSWER | {"usage": None}}
     completed = {"type": "response.completed", "sequence_number": 1, "response": NATIVE_ANSWER}
     async with loopback_server(streams(*framed(created, completed))) as upstream:
         async with running_gateway(upstream_url=upstream.v1, **NATIVE) as gateway:
-            response = await respond_to(gateway, says(image(data_url(a_plain(56, 56, "PNG")))), stream=True)
+            response = await respond_to(gateway, a_message(image(data_url(a_plain(56, 56, "PNG")))), stream=True)
 
             first, last = events_of(response.content)
             assert first == created
@@ -247,25 +257,25 @@ async def test_a_native_stream_that_breaks_ends_in_an_error_with_the_next_number
             assert (error["type"], error["sequence_number"], error["code"]) == ("error", 1, "upstream_error")
 
 
-async def test_an_image_that_a_native_upstream_would_get_unchecked_is_refused():
+async def test_an_image_that_a_native_upstream_would_fetch_itself_is_rejected():
     made_before = {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": "AAAA"}
     async with loopback_server(answers(NATIVE_ANSWER)) as upstream:
         async with running_gateway(upstream_url=upstream.v1, **NATIVE) as gateway:
-            response = await respond_to(gateway, made_before, says(text("Again.")))
+            response = await respond_to(gateway, made_before, a_message(text("Again.")))
 
             assert response.json()["error"]["code"] == "unsupported_operation"
             assert response.json()["error"]["param"] == "input[0]"
             assert upstream.received == []
 
 
-async def test_a_field_that_cannot_be_carried_is_refused_before_any_image_is_fetched():
+async def test_an_untranslatable_field_is_rejected_before_any_image_is_fetched():
     async with (
         loopback_server(answers(image_in("PNG"))) as host,
         running_gateway(fetch_allow=(host.origin,)) as gateway,
     ):
-        picture = image(f"{host.origin}/a.png")
+        image_item = image(f"{host.origin}/a.png")
 
-        response = await respond_to(gateway, says(text("hi"), picture), previous_response_id="resp_0")
+        response = await respond_to(gateway, a_message(text("hi"), image_item), previous_response_id="resp_0")
 
         assert (response.status_code, response.json()["error"]["param"]) == (400, "previous_response_id")
         assert host.received == []

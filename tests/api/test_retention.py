@@ -1,49 +1,49 @@
-"""Zero retention over HTTP: nothing is stored, nothing stored is used, and every answer says so."""
+"""Zero retention over HTTP: nothing is stored, nothing stored is used, and every response says so."""
 
 import pytest
 
 from tests.support.fake_upstream import answers, hangs_up, streams
 from tests.support.forms import kept_in
 from tests.support.gateway import chat_request, running_gateway
-from tests.support.loopback_server import loopback_server
-from tests.unit.imaging.images import a_photo
+from tests.support.loopback_server import Respond, loopback_server
+from tests.unit.imaging.images import a_photograph
 
-PHOTO = a_photo(300, 200, "JPEG")
+PHOTO = a_photograph(300, 200, "JPEG")
 ZERO = {"x-zero-retention": "true"}
 UPLOAD = {"filename": "a.jpg", "bytes": 9, "mime_type": "image/jpeg", "purpose": "vision"}
 
 
 @pytest.mark.parametrize("by", ["header", "key"])
-async def test_nothing_of_a_zero_retention_caller_can_be_stored(by):
+async def test_a_zero_retention_request_cannot_store_anything(by: str) -> None:
     async with running_gateway() as gateway:
         upload_id = (await gateway.client.post("/v1/uploads", json=UPLOAD)).json()["id"]
         headers = ZERO if by == "header" else await gateway.headers_of("tests", zero_retention=True)
 
-        response = [
+        responses = [
             await gateway.client.post("/v1/files", files={"file": ("a.jpg", PHOTO)}, headers=headers),
             await gateway.client.post("/v1/uploads", json=UPLOAD, headers=headers),
             await gateway.client.post(f"/v1/uploads/{upload_id}/parts", files={"data": b"x"}, headers=headers),
             await gateway.client.post(f"/v1/uploads/{upload_id}/complete", json={"part_ids": ["p"]}, headers=headers),
         ]
 
-        for answer in response:
-            assert (answer.status_code, answer.json()["error"]["code"]) == (400, "retention_conflict")
-            assert answer.headers["x-zero-retention"] == "true"
+        for response in responses:
+            assert (response.status_code, response.json()["error"]["code"]) == (400, "retention_conflict")
+            assert response.headers["x-zero-retention"] == "true"
         assert kept_in(gateway.data_dir) == []
 
 
-async def test_a_zero_retention_caller_may_see_and_delete_what_the_project_stored_but_not_use_it():
+async def test_a_zero_retention_request_may_list_and_delete_but_not_use_files() -> None:
     async with running_gateway() as gateway:
         file_id = (await gateway.client.post("/v1/files", files={"file": ("a.jpg", PHOTO)})).json()["id"]
 
         used = await gateway.client.get(f"/v1/files/{file_id}/content", headers=ZERO)
         listed = await gateway.client.get("/v1/files", headers=ZERO)
-        seen = await gateway.client.get(f"/v1/files/{file_id}", headers=ZERO)
+        found = await gateway.client.get(f"/v1/files/{file_id}", headers=ZERO)
         deleted = await gateway.client.delete(f"/v1/files/{file_id}", headers=ZERO)
 
         assert (used.status_code, used.json()["error"]["code"]) == (400, "retention_conflict")
-        assert [listed.status_code, seen.status_code, deleted.status_code] == [200] * 3
-        assert {answer.headers["x-zero-retention"] for answer in (used, listed, seen, deleted)} == {"true"}
+        assert [listed.status_code, found.status_code, deleted.status_code] == [200] * 3
+        assert {response.headers["x-zero-retention"] for response in (used, listed, found, deleted)} == {"true"}
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,9 @@ async def test_a_zero_retention_caller_may_see_and_delete_what_the_project_store
         (answers(), [], 400),
     ],
 )
-async def test_every_answer_to_a_known_caller_says_so_and_no_other_does(respond, request_body, status):
+async def test_every_response_to_a_zero_retention_request_says_so(
+    respond: Respond, request_body: object, status: int
+) -> None:
     async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         zero = await gateway.chat(request_body, headers=ZERO)
         plain = await gateway.chat(request_body)

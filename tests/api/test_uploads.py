@@ -2,28 +2,29 @@
 
 import asyncio
 import hashlib
+from typing import Any
 
 import httpx
 import pytest
 
 from tests.support.forms import kept_in
 from tests.support.gateway import Gateway, running_gateway
-from tests.unit.imaging.images import a_photo
+from tests.unit.imaging.images import a_photograph
 
-PHOTO = a_photo(900, 600, "JPEG")
+PHOTO = a_photograph(900, 600, "JPEG")
 THIRDS = [PHOTO[:10_000], PHOTO[10_000:20_000], PHOTO[20_000:]]
 
 
-async def begin(gateway: Gateway, declared_bytes: int = len(PHOTO), **fields: object) -> httpx.Response:
-    asked = {"filename": "a.jpg", "bytes": declared_bytes, "mime_type": "image/jpeg", "purpose": "vision"}
-    return await gateway.client.post("/v1/uploads", json=asked | fields)
+async def begin(gateway: Gateway, declared_bytes: int = len(PHOTO), **fields: Any) -> httpx.Response:
+    defaults = {"filename": "a.jpg", "bytes": declared_bytes, "mime_type": "image/jpeg", "purpose": "vision"}
+    return await gateway.client.post("/v1/uploads", json=defaults | fields)
 
 
-async def add(gateway: Gateway, upload_id: str, content: bytes, **more: object) -> httpx.Response:
+async def add(gateway: Gateway, upload_id: str, content: bytes, **more: Any) -> httpx.Response:
     return await gateway.client.post(f"/v1/uploads/{upload_id}/parts", files={"data": content}, **more)
 
 
-async def complete(gateway: Gateway, upload_id: str, part_ids: list[str], **fields: object) -> httpx.Response:
+async def complete(gateway: Gateway, upload_id: str, part_ids: list[str], **fields: Any) -> httpx.Response:
     return await gateway.client.post(f"/v1/uploads/{upload_id}/complete", json={"part_ids": part_ids} | fields)
 
 
@@ -32,7 +33,7 @@ async def an_upload_with(gateway: Gateway, *parts: bytes, declared_bytes: int = 
     return upload_id, [(await add(gateway, upload_id, content)).json()["id"] for content in parts]
 
 
-async def test_parts_become_a_file_in_the_order_that_is_named_and_nothing_else_is_kept():
+async def test_parts_become_a_file_in_the_named_order_and_are_deleted() -> None:
     async with running_gateway() as gateway:
         upload_id, (third, first, second) = await an_upload_with(gateway, THIRDS[2], THIRDS[0], THIRDS[1])
 
@@ -46,7 +47,7 @@ async def test_parts_become_a_file_in_the_order_that_is_named_and_nothing_else_i
         assert kept_in(gateway.data_dir) == [f"originals/{file_id}"]
 
 
-async def test_an_upload_and_its_parts_are_shown_as_openai_shows_them():
+async def test_an_upload_and_its_parts_are_those_of_openais_api() -> None:
     async with running_gateway() as gateway:
         upload = (await begin(gateway, expires_after={"anchor": "created_at", "seconds": 7200})).json()
         part = (await add(gateway, upload["id"], THIRDS[0])).json()
@@ -67,7 +68,7 @@ async def test_an_upload_and_its_parts_are_shown_as_openai_shows_them():
         assert part["created_at"] >= upload["created_at"]
 
 
-async def test_the_file_of_an_upload_lives_as_long_as_was_asked():
+async def test_the_file_of_an_upload_has_the_requested_lifetime() -> None:
     async with running_gateway() as gateway:
         upload = (await begin(gateway, expires_after={"anchor": "created_at", "seconds": 7200})).json()
         part_id = (await add(gateway, upload["id"], PHOTO)).json()["id"]
@@ -77,7 +78,7 @@ async def test_the_file_of_an_upload_lives_as_long_as_was_asked():
         assert file["expires_at"] - file["created_at"] == 7200
 
 
-async def test_a_cancelled_upload_keeps_nothing_and_takes_nothing_more():
+async def test_a_cancelled_upload_stores_nothing_and_takes_no_part() -> None:
     async with running_gateway() as gateway:
         upload_id, part_ids = await an_upload_with(gateway, *THIRDS)
 
@@ -90,7 +91,7 @@ async def test_a_cancelled_upload_keeps_nothing_and_takes_nothing_more():
             assert "cancelled" in more.json()["error"]["message"]
 
 
-async def test_a_completed_upload_names_its_file_to_who_completes_it_again():
+async def test_completing_an_upload_again_fails_and_names_its_file() -> None:
     async with running_gateway() as gateway:
         upload_id, part_ids = await an_upload_with(gateway, PHOTO)
         file_id = (await complete(gateway, upload_id, part_ids)).json()["file"]["id"]
@@ -101,14 +102,14 @@ async def test_a_completed_upload_names_its_file_to_who_completes_it_again():
         assert file_id in again.json()["error"]["message"]
 
 
-async def test_of_many_who_complete_an_upload_at_once_one_gets_a_file_and_no_other_is_kept():
+async def test_of_concurrent_requests_one_completes_the_upload() -> None:
     async with running_gateway() as gateway:
         upload_id, part_ids = await an_upload_with(gateway, *THIRDS)
 
-        response = await asyncio.gather(*[complete(gateway, upload_id, part_ids) for _ in range(6)])
+        responses = await asyncio.gather(*[complete(gateway, upload_id, part_ids) for _ in range(6)])
 
-        (file_id,) = [answer.json()["file"]["id"] for answer in response if answer.status_code == 200]
-        assert {answer.status_code for answer in response} == {200, 400}
+        (file_id,) = [response.json()["file"]["id"] for response in responses if response.status_code == 200]
+        assert {response.status_code for response in responses} == {200, 400}
         assert kept_in(gateway.data_dir) == [f"originals/{file_id}"]
         assert [file["id"] for file in (await gateway.client.get("/v1/files")).json()["data"]] == [file_id]
 
@@ -127,16 +128,18 @@ async def test_of_many_who_complete_an_upload_at_once_one_gets_a_file_and_no_oth
         ([2, 1, 0], {}, "file"),
     ],
 )
-async def test_parts_that_are_not_the_declared_file_are_refused_and_the_upload_stays_open(chosen, fields, param):
+async def test_parts_other_than_declared_are_rejected_and_the_upload_is_pending(
+    chosen: list[Any], fields: dict[str, Any], param: str
+) -> None:
     async with running_gateway() as gateway:
         upload_id, part_ids = await an_upload_with(gateway, *THIRDS)
-        named = [part_ids[one] if isinstance(one, int) and one < 3 else one for one in chosen]
+        named: list[str] = [part_ids[one] if isinstance(one, int) and one < 3 else one for one in chosen]
 
-        refused = await complete(gateway, upload_id, named, **fields)
-        right = await complete(gateway, upload_id, part_ids, md5=hashlib.md5(PHOTO).hexdigest())  # noqa: S324
+        rejected = await complete(gateway, upload_id, named, **fields)
+        completed = await complete(gateway, upload_id, part_ids, md5=hashlib.md5(PHOTO).hexdigest())  # noqa: S324
 
-        assert (refused.status_code, refused.json()["error"]["param"]) == (400, param)
-        assert right.status_code == 200
+        assert (rejected.status_code, rejected.json()["error"]["param"]) == (400, param)
+        assert completed.status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -162,7 +165,9 @@ async def test_parts_that_are_not_the_declared_file_are_refused_and_the_upload_s
         ({"colour": "red"}, "colour", "unsupported_field"),
     ],
 )
-async def test_an_upload_that_cannot_be_is_refused_before_its_first_byte(fields, param, code):
+async def test_an_invalid_upload_is_rejected_before_its_first_part(
+    fields: dict[str, Any], param: str, code: str
+) -> None:
     async with running_gateway() as gateway:
         response = await begin(gateway, **fields)
 
@@ -170,7 +175,7 @@ async def test_an_upload_that_cannot_be_is_refused_before_its_first_byte(fields,
         assert (response.json()["error"]["param"], response.json()["error"]["code"]) == (param, code)
 
 
-async def test_a_part_over_six_mebibytes_is_refused():
+async def test_a_part_over_six_mebibytes_is_rejected() -> None:
     async with running_gateway() as gateway:
         upload_id, _ = await an_upload_with(gateway, declared_bytes=15 * 1024 * 1024)
 
@@ -183,7 +188,7 @@ async def test_a_part_over_six_mebibytes_is_refused():
         assert len(kept_in(gateway.data_dir)) == 1
 
 
-async def test_an_upload_takes_no_more_than_twice_its_bytes_and_keeps_nothing_of_the_rest():
+async def test_an_upload_takes_at_most_twice_its_bytes() -> None:
     async with running_gateway() as gateway:
         upload_id, _ = await an_upload_with(gateway, bytes(100), bytes(100), declared_bytes=100)
 
@@ -193,16 +198,18 @@ async def test_an_upload_takes_no_more_than_twice_its_bytes_and_keeps_nothing_of
         assert len(kept_in(gateway.data_dir)) == 2
 
 
-async def test_another_projects_upload_is_not_found():
+async def test_another_projects_upload_is_not_found() -> None:
     async with running_gateway() as gateway:
         upload_id, part_ids = await an_upload_with(gateway, PHOTO)
         gateway.client.headers.update(await gateway.headers_of("another"))
 
-        response = [
+        responses = [
             await add(gateway, upload_id, b"x"),
             await complete(gateway, upload_id, part_ids),
             await gateway.client.post(f"/v1/uploads/{upload_id}/cancel"),
             await gateway.client.post("/v1/uploads/upload_%2e%2e/cancel"),
         ]
 
-        assert {(one.status_code, one.json()["error"]["code"]) for one in response} == {(404, "file_not_found")}
+        assert {(response.status_code, response.json()["error"]["code"]) for response in responses} == {
+            (404, "file_not_found")
+        }

@@ -1,4 +1,4 @@
-"""Videos on chat: for known callers, fetched by the guard, known by their bytes, passed on in place."""
+"""Videos in chat: for authenticated callers, fetched by the guard, detected by their bytes, replaced in place."""
 
 import httpx
 import pytest
@@ -52,7 +52,7 @@ async def test_a_video_by_url_is_fetched_by_the_guard():
     [(AVI, "invalid_request"), (b"\x00\x00\x00\x18ftyp" + bytes(25 * 1024 * 1024), "image_too_large")],
     ids=["avi", "over 25 MiB"],
 )
-async def test_other_formats_and_large_videos_are_refused(sent, code):
+async def test_other_formats_and_large_videos_are_rejected(sent, code):
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await gateway.chat(chat_request(video(data_url(sent, "video/mp4"))))
 
@@ -63,8 +63,8 @@ async def test_other_formats_and_large_videos_are_refused(sent, code):
 
 
 async def test_anonymous_callers_may_send_no_video():
-    async with running_gateway() as gateway, httpx.AsyncClient(base_url=gateway.url, trust_env=False) as stranger:
-        response = await stranger.post(
+    async with running_gateway() as gateway, httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
+        response = await client.post(
             "/v1/chat/completions",
             json=chat_request(video(data_url(MP4, "video/mp4"))),
             headers={"x-free-tier": "true"},
@@ -73,11 +73,9 @@ async def test_anonymous_callers_may_send_no_video():
         assert (response.status_code, response.json()["error"]["code"]) == (400, "video_anon_blocked")
 
 
-async def test_without_a_free_tier_anonymous_callers_get_no_further():
+async def test_without_a_free_tier_anonymous_callers_are_rejected():
     async with running_gateway(free_tier_requests=0) as gateway:
-        async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as stranger:
-            response = await stranger.post(
-                "/v1/chat/completions", json=chat_request("hi"), headers={"x-free-tier": "1"}
-            )
+        async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
+            response = await client.post("/v1/chat/completions", json=chat_request("hi"), headers={"x-free-tier": "1"})
 
         assert (response.status_code, response.json()["error"]["code"]) == (401, "missing_credentials")

@@ -1,4 +1,4 @@
-"""What every store of keys promises, whichever it is."""
+"""The contract of every key store."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -44,13 +44,13 @@ def digest(number: int = 1) -> bytes:
 async def test_an_empty_store_has_no_key(open_keys: OpenKeys, tmp_path: Path) -> None:
     async with open_keys(tmp_path) as keys:
         assert await keys.find(digest()) is None
-        assert list(await keys.all()) == []
+        assert list(await keys.list_all()) == []
         assert await keys.revoke("key_1", NOON) is False
 
 
 @each_store
 @pytest.mark.parametrize("zero_retention", [False, True])
-async def test_a_key_is_found_by_its_digest_as_it_was_added(
+async def test_a_key_is_found_as_it_was_added_by_its_digest(
     open_keys: OpenKeys, tmp_path: Path, zero_retention: bool
 ) -> None:
     async with open_keys(tmp_path) as keys:
@@ -71,11 +71,11 @@ async def test_a_key_keeps_its_scopes_and_its_own_rate(open_keys: OpenKeys, tmp_
         await keys.add(key, digest())
 
         assert await keys.find(digest()) == key
-        assert list(await keys.all()) == [key]
+        assert list(await keys.list_all()) == [key]
 
 
 @each_store
-async def test_a_key_is_found_by_the_whole_of_its_own_digest_only(open_keys: OpenKeys, tmp_path: Path) -> None:
+async def test_a_key_is_found_by_its_whole_digest_only(open_keys: OpenKeys, tmp_path: Path) -> None:
     async with open_keys(tmp_path) as keys:
         await keys.add(a_key(), digest())
 
@@ -84,13 +84,13 @@ async def test_a_key_is_found_by_the_whole_of_its_own_digest_only(open_keys: Ope
 
 
 @each_store
-async def test_many_keys_are_told_apart(open_keys: OpenKeys, tmp_path: Path) -> None:
+async def test_each_of_many_keys_is_found_by_its_digest(open_keys: OpenKeys, tmp_path: Path) -> None:
     async with open_keys(tmp_path) as keys:
         await asyncio.gather(*[keys.add(a_key(number), digest(number)) for number in range(50)])
 
         found = await asyncio.gather(*[keys.find(digest(number)) for number in range(50)])
 
-        assert [key.id for key in found] == [f"key_{number}" for number in range(50)]
+        assert [key and key.id for key in found] == [f"key_{number}" for number in range(50)]
 
 
 @each_store
@@ -102,13 +102,13 @@ async def test_all_keys_are_listed_oldest_first_revoked_ones_included(open_keys:
 
         await keys.revoke("key_1", NOON + timedelta(days=500))
 
-        listed = await keys.all()
+        listed = await keys.list_all()
         assert [key.id for key in listed] == ["key_0", "key_1", "key_2", "key_3"]
         assert [key.revoked_at for key in listed] == [None, NOON + timedelta(days=500), None, None]
 
 
 @each_store
-async def test_a_revoked_key_is_found_no_more_and_the_others_are(open_keys: OpenKeys, tmp_path: Path) -> None:
+async def test_a_revoked_key_is_not_found_and_the_others_are(open_keys: OpenKeys, tmp_path: Path) -> None:
     async with open_keys(tmp_path) as keys:
         await keys.add(a_key(1), digest(1))
         await keys.add(a_key(2), digest(2))
@@ -120,13 +120,13 @@ async def test_a_revoked_key_is_found_no_more_and_the_others_are(open_keys: Open
 
 
 @each_store
-async def test_a_key_is_revoked_once_and_keeps_the_time_of_it(open_keys: OpenKeys, tmp_path: Path) -> None:
+async def test_a_key_is_revoked_once_and_keeps_the_time(open_keys: OpenKeys, tmp_path: Path) -> None:
     async with open_keys(tmp_path) as keys:
         await keys.add(a_key(), digest())
 
         times = [NOON + timedelta(minutes=minute) for minute in range(10)]
         revoked = await asyncio.gather(*[keys.revoke("key_1", at) for at in times])
-        (listed,) = await keys.all()
+        (listed,) = await keys.list_all()
 
         assert revoked.count(True) == 1
         assert listed.revoked_at == times[revoked.index(True)]
@@ -134,9 +134,7 @@ async def test_a_key_is_revoked_once_and_keeps_the_time_of_it(open_keys: OpenKey
 
 @each_store
 @pytest.mark.parametrize(("number", "digest_of"), [(1, 2), (2, 1), (1, 1)], ids=["same id", "same digest", "both"])
-async def test_an_id_and_a_digest_are_taken_once(
-    open_keys: OpenKeys, tmp_path: Path, number: int, digest_of: int
-) -> None:
+async def test_an_id_and_a_digest_are_unique(open_keys: OpenKeys, tmp_path: Path, number: int, digest_of: int) -> None:
     async with open_keys(tmp_path) as keys:
         await keys.add(a_key(1), digest(1))
 
@@ -144,11 +142,11 @@ async def test_an_id_and_a_digest_are_taken_once(
             await keys.add(ApiKey(f"key_{number}", "intruder", True, NOON), digest(digest_of))
 
         assert await keys.find(digest(1)) == a_key(1)
-        assert list(await keys.all()) == [a_key(1)]
+        assert list(await keys.list_all()) == [a_key(1)]
 
 
 @each_store
-async def test_the_digest_of_a_revoked_key_is_not_free_again(open_keys: OpenKeys, tmp_path: Path) -> None:
+async def test_the_digest_of_a_revoked_key_cannot_be_used_again(open_keys: OpenKeys, tmp_path: Path) -> None:
     async with open_keys(tmp_path) as keys:
         await keys.add(a_key(1), digest(1))
         await keys.revoke("key_1", NOON)
@@ -161,8 +159,10 @@ async def test_the_digest_of_a_revoked_key_is_not_free_again(open_keys: OpenKeys
 
 @each_store
 @pytest.mark.parametrize("project", ["", "a'b\"; DROP TABLE keys --", "\U0001f600", "x" * 1000, "line\nfeed"])
-async def test_any_project_name_is_kept(open_keys: OpenKeys, tmp_path: Path, project: str) -> None:
+async def test_any_project_name_is_possible(open_keys: OpenKeys, tmp_path: Path, project: str) -> None:
     async with open_keys(tmp_path) as keys:
         await keys.add(ApiKey("key_1", project, False, NOON), digest())
 
-        assert (await keys.find(digest())).project == project
+        found = await keys.find(digest())
+        assert found is not None
+        assert found.project == project

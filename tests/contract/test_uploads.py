@@ -1,14 +1,16 @@
-"""What every store of uploads promises, whichever it is."""
+"""The contract of every upload repository."""
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from obscura.files.base import MAX_PARTS, Upload
 from tests.support.aws_server import aws_server
-from tests.support.file_stores import on_aws, on_this_machine
+from tests.support.file_stores import OpenFileStores, on_aws, on_this_machine
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -16,7 +18,7 @@ each_store = pytest.mark.parametrize("store", [on_this_machine, on_aws])
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _aws():
+def _aws() -> Iterator[None]:
     with aws_server():
         yield
 
@@ -35,7 +37,7 @@ def an_upload(number: int = 1, declared_bytes: int = 1000) -> Upload:
 
 
 @each_store
-async def test_an_upload_is_found_by_its_project_with_its_parts(store, tmp_path):
+async def test_an_upload_is_found_with_its_parts_by_its_project_only(store: OpenFileStores, tmp_path: Path) -> None:
     async with store(tmp_path) as stores:
         upload = an_upload()
         await stores.uploads.add(upload)
@@ -50,7 +52,7 @@ async def test_an_upload_is_found_by_its_project_with_its_parts(store, tmp_path)
 
 
 @each_store
-async def test_parts_never_have_more_bytes_than_twice_the_file_however_many_come_at_once(store, tmp_path):
+async def test_concurrent_parts_never_exceed_twice_the_size_of_the_file(store: OpenFileStores, tmp_path: Path) -> None:
     async with store(tmp_path) as stores:
         upload = an_upload(declared_bytes=1000)
         await stores.uploads.add(upload)
@@ -59,12 +61,14 @@ async def test_parts_never_have_more_bytes_than_twice_the_file_however_many_come
         added = await asyncio.gather(*adding)
 
         assert sum(added) == 6
-        assert sum((await stores.uploads.find("team", upload.id)).parts.values()) == 1800
+        found = await stores.uploads.find("team", upload.id)
+        assert found is not None
+        assert sum(found.parts.values()) == 1800
         assert await stores.uploads.add_part(upload, "part_last", 200, NOON)
 
 
 @each_store
-async def test_there_are_never_more_parts_than_the_bound(store, tmp_path):
+async def test_concurrent_parts_never_exceed_their_maximum_number(store: OpenFileStores, tmp_path: Path) -> None:
     async with store(tmp_path) as stores:
         upload = an_upload()
         await stores.uploads.add(upload)
@@ -76,7 +80,7 @@ async def test_there_are_never_more_parts_than_the_bound(store, tmp_path):
 
 
 @each_store
-async def test_an_upload_that_expired_takes_no_part_and_cannot_be_finished(store, tmp_path):
+async def test_an_expired_upload_takes_no_part_and_cannot_be_finished(store: OpenFileStores, tmp_path: Path) -> None:
     async with store(tmp_path) as stores:
         upload = an_upload()
         await stores.uploads.add(upload)
@@ -87,7 +91,7 @@ async def test_an_upload_that_expired_takes_no_part_and_cannot_be_finished(store
 
 
 @each_store
-async def test_of_many_who_finish_an_upload_at_once_one_does(store, tmp_path):
+async def test_of_concurrent_calls_one_finishes_an_upload(store: OpenFileStores, tmp_path: Path) -> None:
     async with store(tmp_path) as stores:
         upload = an_upload()
         await stores.uploads.add(upload)
@@ -98,13 +102,14 @@ async def test_of_many_who_finish_an_upload_at_once_one_does(store, tmp_path):
 
         assert sum(finished) == 1
         found = await stores.uploads.find("team", upload.id)
+        assert found is not None
         assert (found.status, found.file_id) == ("completed", f"file_{finished.index(True)}")
         assert await stores.uploads.finish(upload, "cancelled", None, NOON) is False
         assert await stores.uploads.add_part(upload, "part_2", 1, NOON) is False
 
 
 @each_store
-async def test_a_cancelled_upload_has_no_file(store, tmp_path):
+async def test_a_cancelled_upload_has_no_file(store: OpenFileStores, tmp_path: Path) -> None:
     async with store(tmp_path) as stores:
         await stores.uploads.add(an_upload())
 
@@ -114,7 +119,7 @@ async def test_a_cancelled_upload_has_no_file(store, tmp_path):
 
 
 @each_store
-async def test_what_was_never_begun_takes_no_part_and_cannot_be_finished(store, tmp_path):
+async def test_an_upload_that_does_not_exist_cannot_be_changed(store: OpenFileStores, tmp_path: Path) -> None:
     async with store(tmp_path) as stores:
         assert await stores.uploads.add_part(an_upload(), "part_1", 1, NOON) is False
         assert await stores.uploads.finish(an_upload(), "cancelled", None, NOON) is False
@@ -122,13 +127,13 @@ async def test_what_was_never_begun_takes_no_part_and_cannot_be_finished(store, 
 
 
 @each_store
-async def test_expired_uploads_are_given_with_their_parts_until_they_are_removed(store, tmp_path):
+async def test_expired_uploads_are_listed_with_their_parts_until_deleted(store: OpenFileStores, tmp_path: Path) -> None:
     async with store(tmp_path) as stores:
         await stores.uploads.add(an_upload())
         await stores.uploads.add_part(an_upload(), "part_1", 5, NOON)
 
         assert await stores.uploads.expired("team", NOON) == []
         assert [upload.parts for upload in await stores.uploads.expired("team", NOON + HOUR)] == [{"part_1": 5}]
-        await stores.uploads.remove("team", an_upload().id)
+        await stores.uploads.delete("team", an_upload().id)
         assert await stores.uploads.expired("team", NOON + HOUR) == []
         assert await stores.uploads.find("team", an_upload().id) is None

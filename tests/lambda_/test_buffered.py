@@ -1,4 +1,4 @@
-"""Answers on AWS's own runtime, through Mangum: text stays text, and the application starts once."""
+"""Buffered responses on AWS's own runtime, through Mangum: text stays text, and the application starts once."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ CODE = """
 import json, sys
 from contextlib import asynccontextmanager
 from fastapi import FastAPI, Response
-from obscura.aws.handler import LambdaEntry
+from obscura.aws.handler import LambdaHandler
 
 starts = []
 
@@ -28,9 +28,9 @@ class Context:
 
 application = FastAPI(lifespan=lifespan)
 
-@application.get("/answer")
-async def answer(kind: str):
-    return Response(b"told", media_type=kind)
+@application.get("/typed")
+async def typed(kind: str):
+    return Response(b"body", media_type=kind)
 
 @application.get("/starts")
 async def count():
@@ -38,38 +38,38 @@ async def count():
 
 @application.get("/fault")
 async def fault():
-    raise ValueError("words of the caller")
+    raise ValueError("content of the caller")
 
-handler = LambdaEntry(application)
+handler = LambdaHandler(application)
 print(json.dumps([handler(event, Context()) for event in json.load(sys.stdin)]))
 """
 
 
-def answered(*events: dict) -> tuple[list[dict], str]:
-    """Return the answers of one environment to these events, one after the other, and what it logged."""
-    ended = subprocess.run(
+def responses_to(*events: dict) -> tuple[list[dict], str]:
+    """Return the responses of one environment to these events, in order, and its log."""
+    process = subprocess.run(
         [sys.executable, "-c", CODE], input=json.dumps(events), capture_output=True, text=True, timeout=30, check=True
     )
-    return json.loads(ended.stdout.splitlines()[-1]), ended.stderr
+    return json.loads(process.stdout.splitlines()[-1]), process.stderr
 
 
-def test_json_and_event_streams_leave_as_text_and_images_as_base64():
+def test_json_and_event_streams_are_text_and_images_are_base64():
     kinds = ["application/json", "application/problem%2Bjson", "text/event-stream", "image/png"]
 
-    answers, _ = answered(*(rest_event("GET", f"/answer?kind={kind}") for kind in kinds))
+    responses, _ = responses_to(*(rest_event("GET", f"/typed?kind={kind}") for kind in kinds))
 
-    response = [(answer["body"], answer["isBase64Encoded"]) for answer in answers]
-    assert response == [("told", False), ("told", False), ("told", False), ("dG9sZA==", True)]
+    bodies = [(response["body"], response["isBase64Encoded"]) for response in responses]
+    assert bodies == [("body", False), ("body", False), ("body", False), ("Ym9keQ==", True)]
 
 
 def test_the_application_starts_once_for_all_events():
-    answers, _ = answered(*[rest_event("GET", "/starts")] * 3)
+    responses, _ = responses_to(*[rest_event("GET", "/starts")] * 3)
 
-    assert [json.loads(answer["body"]) for answer in answers] == [["started"]] * 3
+    assert [json.loads(response["body"]) for response in responses] == [["started"]] * 3
 
 
-def test_a_fault_is_a_500_whose_words_nobody_logs():
-    (answer,), logged = answered(rest_event("GET", "/fault"))
+def test_an_exception_is_a_500_whose_message_is_not_logged():
+    (response,), log = responses_to(rest_event("GET", "/fault"))
 
-    assert answer["statusCode"] == 500
-    assert "words of the caller" not in json.dumps(answer) + logged
+    assert response["statusCode"] == 500
+    assert "content of the caller" not in json.dumps(response) + log

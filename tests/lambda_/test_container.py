@@ -1,12 +1,12 @@
-"""The container beside the functions: the same gateway, decided by the same settings."""
+"""The container template beside that of the functions: the same gateway, with the same settings."""
 
 import pytest
 
 from obscura.settings import PREFIX
 from rehearsal.stack import NAME, ROOT, Stack, translated
 
-DECIDED_ELSEWHERE = {"OBSCURA_SECRETS_PATH", "OBSCURA_DATA_DIR"}
-"""ECS itself hands the secrets to a container, and the Dockerfile names its folder."""
+SET_ELSEWHERE = {"OBSCURA_SECRETS_PATH", "OBSCURA_DATA_DIR"}
+"""ECS passes the secrets to a container, and the Dockerfile sets its folder."""
 
 
 @pytest.fixture(scope="module")
@@ -21,17 +21,17 @@ def container() -> Stack:
     )
 
 
-def test_whatever_is_decided_for_the_functions_can_be_decided_for_the_container(stack, container):
+def test_every_setting_of_the_functions_can_be_set_for_the_container(stack, container):
     [service] = container.resources("AWS::ECS::ExpressGatewayService").values()
-    for_functions = stack.resources("AWS::Lambda::Function")["ChatFunction"]["Environment"]["Variables"]
+    of_functions = stack.resources("AWS::Lambda::Function")["ChatFunction"]["Environment"]["Variables"]
 
-    for_container = {variable["Name"] for variable in service["PrimaryContainer"]["Environment"]}
+    of_container = {variable["Name"] for variable in service["PrimaryContainer"]["Environment"]}
 
-    assert {name for name in for_functions if name.startswith(PREFIX)} - DECIDED_ELSEWHERE <= for_container
+    assert {name for name in of_functions if name.startswith(PREFIX)} - SET_ELSEWHERE <= of_container
 
 
-def test_both_templates_ask_for_a_setting_in_the_same_words_and_take_the_same_values(stack, container):
-    functions, containers = (response.template["Parameters"] for response in (stack, container))
+def test_both_templates_declare_the_same_parameter_alike(stack, container):
+    functions, containers = (one.template["Parameters"] for one in (stack, container))
 
     shared = functions.keys() & containers.keys() - {"UpstreamUrl", "SecretsPath"}
 
@@ -39,9 +39,9 @@ def test_both_templates_ask_for_a_setting_in_the_same_words_and_take_the_same_va
     assert {name: containers[name] for name in shared} == {name: functions[name] for name in shared}
 
 
-def test_the_container_is_told_its_region_by_the_one_name_that_boto3_reads(container):
+def test_the_container_has_its_region_in_the_variable_that_boto3_reads(container):
     [service] = container.resources("AWS::ECS::ExpressGatewayService").values()
 
-    response = {variable["Name"]: variable["Value"] for variable in service["PrimaryContainer"]["Environment"]}
+    variables = {variable["Name"]: variable["Value"] for variable in service["PrimaryContainer"]["Environment"]}
 
-    assert response["AWS_DEFAULT_REGION"] == "eu-central-1"
+    assert variables["AWS_DEFAULT_REGION"] == "eu-central-1"

@@ -1,4 +1,4 @@
-"""What an operator is asked and told: by ``sam deploy --guided``, and by the stack's outputs."""
+"""What an operator sees: the prompts of ``sam deploy --guided`` and the stack's outputs."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ from contextlib import closing
 
 import pytest
 
-from obscura.auth.access import key_digest
+from obscura.auth.api_keys import key_digest
 from obscura.settings import PREFIX, Settings
 from obscura.stores.dynamodb.database import DynamoDb
 from obscura.stores.dynamodb.keys import DynamoKeyStore
@@ -25,10 +25,10 @@ def stack() -> Stack:
     return translated(ROOT / "template.yaml")
 
 
-def test_every_question_of_a_guided_deployment_may_be_left_empty(tmp_path):
+def test_every_prompt_of_a_guided_deployment_may_be_left_empty(tmp_path):
     samconfig = shutil.copy(ROOT / "samconfig.toml", tmp_path)
     sam = [SAM_PYTHON.with_name("sam"), "deploy", "--guided", "--template", ROOT / "template.yaml"]
-    nobody = {
+    unreachable = {
         "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
         "AWS_MAX_ATTEMPTS": "1",
         "AWS_ACCESS_KEY_ID": "x",
@@ -36,54 +36,56 @@ def test_every_question_of_a_guided_deployment_may_be_left_empty(tmp_path):
         "SAM_CLI_TELEMETRY": "0",
     }
 
-    response = subprocess.run(
+    deployed = subprocess.run(
         [*sam, "--config-file", samconfig],
         input="\n" * 99,
-        env={**os.environ, **nobody},
+        env={**os.environ, **unreachable},
         capture_output=True,
         text=True,
         check=False,
     )
 
-    assert "Looking for resources needed for deployment" in response.stdout
-    assert "Is this okay" not in response.stdout
+    assert "Looking for resources needed for deployment" in deployed.stdout
+    assert "Is this okay" not in deployed.stdout
 
 
-def test_the_command_that_makes_a_key_finds_the_stacks_region_by_itself(stack):
-    response = shlex.split(stack.outputs()["MakeAKey"])
-    start = response.index("obscura")
-    named = dict(word.split("=", 1) for word in response[: response.index("uv")])
+def test_the_command_that_makes_a_key_uses_the_stacks_region(stack):
+    command = shlex.split(stack.outputs()["MakeAKey"])
+    start = command.index("obscura")
+    variables = dict(word.split("=", 1) for word in command[: command.index("uv")])
 
     with aws_server(), closing(DynamoDb(NAME)) as database:
         asyncio.run(create_missing_tables(database))
-        elsewhere = {name: value for name, value in os.environ.items() if name != "AWS_DEFAULT_REGION"}
-        made = subprocess.run(
-            [sys.executable, "-m", "obscura.cli", *response[start + 1 :]],
-            env=elsewhere | named | {"AWS_CONFIG_FILE": os.devnull},
+        others = {name: value for name, value in os.environ.items() if name != "AWS_DEFAULT_REGION"}
+        created = subprocess.run(
+            [sys.executable, "-m", "obscura.cli", *command[start + 1 :]],
+            env=others | variables | {"AWS_CONFIG_FILE": os.devnull},
             capture_output=True,
             text=True,
             check=False,
         )
-        assert made.returncode == 0, made.stderr
-        key = asyncio.run(DynamoKeyStore(database).find(key_digest(made.stdout.split()[-1])))
+        assert created.returncode == 0, created.stderr
+        key = asyncio.run(DynamoKeyStore(database).find(key_digest(created.stdout.split()[-1])))
 
     assert key is not None
     assert key.project == "my-project"
 
 
-def test_functions_start_with_every_value_that_a_parameter_takes(stack, monkeypatch):
+def test_functions_start_with_every_value_that_a_parameter_allows(stack, monkeypatch):
     variables = stack.template["Resources"]["ChatFunction"]["Properties"]["Environment"]["Variables"]
     parameters = stack.template["Parameters"]
-    set_by = {name: how["Ref"] for name, how in variables.items() if name.startswith(PREFIX) and isinstance(how, dict)}
+    set_by = {
+        name: value["Ref"] for name, value in variables.items() if name.startswith(PREFIX) and isinstance(value, dict)
+    }
 
     for variable, parameter in set_by.items():
-        for value in _taken(parameters.get(parameter, {})):
+        for value in _allowed_values(parameters.get(parameter, {})):
             with monkeypatch.context() as environment:
                 environment.setenv(variable, value)
                 Settings()
 
 
-def _taken(parameter: dict) -> list[str]:
-    """Values that a parameter takes: those that it lists, or those of a few that fit its pattern."""
-    fitting = re.compile(parameter.get("AllowedPattern", ".*"))
-    return parameter.get("AllowedValues", [value for value in ("", "0", "1", "250") if fitting.fullmatch(value)])
+def _allowed_values(parameter: dict) -> list[str]:
+    """Return the values that a parameter lists, or those of a few that match its pattern."""
+    pattern = re.compile(parameter.get("AllowedPattern", ".*"))
+    return parameter.get("AllowedValues", [value for value in ("", "0", "1", "250") if pattern.fullmatch(value)])

@@ -1,4 +1,4 @@
-"""Every family, as built, in AWS's runtime emulator: streamed over our runtime, buffered over AWS's."""
+"""Each family, as built, in AWS's runtime emulator: streamed over our runtime, buffered over AWS's."""
 
 import asyncio
 import json
@@ -10,7 +10,8 @@ from obscura.api.app import create_app
 from obscura.settings import Settings
 from rehearsal.checks import functions_by_family
 from rehearsal.emulator import WRAPPER, emulated
-from rehearsal.layout import Layout, lay_out
+from rehearsal.families import FAMILIES
+from rehearsal.layout import Layout, install_layout
 from rehearsal.stack import ROOT, translated
 from tests.support.fake_upstream import stays_silent
 from tests.support.lambda_events import rest_event
@@ -18,7 +19,7 @@ from tests.support.lambda_process import new_key
 from tests.support.loopback_server import loopback_server
 
 HELLO = [{"role": "user", "content": "What do you see?"}]
-ASKS = {
+REQUESTS = {
     "chat": ("/v1/chat/completions", {"model": "obscura-demo", "messages": HELLO}),
     "messages": ("/v1/messages", {"model": "obscura-demo", "max_tokens": 99, "messages": HELLO}),
     "responses": ("/v1/responses", {"model": "obscura-demo", "input": "What do you see?"}),
@@ -28,8 +29,8 @@ WRAPPED = {WRAPPER: "/opt/bin/obscura-runtime"}
 
 @pytest.fixture(scope="module")
 def layout() -> Layout:
-    """What ``make build-host`` built."""
-    return lay_out()
+    """The output of ``make build-host``."""
+    return install_layout()
 
 
 @pytest.fixture
@@ -42,61 +43,63 @@ async def bearer(tmp_path):
     return {"Authorization": f"Bearer {await new_key(tmp_path)}"}
 
 
-def said_in(body: dict) -> str:
-    """The model's words in an answer of any dialect."""
+def text_of(body: dict) -> str:
+    """Return the model's text in a response of any dialect."""
     if "choices" in body:
         return body["choices"][0]["message"]["content"]
     return body["content"][0]["text"] if "content" in body else body["output"][0]["content"][0]["text"]
 
 
-@pytest.mark.parametrize("family", ASKS)
-def test_a_family_answers_whole_and_streamed_over_the_streaming_runtime(layout, family, settings, bearer):
-    path, body = ASKS[family]
-    with emulated(layout, family, settings | WRAPPED) as function:
-        whole = function.invoke(rest_event("POST", path, body, **bearer))
-        streamed = function.invoke(rest_event("POST", path, body | {"stream": True}, **bearer))
-        refused = function.invoke(rest_event("POST", path, body))
+def test_every_family_with_a_dialect_is_tested_in_the_emulator():
+    assert REQUESTS.keys() == {name for name, family in FAMILIES.items() if family.dialects}
 
-    assert (whole.streamed, streamed.streamed, refused.streamed) == (True, True, True)
-    assert (whole.status, refused.status) == (200, 401)
-    assert "demo" in said_in(whole.json())
+
+@pytest.mark.parametrize("family", REQUESTS)
+def test_the_streaming_runtime_streams_plain_and_streamed_responses(layout, family, settings, bearer):
+    path, body = REQUESTS[family]
+    with emulated(layout, family, settings | WRAPPED) as function:
+        plain = function.invoke(rest_event("POST", path, body, **bearer))
+        streamed = function.invoke(rest_event("POST", path, body | {"stream": True}, **bearer))
+        rejected = function.invoke(rest_event("POST", path, body))
+
+    assert (plain.streamed, streamed.streamed, rejected.streamed) == (True, True, True)
+    assert (plain.status, rejected.status) == (200, 401)
+    assert "demo" in text_of(plain.json())
     assert streamed.headers["content-type"] == "text/event-stream"
     assert streamed.body.count(b"data: ") > 2
 
 
-@pytest.mark.parametrize("family", ASKS)
-def test_under_sam_local_a_family_answers_buffered(layout, family, settings, bearer):
-    path, body = ASKS[family]
+@pytest.mark.parametrize("family", REQUESTS)
+def test_under_sam_local_a_family_responds_buffered(layout, family, settings, bearer):
+    path, body = REQUESTS[family]
     with emulated(layout, family, settings | WRAPPED | {"AWS_SAM_LOCAL": "true"}) as function:
-        whole = function.invoke(rest_event("POST", path, body, **bearer))
+        plain = function.invoke(rest_event("POST", path, body, **bearer))
         streamed = function.invoke(rest_event("POST", path, body | {"stream": True}, **bearer))
 
-    assert (whole.streamed, streamed.streamed) == (False, False)
-    assert "demo" in said_in(whole.json())
+    assert (plain.streamed, streamed.streamed) == (False, False)
+    assert "demo" in text_of(plain.json())
     assert streamed.body.count(b"data: ") > 2
 
 
-def test_the_catalogue_answers_buffered_to_both_dialects(layout, settings, bearer):
+def test_the_models_function_responds_buffered_in_both_dialects(layout, settings, bearer):
     with emulated(layout, "models", settings) as function:
         openai = function.invoke(rest_event("GET", "/v1/models", **bearer))
         anthropic = function.invoke(rest_event("GET", "/v1/models", anthropic_version="2023-06-01", **bearer))
         filtered = function.invoke(rest_event("GET", "/api/models?modality=image", **bearer))
-        stranger = function.invoke(rest_event("GET", "/v1/models"))
-        nowhere = function.invoke(rest_event("GET", "/v1/nowhere"))
+        anonymous = function.invoke(rest_event("GET", "/v1/models"))
+        unknown = function.invoke(rest_event("GET", "/v1/nowhere"))
 
     assert openai.json()["data"][0]["id"] == "obscura-demo"
     assert anthropic.json()["first_id"] == "obscura-demo"
     assert "image" in filtered.json()["data"][0]["input_modalities"]
-    assert (stranger.status, stranger.streamed) == (401, False)
-    assert (nowhere.status, nowhere.json()["error"]["code"]) == (404, "not_found")
+    assert (anonymous.status, anonymous.streamed) == (401, False)
+    assert (unknown.status, unknown.json()["error"]["code"]) == (404, "not_found")
 
 
-async def test_a_list_that_does_not_come_in_the_functions_time_is_a_504_and_no_killed_function(
-    layout, settings, bearer
-):
+async def test_a_models_list_that_exceeds_the_functions_time_is_a_504(layout, settings, bearer):
     async with loopback_server(stays_silent) as upstream:
-        response = settings | {"OBSCURA_UPSTREAM_URL": upstream.v1, "AWS_LAMBDA_FUNCTION_TIMEOUT": "3"}
-        with emulated(layout, "models", response) as function:
+        variables = settings | {"OBSCURA_UPSTREAM_URL": upstream.v1, "AWS_LAMBDA_FUNCTION_TIMEOUT": "3"}
+        with emulated(layout, "models", variables) as function:
             late = await asyncio.to_thread(function.invoke, rest_event("GET", "/v1/models", **bearer))
             after = await asyncio.to_thread(function.invoke, rest_event("GET", "/healthz"))
 
@@ -104,27 +107,27 @@ async def test_a_list_that_does_not_come_in_the_functions_time_is_a_504_and_no_k
     assert after.status == 200
 
 
-def test_the_function_that_serves_the_schema_knows_every_familys_paths(layout, settings):
+def test_the_function_that_serves_the_schema_has_every_familys_paths(layout, settings):
     with emulated(layout, "models", settings) as function:
         response = function.invoke(rest_event("GET", "/openapi.json"))
 
-    everything = create_app(Settings(moderation="off"))
-    assert response.json() == everything.openapi()
+    whole_app = create_app(Settings(moderation="off"))
+    assert response.json() == whole_app.openapi()
     assert {"/v1/chat/completions", "/v1/uploads", "/v1/models", "/healthz"} <= set(response.json()["paths"])
 
 
-def test_under_sam_local_a_function_answers_as_the_template_and_samconfig_set_it(layout, tmp_path):
+def test_under_sam_local_a_function_has_the_templates_settings(layout, tmp_path):
     configured = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]["local_invoke"]["parameters"]
-    overriding = json.loads((ROOT / configured["env_vars"]).read_text())["Parameters"]
+    overrides = json.loads((ROOT / configured["env_vars"]).read_text())["Parameters"]
     declared = functions_by_family(translated(ROOT / "template.yaml"))["chat"]["Environment"]["Variables"]
-    path, body = ASKS["chat"]
+    path, body = REQUESTS["chat"]
 
-    # Sam overrides what the template declares, and nothing else.
-    settings = {name: overriding.get(name, value) for name, value in declared.items()}
+    # SAM overrides variables that the template declares, and no others.
+    settings = {name: overrides.get(name, value) for name, value in declared.items()}
     writable = {"OBSCURA_DATA_DIR": str(tmp_path)}
     with emulated(layout, "chat", settings | writable | {"AWS_SAM_LOCAL": "true"}) as function:
-        answered = function.invoke(rest_event("POST", path, body, x_free_tier="true"))
+        response = function.invoke(rest_event("POST", path, body, x_free_tier="true"))
 
     assert settings["OBSCURA_DATA_DIR"].startswith("/tmp/")  # noqa: S108 Lambda's only folder to write to
-    assert answered.status == 200
-    assert "demo" in said_in(answered.json())
+    assert response.status == 200
+    assert "demo" in text_of(response.json())

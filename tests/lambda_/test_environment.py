@@ -1,4 +1,4 @@
-"""An environment that serves for long: its memory stays level, and no socket is left behind."""
+"""An environment that serves for long: its memory stays level, and it leaks no socket."""
 
 import base64
 import os
@@ -33,14 +33,14 @@ async def test_a_thousand_invocations_leave_memory_level_and_no_sockets(tmp_path
 
 
 async def _respond(request: Received, wire: Wire) -> None:
-    asked = request.json()
-    if "leaves" in asked:
+    body = request.json()
+    if "leaves" in body:
         await streams(CHUNKS[0], then="stays silent")(request, wire)
     else:
-        await (streams() if asked.get("stream") else answers())(request, wire)
+        await (streams() if body.get("stream") else answers())(request, wire)
 
 
-async def test_bodies_of_six_megabytes_do_not_pile_up(tmp_path):
+async def test_bodies_of_six_megabytes_do_not_accumulate(tmp_path):
     async with loopback_server(answers()) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
             large = rest_event("POST", "/v1/chat/completions", chat_request("x" * 5_900_000), **function.bearer)
@@ -54,7 +54,7 @@ async def test_bodies_of_six_megabytes_do_not_pile_up(tmp_path):
             assert _resident_kib(function) - warm_kib < 6 * len(large["body"]) // 1024
 
 
-async def test_files_of_four_megabytes_do_not_pile_up(tmp_path):
+async def test_files_of_four_megabytes_do_not_accumulate(tmp_path):
     body = form(part("purpose", b"vision"), part("file", b"\x89PNG" + bytes(4_300_000), filename="a.png"))
     async with lambda_function("files", tmp_path) as function:
         large = rest_event("POST", "/v1/files", body, binary=True, Content_Type=FORM["content-type"], **function.bearer)
@@ -82,7 +82,7 @@ async def test_waiting_for_a_slow_upstream_takes_no_cpu(tmp_path):
 
 
 def _mixed_events(function: Function) -> list[dict]:
-    """Whole and streamed answers, images, refusals, and a stream whose caller leaves."""
+    """Plain and streamed responses, images, errors, and a stream whose caller leaves."""
     rocket = "data:image/jpeg;base64," + base64.b64encode(photograph("rocket.jpg").read_bytes()).decode()
     bodies = [
         chat_request("hi"),

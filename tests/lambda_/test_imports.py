@@ -1,4 +1,4 @@
-"""What a cold start loads: a function's own family, and nothing that waits for a later need."""
+"""What a cold start imports: a function's own family, and nothing that is needed later (ADR 53)."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ from tests.support.lambda_process import FUNCTIONS, function_environment
 
 NEVER_AT_START = {
     "boto3", "uvicorn", "uvloop", "typer", "jwt", "cryptography", "multipart",
-    "obscura.adapters.demo", "obscura.upstreams.catalog_file", "obscura.cli",
+    "obscura.upstreams.demo", "obscura.cli",
 }  # fmt: skip
 DIALECTS = {
     "chat": "obscura.dialects.chat.request",
@@ -20,18 +20,27 @@ CODE = "import sys; from app import handler; print(*sys.modules)"
 
 
 @pytest.mark.parametrize("family", [*DIALECTS, "models"])
-def test_a_function_loads_its_own_family_and_nothing_for_later(family, tmp_path):
+def test_a_function_imports_its_own_family_and_nothing_for_later(family, tmp_path):
     environment = function_environment(FUNCTIONS / family, tmp_path, UPSTREAM_URL="http://127.0.0.1:9/v1")
-    response = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", CODE],
         cwd=FUNCTIONS / family, env=environment, capture_output=True, text=True, timeout=30, check=True,
     )  # fmt: skip
 
-    loaded = set(response.stdout.split())
+    loaded = set(process.stdout.split())
     assert loaded & NEVER_AT_START == set()
     others = {module for name, module in DIALECTS.items() if name not in {family, "chat"}}
     assert loaded & others == set()
     assert f"obscura.api.routers.{family}" in loaded
+
+
+def test_the_runtimes_client_is_imported_without_httpx():
+    code = "import sys; import obscura.aws.runtime.api; print(*sys.modules)"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+
+    loaded = set(process.stdout.split())
+    assert "obscura.httpclient.connection" in loaded
+    assert loaded & {"httpx", "obscura.httpclient.transport"} == set()
 
 
 @pytest.mark.parametrize("code", sorted(FUNCTIONS.glob("*/app.py")), ids=lambda code: code.parent.name)

@@ -1,16 +1,20 @@
-"""The layers as ``sam build`` makes them."""
+"""The layers as ``sam build`` makes them, and how they are installed."""
 
 import marshal
 import os
+import shutil
+import subprocess
+import venv
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 
 import pytest
 
 from rehearsal.layout import BUILT
+from rehearsal.stack import ROOT
 
 LAYERS = (BUILT / "GatewayLayer", BUILT / "ImagingLayer")
-MOST_BYTES = 75_000_000
+MAX_BYTES = 75_000_000
 UNCHECKED_HASH = (1).to_bytes(4, "little")
 
 
@@ -21,10 +25,10 @@ def files() -> list[Path]:
 def test_together_they_stay_under_75_mb_unzipped():
     size = sum(path.stat().st_size for path in files())
 
-    assert 10_000_000 < size < MOST_BYTES
+    assert 10_000_000 < size < MAX_BYTES
 
 
-def test_every_module_comes_with_bytecode_that_is_believed_without_a_look_at_its_source():
+def test_every_module_has_bytecode_that_is_used_without_its_source():
     sources = [path for path in files() if path.suffix == ".py"]
 
     for source in sources:
@@ -32,15 +36,15 @@ def test_every_module_comes_with_bytecode_that_is_believed_without_a_look_at_its
         assert code[:8] == MAGIC_NUMBER + UNCHECKED_HASH, source
 
 
-def test_tracebacks_name_the_place_on_lambda():
+def test_tracebacks_have_the_paths_on_lambda():
     compiled = BUILT / "GatewayLayer/python/obscura/__pycache__"
-    [code] = [path.read_bytes() for path in compiled.glob("config.*.pyc")]
+    [code] = [path.read_bytes() for path in compiled.glob("settings.*.pyc")]
 
-    assert marshal.loads(code[16:]).co_filename == "/opt/python/obscura/config.py"  # noqa: S302 our own build
+    assert marshal.loads(code[16:]).co_filename == "/opt/python/obscura/settings.py"  # noqa: S302 our own build
 
 
 @pytest.mark.parametrize("unwanted", ["tests", "uvloop", "uvicorn", "typer", "rich", "pip"])
-def test_what_lambda_never_runs_stays_behind(unwanted):
+def test_packages_that_lambda_never_runs_are_left_out(unwanted):
     packages = {path.name for layer in LAYERS for path in (layer / "python").rglob("*") if path.is_dir()}
 
     assert unwanted not in packages
@@ -57,3 +61,48 @@ def test_the_exec_wrapper_can_be_executed():
     wrapper = BUILT / "GatewayLayer/bin/obscura-runtime"
 
     assert os.access(wrapper, os.X_OK)
+
+
+@pytest.fixture
+def python_without_pip(tmp_path: Path) -> Path:
+    """The folder of a python3.13 without pip."""
+    venv.create(tmp_path / "venv", with_pip=False)
+    return tmp_path / "venv" / "bin"
+
+
+def build_imaging_layer(layers: Path, artifacts: Path, path: str) -> subprocess.CompletedProcess[str]:
+    """Build a layer as ``sam build`` does, with this PATH."""
+    environment = {"PATH": path, "ARTIFACTS_DIR": str(artifacts), "ARCHITECTURE": "x86_64"}
+    command = [shutil.which("make"), "--no-print-directory", "build-ImagingLayer"]
+    return subprocess.run(command, cwd=layers, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_without_uv_and_pip_the_build_says_how_to_get_one(tmp_path, python_without_pip):
+    process = build_imaging_layer(ROOT / "layers", tmp_path / "layer", str(python_without_pip))
+
+    assert process.returncode == 2
+    assert "Install uv (https://docs.astral.sh/uv" in process.stderr
+    assert f"{python_without_pip}/python3.13 -m ensurepip" in process.stderr
+    assert "Traceback" not in process.stderr
+
+
+def test_without_python_the_build_says_how_to_get_it(tmp_path):
+    process = build_imaging_layer(ROOT / "layers", tmp_path / "layer", str(tmp_path))
+
+    assert process.returncode == 2
+    assert "uv python install 3.13" in process.stderr
+
+
+@pytest.mark.parametrize("folder", [".uv/bin", "elsewhere"], ids=["of make", "on PATH"])
+def test_uv_is_used_if_it_is_there(tmp_path, python_without_pip, folder):
+    uv = tmp_path / folder / "uv"
+    uv.parent.mkdir(parents=True)
+    uv.write_text('#!/bin/sh\necho "$@" >&2; exit 3\n')
+    uv.chmod(0o755)
+    path = [str(python_without_pip), *([str(uv.parent)] if folder == "elsewhere" else [])]
+
+    process = build_imaging_layer(ROOT / "layers", tmp_path / ".aws-sam" / "layer", ":".join(path))
+
+    installs = next(line for line in process.stderr.splitlines() if line.startswith("pip install"))
+    for argument in ("--require-hashes", "--python-platform x86_64-manylinux_2_34", "-r imaging/requirements.txt"):
+        assert argument in installs

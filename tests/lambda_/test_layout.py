@@ -1,4 +1,4 @@
-"""How the rehearsal lays out what was built: what a function's process finds, and what it can write."""
+"""The layout of the build in a rehearsal: what a function's process finds, and where it can write."""
 
 import json
 import subprocess
@@ -9,22 +9,22 @@ from pathlib import Path
 import pytest
 
 from rehearsal.emulator import WRAPPER, emulated
-from rehearsal.layout import Layout, lay_out
+from rehearsal.layout import Layout, install_layout
 from tests.support.lambda_events import rest_event
 from tests.support.lambda_process import new_key
 
-LOOKS_AROUND = """
+INSPECTS = """
 import json, os, pathlib, sys, obscura.settings, PIL, awslambdaric
 
-def refuses_a_file(folder):
+def error_of_writing(folder):
     try:
-        pathlib.Path(folder, "left-behind").touch()
-    except OSError as refused:
-        return os.strerror(refused.errno)
+        pathlib.Path(folder, "written").touch()
+    except OSError as error:
+        return os.strerror(error.errno)
 
 folders = ["/", "/opt", "/opt/python/obscura", "/var/task", "/var/runtime", "/var/lang", "/usr", "/etc", "/tmp"]
 print(json.dumps({
-    "refused": {folder: refuses_a_file(folder) for folder in [*folders, os.environ["OBSCURA_DATA_DIR"]]},
+    "errors": {folder: error_of_writing(folder) for folder in [*folders, os.environ["OBSCURA_DATA_DIR"]]},
     "modules": [obscura.settings.__file__, PIL.__file__, awslambdaric.__file__],
     "interpreter": sys.executable,
     "here": [os.getcwd(), *os.listdir()],
@@ -35,34 +35,32 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def layout() -> Layout:
-    return lay_out()
+    return install_layout()
 
 
 @pytest.fixture(scope="module")
 def seen(layout, tmp_path_factory) -> dict:
-    """What a process in the chat function's place sees."""
-    if layout.refused:
+    """What a process in place of the chat function sees."""
+    if layout.rejection:
         pytest.skip(str(layout))
     settings = {"OBSCURA_DATA_DIR": str(tmp_path_factory.mktemp("data")), "OBSCURA_MODERATION": "off"}
-    process = layout.start(
-        "chat", [layout.places("chat").interpreter, "-c", LOOKS_AROUND], settings, stdout=subprocess.PIPE
-    )
-    response, _ = process.communicate(timeout=30)
-    return json.loads(response)
+    process = layout.start("chat", [layout.paths("chat").interpreter, "-c", INSPECTS], settings, stdout=subprocess.PIPE)
+    output, _ = process.communicate(timeout=30)
+    return json.loads(output)
 
 
 def test_linux_with_user_namespaces_is_laid_out_as_on_lambda(layout):
-    """So that a fault of the layout's own cannot pass for a machine that refuses."""
+    """So that a fault of the layout cannot pass for a machine without namespaces."""
     allowed = subprocess.run(
         ["unshare", "--user", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], check=False
     )
 
-    assert bool(layout.refused) == bool(allowed.returncode)
+    assert bool(layout.rejection) == bool(allowed.returncode)
 
 
-def test_the_layers_are_at_opt_the_code_in_the_task_root_and_the_client_in_the_runtimes_folder(seen):
+def test_layers_code_and_runtime_client_are_in_lambdas_folders(seen):
     assert seen["modules"] == [
-        "/opt/python/obscura/config.py",
+        "/opt/python/obscura/settings.py",
         "/opt/python/PIL/__init__.py",
         "/var/runtime/awslambdaric/__init__.py",
     ]
@@ -70,44 +68,44 @@ def test_the_layers_are_at_opt_the_code_in_the_task_root_and_the_client_in_the_r
     assert seen["interpreter"] == "/var/lang/bin/python3.13"
 
 
-def test_nothing_can_be_written_but_tmp_and_the_folder_that_is_shared(seen):
-    writable = {folder for folder, refused in seen["refused"].items() if refused is None}
-    refusals = {refused for refused in seen["refused"].values() if refused is not None}
+def test_only_tmp_and_the_shared_folder_can_be_written_to(seen):
+    writable = {folder for folder, error in seen["errors"].items() if error is None}
+    errors = {error for error in seen["errors"].values() if error is not None}
 
     assert len(writable) == 2
     assert "/tmp" in writable  # noqa: S108 Lambda's own
-    assert refusals == {"Read-only file system"}
+    assert errors == {"Read-only file system"}
 
 
-def test_a_process_knows_nothing_of_the_machine_that_started_it(seen):
+def test_a_process_has_no_variables_of_the_machine_that_started_it(seen):
     families = ("AWS_LAMBDA_", "LAMBDA_", "OBSCURA_", "PYTHON")
     others = {name for name in seen["variables"] if not name.startswith(families)}
 
     assert others <= {"LANG", "LC_CTYPE", "LD_LIBRARY_PATH", "PATH", "TZ"}
 
 
-@pytest.mark.parametrize("refused", ["", "unshare: Operation not permitted"], ids=["as on Lambda", "where it lies"])
-def test_a_data_folder_is_named_from_where_the_command_was_given(layout, tmp_path, monkeypatch, refused):
+@pytest.mark.parametrize("rejection", ["", "unshare: Operation not permitted"], ids=["as on Lambda", "where built"])
+def test_a_data_folder_is_relative_to_the_callers_working_directory(layout, tmp_path, monkeypatch, rejection):
     (tmp_path / "data").mkdir()
     monkeypatch.chdir(tmp_path)
-    laid_out = replace(layout, refused=layout.refused or refused)
+    laid_out = replace(layout, rejection=layout.rejection or rejection)
     writes = "import os, pathlib; pathlib.Path(os.environ['OBSCURA_DATA_DIR'], 'written').touch()"
 
-    interpreter = laid_out.places("chat").interpreter
+    interpreter = laid_out.paths("chat").interpreter
     process = laid_out.start("chat", [interpreter, "-c", writes], {"OBSCURA_DATA_DIR": "data"})
 
     assert process.wait(30) == 0
     assert (tmp_path / "data" / "written").exists()
 
 
-async def test_a_machine_that_refuses_such_a_root_runs_the_same_artefacts_where_they_lie(layout, tmp_path):
+async def test_without_namespaces_the_artefacts_run_from_where_they_were_built(layout, tmp_path):
     settings = {"OBSCURA_DATA_DIR": str(tmp_path), WRAPPER: "/opt/bin/obscura-runtime"}
     key = await new_key(tmp_path)
-    refused = replace(layout, refused="unshare: Operation not permitted")
-    with emulated(refused, "chat", settings) as function:
+    rejected = replace(layout, rejection="unshare: Operation not permitted")
+    with emulated(rejected, "chat", settings) as function:
         body = {"model": "obscura-demo", "messages": [{"role": "user", "content": "What do you see?"}]}
         response = function.invoke(rest_event("POST", "/v1/chat/completions", body, Authorization=f"Bearer {key}"))
 
     assert (response.status, response.streamed) == (200, True)
-    assert refused.places("chat").interpreter == Path(sys.base_prefix) / "bin" / "python3.13"
-    assert "this machine refused" in str(refused)
+    assert rejected.paths("chat").interpreter == Path(sys.base_prefix) / "bin" / "python3.13"
+    assert "this machine rejected" in str(rejected)

@@ -1,4 +1,4 @@
-"""Each function's role, held against every call that AWS could be asked for, where only what is granted is allowed."""
+"""Each function's role, checked against every call, in an account that allows only what is granted."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def stack():
     return translated(ROOT / "template.yaml")
 
 
-def test_each_function_may_do_what_it_needs_and_nothing_else(stack):
+def test_each_function_may_make_the_calls_that_it_needs_and_no_others(stack):
     roles = {family: function["Role"] for family, function in functions_by_family(stack).items()}
     with account_of(stack) as account:
         account.enforce()
@@ -24,9 +24,9 @@ def test_each_function_may_do_what_it_needs_and_nothing_else(stack):
     assert allowed == NEEDED
 
 
-def test_a_right_too_many_is_seen(stack):
+def test_an_unneeded_permission_is_found(stack):
     def widen(resources):
-        resources["RoadPolicy"]["Properties"]["PolicyDocument"]["Statement"].append(
+        resources["InferencePolicy"]["Properties"]["PolicyDocument"]["Statement"].append(
             {"Effect": "Allow", "Action": "dynamodb:Scan", "Resource": {"Fn::GetAtt": ["KeysTable", "Arn"]}}
         )
 

@@ -1,4 +1,4 @@
-"""The Runtime API's rules for what goes wrong: before the start, before the first byte, after it."""
+"""Failures under the Runtime API's rules: before the start, before the first byte, after it."""
 
 import asyncio
 import os
@@ -9,11 +9,11 @@ import pytest
 from tests.support.lambda_events import rest_event
 from tests.support.lambda_process import lambda_function
 
-# A function whose application does what ours never should.
+# A function whose application does what ours must not.
 BROKEN = """
 import asyncio, logging, os
 from fastapi import FastAPI
-from obscura.aws.handler import LambdaEntry
+from obscura.aws.handler import LambdaHandler
 
 application = FastAPI()
 
@@ -23,7 +23,7 @@ async def silent(scope, receive, send):
 async def breaks(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
     await send({"type": "http.response.body", "body": b"one ", "more_body": True})
-    raise ValueError("words of the caller")
+    raise ValueError("content of the caller")
 
 async def several(scope, receive, send):
     headers = [(b"set-cookie", b"a=1"), (b"set-cookie", b"b=2"), (b"Vary", b"x"), (b"vary", b"y"), (b"etag", b"z")]
@@ -32,15 +32,15 @@ async def several(scope, receive, send):
 
 async def trace(scope, receive, send):
     context = scope["aws.context"]
-    told = [os.environ.get("_X_AMZN_TRACE_ID", "none"), context.aws_request_id, context.function_name]
+    values = [os.environ.get("_X_AMZN_TRACE_ID", "none"), context.aws_request_id, context.function_name]
     await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": " ".join(told).encode()})
+    await send({"type": "http.response.body", "body": " ".join(values).encode()})
 
 async def cancelled(scope, receive, send):
     asyncio.current_task().cancel()
     await asyncio.sleep(1)
 
-async def fails_behind(scope, receive, send):
+async def fails_beside(scope, receive, send):
     await asyncio.wait({asyncio.create_task(breaks(scope, receive, lambda _: asyncio.sleep(0)))})
     await trace(scope, receive, send)
 
@@ -51,14 +51,14 @@ async def library_logs(scope, receive, send):
         logging.getLogger("a library").exception("it failed")
     await trace(scope, receive, send)
 
-async def held_up(scope, receive, send):
+async def blocked(scope, receive, send):
     with open(os.environ["GATE"]) as gate:
         gate.read()
     await trace(scope, receive, send)
 
-for app in (silent, breaks, several, trace, cancelled, fails_behind, library_logs, held_up):
+for app in (silent, breaks, several, trace, cancelled, fails_beside, library_logs, blocked):
     application.mount(f"/{app.__name__}", app)
-handler = LambdaEntry(application)
+handler = LambdaHandler(application)
 """
 
 
@@ -70,7 +70,7 @@ def task_root(tmp_path: Path) -> Path:
     return folder
 
 
-async def test_a_failure_after_the_first_byte_goes_into_the_trailers_without_its_words(task_root, tmp_path):
+async def test_a_failure_after_the_first_byte_is_in_the_trailers_without_message(task_root, tmp_path):
     async with lambda_function(task_root, tmp_path) as function:
         response = function.api.invoke(rest_event("GET", "/breaks/now"))
 
@@ -79,9 +79,9 @@ async def test_a_failure_after_the_first_byte_goes_into_the_trailers_without_its
         assert response.trailing_failure()["errorType"] == "Function.ValueError"
         await function.api.idle()
 
-    assert "words of the caller" not in str(response.trailing_failure())
+    assert "content of the caller" not in str(response.trailing_failure())
     assert any("Function.ValueError" in line for line in function.lines)
-    assert "words of the caller" not in "".join(function.lines)
+    assert "content of the caller" not in "".join(function.lines)
 
 
 async def test_a_failure_before_the_first_byte_is_reported_as_an_error(task_root, tmp_path):
@@ -92,7 +92,7 @@ async def test_a_failure_before_the_first_byte_is_reported_as_an_error(task_root
         assert not response.prelude.done()
 
 
-async def test_headers_that_come_twice_and_cookies_keep_all_their_values(task_root, tmp_path):
+async def test_repeated_headers_and_cookies_keep_all_their_values(task_root, tmp_path):
     async with lambda_function(task_root, tmp_path) as function:
         response = function.api.invoke(rest_event("GET", "/several/now"))
 
@@ -123,11 +123,11 @@ async def test_all_invocations_of_an_environment_share_one_connection(task_root,
         assert function.api.connections == 1
 
 
-async def test_a_connection_that_closes_before_the_loop_has_seen_it_loses_no_answer(task_root, tmp_path):
+async def test_a_connection_that_closes_during_a_blocking_call_loses_no_response(task_root, tmp_path):
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     async with lambda_function(task_root, tmp_path, {"GATE": str(gate)}) as function:
-        response = function.api.invoke(rest_event("GET", "/held_up/now"))
+        response = function.api.invoke(rest_event("GET", "/blocked/now"))
 
         with await asyncio.to_thread(gate.open, "w"):
             await function.api.drop_connections()
@@ -135,10 +135,10 @@ async def test_a_connection_that_closes_before_the_loop_has_seen_it_loses_no_ans
         assert (await response.head())["statusCode"] == 200
 
 
-async def test_a_response_that_is_refused_is_logged_with_its_invocation_and_the_next_one_served(task_root, tmp_path):
+async def test_a_rejected_response_is_logged_and_the_next_one_is_served(task_root, tmp_path):
     async with lambda_function(task_root, tmp_path) as function:
         function.api.response_status = 413
-        refused = function.api.invoke(rest_event("GET", "/trace/now"))
+        rejected = function.api.invoke(rest_event("GET", "/trace/now"))
         await function.api.idle()
         function.api.response_status = 202
         after = function.api.invoke(rest_event("GET", "/trace/now"))
@@ -148,7 +148,7 @@ async def test_a_response_that_is_refused_is_logged_with_its_invocation_and_the_
 
     (line,) = function.lines
     assert "413" in line
-    assert refused.request_id in line
+    assert rejected.request_id in line
 
 
 async def test_a_runtime_api_that_cannot_go_on_ends_the_process(task_root, tmp_path):
@@ -169,17 +169,17 @@ async def test_a_request_that_is_cancelled_fails_alone(task_root, tmp_path):
 
 
 @pytest.mark.parametrize("log_format", ["Text", "JSON"])
-@pytest.mark.parametrize("path", ["/fails_behind/now", "/library_logs/now"])
-async def test_what_fails_behind_a_request_is_logged_without_its_words(task_root, tmp_path, path, log_format):
+@pytest.mark.parametrize("path", ["/fails_beside/now", "/library_logs/now"])
+async def test_a_failure_beside_the_response_is_logged_without_its_message(task_root, tmp_path, path, log_format):
     async with lambda_function(task_root, tmp_path, {"AWS_LAMBDA_LOG_FORMAT": log_format}) as function:
         response = function.api.invoke(rest_event("GET", path))
         await response.body()
         await function.api.idle()
 
-    logged = "\n".join(function.lines)
-    assert "ValueError" in logged
-    assert response.request_id in logged
-    assert "words of the caller" not in logged
+    log = "\n".join(function.lines)
+    assert "ValueError" in log
+    assert response.request_id in log
+    assert "content of the caller" not in log
 
 
 @pytest.mark.parametrize(

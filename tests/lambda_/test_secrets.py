@@ -1,4 +1,4 @@
-"""Secrets on AWS: SSM parameters below one path, read once at the start, over moto's server."""
+"""Secrets on AWS: SSM parameters below one path, read once at the start, from moto's server."""
 
 import boto3
 import pytest
@@ -14,9 +14,9 @@ from tests.support.loopback_server import loopback_server
 
 @pytest.fixture
 def aws():
-    """An account with our parameters in it, as a function's environment finds it."""
+    """The variables of an account that has our parameters."""
     with aws_server() as endpoint:
-        put({"upstream-key": "sk-kept", "moderation": "demo", "something-else": "x"})
+        put({"upstream-key": "sk-secret", "moderation": "demo", "something-else": "x"})
         yield aws_environment(endpoint)
 
 
@@ -35,24 +35,24 @@ async def test_the_upstreams_key_comes_from_its_parameter(aws, tmp_path):
                 rest_event("POST", "/v1/chat/completions", chat_request("hi"), **function.bearer)
             ).body()
 
-        assert upstream.received[0].headers["authorization"] == "Bearer sk-kept"
-        assert "sk-kept" not in "".join(function.lines)
+        assert upstream.received[0].headers["authorization"] == "Bearer sk-secret"
+        assert "sk-secret" not in "".join(function.lines)
 
 
-async def test_a_function_whose_every_line_is_wanted_logs_no_secret(aws, tmp_path):
-    wanted = {"AWS_LAMBDA_LOG_LEVEL": "DEBUG", "AWS_LAMBDA_LOG_FORMAT": "JSON"}
-    async with lambda_function("chat", tmp_path, aws | wanted, SECRETS_PATH="/obscura", LOG_LEVEL="DEBUG") as function:
+async def test_a_function_at_level_debug_logs_no_secret(aws, tmp_path):
+    debug = {"AWS_LAMBDA_LOG_LEVEL": "DEBUG", "AWS_LAMBDA_LOG_FORMAT": "JSON"}
+    async with lambda_function("chat", tmp_path, aws | debug, SECRETS_PATH="/obscura", LOG_LEVEL="DEBUG") as function:
         await function.api.invoke(
             rest_event("POST", "/v1/chat/completions", chat_request("hi"), **function.bearer)
         ).body()
         await function.api.idle()
 
     assert any('"DEBUG"' in line for line in function.lines)
-    assert "sk-kept" not in "".join(function.lines)
+    assert "sk-secret" not in "".join(function.lines)
     assert function.key not in "".join(function.lines)
 
 
-async def test_what_is_no_secret_is_not_taken_from_the_store(aws, tmp_path):
+async def test_a_setting_that_is_no_secret_is_not_read_from_ssm(aws, tmp_path):
     async with loopback_server(answers()) as upstream:
         settings = {"UPSTREAM_URL": upstream.v1, "SECRETS_PATH": "/obscura", "MODERATION": "off"}
         async with lambda_function("chat", tmp_path, aws, **settings) as function:
@@ -62,7 +62,7 @@ async def test_what_is_no_secret_is_not_taken_from_the_store(aws, tmp_path):
             assert (await response.head())["statusCode"] == 200
 
 
-async def test_a_store_that_cannot_be_read_fails_the_start_and_is_named(tmp_path):
+async def test_an_ssm_path_that_cannot_be_read_fails_the_start_and_is_named(tmp_path):
     async with loopback_server(answers({}, 400)) as broken:
         async with lambda_function(
             "chat", tmp_path, aws_environment(broken.origin), SECRETS_PATH="/obscura"
@@ -74,8 +74,8 @@ async def test_a_store_that_cannot_be_read_fails_the_start_and_is_named(tmp_path
     assert "OBSCURA_SECRETS_PATH" in document["errorMessage"]
 
 
-async def test_the_newline_that_a_file_ends_in_is_no_part_of_a_key(aws, tmp_path):
-    put({"upstream-key": "sk-kept\n"})
+async def test_a_newline_at_the_end_of_a_secret_is_dropped(aws, tmp_path):
+    put({"upstream-key": "sk-secret\n"})
     async with loopback_server(answers()) as upstream:
         settings = {"UPSTREAM_URL": upstream.v1, "SECRETS_PATH": "/obscura"}
         async with lambda_function("chat", tmp_path, aws, **settings) as function:
@@ -83,20 +83,18 @@ async def test_the_newline_that_a_file_ends_in_is_no_part_of_a_key(aws, tmp_path
                 rest_event("POST", "/v1/chat/completions", chat_request("hi"), **function.bearer)
             ).body()
 
-        assert upstream.received[0].headers["authorization"] == "Bearer sk-kept"
+        assert upstream.received[0].headers["authorization"] == "Bearer sk-secret"
 
 
 @pytest.mark.parametrize(
     ("name", "value", "setting"),
     [
-        ("upstream-key", "sk-kept\r\nX-Another: header", "OBSCURA_UPSTREAM_KEY"),
+        ("upstream-key", "sk-secret\r\nX-Another: header", "OBSCURA_UPSTREAM_KEY"),
         ("moderation-key", "sk-ключ", "OBSCURA_MODERATION_KEY"),
         ("address-secret", "too short", "OBSCURA_ADDRESS_SECRET"),
     ],
 )
-async def test_a_secret_that_cannot_be_used_fails_the_start_and_is_named_without_its_value(
-    aws, tmp_path, name, value, setting
-):
+async def test_an_unusable_secret_fails_the_start_and_is_named_without_its_value(aws, tmp_path, name, value, setting):
     put({name: value})
     async with lambda_function("chat", tmp_path, aws, SECRETS_PATH="/obscura") as function:
         path, _, document = await function.api.report()

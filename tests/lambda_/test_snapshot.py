@@ -1,4 +1,4 @@
-"""SnapStart: a stand-in takes the snapshot, and what must be fresh afterwards is."""
+"""SnapStart: a fake Runtime API takes the snapshot, and what must be fresh after the restore is."""
 
 import pytest
 
@@ -13,7 +13,7 @@ import random
 from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from snapshot_restore_py import register_after_restore, register_before_snapshot
-from obscura.aws.handler import LambdaEntry
+from obscura.aws.handler import LambdaHandler
 
 random.seed(1)
 done = []
@@ -25,7 +25,7 @@ async def lifespan(app):
 
 application = FastAPI(lifespan=lifespan)
 application.add_api_route("/done", lambda: {"done": done, "random": random.random()})
-handler = LambdaEntry(application)
+handler = LambdaHandler(application)
 register_before_snapshot(done.append, "before 1")
 register_before_snapshot(done.append, "before 2")
 register_after_restore(done.append, "after 1")
@@ -40,7 +40,7 @@ def folder_with(tmp_path, code):
     return folder
 
 
-async def test_hooks_run_around_the_snapshot_and_connections_open_behind_it(tmp_path):
+async def test_hooks_run_around_the_snapshot_and_connections_open_after_it(tmp_path):
     async with lambda_function(folder_with(tmp_path, HOOKED), tmp_path, SNAPSTART) as function:
         response = function.api.invoke(rest_event("GET", "/done"))
         await function.api.waiting_for_restore.wait()
@@ -52,7 +52,7 @@ async def test_hooks_run_around_the_snapshot_and_connections_open_behind_it(tmp_
         assert (connections_before, function.api.connections) == (1, 2)
 
 
-async def test_environments_restored_from_one_snapshot_do_not_share_their_randomness(tmp_path):
+async def test_environments_of_one_snapshot_do_not_share_their_randomness(tmp_path):
     drawn = set()
     for _ in range(2):
         async with lambda_function(folder_with(tmp_path, HOOKED), tmp_path, SNAPSTART) as function:
@@ -73,8 +73,8 @@ async def test_a_hook_that_fails_is_reported_and_ends_the_process(tmp_path, hook
     code = f"{HOOKED}\nregister_{hook}(lambda: 1 / 0)\n"
     async with lambda_function(folder_with(tmp_path, code), tmp_path, SNAPSTART) as function:
         function.api.restored.set()
-        told_path, headers, _ = await function.api.report()
+        reported_path, headers, _ = await function.api.report()
 
-        assert told_path == path
+        assert reported_path == path
         assert headers["lambda-runtime-function-error-type"] == error_type
         assert await function.process.wait() == status

@@ -1,4 +1,4 @@
-"""What API Gateway sees of the streaming runtime, through a Runtime API that does not buffer."""
+"""What API Gateway gets from the streaming runtime, through a Runtime API that does not buffer."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from tests.support.loopback_server import loopback_server
 from tests.support.runtime_api import CONTENT_TYPE
 
 
-async def test_a_whole_answer_is_streamed_with_its_status_and_headers(tmp_path):
+async def test_a_plain_response_is_streamed_with_its_status_and_headers(tmp_path):
     async with loopback_server(answers()) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
             response = function.api.invoke(
@@ -30,7 +30,7 @@ async def test_a_whole_answer_is_streamed_with_its_status_and_headers(tmp_path):
             assert response.trailers == {}
 
 
-async def test_each_piece_leaves_before_the_upstream_sends_the_next(tmp_path):
+async def test_each_piece_is_sent_before_the_upstream_sends_the_next(tmp_path):
     seen = asyncio.Queue()
 
     async def respond(request, wire):
@@ -72,7 +72,7 @@ async def test_the_other_families_stream_in_their_own_dialects(tmp_path, family,
             assert text.startswith("event: message_start" if family == "messages" else "event: response.created")
 
 
-async def test_the_count_of_tokens_comes_streamed_as_all_of_its_function(tmp_path):
+async def test_the_count_of_tokens_is_streamed_like_the_rest_of_its_function(tmp_path):
     body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
     async with lambda_function("messages", tmp_path) as function:
         response = function.api.invoke(rest_event("POST", "/v1/messages/count_tokens", body, **function.bearer))
@@ -91,18 +91,18 @@ async def test_a_body_in_base64_is_the_same_request(tmp_path):
             assert upstream.received[0].json() == chat_request("hé")
 
 
-async def test_an_error_keeps_its_shape_and_status(tmp_path):
+async def test_an_error_keeps_its_format_and_status(tmp_path):
     async with lambda_function("chat", tmp_path) as function:
-        stranger = function.api.invoke(rest_event("POST", "/v1/chat/completions", chat_request("hi")))
-        nowhere = function.api.invoke(rest_event("GET", "/v1/nowhere"))
+        anonymous = function.api.invoke(rest_event("POST", "/v1/chat/completions", chat_request("hi")))
+        unknown = function.api.invoke(rest_event("GET", "/v1/nowhere"))
 
-        assert (await stranger.head())["statusCode"] == 401
-        assert (await stranger.json())["error"]["code"] == "missing_credentials"
-        assert (await nowhere.head())["statusCode"] == 404
-        assert (await nowhere.json())["error"]["code"] == "not_found"
+        assert (await anonymous.head())["statusCode"] == 401
+        assert (await anonymous.json())["error"]["code"] == "missing_credentials"
+        assert (await unknown.head())["statusCode"] == 404
+        assert (await unknown.json())["error"]["code"] == "not_found"
 
 
-async def test_a_stream_that_meets_the_deadline_ends_half_a_second_before_it_with_an_error_event(tmp_path):
+async def test_a_stream_ends_half_a_second_before_the_deadline_with_an_error(tmp_path):
     async with loopback_server(streams(CHUNKS[0], then="stays silent")) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
             event = rest_event("POST", "/v1/chat/completions", chat_request("hi", stream=True), **function.bearer)
@@ -120,7 +120,7 @@ async def test_a_stream_that_meets_the_deadline_ends_half_a_second_before_it_wit
                 await upstream.received[0].caller_left.wait()
 
 
-async def test_an_answer_that_has_not_begun_at_the_deadline_is_a_504(tmp_path):
+async def test_a_response_that_has_not_begun_at_the_deadline_is_a_504(tmp_path):
     async with loopback_server(stays_silent) as upstream:
         async with lambda_function("messages", tmp_path, UPSTREAM_URL=upstream.v1) as function:
             body = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
@@ -130,7 +130,7 @@ async def test_an_answer_that_has_not_begun_at_the_deadline_is_a_504(tmp_path):
             assert (await response.json())["error"]["code"] == "upstream_timeout"
 
 
-async def test_a_caller_who_leaves_ends_the_upstream_call_and_the_next_one_is_served(tmp_path):
+async def test_a_caller_who_leaves_ends_the_upstream_call_alone(tmp_path):
     async with loopback_server(streams(CHUNKS[0], then="stays silent")) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
             event = rest_event("POST", "/v1/chat/completions", chat_request("hi", stream=True), **function.bearer)
@@ -151,20 +151,20 @@ async def test_a_caller_who_leaves_ends_the_upstream_call_and_the_next_one_is_se
 async def test_an_event_that_is_no_http_request_fails_alone(tmp_path):
     async with loopback_server(answers()) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
-            strange = [function.api.invoke(event) for event in ({}, [], "7", "not JSON", {"requestContext": {}})]
+            malformed = [function.api.invoke(event) for event in ({}, [], "7", "not JSON", {"requestContext": {}})]
             after = function.api.invoke(
                 rest_event("POST", "/v1/chat/completions", chat_request("hi"), **function.bearer)
             )
 
-            failures = [await response.failure() for response in strange]
+            failures = [await response.failure() for response in malformed]
             assert all(failure["errorType"].startswith("Runtime.") for failure in failures)
             assert await after.json() == ANSWER
 
 
-async def test_log_lines_carry_the_correlation_id_and_metrics_the_figures(tmp_path):
+async def test_log_lines_have_the_correlation_id_and_metrics_their_values(tmp_path):
     async with loopback_server(answers({"error": {"message": "no"}}, 400)) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
-            event = rest_event("POST", "/v1/chat/completions", chat_request("secret words"), **function.bearer)
+            event = rest_event("POST", "/v1/chat/completions", chat_request("secret text"), **function.bearer)
             response = function.api.invoke(event)
             await function.api.idle()
         lines = [json.loads(line) for line in function.lines]
@@ -182,4 +182,4 @@ async def test_log_lines_carry_the_correlation_id_and_metrics_the_figures(tmp_pa
     assert metrics["UpstreamLatency"][1] == [["service"]]
     assert metrics["Refusals"][1] == [["service", "code"]]
     assert metrics["Refusals"][0]["code"] == "invalid_request"
-    assert "secret words" not in "".join(function.lines)
+    assert "secret text" not in "".join(function.lines)

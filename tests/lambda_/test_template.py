@@ -1,4 +1,4 @@
-"""What ``sam deploy`` would create, read from the translated template."""
+"""What ``sam deploy`` would create, from the translated template."""
 
 import json
 import os
@@ -13,10 +13,11 @@ from openai import APIStatusError, OpenAI
 from obscura import errors
 from rehearsal import checks
 from rehearsal.events import EVENTS
-from rehearsal.families import families
+from rehearsal.families import FAMILIES
 from rehearsal.routes import routes_of
+from rehearsal.scenarios import SCENARIOS
 from rehearsal.stack import ROOT, Stack, translated
-from tests.support.templates import changed, gateway_answers
+from tests.support.templates import changed, gateway_responses
 
 CODES = {kind.code for kind in vars(errors).values() if isinstance(kind, type) and hasattr(kind, "code")}
 
@@ -54,7 +55,7 @@ def _unnamed(resources):
 
 
 def _wide(resources):
-    resources["RoadPolicy"]["Properties"]["PolicyDocument"]["Statement"][0]["Resource"] = "*"
+    resources["InferencePolicy"]["Properties"]["PolicyDocument"]["Statement"][0]["Resource"] = "*"
 
 
 def _shared(resources):
@@ -77,8 +78,17 @@ def _traced(resources):
     resources["ChatFunction"]["Properties"]["TracingConfig"] = {"Mode": "Active"}
 
 
-def _remembering(resources):
+def _without_retention(resources):
     del resources["ChatLogGroup"]["Properties"]["RetentionInDays"]
+
+
+def _unknown_family(resources):
+    resources["ModelsFunction"]["Properties"]["FunctionName"] = {"Fn::Sub": "${AWS::StackName}-unknown"}
+
+
+def _without_alarm(resources):
+    expression = resources["ThrottlesAlarm"]["Properties"]["Metrics"][0]
+    expression["Expression"] = expression["Expression"].replace(" + FILL(models, 0)", "")
 
 
 def _unrouted(resources):
@@ -88,6 +98,9 @@ def _unrouted(resources):
 @pytest.mark.parametrize(
     ("change", "check"),
     [
+        (_unknown_family, checks.families),
+        (_without_alarm, checks.families),
+        (_shared, checks.families),
         (_unstreamed, checks.streaming),
         (_unrouted, checks.routes),
         (_misspelled, checks.settings),
@@ -98,11 +111,11 @@ def _unrouted(resources):
         (_without_ttl, checks.tables),
         (_open_bucket, checks.nothing_public),
         (_function_url, checks.nothing_public),
-        (_traced, checks.nothing_remembered),
-        (_remembering, checks.nothing_remembered),
+        (_traced, checks.nothing_recorded),
+        (_without_retention, checks.nothing_recorded),
     ],
 )
-def test_a_stack_that_went_wrong_is_told(stack, change, check):
+def test_each_check_finds_its_fault(stack, change, check):
     before = len(list(check(stack)))
 
     faults = list(check(changed(stack, change)))
@@ -110,7 +123,7 @@ def test_a_stack_that_went_wrong_is_told(stack, change, check):
     assert len(faults) > before
 
 
-def test_a_route_that_streams_by_half_is_told(stack):
+def test_a_route_that_streams_by_half_is_an_error(stack):
     def by_half(resources):
         method = resources["Api"]["Properties"]["Body"]["paths"]["/v1/messages"]["post"]
         del method["x-amazon-apigateway-integration"]["responseTransferMode"]
@@ -119,84 +132,91 @@ def test_a_route_that_streams_by_half_is_told(stack):
         routes_of(changed(stack, by_half))
 
 
-def test_another_intrinsic_function_than_those_that_are_known_is_told(stack):
+def test_an_unknown_intrinsic_function_is_an_error(stack):
     with pytest.raises(NotImplementedError, match="Fn::Split"):
         stack.resolve({"Fn::Split": [",", "a,b"]})
 
 
+def test_every_family_has_a_function_folder_and_a_scenario():
+    folders = {entry.parent.name for entry in (ROOT / "functions").glob("*/app.py")}
+
+    assert folders == FAMILIES.keys()
+    assert SCENARIOS.keys() == FAMILIES.keys()
+
+
 def test_every_family_has_an_event_of_a_route_of_its_own(stack):
-    response = {name: json.loads((EVENTS / f"{name}.json").read_text()) for name in families()}
+    events = {name: json.loads((EVENTS / f"{name}.json").read_text()) for name in FAMILIES}
 
     served = {(route.family, route.method, route.path) for route in routes_of(stack)}
 
-    assert {(name, event["httpMethod"], event["path"]) for name, event in response.items()} <= served
+    assert {(name, event["httpMethod"], event["path"]) for name, event in events.items()} <= served
 
 
-def test_what_api_gateway_says_by_itself_has_a_code_of_ours_and_the_way_out(stack):
-    answers = gateway_answers(stack)
+def test_api_gateways_own_errors_have_a_code_of_ours_and_a_hint(stack):
+    responses = gateway_responses(stack)
 
-    for answer in answers.values():
-        body = answer["body"]
+    for response in responses.values():
+        body = response["body"]
         assert body["type"] == "error"
         assert body["request_id"] == "c6af9ac6"
         assert body["error"]["code"] in CODES
         assert set(body["error"]) == {"type", "message", "param", "code"}
-    assert answers["REQUEST_TOO_LARGE"]["statusCode"] == "413"
-    assert "/v1/uploads" in answers["REQUEST_TOO_LARGE"]["body"]["error"]["message"]
+    assert responses["REQUEST_TOO_LARGE"]["statusCode"] == "413"
+    assert "/v1/uploads" in responses["REQUEST_TOO_LARGE"]["body"]["error"]["message"]
 
 
 @pytest.mark.parametrize("name", ["THROTTLED", "WAF_FILTERED"])
-def test_who_asks_too_often_is_told_when_to_come_again(stack, name):
-    answer = gateway_answers(stack)[name]
+def test_a_rate_limit_at_the_gateway_has_a_retry_after(stack, name):
+    response = gateway_responses(stack)[name]
 
-    assert answer["statusCode"] == "429"
-    assert re.fullmatch(r"'\d+'", answer["responseParameters"]["gatewayresponse.header.retry-after"])
+    assert response["statusCode"] == "429"
+    assert re.fullmatch(r"'\d+'", response["responseParameters"]["gatewayresponse.header.retry-after"])
 
 
-def test_openais_sdk_reads_api_gateways_own_answer(stack):
-    body = gateway_answers(stack)["REQUEST_TOO_LARGE"]["body"]
+def test_openais_sdk_reads_api_gateways_own_errors(stack):
+    body = gateway_responses(stack)["REQUEST_TOO_LARGE"]["body"]
     transport = httpx.MockTransport(lambda request: httpx.Response(413, json=body, request=request))
-    with httpx.Client(transport=transport) as http, pytest.raises(APIStatusError) as refused:
+    with httpx.Client(transport=transport) as http, pytest.raises(APIStatusError) as raised:
         OpenAI(api_key="obs_x", base_url="https://a.example/v1", http_client=http).models.list()
 
-    assert refused.value.status_code == 413
-    assert refused.value.code == "request_too_large"
+    assert raised.value.status_code == 413
+    assert raised.value.code == "request_too_large"
 
 
-def test_a_policy_describes_less_than_iam_takes_however_long_the_settings(stack):
+def test_a_policys_description_fits_iam_with_the_longest_settings(stack):
     parameters = stack.template["Parameters"]
-    longest = {name: "x" * response["MaxLength"] for name, response in parameters.items() if "MaxLength" in response}
+    longest = {name: "x" * parameter["MaxLength"] for name, parameter in parameters.items() if "MaxLength" in parameter}
     longest |= {
-        name: max(response["AllowedValues"], key=len)
-        for name, response in parameters.items()
-        if response["Default"] == "" and "AllowedValues" in response
+        name: max(parameter["AllowedValues"], key=len)
+        for name, parameter in parameters.items()
+        if parameter["Default"] == "" and "AllowedValues" in parameter
     }
 
-    given = translated(ROOT / "template.yaml", **longest)
+    custom = translated(ROOT / "template.yaml", **longest)
 
-    described = given.resources("AWS::IAM::ManagedPolicy")["AdmissionPolicy"]["Description"]
+    described = custom.resources("AWS::IAM::ManagedPolicy")["AdmissionPolicy"]["Description"]
     assert longest.keys() >= {"UpstreamUrl", "FetchAllow", "JwtIssuer", "StoreOutage", "Revision"}
     assert 900 < len(described) <= 1000
 
 
-def test_a_domain_of_ones_own_leads_to_the_stage(stack):
-    given = translated(ROOT / "template.yaml", DomainName="llm.example.com", CertificateArn="arn:aws:acm:x")
+def test_a_custom_domain_leads_to_the_stage(stack):
+    custom = translated(ROOT / "template.yaml", DomainName="llm.example.com", CertificateArn="arn:aws:acm:x")
 
-    [mapping] = given.resources("AWS::ApiGateway::BasePathMapping").values()
+    [mapping] = custom.resources("AWS::ApiGateway::BasePathMapping").values()
 
     assert mapping["Stage"] == "live"
-    assert given.outputs()["BaseUrl"] == "https://llm.example.com/v1"
-    assert given.outputs()["DomainTarget"] == "Domain.RegionalDomainName"
+    assert custom.outputs()["BaseUrl"] == "https://llm.example.com/v1"
+    assert custom.outputs()["DomainTarget"] == "Domain.RegionalDomainName"
     assert "DomainTarget" not in stack.outputs()
     assert stack.resources("AWS::ApiGateway::DomainName") == {}
     assert stack.resources("AWS::WAFv2::WebACL") == {}
 
 
-def test_the_firewall_stands_before_the_stage(stack):
-    given = translated(ROOT / "template.yaml", WafRequestsPer5Minutes="600")
+def test_the_firewall_protects_the_stage(stack):
+    custom = translated(ROOT / "template.yaml", WafRequestsPer5Minutes="600")
 
-    [association] = given.resources("AWS::WAFv2::WebACLAssociation").values()
-    [firewall] = given.resources("AWS::WAFv2::WebACL").values()
+    [association] = custom.resources("AWS::WAFv2::WebACLAssociation").values()
+    [firewall] = custom.resources("AWS::WAFv2::WebACL").values()
 
     assert association["ResourceArn"].endswith("/stages/live")
     assert firewall["Rules"][0]["Statement"]["RateBasedStatement"]["Limit"] == "600"
@@ -218,27 +238,27 @@ def test_the_dashboard_shows_metrics_that_the_code_writes(stack):
 
 
 ONE_OUTAGE = """
-from obscura.aws.metrics import count_request
-from obscura.pipeline.record import RequestJournal
-count_request(RequestJournal("req_1", code="moderation_unavailable"))
+from obscura.access_record import AccessRecord
+from obscura.aws.metrics import emit_metrics
+emit_metrics(AccessRecord("req_1", code="moderation_unavailable"))
 """
 
 
-def test_the_moderation_alarm_and_the_dashboard_look_at_this_stacks_figures_alone(stack):
+def test_alarm_and_dashboard_show_the_metrics_of_this_stack_alone(stack):
     variables = stack.resources("AWS::Lambda::Function")["ChatFunction"]["Environment"]["Variables"]
-    named = {name: value for name, value in variables.items() if name.startswith("POWERTOOLS_")}
+    powertools = {name: value for name, value in variables.items() if name.startswith("POWERTOOLS_")}
 
-    written = subprocess.run(
-        [sys.executable, "-c", ONE_OUTAGE], env=os.environ | named, capture_output=True, text=True, check=True
+    process = subprocess.run(
+        [sys.executable, "-c", ONE_OUTAGE], env=os.environ | powertools, capture_output=True, text=True, check=True
     )
 
-    refusal = json.loads(written.stdout.splitlines()[-1])
-    watched = stack.resources("AWS::CloudWatch::Alarm")["ModerationAlarm"]
-    assert {given["Name"]: given["Value"] for given in watched["Dimensions"]} == {
-        "service": refusal["service"],
-        "code": refusal["code"],
+    metric = json.loads(process.stdout.splitlines()[-1])
+    alarm = stack.resources("AWS::CloudWatch::Alarm")["ModerationAlarm"]
+    assert {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]} == {
+        "service": metric["service"],
+        "code": metric["code"],
     }
-    assert refusal["service"] == stack.ref("AWS::StackName")
+    assert metric["service"] == stack.ref("AWS::StackName")
     [dashboard] = stack.resources("AWS::CloudWatch::Dashboard").values()
-    assert f'service="{refusal["service"]}"' in str(json.loads(dashboard["DashboardBody"]))
+    assert f'service="{metric["service"]}"' in str(json.loads(dashboard["DashboardBody"]))
     assert '"obscura"' not in dashboard["DashboardBody"]

@@ -1,6 +1,6 @@
-"""The official ``anthropic`` SDK against a served gateway: nothing but the base URL and the key are changed.
+"""The official ``anthropic`` SDK against a running gateway: only the base URL and the key differ.
 
-Every answer and event is parsed by the SDK's own types in its strict mode.
+Every response and event is parsed by the SDK's own types in its strict mode.
 """
 
 import base64
@@ -22,7 +22,7 @@ MODEL = "obscura-demo"
 STRICT = {"max_retries": 0, "_strict_response_validation": True}
 TOOL = {
     "name": "weather",
-    "description": "Tells the weather of a town.",
+    "description": "Returns the weather of a town.",
     "input_schema": {"type": "object", "properties": {"town": {"type": "string"}}, "required": ["town"]},
 }
 
@@ -35,17 +35,17 @@ def gateway(tmp_path_factory) -> Iterator[ServingProcess]:
 
 @pytest.fixture
 def client(gateway) -> Iterator[Anthropic]:
-    with Anthropic(base_url=gateway.url, api_key=gateway.key, **STRICT) as made:
-        yield made
+    with Anthropic(base_url=gateway.url, api_key=gateway.key, **STRICT) as client:
+        yield client
 
 
 @asynccontextmanager
-async def asking(gateway: Gateway) -> AsyncIterator[AsyncAnthropic]:
-    async with AsyncAnthropic(base_url=gateway.url, api_key=gateway.key, **STRICT) as made:
-        yield made
+async def sdk_client(gateway: Gateway) -> AsyncIterator[AsyncAnthropic]:
+    async with AsyncAnthropic(base_url=gateway.url, api_key=gateway.key, **STRICT) as client:
+        yield client
 
 
-def photo(name: str) -> dict:
+def image_block(name: str) -> dict:
     data = base64.b64encode(photograph(name).read_bytes()).decode()
     return {"type": "image", "source": {"type": "base64", "media_type": "image/jpeg", "data": data}}
 
@@ -56,8 +56,8 @@ def question(*content: object) -> dict:
     return {"model": MODEL, "max_tokens": 200, "messages": [{"role": "user", "content": [*content, text]}]}
 
 
-def test_a_plain_answer_describes_the_photograph(client):
-    response = client.messages.create(**question(photo("retina.jpg")))
+def test_a_whole_response_describes_the_image(client):
+    response = client.messages.create(**question(image_block("retina.jpg")))
 
     assert "JPEG of 1280 x 1280 pixels" in response.content[0].text
     assert (response.role, response.model, response.stop_reason) == ("assistant", MODEL, "end_turn")
@@ -65,8 +65,8 @@ def test_a_plain_answer_describes_the_photograph(client):
     assert response._request_id.startswith("req_")
 
 
-def test_a_stream_gives_the_same_answer_piece_by_piece(client):
-    with client.messages.stream(**question(photo("rocket.jpg"))) as stream:
+def test_a_stream_is_the_same_response_piece_by_piece(client):
+    with client.messages.stream(**question(image_block("rocket.jpg"))) as stream:
         pieces = list(stream.text_stream)
         response = stream.get_final_message()
 
@@ -79,7 +79,7 @@ def test_a_stream_gives_the_same_answer_piece_by_piece(client):
 
 
 def test_every_event_of_a_stream_is_one_of_the_sdks_own(client):
-    kinds = [event.type for event in client.messages.create(**question(photo("rocket.jpg")), stream=True)]
+    kinds = [event.type for event in client.messages.create(**question(image_block("rocket.jpg")), stream=True)]
 
     assert kinds[:2] == ["message_start", "content_block_start"]
     assert set(kinds[2:-3]) == {"content_block_delta"}
@@ -88,7 +88,7 @@ def test_every_event_of_a_stream_is_one_of_the_sdks_own(client):
 
 def test_an_image_in_a_tool_result_is_seen(client):
     call = {"type": "tool_use", "id": "toolu_1", "name": "camera", "input": {}}
-    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [photo("rocket.jpg")]}
+    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [image_block("rocket.jpg")]}
     turns = [
         {"role": "user", "content": "Take an image."},
         {"role": "assistant", "content": [call]},
@@ -100,17 +100,17 @@ def test_an_image_in_a_tool_result_is_seen(client):
     assert "JPEG of 640 x 427 pixels" in response.content[0].text
 
 
-def test_tokens_are_counted_without_an_answer(client):
-    asked = {key: value for key, value in question(photo("rocket.jpg")).items() if key != "max_tokens"}
+def test_tokens_are_counted_without_a_response(client):
+    arguments = {key: value for key, value in question(image_block("rocket.jpg")).items() if key != "max_tokens"}
 
-    response = client.messages.count_tokens(**asked)
+    response = client.messages.count_tokens(**arguments)
 
     assert 345 < response.input_tokens < 365
     assert response.estimate is True
 
 
 def test_the_headers_carry_the_image_tokens_and_the_request_id(client):
-    raw = client.messages.with_raw_response.create(**question(photo("rocket.jpg")))
+    raw = client.messages.with_raw_response.create(**question(image_block("rocket.jpg")))
 
     assert raw.headers["x-image-tokens"] == "345"
     assert raw.headers["request-id"] == raw.headers["x-request-id"]
@@ -121,7 +121,7 @@ async def test_an_image_by_url_is_fetched_and_seen():
         await wire.answer(200, photograph("rocket.jpg").read_bytes(), "image/jpeg")
 
     async with loopback_server(host) as images, running_gateway(fetch_allow=(images.origin,)) as gateway:
-        async with asking(gateway) as client:
+        async with sdk_client(gateway) as client:
             by_url = {"type": "image", "source": {"type": "url", "url": f"{images.origin}/rocket.jpg"}}
             response = await client.messages.create(**question(by_url))
 
@@ -130,9 +130,9 @@ async def test_an_image_by_url_is_fetched_and_seen():
 
 @asynccontextmanager
 async def over(respond: Respond, **settings: object) -> AsyncIterator[tuple[AsyncAnthropic, LoopbackServer]]:
-    """The SDK on a gateway whose upstream does as it is told here."""
+    """The SDK on a gateway whose upstream responds with ``respond``."""
     async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1, **settings) as gateway:
-        async with asking(gateway) as client:
+        async with sdk_client(gateway) as client:
             yield client, upstream
 
 
@@ -156,13 +156,13 @@ CALLED = answers(
 )
 
 
-async def test_a_tool_is_called_answered_and_the_answer_used():
-    asked = {"role": "user", "content": "How is it in Ulm?"}
+async def test_a_tool_is_called_and_its_result_used():
+    user_message = {"role": "user", "content": "How is it in Ulm?"}
     async with over(in_turn(CALLED, answers())) as (client, upstream):
-        called = await client.messages.create(model="m", max_tokens=50, messages=[asked], tools=[TOOL])
+        called = await client.messages.create(model="m", max_tokens=50, messages=[user_message], tools=[TOOL])
         (use,) = called.content
         result = {"type": "tool_result", "tool_use_id": use.id, "content": "sunny"}
-        turns = [asked, called.to_param(), {"role": "user", "content": [result]}]
+        turns = [user_message, called.to_param(), {"role": "user", "content": [result]}]
         response = await client.messages.create(model="m", max_tokens=50, messages=turns, tools=[TOOL])
 
         assert isinstance(use, ToolUseBlock)
@@ -173,7 +173,7 @@ async def test_a_tool_is_called_answered_and_the_answer_used():
         assert second["messages"][1]["tool_calls"][0]["id"] == second["messages"][2]["tool_call_id"] == "call_ulm"
 
 
-async def test_thinking_and_mixed_parallel_calls_are_assembled_from_their_stream_by_the_sdk():
+async def test_the_sdk_assembles_thinking_and_interleaved_tool_calls():
     pieces = [
         chunk({"reasoning_content": "Two towns."}),
         chunk({"content": "I will look."}),
@@ -184,8 +184,8 @@ async def test_thinking_and_mixed_parallel_calls_are_assembled_from_their_stream
         *CHUNKS[-2:],
     ]
     async with over(streams(*pieces)) as (client, _):
-        asked = [{"role": "user", "content": "Ulm and Jena?"}]
-        async with client.messages.stream(model="m", max_tokens=50, messages=asked, tools=[TOOL]) as stream:
+        messages = [{"role": "user", "content": "Ulm and Jena?"}]
+        async with client.messages.stream(model="m", max_tokens=50, messages=messages, tools=[TOOL]) as stream:
             response = await stream.get_final_message()
 
     thinking, text, ulm, jena = response.content
@@ -197,13 +197,13 @@ async def test_thinking_and_mixed_parallel_calls_are_assembled_from_their_stream
     assert (response.stop_reason, response.usage.output_tokens) == ("tool_use", 2)
 
 
-async def test_an_answer_to_a_conversation_that_thought_before_can_be_sent_back_as_it_is():
+async def test_a_response_with_thinking_can_be_sent_back_as_it_is():
     message = {"role": "assistant", "content": "A cat.", "reasoning_content": "Whiskers."}
     answer = ANSWER | {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
-    asked = {"role": "user", "content": "What is it?"}
+    user_message = {"role": "user", "content": "What is it?"}
     async with over(answers(answer)) as (client, upstream):
-        first = await client.messages.create(model="m", max_tokens=50, messages=[asked])
-        turns = [asked, first.to_param(), {"role": "user", "content": "Sure?"}]
+        first = await client.messages.create(model="m", max_tokens=50, messages=[user_message])
+        turns = [user_message, first.to_param(), {"role": "user", "content": "Sure?"}]
         await client.messages.create(model="m", max_tokens=50, messages=turns)
 
         assert [block.type for block in first.content] == ["thinking", "text"]
@@ -211,34 +211,34 @@ async def test_an_answer_to_a_conversation_that_thought_before_can_be_sent_back_
 
 
 def test_a_wrong_key_raises_the_sdks_authentication_error(gateway):
-    with Anthropic(base_url=gateway.url, api_key="obs_wrong", **STRICT) as stranger:
-        with pytest.raises(anthropic.AuthenticationError) as refused:
-            stranger.messages.create(**question())
+    with Anthropic(base_url=gateway.url, api_key="obs_wrong", **STRICT) as unauthenticated:
+        with pytest.raises(anthropic.AuthenticationError) as caught:
+            unauthenticated.messages.create(**question())
 
-    assert refused.value.type == "authentication_error"
-    assert refused.value.request_id.startswith("req_")
+    assert caught.value.type == "authentication_error"
+    assert caught.value.request_id.startswith("req_")
 
 
 def test_a_broken_image_raises_the_sdks_bad_request_error_with_the_path(client):
-    broken = photo("rocket.jpg")
+    broken = image_block("rocket.jpg")
     broken["source"]["data"] = broken["source"]["data"][:5001]
 
-    with pytest.raises(anthropic.BadRequestError) as refused:
+    with pytest.raises(anthropic.BadRequestError) as caught:
         client.messages.create(**question(broken))
 
-    error = refused.value.body["error"]
-    assert (refused.value.type, error["code"]) == ("invalid_request_error", "invalid_image")
+    error = caught.value.body["error"]
+    assert (caught.value.type, error["code"]) == ("invalid_request_error", "invalid_image")
     assert error["param"] == "messages[0].content[0].source.data"
 
 
 def test_an_unknown_file_raises_the_sdks_not_found_error(client):
-    with pytest.raises(anthropic.NotFoundError) as refused:
+    with pytest.raises(anthropic.NotFoundError) as caught:
         client.messages.create(**question({"type": "image", "source": {"type": "file", "file_id": "file_1"}}))
 
-    assert refused.value.type == "not_found_error"
+    assert caught.value.type == "not_found_error"
 
 
-def test_a_field_that_cannot_be_carried_raises_the_sdks_bad_request_error(client):
+def test_a_field_that_chat_lacks_raises_the_sdks_bad_request_error(client):
     with pytest.raises(anthropic.BadRequestError, match="inference_geo"):
         client.messages.create(**question(), inference_geo="us")
 
@@ -253,12 +253,12 @@ def test_a_field_that_cannot_be_carried_raises_the_sdks_bad_request_error(client
         (504, anthropic.InternalServerError, "timeout_error"),
     ],
 )
-async def test_an_upstreams_refusal_raises_the_sdks_own_exception(status, raised, kind):
+async def test_an_upstream_error_raises_the_sdks_own_exception(status, raised, kind):
     async with over(answers({}, status, retry_after="3600")) as (client, _):
-        with pytest.raises(raised) as refused:
+        with pytest.raises(raised) as caught:
             await client.messages.create(**question())
 
-    assert refused.value.type == kind
+    assert caught.value.type == kind
 
 
 @pytest.mark.parametrize("dialects", [("chat",), ("chat", "messages")], ids=["chat", "native"])

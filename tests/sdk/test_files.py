@@ -8,40 +8,32 @@ import pytest
 from PIL import Image
 
 from tests.support.photographs import photograph
-from tests.support.serving_process import environment, serving
+from tests.support.serving_process import ServingProcess
 from tests.unit.imaging.images import png_chunk, saved
 
 CHUNK_BYTES = 4 * 1024 * 1024
 MEBIBYTE = 1024 * 1024
 
 
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory):
-    with serving(environment(tmp_path_factory.mktemp("data"))) as served:
-        yield served
-
-
-@pytest.fixture
-def client(gateway):
-    with openai.OpenAI(base_url=gateway.v1, api_key=gateway.key, max_retries=0) as made:
-        yield made
-
-
 def an_image_of(size_bytes: int) -> bytes:
-    """A PNG of noise, which no compression makes smaller, filled up to exactly this size with a text chunk."""
+    """Return a PNG of incompressible noise, padded to exactly this size with a text chunk."""
     noise = Image.frombytes("RGB", (2240, 2240), random.Random(3).randbytes(2240 * 2240 * 3))  # noqa: S311
     image = saved(noise, "PNG", compress_level=0)
     end = image[-12:]
-    filling = png_chunk(b"tEXt", b"Comment\0".ljust(size_bytes - len(image) - 12, b"x"))
-    return image[:-12] + filling + end
+    padding = png_chunk(b"tEXt", b"Comment\0".ljust(size_bytes - len(image) - 12, b"x"))
+    return image[:-12] + padding + end
 
 
-def test_a_file_is_created_listed_retrieved_read_and_deleted(client):
+def a_message(*content: object) -> list:
+    return [{"role": "user", "content": list(content)}]
+
+
+def test_a_file_is_created_listed_retrieved_read_and_deleted(client: openai.OpenAI) -> None:
     path = photograph("rocket.jpg")
     created = client.files.create(file=path, purpose="vision", expires_after={"anchor": "created_at", "seconds": 7200})
 
     assert (created.object, created.filename, created.bytes) == ("file", "rocket.jpg", path.stat().st_size)
-    assert created.expires_at - created.created_at == 7200
+    assert created.expires_at == created.created_at + 7200
     assert client.files.retrieve(created.id) == created
     assert created in list(client.files.list(limit=1))
     assert client.files.content(created.id).read() == path.read_bytes()
@@ -52,7 +44,7 @@ def test_a_file_is_created_listed_retrieved_read_and_deleted(client):
     assert missing.value.code == "file_not_found"
 
 
-def test_listing_goes_through_all_pages(client):
+def test_listing_goes_through_all_pages(client: openai.OpenAI) -> None:
     ids = [client.files.create(file=photograph("rocket.jpg"), purpose="user_data").id for _ in range(3)]
 
     listed = [file.id for file in client.files.list(limit=2, purpose="user_data", order="asc")]
@@ -60,7 +52,7 @@ def test_listing_goes_through_all_pages(client):
     assert listed == ids
 
 
-def test_an_image_of_15_mebibytes_comes_in_through_chunks_of_four(client):
+def test_an_image_of_15_mebibytes_comes_in_through_chunks_of_four(client: openai.OpenAI) -> None:
     image = an_image_of(15 * MEBIBYTE)
     upload = client.uploads.upload_file_chunked(
         file=image, filename="noise.png", bytes=len(image), mime_type="image/png", purpose="vision",
@@ -72,7 +64,7 @@ def test_an_image_of_15_mebibytes_comes_in_through_chunks_of_four(client):
     assert client.files.content(upload.file.id).read() == image
 
 
-def test_an_upload_is_cancelled(client):
+def test_an_upload_is_cancelled(client: openai.OpenAI) -> None:
     upload = client.uploads.create(bytes=9, filename="a.jpg", mime_type="image/jpeg", purpose="vision")
     part = client.uploads.parts.create(upload.id, data=b"123456789")
 
@@ -80,32 +72,34 @@ def test_an_upload_is_cancelled(client):
     assert client.uploads.cancel(upload.id).status == "cancelled"
 
 
-def test_chat_and_responses_see_a_stored_image(client):
+def test_chat_and_responses_see_a_stored_image(client: openai.OpenAI) -> None:
     file = client.files.create(file=photograph("retina.jpg"), purpose="vision")
-    shown = {"type": "image_url", "image_url": {"file_id": file.id, "detail": "low"}}
-    asked = [{"type": "text", "text": "What is it?"}, shown]
+    content = [
+        {"type": "text", "text": "What is it?"},
+        {"type": "image_url", "image_url": {"file_id": file.id, "detail": "low"}},
+    ]
 
     for _ in range(2):
-        response = client.chat.completions.create(model="obscura-demo", messages=[{"role": "user", "content": asked}])
-        assert "768 x 768" in response.choices[0].message.content
+        response = client.chat.completions.create(model="obscura-demo", messages=a_message(*content))
+        assert "768 x 768" in str(response.choices[0].message.content)
         assert response.usage.prompt_tokens_details.image_tokens == 729
-    said = client.responses.create(
+    answer = client.responses.create(
         model="obscura-demo",
-        input=[{"role": "user", "content": [{"type": "input_image", "file_id": file.id, "detail": "auto"}]}],
+        input=a_message({"type": "input_image", "file_id": file.id, "detail": "auto"}),
     )
-    assert "1280 x 1280" in said.output_text
+    assert "1280 x 1280" in answer.output_text
 
 
-def test_the_file_part_of_chat_needs_nothing_but_the_id(client):
+def test_the_file_part_of_chat_needs_only_the_id(client: openai.OpenAI) -> None:
     file = client.files.create(file=photograph("rocket.jpg"), purpose="user_data")
-    asked = [{"type": "text", "text": "What is it?"}, {"type": "file", "file": {"file_id": file.id}}]
+    content = [{"type": "text", "text": "What is it?"}, {"type": "file", "file": {"file_id": file.id}}]
 
-    response = client.chat.completions.create(model="obscura-demo", messages=[{"role": "user", "content": asked}])
+    response = client.chat.completions.create(model="obscura-demo", messages=a_message(*content))
 
-    assert "640 x 427" in response.choices[0].message.content
+    assert "640 x 427" in str(response.choices[0].message.content)
 
 
-def test_messages_see_a_stored_image(gateway, client):
+def test_messages_see_a_stored_image(gateway: ServingProcess, client: openai.OpenAI) -> None:
     file = client.files.create(file=photograph("rocket.jpg"), purpose="vision")
     source = {"type": "file", "file_id": file.id}
 
@@ -113,24 +107,24 @@ def test_messages_see_a_stored_image(gateway, client):
         response = claude.messages.create(
             model="obscura-demo",
             max_tokens=100,
-            messages=[{"role": "user", "content": [{"type": "image", "source": source}]}],
+            messages=a_message({"type": "image", "source": source}),
         )
 
     assert "640 x 427" in response.content[0].text
 
 
-def test_a_zero_retention_client_is_told_why_it_cannot_store(gateway):
+def test_a_zero_retention_client_cannot_store_and_the_error_says_why(gateway: ServingProcess) -> None:
     headers = {"x-zero-retention": "true"}
     with openai.OpenAI(base_url=gateway.v1, api_key=gateway.key, max_retries=0, default_headers=headers) as zero:
-        with pytest.raises(openai.BadRequestError) as refused:
+        with pytest.raises(openai.BadRequestError) as raised:
             zero.files.create(file=photograph("rocket.jpg"), purpose="vision")
 
-    assert refused.value.code == "retention_conflict"
-    assert refused.value.response.headers["x-zero-retention"] == "true"
+    assert raised.value.code == "retention_conflict"
+    assert raised.value.response.headers["x-zero-retention"] == "true"
 
 
-def test_what_is_no_image_is_refused_with_its_field(client):
-    with pytest.raises(openai.BadRequestError) as refused:
+def test_a_file_that_is_no_image_is_rejected_with_its_field(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as raised:
         client.files.create(file=("a.pdf", b"%PDF-1.7"), purpose="user_data")
 
-    assert (refused.value.code, refused.value.param) == ("unsupported_image_format", "file")
+    assert (raised.value.code, raised.value.param) == ("unsupported_image_format", "file")

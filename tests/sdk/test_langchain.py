@@ -1,22 +1,18 @@
-"""LangChain's chat models, pointed at a served gateway."""
+"""LangChain's chat models, pointed at a running gateway."""
 
 import base64
+from typing import Any
 
 import pytest
 from langchain_anthropic import ChatAnthropic
 from langchain_core.messages import HumanMessage
 from langchain_openai import ChatOpenAI
+from pydantic import SecretStr
 
 from tests.support.photographs import photograph
-from tests.support.serving_process import environment, serving
+from tests.support.serving_process import ServingProcess
 
 MODEL = "obscura-demo"
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory):
-    with serving(environment(tmp_path_factory.mktemp("data"))) as served:
-        yield served
 
 
 @pytest.fixture
@@ -30,36 +26,37 @@ def question() -> HumanMessage:
     )
 
 
-def test_chat_openai_sends_an_image_over_chat_completions(gateway, question):
-    model = ChatOpenAI(model=MODEL, base_url=gateway.v1, api_key=gateway.key, max_retries=0)
+def chat_openai(gateway: ServingProcess, **settings: Any) -> ChatOpenAI:
+    return ChatOpenAI(model=MODEL, base_url=gateway.v1, api_key=SecretStr(gateway.key), max_retries=0, **settings)
 
-    response = model.invoke([question])
+
+def chat_anthropic(gateway: ServingProcess) -> ChatAnthropic:
+    settings: dict[str, Any] = {"model": MODEL, "max_tokens": 300}
+    return ChatAnthropic(base_url=gateway.url, api_key=SecretStr(gateway.key), max_retries=0, **settings)
+
+
+def test_chat_openai_sends_an_image_over_chat_completions(gateway: ServingProcess, question: HumanMessage) -> None:
+    response = chat_openai(gateway).invoke([question])
+
+    assert "640 x 427 pixels" in response.text
+
+
+def test_chat_openai_sends_an_image_over_responses(gateway: ServingProcess, question: HumanMessage) -> None:
+    response = chat_openai(gateway, use_responses_api=True).invoke([question])
 
     assert "640 x 427 pixels" in response.text
 
 
-def test_chat_openai_sends_an_image_over_responses(gateway, question):
-    model = ChatOpenAI(model=MODEL, base_url=gateway.v1, api_key=gateway.key, use_responses_api=True, max_retries=0)
-
-    response = model.invoke([question])
+def test_chat_anthropic_sends_an_image_over_messages(gateway: ServingProcess, question: HumanMessage) -> None:
+    response = chat_anthropic(gateway).invoke([question])
 
     assert "640 x 427 pixels" in response.text
-
-
-def test_chat_anthropic_sends_an_image_over_messages(gateway, question):
-    model = ChatAnthropic(model=MODEL, base_url=gateway.url, api_key=gateway.key, max_tokens=300, max_retries=0)
-
-    response = model.invoke([question])
-
-    assert "640 x 427 pixels" in response.text
+    assert response.usage_metadata is not None
     assert response.usage_metadata["output_tokens"] > 0
 
 
-def test_streams_arrive_in_pieces(gateway, question):
-    openai = ChatOpenAI(model=MODEL, base_url=gateway.v1, api_key=gateway.key, max_retries=0)
-    anthropic = ChatAnthropic(model=MODEL, base_url=gateway.url, api_key=gateway.key, max_tokens=300, max_retries=0)
-
-    for model in (openai, anthropic):
+def test_streams_arrive_in_pieces(gateway: ServingProcess, question: HumanMessage) -> None:
+    for model in (chat_openai(gateway), chat_anthropic(gateway)):
         pieces = [piece.text for piece in model.stream([question])]
 
         assert len(pieces) > 10

@@ -1,9 +1,11 @@
-"""Planted canaries are searched for in everything that a serving process wrote: output, data folder, temp folder."""
+"""Canaries: nothing confidential is in the output, the data folder or the temp folder of a serving process."""
 
 import asyncio
 import base64
 import io
 import random
+from pathlib import Path
+from typing import Any
 
 import httpx
 from PIL import Image
@@ -13,14 +15,14 @@ from tests.support.loopback_server import Received, Wire, loopback_server
 from tests.support.serving_process import environment, run_obscura, serving
 
 PROMPT = "canary-prompt-7f3a"
-ANSWERED = "canary-answer-91bc"
+ANSWER = "canary-answer-91bc"
 QUERY = "canary-query-55e0"
 UPSTREAM_KEY = "sk-canary-upstream-key"
 MODERATION_KEY = "sk-canary-moderation-key"
 TOOL = "canary-tool-argument-2d"
 
 
-def a_noise_photo() -> bytes:
+def a_noise_image() -> bytes:
     noise = Image.frombytes("RGB", (640, 480), random.Random(7).randbytes(640 * 480 * 3))  # noqa: S311
     written = io.BytesIO()
     noise.save(written, "JPEG", quality=90)
@@ -36,18 +38,18 @@ async def respond(request: Received, wire: Wire) -> None:
         await upstream_turns(request, wire)
 
 
-PHOTO = a_noise_photo()
+PHOTO = a_noise_image()
 upstream_turns = in_turn(
     answers(),
-    streams(f'data: {{"x":"{ANSWERED}"}}\n\n'.encode()),
-    streams(f'data: {{"x":"{ANSWERED}"}}\n\n'.encode(), then="breaks"),
-    answers({"error": {"message": ANSWERED}}, 500),
-    answers({"error": {"message": ANSWERED}}, 400),
+    streams(f'data: {{"x":"{ANSWER}"}}\n\n'.encode()),
+    streams(f'data: {{"x":"{ANSWER}"}}\n\n'.encode(), then="breaks"),
+    answers({"error": {"message": ANSWER}}, 500),
+    answers({"error": {"message": ANSWER}}, 400),
     hangs_up,
 )
 
 
-async def test_nothing_that_is_written_holds_pixels_prompts_keys_or_url_queries(tmp_path):
+async def test_nothing_written_has_pixels_prompts_keys_or_url_queries(tmp_path: Path) -> None:
     temp, data = tmp_path / "temp", tmp_path / "data"
     temp.mkdir()
     async with loopback_server(respond) as outside:
@@ -70,14 +72,14 @@ async def test_nothing_that_is_written_holds_pixels_prompts_keys_or_url_queries(
     for folder in (data, temp):
         written |= {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert len(gateway.log_lines()) == len(statuses)
-    for place, content in written.items():
+    for path, content in written.items():
         for canary in canaries(key):
-            assert canary not in content, place
+            assert canary not in content, path
 
 
 def canaries(key: str) -> list[bytes]:
     encoded = base64.b64encode(PHOTO)
-    words = [PROMPT, ANSWERED, QUERY, TOOL, UPSTREAM_KEY, MODERATION_KEY, key]
+    words = [PROMPT, ANSWER, QUERY, TOOL, UPSTREAM_KEY, MODERATION_KEY, key]
     pixels = [PHOTO[start : start + 24] for start in range(1000, len(PHOTO) - 100, 9000)]
     return (
         [word.encode() for word in words] + pixels + [encoded[start : start + 32] for start in range(900, 30000, 4096)]
@@ -85,10 +87,10 @@ def canaries(key: str) -> list[bytes]:
 
 
 async def send_everything(url: str, key: str, photo_url: str) -> list[int]:
-    """Send plain, streamed, failing and refused requests, each full of canaries; give their statuses."""
+    """Send plain, streamed, failing and rejected requests, each full of canaries; return their statuses."""
     data_url = "data:image/jpeg;base64," + base64.b64encode(PHOTO).decode()
     good, cut = content(data_url, photo_url), content(data_url[:-4000], photo_url)
-    bodies = [
+    bodies: list[dict[str, Any]] = [
         {"messages": good},
         {"messages": good, "stream": True},
         {"messages": good, "stream": True},
@@ -118,7 +120,7 @@ async def send_everything(url: str, key: str, photo_url: str) -> list[int]:
     return statuses
 
 
-def content(first_url: str, second_url: str) -> list:
+def content(first_url: str, second_url: str) -> list[dict[str, Any]]:
     parts = [
         {"type": "text", "text": PROMPT},
         {"type": "image_url", "image_url": {"url": first_url}},

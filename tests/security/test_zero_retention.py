@@ -1,4 +1,4 @@
-"""Zero retention, proved from outside: what a served process opens, writes, maps and still holds after its requests."""
+"""Zero retention, observed from outside: what a serving process opens, writes, maps and still holds in memory."""
 
 import asyncio
 import base64
@@ -7,9 +7,11 @@ import io
 import json
 import random
 import signal
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -23,27 +25,27 @@ from tests.support.loopback_server import Received, Respond, Wire, loopback_serv
 from tests.support.serving_process import ServingProcess, environment, run_obscura, serving
 
 PROMPT = "canary-prompt-c41d"
-KEEPING = ("open", "mmap.__new__", "os.rename", "os.link", "os.symlink", "os.posix_spawn", "subprocess.Popen")
-"""By what Python code could have something outlive it."""
-LOOKED_WITHIN_S = 20
+PERSISTING = ("open", "mmap.__new__", "os.rename", "os.link", "os.symlink", "os.posix_spawn", "subprocess.Popen")
+"""Audit events of calls by which something may outlive the request."""
+SEARCH_TIMEOUT_S = 20
 NAME = "canary-name-77.jpg"
 UPLOAD = {"filename": NAME, "bytes": 9, "mime_type": "image/jpeg", "purpose": "vision"}
 
 
-def a_noise_photo() -> bytes:
-    """An image that is prepared again, over a megabyte large: Starlette would spool it."""
+def a_noise_image() -> bytes:
+    """An image over a megabyte, which Starlette would spool to disk; it is decoded and encoded."""
     noise = Image.frombytes("RGB", (1500, 1000), random.Random(9).randbytes(1500 * 1000 * 3))  # noqa: S311
     written = io.BytesIO()
     noise.save(written, "JPEG", quality=85)
     return written.getvalue()
 
 
-PHOTO = a_noise_photo()
+PHOTO = a_noise_image()
 
 
 @dataclass
 class Audited:
-    """A served process under audit."""
+    """A serving process under audit."""
 
     gateway: ServingProcess
     folder: Path
@@ -55,22 +57,22 @@ class Audited:
     def data_dir(self) -> Path:
         return self.folder / "data"
 
-    def noted(self, *events: str) -> list[str]:
+    def audited(self, *events: str) -> list[str]:
         lines = [json.loads(line) for line in (self.folder / "record").read_text().splitlines()]
-        return [response[0] if response else "" for event, *response in lines if event in events]
+        return [details[0] if details else "" for event, *details in lines if event in events]
 
-    async def look(self, needles: list[bytes]) -> list[str]:
-        """Let the process look through its live objects."""
-        looked = len(self.noted("looked"))
+    async def search_memory(self, needles: list[bytes]) -> list[str]:
+        """Return which of the process's live objects hold a needle."""
+        searches = len(self.audited("looked"))
         (self.folder / "needles").write_text("\n".join(needle.hex() for needle in needles))
         self.gateway.process.send_signal(signal.SIGUSR1)
-        async with asyncio.timeout(LOOKED_WITHIN_S):
-            while len(self.noted("looked")) == looked:
+        async with asyncio.timeout(SEARCH_TIMEOUT_S):
+            while len(self.audited("looked")) == searches:
                 await asyncio.sleep(0.05)
-        return self.noted("held")
+        return self.audited("held")
 
     def mapped_or_open(self) -> list[str]:
-        """What of the data and temp folders, and what of deleted files, is mapped into the process or open in it."""
+        """Return files of the data and temp folders, and deleted ones, that the process has mapped or open."""
         process = Path(f"/proc/{self.gateway.process.pid}")
         mapped = [line.split(maxsplit=5)[5] for line in (process / "maps").read_text().splitlines() if line.count("/")]
         opened = [str(link.readlink()) for link in (process / "fd").iterdir()]
@@ -85,8 +87,8 @@ class Audited:
 
 
 @asynccontextmanager
-async def audited(folder: Path, *turns: Respond):
-    """Serve under audit, before an upstream that takes these turns."""
+async def audited(folder: Path, *turns: Respond) -> AsyncIterator[Audited]:
+    """Serve under audit, with an upstream that responds in these turns."""
     prepared: list[bytes] = []
     upstream_turns = in_turn(*turns)
 
@@ -116,7 +118,7 @@ async def audited(folder: Path, *turns: Respond):
 
 
 async def send_everything(gateway: ServingProcess, headers: dict[str, str], photo_url: str) -> list[int]:
-    """Send plain, streamed, failing, multipart and refused requests; give their statuses."""
+    """Send plain, streamed, failing, multipart and rejected requests; return their statuses."""
     sent, named = image_part(data_url(PHOTO, "image/jpeg")), image_part(photo_url)
     cut = image_part(data_url(PHOTO[:-3000], "image/jpeg"))
     good = chat_request(text(PROMPT), sent, named)
@@ -132,7 +134,7 @@ async def send_everything(gateway: ServingProcess, headers: dict[str, str], phot
     ]
     source = {"type": "base64", "media_type": "image/jpeg", "data": base64.b64encode(PHOTO).decode()}
     turn = {"role": "user", "content": [{"type": "image", "source": source}]}
-    requests = [("/v1/chat/completions", {"json": body}) for body in bodies]
+    requests: list[tuple[str, dict[str, Any]]] = [("/v1/chat/completions", {"json": body}) for body in bodies]
     requests += [("/v1/messages", {"json": {"model": "m", "max_tokens": 9, "messages": [turn]}})]
     for path, field in (("/v1/files", "file"), (f"/v1/uploads/upload_{'0' * 36}/parts", "data")):
         requests += [(path, {"files": {field: (NAME, PHOTO, "image/jpeg")}})] * 2
@@ -158,31 +160,31 @@ def digests_of(*images: bytes) -> list[bytes]:
 
 
 @pytest.mark.timeout(120)
-async def test_nothing_of_a_zero_retention_request_outlives_it(tmp_path):
+async def test_nothing_of_a_zero_retention_request_outlives_it(tmp_path: Path) -> None:
     broken = streams(b'data: {"x":1}\n\n', then="breaks")
     failing = answers({"error": {"message": "failed"}}, 500)
     async with audited(tmp_path, answers(), streams(), broken, failing, answers()) as process:
         create = ("keys", "create", "--project", "p", "--zero-retention")
-        made = await asyncio.to_thread(run_obscura, *create, env=process.env)
-        at_start = len(process.noted(*KEEPING))
+        created = await asyncio.to_thread(run_obscura, *create, env=process.env)
+        at_start = len(process.audited(*PERSISTING))
 
-        statuses = await send_everything(process.gateway, {"x-api-key": made.stdout.strip()}, process.photo_url)
-        held = await process.look(needles_of(PHOTO, *process.prepared))
-        in_place = process.mapped_or_open()
-        opened = process.noted(*KEEPING)[at_start:]
+        statuses = await send_everything(process.gateway, {"x-api-key": created.stdout.strip()}, process.photo_url)
+        held = await process.search_memory(needles_of(PHOTO, *process.prepared))
+        open_files = process.mapped_or_open()
+        opened = process.audited(*PERSISTING)[at_start:]
 
     assert statuses == [200, 200, 200, 502, 200, 400, 400, 200, 400, 400, 400, 400, 400]
     assert opened == []
     assert held == []
-    assert set(in_place) <= {"data/obscura.sqlite3", "data/obscura.sqlite3-wal", "data/obscura.sqlite3-shm", "record"}
+    assert set(open_files) <= {"data/obscura.sqlite3", "data/obscura.sqlite3-wal", "data/obscura.sqlite3-shm", "record"}
     canaries = needles_of(PHOTO, *process.prepared) + digests_of(PHOTO, *process.prepared)
-    for place, content in process.written().items():
+    for path, content in process.written().items():
         for canary in [*canaries, PROMPT.encode(), NAME.encode()]:
-            assert canary not in content, place
+            assert canary not in content, path
 
 
 @pytest.mark.timeout(120)
-async def test_the_proof_sees_what_is_kept_of_others_and_what_a_request_under_way_holds(tmp_path):
+async def test_the_audit_detects_stored_files_and_requests_under_way(tmp_path: Path) -> None:
     async with audited(tmp_path, answers(), stays_silent) as process:
         headers = {"x-api-key": process.gateway.key}
         async with httpx.AsyncClient(base_url=process.gateway.url, headers=headers, timeout=30) as client:
@@ -192,9 +194,9 @@ async def test_the_proof_sees_what_is_kept_of_others_and_what_a_request_under_wa
             under_way = asyncio.create_task(client.post("/v1/chat/completions", json=chat_request(part)))
             while len(process.prepared) < 2:
                 await asyncio.sleep(0.01)
-            held = await process.look(needles_of(*process.prepared))
+            held = await process.search_memory(needles_of(*process.prepared))
             under_way.cancel()
-        opened = process.noted("open")
+        opened = process.audited("open")
 
     assert held
     for kind in ("originals", "prepared"):

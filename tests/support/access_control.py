@@ -1,4 +1,4 @@
-"""A door to knock at, without a server: stores in memory unless others are given, and a clock that stands still."""
+"""Access control without a server: stores in memory unless others are given, and a clock that stands still."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

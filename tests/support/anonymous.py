@@ -1,4 +1,4 @@
-"""Callers without credentials."""
+"""Unauthenticated clients."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +13,7 @@ FREE_TIER = {"x-free-tier": "true"}
 
 @dataclass
 class AnonymousClient:
-    """Asks without a key, as the free tier's caller from 127.0.0.1."""
+    """Sends requests of the free tier, from 127.0.0.1."""
 
     client: httpx.AsyncClient
 

@@ -1,8 +1,8 @@
 """Runs ``obscura`` under an audit: ``python -m tests.support.audited_process RECORD NEEDLES serve …``.
 
 RECORD gets a line of JSON for every file that Python code opens for writing, maps into memory, renames or links, and
-for every program that it starts. On SIGUSR1 it gets a line about every live object that holds one of NEEDLES, a file
-of hexadecimal digits line by line; the needles are read only then, so that none is alive before.
+for every program that it starts. On SIGUSR1 it gets a line for every live object that contains one of NEEDLES, a file
+of hexadecimal digits, one needle a line; it is read only then, so that no needle is alive before.
 """
 
 import gc
@@ -17,27 +17,27 @@ from types import FrameType
 from PIL import Image
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-NOTED = frozenset({"os.rename", "os.link", "os.symlink", "sqlite3.connect", "subprocess.Popen", "os.posix_spawn"})
+RECORDED = frozenset({"os.rename", "os.link", "os.symlink", "sqlite3.connect", "subprocess.Popen", "os.posix_spawn"})
 
-LEAST_BYTES = 512
-"""Pieces of images are larger; nearly all else that is alive is smaller."""
+MIN_BYTES = 512
+"""Pieces of images are larger; nearly all other live objects are smaller."""
 IN_MEMORY = "/memfd:"
-"""Where images are encoded: memory that only looks like a file (memfd_create(2))."""
+"""Images are encoded in memory that only looks like a file (memfd_create(2))."""
 
 
 class Record:
     def __init__(self, path: str) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
-    def note(self, event: str, *response: object) -> None:
-        line = json.dumps([event, *map(str, response)])
+    def note(self, event: str, *arguments: object) -> None:
+        line = json.dumps([event, *map(str, arguments)])
         os.write(self._file, line.encode() + b"\n")
 
-    def audit(self, event: str, response: tuple[object, ...]) -> None:
-        opened = event == "open" and isinstance(response[2], int) and response[2] & WRITING
-        mapped = event == "mmap.__new__" and response[0] != -1
-        if opened or mapped or event in NOTED:
-            path = _path_of(response[0]) if isinstance(response[0], int) else response[0]
+    def audit(self, event: str, arguments: tuple[object, ...]) -> None:
+        opened = event == "open" and isinstance(arguments[2], int) and arguments[2] & WRITING
+        mapped = event == "mmap.__new__" and arguments[0] != -1
+        if opened or mapped or event in RECORDED:
+            path = _path_of(arguments[0]) if isinstance(arguments[0], int) else arguments[0]
             if not str(path).startswith(IN_MEMORY):
                 self.note(event, path)
 
@@ -47,11 +47,11 @@ def _path_of(descriptor: int) -> Path:
 
 
 def holders(needles: list[bytes]) -> Iterator[str]:
-    """Name each live object that holds a needle: as text, as decoded pixels, or in any buffer of bytes."""
+    """Yield each live object that contains a needle: as text, as decoded pixels, or in any buffer of bytes."""
     gc.collect()
     seen = {id(needles)}
     left = [*gc.get_objects(), *sys._current_frames().values()]
-    tracked = {id(one) for one in left}
+    tracked = {id(tracked_object) for tracked_object in left}
     while left:
         holder = left.pop()
         if isinstance(holder, Image.Image):
@@ -63,7 +63,7 @@ def holders(needles: list[bytes]) -> Iterator[str]:
             if id(held) not in tracked:
                 left.append(held)
             content = _content(held)
-            if len(content) >= LEAST_BYTES and any(needle in content for needle in needles):
+            if len(content) >= MIN_BYTES and any(needle in content for needle in needles):
                 yield f"{type(held).__name__} of {len(content)} in {type(holder).__name__}"
 
 
@@ -80,15 +80,15 @@ def main() -> None:
     record, needles_path = Record(sys.argv[1]), sys.argv[2]
     del sys.argv[1:3]
 
-    def look(number: int, frame: FrameType | None) -> None:
+    def search(number: int, frame: FrameType | None) -> None:
         needles = [bytes.fromhex(line) for line in Path(needles_path).read_text().split()]
         for holder in holders(needles):
             record.note("held", holder)
         record.note("looked")
 
-    signal.signal(signal.SIGUSR1, look)
+    signal.signal(signal.SIGUSR1, search)
     sys.addaudithook(record.audit)
-    from obscura.cli import main as obscura  # noqa: PLC0415 - after the audit hook is there
+    from obscura.cli import main as obscura  # noqa: PLC0415 - after the audit hook is installed
 
     obscura()
 

@@ -1,22 +1,23 @@
-"""DynamoDB and S3 on loopback: moto's server, spoken to over HTTP as AWS would be."""
+"""DynamoDB and S3 on loopback: moto's server, called over HTTP as AWS is."""
 
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 from unittest.mock import patch
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-LOOKS_FOR_ITS_END_EVERY_S = 0.02
+POLL_INTERVAL_S = 0.02
 
 
 @contextmanager
 def aws_server() -> Iterator[str]:
     """Serve an account for as long as the context holds; boto3 finds it through the environment, as users do.
 
-    Gives the endpoint's URL, for processes of their own. All of a process's servers share one account.
+    Yields the endpoint's URL, for other processes. All servers of one process share one account.
     """
     with aws_server_until_killed() as (url, _):
         yield url
@@ -24,9 +25,9 @@ def aws_server() -> Iterator[str]:
 
 @contextmanager
 def aws_server_until_killed() -> Iterator[tuple[str, Callable[[], None]]]:
-    """Serve as ``aws_server`` does; the second value ends the server in the midst of what it does."""
-    server = make_server("127.0.0.1", 0, _OneAtATime(), threaded=True, request_handler=_Quiet)
-    serving = threading.Thread(target=server.serve_forever, args=(LOOKS_FOR_ITS_END_EVERY_S,))
+    """Serve as ``aws_server`` does; the second value ends the server amid its requests."""
+    server = make_server("127.0.0.1", 0, _Serialized(), threaded=True, request_handler=_Quiet)
+    serving = threading.Thread(target=server.serve_forever, args=(POLL_INTERVAL_S,))
     serving.start()
 
     def kill() -> None:
@@ -43,16 +44,17 @@ def aws_server_until_killed() -> Iterator[tuple[str, Callable[[], None]]]:
         kill()
 
 
-class _OneAtATime:
-    """Each call by itself, as DynamoDB isolates them; moto's own transactions fall over each other in threads."""
+class _Serialized:
+    """One call at a time, as DynamoDB isolates them; moto's own transactions are not safe in threads."""
 
     def __init__(self) -> None:
         self._app = DomainDispatcherApplication(create_backend_app)
         self._lock = threading.Lock()
 
-    def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         with self._lock:
-            return self._app(environ, start_response)
+            response: Iterable[bytes] = self._app(environ, start_response)
+            return response
 
 
 class _Quiet(MotoRequestHandler):

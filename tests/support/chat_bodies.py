@@ -1,21 +1,21 @@
-"""Chat requests built without a gateway: as Python values, parsed as the gateway parses them."""
+"""Builders of chat requests, parsed as the gateway parses them."""
 
 import json
 
-from obscura.dialects.base import ContentLimits
+from obscura.dialects.base import ContentLimits, RequestHead
 from obscura.dialects.chat.request import ChatDialect, ChatRequest
 from obscura.dialects.json.raw import RawJson
 
 PIXEL = "data:image/png;base64,AAAA"
 
 
-def parsed(request: object) -> ChatRequest:
-    return ChatDialect().parse(RawJson(json.dumps(request).encode()), ContentLimits())
+def parse(request: object) -> ChatRequest:
+    return ChatDialect().parse(RequestHead(), RawJson(json.dumps(request).encode()), ContentLimits())
 
 
 def a_request(*messages: object, **fields: object) -> dict:
     return {"model": "m", "messages": list(messages)} | fields
 
 
-def says(*parts: object, role: str = "user") -> dict:
+def a_message(*parts: object, role: str = "user") -> dict:
     return {"role": role, "content": list(parts)}

@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+from typing import Any
 
 from tests.support.loopback_server import Received, Respond, Wire
 
-ANSWER = {
+ANSWER: dict[str, Any] = {
     "id": "chatcmpl-1",
     "object": "chat.completion",
     "created": 1,

@@ -1,9 +1,9 @@
-"""Each store of files, uploads, bytes and verdicts, empty, for as long as a context holds."""
+"""Each kind of stores of files, uploads, blobs and verdicts, empty, for as long as a context holds."""
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,13 +18,13 @@ from obscura.stores.dynamodb.files import DynamoFileRepository, DynamoUploadRepo
 from obscura.stores.dynamodb.tables import create_missing_tables
 from obscura.stores.s3 import S3BlobStore
 from obscura.stores.sqlite.counters import SqliteVerdictCache
-from obscura.stores.sqlite.database import Database, open_database
+from obscura.stores.sqlite.database import open_database
 from obscura.stores.sqlite.files import SqliteFileRepository, SqliteUploadRepository
 
 
 @dataclass(frozen=True)
 class Stores:
-    """``name`` is that of the bucket, and how the tables' names begin."""
+    """``name`` is the bucket's name and the prefix of the tables' names."""
 
     files: FileRepository
     uploads: UploadRepository
@@ -33,10 +33,12 @@ class Stores:
     name: str | None = None
 
 
+type OpenFileStores = Callable[[Path], AbstractAsyncContextManager[Stores]]
+
+
 @asynccontextmanager
 async def on_this_machine(folder: Path) -> AsyncIterator[Stores]:
-    with closing(open_database(None)) as connection:
-        database = Database(connection)
+    with closing(open_database(None)) as database:
         yield Stores(
             SqliteFileRepository(database),
             SqliteUploadRepository(database),

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from obscura.clock import Clock
 from obscura.moderation.base import VerdictCache
 from obscura.settings import Settings
 from obscura.stores.open import Stores, local_stores, open_stores
-from obscura.stores.sqlite.database import open_database
+from obscura.stores.sqlite.database import Database, open_database
 
 
 @dataclass
@@ -29,7 +28,7 @@ class Gateway:
     client: httpx.AsyncClient
     stores: Stores | None
     data_dir: Path
-    database: sqlite3.Connection
+    database: Database
 
     async def headers_of(self, project: str, **flags: bool) -> dict[str, str]:
         """Make another key, and give the headers of its holder."""

@@ -1,4 +1,4 @@
-"""JSON as strangers write it: any value, with any whitespace, any escapes, and strings long enough to be lifted out."""
+"""Generated JSON texts: any value, with any whitespace, any escapes, and strings long enough to be cut out."""
 
 import json
 import re
@@ -6,7 +6,7 @@ from random import Random
 
 from hypothesis import strategies as st
 
-LIFTED_FROM = 4096
+LONG_FROM = 4096
 SHORT_ESCAPES = {'"': '\\"', "\\": "\\\\", "/": "\\/", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 SPACES = ("", "", " ", "\n", "\t", "\r\n  ")
 
@@ -16,7 +16,7 @@ long_strings = st.builds(
     lambda start, filling, length, end: start + (filling * length)[:length] + end,
     awkward_ends,
     st.sampled_from(["A", "ab", 'x"', "\\", "é", "ab\\"]),
-    st.integers(LIFTED_FROM - 8, LIFTED_FROM + 8),
+    st.integers(LONG_FROM - 8, LONG_FROM + 8),
     awkward_ends,
 )
 scalars = st.one_of(
@@ -29,7 +29,7 @@ styles = st.randoms(use_true_random=False)
 
 
 def written(value: object, style: Random) -> str:
-    """Write a value in one of the many spellings that mean the same."""
+    """Write a value in one of the many notations that mean the same."""
     match value:
         case str():
             return written_string(value, style)
@@ -45,7 +45,7 @@ def written(value: object, style: Random) -> str:
 
 
 def written_string(text: str, style: Random) -> str:
-    """Write a string with some of its characters escaped; a long one in few different ways, to be quick about it."""
+    """Write a string with some of its characters escaped; a long one in few ways, for speed."""
     if len(text) > 100:
         return json.dumps(text, ensure_ascii=style.random() < 0.5)
     return '"' + "".join(_character(character, style) for character in text) + '"'
@@ -58,8 +58,8 @@ def _character(character: str, style: Random) -> str:
     if character in SHORT_ESCAPES and style.random() < 0.5:
         return SHORT_ESCAPES[character]
     units = character.encode("utf-16-be")
-    spelled = "%04x" if style.random() < 0.5 else "%04X"
-    return "".join("\\u" + spelled % int.from_bytes(units[at : at + 2]) for at in range(0, len(units), 2))
+    escaped = "%04x" if style.random() < 0.5 else "%04X"
+    return "".join("\\u" + escaped % int.from_bytes(units[at : at + 2]) for at in range(0, len(units), 2))
 
 
 def _padded(value: object, style: Random) -> str:
@@ -71,7 +71,7 @@ def _space(style: Random) -> str:
 
 
 def strictly_read(text: bytes) -> object:
-    """Read JSON by the letter of RFC 8259 with another parser than the product's; raises ValueError."""
+    """Parse JSON strictly (RFC 8259) with another parser than the product's; raises ValueError."""
     value = json.loads(text.decode("utf-8"), parse_constant=_no_constant)
     json.dumps(value, ensure_ascii=False).encode("utf-8")
     return value
@@ -82,17 +82,17 @@ def _no_constant(name: str) -> None:
 
 
 def pairs_of(text: bytes) -> list[tuple[str, object]]:
-    """Every member of every object in a JSON text, those that are sent twice included."""
-    found: list[tuple[str, object]] = []
+    """Every member of every object in a JSON text, duplicates included."""
+    members: list[tuple[str, object]] = []
 
     def keep(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        found.extend(pairs)
+        members.extend(pairs)
         return dict(pairs)
 
     json.loads(text, object_pairs_hook=keep)
-    return found
+    return members
 
 
 def data_urls_in(text: bytes) -> list[bytes]:
-    """The data URLs in a JSON text, in the order in which they stand there."""
+    """The data URLs in a JSON text, in order."""
     return re.findall(rb'"(data:image/[^"]*)"', text)

@@ -1,4 +1,4 @@
-"""Events as API Gateway's REST API hands them to a function (developer guide, "Input format of a Lambda function")."""
+"""Events as API Gateway's REST API passes them to a function (developer guide, "Input format of a Lambda function")."""
 
 import base64
 import json
@@ -8,7 +8,7 @@ SOURCE_IP = "203.0.113.7"
 
 
 def rest_event(method: str, path: str, body: object = None, *, binary: bool = False, **headers: str) -> dict:
-    """A proxy event; header names with underscores for dashes, a body that is text, bytes, or written as JSON."""
+    """A proxy event; header names have underscores for dashes, the body is text, bytes, or encoded as JSON."""
     text = body if isinstance(body, (str, bytes, type(None))) else json.dumps(body)
     raw = text.encode() if isinstance(text, str) else text
     path, _, query = path.partition("?")

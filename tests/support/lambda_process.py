@@ -1,4 +1,4 @@
-"""A function's process as Lambda starts it: the handler of a family in the streaming runtime, against a stand-in."""
+"""A function's process as Lambda starts it: a family's handler in the streaming runtime, with a fake Runtime API."""
 
 import asyncio
 import os
@@ -11,16 +11,16 @@ from pathlib import Path
 from obscura.auth.api_keys import create_key
 from obscura.stores.sqlite.database import open_database
 from obscura.stores.sqlite.keys import SqliteKeyStore
-from tests.support.runtime_api import RuntimeApiStandIn, runtime_api
+from tests.support.runtime_api import FakeRuntimeApi, runtime_api
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 
 
 @dataclass
 class Function:
-    """A running function: ``api`` is its Runtime API, ``key`` an API key that it knows, ``lines`` what it wrote."""
+    """A running function: ``api`` is its Runtime API, ``key`` a valid API key, ``lines`` its log lines."""
 
-    api: RuntimeApiStandIn
+    api: FakeRuntimeApi
     process: asyncio.subprocess.Process
     key: str
     lines: list[str] = field(default_factory=list)
@@ -37,9 +37,9 @@ async def new_key(data_dir: Path) -> str:
 
 
 def function_environment(task_root: Path, data_dir: Path, **settings: str) -> dict[str, str]:
-    """What Lambda sets for a function, and these settings of ours; without any, no moderation and no rate in reach."""
+    """Lambda's variables for a function, and these settings; by default no moderation, and no rate limit in reach."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OBSCURA_", "AWS_"))}
-    response = {"MODERATION": "off", "KEY_REQUESTS_PER_MINUTE": "1000000", "DATA_DIR": str(data_dir)} | settings
+    ours = {"MODERATION": "off", "KEY_REQUESTS_PER_MINUTE": "1000000", "DATA_DIR": str(data_dir)} | settings
     return (
         kept
         | {
@@ -49,7 +49,7 @@ def function_environment(task_root: Path, data_dir: Path, **settings: str) -> di
             "LAMBDA_TASK_ROOT": str(task_root),
             "_HANDLER": "app.handler",
         }
-        | {f"OBSCURA_{name}": value for name, value in response.items()}
+        | {f"OBSCURA_{name}": value for name, value in ours.items()}
     )
 
 
@@ -61,7 +61,7 @@ async def lambda_function(
     standard_runtime: tuple[str, ...] = (),
     **settings: str,
 ) -> AsyncIterator[Function]:
-    """Run a family's function, or the one in a folder; ``environment`` adds to what Lambda sets.
+    """Run a family's function, or the one in a folder; ``environment`` adds to Lambda's variables.
 
     ``standard_runtime`` is the command line that Lambda's exec wrapper would pass on.
     """
@@ -78,7 +78,7 @@ async def lambda_function(
             stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         function = Function(api, process, key)
-        reading = asyncio.create_task(_keep_lines(function))
+        reading = asyncio.create_task(_collect_lines(function))
         try:
             yield function
         finally:
@@ -88,6 +88,6 @@ async def lambda_function(
             await reading
 
 
-async def _keep_lines(function: Function) -> None:
+async def _collect_lines(function: Function) -> None:
     async for line in function.process.stdout:
         function.lines.append(line.decode().rstrip("\n"))

@@ -1,19 +1,20 @@
-"""A real HTTP/1.1 server on loopback: a test scripts its answers byte by byte, and it remembers what it saw."""
+"""A real HTTP/1.1 server on loopback: a test scripts its responses byte by byte, and it keeps the requests."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import httptools
 
-type Respond = Callable[["Received", "Wire"], Awaitable[None]]
+type Respond = Callable[["Received", "Wire"], Coroutine[Any, Any, None]]
 
 
 @dataclass
 class Received:
-    """One request as it came over the wire."""
+    """One request as it arrived."""
 
     method: str = ""
     path: str = ""
@@ -21,12 +22,12 @@ class Received:
     body: bytes = b""
     caller_left: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def json(self):
+    def json(self) -> Any:
         return json.loads(self.body)
 
 
 class Wire:
-    """The answering side of one connection."""
+    """The server's side of one connection."""
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
@@ -36,7 +37,10 @@ class Wire:
         await self._writer.drain()
 
     async def head(self, status: int = 200, **headers: str) -> None:
-        lines = [f"HTTP/1.1 {status} Told", *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items())]
+        lines = [
+            f"HTTP/1.1 {status} Any",
+            *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items()),
+        ]
         await self.write("\r\n".join([*lines, "", ""]).encode())
 
     async def chunk(self, data: bytes) -> None:
@@ -51,7 +55,7 @@ class Wire:
 
 
 class LoopbackServer:
-    """Serves ``respond`` for every request; ``received`` grows with each."""
+    """Runs ``respond`` for every request; ``received`` has all of them."""
 
     def __init__(self, respond: Respond) -> None:
         self.respond = respond
@@ -75,17 +79,17 @@ class LoopbackServer:
                 async with self.arrived:
                     self.received.append(request)
                     self.arrived.notify_all()
-                answering = asyncio.create_task(self.respond(request, Wire(writer)))
+                responding = asyncio.create_task(self.respond(request, Wire(writer)))
                 leaving = asyncio.create_task(_left(reader, request))
                 try:
-                    await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
-                    if leaving.done() and not answering.done():
+                    await asyncio.wait({responding, leaving}, return_when=asyncio.FIRST_COMPLETED)
+                    if leaving.done() and not responding.done():
                         return
-                    await answering
+                    await responding
                 finally:
-                    answering.cancel()
+                    responding.cancel()
                     leaving.cancel()
-                    await asyncio.gather(answering, leaving, return_exceptions=True)
+                    await asyncio.gather(responding, leaving, return_exceptions=True)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
@@ -147,7 +151,7 @@ async def _read_request(reader: asyncio.StreamReader) -> Received | None:
 
 
 async def _left(reader: asyncio.StreamReader, request: Received) -> None:
-    """Wait until the other side closes; nothing is pipelined on these connections, so reading steals nothing."""
+    """Wait until the client closes; nothing is pipelined on these connections, so no byte of a request is lost."""
     with suppress(ConnectionError):
         await reader.read(1)
     request.caller_left.set()

@@ -4,7 +4,7 @@
              | any beginning of that, and error
     block    = content_block_start (content_block_delta | ping)* content_block_stop
 
-Blocks are numbered from 0 and stand one after the other; a delta is of its block's kind.
+Blocks are numbered from 0 and follow one another; a delta is of its block's kind.
 """
 
 import json
@@ -18,13 +18,13 @@ DELTAS = {
 STOP_REASONS = {"end_turn", "max_tokens", "stop_sequence", "tool_use", "pause_turn", "refusal"}
 
 
-class NotInTheGrammar(AssertionError):
-    """What a stream may not look like."""
+class GrammarError(AssertionError):
+    """A violation of the grammar."""
 
 
 @dataclass
-class ToldBlock:
-    """A block as its events add up; a tool call's ``text`` is its input's JSON."""
+class StreamedBlock:
+    """A block assembled from its events; a tool call's ``text`` is its input's JSON."""
 
     kind: str
     start: dict
@@ -33,11 +33,11 @@ class ToldBlock:
 
 
 @dataclass
-class ToldMessage:
-    """A message as its stream tells it; ``error`` is the event that ended it before its time."""
+class StreamedMessage:
+    """A message assembled from its stream; ``error`` is the event that ended it early."""
 
     start: dict = field(default_factory=dict)
-    blocks: list[ToldBlock] = field(default_factory=list)
+    blocks: list[StreamedBlock] = field(default_factory=list)
     delta: dict = field(default_factory=dict)
     usage: dict = field(default_factory=dict)
     stopped: bool = False
@@ -54,13 +54,13 @@ def events_of(stream: bytes) -> list[dict]:
     return [_event(event) for event in framed]
 
 
-def told_by(stream: bytes) -> ToldMessage:
-    """Follow a whole stream; raises NotInTheGrammar where it, or its end, is not legal."""
-    response = ToldMessage()
+def parse_stream(stream: bytes) -> StreamedMessage:
+    """Assemble the message of a whole stream; raises GrammarError."""
+    response = StreamedMessage()
     for event in events_of(stream):
         _must(not response.stopped and response.error is None, f"{event['type']} after the end")
         _follow(response, event)
-    _must(response.stopped or response.error is not None, "it just ends")
+    _must(response.stopped or response.error is not None, "it ends without message_stop or error")
     return response
 
 
@@ -69,11 +69,11 @@ def _event(framed: str) -> dict:
     _must(len(lines) == 2, f"not two lines: {lines}")
     name, data = lines[0].removeprefix("event: "), json.loads(lines[1].removeprefix("data: "))
     _must(lines == [f"event: {name}", lines[1]] and lines[1].startswith("data: "), f"framing: {lines}")
-    _must(data["type"] == name, f"{name} says that it is {data['type']}")
+    _must(data["type"] == name, f"{name} has the type {data['type']}")
     return data
 
 
-def _follow(response: ToldMessage, event: dict) -> None:
+def _follow(response: StreamedMessage, event: dict) -> None:
     kind = event["type"]
     if kind == "error":
         _must({"type", "message"} <= event["error"].keys(), f"an error without type or message: {event}")
@@ -106,23 +106,23 @@ def _follow(response: ToldMessage, event: dict) -> None:
             _must(bool(response.delta), "message_stop without message_delta")
             response.stopped = True
         case _:
-            raise NotInTheGrammar(f"no such event: {kind}")
+            raise GrammarError(f"no such event: {kind}")
 
 
-def _begin(response: ToldMessage, message: dict) -> None:
+def _begin(response: StreamedMessage, message: dict) -> None:
     _must(message["type"] == "message" and message["role"] == "assistant", f"no message: {message}")
-    _must(message["content"] == [] and message["stop_reason"] is None, f"it has begun before its start: {message}")
+    _must(message["content"] == [] and message["stop_reason"] is None, f"it has content before its start: {message}")
     _must({"input_tokens", "output_tokens"} <= message["usage"].keys(), f"usage: {message['usage']}")
     response.start = message
 
 
-def _block(start: dict) -> ToldBlock:
+def _block(start: dict) -> StreamedBlock:
     _must(start["type"] in DELTAS, f"no such block: {start}")
     _must(not any(start.get(key) for key in ("text", "thinking", "signature", "input")), f"not empty: {start}")
-    return ToldBlock(start["type"], start)
+    return StreamedBlock(start["type"], start)
 
 
-def _add(block: ToldBlock, delta: dict) -> None:
+def _add(block: StreamedBlock, delta: dict) -> None:
     keys = DELTAS[block.kind]
     _must(delta["type"] in keys, f"{delta['type']} in a block of {block.kind}")
     piece = delta[keys[delta["type"]]]
@@ -132,4 +132,4 @@ def _add(block: ToldBlock, delta: dict) -> None:
 
 def _must(holds: bool, otherwise: str) -> None:
     if not holds:
-        raise NotInTheGrammar(otherwise)
+        raise GrammarError(otherwise)

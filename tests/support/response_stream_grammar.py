@@ -1,11 +1,11 @@
 """The grammar of a streamed response (OpenAI's API reference, "Streaming events"), checked event by event.
 
     stream  = created in_progress item* (completed | incomplete | failed error)
-    item    = output_item.added (part* | arguments.delta* arguments.done) output_item.done     (calls may be mixed)
+    item    = output_item.added (part* | arguments.delta* arguments.done) output_item.done     (calls interleave)
     part    = content_part.added delta* done content_part.done
 
-Numbers count from 0, indexes too; what is told as done is what the deltas said; the last response holds the items as
-they were told to be done.
+Sequence numbers and indexes count from 0; a done event has the text of its deltas; the last response has the items of
+their done events.
 """
 
 import json
@@ -17,11 +17,15 @@ LAST = {
     "response.failed": "failed",
 }
 TEXT_KEYS = {"output_text": "text", "refusal": "refusal", "reasoning_text": "text"}
-PARTS_OF = {"message": {"output_text", "refusal"}, "reasoning": {"reasoning_text"}, "function_call": set()}
+PARTS_OF: dict[str, set[str]] = {
+    "message": {"output_text", "refusal"},
+    "reasoning": {"reasoning_text"},
+    "function_call": set(),
+}
 
 
 def events_of(stream: bytes) -> list[dict]:
-    """Read events as they are framed: a name, one line of data, a blank line."""
+    """Parse the events of a stream: a name, one line of data, a blank line."""
     assert not stream or stream.endswith(b"\n\n")
     return [_event(block) for block in stream.decode().split("\n\n")[:-1]]
 
@@ -35,17 +39,17 @@ def _event(block: str) -> dict:
 
 @dataclass
 class OpenItem:
-    """An item that was added and is not done: the parts that are, and the one or the arguments that are growing."""
+    """An item that was added and is not done: its finished parts, and the open part or arguments."""
 
     added: dict
     parts: list[dict] = field(default_factory=list)
     part_kind: str | None = None
-    pieces: str = ""
-    whole: str | None = None
+    text: str = ""
+    final_text: str | None = None
 
 
 class ResponseStreamGrammar:
-    """Takes the events of one stream; each that is out of place fails an assertion."""
+    """Checks the events of one stream; an event that breaks the grammar fails an assertion."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -72,7 +76,7 @@ class ResponseStreamGrammar:
             self._take_in_item(event, kind.removeprefix("response."))
 
     def check_end(self) -> None:
-        """Whether the stream may end here: after its last response, and after the error when it failed."""
+        """Assert that the stream may end here: after its last response, and after the error if it failed."""
         assert self.last is not None
         assert (self.error is not None) == (self.last["status"] == "failed")
 
@@ -90,6 +94,7 @@ class ResponseStreamGrammar:
 
     def _take_last(self, event: dict) -> None:
         response = event["response"]
+        assert self.first is not None
         assert response["status"] == LAST[event["type"]]
         assert response["output"] == [self.done[index] for index in range(len(self.items))]
         assert {key for key in response if response[key] != self.first[key]} <= {
@@ -124,14 +129,14 @@ class ResponseStreamGrammar:
 
     def _take_arguments(self, event: dict, kind: str, opened: OpenItem) -> None:
         assert opened.added["type"] == "function_call"
-        assert opened.whole is None
+        assert opened.final_text is None
         if kind == "function_call_arguments.delta":
             assert event["delta"]
-            opened.pieces += event["delta"]
+            opened.text += event["delta"]
         else:
             assert kind == "function_call_arguments.done"
-            assert event["arguments"] == opened.pieces
-            opened.whole = opened.pieces
+            assert event["arguments"] == opened.text
+            opened.final_text = opened.text
 
     def _take_in_part(self, event: dict, kind: str, opened: OpenItem) -> None:
         if kind == "content_part.added":
@@ -139,37 +144,38 @@ class ResponseStreamGrammar:
             assert opened.part_kind is None
             assert part["type"] in PARTS_OF[opened.added["type"]]
             assert part[TEXT_KEYS[part["type"]]] == ""
-            opened.part_kind, opened.pieces, opened.whole = part["type"], "", None
+            opened.part_kind, opened.text, opened.final_text = part["type"], "", None
         elif kind == "content_part.done":
             part = event["part"]
             assert part["type"] == opened.part_kind
-            assert part[TEXT_KEYS[part["type"]]] == opened.whole
+            assert part[TEXT_KEYS[part["type"]]] == opened.final_text
             opened.parts.append(part)
             opened.part_kind = None
         elif kind == f"{opened.part_kind}.delta":
-            assert opened.whole is None
+            assert opened.final_text is None
             assert event["delta"]
-            opened.pieces += event["delta"]
+            opened.text += event["delta"]
         else:
+            assert opened.part_kind is not None
             assert kind == f"{opened.part_kind}.done"
-            assert opened.whole is None
-            assert event[TEXT_KEYS[opened.part_kind]] == opened.pieces
-            opened.whole = opened.pieces
+            assert opened.final_text is None
+            assert event[TEXT_KEYS[opened.part_kind]] == opened.text
+            opened.final_text = opened.text
 
     def _take_item_done(self, item: dict, opened: OpenItem, index: int) -> None:
-        response = {"arguments": opened.whole} if item["type"] == "function_call" else {"content": opened.parts}
+        content = {"arguments": opened.final_text} if item["type"] == "function_call" else {"content": opened.parts}
         assert opened.part_kind is None
         assert item["status"] in {"completed", "incomplete"}
-        assert item == opened.added | response | {"status": item["status"]}
+        assert item == opened.added | content | {"status": item["status"]}
         self.done[index] = item
 
 
-def checked(stream: bytes, whole: bool = True) -> list[dict]:
-    """Return the events of a stream that keeps to the grammar; one that is not ``whole`` may stop anywhere."""
+def checked(stream: bytes, complete: bool = True) -> list[dict]:
+    """Return the events of a stream that keeps to the grammar; one that is not ``complete`` may stop anywhere."""
     grammar = ResponseStreamGrammar()
     events = events_of(stream)
     for event in events:
         grammar.take(event)
-    if whole:
+    if complete:
         grammar.check_end()
     return events

@@ -1,4 +1,4 @@
-"""A Runtime API that does not buffer: it hands out events and sees each chunk of a response as it was sent."""
+"""A fake Runtime API that does not buffer: it sees each chunk of a response as it was sent."""
 
 import asyncio
 import base64
@@ -13,8 +13,8 @@ CONTENT_TYPE = "application/vnd.awslambda.http-integration-response"
 
 
 @dataclass
-class Invoked:
-    """One invocation and what came of it; ``pieces`` is the body behind the prelude, None at its end."""
+class Invocation:
+    """One invocation and its response; ``pieces`` is the body after the prelude, None at its end."""
 
     event: object
     request_id: str
@@ -40,7 +40,7 @@ class Invoked:
             return await self.pieces.get()
 
     async def body(self) -> bytes:
-        """All that is left of the body."""
+        """The rest of the body."""
         whole = b""
         while (piece := await self.piece()) is not None:
             whole += piece
@@ -56,10 +56,10 @@ class Invoked:
         return json.loads(base64.b64decode(self.trailers["lambda-runtime-function-error-body"]))
 
 
-class RuntimeApiStandIn:
-    """Serves one function's process; a snapshot-to-be waits until ``restored`` is set.
+class FakeRuntimeApi:
+    """Serves one function's process; a process to be snapshotted waits until ``restored`` is set.
 
-    ``response_status`` answers responses.
+    ``response_status`` is the status for the function's responses.
     """
 
     def __init__(self) -> None:
@@ -71,26 +71,26 @@ class RuntimeApiStandIn:
         self.waiting_for_restore = asyncio.Event()
         self._idle = asyncio.Event()
         self._reports: asyncio.Queue[tuple[str, dict[str, str], dict]] = asyncio.Queue()
-        self._queue: asyncio.Queue[Invoked] = asyncio.Queue()
-        self._under_way: dict[str, Invoked] = {}
+        self._queue: asyncio.Queue[Invocation] = asyncio.Queue()
+        self._under_way: dict[str, Invocation] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
 
-    def invoke(self, event: object, within_s: float = 60, trace_id: str | None = None) -> Invoked:
-        """Queue an event for the function; a str goes out as it is."""
+    def invoke(self, event: object, within_s: float = 60, trace_id: str | None = None) -> Invocation:
+        """Queue an event for the function; a str is sent as it is."""
         self._idle.clear()
         self.invocations += 1
-        invoked = Invoked(event, f"inv-{self.invocations}", time.time() + within_s, trace_id)
-        self._queue.put_nowait(invoked)
-        return invoked
+        invocation = Invocation(event, f"inv-{self.invocations}", time.time() + within_s, trace_id)
+        self._queue.put_nowait(invocation)
+        return invocation
 
     async def idle(self) -> None:
-        """Wait until the function asks for more than there is: whatever it had to do is done and written."""
+        """Wait until the function requests an invocation and none is queued: all its work is done and logged."""
         async with asyncio.timeout(20):
             await self._idle.wait()
 
     async def report(self) -> tuple[str, dict[str, str], dict]:
-        """What came to a path that is no invocation's: the path, the headers and the document."""
+        """Return the next report that belongs to no invocation: its path, headers and document."""
         async with asyncio.timeout(20):
             return await self._reports.get()
 
@@ -101,7 +101,7 @@ class RuntimeApiStandIn:
         try:
             while request_line := await reader.readline():
                 method, path, _ = request_line.decode().split(" ")
-                await self._answer(method, path.removeprefix("/2018-06-01/runtime"), reader, writer)
+                await self._serve_one(method, path.removeprefix("/2018-06-01/runtime"), reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
@@ -110,7 +110,7 @@ class RuntimeApiStandIn:
             writer.close()
 
     async def drop_connections(self) -> None:
-        """End every connection; this returns when the other side could know."""
+        """Close every connection, and wait until the other side can see it."""
         for writer in list(self._writers):
             writer.close()
             await writer.wait_closed()
@@ -120,103 +120,105 @@ class RuntimeApiStandIn:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _answer(self, method: str, path: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve_one(
+        self, method: str, path: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         headers = await _fields(reader)
         if (method, path) == ("GET", "/invocation/next"):
             if self._queue.empty():
                 self._idle.set()
-            await self._hand_out(await self._queue.get(), writer)
+            await self._send_invocation(await self._queue.get(), writer)
         elif (method, path) == ("GET", "/restore/next"):
             self.waiting_for_restore.set()
             await self.restored.wait()
-            await _say(writer, 200)
+            await _respond(writer, 200)
         elif path.endswith("/response"):
-            invoked = self._under_way.pop(path.split("/")[2])
-            invoked.headers = headers
-            await self._take_response(invoked, reader, writer)
+            invocation = self._under_way.pop(path.split("/")[2])
+            invocation.headers = headers
+            await self._receive_response(invocation, reader, writer)
         else:
-            response = json.loads(await reader.readexactly(int(headers["content-length"])))
+            document = json.loads(await reader.readexactly(int(headers["content-length"])))
             if path.startswith("/invocation/"):
-                self._under_way.pop(path.split("/")[2]).error.set_result(response)
+                self._under_way.pop(path.split("/")[2]).error.set_result(document)
             else:
-                self._reports.put_nowait((path, headers, response))
-            await _say(writer, 202)
+                self._reports.put_nowait((path, headers, document))
+            await _respond(writer, 202)
 
-    async def _hand_out(self, invoked: Invoked, writer: asyncio.StreamWriter) -> None:
-        self._under_way[invoked.request_id] = invoked
-        body = invoked.event if isinstance(invoked.event, str) else json.dumps(invoked.event)
-        trace = {"Lambda-Runtime-Trace-Id": invoked.trace_id} if invoked.trace_id else {}
-        await _say(
+    async def _send_invocation(self, invocation: Invocation, writer: asyncio.StreamWriter) -> None:
+        self._under_way[invocation.request_id] = invocation
+        body = invocation.event if isinstance(invocation.event, str) else json.dumps(invocation.event)
+        trace = {"Lambda-Runtime-Trace-Id": invocation.trace_id} if invocation.trace_id else {}
+        await _respond(
             writer,
             200,
             body.encode(),
             **{
-                "Lambda-Runtime-Aws-Request-Id": invoked.request_id,
-                "Lambda-Runtime-Deadline-Ms": str(int(invoked.deadline_s * 1000)),
+                "Lambda-Runtime-Aws-Request-Id": invocation.request_id,
+                "Lambda-Runtime-Deadline-Ms": str(int(invocation.deadline_s * 1000)),
                 "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:eu-central-1:123456789012:function:chat",
                 "Content-Type": "application/json",
                 **trace,
             },
         )
 
-    async def _take_response(
-        self, invoked: Invoked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    async def _receive_response(
+        self, invocation: Invocation, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        leaving = asyncio.create_task(invoked.leave.wait())
-        taking = asyncio.create_task(_take_chunks(invoked, reader))
-        await asyncio.wait({leaving, taking}, return_when=asyncio.FIRST_COMPLETED)
-        left = not taking.done()
+        leaving = asyncio.create_task(invocation.leave.wait())
+        receiving = asyncio.create_task(_receive_chunks(invocation, reader))
+        await asyncio.wait({leaving, receiving}, return_when=asyncio.FIRST_COMPLETED)
+        left = not receiving.done()
         leaving.cancel()
-        taking.cancel()
-        await asyncio.gather(leaving, taking, return_exceptions=True)
+        receiving.cancel()
+        await asyncio.gather(leaving, receiving, return_exceptions=True)
         if left:
             writer.transport.abort()
             raise ConnectionResetError
-        invoked.trailers = taking.result()
-        invoked.pieces.put_nowait(None)
-        await _say(writer, self.response_status)
+        invocation.trailers = receiving.result()
+        invocation.pieces.put_nowait(None)
+        await _respond(writer, self.response_status)
 
 
 @asynccontextmanager
-async def runtime_api() -> AsyncIterator[RuntimeApiStandIn]:
-    stand_in = RuntimeApiStandIn()
-    listener = await asyncio.start_server(stand_in.serve, "127.0.0.1", 0, limit=16 * 1024 * 1024)
-    stand_in.address = f"127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+async def runtime_api() -> AsyncIterator[FakeRuntimeApi]:
+    fake = FakeRuntimeApi()
+    listener = await asyncio.start_server(fake.serve, "127.0.0.1", 0, limit=16 * 1024 * 1024)
+    fake.address = f"127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     try:
-        yield stand_in
+        yield fake
     finally:
         listener.close()
-        await stand_in.close()
+        await fake.close()
 
 
-async def _take_chunks(invoked: Invoked, reader: asyncio.StreamReader) -> dict[str, str]:
-    """Read RFC 9112 §7.1's chunks, the prelude from the first of them; gives the trailers."""
+async def _receive_chunks(invocation: Invocation, reader: asyncio.StreamReader) -> dict[str, str]:
+    """Read the chunks (RFC 9112 §7.1), the prelude from the first of them; returns the trailers."""
     unread = b""
     while size := int(await reader.readuntil(b"\r\n"), 16):
         chunk = await reader.readexactly(size)
         await reader.readexactly(2)
-        if invoked.prelude.done():
-            invoked.pieces.put_nowait(chunk)
+        if invocation.prelude.done():
+            invocation.pieces.put_nowait(chunk)
             continue
         unread += chunk
         prelude, delimiter, rest = unread.partition(DELIMITER)
         if delimiter:
-            invoked.prelude.set_result(json.loads(prelude))
+            invocation.prelude.set_result(json.loads(prelude))
             if rest:
-                invoked.pieces.put_nowait(rest)
+                invocation.pieces.put_nowait(rest)
     return await _fields(reader)
 
 
 async def _fields(reader: asyncio.StreamReader) -> dict[str, str]:
-    found = {}
+    fields = {}
     while line := (await reader.readline()).decode().strip():
         name, _, value = line.partition(":")
-        found[name.lower()] = value.strip()
-    return found
+        fields[name.lower()] = value.strip()
+    return fields
 
 
-async def _say(writer: asyncio.StreamWriter, status: int, body: bytes = b"", **headers: str) -> None:
-    lines = [f"HTTP/1.1 {status} Told", f"Content-Length: {len(body)}"]
+async def _respond(writer: asyncio.StreamWriter, status: int, body: bytes = b"", **headers: str) -> None:
+    lines = [f"HTTP/1.1 {status} Any", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     writer.write("\r\n".join([*lines, "", ""]).encode() + body)
     await writer.drain()

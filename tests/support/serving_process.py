@@ -1,4 +1,4 @@
-"""``obscura serve`` as its own process, as a newcomer starts it, with everything it writes kept."""
+"""``obscura serve`` in a process of its own, with all its output kept."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-STARTED_WITHIN_S = 30
+START_TIMEOUT_S = 30
 
 
 @dataclass
@@ -32,9 +32,9 @@ class ServingProcess:
 
 def environment(data_dir: Path, **settings: str) -> dict[str, str]:
     """This process's environment with Obscura's settings replaced by these (``UPSTREAM_URL="…"``)."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("OBSCURA_")}
+    others = {name: value for name, value in os.environ.items() if not name.startswith("OBSCURA_")}
     given = {f"OBSCURA_{name}": value for name, value in settings.items()}
-    return kept | {"OBSCURA_DATA_DIR": str(data_dir)} | given
+    return others | {"OBSCURA_DATA_DIR": str(data_dir)} | given
 
 
 def run_obscura(*words: str, env: dict[str, str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -45,9 +45,9 @@ def run_obscura(*words: str, env: dict[str, str], cwd: Path | None = None) -> su
 
 @contextlib.contextmanager
 def serving(env: dict[str, str], *, run: tuple[str, ...] = ("-m", "obscura.cli")) -> Iterator[ServingProcess]:
-    """Start a server on a free port and end it with Ctrl-C's signal; all it wrote is in ``lines`` by then.
+    """Start a server on a free port and end it with SIGINT; then ``lines`` has all its output.
 
-    ``run`` is what Python is to run in place of the command.
+    ``run`` is what Python runs in place of the command.
     """
     process = subprocess.Popen(
         [sys.executable, *run, "serve", "--port", "0"],
@@ -58,7 +58,7 @@ def serving(env: dict[str, str], *, run: tuple[str, ...] = ("-m", "obscura.cli")
     reading = threading.Thread(target=_read, args=(serving_process, ready), daemon=True)
     reading.start()
     try:
-        assert ready.wait(STARTED_WITHIN_S), "".join(serving_process.lines)
+        assert ready.wait(START_TIMEOUT_S), "".join(serving_process.lines)
         yield serving_process
     finally:
         process.send_signal(signal.SIGINT)
@@ -70,10 +70,10 @@ def serving(env: dict[str, str], *, run: tuple[str, ...] = ("-m", "obscura.cli")
 def _read(serving_process: ServingProcess, ready: threading.Event) -> None:
     for line in serving_process.process.stdout:
         serving_process.lines.append(line)
-        if found := re.search(r"serves on (\S+)", line):
-            serving_process.url = found[1]
-        elif found := re.match(r"\s+(obs_\S+)$", line):
-            serving_process.key = found[1]
+        if match := re.search(r"serves on (\S+)", line):
+            serving_process.url = match[1]
+        elif match := re.match(r"\s+(obs_\S+)$", line):
+            serving_process.key = match[1]
         elif line.startswith("curl "):
             serving_process.curl = line.strip()
             ready.set()

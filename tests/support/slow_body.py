@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 from obscura.access_record import AccessRecord
+from obscura.dialects.base import RequestHead
 from obscura.pipeline.request import GatewayRequest
 
 
@@ -22,4 +23,4 @@ class Pieces:
 def arriving(*pieces: bytes, **headers: str) -> GatewayRequest:
     """A request with these headers, underscores for dashes, and a body in these pieces."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return GatewayRequest(named, Pieces(*pieces), AccessRecord("req_1"))
+    return GatewayRequest(RequestHead(headers=named), Pieces(*pieces), AccessRecord("req_1"))

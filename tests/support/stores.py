@@ -1,4 +1,4 @@
-"""Every store that the gateway can stand on, opened empty for one test."""
+"""Every kind of stores that the gateway can run on, opened empty for one test."""
 
 import secrets
 from collections.abc import AsyncIterator, Callable
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import boto3
 
-from obscura.auth.key_cache import KeyCacheTtl
+from obscura.auth.api_keys import KeyCacheTtl
 from obscura.stores.disk import DiskBlobStore
 from obscura.stores.dynamodb.database import DynamoDb
 from obscura.stores.dynamodb.keys import DynamoAddressSecret
@@ -52,6 +52,7 @@ class CallCounter:
     def __init__(self) -> None:
         self.calls: list[str] = []
         boto3.setup_default_session()
+        assert boto3.DEFAULT_SESSION is not None
         boto3.DEFAULT_SESSION.events.register("before-send.dynamodb", self._count)
 
     def _count(self, request: object, event_name: str, **_: object) -> None:

@@ -1,4 +1,4 @@
-"""Stacks that went wrong: a translated template with one thing changed."""
+"""Stacks with one change, and the responses that API Gateway returns by itself."""
 
 import copy
 import json
@@ -8,21 +8,21 @@ from rehearsal.stack import Stack
 
 
 def changed(stack: Stack, change: Callable[[dict], object]) -> Stack:
-    """The stack after ``change`` was made to its resources."""
+    """Return the stack after ``change`` was made to its resources."""
     template = copy.deepcopy(stack.template)
     change(template["Resources"])
     return Stack(template, stack.given)
 
 
-def gateway_answers(stack: Stack) -> dict[str, dict]:
-    """The answers that API Gateway gives by itself, with their bodies as callers get them."""
+def gateway_responses(stack: Stack) -> dict[str, dict]:
+    """Return the responses that API Gateway returns by itself, with their bodies as callers get them."""
     [api] = stack.resources("AWS::ApiGateway::RestApi").values()
-    response = api["Body"]["x-amazon-apigateway-gateway-responses"]
-    filled = {"$context.requestId": "c6af9ac6", "$context.error.messageString": '"Unsupported Media Type"'}
+    responses = api["Body"]["x-amazon-apigateway-gateway-responses"]
+    values = {"$context.requestId": "c6af9ac6", "$context.error.messageString": '"Unsupported Media Type"'}
     bodies = {}
-    for name, answer in response.items():
-        body = answer["responseTemplates"]["application/json"]
-        for variable, value in filled.items():
+    for name, response in responses.items():
+        body = response["responseTemplates"]["application/json"]
+        for variable, value in values.items():
             body = body.replace(variable, value)
-        bodies[name] = answer | {"body": json.loads(body)}
+        bodies[name] = response | {"body": json.loads(body)}
     return bodies

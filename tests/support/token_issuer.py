@@ -1,10 +1,11 @@
-"""An identity provider: keys of every kind, published on loopback, and tokens as good or bad as a test wants them."""
+"""An identity provider on loopback: its public keys of every kind, and JWTs as valid or invalid as a test needs."""
 
 import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -15,28 +16,29 @@ ISSUER = "https://login.example/"
 AUDIENCE = "obscura"
 
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-SIGNING_KEYS = {
+SIGNING_KEYS: dict[str, Any] = {
     "RS256": RSA_KEY,
     "ES256": ec.generate_private_key(ec.SECP256R1()),
     "EdDSA": ed25519.Ed25519PrivateKey.generate(),
 }
-_WRITERS = {
+_WRITERS: dict[str, Any] = {
     "RS256": jwt.algorithms.RSAAlgorithm,
     "ES256": jwt.algorithms.ECAlgorithm,
     "EdDSA": jwt.algorithms.OKPAlgorithm,
 }
 
 
-def a_jwk(algorithm: str = "RS256", key: object = None, **fields: object) -> dict:
-    """The public half of a key as RFC 7517 writes it; its ``kid`` is the algorithm's name unless told otherwise."""
+def a_jwk(algorithm: str = "RS256", key: Any = None, **fields: Any) -> dict[str, Any]:
+    """The public half of a key as in RFC 7517; its ``kid`` is the algorithm's name unless another is given."""
     public = (key or SIGNING_KEYS[algorithm]).public_key()
-    return json.loads(_WRITERS[algorithm].to_jwk(public)) | {"kid": algorithm} | fields
+    jwk: dict[str, Any] = json.loads(_WRITERS[algorithm].to_jwk(public))
+    return jwk | {"kid": algorithm} | fields
 
 
-def a_token(algorithm: str = "RS256", key: object = None, kid: str | None = "", **claims: object) -> str:
-    """A good token, unless told otherwise; a claim of None is left out."""
+def a_token(algorithm: str = "RS256", key: Any = None, kid: str | None = "", **claims: Any) -> str:
+    """A valid token unless the arguments change it; a claim of None is left out."""
     now_s = int(time.time())
-    usual = {"iss": ISSUER, "aud": AUDIENCE, "sub": "somebody", "exp": now_s + 86_400, "iat": now_s}
+    usual = {"iss": ISSUER, "aud": AUDIENCE, "sub": "user-1", "exp": now_s + 86_400, "iat": now_s}
     payload = {name: value for name, value in (usual | claims).items() if value is not None}
     headers = {} if kid is None else {"kid": kid or algorithm}
     return jwt.encode(payload, SIGNING_KEYS[algorithm] if key is None else key, algorithm, headers)
@@ -44,10 +46,10 @@ def a_token(algorithm: str = "RS256", key: object = None, kid: str | None = "", 
 
 @dataclass
 class TokenIssuer:
-    """Publishes ``jwks`` at ``url``, or answers with ``status``."""
+    """Publishes ``jwks`` at ``url``, with ``status``."""
 
     server: LoopbackServer
-    jwks: dict = field(default_factory=lambda: {"keys": [a_jwk(algorithm) for algorithm in SIGNING_KEYS]})
+    jwks: dict[str, Any] = field(default_factory=lambda: {"keys": [a_jwk(algorithm) for algorithm in SIGNING_KEYS]})
     status: int = 200
 
     @property
@@ -55,7 +57,7 @@ class TokenIssuer:
         return f"{self.server.origin}/keys"
 
     @property
-    def settings(self) -> dict[str, str]:
+    def settings(self) -> dict[str, Any]:
         return {"jwks_url": self.url, "jwt_issuer": ISSUER, "jwt_audience": AUDIENCE}
 
     @property

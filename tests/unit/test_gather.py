@@ -1,4 +1,4 @@
-"""Many steps at once: results in order, the first failure ends the others."""
+"""Concurrent steps: results in order, and the first failure cancels the others."""
 
 import asyncio
 
@@ -13,7 +13,7 @@ async def test_no_steps_have_no_results() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 16])
-async def test_results_come_in_the_order_of_the_steps_whichever_ends_first(count: int) -> None:
+async def test_results_have_the_order_of_the_steps(count: int) -> None:
     gates = [asyncio.Event() for _ in range(count)]
 
     async def step(number: int) -> int:
@@ -25,11 +25,11 @@ async def test_results_come_in_the_order_of_the_steps_whichever_ends_first(count
     assert await gather_or_raise_first([step(number) for number in range(count)]) == list(range(count))
 
 
-async def test_all_steps_run_at_once() -> None:
-    everybody = asyncio.Barrier(5)
+async def test_all_steps_run_concurrently() -> None:
+    barrier = asyncio.Barrier(5)
 
     async with asyncio.timeout(5):
-        await gather_or_raise_first([everybody.wait() for _ in range(5)])
+        await gather_or_raise_first([barrier.wait() for _ in range(5)])
 
 
 async def fails(with_: Exception, after: asyncio.Event | None = None) -> None:
@@ -38,7 +38,7 @@ async def fails(with_: Exception, after: asyncio.Event | None = None) -> None:
     raise with_
 
 
-async def test_the_failure_that_came_first_is_raised_as_itself() -> None:
+async def test_the_first_failure_is_raised_as_itself() -> None:
     never = asyncio.Event()
 
     with pytest.raises(InvalidImage, match="second") as raised:
@@ -47,17 +47,17 @@ async def test_the_failure_that_came_first_is_raised_as_itself() -> None:
     assert raised.value.__cause__ is None
 
 
-async def test_of_failures_at_the_same_moment_the_earlier_step_counts() -> None:
+async def test_of_simultaneous_failures_that_of_the_earlier_step_is_raised() -> None:
     with pytest.raises(InvalidImage):
         await gather_or_raise_first([fails(InvalidImage("a")), fails(TooManyImages("b")), fails(ValueError("c"))])
 
 
-async def test_the_only_step_fails_as_itself() -> None:
+async def test_the_failure_of_a_single_step_is_raised_as_itself() -> None:
     with pytest.raises(InvalidImage):
         await gather_or_raise_first([fails(InvalidImage("a"))])
 
 
-async def test_the_first_failure_ends_the_others_before_it_is_raised() -> None:
+async def test_the_other_steps_end_before_the_failure_is_raised() -> None:
     started, ended = asyncio.Event(), []
 
     async def long(number: int) -> None:
@@ -74,7 +74,7 @@ async def test_the_first_failure_ends_the_others_before_it_is_raised() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3])
-async def test_a_caller_who_gives_up_ends_every_step(count: int) -> None:
+async def test_cancelling_the_whole_cancels_every_step(count: int) -> None:
     running, ended = asyncio.Semaphore(0), []
 
     async def long(number: int) -> None:

@@ -8,26 +8,26 @@ import pytest
 from obscura.execution import ImageExecutor
 
 
-async def test_no_more_work_is_under_way_than_there_are_benches() -> None:
+async def test_no_more_work_runs_at_once_than_there_are_workers() -> None:
     executor, lock, both = ImageExecutor(workers=2), threading.Lock(), threading.Barrier(2)
-    under_way = most = 0
+    running = max_running = 0
 
     def work() -> None:
-        nonlocal under_way, most
+        nonlocal running, max_running
         with lock:
-            under_way += 1
-            most = max(most, under_way)
+            running += 1
+            max_running = max(max_running, running)
         both.wait(5)
         with lock:
-            under_way -= 1
+            running -= 1
 
     await asyncio.gather(*[executor.run(work) for _ in range(8)])
 
     executor.close()
-    assert most == 2
+    assert max_running == 2
 
 
-async def test_work_that_is_given_up_while_in_line_never_runs() -> None:
+async def test_work_that_is_cancelled_while_queued_never_runs() -> None:
     executor, busy, free, ran = ImageExecutor(workers=1), threading.Event(), threading.Event(), []
 
     def hold() -> None:
@@ -50,7 +50,7 @@ async def test_work_that_is_given_up_while_in_line_never_runs() -> None:
     assert ran == ["next"]
 
 
-async def test_a_failure_on_a_bench_is_raised_where_it_was_ordered() -> None:
+async def test_a_failure_in_a_worker_is_raised_to_the_caller_of_run() -> None:
     executor = ImageExecutor()
 
     with pytest.raises(ZeroDivisionError):

@@ -1,7 +1,7 @@
-"""What is written beside the code, held to it: the README's tables, every page's links, the version."""
+"""The documents, held to the code: reference tables, links, decisions, the glossary, the version."""
 
 import re
-import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -11,18 +11,24 @@ from obscura.api.app import create_app
 from obscura.cli.lazy_group import SUMMARIES
 from obscura.imaging import Detail
 from obscura.settings import PREFIX, Settings
+from tests.vocabulary import findings
 
 REPOSITORY = Path(__file__).parents[2]
-README = (REPOSITORY / "README.md").read_text()
-PAGES = [REPOSITORY / "README.md", *(REPOSITORY / "docs").rglob("*.md"), REPOSITORY / "benchmarks" / "README.md"]
-TOLD_IN_WORDS = {"upstream_url", "moderation", "moderation_key", "address_secret"}
-"""Settings whose default is none, and of which the table says what that means."""
+DOCS = REPOSITORY / "docs"
+REFERENCE = DOCS / "reference"
+PAGES = [*REPOSITORY.glob("*.md"), *DOCS.rglob("*.md"), REPOSITORY / "benchmarks" / "README.md"]
+DESCRIBED_DEFAULTS = {"upstream_url", "moderation", "moderation_key", "address_secret"}
+"""Settings whose default is none, and for which the table says what that means."""
 
 
-def table_of(heading: str) -> list[list[str]]:
-    """The cells of the table below a heading, row by row, without its head."""
-    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    rows = [line for line in section.splitlines() if line.startswith("|")]
+def first_table(page: Path) -> list[list[str]]:
+    """The cells of a page's first table, row by row, without its head."""
+    rows: list[str] = []
+    for line in page.read_text().splitlines():
+        if line.startswith("|"):
+            rows.append(line)
+        elif rows:
+            break
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[2:]]
 
 
@@ -30,21 +36,21 @@ def in_code(cell: str) -> list[str]:
     return re.findall(r"`([^`]+)`", cell)
 
 
-def test_every_setting_is_told_with_its_default():
-    response = {}
-    for cell, defaults, *_ in table_of("Settings"):
+def test_every_setting_is_documented_with_its_default() -> None:
+    documented: dict[str, str] = {}
+    for cell, defaults, *_ in first_table(REFERENCE / "settings.md"):
         names = in_code(cell)
         given = defaults.split(", ") if len(names) > 1 and defaults else [defaults] * len(names)
-        response |= dict(zip(names, given, strict=True))
+        documented |= dict(zip(names, given, strict=True))
 
     fields = Settings.model_fields
-    assert response.keys() == {PREFIX + name.upper() for name in fields}
+    assert documented.keys() == {PREFIX + name.upper() for name in fields}
     for name, field in fields.items():
-        if name not in TOLD_IN_WORDS:
-            assert re.sub(r" \(.*|`", "", response[PREFIX + name.upper()]) == as_told(field.default)
+        if name not in DESCRIBED_DEFAULTS:
+            assert re.sub(r" \(.*|`", "", documented[PREFIX + name.upper()]) == as_documented(field.default)
 
 
-def as_told(default: object) -> str:
+def as_documented(default: object) -> str:
     match default:
         case None | ():
             return ""
@@ -56,42 +62,58 @@ def as_told(default: object) -> str:
             return str(default)
 
 
-def test_every_error_that_is_raised_is_told_under_its_status():
-    response = {code: statuses for statuses, codes, _ in table_of("Errors") for code in in_code(codes)}
+def test_every_error_that_is_raised_is_documented_with_its_status() -> None:
+    rows = first_table(REFERENCE / "errors.md")
+    documented = {code: statuses for statuses, codes, _ in rows for code in in_code(codes)}
 
-    classes = {one.code: one for one in vars(errors).values() if hasattr(one, "code")}
-    assert classes.keys() - response.keys() == {"quota_exceeded"}  # nothing raises it: there are no quotas of projects
-    assert response.keys() <= classes.keys()
-    for code, statuses in response.items():
-        assert str(classes[code].status) in statuses or code == "unsupported_operation"
-
-
-def test_every_command_is_told_and_no_other():
-    response = {command.split()[1] for names, _ in table_of("Commands") for command in in_code(names)}
-
-    assert response == SUMMARIES.keys()
+    codes = {kind.code: kind.status for kind in vars(errors).values() if hasattr(kind, "code")}
+    assert codes.keys() - documented.keys() == {"quota_exceeded"}  # never raised: there are no quotas of projects
+    assert documented.keys() <= codes.keys()
+    for code, statuses in documented.items():
+        assert str(codes[code]) in statuses or code == "unsupported_operation"
 
 
-def test_the_longest_sides_are_those_of_the_code():
+def test_every_command_is_documented_and_no_other() -> None:
+    commands = [in_code(names) for names, _ in first_table(REFERENCE / "commands.md")]
+
+    assert {command.split()[1] for names in commands for command in names} - {"--version"} == SUMMARIES.keys()
+
+
+def test_the_longest_sides_are_those_of_the_code() -> None:
+    limits = (REFERENCE / "limits.md").read_text()
+
     for detail in Detail:
-        assert f"`{detail}` {detail.longest_side_px}" in README
+        assert f"`{detail}` {detail.longest_side_px}" in limits
 
 
-def test_every_decision_is_in_the_list_of_decisions():
-    folder = REPOSITORY / "docs" / "decisions"
-    listed = re.findall(r"\((\d{4}-[^)]+)\)", (folder / "README.md").read_text())
+def test_every_decision_is_in_the_list_with_status_and_date() -> None:
+    folder = DOCS / "decisions"
+    listed = re.findall(r"\[(\d+\. [^]]+)\]\((\d{4}-[^)]+)\)", (folder / "README.md").read_text())
 
-    assert listed == sorted(page.name for page in folder.glob("0*.md"))
+    assert [name for _, name in listed] == sorted(page.name for page in folder.glob("0*.md"))
+    for title, name in listed:
+        first, _, status, *_ = (folder / name).read_text().splitlines()
+        assert first == f"# {title}"
+        assert re.fullmatch(r"(Accepted|Superseded by \d+), 20\d\d-\d\d-\d\d\.", status)
 
 
-def test_the_version_is_the_packages():
-    package = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+def test_the_version_is_the_packages() -> None:
+    assert create_app(Settings()).version == version("obscura")
 
-    assert create_app(Settings()).version == package["version"]
+
+def test_the_readme_has_at_most_150_lines_and_the_glossary_25_terms() -> None:
+    assert len((REPOSITORY / "README.md").read_text().splitlines()) <= 150
+    assert len(first_table(DOCS / "glossary.md")) <= 25
+
+
+def test_a_word_that_is_not_used_here_is_found_in_a_name_as_well() -> None:
+    found = [word for _, word, _ in findings("def door_of(x): ...\nMOST_WORDS = 1\n'the upstream'\n")]
+
+    assert found == ["door", "MOST"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
-def test_every_link_leads_somewhere(page):
+def test_every_link_leads_to_a_file(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
 
     assert [link for link in links if not (page.parent / link).exists()] == []

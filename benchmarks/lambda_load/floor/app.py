@@ -1,4 +1,4 @@
-"""The floor: the least that a gateway of these parts can be, a relay of FastAPI, pydantic and httpx behind Mangum."""
+"""The floor: a bare relay of the same libraries, FastAPI, pydantic and httpx, behind Mangum."""
 
 import os
 
@@ -8,8 +8,8 @@ from mangum import Mangum
 from pydantic import BaseModel, ConfigDict
 
 
-class Ask(BaseModel):
-    """A chat request; what is not named rides along."""
+class ChatRequest(BaseModel):
+    """A chat request; other fields are kept."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -22,11 +22,11 @@ client = httpx.AsyncClient()
 
 
 @app.post("/v1/chat/completions")
-async def relay(ask: Ask) -> Response:
-    """Pass the request on, and the answer back."""
+async def relay(request: ChatRequest) -> Response:
+    """Relay one request to the upstream."""
     url = f"{os.environ['OBSCURA_UPSTREAM_URL']}/chat/completions"
-    answered = await client.post(url, content=ask.model_dump_json(), headers={"content-type": "application/json"})
-    return Response(answered.content, answered.status_code, media_type="application/json")
+    response = await client.post(url, content=request.model_dump_json(), headers={"content-type": "application/json"})
+    return Response(response.content, response.status_code, media_type="application/json")
 
 
 handler = Mangum(app, lifespan="off")

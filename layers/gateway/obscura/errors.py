@@ -1,7 +1,7 @@
-"""Every error that a caller can be answered with: one class per code, known to every room, knowing none.
+"""The errors of the API: one class for each code, imported by every other package.
 
-An error says what was wrong, the limit, and the way out. It never echoes image bytes, keys, internal addresses or an
-upstream's body. How it looks on the wire is the dialect's business (``obscura.dialects.errors``).
+A message says what was wrong, the limit, and what the caller can do. It never echoes image bytes, keys, internal
+addresses or an upstream's body. The dialects write errors in their own formats (``obscura.dialects.errors``).
 
     ObscuraError
     ├── 400  InvalidJson · InvalidRequest · UnsupportedField · UnsupportedOperation · RetentionConflict
@@ -14,10 +14,13 @@ upstream's body. How it looks on the wire is the dialect's business (``obscura.d
     ├── 404  ModelNotFound · FileNotFound · NotFound
     ├── 413  RequestTooLarge
     ├── 429  FreeTierExhausted · RateLimitExceeded · QuotaExceeded      (each with ``retry_after_s``)
-    └── 500  InternalError · 502 UpstreamError · 503 ModerationUnavailable, UpstreamUnavailable · 504 UpstreamTimeout
+    ├── 500  InternalError
+    ├── 502  UpstreamError
+    ├── 503  ModerationUnavailable · UpstreamUnavailable · StoreUnavailable (the last two share their code)
+    └── 504  UpstreamTimeout
 """
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class ClientDisconnected(Exception):
@@ -25,7 +28,7 @@ class ClientDisconnected(Exception):
 
 
 class ObscuraError(Exception):
-    """An answer other than the one asked for; ``param`` is the JSON path that it concerns, where there is one."""
+    """An error that the caller gets; ``param`` is the JSON path that it concerns, if there is one."""
 
     status: ClassVar[int]
     code: ClassVar[str]
@@ -38,6 +41,13 @@ class ObscuraError(Exception):
         self.category: str | None = None
         self.response_status: int = self.status
         self.headers: dict[str, str] = {}
+
+    def at(self, path: str) -> Self:
+        """Return a copy that names ``path``, with this error's traceback and cause; a raised error is never changed."""
+        error = type(self).__new__(type(self), *self.args)
+        error.__dict__.update(self.__dict__, param=path, headers=dict(self.headers))
+        error.__cause__, error.__suppress_context__ = self.__cause__, self.__suppress_context__
+        return error.with_traceback(self.__traceback__)
 
 
 class InvalidJson(ObscuraError):
@@ -53,13 +63,13 @@ class InvalidRequest(ObscuraError):
 
 
 class UnsupportedField(ObscuraError):
-    """A field that cannot be carried to the upstream's dialect."""
+    """A field that cannot be translated to the upstream's dialect."""
 
     status, code = 400, "unsupported_field"
 
 
 class UnsupportedImageFormat(ObscuraError):
-    """Bytes of a format other than PNG, JPEG, WEBP and GIF."""
+    """Bytes of a format that ``obscura.imaging.formats`` does not list."""
 
     status, code = 400, "unsupported_image_format"
 
@@ -101,19 +111,19 @@ class TooManyContentParts(ObscuraError):
 
 
 class InvalidImageUrl(ObscuraError):
-    """What the URL is: scheme, spelling, userinfo."""
+    """A URL that is not allowed as such: its scheme, its spelling, its userinfo."""
 
     status, code = 400, "invalid_image_url"
 
 
 class UnsafeImageUrl(ObscuraError):
-    """Where the URL points: a host, port or address that no image may be fetched from."""
+    """A URL to a host, port or address that no image may be fetched from."""
 
     status, code = 400, "unsafe_image_url"
 
 
 class ImageFetchFailed(ObscuraError):
-    """The image host could not be reached, answered with another status than 200, or was too slow."""
+    """The image host could not be reached, responded with another status than 200, or was too slow."""
 
     status, code = 400, "image_fetch_failed"
 
@@ -135,13 +145,13 @@ class VideoAnonBlocked(ObscuraError):
 
 
 class UnsupportedOperation(ObscuraError):
-    """Something that this endpoint, this model or this deployment does not do."""
+    """An operation that this endpoint, this model or this deployment does not support."""
 
     status, code = 400, "unsupported_operation"
 
 
 class RetentionConflict(ObscuraError):
-    """A zero-retention request that would have something stored, or that names something stored."""
+    """A zero-retention request to store a file, or that names a stored one."""
 
     status, code = 400, "retention_conflict"
 
@@ -159,19 +169,19 @@ class InvalidApiKey(ObscuraError):
 
 
 class InvalidToken(ObscuraError):
-    """A JWT that is forged, expired, or meant for somebody else."""
+    """A JWT that is forged, expired, or for another audience."""
 
     status, code = 401, "invalid_token"
 
 
 class PermissionDenied(ObscuraError):
-    """A known caller without the right to do this."""
+    """A key that is not for this family of endpoints."""
 
     status, code = 403, "permission_denied"
 
 
 class ModelNotFound(ObscuraError):
-    """A model that the catalogue or the upstream lacks."""
+    """A model that neither the catalog nor the upstream lists."""
 
     status, code = 404, "model_not_found"
 
@@ -195,13 +205,13 @@ class RequestTooLarge(ObscuraError):
 
 
 class FreeTierExhausted(ObscuraError):
-    """No place left for this network in this window."""
+    """The network has used its free requests of the day."""
 
     status, code = 429, "free_tier_exhausted"
 
 
 class RateLimitExceeded(ObscuraError):
-    """More requests than the key, the token or the upstream allows."""
+    """More requests than the key, the JWT or the upstream allows."""
 
     status, code = 429, "rate_limit_exceeded"
 
@@ -213,31 +223,37 @@ class QuotaExceeded(ObscuraError):
 
 
 class InternalError(ObscuraError):
-    """A fault of Obscura's own."""
+    """An error in Obscura itself."""
 
     status, code = 500, "internal_error"
 
 
 class UpstreamError(ObscuraError):
-    """The upstream failed, or refused the operator's credentials."""
+    """The upstream failed, or rejected the operator's credentials."""
 
     status, code = 502, "upstream_error"
 
 
 class ModerationUnavailable(ObscuraError):
-    """Moderation could not be had: the request fails closed."""
+    """The moderation service could not be used: the request fails closed."""
 
     status, code = 503, "moderation_unavailable"
 
 
 class UpstreamUnavailable(ObscuraError):
-    """The upstream could not be reached, or says that it is overloaded."""
+    """The upstream could not be reached, or reports that it is overloaded."""
+
+    status, code = 503, "upstream_unavailable"
+
+
+class StoreUnavailable(ObscuraError):
+    """A store of the gateway itself (keys, counters, files) could not be reached."""
 
     status, code = 503, "upstream_unavailable"
 
 
 class UpstreamTimeout(ObscuraError):
-    """The upstream did not answer in time."""
+    """The upstream did not respond in time."""
 
     status, code = 504, "upstream_timeout"
 

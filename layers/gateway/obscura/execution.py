@@ -1,4 +1,4 @@
-"""The executor: image work in a few threads, so that the event loop stays free and memory stays bounded."""
+"""Concurrency: image work in a bounded number of threads, and coroutines that fail together."""
 
 import asyncio
 import os
@@ -9,28 +9,28 @@ MIN_WORKERS = 2
 
 
 class ImageExecutor:
-    """A bounded place for CPU work on images: one bench for each core, and all others wait in line.
+    """Threads for CPU work on images: one worker for each core, so that the event loop stays free and memory bounded.
 
-    Sixteen large requests thus hold two decoded images on two cores, not sixteen.
+    Sixteen large requests on two cores thus hold two decoded images, not sixteen; the other work waits in a queue.
     """
 
     def __init__(self, workers: int | None = None) -> None:
-        """Open ``workers`` places; by default as many as this process has cores, and at least two."""
+        """Start ``workers`` threads; by default as many as this process has cores, and at least ``MIN_WORKERS``."""
         self._threads = ThreadPoolExecutor(
-            workers or max(MIN_WORKERS, os.process_cpu_count() or 1), thread_name_prefix="workshop"
+            workers or max(MIN_WORKERS, os.process_cpu_count() or 1), thread_name_prefix="image"
         )
 
     async def run[Result](self, work: Callable[[], Result]) -> Result:
-        """Run ``work`` on the next free bench; cancelled while still in line, it never runs."""
+        """Run ``work`` on the next free worker; cancelled while still queued, it never runs."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def close(self) -> None:
-        """Send everybody in line home; work under way ends by itself."""
+        """Cancel queued work; work under way ends by itself."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 async def gather_or_raise_first[Result](steps: Sequence[Coroutine[None, None, Result]]) -> list[Result]:
-    """Run all steps at once and give their results in order; the first failure ends the others and is raised."""
+    """Run all steps at once and return their results in order; the first failure cancels the others and is raised."""
     if len(steps) == 1:
         return [await steps[0]]
     try:

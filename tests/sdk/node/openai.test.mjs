@@ -1,4 +1,4 @@
-// The official `openai` SDK for Node against a served gateway.
+// The official `openai` SDK for Node against a running gateway.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
@@ -27,33 +27,33 @@ const input = [
 ];
 
 test("a chat completion describes the photograph", async () => {
-  const told = await client.chat.completions.create({ model, messages });
+  const completion = await client.chat.completions.create({ model, messages });
 
-  assert.match(told.choices[0].message.content, /640 x 427 pixels/);
-  assert.equal(told.usage.prompt_tokens_details.image_tokens, 345);
+  assert.match(completion.choices[0].message.content, /640 x 427 pixels/);
+  assert.equal(completion.usage.prompt_tokens_details.image_tokens, 345);
 });
 
-test("a streamed chat completion says the same piece by piece", async () => {
+test("a streamed chat completion has the same text", async () => {
   const stream = await client.chat.completions.create({ model, messages, stream: true });
-  let said = "";
-  for await (const chunk of stream) said += chunk.choices[0]?.delta?.content ?? "";
+  let text = "";
+  for await (const chunk of stream) text += chunk.choices[0]?.delta?.content ?? "";
 
-  assert.match(said, /640 x 427 pixels/);
+  assert.match(text, /640 x 427 pixels/);
 });
 
 test("a response describes the photograph", async () => {
-  const told = await client.responses.create({ model, input });
+  const response = await client.responses.create({ model, input });
 
-  assert.match(told.output_text, /640 x 427 pixels/);
-  assert.equal(told.usage.input_tokens_details.image_tokens, 345);
+  assert.match(response.output_text, /640 x 427 pixels/);
+  assert.equal(response.usage.input_tokens_details.image_tokens, 345);
 });
 
 test("a streamed response is assembled by the SDK", async () => {
   const stream = client.responses.stream({ model, input });
-  const told = await stream.finalResponse();
+  const response = await stream.finalResponse();
 
-  assert.equal(told.status, "completed");
-  assert.match(told.output_text, /640 x 427 pixels/);
+  assert.equal(response.status, "completed");
+  assert.match(response.output_text, /640 x 427 pixels/);
 });
 
 test("the models are listed", async () => {
@@ -64,9 +64,9 @@ test("the models are listed", async () => {
 });
 
 test("a wrong key is the SDK's AuthenticationError", async () => {
-  const stranger = new OpenAI({ baseURL: process.env.GATEWAY_V1, apiKey: "obs_wrong", maxRetries: 0 });
+  const unauthenticated = new OpenAI({ baseURL: process.env.GATEWAY_V1, apiKey: "obs_wrong", maxRetries: 0 });
 
-  await assert.rejects(stranger.chat.completions.create({ model, messages }), (error) => {
+  await assert.rejects(unauthenticated.chat.completions.create({ model, messages }), (error) => {
     assert.ok(error instanceof OpenAI.AuthenticationError);
     assert.equal(error.code, "invalid_api_key");
     return true;

@@ -1,7 +1,8 @@
-"""Valid requests and what becomes of them when bytes, members and images are tampered with, by the seed."""
+"""Valid requests, and random mutations of their bytes, fields and images, reproducible by seed."""
 
 import base64
 import json
+from copy import deepcopy
 from random import Random
 
 from tests.support.image_urls import data_url
@@ -27,11 +28,11 @@ STRANGE_VALUES: tuple[object, ...] = (
     None, True, False, 0, -1, 1e308, 10**40, "", "x", "\u0000", "\U0001f600", "data:", "data:image/png;base64,",
     "https://127.0.0.1/", "http://[::1]/", "file_x", [], [[]], {}, {"url": None}, [None], {"a": {"b": {"c": []}}},
 )  # fmt: skip
-SHAPES = ("object", "string", "input_image", "untyped")
+FORMS = ("object", "string", "input_image", "untyped")
 
 
 def a_corpus() -> list[dict]:
-    """A request for each kind of image that is taken, in every shape of part, plain and streamed."""
+    """A request for each image format, in every form of part, whole and streamed."""
     requests = []
     for number, image in enumerate(one_of_each().values()):
         url = data_url(image)
@@ -40,7 +41,7 @@ def a_corpus() -> list[dict]:
             "string": {"type": "image_url", "image_url": url},
             "input_image": {"type": "input_image", "image_url": url, "detail": "low"},
             "untyped": {"image_url": {"url": url}},
-        }[SHAPES[number % 4]]
+        }[FORMS[number % 4]]
         requests.append(
             {
                 "model": "m",
@@ -58,12 +59,12 @@ def a_corpus() -> list[dict]:
 
 
 def seeded(seed: int) -> Random:
-    """Chance that a failing run can be had again with."""
+    """A random generator that repeats a failing run."""
     return Random(seed)  # noqa: S311 - no secret is made of it
 
 
 def mutated(request: dict, random: Random) -> bytes:
-    """One way to damage a request."""
+    """Damage a request in one way."""
     ways = (_bytewise, _bytewise_outside_of_images, _cut, _in_an_image, _structurally)
     (way,) = random.choices(ways, weights=(1, 1, 1, 2, 3))
     return way(request, random)
@@ -86,22 +87,22 @@ def _bytewise_outside_of_images(request: dict, random: Random) -> bytes:
 
 
 def _structurally(request: dict, random: Random) -> bytes:
-    changed = json.loads(json.dumps(request))
+    changed = deepcopy(request)
     for _ in range(random.randint(1, 3)):
-        places = _places(changed)
-        if not places:
+        nodes = _nodes(changed)
+        if not nodes:
             break
-        holder, key = random.choice(places)
+        holder, key = random.choice(nodes)
         match random.randrange(4):
             case 0:
                 del holder[key]
             case 1:
                 holder[key] = [holder[key]] * random.choice((1, 2, 20))
             case 2:
-                other_holder, other_key = random.choice(places)
-                holder[key] = json.loads(json.dumps(other_holder[other_key]))
+                other_holder, other_key = random.choice(nodes)
+                holder[key] = deepcopy(other_holder[other_key])
             case _:
-                holder[key] = random.choice(STRANGE_VALUES)
+                holder[key] = deepcopy(random.choice(STRANGE_VALUES))
     return _dumped(changed)
 
 
@@ -125,15 +126,15 @@ def _cut(request: dict, random: Random) -> bytes:
     return random.choice((body[:end], body[start:], body[:start] + body[end:], body[:start] + body[:end]))
 
 
-def _places(value: object) -> list[tuple[dict | list, str | int]]:
-    """Every place in a request, with the object or array that holds it."""
+def _nodes(value: object) -> list[tuple[dict | list, str | int]]:
+    """Every value in a request: the object or array that holds it, and its key."""
     if isinstance(value, dict):
         keys = list(value)
     elif isinstance(value, list):
         keys = list(range(len(value)))
     else:
         return []
-    return [place for key in keys for place in [(value, key), *_places(value[key])]]
+    return [node for key in keys for node in [(value, key), *_nodes(value[key])]]
 
 
 def _dumped(request: object) -> bytes:

@@ -1,4 +1,4 @@
-"""Whatever a body holds, the gateway answers or refuses it in OpenAI's shape, and goes on serving."""
+"""Any body gets a response or an error in OpenAI's format, and the gateway goes on serving."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from tests.support.json_texts import styles, values, written
 from tests.support.loopback_server import loopback_server
 from tests.unit.imaging.images import a_plain
 
-AT_ONCE = 6
+MAX_CONCURRENT = 6
 SMALL = {"max_pixels": 500_000, "max_body_bytes": 1_000_000, "max_image_bytes": 200_000, "log_level": "WARNING"}
 
 
@@ -25,26 +25,26 @@ async def post(gateway: Gateway, body: bytes) -> httpx.Response:
     return await gateway.client.post("/v1/chat/completions", content=body)
 
 
-def check(answer: httpx.Response, body: bytes) -> str:
-    """Check that an answer is one of ours; gives its code."""
-    shown = f"{answer.status_code} {answer.text[:200]} for {body[:2000]!r}"
-    if answer.status_code == 200:
+def check(response: httpx.Response, body: bytes) -> str:
+    """Check that a response is a completion or an error of ours; return its code."""
+    context = f"{response.status_code} {response.text[:200]} for {body[:2000]!r}"
+    if response.status_code == 200:
         return "answered"
-    assert 400 <= answer.status_code < 500, shown
-    error = answer.json()["error"]
-    assert error["code"], shown
-    assert error["message"], shown
-    assert error["type"], shown
-    assert error["param"] is None or error["param"].startswith(("messages", "model", "stream")), shown
-    assert b"Traceback" not in answer.content, shown
+    assert 400 <= response.status_code < 500, context
+    error = response.json()["error"]
+    assert error["code"], context
+    assert error["message"], context
+    assert error["type"], context
+    assert error["param"] is None or error["param"].startswith(("messages", "model", "stream")), context
+    assert b"Traceback" not in response.content, context
     return error["code"]
 
 
 async def answers_to(gateway: Gateway, bodies: list[bytes]) -> Counter[str]:
-    places = asyncio.Semaphore(AT_ONCE)
+    slots = asyncio.Semaphore(MAX_CONCURRENT)
 
     async def one(body: bytes) -> str:
-        async with places:
+        async with slots:
             return check(await post(gateway, body), body)
 
     return Counter(await asyncio.gather(*[one(body) for body in bodies]))
@@ -58,12 +58,12 @@ async def test_the_corpus_itself_is_answered() -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-async def test_damaged_requests_are_answered_or_refused_and_never_a_fault(seed: int) -> None:
+async def test_damaged_requests_never_cause_a_server_error(seed: int) -> None:
     random, corpus = seeded(seed), a_corpus()
     bodies = [mutated(random.choice(corpus), random) for _ in range(200)]
     async with loopback_server(answers()) as upstream, loopback_server(answers(verdict())) as moderation:
-        given = {"upstream_url": upstream.v1, "moderation": "openai", "moderation_url": moderation.v1}
-        async with running_gateway(**given, **SMALL) as gateway:
+        settings_ = {"upstream_url": upstream.v1, "moderation": "openai", "moderation_url": moderation.v1}
+        async with running_gateway(**settings_, **SMALL) as gateway:
             codes = await answers_to(gateway, bodies)
 
             assert len(codes) >= 5, codes
@@ -73,7 +73,7 @@ async def test_damaged_requests_are_answered_or_refused_and_never_a_fault(seed: 
                 assert isinstance(request.json(), dict)
 
 
-async def test_damaged_requests_are_no_fault_of_the_demo_either() -> None:
+async def test_damaged_requests_never_cause_a_server_error_in_the_demo() -> None:
     random, corpus = seeded(3), a_corpus()
     bodies = [mutated(random.choice(corpus), random) for _ in range(150)]
     async with running_gateway(moderation="demo", **SMALL) as gateway:
@@ -82,30 +82,30 @@ async def test_damaged_requests_are_no_fault_of_the_demo_either() -> None:
         assert (await gateway.chat(chat_request("still there?"))).status_code == 200
 
 
-PLACES = ("model", "stream", "messages", "message", "content", "part", "image_url", "url", "detail", "text", "extra")
+FIELDS = ("model", "stream", "messages", "message", "content", "part", "image_url", "url", "detail", "text", "extra")
 
 
-def with_value_at(place: str, value: object) -> dict:
-    """A valid request but for one place."""
-    holder = {"url": data_url(a_plain(8, 8, "PNG"))} | ({place: value} if place in {"url", "detail"} else {})
-    image = {"type": "image_url", "image_url": value if place == "image_url" else holder}
-    words = {"type": "text", "text": value if place == "text" else "hi"}
-    message = {"role": "user", "content": value if place == "content" else [words, image]}
-    if place == "part":
+def with_value_at(name: str, value: object) -> dict:
+    """A request that is valid but for one field."""
+    holder = {"url": data_url(a_plain(8, 8, "PNG"))} | ({name: value} if name in {"url", "detail"} else {})
+    image = {"type": "image_url", "image_url": value if name == "image_url" else holder}
+    words = {"type": "text", "text": value if name == "text" else "hi"}
+    message = {"role": "user", "content": value if name == "content" else [words, image]}
+    if name == "part":
         message["content"].append(value)
-    request = {"model": "m", "stream": False, "messages": [value if place == "message" else message]}
-    return request | ({place: value} if place in {"model", "stream", "messages", "extra"} else {})
+    request = {"model": "m", "stream": False, "messages": [value if name == "message" else message]}
+    return request | ({name: value} if name in {"model", "stream", "messages", "extra"} else {})
 
 
 generated = st.one_of(
-    st.builds(lambda place, value, style: written(with_value_at(place, value), style).encode(),
-              st.sampled_from(PLACES), values, styles),
+    st.builds(lambda name, value, style: written(with_value_at(name, value), style).encode(),
+              st.sampled_from(FIELDS), values, styles),
     st.builds(lambda value, style: written(value, style).encode(), values, styles),
     st.binary(max_size=200),
 )  # fmt: skip
 
 
-async def test_generated_bodies_are_answered_or_refused_and_never_a_fault() -> None:
+async def test_generated_bodies_never_cause_a_server_error() -> None:
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1, **SMALL) as gateway:
         loop = asyncio.get_running_loop()
 

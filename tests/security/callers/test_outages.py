@@ -1,4 +1,4 @@
-"""A store that goes away in the midst of the traffic lets nobody in whom it did not count."""
+"""Outages of the store amid traffic: no caller is admitted who was not counted."""
 
 import asyncio
 import sqlite3
@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -19,7 +20,7 @@ from tests.support.gateway import chat_request, running_gateway
 from tests.support.loopback_server import loopback_server
 from tests.support.stores import CallCounter, a_table
 
-PLACES = 5
+FREE_REQUESTS = 5
 
 
 async def a_table_on_aws() -> str:
@@ -29,102 +30,109 @@ async def a_table_on_aws() -> str:
     return table
 
 
-def statuses(response: list[httpx.Response]) -> Counter[int]:
-    return Counter(answer.status_code for answer in response)
+def statuses(responses: list[httpx.Response]) -> Counter[int]:
+    return Counter(response.status_code for response in responses)
 
 
 async def test_dynamodb_killed_amid_the_load_admits_no_extra_caller() -> None:
     with aws_server_until_killed() as (_, kill):
         table = await a_table_on_aws()
         async with loopback_server(answers()) as upstream:
-            settings = {"upstream_url": upstream.v1, "table": table, "free_tier_requests": PLACES}
-            async with running_gateway(**settings) as gateway, anonymous_client(gateway) as stranger:
-                asking = [asyncio.create_task(stranger.chat(chat_request("hi"))) for _ in range(60)]
+            settings: dict[str, Any] = {
+                "upstream_url": upstream.v1,
+                "table": table,
+                "free_tier_requests": FREE_REQUESTS,
+            }
+            async with running_gateway(**settings) as gateway, anonymous_client(gateway) as anonymous:
+                pending = [asyncio.create_task(anonymous.chat(chat_request("hi"))) for _ in range(60)]
                 await upstream.wait_for_requests(2)
                 await asyncio.to_thread(kill)
-                amid = await asyncio.gather(*asking)
-                after = [await stranger.chat(chat_request("hi")), await gateway.chat(chat_request("hi"))]
+                amid = await asyncio.gather(*pending)
+                after = [await anonymous.chat(chat_request("hi")), await gateway.chat(chat_request("hi"))]
 
-                assert statuses(amid)[200] <= PLACES
+                assert statuses(amid)[200] <= FREE_REQUESTS
                 assert set(statuses(amid)) <= {200, 429, 503}
                 assert len(upstream.received) == statuses(amid)[200]
-                for answer in after:
-                    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "upstream_unavailable")
-                    assert answer.headers["retry-after"] == "1"
-                    assert answer.headers["x-ratelimit-remaining-requests"] == "0"
+                for response in after:
+                    assert (response.status_code, response.json()["error"]["code"]) == (503, "upstream_unavailable")
+                    assert response.headers["retry-after"] == "1"
+                    assert response.headers["x-ratelimit-remaining-requests"] == "0"
 
 
-async def test_a_locked_database_admits_nobody_and_the_loop_goes_on_meanwhile(tmp_path: Path) -> None:
+async def test_a_locked_database_admits_no_caller_and_does_not_block_the_loop(tmp_path: Path) -> None:
     async with (
         loopback_server(answers()) as upstream,
         running_gateway(folder=tmp_path, upstream_url=upstream.v1) as gateway,
     ):
-        async with anonymous_client(gateway) as stranger:
+        async with anonymous_client(gateway) as anonymous:
             with closing(sqlite3.connect(tmp_path / DATABASE_FILE, autocommit=True)) as other:
                 other.execute("BEGIN IMMEDIATE")
-                asking = asyncio.gather(
-                    *[stranger.chat(chat_request("hi")) for _ in range(20)], gateway.chat(chat_request("hi"))
+                pending = asyncio.gather(
+                    *[anonymous.chat(chat_request("hi")) for _ in range(20)], gateway.chat(chat_request("hi"))
                 )
                 began_s = time.monotonic()
                 alive = await gateway.client.get("/healthz")
                 alive_after_s = time.monotonic() - began_s
-                response = await asking
+                responses = await pending
                 other.execute("COMMIT")
-            then = await stranger.chat(chat_request("hi"))
+            later = await anonymous.chat(chat_request("hi"))
 
             assert alive.status_code == 200
             assert alive_after_s < 1
-            assert statuses(response) == {503: 21}
+            assert statuses(responses) == {503: 21}
             assert upstream.received[1:] == []
-            assert then.status_code == 200
+            assert later.status_code == 200
 
 
-async def test_holders_of_remembered_keys_go_on_in_an_outage_where_the_operator_wants_that_and_nobody_else() -> None:
+async def test_in_an_outage_only_cached_keys_are_admitted_if_the_operator_allows() -> None:
     with aws_server_until_killed() as (_, kill):
         table = await a_table_on_aws()
         async with running_gateway(table=table, store_outage="keys", key_requests_per_minute=120) as gateway:
-            async with anonymous_client(gateway) as stranger:
+            async with anonymous_client(gateway) as anonymous:
                 before = await gateway.chat(chat_request("hi"))
                 await asyncio.to_thread(kill)
-                known = await gateway.chat(chat_request("hi"))
+                cached = await gateway.chat(chat_request("hi"))
                 unknown = await gateway.chat(chat_request("hi"), headers={"authorization": "Bearer obs_unknown"})
-                anonymous = await stranger.chat(chat_request("hi"))
+                free = await anonymous.chat(chat_request("hi"))
 
-                assert (before.status_code, known.status_code) == (200, 200)
-                assert known.headers["x-ratelimit-remaining-requests"] == "120"
-                assert (unknown.status_code, anonymous.status_code) == (503, 503)
+                assert (before.status_code, cached.status_code) == (200, 200)
+                assert cached.headers["x-ratelimit-remaining-requests"] == "120"
+                assert (unknown.status_code, free.status_code) == (503, 503)
 
 
-async def test_on_dynamodb_an_admission_is_one_round_trip_once_the_key_is_remembered() -> None:
+async def test_on_dynamodb_an_admission_is_one_call_once_the_key_is_cached() -> None:
     with aws_server_until_killed():
         table, counter = await a_table_on_aws(), CallCounter()
-        async with running_gateway(table=table, free_tier_requests=3) as gateway, anonymous_client(gateway) as stranger:
+        async with (
+            running_gateway(table=table, free_tier_requests=3) as gateway,
+            anonymous_client(gateway) as anonymous,
+        ):
             counter.calls.clear()
             await gateway.chat(chat_request("hi"))
             first = list(counter.calls)
             counter.calls.clear()
             for _ in range(5):
                 assert (await gateway.chat(chat_request("hi"))).status_code == 200
-            remembered = list(counter.calls)
-            await stranger.chat(chat_request("hi"))
+            cached = list(counter.calls)
+            await anonymous.chat(chat_request("hi"))
             counter.calls.clear()
-            await stranger.chat(chat_request("hi"))
+            await anonymous.chat(chat_request("hi"))
 
             assert first == ["GetItem", "UpdateItem"]
-            assert remembered == ["UpdateItem"] * 5
+            assert cached == ["UpdateItem"] * 5
             assert counter.calls == ["UpdateItem"]
 
 
-async def test_on_dynamodb_an_ipv6_caller_is_one_transaction_and_one_more_when_the_place_goes_back() -> None:
+async def test_on_dynamodb_an_ipv6_reservation_and_a_release_are_a_call_each() -> None:
     with aws_server_until_killed():
         table, counter = await a_table_on_aws(), CallCounter()
         async with running_gateway(table=table, free_tier_requests=2, trusted_proxies="127.0.0.1/32") as gateway:
-            async with anonymous_client(gateway) as stranger:
-                await stranger.chat(chat_request("hi"), x_forwarded_for="2001:db8::1")
+            async with anonymous_client(gateway) as anonymous:
+                await anonymous.chat(chat_request("hi"), x_forwarded_for="2001:db8::1")
                 counter.calls.clear()
-                failed = await stranger.chat({"model": "m"}, x_forwarded_for="2001:db8::1")
-                response = [await stranger.chat(chat_request("hi"), x_forwarded_for="2001:db8::1") for _ in range(2)]
+                failed = await anonymous.chat({"model": "m"}, x_forwarded_for="2001:db8::1")
+                responses = [await anonymous.chat(chat_request("hi"), x_forwarded_for="2001:db8::1") for _ in range(2)]
 
                 assert failed.status_code == 400
-                assert [answer.status_code for answer in response] == [200, 429]
+                assert [response.status_code for response in responses] == [200, 429]
                 assert counter.calls == ["TransactWriteItems"] * 4

@@ -1,10 +1,11 @@
-"""JWTs over the wire: the good ones open the door, and no forged, stale, misdirected or monstrous one does."""
+"""JWTs over HTTP: valid ones are accepted; forged, expired, misdirected and oversized ones are not."""
 
 import base64
 import hashlib
 import hmac
 import json
 import time
+from typing import Any
 
 import httpx
 import jwt
@@ -16,25 +17,25 @@ from tests.support.gateway import chat_request, running_gateway
 from tests.support.token_issuer import AUDIENCE, ISSUER, RSA_KEY, a_jwk, a_token, token_issuer
 
 PEM = RSA_KEY.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-SHARED_SECRET = b"known to everybody who reads the keys"
-STRANGER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+SHARED_SECRET = b"known to all who read the published keys"
+OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
-def b64(value: bytes | dict) -> str:
+def b64(value: bytes | dict[str, Any]) -> str:
     written = json.dumps(value).encode() if isinstance(value, dict) else value
     return base64.urlsafe_b64encode(written).rstrip(b"=").decode()
 
 
-def claims(**changed: object) -> dict:
-    return {"iss": ISSUER, "aud": AUDIENCE, "sub": "somebody", "exp": int(time.time()) + 86_400} | changed
+def claims(**changed: Any) -> dict[str, Any]:
+    return {"iss": ISSUER, "aud": AUDIENCE, "sub": "user-1", "exp": int(time.time()) + 86_400} | changed
 
 
-def written(header: dict, payload: dict, signature: bytes = b"") -> str:
+def written(header: dict[str, Any], payload: dict[str, Any], signature: bytes = b"") -> str:
     return f"{b64(header)}.{b64(payload)}.{b64(signature)}"
 
 
 def hmac_token(secret: bytes, algorithm: str = "HS256") -> str:
-    """A token signed with HMAC, by hand, since PyJWT refuses to misuse a public key as its secret."""
+    """A token signed with HMAC, by hand, since PyJWT does not take a public key as its secret."""
     signed = f"{b64({'alg': algorithm, 'typ': 'JWT', 'kid': 'RS256'})}.{b64(claims())}"
     return f"{signed}.{b64(hmac.digest(secret, signed.encode(), hashlib.sha256))}"
 
@@ -48,14 +49,14 @@ def bearer(token: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"}
 
 
-async def told_of(token: str, **settings: object) -> httpx.Response:
+async def response_to(token: str, **settings: Any) -> httpx.Response:
     async with token_issuer() as issuer, running_gateway(**(issuer.settings | settings)) as gateway:
         return await gateway.chat(chat_request("hi"), headers=bearer(token))
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
-async def test_a_good_token_is_let_in_at_thirty_a_minute(algorithm: str) -> None:
-    response = await told_of(a_token(algorithm))
+async def test_a_valid_token_is_accepted_thirty_times_a_minute(algorithm: str) -> None:
+    response = await response_to(a_token(algorithm))
 
     assert response.status_code == 200
     assert response.headers["x-ratelimit-limit-requests"] == "30"
@@ -64,16 +65,17 @@ async def test_a_good_token_is_let_in_at_thirty_a_minute(algorithm: str) -> None
 
 @pytest.mark.parametrize("aud", [[AUDIENCE, "another"], AUDIENCE])
 async def test_a_token_may_have_several_audiences(aud: object) -> None:
-    assert (await told_of(a_token(aud=aud))).status_code == 200
+    assert (await response_to(a_token(aud=aud))).status_code == 200
 
 
 @pytest.mark.parametrize(
-    ("changed", "status"), [({"exp": -50}, 200), ({"exp": -70}, 401), ({"nbf": 50}, 200), ({"nbf": 70}, 401)]
+    ("offsets_s", "status"), [({"exp": -50}, 200), ({"exp": -70}, 401), ({"nbf": 50}, 200), ({"nbf": 70}, 401)]
 )
-async def test_clocks_may_differ_by_a_minute(changed: dict[str, int], status: int) -> None:
+async def test_clocks_may_differ_by_a_minute(offsets_s: dict[str, int], status: int) -> None:
     now_s = int(time.time())
 
-    response = await told_of(a_token(**{name: now_s + offset_s for name, offset_s in changed.items()}))
+    times: dict[str, Any] = {name: now_s + offset_s for name, offset_s in offsets_s.items()}
+    response = await response_to(a_token(**times))
 
     assert response.status_code == status
 
@@ -83,20 +85,20 @@ async def test_clocks_may_differ_by_a_minute(changed: dict[str, int], status: in
     [
         pytest.param(a_token(exp=int(time.time()) - 3600), id="expired"),
         pytest.param(a_token(exp=None), id="never expires"),
-        pytest.param(a_token(exp="tomorrow"), id="expiry in words"),
+        pytest.param(a_token(exp="tomorrow"), id="expiry as a word"),
         pytest.param(a_token(nbf=int(time.time()) + 3600), id="of the future"),
         pytest.param(a_token(aud="another"), id="for another audience"),
-        pytest.param(a_token(aud=None), id="for nobody"),
+        pytest.param(a_token(aud=None), id="for no audience"),
         pytest.param(a_token(aud=[]), id="for an empty list"),
         pytest.param(a_token(iss="https://evil.example/"), id="of another issuer"),
         pytest.param(a_token(iss=ISSUER + "x"), id="of a longer issuer"),
         pytest.param(a_token(iss=None), id="of no issuer"),
-        pytest.param(a_token(sub=None), id="of nobody"),
+        pytest.param(a_token(sub=None), id="of no subject"),
         pytest.param(a_token(sub=""), id="of an empty subject"),
         pytest.param(a_token(project="p" * 201), id="of an overlong project"),
         pytest.param(a_token(project=["a"]), id="of a project that is a list"),
         pytest.param(a_token(zero_retention="true"), id="with a retention in words"),
-        pytest.param(a_token(key=STRANGER), id="signed by a stranger"),
+        pytest.param(a_token(key=OTHER_KEY), id="signed by another key"),
         pytest.param(a_token(kid="unknown"), id="by an unknown key"),
         pytest.param(a_token(kid=None), id="by no key, where there are several"),
         pytest.param(a_token(kid="ES256"), id="by the name of another kind of key"),
@@ -115,7 +117,7 @@ async def test_clocks_may_differ_by_a_minute(changed: dict[str, int], status: in
             id="with a critical header",
         ),
         pytest.param(
-            jwt.encode(claims(), STRANGER, "RS256", {"kid": "x", "jwk": a_jwk(key=STRANGER)}),
+            jwt.encode(claims(), OTHER_KEY, "RS256", {"kid": "x", "jwk": a_jwk(key=OTHER_KEY)}),
             id="with its own key inside",
         ),
         pytest.param(written({"alg": "RS256", "kid": ["RS256"]}, claims()), id="kid is a list"),
@@ -127,15 +129,15 @@ async def test_clocks_may_differ_by_a_minute(changed: dict[str, int], status: in
         pytest.param("." * 2 + "A" * 50_000, id="huge and nothing"),
     ],
 )
-async def test_a_bad_token_is_refused_as_one(token: str) -> None:
-    response = await told_of(token)
+async def test_an_invalid_token_is_rejected(token: str) -> None:
+    response = await response_to(token)
 
     assert (response.status_code, response.json()["error"]["code"]) == (401, "invalid_token")
     assert response.headers["x-ratelimit-limit-requests"] == "0"
     assert token[:200] not in response.text
 
 
-async def test_a_huge_token_is_refused_before_anything_is_asked() -> None:
+async def test_a_huge_token_is_rejected_before_keys_are_fetched() -> None:
     async with token_issuer() as issuer, running_gateway(**issuer.settings) as gateway:
         response = await gateway.chat(chat_request("hi"), headers=bearer(a_token(padding="x" * 8192)))
 
@@ -143,14 +145,14 @@ async def test_a_huge_token_is_refused_before_anything_is_asked() -> None:
         assert issuer.fetches == 0
 
 
-async def test_a_bad_token_is_refused_even_with_the_free_tier() -> None:
+async def test_an_invalid_token_is_rejected_even_with_the_free_tier() -> None:
     async with token_issuer() as issuer, running_gateway(**issuer.settings) as gateway:
         response = await gateway.chat(chat_request("hi"), headers=bearer("a.b.c") | {"x-free-tier": "true"})
 
         assert response.status_code == 401
 
 
-async def test_without_a_configured_issuer_every_token_is_refused_with_the_way_out() -> None:
+async def test_without_an_issuer_tokens_are_rejected_and_the_setting_is_named() -> None:
     async with running_gateway() as gateway:
         response = await gateway.chat(chat_request("hi"), headers=bearer(a_token()))
 
@@ -159,18 +161,18 @@ async def test_without_a_configured_issuer_every_token_is_refused_with_the_way_o
 
 
 @pytest.mark.parametrize("token", ["eyJ.eyJ", "a.b.c.d.e", "nonsense"])
-async def test_what_is_neither_token_nor_key_is_refused_as_a_key(token: str) -> None:
-    response = await told_of(token)
+async def test_what_is_neither_token_nor_key_is_rejected_as_a_key(token: str) -> None:
+    response = await response_to(token)
 
     assert (response.status_code, response.json()["error"]["code"]) == (401, "invalid_api_key")
 
 
-async def test_zero_retention_is_honoured_when_the_token_says_so() -> None:
-    assert (await told_of(a_token(zero_retention=True))).headers["x-zero-retention"] == "true"
-    assert "x-zero-retention" not in (await told_of(a_token(zero_retention=False))).headers
+async def test_a_claim_of_the_token_turns_on_zero_retention() -> None:
+    assert (await response_to(a_token(zero_retention=True))).headers["x-zero-retention"] == "true"
+    assert "x-zero-retention" not in (await response_to(a_token(zero_retention=False))).headers
 
 
-async def test_each_subject_has_a_rate_of_its_own() -> None:
+async def test_each_subject_has_its_own_rate_limit() -> None:
     async with token_issuer() as issuer, running_gateway(**issuer.settings, jwt_requests_per_minute=2) as gateway:
         first = [await gateway.chat(chat_request("hi"), headers=bearer(a_token(sub="a"))) for _ in range(3)]
         second = await gateway.chat(chat_request("hi"), headers=bearer(a_token(sub="b")))
@@ -206,7 +208,7 @@ async def test_each_subject_has_a_rate_of_its_own() -> None:
         "another shape",
     ],
 )
-async def test_an_issuer_without_keys_for_us_is_an_outage_and_not_a_door(jwks: dict) -> None:
+async def test_an_issuer_without_usable_keys_is_unavailable(jwks: dict[str, Any]) -> None:
     async with token_issuer() as issuer, running_gateway(**issuer.settings) as gateway:
         issuer.jwks = jwks
 

@@ -1,4 +1,4 @@
-"""Certificates of a made-up authority."""
+"""TLS contexts with certificates of a test authority."""
 
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ AUTHORITY = trustme.CA()
 
 
 def server_tls(name: str, authority: trustme.CA = AUTHORITY, *, expired: bool = False) -> ssl.SSLContext:
-    """The TLS of a host that goes by ``name``."""
+    """The TLS context of a host whose name is ``name``."""
     now = datetime.now(UTC)
     end = now - timedelta(days=1) if expired else now + timedelta(days=1)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -18,7 +18,7 @@ def server_tls(name: str, authority: trustme.CA = AUTHORITY, *, expired: bool = 
 
 
 def client_tls() -> ssl.SSLContext:
-    """The TLS of a client that trusts the made-up authority alone."""
+    """The TLS context of a client that also trusts the test authority."""
     context = ssl.create_default_context()
     AUTHORITY.configure_trust(context)
     return context

@@ -1,4 +1,4 @@
-"""Image hosts on loopback that behave as badly as a test wants them to, and the network that leads to them."""
+"""Image hosts on loopback that a test scripts, and the network and the resolver that lead to them."""
 
 import asyncio
 import ssl
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import httpcore
 
-type Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+type Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 IMAGE = b"\x89PNG not really, but bytes"
 PUBLIC_ADDRESS = "93.184.215.14"
@@ -16,7 +16,7 @@ PUBLIC_ADDRESS = "93.184.215.14"
 
 @dataclass
 class Host:
-    """A listening host: what it was asked, and whether its clients have hung up."""
+    """A listening host: the requests that it received, and whether its clients have closed their connections."""
 
     port: int
     scheme: str
@@ -36,10 +36,10 @@ class Host:
 
 
 @asynccontextmanager
-async def a_host(
-    talk: Talk, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1", *, speaks_first: bool = False
+async def image_host(
+    script: Script, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1", *, sends_first: bool = False
 ) -> AsyncIterator[Host]:
-    """Listen on a free port and hold ``talk`` with whoever connects, after their request unless it speaks first."""
+    """Listen on a free port and run ``script`` on every connection, after the request unless ``sends_first``."""
 
     host = Host(0, "https" if tls else "http")
 
@@ -48,9 +48,9 @@ async def a_host(
         host.open_connections += 1
         host.all_closed.clear()
         with suppress(ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
-            if not speaks_first:
+            if not sends_first:
                 host.requests.append(await reader.readuntil(b"\r\n\r\n"))
-            await talk(reader, writer)
+            await script(reader, writer)
         writer.close()
         with suppress(ConnectionError, ssl.SSLError):
             await writer.wait_closed()
@@ -70,64 +70,64 @@ async def a_host(
         await server.wait_closed()
 
 
-def an_answer(body: bytes = IMAGE, status: str = "200 OK", headers: Iterable[str] = ()) -> bytes:
-    """A whole HTTP/1.1 answer; its Content-Length is true unless ``headers`` brings one or a Transfer-Encoding."""
+def a_response(body: bytes = IMAGE, status: str = "200 OK", headers: Iterable[str] = ()) -> bytes:
+    """A whole HTTP/1.1 response; its Content-Length is right unless ``headers`` has one or a Transfer-Encoding."""
     lines = list(headers)
     if not any(line.lower().startswith(("content-length:", "transfer-encoding:")) for line in lines):
         lines.append(f"Content-Length: {len(body)}")
     return "\r\n".join([f"HTTP/1.1 {status}", *lines, "", ""]).encode() + body
 
 
-def saying(*answers: bytes) -> Talk:
-    """Say the next of ``answers`` to each connection, and the last one ever after; then hang up."""
-    left = list(answers)
+def responding(*responses: bytes) -> Script:
+    """Send the next of ``responses`` on each connection, and on later ones the last; then close it."""
+    left = list(responses)
 
-    async def talk(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def script(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(left.pop(0) if len(left) > 1 else left[0])
         await writer.drain()
 
-    return talk
+    return script
 
 
 def a_redirect(location: str, status: int = 302) -> bytes:
-    return an_answer(b"", f"{status} Elsewhere", [f"Location: {location}"])
+    return a_response(b"", f"{status} Elsewhere", [f"Location: {location}"])
 
 
-def endlessly(beginning: bytes, again: bytes, pause_s: float = 0) -> Talk:
-    """Say ``beginning``, and ``again`` and ``again`` until the client hangs up."""
+def repeating(beginning: bytes, repeated: bytes, pause_s: float = 0) -> Script:
+    """Send ``beginning``, then ``repeated`` over and over until the client closes."""
 
-    async def talk(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def script(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(beginning)
         while not writer.is_closing():
-            writer.write(again)
+            writer.write(repeated)
             await writer.drain()
             await asyncio.sleep(pause_s)
 
-    return talk
+    return script
 
 
-def then_silence(beginning: bytes) -> Talk:
-    """Say ``beginning``, then nothing until the client hangs up."""
+def stalling_after(beginning: bytes) -> Script:
+    """Send ``beginning``, then nothing until the client closes."""
 
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(beginning)
         await writer.drain()
         await reader.read()
 
-    return talk
+    return script
 
 
-class Detour(httpcore.AsyncNetworkBackend):
-    """Notes which address was dialled, and connects to a host on loopback in its stead.
+class LoopbackNetwork(httpcore.AsyncNetworkBackend):
+    """Records the address of each connection, and connects to a host on loopback instead.
 
-    What was checked, and in which order, is thus the real thing up to the last wire.
+    All checks before that, and their order, are thus the real ones.
     """
 
     def __init__(self, port: int = 0, unreachable: Sequence[str] = ()) -> None:
         self._port = port
         self._unreachable = unreachable
         self._tcp = httpcore.AnyIOBackend()
-        self.dialled: list[tuple[str, int]] = []
+        self.connected_to: list[tuple[str, int]] = []
 
     async def connect_tcp(
         self,
@@ -137,19 +137,19 @@ class Detour(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        self.dialled.append((host, port))
+        self.connected_to.append((host, port))
         if host in self._unreachable:
             raise httpcore.ConnectError("All connection attempts failed")
         return await self._tcp.connect_tcp("127.0.0.1", self._port, timeout)
 
 
-class Names:
-    """A resolver that gives each of ``answers`` in turn, and the last one ever after."""
+class FakeResolver:
+    """A resolver that returns each of ``results`` in turn, and the last one from then on."""
 
-    def __init__(self, *answers: Sequence[str]) -> None:
-        self._answers = list(answers)
-        self.asked: list[tuple[str, int]] = []
+    def __init__(self, *results: Sequence[str]) -> None:
+        self._results = list(results)
+        self.lookups: list[tuple[str, int]] = []
 
     async def __call__(self, host: str, port: int) -> Sequence[str]:
-        self.asked.append((host, port))
-        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        self.lookups.append((host, port))
+        return self._results.pop(0) if len(self._results) > 1 else self._results[0]

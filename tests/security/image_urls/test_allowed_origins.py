@@ -4,11 +4,19 @@ import pytest
 
 from obscura.errors import ImageTooLarge, InvalidImageUrl, UnsafeImageUrl
 from obscura.fetch.fetcher import FetchLimits, GuardedFetcher
-from tests.security.image_urls.hosts import IMAGE, Detour, Names, a_host, a_redirect, an_answer, saying
+from tests.security.image_urls.hosts import (
+    IMAGE,
+    FakeResolver,
+    LoopbackNetwork,
+    a_redirect,
+    a_response,
+    image_host,
+    responding,
+)
 
 
-async def test_an_allowed_origin_is_fetched_from_over_http_on_any_port() -> None:
-    async with a_host(saying(an_answer())) as host:
+async def test_an_allowed_origin_is_fetched_over_http_on_any_port() -> None:
+    async with image_host(responding(a_response())) as host:
         images = GuardedFetcher(FetchLimits(), allowed_origins=[host.origin])
 
         assert await images.fetch(host.url) == IMAGE
@@ -17,15 +25,15 @@ async def test_an_allowed_origin_is_fetched_from_over_http_on_any_port() -> None
     assert f"Host: 127.0.0.1:{host.port}".encode() in host.requests[0]
 
 
-async def test_an_allowed_name_may_lead_to_a_private_address() -> None:
-    async with a_host(saying(an_answer())) as host:
-        names = Names(["127.0.0.1"])
+async def test_an_allowed_name_may_have_a_private_address() -> None:
+    async with image_host(responding(a_response())) as host:
+        names = FakeResolver(["127.0.0.1"])
         images = GuardedFetcher(FetchLimits(), allowed_origins=[f"http://images.internal:{host.port}"], resolve=names)
 
         assert await images.fetch(f"http://IMAGES.internal:{host.port}/a.png") == IMAGE
 
         await images.aclose()
-    assert names.asked == [("images.internal", host.port)]
+    assert names.lookups == [("images.internal", host.port)]
 
 
 @pytest.mark.parametrize(
@@ -48,20 +56,22 @@ async def test_an_allowed_name_may_lead_to_a_private_address() -> None:
         ("http://images.example:443", "https://images.example/"),
     ],
 )
-async def test_scheme_host_and_port_must_all_be_the_allowed_ones(allowed: str, url: str) -> None:
-    network = Detour()
-    images = GuardedFetcher(FetchLimits(), allowed_origins=[allowed], resolve=Names(["127.0.0.1"]), network=network)
+async def test_scheme_host_and_port_must_all_be_allowed(allowed: str, url: str) -> None:
+    network = LoopbackNetwork()
+    images = GuardedFetcher(
+        FetchLimits(), allowed_origins=[allowed], resolve=FakeResolver(["127.0.0.1"]), network=network
+    )
 
     with pytest.raises((UnsafeImageUrl, InvalidImageUrl)):
         await images.fetch(url)
 
     await images.aclose()
-    assert network.dialled == []
+    assert network.connected_to == []
 
 
 @pytest.mark.parametrize("text", ["{origin}\\@1.1.1.1/", "http://user@127.0.0.1:{port}/", "{origin}/a b", " {origin}/"])
-async def test_the_rules_on_spelling_hold_for_an_allowed_origin(text: str) -> None:
-    async with a_host(saying(an_answer())) as host:
+async def test_the_rules_on_spelling_apply_to_an_allowed_origin(text: str) -> None:
+    async with image_host(responding(a_response())) as host:
         images = GuardedFetcher(FetchLimits(), allowed_origins=[host.origin])
 
         with pytest.raises(InvalidImageUrl):
@@ -71,8 +81,8 @@ async def test_the_rules_on_spelling_hold_for_an_allowed_origin(text: str) -> No
     assert host.connections == 0
 
 
-async def test_the_limit_on_size_holds_for_an_allowed_origin() -> None:
-    async with a_host(saying(an_answer(bytes(1001)))) as host:
+async def test_the_size_limit_applies_to_an_allowed_origin() -> None:
+    async with image_host(responding(a_response(bytes(1001)))) as host:
         images = GuardedFetcher(FetchLimits(raw_bytes=1000), allowed_origins=[host.origin])
 
         with pytest.raises(ImageTooLarge, match="1000 bytes"):
@@ -83,8 +93,8 @@ async def test_the_limit_on_size_holds_for_an_allowed_origin() -> None:
 
 async def test_a_redirect_from_one_allowed_origin_to_another_is_followed() -> None:
     async with (
-        a_host(saying(an_answer())) as second,
-        a_host(saying(a_redirect(second.url))) as first,
+        image_host(responding(a_response())) as second,
+        image_host(responding(a_redirect(second.url))) as first,
     ):
         images = GuardedFetcher(FetchLimits(), allowed_origins=[first.origin, second.origin])
 
@@ -95,8 +105,8 @@ async def test_a_redirect_from_one_allowed_origin_to_another_is_followed() -> No
 
 async def test_proxies_in_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     async with (
-        a_host(saying(an_answer(b"from the proxy"))) as proxy,
-        a_host(saying(an_answer())) as host,
+        image_host(responding(a_response(b"from the proxy"))) as proxy,
+        image_host(responding(a_response())) as host,
     ):
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.origin)

@@ -1,10 +1,10 @@
-"""No hostile URL makes Obscura open a connection, whatever names resolve to."""
+"""No hostile URL makes Obscura open a connection, no matter what names resolve to."""
 
 import pytest
 
 from obscura.errors import InvalidImageUrl, ObscuraError, UnsafeImageUrl
 from obscura.fetch.fetcher import FetchLimits, GuardedFetcher
-from tests.security.image_urls.hosts import IMAGE, Detour, Names, a_host, an_answer, saying
+from tests.security.image_urls.hosts import IMAGE, FakeResolver, LoopbackNetwork, a_response, image_host, responding
 
 INVALID = [
     "",
@@ -251,7 +251,7 @@ UNSAFE = [
     "https://example.com:8443/a.png",
     "https://1.1.1.1:6379/",
     "https://[2606:4700:4700::1111]:8443/",
-    # well spelled, so that the resolver is asked: it says loopback
+    # well spelled, so that they are resolved: to loopback
     "https://example.com/a.png",
     "https://127.0.0.1.nip.io/",
     "https://localtest.me/",
@@ -267,23 +267,23 @@ HOSTILE = [(url, InvalidImageUrl) for url in INVALID] + [(url, UnsafeImageUrl) f
 
 
 @pytest.mark.parametrize(("url", "error"), HOSTILE, ids=[ascii(url)[:60] for url, _ in HOSTILE])
-async def test_a_hostile_url_is_refused_without_a_connection(url: str, error: type[ObscuraError]) -> None:
+async def test_a_hostile_url_is_rejected_without_a_connection(url: str, error: type[ObscuraError]) -> None:
     async with (
-        a_host(saying(an_answer())) as canary,
-        a_host(saying(an_answer()), address="::1") as canary6,
+        image_host(responding(a_response())) as canary,
+        image_host(responding(a_response()), address="::1") as canary6,
     ):
-        network = Detour(canary.port)
-        images = GuardedFetcher(FetchLimits(seconds=5), resolve=Names(["127.0.0.1", "::1"]), network=network)
+        network = LoopbackNetwork(canary.port)
+        images = GuardedFetcher(FetchLimits(seconds=5), resolve=FakeResolver(["127.0.0.1", "::1"]), network=network)
 
-        with pytest.raises(error) as refused:
+        with pytest.raises(error) as rejected:
             await images.fetch(url.replace("{port}", str(canary.port)).replace("{port6}", str(canary6.port)))
 
         await images.aclose()
-    assert network.dialled == []
+    assert network.connected_to == []
     assert canary.connections == canary6.connections == 0
-    assert "image URL" in refused.value.message
-    assert refused.value.message.isprintable()
-    assert refused.value.param is None
+    assert "image URL" in rejected.value.message
+    assert rejected.value.message.isprintable()
+    assert rejected.value.param is None
 
 
 @pytest.mark.parametrize(
@@ -303,10 +303,10 @@ async def test_a_hostile_url_is_refused_without_a_connection(url: str, error: ty
         "http://127.0.0.1:{port}\\@1.1.1.1/",
     ],
 )
-async def test_nothing_reaches_loopback_over_the_real_network_and_the_real_resolver(url: str) -> None:
+async def test_no_hostile_url_reaches_loopback_over_the_real_network(url: str) -> None:
     async with (
-        a_host(saying(an_answer())) as canary,
-        a_host(saying(an_answer()), address="::1") as canary6,
+        image_host(responding(a_response())) as canary,
+        image_host(responding(a_response()), address="::1") as canary6,
     ):
         images = GuardedFetcher(FetchLimits(seconds=5))
 
@@ -318,8 +318,8 @@ async def test_nothing_reaches_loopback_over_the_real_network_and_the_real_resol
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
-async def test_the_canaries_would_sing(address: str) -> None:
-    async with a_host(saying(an_answer()), address=address) as canary:
+async def test_the_canary_hosts_can_be_reached_if_allowed(address: str) -> None:
+    async with image_host(responding(a_response()), address=address) as canary:
         origin = f"http://[{address}]:{canary.port}" if ":" in address else canary.origin
         images = GuardedFetcher(FetchLimits(seconds=5), allowed_origins=[origin])
 
@@ -329,7 +329,7 @@ async def test_the_canaries_would_sing(address: str) -> None:
     assert canary.connections == 1
 
 
-async def test_advice_is_given_for_what_people_get_wrong() -> None:
+async def test_frequent_mistakes_get_a_hint() -> None:
     images = GuardedFetcher(FetchLimits())
 
     with pytest.raises(InvalidImageUrl, match="punycode"):
@@ -355,13 +355,13 @@ async def test_advice_is_given_for_what_people_get_wrong() -> None:
         "https://example.com/hidden-path?token=hunter2",
     ],
 )
-async def test_a_refusal_repeats_neither_path_nor_query_nor_password_nor_resolved_address(url: str) -> None:
-    images = GuardedFetcher(FetchLimits(), resolve=Names(["10.1.2.3"]))
+async def test_an_error_has_no_path_query_password_or_resolved_address(url: str) -> None:
+    images = GuardedFetcher(FetchLimits(), resolve=FakeResolver(["10.1.2.3"]))
 
-    with pytest.raises((InvalidImageUrl, UnsafeImageUrl)) as refused:
+    with pytest.raises((InvalidImageUrl, UnsafeImageUrl)) as rejected:
         await images.fetch(url)
 
     await images.aclose()
-    assert not any(secret in str(refused.value) for secret in ("hunter2", "hidden-path", "10.1.2.3"))
-    assert refused.value.__cause__ is None
-    assert refused.value.__context__ is None
+    assert not any(secret in str(rejected.value) for secret in ("hunter2", "hidden-path", "10.1.2.3"))
+    assert rejected.value.__cause__ is None
+    assert rejected.value.__context__ is None

@@ -1,4 +1,4 @@
-"""A name is looked up once, every answer is checked, and what was checked is what is connected to."""
+"""A name is resolved once, each of its addresses is checked, and only a checked one is connected to."""
 
 import pytest
 
@@ -8,35 +8,35 @@ from tests.security.image_urls.certificates import client_tls, server_tls
 from tests.security.image_urls.hosts import (
     IMAGE,
     PUBLIC_ADDRESS,
-    Detour,
-    Names,
-    a_host,
+    FakeResolver,
+    LoopbackNetwork,
     a_redirect,
-    an_answer,
-    saying,
+    a_response,
+    image_host,
+    responding,
 )
 
 URL = "https://images.example/a.png?x=1"
 
 
-async def test_the_checked_address_is_dialled_and_the_name_is_what_tls_and_http_speak_of() -> None:
-    async with a_host(saying(an_answer()), server_tls("images.example")) as host:
-        names, network = Names([PUBLIC_ADDRESS]), Detour(host.port)
+async def test_the_checked_address_is_connected_to_under_the_urls_name() -> None:
+    async with image_host(responding(a_response()), server_tls("images.example")) as host:
+        names, network = FakeResolver([PUBLIC_ADDRESS]), LoopbackNetwork(host.port)
         images = GuardedFetcher(FetchLimits(), resolve=names, ssl_context=client_tls(), network=network)
 
         image = await images.fetch(URL)
 
         await images.aclose()
     assert image == IMAGE
-    assert names.asked == [("images.example", 443)]
-    assert network.dialled == [(PUBLIC_ADDRESS, 443)]
+    assert names.lookups == [("images.example", 443)]
+    assert network.connected_to == [(PUBLIC_ADDRESS, 443)]
     assert host.server_names == ["images.example"]
     assert host.requests[0].startswith(b"GET /a.png?x=1 HTTP/1.1\r\nHost: images.example\r\n")
 
 
-async def test_a_name_that_is_rebound_after_the_check_is_not_asked_for_again() -> None:
-    async with a_host(saying(an_answer()), server_tls("images.example")) as host:
-        names, network = Names([PUBLIC_ADDRESS], ["127.0.0.1"]), Detour(host.port)
+async def test_a_name_that_is_rebound_after_the_check_is_not_resolved_again() -> None:
+    async with image_host(responding(a_response()), server_tls("images.example")) as host:
+        names, network = FakeResolver([PUBLIC_ADDRESS], ["127.0.0.1"]), LoopbackNetwork(host.port)
         images = GuardedFetcher(FetchLimits(), resolve=names, ssl_context=client_tls(), network=network)
 
         await images.fetch(URL)
@@ -44,24 +44,24 @@ async def test_a_name_that_is_rebound_after_the_check_is_not_asked_for_again() -
             await images.fetch(URL)
 
         await images.aclose()
-    assert len(names.asked) == 2
-    assert network.dialled == [(PUBLIC_ADDRESS, 443)]
+    assert len(names.lookups) == 2
+    assert network.connected_to == [(PUBLIC_ADDRESS, 443)]
 
 
 async def test_a_name_that_is_rebound_between_two_hops_is_checked_again() -> None:
-    async with a_host(saying(a_redirect("/b.png"), an_answer()), server_tls("images.example")) as host:
-        names, network = Names([PUBLIC_ADDRESS], ["169.254.169.254"]), Detour(host.port)
+    async with image_host(responding(a_redirect("/b.png"), a_response()), server_tls("images.example")) as host:
+        names, network = FakeResolver([PUBLIC_ADDRESS], ["169.254.169.254"]), LoopbackNetwork(host.port)
         images = GuardedFetcher(FetchLimits(), resolve=names, ssl_context=client_tls(), network=network)
 
         with pytest.raises(UnsafeImageUrl, match=r"host images\.example, after 1 redirect"):
             await images.fetch(URL)
 
         await images.aclose()
-    assert network.dialled == [(PUBLIC_ADDRESS, 443)]
+    assert network.connected_to == [(PUBLIC_ADDRESS, 443)]
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "addresses",
     [
         ["127.0.0.1"],
         [PUBLIC_ADDRESS, "127.0.0.1"],
@@ -73,44 +73,44 @@ async def test_a_name_that_is_rebound_between_two_hops_is_checked_again() -> Non
         [PUBLIC_ADDRESS, "another.name.example"],
     ],
 )
-async def test_one_bad_address_among_the_answers_refuses_them_all(answer: list[str]) -> None:
-    network = Detour()
-    images = GuardedFetcher(FetchLimits(), resolve=Names(answer), ssl_context=client_tls(), network=network)
+async def test_one_bad_address_among_a_names_addresses_rejects_them_all(addresses: list[str]) -> None:
+    network = LoopbackNetwork()
+    images = GuardedFetcher(FetchLimits(), resolve=FakeResolver(addresses), ssl_context=client_tls(), network=network)
 
-    with pytest.raises(UnsafeImageUrl, match=r"host images\.example") as refused:
+    with pytest.raises(UnsafeImageUrl, match=r"host images\.example") as rejected:
         await images.fetch(URL)
 
     await images.aclose()
-    assert network.dialled == []
-    assert not any(address in refused.value.message for address in answer)
+    assert network.connected_to == []
+    assert not any(address in rejected.value.message for address in addresses)
 
 
-async def test_the_next_checked_address_is_tried_when_one_does_not_answer() -> None:
-    async with a_host(saying(an_answer()), server_tls("images.example")) as host:
+async def test_the_next_checked_address_is_tried_if_one_is_unreachable() -> None:
+    async with image_host(responding(a_response()), server_tls("images.example")) as host:
         addresses = ["2606:4700:4700::1111", "1.1.1.1", PUBLIC_ADDRESS]
-        names, network = Names(addresses), Detour(host.port, unreachable=addresses[:2])
+        names, network = FakeResolver(addresses), LoopbackNetwork(host.port, unreachable=addresses[:2])
         images = GuardedFetcher(FetchLimits(), resolve=names, ssl_context=client_tls(), network=network)
 
         assert await images.fetch(URL) == IMAGE
 
         await images.aclose()
-    assert network.dialled == [(address, 443) for address in addresses]
+    assert network.connected_to == [(address, 443) for address in addresses]
 
 
-async def test_a_public_address_in_place_of_a_name_is_not_looked_up() -> None:
-    async with a_host(saying(an_answer()), server_tls(PUBLIC_ADDRESS)) as host:
-        names, network = Names(["127.0.0.1"]), Detour(host.port)
+async def test_a_public_address_in_place_of_a_name_is_not_resolved() -> None:
+    async with image_host(responding(a_response()), server_tls(PUBLIC_ADDRESS)) as host:
+        names, network = FakeResolver(["127.0.0.1"]), LoopbackNetwork(host.port)
         images = GuardedFetcher(FetchLimits(), resolve=names, ssl_context=client_tls(), network=network)
 
         assert await images.fetch(f"https://{PUBLIC_ADDRESS}/a.png") == IMAGE
 
         await images.aclose()
-    assert names.asked == []
-    assert network.dialled == [(PUBLIC_ADDRESS, 443)]
+    assert names.lookups == []
+    assert network.connected_to == [(PUBLIC_ADDRESS, 443)]
 
 
 async def test_a_name_without_an_address_is_a_failed_fetch() -> None:
-    images = GuardedFetcher(FetchLimits(), resolve=Names([]))
+    images = GuardedFetcher(FetchLimits(), resolve=FakeResolver([]))
 
     with pytest.raises(ImageFetchFailed, match=r"images\.example.*without an address"):
         await images.fetch(URL)
@@ -118,7 +118,7 @@ async def test_a_name_without_an_address_is_a_failed_fetch() -> None:
     await images.aclose()
 
 
-async def test_a_name_that_does_not_exist_is_a_failed_fetch_by_the_systems_resolver_too() -> None:
+async def test_an_unknown_name_is_a_failed_fetch_with_the_systems_resolver_too() -> None:
     images = GuardedFetcher(FetchLimits())
 
     with pytest.raises(ImageFetchFailed, match=r"nowhere\.invalid.*could not be resolved"):
@@ -130,7 +130,7 @@ async def test_a_name_that_does_not_exist_is_a_failed_fetch_by_the_systems_resol
 @pytest.mark.parametrize(
     "failure", [OSError("[Errno -2] 10.9.8.7"), UnicodeError("10.9.8.7"), RuntimeError("10.9.8.7")]
 )
-async def test_whatever_a_resolver_raises_is_a_failed_fetch_that_does_not_repeat_it(failure: Exception) -> None:
+async def test_any_exception_of_a_resolver_is_a_failed_fetch_without_its_message(failure: Exception) -> None:
     async def resolve(_host: str, _port: int) -> list[str]:
         raise failure
 

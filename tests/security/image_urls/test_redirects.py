@@ -8,18 +8,18 @@ from tests.security.image_urls.certificates import client_tls, server_tls
 from tests.security.image_urls.hosts import (
     IMAGE,
     PUBLIC_ADDRESS,
-    Detour,
-    Names,
-    a_host,
+    FakeResolver,
+    LoopbackNetwork,
     a_redirect,
-    an_answer,
-    saying,
+    a_response,
+    image_host,
+    responding,
 )
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_is_followed(status: int) -> None:
-    async with a_host(saying(a_redirect("../b.png?y#z", status), an_answer())) as host:
+    async with image_host(responding(a_redirect("../b.png?y#z", status), a_response())) as host:
         images = GuardedFetcher(FetchLimits(), allowed_origins=[host.origin])
 
         assert await images.fetch(host.url) == IMAGE
@@ -32,24 +32,24 @@ async def test_a_redirect_is_followed(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_a_redirect_to_a_private_address_is_refused(status: int) -> None:
+async def test_a_redirect_to_a_private_address_is_rejected(status: int) -> None:
     async with (
-        a_host(saying(an_answer())) as canary,
-        a_host(saying(a_redirect(canary.url, status))) as host,
+        image_host(responding(a_response())) as canary,
+        image_host(responding(a_redirect(canary.url, status))) as host,
     ):
         images = GuardedFetcher(FetchLimits(), allowed_origins=[host.origin])
 
-        with pytest.raises(UnsafeImageUrl) as refused:
+        with pytest.raises(UnsafeImageUrl) as rejected:
             await images.fetch(host.url)
 
         await images.aclose()
     assert canary.connections == 0
-    assert str(canary.port) not in refused.value.message
+    assert str(canary.port) not in rejected.value.message
 
 
 @pytest.mark.parametrize("status", [300, 304, 305, 306, 309, 399])
-async def test_other_statuses_of_that_family_are_no_redirects(status: int) -> None:
-    async with a_host(saying(a_redirect("/b.png", status))) as host:
+async def test_other_3xx_statuses_are_no_redirects(status: int) -> None:
+    async with image_host(responding(a_redirect("/b.png", status))) as host:
         images = GuardedFetcher(FetchLimits(), allowed_origins=[host.origin])
 
         with pytest.raises(ImageFetchFailed, match=str(status)):
@@ -94,33 +94,33 @@ ELSEWHERE: list[tuple[str, type[ObscuraError]]] = [
 
 @pytest.mark.parametrize(("location", "error"), ELSEWHERE, ids=[ascii(location)[:50] for location, _ in ELSEWHERE])
 async def test_a_redirect_from_a_public_host_is_checked_in_full(location: str, error: type[ObscuraError]) -> None:
-    async with a_host(saying(a_redirect(location)), server_tls("images.example")) as host:
-        network = Detour(host.port)
+    async with image_host(responding(a_redirect(location)), server_tls("images.example")) as host:
+        network = LoopbackNetwork(host.port)
         images = GuardedFetcher(
-            FetchLimits(), resolve=Names([PUBLIC_ADDRESS]), ssl_context=client_tls(), network=network
+            FetchLimits(), resolve=FakeResolver([PUBLIC_ADDRESS]), ssl_context=client_tls(), network=network
         )
 
-        with pytest.raises(error, match=r"host images\.example, after 1 redirect") as refused:
+        with pytest.raises(error, match=r"host images\.example, after 1 redirect") as rejected:
             await images.fetch("https://images.example/a.png")
 
         await images.aclose()
-    assert host.connections == len(network.dialled) == 1
-    assert not any(name in refused.value.message for name in ("127.0.0.1", "10.1.2.3", "other.example", "metadata"))
+    assert host.connections == len(network.connected_to) == 1
+    assert not any(name in rejected.value.message for name in ("127.0.0.1", "10.1.2.3", "other.example", "metadata"))
 
 
-async def test_a_redirect_to_another_public_host_is_followed_without_a_word_of_where_it_came_from() -> None:
+async def test_a_redirect_to_another_host_sends_no_cookie_and_no_referer() -> None:
     tls = server_tls("*.images.example")
-    cookie_and_redirect = an_answer(
+    cookie_and_redirect = a_response(
         b"", "302 Found", ["Location: //cdn.images.example/b.png", "Set-Cookie: session=1; Domain=images.example"]
     )
-    async with a_host(saying(cookie_and_redirect, an_answer()), tls) as host:
-        names, network = Names([PUBLIC_ADDRESS], ["1.1.1.1"]), Detour(host.port)
+    async with image_host(responding(cookie_and_redirect, a_response()), tls) as host:
+        names, network = FakeResolver([PUBLIC_ADDRESS], ["1.1.1.1"]), LoopbackNetwork(host.port)
         images = GuardedFetcher(FetchLimits(), resolve=names, ssl_context=client_tls(), network=network)
 
         assert await images.fetch("https://images.images.example/a.png") == IMAGE
 
         await images.aclose()
-    assert network.dialled == [(PUBLIC_ADDRESS, 443), ("1.1.1.1", 443)]
+    assert network.connected_to == [(PUBLIC_ADDRESS, 443), ("1.1.1.1", 443)]
     assert host.server_names == ["images.images.example", "cdn.images.example"]
     headers = {line.partition(b":")[0].lower() for line in host.requests[1].split(b"\r\n")[1:] if line}
     assert headers == {b"host", b"user-agent", b"accept", b"accept-encoding", b"connection"}
@@ -128,7 +128,7 @@ async def test_a_redirect_to_another_public_host_is_followed_without_a_word_of_w
 
 @pytest.mark.parametrize("hops", [0, 1, 2, 3])
 async def test_three_redirects_are_followed(hops: int) -> None:
-    async with a_host(saying(*[a_redirect("/on")] * hops, an_answer())) as host:
+    async with image_host(responding(*[a_redirect("/on")] * hops, a_response())) as host:
         images = GuardedFetcher(FetchLimits(), allowed_origins=[host.origin])
 
         assert await images.fetch(host.url) == IMAGE
@@ -138,8 +138,8 @@ async def test_three_redirects_are_followed(hops: int) -> None:
 
 
 @pytest.mark.parametrize("location", ["/on", "", "?again"])
-async def test_a_fourth_redirect_and_so_every_loop_is_a_failed_fetch(location: str) -> None:
-    async with a_host(saying(a_redirect(location))) as host:
+async def test_a_fourth_redirect_is_a_failed_fetch_and_so_is_every_loop(location: str) -> None:
+    async with image_host(responding(a_redirect(location))) as host:
         images = GuardedFetcher(FetchLimits(), allowed_origins=[host.origin])
 
         with pytest.raises(ImageFetchFailed, match="more than 3 times"):
@@ -151,7 +151,7 @@ async def test_a_fourth_redirect_and_so_every_loop_is_a_failed_fetch(location: s
 
 @pytest.mark.parametrize("headers", [[], ["Location: /a", "Location: /b"]])
 async def test_a_redirect_needs_exactly_one_location(headers: list[str]) -> None:
-    async with a_host(saying(an_answer(b"", "302 Found", headers))) as host:
+    async with image_host(responding(a_response(b"", "302 Found", headers))) as host:
         images = GuardedFetcher(FetchLimits(), allowed_origins=[host.origin])
 
         with pytest.raises(ImageFetchFailed, match="302"):

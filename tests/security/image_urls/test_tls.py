@@ -11,7 +11,16 @@ import trustme
 from obscura.errors import ImageFetchFailed
 from obscura.fetch.fetcher import FetchLimits, GuardedFetcher
 from tests.security.image_urls.certificates import client_tls, server_tls
-from tests.security.image_urls.hosts import PUBLIC_ADDRESS, Detour, Host, Names, a_host, an_answer, saying, then_silence
+from tests.security.image_urls.hosts import (
+    PUBLIC_ADDRESS,
+    FakeResolver,
+    Host,
+    LoopbackNetwork,
+    a_response,
+    image_host,
+    responding,
+    stalling_after,
+)
 
 CERTIFICATES = {
     "of another name": server_tls("other.example"),
@@ -24,15 +33,15 @@ CERTIFICATES = {
 def images_at(host: Host, ssl_context: ssl.SSLContext | None, seconds: float = 5) -> GuardedFetcher:
     return GuardedFetcher(
         FetchLimits(seconds=seconds),
-        resolve=Names([PUBLIC_ADDRESS]),
+        resolve=FakeResolver([PUBLIC_ADDRESS]),
         ssl_context=ssl_context,
-        network=Detour(host.port),
+        network=LoopbackNetwork(host.port),
     )
 
 
 @pytest.mark.parametrize("certificate", CERTIFICATES.values(), ids=CERTIFICATES.keys())
-async def test_a_bad_certificate_is_a_failed_fetch_that_says_so(certificate: ssl.SSLContext) -> None:
-    async with a_host(saying(an_answer()), certificate) as host:
+async def test_an_invalid_certificate_is_a_failed_fetch_and_named_as_such(certificate: ssl.SSLContext) -> None:
+    async with image_host(responding(a_response()), certificate) as host:
         images = images_at(host, client_tls())
 
         with pytest.raises(ImageFetchFailed, match=r"images\.example.*certificate"):
@@ -42,8 +51,8 @@ async def test_a_bad_certificate_is_a_failed_fetch_that_says_so(certificate: ssl
     assert host.requests == []
 
 
-async def test_an_authority_that_nobody_vouches_for_is_refused_by_default() -> None:
-    async with a_host(saying(an_answer()), server_tls("images.example")) as host:
+async def test_an_unknown_authority_is_rejected_by_default() -> None:
+    async with image_host(responding(a_response()), server_tls("images.example")) as host:
         images = images_at(host, None)
 
         with pytest.raises(ImageFetchFailed, match="certificate"):
@@ -53,8 +62,8 @@ async def test_an_authority_that_nobody_vouches_for_is_refused_by_default() -> N
 
 
 @pytest.mark.parametrize("greeting", [b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n", b""])
-async def test_a_host_that_speaks_no_tls_is_a_failed_fetch(greeting: bytes) -> None:
-    async with a_host(saying(greeting), speaks_first=True) as host:
+async def test_a_host_without_tls_is_a_failed_fetch(greeting: bytes) -> None:
+    async with image_host(responding(greeting), sends_first=True) as host:
         images = images_at(host, client_tls())
 
         with pytest.raises(ImageFetchFailed, match=r"images\.example.*(TLS|reached|dropped)"):
@@ -63,8 +72,8 @@ async def test_a_host_that_speaks_no_tls_is_a_failed_fetch(greeting: bytes) -> N
         await images.aclose()
 
 
-async def test_a_handshake_that_never_ends_is_cut_off_and_its_connection_closed() -> None:
-    async with a_host(then_silence(b"")) as host:
+async def test_a_handshake_that_never_ends_is_cut_off_and_disconnected() -> None:
+    async with image_host(stalling_after(b"")) as host:
         images = images_at(host, client_tls(), seconds=0.2)
 
         with pytest.raises(ImageFetchFailed, match=r"longer than 0\.2 s"):
@@ -74,15 +83,15 @@ async def test_a_handshake_that_never_ends_is_cut_off_and_its_connection_closed(
         await host.all_closed.wait()
 
 
-async def test_a_fetch_cancelled_at_any_step_of_a_handshake_leaves_no_connection_open() -> None:
-    async with a_host(then_silence(b""), server_tls("images.example")) as host:
+async def test_a_fetch_cancelled_during_a_handshake_leaves_no_connection_open() -> None:
+    async with image_host(stalling_after(b""), server_tls("images.example")) as host:
         images = images_at(host, client_tls())
 
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", ResourceWarning)
-            for ticks in range(40):
+            for steps in range(40):
                 fetching = asyncio.create_task(images.fetch("https://images.example/a.png"))
-                for _ in range(ticks):
+                for _ in range(steps):
                     await asyncio.sleep(0)
                 fetching.cancel()
                 with pytest.raises(asyncio.CancelledError):

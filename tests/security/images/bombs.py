@@ -5,7 +5,7 @@ import zlib
 
 from PIL import Image
 
-from tests.unit.imaging.images import a_photo, a_plain, png_chunk, png_header, saved
+from tests.unit.imaging.images import a_photograph, a_plain, png_chunk, png_header, saved
 
 RAW_LIMIT = 15 * 1024 * 1024
 
@@ -29,7 +29,11 @@ def headers_of_200_megapixels() -> dict[str, bytes]:
     webp[26:30] = struct.pack("<HH", side, side)
     extended = bytearray(saved(Image.new("RGB", (16, 16)), "WEBP", exif=b"Exif\0\0x"))
     extended[24:30] = (side - 1).to_bytes(3, "little") * 2
+    avif = bytearray(a_plain(16, 16, "AVIF"))
+    extent = avif.index(b"ispe") + 8
+    avif[extent : extent + 8] = struct.pack(">II", side, side)
     return {
+        "AVIF": bytes(avif),
         "JPEG": jpeg[:at] + struct.pack(">HH", side, side) + jpeg[at + 4 :],
         "PNG": png_header(side, side) + png_chunk(b"IDAT", zlib.compress(bytes(1000))) + png_chunk(b"IEND", b""),
         "GIF": bytes(gif),
@@ -65,13 +69,13 @@ def a_png_of_inflating_metadata(kind: bytes) -> bytes:
     """A PNG with 60 chunks that would inflate to a gigabyte in all."""
     squeezed = zlib.compress(bytes(16 * 1024 * 1024), 9)
     payload = {b"zTXt": b"k\0\0", b"iCCP": b"k\0\0", b"iTXt": b"k\0\1\0\0\0"}[kind] + squeezed
-    png = a_photo(200, 100, "PNG")
+    png = a_photograph(200, 100, "PNG")
     return png[:33] + png_chunk(kind, payload) * (1 if kind == b"iCCP" else 60) + png[33:]
 
 
 def a_png_of_tiny_chunks() -> bytes:
     """Pixels in chunks of no byte at all, a million of them."""
-    png = a_photo(200, 100, "PNG")
+    png = a_photograph(200, 100, "PNG")
     at = png.index(b"IDAT") - 4
     return png[:at] + png_chunk(b"IDAT", b"") * 1_000_000 + png[at:]
 

@@ -48,8 +48,8 @@ def _main() -> None:
     try:
         prepared = prepare(data)
         width_px, height_px = prepared.width_px, prepared.height_px
-    except ImageError as refused:
-        code = refused.code
+    except ImageError as error:
+        code = error.code
     took_s = time.perf_counter() - begun_s
     json.dump(
         {"code": code, "width_px": width_px, "height_px": height_px, "took_s": took_s, "peak_mb": _peak_mb()},

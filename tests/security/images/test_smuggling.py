@@ -1,4 +1,4 @@
-"""What is hidden in, behind or under an image never reaches moderation or the model."""
+"""Data hidden in or after an image never reaches moderation or the model."""
 
 import io
 import zipfile
@@ -7,7 +7,16 @@ import pytest
 from PIL import Image
 
 from obscura.imaging import ImageError, prepare
-from tests.unit.imaging.images import FORMATS, a_photo, a_plain, exif, photo_pixels, png_chunk, saved, with_jpeg_segment
+from tests.unit.imaging.images import (
+    FORMATS,
+    a_photograph,
+    a_plain,
+    exif,
+    photograph_pixels,
+    png_chunk,
+    saved,
+    with_jpeg_segment,
+)
 
 SECRET = b"<script>alert('gps=52.5,13.4')</script>"
 
@@ -20,20 +29,20 @@ def an_archive() -> bytes:
 
 
 @pytest.mark.parametrize("image_format", FORMATS)
-@pytest.mark.parametrize("behind", [SECRET, an_archive(), b"\0"], ids=["script", "archive", "one byte"])
-def test_what_stands_behind_an_image_does_not_survive(image_format: str, behind: bytes) -> None:
-    data = a_photo(300, 200, image_format) + behind
+@pytest.mark.parametrize("trailing", [SECRET, an_archive(), b"\0"], ids=["script", "archive", "one byte"])
+def test_bytes_after_an_image_do_not_survive(image_format: str, trailing: bytes) -> None:
+    data = a_photograph(300, 200, image_format) + trailing
 
     prepared = prepare(data)
 
-    assert not prepared.kept
+    assert not prepared.unchanged
     assert SECRET not in prepared.data
     assert b"payload.js" not in prepared.data
 
 
 @pytest.mark.parametrize("image_format", FORMATS)
-def test_a_second_image_behind_the_first_does_not_survive(image_format: str) -> None:
-    data = a_plain(300, 200, image_format) + a_photo(500, 500, image_format)
+def test_a_second_image_after_the_first_does_not_survive(image_format: str) -> None:
+    data = a_plain(300, 200, image_format) + a_photograph(500, 500, image_format)
 
     prepared = prepare(data)
 
@@ -54,7 +63,7 @@ def test_a_gif_that_is_also_a_script_does_not_survive() -> None:
 
 @pytest.mark.parametrize("marker", [*range(0xE1, 0xF0), 0xFE])
 def test_no_application_segment_or_comment_survives(marker: int) -> None:
-    data = with_jpeg_segment(a_photo(300, 200, "JPEG"), marker, SECRET)
+    data = with_jpeg_segment(a_photograph(300, 200, "JPEG"), marker, SECRET)
 
     assert SECRET not in prepare(data).data
 
@@ -62,7 +71,7 @@ def test_no_application_segment_or_comment_survives(marker: int) -> None:
 @pytest.mark.parametrize("kind", [b"tEXt", b"iTXt", b"eXIf", b"prVt", b"tIME", b"sPLT", b"pHYs", b"sRGB", b"gAMA"])
 @pytest.mark.parametrize("early", [True, False])
 def test_no_ancillary_chunk_carries_anything_through(kind: bytes, early: bool) -> None:
-    png = a_photo(300, 200, "PNG")
+    png = a_photograph(300, 200, "PNG")
     at = 33 if early else len(png) - 12
     data = png[:at] + png_chunk(kind, b"Comment\0" + SECRET) + png[at:]
 
@@ -70,12 +79,12 @@ def test_no_ancillary_chunk_carries_anything_through(kind: bytes, early: bool) -
 
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP"])
-def test_the_place_where_a_photograph_was_taken_does_not_survive(image_format: str) -> None:
+def test_gps_coordinates_and_camera_names_do_not_survive(image_format: str) -> None:
     block = exif(1)
     block[0x010F] = "Maker of the camera"
     block.get_ifd(0x8825)[1] = "N"
     options = {"exif": block, "icc_profile": SECRET} | ({"xmp": SECRET} if image_format == "WEBP" else {})
-    data = saved(photo_pixels(300, 200), image_format, **options)
+    data = saved(photograph_pixels(300, 200), image_format, **options)
 
     prepared = prepare(data)
 
@@ -84,27 +93,27 @@ def test_the_place_where_a_photograph_was_taken_does_not_survive(image_format: s
     assert not Image.open(io.BytesIO(prepared.data)).getexif()
 
 
-def test_the_pixels_that_two_gammas_would_show_differently_are_settled() -> None:
-    png = a_photo(300, 200, "PNG")
+def test_a_gamma_that_decoders_read_differently_does_not_survive() -> None:
+    png = a_photograph(300, 200, "PNG")
     data = png[:33] + png_chunk(b"gAMA", (2300).to_bytes(4)) + png[33:]
 
     assert b"gAMA" not in prepare(data).data
 
 
-def test_a_refusal_never_echoes_what_was_sent() -> None:
-    for data in (SECRET, b"BM" + SECRET, a_photo(60, 40, "PNG")[:40] + SECRET, b"\xff\xd8\xff" + SECRET):
-        with pytest.raises(ImageError) as refused:
+def test_an_error_never_echoes_the_file() -> None:
+    for data in (SECRET, b"BM" + SECRET, a_photograph(60, 40, "PNG")[:40] + SECRET, b"\xff\xd8\xff" + SECRET):
+        with pytest.raises(ImageError) as error:
             prepare(data)
-        assert b"script" not in refused.value.message.encode()
+        assert b"script" not in error.value.message.encode()
 
 
 def test_a_jpeg_that_says_gif_is_what_its_bytes_say() -> None:
-    assert prepare(a_photo(60, 40, "JPEG")).media_type == "image/jpeg"
+    assert prepare(a_photograph(60, 40, "JPEG")).media_type == "image/jpeg"
 
 
 @pytest.mark.parametrize("prefix", [b"GIF89a", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"RIFF\x20\0\0\0WEBPVP8 "])
 def test_a_signature_alone_is_not_an_image(prefix: bytes) -> None:
     for rest in (b"", bytes(64), b"\xff" * 64, SECRET):
-        with pytest.raises(ImageError) as refused:
+        with pytest.raises(ImageError) as error:
             prepare(prefix + rest)
-        assert refused.value.code == "invalid_image"
+        assert error.value.code == "invalid_image"

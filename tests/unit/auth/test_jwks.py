@@ -1,4 +1,4 @@
-"""An issuer's keys as last fetched: when they are fetched again, by whom, and how long they are believed."""
+"""The cache of an issuer's public keys: when they are fetched again, and how long stale ones are used."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -32,15 +32,15 @@ async def published() -> AsyncIterator[tuple[JwksCache, TokenIssuer, MovedClock]
         yield JwksCache(partial(fetch_key_set, client, issuer.url), clock), issuer, clock
 
 
-async def test_keys_are_fetched_at_the_first_token_and_remembered() -> None:
+async def test_keys_are_fetched_at_the_first_token_and_cached() -> None:
     async with published() as (keys, issuer, _):
         found = [await keys.find("RS256") for _ in range(5)]
 
-        assert {key.algorithm for key in found} == {"RS256"}
+        assert {key and key.algorithm for key in found} == {"RS256"}
         assert issuer.fetches == 1
 
 
-async def test_a_key_that_is_new_is_found_after_at_most_a_minute() -> None:
+async def test_a_new_key_is_found_after_at_most_a_minute() -> None:
     async with published() as (keys, issuer, clock):
         await keys.find("RS256")
         issuer.jwks["keys"].append(a_jwk("EdDSA", kid="new"))
@@ -49,7 +49,9 @@ async def test_a_key_that_is_new_is_found_after_at_most_a_minute() -> None:
         assert await keys.find("new") is None
 
         clock.at_s += 1
-        assert (await keys.find("new")).algorithm == "EdDSA"
+        new = await keys.find("new")
+        assert new is not None
+        assert new.algorithm == "EdDSA"
 
 
 async def test_forged_key_ids_cause_one_fetch_a_minute_at_most() -> None:
@@ -64,13 +66,13 @@ async def test_forged_key_ids_cause_one_fetch_a_minute_at_most() -> None:
         assert issuer.fetches == 2
 
 
-async def test_a_fetch_that_failed_is_repeated_once_a_minute_at_most() -> None:
+async def test_a_failed_fetch_is_repeated_once_a_minute_at_most() -> None:
     async with published() as (keys, issuer, clock):
         issuer.status = 500
         for expected_s in (60, 50, 40):
-            with pytest.raises(UpstreamUnavailable) as refused:
+            with pytest.raises(UpstreamUnavailable) as error:
                 await keys.find("RS256")
-            assert refused.value.retry_after_s == expected_s
+            assert error.value.retry_after_s == expected_s
             clock.at_s += 10
         assert issuer.fetches == 1
 
@@ -80,28 +82,28 @@ async def test_a_fetch_that_failed_is_repeated_once_a_minute_at_most() -> None:
         assert await keys.find("RS256") is not None
 
 
-async def test_callers_at_once_share_one_fetch_and_one_who_leaves_does_not_end_it() -> None:
-    asked, answer = asyncio.Event(), asyncio.Event()
+async def test_concurrent_requests_share_one_fetch_and_cancelling_one_keeps_it() -> None:
+    requested, respond_now = asyncio.Event(), asyncio.Event()
 
     async def respond(request: Received, wire: Wire) -> None:
-        asked.set()
-        await answer.wait()
+        requested.set()
+        await respond_now.wait()
         await wire.answer(200, httpx.Response(200, json={"keys": [a_jwk()]}).content)
 
     async with loopback_server(respond) as server, httpx.AsyncClient(trust_env=False) as client:
         keys = JwksCache(partial(fetch_key_set, client, f"{server.origin}/keys"))
         waiting = [asyncio.create_task(keys.find("RS256")) for _ in range(50)]
-        await asked.wait()
+        await requested.wait()
 
         waiting[0].cancel()
-        answer.set()
+        respond_now.set()
         found = await asyncio.gather(*waiting[1:])
 
         assert all(key is not None for key in found)
         assert len(server.received) == 1
 
 
-async def test_keys_are_fetched_anew_after_ten_minutes_and_a_withdrawn_one_is_gone() -> None:
+async def test_keys_are_fetched_again_after_ten_minutes_and_old_ones_dropped() -> None:
     async with published() as (keys, issuer, clock):
         await keys.find("RS256")
         issuer.jwks = {"keys": [a_jwk("ES256")]}
@@ -113,7 +115,7 @@ async def test_keys_are_fetched_anew_after_ten_minutes_and_a_withdrawn_one_is_go
         assert await keys.find("RS256") is None
 
 
-async def test_while_the_issuer_is_down_known_keys_are_believed_for_an_hour() -> None:
+async def test_while_the_issuer_is_down_cached_keys_are_used_for_an_hour() -> None:
     async with published() as (keys, issuer, clock):
         await keys.find("RS256")
         issuer.status = 503
@@ -132,11 +134,13 @@ async def test_a_token_without_a_key_id_means_the_only_key() -> None:
         issuer.jwks = {"keys": [a_jwk("ES256")]}
         clock.at_s += 601
 
-        assert (await keys.find(None)).id == "ES256"
+        only = await keys.find(None)
+        assert only is not None
+        assert only.id == "ES256"
 
 
 @pytest.mark.parametrize("status", [301, 404, 500])
-async def test_keys_come_with_a_200_from_the_url_itself(status: int) -> None:
+async def test_only_a_200_from_the_url_itself_yields_keys(status: int) -> None:
     async with published() as (keys, issuer, _):
         issuer.status = status
 
@@ -145,7 +149,7 @@ async def test_keys_come_with_a_200_from_the_url_itself(status: int) -> None:
         assert issuer.fetches == 1
 
 
-async def test_an_issuer_that_does_not_listen_is_an_outage() -> None:
+async def test_an_issuer_that_refuses_connections_is_unavailable() -> None:
     async with httpx.AsyncClient(trust_env=False) as client:
         with pytest.raises(UpstreamUnavailable):
             await fetch_key_set(client, "http://127.0.0.1:9/keys")

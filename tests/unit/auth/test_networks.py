@@ -1,4 +1,6 @@
-"""Which networks an address counts for, and what they are called in the store."""
+"""The networks by which an address is counted, and their pseudonyms in the store."""
+
+from ipaddress import ip_address
 
 import pytest
 
@@ -15,30 +17,30 @@ from obscura.auth.limits import NetworkQuota, network_quotas, parse_address, pse
         ("fe80::1%eth0", "fe80::1"),
     ],
 )
-def test_an_address_is_read_whatever_its_spelling(text: str, address: str) -> None:
+def test_every_spelling_of_an_address_is_parsed(text: str, address: str) -> None:
     assert str(parse_address(text)) == address
 
 
 @pytest.mark.parametrize(
     "text", ["", "localhost", "203.0.113.7:80", "203.0.113", "::ffff:203.0.113.7.1", "unix", "0x7f.1"]
 )
-def test_what_is_no_address_is_none(text: str) -> None:
+def test_anything_but_an_address_is_none(text: str) -> None:
     assert parse_address(text) is None
 
 
-def test_an_ipv4_address_counts_for_itself_alone() -> None:
-    assert network_quotas(parse_address("203.0.113.7")) == [NetworkQuota("203.0.113.7/32", 1)]
+def test_an_ipv4_address_is_counted_by_itself_alone() -> None:
+    assert network_quotas(ip_address("203.0.113.7")) == [NetworkQuota("203.0.113.7/32", 1)]
 
 
-def test_an_ipv6_address_counts_for_its_64_and_under_ceilings_for_its_56_and_48() -> None:
-    assert network_quotas(parse_address("2001:db8:1:2ff::7")) == [
+def test_an_ipv6_address_is_counted_by_its_64_and_by_its_56_and_48() -> None:
+    assert network_quotas(ip_address("2001:db8:1:2ff::7")) == [
         NetworkQuota("2001:db8:1:2ff::/64", 1),
         NetworkQuota("2001:db8:1:200::/56", 8),
         NetworkQuota("2001:db8:1::/48", 32),
     ]
 
 
-def test_a_name_in_the_store_tells_the_network_only_to_who_has_the_secret() -> None:
+def test_a_pseudonym_depends_on_the_network_and_on_the_secret() -> None:
     name = pseudonym("203.0.113.7/32", b"secret")
 
     # HMAC-SHA256, as `printf 203.0.113.7/32 | openssl dgst -sha256 -hmac secret` gives it.

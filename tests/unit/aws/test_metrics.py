@@ -1,4 +1,4 @@
-"""The figures of a request as CloudWatch reads them."""
+"""Metrics of a request as CloudWatch reads them."""
 
 import json
 
@@ -8,7 +8,7 @@ from obscura.access_record import AccessRecord, ImageRecord
 from obscura.aws.metrics import emit_metrics
 
 
-def a_image(bytes_before: int, bytes_after: int, tokens: int) -> ImageRecord:
+def an_image(bytes_before: int, bytes_after: int, tokens: int) -> ImageRecord:
     return ImageRecord("JPEG", bytes_before, bytes_after, "4000x3000", "1280x960", tokens)
 
 
@@ -22,7 +22,7 @@ def blocks_of(output: str) -> list[tuple[dict, dict[str, str]]]:
 
 
 def test_images_tokens_latency_and_bytes_saved_are_counted(capsys):
-    record = AccessRecord("req_1", images=[a_image(3000, 500, 100), a_image(1000, 1200, 50)])
+    record = AccessRecord("req_1", images=[an_image(3000, 500, 100), an_image(1000, 1200, 50)])
     record.step_ms["relay"] = 12.5
 
     emit_metrics(record)
@@ -41,17 +41,17 @@ def test_images_tokens_latency_and_bytes_saved_are_counted(capsys):
 
 
 @pytest.mark.parametrize(("code", "blocks"), [("moderation_blocked", 1), ("invalid_json", None)])
-def test_a_refusal_is_counted_under_its_code(capsys, code, blocks):
+def test_an_error_is_counted_under_its_code(capsys, code, blocks):
     emit_metrics(AccessRecord("req_1", code=code))
 
-    (line, _), (refusal, _) = blocks_of(capsys.readouterr().out)
+    (line, _), (error, _) = blocks_of(capsys.readouterr().out)
     assert line.get("ModerationBlocks") == (blocks and [blocks])
-    assert (refusal["Refusals"], refusal["code"], refusal["service"]) == ([1], code, "obscura")
-    assert refusal["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service", "code"]]
+    assert (error["Refusals"], error["code"], error["service"]) == ([1], code, "obscura")
+    assert error["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service", "code"]]
 
 
-def test_one_requests_figures_are_not_the_next_ones(capsys):
-    emit_metrics(AccessRecord("req_1", images=[a_image(3000, 500, 100)]))
+def test_each_request_has_metrics_of_its_own(capsys):
+    emit_metrics(AccessRecord("req_1", images=[an_image(3000, 500, 100)]))
     emit_metrics(AccessRecord("req_2"))
 
     _, (second, _) = blocks_of(capsys.readouterr().out)

@@ -1,4 +1,4 @@
-"""Data URLs: strict base64 and nothing else, in any spelling that JSON allows for the same characters."""
+"""Data URLs: strict base64 only, with any JSON escapes for the same characters."""
 
 import base64
 
@@ -23,7 +23,7 @@ def decoded(url: bytes, max_bytes: int = ENOUGH) -> bytes:
 
 
 @given(st.binary(max_size=400), st.sampled_from(["image/png", "image/jpeg", "text/plain"]))
-def test_what_is_encoded_decodes_to_the_same_bytes(image: bytes, media_type: str) -> None:
+def test_an_encoded_image_decodes_to_the_same_bytes(image: bytes, media_type: str) -> None:
     url = encode_data_url(image, media_type)
 
     assert decoded(url) == image
@@ -43,7 +43,7 @@ def test_what_is_encoded_decodes_to_the_same_bytes(image: bytes, media_type: str
         b"data:image\\/png;base64,",
     ],
 )
-def test_the_case_of_the_header_and_the_type_that_it_claims_do_not_matter(header: bytes) -> None:
+def test_the_headers_case_and_its_media_type_do_not_matter(header: bytes) -> None:
     assert is_data_url(memoryview(header))
     assert decoded(header + ENCODED) == IMAGE
 
@@ -75,7 +75,7 @@ def test_a_data_url_that_is_not_base64_is_an_invalid_url(url: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spelled", "means"),
+    ("escaped", "character"),
     [
         (rb"\/", b"/"),
         (rb"\u002f", b"/"),
@@ -86,10 +86,10 @@ def test_a_data_url_that_is_not_base64_is_an_invalid_url(url: bytes) -> None:
         (rb"\u003D", b"="),
     ],
 )
-def test_escapes_that_json_writers_put_into_base64_are_resolved(spelled: bytes, means: bytes) -> None:
-    assert means in ENCODED
+def test_escapes_that_json_writers_put_into_base64_are_resolved(escaped: bytes, character: bytes) -> None:
+    assert character in ENCODED
 
-    assert decoded(b"data:image/png;base64," + ENCODED.replace(means, spelled)) == IMAGE
+    assert decoded(b"data:image/png;base64," + ENCODED.replace(character, escaped)) == IMAGE
 
 
 @pytest.mark.parametrize(
@@ -124,18 +124,18 @@ def test_escapes_that_json_writers_put_into_base64_are_resolved(spelled: bytes, 
         (b"<svg/>", "alphabet"),
     ],
 )
-def test_anything_but_the_standard_alphabet_and_padding_is_an_invalid_image(encoded: bytes, reason: str) -> None:
-    with pytest.raises(InvalidImage, match=reason) as refused:
+def test_anything_but_standard_base64_is_an_invalid_image(encoded: bytes, reason: str) -> None:
+    with pytest.raises(InvalidImage, match=reason) as caught:
         decoded(b"data:image/png;base64," + encoded)
 
-    assert encoded.decode(errors="replace") not in refused.value.message
+    assert encoded.decode(errors="replace") not in caught.value.message
 
 
 def test_an_empty_image_decodes_to_nothing() -> None:
     assert decoded(b"data:image/png;base64,") == b""
 
 
-def test_an_image_is_taken_up_to_its_limit_and_refused_one_byte_past_it() -> None:
+def test_an_image_of_the_limit_is_accepted_and_one_more_byte_rejected() -> None:
     url = encode_data_url(bytes(1000), "image/png")
 
     assert len(decoded(url, 1000)) == 1000

@@ -1,4 +1,4 @@
-"""Every error renders with its status and code, in OpenAI's shape and in Anthropic's."""
+"""Every error renders with its status and code, in OpenAI's format and in Anthropic's."""
 
 import inspect
 import json
@@ -6,7 +6,8 @@ import json
 import pytest
 
 from obscura import errors
-from obscura.dialects.chat.request import ChatDialect, error_event
+from obscura.dialects.chat.events import error_event
+from obscura.dialects.chat.request import ChatDialect
 from obscura.dialects.errors import anthropic_error, openai_error
 from obscura.dialects.messages.events import error_event as messages_error_event
 from obscura.dialects.messages.request import MessagesDialect
@@ -54,10 +55,10 @@ def an_error(kind: type[ObscuraError]) -> ObscuraError:
     return kind("Why not.", param="messages[0]")
 
 
-def test_the_classes_are_the_designs_table_one_for_each_code() -> None:
-    assert sorted((kind.status, kind.code) for kind in CLASSES) == sorted(
+def test_the_error_classes_are_those_of_the_designs_table() -> None:
+    assert {(kind.status, kind.code) for kind in CLASSES} == {
         (status, code) for status, codes in CODES.items() for code in codes.split()
-    )
+    }
 
 
 @pytest.mark.parametrize("kind", CLASSES)
@@ -65,12 +66,12 @@ def test_an_error_renders_its_code_message_type_and_param(kind: type[ObscuraErro
     response = json.loads(openai_error(an_error(kind)))["error"]
 
     category = {"category": "violence"} if kind is ModerationBlocked else {}
-    by_default = "server_error" if kind.status >= 500 else "invalid_request_error"
+    default = "server_error" if kind.status >= 500 else "invalid_request_error"
     assert (
         response
         == {
             "message": "Why not.",
-            "type": TYPES.get(kind.status, by_default),
+            "type": TYPES.get(kind.status, default),
             "param": "messages[0]",
             "code": kind.code,
         }
@@ -78,11 +79,11 @@ def test_an_error_renders_its_code_message_type_and_param(kind: type[ObscuraErro
     )
 
 
-def test_an_error_that_concerns_no_field_has_a_null_param() -> None:
+def test_an_error_without_a_param_has_a_null_one() -> None:
     assert json.loads(openai_error(errors.NotFound("Nothing here.")))["error"]["param"] is None
 
 
-def test_an_error_that_ends_a_stream_is_one_event_of_the_same_shape() -> None:
+def test_an_error_that_ends_a_chat_stream_is_one_event() -> None:
     error = an_error(errors.UpstreamTimeout)
 
     event = error_event(error, "req_1")
@@ -91,7 +92,7 @@ def test_an_error_that_ends_a_stream_is_one_event_of_the_same_shape() -> None:
     assert event.count(b"\n") == 2
 
 
-def test_a_message_with_line_ends_and_quotes_stays_one_line() -> None:
+def test_an_error_message_with_line_ends_stays_one_line() -> None:
     event = error_event(errors.UpstreamError('a\n"b"\r\n\ndata: x'), "req_1")
 
     assert event.count(b"\n") == 2
@@ -99,7 +100,7 @@ def test_a_message_with_line_ends_and_quotes_stays_one_line() -> None:
 
 
 @pytest.mark.parametrize("kind", CLASSES)
-def test_an_error_renders_in_anthropics_shape_with_our_code_beside_its_type(kind: type[ObscuraError]) -> None:
+def test_an_error_renders_in_anthropics_format_with_our_code(kind: type[ObscuraError]) -> None:
     response = json.loads(anthropic_error(an_error(kind), "req_1"))
 
     category = {"category": "violence"} if kind is ModerationBlocked else {}
@@ -115,11 +116,11 @@ def test_a_status_without_a_type_of_its_own_is_an_invalid_request(status: int, k
     assert json.loads(anthropic_error(error, "req_1"))["error"]["type"] == kind
 
 
-def test_anthropics_shape_has_no_param_where_an_error_concerns_no_field() -> None:
+def test_anthropics_format_leaves_out_an_absent_param() -> None:
     assert "param" not in json.loads(anthropic_error(errors.NotFound("Nothing here."), "req_1"))["error"]
 
 
-def test_an_error_that_ends_a_stream_of_messages_is_one_event_with_anthropics_name() -> None:
+def test_an_error_that_ends_a_messages_stream_is_one_named_event() -> None:
     error = errors.UpstreamError('a\n"b"\r\n\ndata: x')
 
     event = messages_error_event(error, "req_1")

@@ -1,15 +1,15 @@
-"""Lines out of a byte stream."""
+"""Server-sent events framed, and byte streams split into lines."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obscura.dialects.sse import LineSplitter, data_event
+from obscura.dialects.sse import LineSplitter, format_event
 
 streams = st.lists(st.text("ab\r\n", max_size=9).map(str.encode), max_size=9)
 
 
-def test_an_event_is_one_data_line_and_an_empty_one() -> None:
-    assert data_event(b'{"a":1}') == b'data: {"a":1}\n\n'
+def test_an_event_is_a_data_line_and_an_empty_line() -> None:
+    assert format_event(b'{"a":1}') == b'data: {"a":1}\n\n'
 
 
 @given(streams)
@@ -20,14 +20,14 @@ def test_nothing_is_lost_or_added(pieces: list[bytes]) -> None:
 
 
 @given(streams)
-def test_only_whole_lines_are_given_and_no_line_is_held_longer_than_it_must(pieces: list[bytes]) -> None:
-    lines, arrived, given_out = LineSplitter(), b"", b""
+def test_exactly_the_whole_lines_are_returned(pieces: list[bytes]) -> None:
+    lines, arrived, returned = LineSplitter(), b"", b""
     for piece in pieces:
         arrived += piece
 
-        given_out += lines.feed(piece)
+        returned += lines.feed(piece)
 
-        assert given_out == arrived[: arrived.rfind(b"\n") + 1]
+        assert returned == arrived[: arrived.rfind(b"\n") + 1]
 
 
 def test_a_finished_splitter_has_nothing_left() -> None:

@@ -1,4 +1,4 @@
-"""Which addresses count as the public internet's."""
+"""Which addresses belong to the public internet."""
 
 import ipaddress
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from obscura.fetch.addresses import is_globally_routable
 
-REFUSED = {
+SPECIAL = {
     "unspecified": "0.0.0.0",
     "this network": "0.1.2.3",
     "private 10": "10.0.0.1",
@@ -140,8 +140,8 @@ PUBLIC = [
 ]
 
 
-@pytest.mark.parametrize("address", REFUSED.values(), ids=REFUSED.keys())
-def test_an_address_with_a_special_purpose_is_refused(address: str) -> None:
+@pytest.mark.parametrize("address", SPECIAL.values(), ids=SPECIAL.keys())
+def test_an_address_with_a_special_purpose_is_rejected(address: str) -> None:
     assert not is_globally_routable(address)
 
 
@@ -151,7 +151,7 @@ def test_an_address_of_the_public_internet_is_accepted(address: str) -> None:
 
 
 @given(st.ip_addresses())
-def test_nothing_is_accepted_that_the_standard_library_knows_to_be_special(
+def test_no_address_is_accepted_that_is_special_to_the_standard_library(
     address: ipaddress.IPv4Address | ipaddress.IPv6Address,
 ) -> None:
     if is_globally_routable(str(address)):

@@ -1,4 +1,4 @@
-"""How an image URL is read."""
+"""How an image URL is parsed."""
 
 import pytest
 from hypothesis import given
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from obscura.errors import InvalidImageUrl
 from obscura.fetch.errors import FetchRejected
-from obscura.fetch.policy import ImageUrl, Origin, read_image_url, read_redirect
+from obscura.fetch.policy import ImageUrl, Origin, parse_image_url, resolve_redirect
 
 
 @pytest.mark.parametrize(
@@ -32,8 +32,8 @@ from obscura.fetch.policy import ImageUrl, Origin, read_image_url, read_redirect
         ("https://[2606:4700:4700:0::1111]/a", "2606:4700:4700::1111", "/a"),
     ],
 )
-def test_a_well_formed_url_is_taken_apart(text: str, host: str, target: str) -> None:
-    assert read_image_url(text) == ImageUrl(Origin("https", host, 443), target)
+def test_a_well_formed_url_is_parsed(text: str, host: str, target: str) -> None:
+    assert parse_image_url(text) == ImageUrl(Origin("https", host, 443), target)
 
 
 @pytest.mark.parametrize(
@@ -47,8 +47,8 @@ def test_a_well_formed_url_is_taken_apart(text: str, host: str, target: str) -> 
         ("http://[::1]:9000", "[::1]:9000"),
     ],
 )
-def test_the_host_header_names_the_port_unless_it_is_the_schemes_own(authority: str, expected: str) -> None:
-    assert read_image_url(f"{authority}/a.png").origin.authority == expected
+def test_the_host_header_has_the_port_unless_it_is_the_schemes_default(authority: str, expected: str) -> None:
+    assert parse_image_url(f"{authority}/a.png").origin.authority == expected
 
 
 @pytest.mark.parametrize(
@@ -65,38 +65,38 @@ def test_the_host_header_names_the_port_unless_it_is_the_schemes_own(authority: 
         ("/ü".encode(), "https://example.com/%C3%BC"),
     ],
 )
-def test_a_location_is_resolved_against_the_url_that_gave_it(location: bytes, expected: str) -> None:
-    base = read_image_url("https://example.com/dir/a.png?x=1")
+def test_a_location_is_resolved_against_the_url_that_redirected(location: bytes, expected: str) -> None:
+    base = parse_image_url("https://example.com/dir/a.png?x=1")
 
-    assert read_redirect(base, location) == read_image_url(expected)
+    assert resolve_redirect(base, location) == parse_image_url(expected)
 
 
 @pytest.mark.parametrize(
     "location", [b"/..//other.example/b", b"..//../other.example/b", b"./@other.example", b"?//x@y"]
 )
 def test_a_relative_location_never_leaves_its_host(location: bytes) -> None:
-    base = read_image_url("https://example.com/dir/a.png")
+    base = parse_image_url("https://example.com/dir/a.png")
 
-    assert read_redirect(base, location).origin == base.origin
+    assert resolve_redirect(base, location).origin == base.origin
 
 
 @pytest.mark.parametrize(
     "location",
     [b"https:b.png", b"///b", b"//", b"/\\b", b"\thttps://b", b"/a b", b"/\xff", b"//user@b/", b"data:image/png,x"],
 )
-def test_an_odd_location_is_refused(location: bytes) -> None:
-    base = read_image_url("https://example.com/dir/a.png")
+def test_an_odd_location_is_rejected(location: bytes) -> None:
+    base = parse_image_url("https://example.com/dir/a.png")
 
-    with pytest.raises(FetchRejected) as refused:
-        read_redirect(base, location)
+    with pytest.raises(FetchRejected) as rejected:
+        resolve_redirect(base, location)
 
-    assert refused.value.error is InvalidImageUrl
+    assert rejected.value.error is InvalidImageUrl
 
 
 @given(st.text())
-def test_any_text_behind_the_host_is_either_refused_or_stays_behind_it(text: str) -> None:
+def test_text_after_the_host_is_rejected_or_stays_after_it(text: str) -> None:
     try:
-        url = read_image_url(f"https://example.com/{text}")
+        url = parse_image_url(f"https://example.com/{text}")
     except FetchRejected:
         return
 
@@ -106,9 +106,9 @@ def test_any_text_behind_the_host_is_either_refused_or_stays_behind_it(text: str
 
 
 @given(st.text(alphabet="a1.:@[]/\\%-_#?\u3002\uff0e \t\n0x", max_size=20))
-def test_a_host_that_is_accepted_is_made_of_host_letters_alone(authority: str) -> None:
+def test_an_accepted_host_has_only_the_characters_of_hosts(authority: str) -> None:
     try:
-        url = read_image_url(f"https://{authority}")
+        url = parse_image_url(f"https://{authority}")
     except FetchRejected:
         return
 

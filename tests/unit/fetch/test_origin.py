@@ -1,4 +1,4 @@
-"""How an operator's allowed origin is read."""
+"""How an operator's allowed origin is parsed."""
 
 import pytest
 
@@ -55,6 +55,6 @@ def test_a_malformed_origin_is_a_value_error_that_shows_the_form(text: str) -> N
         parse_origin(text)
 
 
-def test_a_malformed_allowed_origin_is_found_when_the_adapter_is_made() -> None:
+def test_the_fetcher_is_not_made_with_a_malformed_allowed_origin() -> None:
     with pytest.raises(ValueError, match="localhost"):
         GuardedFetcher(FetchLimits(), allowed_origins=["localhost:9000"])

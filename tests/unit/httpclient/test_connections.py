@@ -1,4 +1,4 @@
-"""Connections: kept, reused, dropped, and never holding more than they should."""
+"""Connections: kept, reused, dropped, and with a bounded buffer."""
 
 import asyncio
 import time
@@ -9,10 +9,10 @@ import pytest
 
 from obscura.httpclient.connection import MAX_BUFFERED_BYTES
 from obscura.httpclient.transport import FastTransport
-from tests.support.raw_server import Line, saying, talking_server
+from tests.support.raw_server import RawConnection, raw_server, responding
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
-ANSWER = HEAD + b"Content-Length: 5\r\n\r\nhello"
+RESPONSE = HEAD + b"Content-Length: 5\r\n\r\nhello"
 EVIL = b"HTTP/1.1 403 No\r\nX-Evil: 1\r\nContent-Length: 4\r\n\r\nevil"
 MEBIBYTE = 1024 * 1024
 
@@ -22,33 +22,33 @@ def a_client() -> httpx.AsyncClient:
 
 
 async def test_one_connection_serves_one_request_after_another() -> None:
-    async with talking_server(saying(ANSWER)) as server, a_client() as client:
+    async with raw_server(responding(RESPONSE)) as server, a_client() as client:
         for _ in range(5):
             await client.post(server.url, content=b"x")
 
         assert server.connections == 1
 
 
-async def test_requests_at_once_have_a_connection_each_and_the_connections_are_used_again() -> None:
-    all_here = asyncio.Barrier(4)
+async def test_concurrent_requests_have_a_connection_each_which_is_reused() -> None:
+    all_received = asyncio.Barrier(4)
 
-    async def talk(line: Line) -> None:
+    async def script(connection: RawConnection) -> None:
         while True:
-            await line.hear()
-            await all_here.wait()
-            await line.say(ANSWER)
+            await connection.read_request()
+            await all_received.wait()
+            await connection.send(RESPONSE)
 
-    async with talking_server(talk) as server, a_client() as client:
+    async with raw_server(script) as server, a_client() as client:
         for _ in range(3):
-            response = await asyncio.gather(*[client.post(server.url, content=b"x") for _ in range(4)])
+            responses = await asyncio.gather(*[client.post(server.url, content=b"x") for _ in range(4)])
 
-            assert [one.content for one in response] == [b"hello"] * 4
+            assert [response.content for response in responses] == [b"hello"] * 4
         assert server.connections == 4
 
 
 @pytest.mark.parametrize("value", ["key\r\nX-Another: header", "key\nX-Another: header", "key\r"])
-async def test_a_header_that_would_end_before_its_value_does_is_not_sent(value: str) -> None:
-    async with talking_server(saying(ANSWER)) as server, a_client() as client:
+async def test_a_header_with_a_line_break_is_not_sent(value: str) -> None:
+    async with raw_server(responding(RESPONSE)) as server, a_client() as client:
         with pytest.raises(httpx.LocalProtocolError, match="authorization"):
             await client.post(server.url, headers={"authorization": value})
 
@@ -56,53 +56,53 @@ async def test_a_header_that_would_end_before_its_value_does_is_not_sent(value: 
 
 
 async def test_two_servers_share_no_connection() -> None:
-    async with talking_server(saying(ANSWER)) as one, talking_server(saying(EVIL)) as other, a_client() as client:
-        response = [await client.post(server.url, content=b"x") for server in (one, other, one, other)]
+    async with raw_server(responding(RESPONSE)) as one, raw_server(responding(EVIL)) as other, a_client() as client:
+        responses = [await client.post(server.url, content=b"x") for server in (one, other, one, other)]
 
-        assert [answer.status_code for answer in response] == [200, 403, 200, 403]
+        assert [response.status_code for response in responses] == [200, 403, 200, 403]
         assert (one.connections, other.connections) == (1, 1)
 
 
 @pytest.mark.parametrize("head", [HEAD + b"Connection: close\r\n", b"HTTP/1.0 200 OK\r\n"], ids=["close", "1.0"])
-async def test_a_connection_that_the_server_will_not_keep_is_not_used_again(head: bytes) -> None:
-    async with talking_server(saying(head + b"Content-Length: 0\r\n\r\n")) as server, a_client() as client:
+async def test_a_connection_that_the_server_will_close_is_not_reused(head: bytes) -> None:
+    async with raw_server(responding(head + b"Content-Length: 0\r\n\r\n")) as server, a_client() as client:
         for _ in range(3):
             await client.post(server.url, content=b"x")
 
         assert server.connections == 3
 
 
-async def test_a_connection_that_closed_while_idle_is_not_used_again() -> None:
-    async def talk(line: Line) -> None:
-        await line.hear()
-        await line.say(ANSWER)
-        line.writer.write_eof()
-        await line.other_side_closed()
+async def test_a_connection_that_closed_while_idle_is_not_reused() -> None:
+    async def script(connection: RawConnection) -> None:
+        await connection.read_request()
+        await connection.send(RESPONSE)
+        connection.writer.write_eof()
+        await connection.wait_closed()
 
-    async with talking_server(talk) as server, a_client() as client:
+    async with raw_server(script) as server, a_client() as client:
         for connections in (1, 2, 3):
             response = await client.post(server.url, content=b"x")
-            await server.wait_for_ends(connections)
+            await server.wait_for_closed(connections)
 
             assert response.content == b"hello"
             assert server.connections == connections
 
 
-async def test_a_connection_that_speaks_unasked_while_idle_is_dropped() -> None:
-    speak = asyncio.Semaphore(0)
+async def test_a_connection_that_sends_unrequested_bytes_while_idle_is_dropped() -> None:
+    send_more = asyncio.Semaphore(0)
 
-    async def talk(line: Line) -> None:
-        await line.hear()
-        await line.say(ANSWER)
-        await speak.acquire()
-        await line.say(EVIL)
-        await line.other_side_closed()
+    async def script(connection: RawConnection) -> None:
+        await connection.read_request()
+        await connection.send(RESPONSE)
+        await send_more.acquire()
+        await connection.send(EVIL)
+        await connection.wait_closed()
 
-    async with talking_server(talk) as server, a_client() as client:
+    async with raw_server(script) as server, a_client() as client:
         for connections in (1, 2):
             response = await client.post(server.url, content=b"x")
-            speak.release()
-            await server.wait_for_ends(connections)
+            send_more.release()
+            await server.wait_for_closed(connections)
 
             assert (response.status_code, response.content) == (200, b"hello")
             assert server.connections == connections
@@ -110,10 +110,12 @@ async def test_a_connection_that_speaks_unasked_while_idle_is_dropped() -> None:
 
 @pytest.mark.parametrize("extra", [b"\x00", b"hello", EVIL, b"HTTP/1.1 200 OK\r\n", EVIL[:30]], ids=repr)
 @pytest.mark.parametrize(
-    "answer", [ANSWER, HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"], ids=["length", "chunked"]
+    "data",
+    [RESPONSE, HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"],
+    ids=["length", "chunked"],
 )
-async def test_bytes_behind_an_answer_change_nothing_of_it_and_end_the_connection(answer: bytes, extra: bytes) -> None:
-    async with talking_server(saying(answer + extra)) as server, a_client() as client:
+async def test_bytes_after_a_response_do_not_change_it_and_end_the_connection(data: bytes, extra: bytes) -> None:
+    async with raw_server(responding(data + extra)) as server, a_client() as client:
         for connections in (1, 2):
             response = await client.post(server.url, content=b"x")
 
@@ -122,45 +124,45 @@ async def test_bytes_behind_an_answer_change_nothing_of_it_and_end_the_connectio
             assert server.connections == connections
 
 
-async def test_an_exchange_that_is_cancelled_drops_its_connection() -> None:
-    heard = asyncio.Event()
+async def test_a_cancelled_exchange_drops_its_connection() -> None:
+    received = asyncio.Event()
 
-    async def talk(line: Line) -> None:
-        await line.hear()
-        heard.set()
-        await line.other_side_closed()
+    async def script(connection: RawConnection) -> None:
+        await connection.read_request()
+        received.set()
+        await connection.wait_closed()
 
-    async with talking_server(talk) as server, a_client() as client:
-        asking = asyncio.create_task(client.post(server.url, content=b"x"))
-        await heard.wait()
+    async with raw_server(script) as server, a_client() as client:
+        sending = asyncio.create_task(client.post(server.url, content=b"x"))
+        await received.wait()
 
-        asking.cancel()
+        sending.cancel()
 
         with pytest.raises(asyncio.CancelledError):
-            await asking
-        await server.wait_for_ends(1)
+            await sending
+        await server.wait_for_closed(1)
 
 
-async def test_an_answer_that_is_left_in_the_middle_drops_its_connection() -> None:
-    async def talk(line: Line) -> None:
-        await line.hear()
-        await line.say(HEAD + b"Content-Length: 9\r\n\r\nhello")
-        await line.other_side_closed()
+async def test_a_response_that_is_not_read_to_its_end_drops_its_connection() -> None:
+    async def script(connection: RawConnection) -> None:
+        await connection.read_request()
+        await connection.send(HEAD + b"Content-Length: 9\r\n\r\nhello")
+        await connection.wait_closed()
 
-    async with talking_server(talk) as server, a_client() as client:
+    async with raw_server(script) as server, a_client() as client:
         async with client.stream("POST", server.url, content=b"x") as response:
             assert await anext(response.aiter_raw()) == b"hello"
 
-        await server.wait_for_ends(1)
+        await server.wait_for_closed(1)
         assert server.connections == 1
 
 
-async def test_waiting_for_the_answer_to_a_request_without_a_body_takes_no_cpu() -> None:
-    async def talk(line: Line) -> None:
-        await line.hear()
-        await line.other_side_closed()
+async def test_waiting_for_the_response_to_an_empty_request_takes_no_cpu() -> None:
+    async def script(connection: RawConnection) -> None:
+        await connection.read_request()
+        await connection.wait_closed()
 
-    async with talking_server(talk) as server, a_client() as client:
+    async with raw_server(script) as server, a_client() as client:
         began_s = time.process_time()
         with suppress(TimeoutError):
             async with asyncio.timeout(0.5):
@@ -170,11 +172,11 @@ async def test_waiting_for_the_answer_to_a_request_without_a_body_takes_no_cpu()
 
 
 async def test_closing_the_client_closes_its_idle_connections() -> None:
-    async with talking_server(saying(ANSWER)) as server:
+    async with raw_server(responding(RESPONSE)) as server:
         async with a_client() as client:
             await client.post(server.url, content=b"x")
 
-        await server.wait_for_ends(1)
+        await server.wait_for_closed(1)
 
 
 async def the_server_stalls(written: list[int]) -> None:
@@ -194,16 +196,16 @@ async def test_a_fast_server_waits_for_a_slow_reader(framing: str) -> None:
         "until the end": b"\r\n",
     }
 
-    async def talk(line: Line) -> None:
-        await line.hear()
-        await line.say(HEAD + heads[framing])
+    async def script(connection: RawConnection) -> None:
+        await connection.read_request()
+        await connection.send(HEAD + heads[framing])
         for _ in range(count):
-            await line.say(b"%x\r\n%b\r\n" % (len(piece), piece) if framing == "chunked" else piece)
+            await connection.send(b"%x\r\n%b\r\n" % (len(piece), piece) if framing == "chunked" else piece)
             written[0] += len(piece)
         if framing == "chunked":
-            await line.say(b"0\r\n\r\n")
+            await connection.send(b"0\r\n\r\n")
 
-    async with talking_server(talk) as server, a_client() as client:
+    async with raw_server(script) as server, a_client() as client:
         async with client.stream("POST", server.url, content=b"x") as response:
             pieces = response.aiter_raw()
             read = len(await anext(pieces))
@@ -217,42 +219,42 @@ async def test_a_fast_server_waits_for_a_slow_reader(framing: str) -> None:
         assert read == len(piece) * count
 
 
-async def test_a_port_that_nobody_listens_on_is_a_connect_error() -> None:
-    async with talking_server(saying(ANSWER)) as gone:
+async def test_a_port_without_a_listener_is_a_connect_error() -> None:
+    async with raw_server(responding(RESPONSE)) as gone:
         pass
     async with a_client() as client:
         with pytest.raises(httpx.ConnectError):
             await client.post(gone.url, content=b"x")
 
 
-async def test_a_connection_that_takes_too_long_is_a_connect_timeout() -> None:
-    async def says_nothing(line: Line) -> None:
-        await line.other_side_closed()
+async def test_a_slow_handshake_is_a_connect_timeout() -> None:
+    async def sends_nothing(connection: RawConnection) -> None:
+        await connection.wait_closed()
 
-    async with talking_server(says_nothing) as server, a_client() as client:
+    async with raw_server(sends_nothing) as server, a_client() as client:
         with pytest.raises(httpx.ConnectTimeout):
             await client.post(server.https_url, content=b"x", timeout=httpx.Timeout(None, connect=0.2))
 
-        await server.wait_for_ends(1)
+        await server.wait_for_closed(1)
 
 
-async def test_requests_cancelled_at_any_step_leave_no_connection_in_use_by_two() -> None:
-    async def talk(line: Line) -> None:
+async def test_no_connection_is_shared_after_a_cancel_at_any_step() -> None:
+    async def script(connection: RawConnection) -> None:
         while True:
-            asked = await line.hear()
-            body = asked.partition(b"\r\n\r\n")[2]
-            await line.say(HEAD + b"Content-Length: %d\r\n\r\n" % len(body))
-            await line.say(body)
+            request = await connection.read_request()
+            body = request.partition(b"\r\n\r\n")[2]
+            await connection.send(HEAD + b"Content-Length: %d\r\n\r\n" % len(body))
+            await connection.send(body)
 
-    async with talking_server(talk) as server, a_client() as client:
+    async with raw_server(script) as server, a_client() as client:
         for turns in range(40):
-            asking = asyncio.create_task(client.post(server.url, content=b"cancelled %d" % turns))
+            sending = asyncio.create_task(client.post(server.url, content=b"cancelled %d" % turns))
             for _ in range(turns):
                 await asyncio.sleep(0)
-            asking.cancel()
+            sending.cancel()
             with suppress(asyncio.CancelledError):
-                await asking
+                await sending
 
-            response = await client.post(server.url, content=b"asked %d" % turns)
+            response = await client.post(server.url, content=b"sent %d" % turns)
 
-            assert response.content == b"asked %d" % turns
+            assert response.content == b"sent %d" % turns

@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
+from obscura.imaging import formats
+
+FORMATS = tuple(formats.FORMATS)
 ORIENTATION = 0x0112
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
 
-def photo_pixels(width: int, height: int, seed: int = 7) -> Image.Image:
+def photograph_pixels(width: int, height: int, seed: int = 7) -> Image.Image:
     """Soft shapes with grain: thousands of colours, as a camera sees them."""
     random = np.random.default_rng(seed)
     coarse = random.integers(0, 256, (max(2, height // 40), max(2, width // 40), 3), dtype=np.uint8)
@@ -28,8 +30,8 @@ def saved(image: Image.Image, image_format: str, **options: object) -> bytes:
     return file.getvalue()
 
 
-def a_photo(width: int, height: int, image_format: str, *, mode: str = "RGB", **options: object) -> bytes:
-    return saved(photo_pixels(width, height).convert(mode), image_format, **options)
+def a_photograph(width: int, height: int, image_format: str, *, mode: str = "RGB", **options: object) -> bytes:
+    return saved(photograph_pixels(width, height).convert(mode), image_format, **options)
 
 
 def a_plain(width: int, height: int, image_format: str, colour: object = RED, mode: str = "RGB") -> bytes:
@@ -91,7 +93,7 @@ def a_raw_png(
 
 
 def with_png_chunk(png: bytes, kind: bytes, payload: bytes) -> bytes:
-    """The PNG with one more chunk behind its header."""
+    """The PNG with one more chunk after its header."""
     return png[:33] + png_chunk(kind, payload) + png[33:]
 
 
@@ -101,13 +103,13 @@ def with_png_pixels(png: bytes, stream: bytes) -> bytes:
 
 
 def png_pixels(png: bytes) -> bytes:
-    """A PNG's rows, inflated, each behind its filter byte."""
+    """A PNG's rows, inflated, each after its filter byte."""
     at = png.index(b"IDAT")
     return zlib.decompress(png[at + 4 : at + 4 + int.from_bytes(png[at - 4 : at])])
 
 
 def with_jpeg_segment(jpeg: bytes, marker: int, payload: bytes) -> bytes:
-    """The JPEG with one more segment behind its first bytes."""
+    """The JPEG with one more segment after its first bytes."""
     return jpeg[:2] + bytes([0xFF, marker]) + struct.pack(">H", len(payload) + 2) + payload + jpeg[2:]
 
 
@@ -118,28 +120,32 @@ def an_animation(width: int, height: int, image_format: str) -> bytes:
 
 
 def one_of_each() -> dict[str, bytes]:
-    """Small files of every kind that is taken."""
-    photo = photo_pixels(90, 60)
-    alpha = photo.copy()
-    alpha.putalpha(Image.linear_gradient("L").resize(photo.size))
+    """Small files of every kind that is accepted."""
+    image = photograph_pixels(90, 60)
+    alpha = image.copy()
+    alpha.putalpha(Image.linear_gradient("L").resize(image.size))
     text = PngImagePlugin.PngInfo()
     text.add_text("Comment", "who", zip=True)
     kinds: dict[str, Callable[[], bytes]] = {
-        "jpeg": lambda: saved(photo, "JPEG"),
-        "progressive jpeg": lambda: saved(photo, "JPEG", progressive=True),
-        "jpeg with exif": lambda: saved(photo, "JPEG", exif=exif(6)),
-        "cmyk jpeg": lambda: saved(photo.convert("CMYK"), "JPEG"),
-        "grey jpeg": lambda: saved(photo.convert("L"), "JPEG"),
-        "png": lambda: saved(photo, "PNG"),
-        "png with text": lambda: saved(photo, "PNG", pnginfo=text, exif=exif(8)),
+        "jpeg": lambda: saved(image, "JPEG"),
+        "progressive jpeg": lambda: saved(image, "JPEG", progressive=True),
+        "jpeg with exif": lambda: saved(image, "JPEG", exif=exif(6)),
+        "cmyk jpeg": lambda: saved(image.convert("CMYK"), "JPEG"),
+        "grey jpeg": lambda: saved(image.convert("L"), "JPEG"),
+        "png": lambda: saved(image, "PNG"),
+        "png with text": lambda: saved(image, "PNG", pnginfo=text, exif=exif(8)),
         "rgba png": lambda: saved(alpha, "PNG"),
-        "palette png": lambda: saved(photo.quantize(32), "PNG", transparency=3),
+        "palette png": lambda: saved(image.quantize(32), "PNG", transparency=3),
         "animated png": lambda: an_animation(40, 30, "PNG"),
-        "gif": lambda: saved(photo, "GIF"),
+        "gif": lambda: saved(image, "GIF"),
         "animated gif": lambda: an_animation(40, 30, "GIF"),
-        "webp": lambda: saved(photo, "WEBP"),
+        "webp": lambda: saved(image, "WEBP"),
         "lossless webp": lambda: saved(alpha, "WEBP", lossless=True),
-        "webp with exif": lambda: saved(photo, "WEBP", exif=exif(3)),
+        "webp with exif": lambda: saved(image, "WEBP", exif=exif(3)),
         "animated webp": lambda: an_animation(40, 30, "WEBP"),
+        "avif": lambda: saved(image, "AVIF"),
+        "rgba avif": lambda: saved(alpha, "AVIF"),
+        "grey avif, rotated": lambda: saved(image.convert("L"), "AVIF", exif=exif(6)),
+        "animated avif": lambda: an_animation(40, 30, "AVIF"),
     }
     return {name: build() for name, build in kinds.items()}

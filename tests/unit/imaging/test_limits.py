@@ -4,47 +4,47 @@ import pytest
 from PIL import Image
 
 from obscura.imaging import Detail, ImageError, ImageLimits, prepare
-from obscura.imaging.limits import WEBP_PIXELS
-from tests.unit.imaging.images import FORMATS, a_photo, a_plain, png_chunk, png_header, saved
+from obscura.imaging.formats.webp import WEBP
+from tests.unit.imaging.images import FORMATS, a_photograph, a_plain, png_chunk, png_header, saved
 
 
-def refusal(data: bytes, limits: ImageLimits | None = None) -> ImageError:
-    with pytest.raises(ImageError) as refused:
+def error_of(data: bytes, limits: ImageLimits | None = None) -> ImageError:
+    with pytest.raises(ImageError) as error:
         prepare(data, Detail.AUTO, limits or ImageLimits())
-    return refused.value
+    return error.value
 
 
 @pytest.mark.parametrize("image_format", FORMATS)
 def test_raw_bytes_exactly_at_the_limit_pass_and_one_past_does_not(image_format: str) -> None:
-    data = a_photo(60, 40, image_format)
+    data = a_photograph(60, 40, image_format)
 
     prepare(data, limits=ImageLimits(raw_bytes=len(data)))
-    refused = refusal(data, ImageLimits(raw_bytes=len(data) - 1))
+    error = error_of(data, ImageLimits(raw_bytes=len(data) - 1))
 
-    assert refused.code == "image_too_large"
-    assert refused.limit == len(data) - 1
-    assert str(refused.limit) in refused.message
+    assert error.code == "image_too_large"
+    assert error.limit == len(data) - 1
+    assert str(error.limit) in error.message
 
 
 def test_a_buffer_of_wide_items_is_measured_in_bytes() -> None:
-    data = memoryview(a_photo(60, 40, "PNG").ljust(20_000, b"\0")).cast("Q")
+    data = memoryview(a_photograph(60, 40, "PNG").ljust(20_000, b"\0")).cast("Q")
 
-    with pytest.raises(ImageError) as refused:
+    with pytest.raises(ImageError) as error:
         prepare(data, limits=ImageLimits(raw_bytes=10_000))
 
-    assert refused.value.code == "image_too_large"
+    assert error.value.code == "image_too_large"
 
 
 @pytest.mark.parametrize("image_format", FORMATS)
 def test_pixels_exactly_at_the_limit_pass_and_one_past_does_not(image_format: str) -> None:
-    data = a_photo(60, 40, image_format)
+    data = a_photograph(60, 40, image_format)
 
     prepare(data, limits=ImageLimits(pixels=2400))
-    refused = refusal(data, ImageLimits(pixels=2399))
+    error = error_of(data, ImageLimits(pixels=2399))
 
-    assert refused.code == "image_too_many_pixels"
-    assert refused.limit == 2399
-    assert "60 x 40" in refused.message
+    assert error.code == "image_too_many_pixels"
+    assert error.limit == 2399
+    assert "60 x 40" in error.message
 
 
 @pytest.mark.parametrize("image_format", FORMATS)
@@ -55,11 +55,11 @@ def test_an_aspect_ratio_exactly_at_the_limit_passes_and_one_past_does_not(image
         within, past = within[::-1], past[::-1]
 
     prepared = prepare(a_plain(*within, image_format))
-    refused = refusal(a_plain(*past, image_format))
+    error = error_of(a_plain(*past, image_format))
 
     assert (prepared.width_px, prepared.height_px) == within
-    assert refused.code == "unsupported_image_dimensions"
-    assert refused.limit == 200
+    assert error.code == "unsupported_image_dimensions"
+    assert error.limit == 200
 
 
 def test_the_smaller_side_of_a_long_image_is_never_lost() -> None:
@@ -73,11 +73,11 @@ def test_a_webp_may_have_fewer_pixels_than_other_formats() -> None:
     data += b"VP8L" + struct.pack("<I", 6) + bytes(6)
     data = b"RIFF" + struct.pack("<I", len(data) + 4) + b"WEBP" + data
 
-    refused = refusal(data)
+    error = error_of(data)
 
-    assert refused.code == "image_too_many_pixels"
-    assert refused.limit == WEBP_PIXELS
-    assert "JPEG or PNG" in refused.message
+    assert error.code == "image_too_many_pixels"
+    assert error.limit == WEBP.max_pixels
+    assert "JPEG or PNG" in error.message
 
 
 def test_more_pixels_than_pillows_own_limit_are_a_matter_of_configuration() -> None:
@@ -96,5 +96,5 @@ def test_a_side_of_zero_is_an_invalid_image(size: tuple[int, int]) -> None:
     gif[6:10] = struct.pack("<HH", *size)
     gif[at + 5 : at + 9] = struct.pack("<HH", *size)
 
-    assert refusal(png).code == "invalid_image"
-    assert refusal(bytes(gif)).code == "invalid_image"
+    assert error_of(png).code == "invalid_image"
+    assert error_of(bytes(gif)).code == "invalid_image"

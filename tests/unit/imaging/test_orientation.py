@@ -26,7 +26,7 @@ def as_a_camera_stores_it(upright: Image.Image, orientation: int) -> Image.Image
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "AVIF"])
 @pytest.mark.parametrize("size", [(120, 80), (3000, 1000)])
 def test_every_orientation_comes_out_upright(orientation: int, image_format: str, size: tuple[int, int]) -> None:
     stored = as_a_camera_stores_it(four_corners(*size), orientation)
@@ -42,8 +42,9 @@ def test_every_orientation_comes_out_upright(orientation: int, image_format: str
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_the_corners_agree_with_pillows_own_transpose(orientation: int) -> None:
-    data = saved(four_corners(90, 60), "JPEG", exif=exif(orientation))
+@pytest.mark.parametrize("image_format", ["JPEG", "AVIF"])
+def test_the_corners_agree_with_pillows_own_transpose(orientation: int, image_format: str) -> None:
+    data = saved(four_corners(90, 60), image_format, exif=exif(orientation))
     reference = ImageOps.exif_transpose(opened(data))
 
     prepared = prepare(data)

@@ -24,7 +24,7 @@ def test_qwen_counts_as_transformers_does(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("size", [(201, 1), (1, 201), (20_001, 100)])
-def test_qwen_refuses_more_than_two_hundred_to_one(size: tuple[int, int]) -> None:
+def test_qwen_rejects_more_than_two_hundred_to_one(size: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match="200"):
         image_tokens(*size)
 

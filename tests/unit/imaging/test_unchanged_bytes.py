@@ -11,12 +11,12 @@ from PIL import Image, PngImagePlugin
 from obscura.imaging import Detail, prepare
 from tests.unit.imaging.images import (
     FORMATS,
-    a_photo,
+    a_photograph,
     a_plain,
     exif,
     four_corners,
     opened,
-    photo_pixels,
+    photograph_pixels,
     png_chunk,
     png_pixels,
     saved,
@@ -28,14 +28,14 @@ from tests.unit.imaging.images import (
 
 def a_png_with_text() -> bytes:
     text = PngImagePlugin.PngInfo()
-    text.add_text("Author", "somebody")
-    return saved(photo_pixels(60, 40), "PNG", pnginfo=text)
+    text.add_text("Author", "the author")
+    return saved(photograph_pixels(60, 40), "PNG", pnginfo=text)
 
 
-A_SMALL_PNG = a_photo(60, 40, "PNG")
+A_SMALL_PNG = a_photograph(60, 40, "PNG")
 
 
-def more_behind_the_pixels(more: bytes) -> bytes:
+def more_after_the_pixels(more: bytes) -> bytes:
     return with_png_pixels(A_SMALL_PNG, zlib.compress(png_pixels(A_SMALL_PNG) + more))
 
 
@@ -47,87 +47,91 @@ def an_interlaced_png() -> bytes:
     return png[:8] + png_chunk(b"IHDR", bytes(header)) + png[33:]
 
 
-KEPT = {
-    "jpeg": lambda: a_photo(600, 400, "JPEG"),
-    "progressive jpeg": lambda: a_photo(600, 400, "JPEG", progressive=True),
-    "grey jpeg": lambda: a_photo(600, 400, "JPEG", mode="L"),
-    "jpeg with an Adobe marker": lambda: with_jpeg_segment(a_photo(60, 40, "JPEG"), 0xEE, b"Adobe\0\x64\0\0\0\0\x01"),
-    "png": lambda: a_photo(600, 400, "PNG"),
-    "grey png": lambda: a_photo(600, 400, "PNG", mode="L"),
-    "rgba png": lambda: a_photo(600, 400, "PNG", mode="RGBA"),
-    "png with resolution and the gamma of sRGB": lambda: with_png_chunk(
-        a_photo(60, 40, "PNG", dpi=(72, 72)), b"gAMA", struct.pack(">I", 45455)
+UNCHANGED = {
+    "jpeg": lambda: a_photograph(600, 400, "JPEG"),
+    "progressive jpeg": lambda: a_photograph(600, 400, "JPEG", progressive=True),
+    "grey jpeg": lambda: a_photograph(600, 400, "JPEG", mode="L"),
+    "jpeg with an Adobe marker": lambda: with_jpeg_segment(
+        a_photograph(60, 40, "JPEG"), 0xEE, b"Adobe\0\x64\0\0\0\0\x01"
     ),
-    "lossy webp": lambda: a_photo(600, 400, "WEBP"),
-    "lossless webp": lambda: a_photo(600, 400, "WEBP", lossless=True),
+    "png": lambda: a_photograph(600, 400, "PNG"),
+    "grey png": lambda: a_photograph(600, 400, "PNG", mode="L"),
+    "rgba png": lambda: a_photograph(600, 400, "PNG", mode="RGBA"),
+    "png with resolution and the gamma of sRGB": lambda: with_png_chunk(
+        a_photograph(60, 40, "PNG", dpi=(72, 72)), b"gAMA", struct.pack(">I", 45455)
+    ),
+    "lossy webp": lambda: a_photograph(600, 400, "WEBP"),
+    "lossless webp": lambda: a_photograph(600, 400, "WEBP", lossless=True),
     "lossy webp with alpha": lambda: saved(Image.new("RGBA", (60, 40), (9, 9, 9, 99)), "WEBP"),
-    "exactly within size": lambda: a_photo(1280, 200, "JPEG"),
+    "exactly within size": lambda: a_photograph(1280, 200, "JPEG"),
 }
 
-REDONE = {
-    "jpeg with exif": lambda: a_photo(60, 40, "JPEG", exif=exif(1)),
-    "jpeg with a profile": lambda: a_photo(60, 40, "JPEG", icc_profile=b"profile"),
-    "jpeg with a comment": lambda: a_photo(60, 40, "JPEG", comment=b"hello"),
-    "jpeg with a thumbnail": lambda: with_jpeg_segment(a_photo(60, 40, "JPEG"), 0xE0, b"JFXX\0\x10thumbnail"),
-    "jpeg in rgb": lambda: a_photo(60, 40, "JPEG", keep_rgb=True),
-    "jpeg with bytes between segments": lambda: a_photo(60, 40, "JPEG").replace(b"\xff\xdb", b"xyz\xff\xdb", 1),
-    "jpeg with bytes behind": lambda: a_photo(60, 40, "JPEG") + b"\0",
-    "jpeg a pixel past the size": lambda: a_photo(1281, 200, "JPEG"),
+ENCODED_AGAIN = {
+    "jpeg with exif": lambda: a_photograph(60, 40, "JPEG", exif=exif(1)),
+    "jpeg with a profile": lambda: a_photograph(60, 40, "JPEG", icc_profile=b"profile"),
+    "jpeg with a comment": lambda: a_photograph(60, 40, "JPEG", comment=b"hello"),
+    "jpeg with a thumbnail": lambda: with_jpeg_segment(a_photograph(60, 40, "JPEG"), 0xE0, b"JFXX\0\x10thumbnail"),
+    "jpeg in rgb": lambda: a_photograph(60, 40, "JPEG", keep_rgb=True),
+    "jpeg with bytes between segments": lambda: a_photograph(60, 40, "JPEG").replace(b"\xff\xdb", b"xyz\xff\xdb", 1),
+    "jpeg with bytes after the end": lambda: a_photograph(60, 40, "JPEG") + b"\0",
+    "jpeg a pixel past the size": lambda: a_photograph(1281, 200, "JPEG"),
     "png with text": a_png_with_text,
-    "png with another gamma": lambda: with_png_chunk(a_photo(60, 40, "PNG"), b"gAMA", struct.pack(">I", 1000)),
-    "png with a private chunk": lambda: with_png_chunk(a_photo(60, 40, "PNG"), b"prVt", b"secret"),
-    "png with a profile": lambda: a_photo(60, 40, "PNG", icc_profile=b"profile"),
-    "png with a transparent colour": lambda: a_photo(60, 40, "PNG", transparency=(1, 2, 3)),
-    "png with grey and alpha": lambda: a_photo(60, 40, "PNG", mode="LA"),
-    "png with a palette": lambda: saved(photo_pixels(60, 40).quantize(16), "PNG"),
-    "png with bytes behind": lambda: a_photo(60, 40, "PNG") + b"PK\x03\x04",
-    "png that hides bytes behind its last row": lambda: more_behind_the_pixels(b"a secret"),
-    "png that inflates to far more than it shows": lambda: more_behind_the_pixels(bytes(30_000_000)),
-    "png with a second stream behind its pixels": lambda: with_png_pixels(
+    "png with another gamma": lambda: with_png_chunk(a_photograph(60, 40, "PNG"), b"gAMA", struct.pack(">I", 1000)),
+    "png with a private chunk": lambda: with_png_chunk(a_photograph(60, 40, "PNG"), b"prVt", b"secret"),
+    "png with a profile": lambda: a_photograph(60, 40, "PNG", icc_profile=b"profile"),
+    "png with a transparent colour": lambda: a_photograph(60, 40, "PNG", transparency=(1, 2, 3)),
+    "png with grey and alpha": lambda: a_photograph(60, 40, "PNG", mode="LA"),
+    "png with a palette": lambda: saved(photograph_pixels(60, 40).quantize(16), "PNG"),
+    "png with bytes after the end": lambda: a_photograph(60, 40, "PNG") + b"PK\x03\x04",
+    "png that hides bytes after its last row": lambda: more_after_the_pixels(b"a secret"),
+    "png that inflates to far more than it shows": lambda: more_after_the_pixels(bytes(30_000_000)),
+    "png with a second stream after its pixels": lambda: with_png_pixels(
         A_SMALL_PNG, zlib.compress(png_pixels(A_SMALL_PNG)) + zlib.compress(b"a secret")
     ),
     "interlaced png": an_interlaced_png,
-    "webp with exif": lambda: a_photo(60, 40, "WEBP", exif=exif(1)),
-    "webp with a profile": lambda: a_photo(60, 40, "WEBP", icc_profile=b"profile"),
-    "webp with xmp": lambda: a_photo(60, 40, "WEBP", xmp=b"<x/>"),
-    "webp with bytes behind": lambda: a_photo(60, 40, "WEBP") + b"\0\0",
-    "gif": lambda: a_photo(60, 40, "GIF"),
+    "webp with exif": lambda: a_photograph(60, 40, "WEBP", exif=exif(1)),
+    "webp with a profile": lambda: a_photograph(60, 40, "WEBP", icc_profile=b"profile"),
+    "webp with xmp": lambda: a_photograph(60, 40, "WEBP", xmp=b"<x/>"),
+    "webp with bytes after the end": lambda: a_photograph(60, 40, "WEBP") + b"\0\0",
+    "gif": lambda: a_photograph(60, 40, "GIF"),
+    "avif": lambda: a_photograph(60, 40, "AVIF"),
 }
 ALLOWED_PNG_CHUNKS = {b"IHDR", b"IDAT", b"IEND"}
 
 
-@pytest.mark.parametrize("name", KEPT)
-def test_a_bare_upright_image_within_size_keeps_its_own_bytes(name: str) -> None:
-    data = KEPT[name]()
+@pytest.mark.parametrize("name", UNCHANGED)
+def test_a_canonical_upright_image_within_size_keeps_its_bytes(name: str) -> None:
+    data = UNCHANGED[name]()
 
     prepared = prepare(data)
 
-    assert prepared.kept
+    assert prepared.unchanged
     assert prepared.data is data
     assert prepared.media_type == f"image/{prepared.source_format.lower()}"
 
 
-@pytest.mark.parametrize("name", REDONE)
-def test_any_other_is_encoded_anew_and_bare(name: str) -> None:
-    data = REDONE[name]()
+@pytest.mark.parametrize("name", ENCODED_AGAIN)
+def test_any_other_image_is_encoded_again_without_metadata(name: str) -> None:
+    data = ENCODED_AGAIN[name]()
 
     prepared = prepare(data)
 
-    assert not prepared.kept
+    assert not prepared.unchanged
     assert prepared.data != data
     again = prepare(prepared.data)
-    assert again.kept
+    assert again.unchanged
     assert again.data == prepared.data
     assert opened(prepared.data).info.keys() <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
 
 
 def test_a_photograph_becomes_a_jpeg() -> None:
-    assert prepare(a_photo(1500, 1000, "PNG")).media_type == "image/jpeg"
-    assert prepare(a_photo(1500, 1000, "WEBP")).media_type == "image/jpeg"
+    assert prepare(a_photograph(1500, 1000, "PNG")).media_type == "image/jpeg"
+    assert prepare(a_photograph(1500, 1000, "WEBP")).media_type == "image/jpeg"
+    assert prepare(a_photograph(1500, 1000, "AVIF")).media_type == "image/jpeg"
 
 
-def test_a_grey_photograph_is_not_taken_for_a_drawing() -> None:
-    assert prepare(a_photo(1500, 1000, "PNG", mode="L")).media_type == "image/jpeg"
+def test_a_grey_photograph_is_not_encoded_as_a_drawing() -> None:
+    assert prepare(a_photograph(1500, 1000, "PNG", mode="L")).media_type == "image/jpeg"
 
 
 def test_a_drawing_of_few_colours_becomes_a_png() -> None:
@@ -140,13 +144,13 @@ def test_a_jpeg_stays_a_jpeg_even_of_one_colour() -> None:
 
 
 def test_a_grey_jpeg_stays_grey() -> None:
-    assert opened(prepare(a_photo(1500, 1000, "JPEG", mode="L")).data).mode == "L"
+    assert opened(prepare(a_photograph(1500, 1000, "JPEG", mode="L")).data).mode == "L"
 
 
 @pytest.mark.parametrize("detail", Detail)
 def test_detail_decides_the_longest_side(detail: Detail) -> None:
-    wide = prepare(a_photo(2400, 600, "JPEG"), detail)
-    tall = prepare(a_photo(600, 2400, "JPEG"), detail)
+    wide = prepare(a_photograph(2400, 600, "JPEG"), detail)
+    tall = prepare(a_photograph(600, 2400, "JPEG"), detail)
 
     assert wide.width_px == tall.height_px == {"low": 768, "auto": 1280, "high": 2048}[detail]
     assert wide.height_px == tall.width_px == detail.longest_side_px // 4
@@ -155,7 +159,7 @@ def test_detail_decides_the_longest_side(detail: Detail) -> None:
 @pytest.mark.parametrize("image_format", FORMATS)
 @pytest.mark.parametrize("detail", Detail)
 def test_nothing_is_ever_enlarged(image_format: str, detail: Detail) -> None:
-    prepared = prepare(a_photo(31, 17, image_format), detail)
+    prepared = prepare(a_photograph(31, 17, image_format), detail)
 
     assert (prepared.width_px, prepared.height_px) == (31, 17)
 
@@ -174,7 +178,7 @@ def test_a_jpeg_in_rgb_keeps_its_colours() -> None:
     mode=st.sampled_from(["RGB", "L", "RGBA", "P", "1"]),
     orientation=st.integers(1, 8),
 )
-def test_what_was_prepared_is_kept_when_prepared_again(
+def test_a_prepared_image_is_unchanged_when_prepared_again(
     width: int, height: int, image_format: str, mode: str, orientation: int
 ) -> None:
     longest = max(width, height)
@@ -182,22 +186,22 @@ def test_what_was_prepared_is_kept_when_prepared_again(
     if image_format == "JPEG" and mode in {"RGBA", "P", "1"}:
         mode = "RGB"
     options = {} if image_format == "GIF" else {"exif": exif(orientation)}
-    data = saved(photo_pixels(width, height).convert(mode), image_format, **options)
+    data = saved(photograph_pixels(width, height).convert(mode), image_format, **options)
 
     first = prepare(data, Detail.LOW)
     second = prepare(first.data, Detail.LOW)
 
-    assert second.kept
+    assert second.unchanged
     assert second.data == first.data
     assert max(first.width_px, first.height_px) <= 768
-    assert set(_png_chunks(first.data)) <= ALLOWED_PNG_CHUNKS or first.kept
+    assert set(_png_chunks(first.data)) <= ALLOWED_PNG_CHUNKS or first.unchanged
 
 
 @pytest.mark.parametrize("size", [(4000, 20), (20, 4000), (1301, 7), (200, 1)])
-def test_what_was_as_long_as_allowed_is_still_allowed_when_prepared(size: tuple[int, int]) -> None:
+def test_the_longest_allowed_image_is_still_allowed_when_prepared(size: tuple[int, int]) -> None:
     first = prepare(a_plain(*size, "PNG"), Detail.LOW)
 
-    assert prepare(first.data, Detail.LOW).kept
+    assert prepare(first.data, Detail.LOW).unchanged
 
 
 def _png_chunks(data: bytes) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""What DynamoDB may answer and moto never does: transactions in each other's way, throttling, silence."""
+"""Responses of DynamoDB that moto never gives: conflicting transactions, throttling, closed connections."""
 
 import json
 import os
@@ -9,8 +9,8 @@ from unittest.mock import patch
 import pytest
 
 from obscura.auth.base import Counter, Window
-from obscura.errors import UpstreamUnavailable
-from obscura.stores.dynamodb.counters import CONFLICT_TRIES, DynamoQuotaStore, DynamoRateCounter
+from obscura.errors import StoreUnavailable
+from obscura.stores.dynamodb.counters import MAX_CONFLICT_ATTEMPTS, DynamoQuotaStore, DynamoRateCounter
 from obscura.stores.dynamodb.database import DynamoDb
 from obscura.stores.dynamodb.keys import DynamoAddressSecret, DynamoKeyStore
 from tests.support.aws_server import aws_environment
@@ -23,60 +23,60 @@ IPV6 = [Counter("free:64", TODAY, 5), Counter("free:56", TODAY, 40), Counter("fr
 
 
 def cancelled_by(*reasons: str) -> Respond:
-    """A transaction that did not happen, with a reason for each item (DynamoDB API reference, TransactWriteItems)."""
-    return refusal("TransactionCanceledException", CancellationReasons=[{"Code": reason} for reason in reasons])
+    """A cancelled transaction, with a reason for each item (DynamoDB API reference, TransactWriteItems)."""
+    return rejection("TransactionCanceledException", CancellationReasons=[{"Code": reason} for reason in reasons])
 
 
-def refusal(kind: str, status: int = 400, **more: object) -> Respond:
+def rejection(kind: str, status: int = 400, **more: object) -> Respond:
     response = {"__type": f"com.amazonaws.dynamodb.v20120810#{kind}", "message": "No."} | more
     return answers(response, status)
 
 
-IN_THE_WAY = cancelled_by("None", "TransactionConflict", "None")
+CONFLICT = cancelled_by("None", "TransactionConflict", "None")
 DONE = answers({})
 
 
 @asynccontextmanager
-async def answered_by(*responds: Respond) -> AsyncIterator[tuple[DynamoDb, LoopbackServer]]:
+async def dynamodb_with(*responds: Respond) -> AsyncIterator[tuple[DynamoDb, LoopbackServer]]:
     async with loopback_server(in_turn(*responds)) as server:
         with patch.dict(os.environ, aws_environment(server.origin)), closing(DynamoDb("obscura")) as database:
             yield database, server
 
 
-async def test_a_transaction_that_another_kept_from_happening_is_made_again() -> None:
-    async with answered_by(IN_THE_WAY, IN_THE_WAY, DONE) as (database, server):
-        assert await DynamoQuotaStore(database).take(IPV6) == 4
+async def test_a_transaction_that_conflicted_with_another_is_repeated() -> None:
+    async with dynamodb_with(CONFLICT, CONFLICT, DONE) as (database, server):
+        assert await DynamoQuotaStore(database).reserve(IPV6) == 4
 
         assert len(server.received) == 3
 
 
-async def test_a_place_in_everybodys_way_is_given_up_after_a_while_and_not_taken() -> None:
-    async with answered_by(IN_THE_WAY) as (database, server):
-        with pytest.raises(UpstreamUnavailable):
-            await DynamoQuotaStore(database).take(IPV6)
+async def test_after_the_last_conflict_a_reservation_fails() -> None:
+    async with dynamodb_with(CONFLICT) as (database, server):
+        with pytest.raises(StoreUnavailable):
+            await DynamoQuotaStore(database).reserve(IPV6)
 
-        assert len(server.received) == CONFLICT_TRIES
+        assert len(server.received) == MAX_CONFLICT_ATTEMPTS
 
 
-async def test_who_may_not_make_the_address_secret_says_who_does() -> None:
-    async with answered_by(DONE, refusal("AccessDeniedException"), DONE) as (database, _):
-        with pytest.raises(UpstreamUnavailable, match="obscura keys create"):
+async def test_if_the_secret_cannot_be_created_the_error_names_the_command() -> None:
+    async with dynamodb_with(DONE, rejection("AccessDeniedException"), DONE) as (database, _):
+        with pytest.raises(StoreUnavailable, match="obscura keys create"):
             await DynamoAddressSecret(database).read()
 
 
 @pytest.mark.parametrize("full", [0, 1, 2])
-async def test_a_full_counter_is_the_answer_whatever_else_was_in_the_way(full: int) -> None:
+async def test_a_full_counter_decides_whatever_else_conflicted(full: int) -> None:
     reasons = ["TransactionConflict"] * 3
     reasons[full] = "ConditionalCheckFailed"
-    async with answered_by(cancelled_by(*reasons)) as (database, server):
-        assert await DynamoQuotaStore(database).take(IPV6) is None
+    async with dynamodb_with(cancelled_by(*reasons)) as (database, server):
+        assert await DynamoQuotaStore(database).reserve(IPV6) is None
 
         assert len(server.received) == 1
 
 
-async def test_a_transaction_names_each_counter_with_its_window_and_its_own_limit() -> None:
-    async with answered_by(DONE) as (database, server):
-        await DynamoQuotaStore(database).take(IPV6)
+async def test_a_transaction_has_each_counter_with_its_window_and_limit() -> None:
+    async with dynamodb_with(DONE) as (database, server):
+        await DynamoQuotaStore(database).reserve(IPV6)
 
         updates = [item["Update"] for item in json.loads(server.received[0].body)["TransactItems"]]
         assert [update["Key"]["subject"]["S"] for update in updates] == [
@@ -88,42 +88,48 @@ async def test_a_transaction_names_each_counter_with_its_window_and_its_own_limi
 @pytest.mark.parametrize(
     "respond",
     [
-        refusal("ThrottlingException"),
-        refusal("ProvisionedThroughputExceededException"),
-        refusal("InternalServerError", 500),
+        rejection("ThrottlingException"),
+        rejection("ProvisionedThroughputExceededException"),
+        rejection("InternalServerError", 500),
         hangs_up,
     ],
-    ids=["throttled", "over capacity", "its own fault", "hangs up"],
+    ids=["throttled", "over capacity", "server error", "hangs up"],
 )
 @pytest.mark.parametrize("counters", [IPV4, IPV6], ids=["IPv4", "IPv6"])
-async def test_what_may_have_been_counted_is_not_counted_again(respond: Respond, counters: list[Counter]) -> None:
-    async with answered_by(respond) as (database, server):
+async def test_a_request_that_may_have_been_counted_is_not_counted_again(
+    respond: Respond, counters: list[Counter]
+) -> None:
+    async with dynamodb_with(respond) as (database, server):
         quotas = DynamoQuotaStore(database)
-        for call in (DynamoRateCounter(database).count(counters[0]), quotas.take(counters), quotas.give_back(counters)):
-            with pytest.raises(UpstreamUnavailable) as refused:
+        for call in (
+            DynamoRateCounter(database).increment("key:1", TODAY),
+            quotas.reserve(counters),
+            quotas.release(counters),
+        ):
+            with pytest.raises(StoreUnavailable) as error:
                 await call
-            assert refused.value.retry_after_s == 1
+            assert error.value.retry_after_s == 1
 
         assert len(server.received) == 3
 
 
 @pytest.mark.parametrize("kind", ["AccessDeniedException", "ResourceNotFoundException", "ExpiredTokenException"])
-async def test_a_store_that_refuses_says_so_once_and_to_whom_that_is_a_matter(kind: str) -> None:
-    async with answered_by(refusal(kind)) as (database, server):
-        for call in (DynamoKeyStore(database).find(bytes(32)), DynamoRateCounter(database).count(IPV4[0])):
-            with pytest.raises(UpstreamUnavailable) as refused:
+async def test_a_rejected_call_is_not_repeated_and_the_error_names_the_operator(kind: str) -> None:
+    async with dynamodb_with(rejection(kind)) as (database, server):
+        for call in (DynamoKeyStore(database).find(bytes(32)), DynamoRateCounter(database).increment("key:1", TODAY)):
+            with pytest.raises(StoreUnavailable) as error:
                 await call
-            assert f"refuses Obscura's call ({kind}). Not your fault" in refused.value.message
+            assert f"rejects Obscura's call ({kind}). Not your fault" in error.value.message
 
         assert len(server.received) == 2
 
 
-async def test_a_region_that_is_not_told_is_named_and_not_taken_for_an_outage(monkeypatch) -> None:
+async def test_a_missing_region_is_named_in_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
 
     with (
         closing(DynamoDb("obscura")) as database,
-        pytest.raises(UpstreamUnavailable, match="You must specify a region"),
+        pytest.raises(StoreUnavailable, match="You must specify a region"),
     ):
         await DynamoKeyStore(database).find(bytes(32))

@@ -8,9 +8,9 @@ from obscura.imaging import Detail, TokenProfile, image_tokens
 from obscura.moderation.demo import DemoModerator
 from obscura.upstreams.base import UpstreamRequest
 from obscura.upstreams.demo import DemoModel
-from tests.support.chat_bodies import a_request, says
+from tests.support.chat_bodies import a_message, a_request
 from tests.support.image_urls import data_url
-from tests.unit.imaging.images import a_photo, a_plain
+from tests.unit.imaging.images import a_photograph, a_plain
 
 MAGENTA = (255, 0, 255)
 
@@ -29,7 +29,7 @@ async def said_by_the_demo(request: dict) -> str:
 async def test_it_says_that_it_is_a_demo_and_what_it_measured() -> None:
     image = {"type": "image_url", "image_url": {"url": data_url(a_plain(64, 32, "PNG", (0, 0, 255)))}}
 
-    said = await said_by_the_demo(a_request(says({"type": "text", "text": "What is this?"}, image)))
+    said = await said_by_the_demo(a_request(a_message({"type": "text", "text": "What is this?"}, image)))
 
     assert "demo" in said
     assert "landscape PNG of 64 x 32 pixels" in said
@@ -43,7 +43,7 @@ async def test_images_are_told_in_order() -> None:
         {"image_url": {"url": data_url(a_plain(8, 8, "GIF"))}},
     ]
 
-    said = await said_by_the_demo(a_request(says(*parts)))
+    said = await said_by_the_demo(a_request(a_message(*parts)))
 
     assert said.index("upright JPEG of 32 x 64") < said.index("square GIF of 8 x 8")
 
@@ -65,7 +65,7 @@ async def test_a_stream_says_the_same_words_and_the_usage_when_asked_for() -> No
 async def test_the_prompts_tokens_hold_those_of_its_images(sides: tuple[int, int]) -> None:
     image = {"type": "image_url", "image_url": {"url": data_url(a_plain(*sides, "PNG"))}}
 
-    usage = json.loads(await told_by_the_demo(a_request(says(image, image))))["usage"]
+    usage = json.loads(await told_by_the_demo(a_request(a_message(image, image))))["usage"]
 
     assert usage["prompt_tokens"] == 1 + 2 * image_tokens(*sides, TokenProfile.QWEN, Detail.AUTO)
 
@@ -87,14 +87,14 @@ async def test_each_answer_has_an_id_of_its_own_and_keeps_it() -> None:
         a_request({"role": "assistant"}),
         a_request({"role": "user", "content": None}),
         a_request({"role": "user", "content": []}),
-        a_request(says("a", "b")),
-        a_request(says({})),
-        a_request(says({"type": "text"})),
-        a_request(says({"type": "text", "text": None})),
-        a_request(says({"type": "text", "text": 5})),
-        a_request(says({"type": "text", "text": ["a"]})),
-        a_request(says({"type": "text", "text": {"a": 1}})),
-        a_request(says({"type": "input_audio", "input_audio": {}})),
+        a_request(a_message("a", "b")),
+        a_request(a_message({})),
+        a_request(a_message({"type": "text"})),
+        a_request(a_message({"type": "text", "text": None})),
+        a_request(a_message({"type": "text", "text": 5})),
+        a_request(a_message({"type": "text", "text": ["a"]})),
+        a_request(a_message({"type": "text", "text": {"a": 1}})),
+        a_request(a_message({"type": "input_audio", "input_audio": {}})),
         a_request({"role": "user", "content": "hi"}, stream_options=None),
         a_request({"role": "user", "content": "hi"}, stream_options="x"),
         a_request({"role": "user", "content": "hi"}, stream_options=[1]),
@@ -126,5 +126,9 @@ async def test_the_plain_magenta_image_is_flagged_in_every_format(image_format: 
 
 
 async def test_other_images_are_not_flagged() -> None:
-    for image in (a_photo(64, 48, "JPEG"), a_plain(64, 48, "PNG", (255, 0, 0)), a_plain(9, 9, "PNG", (255, 0, 200))):
+    for image in (
+        a_photograph(64, 48, "JPEG"),
+        a_plain(64, 48, "PNG", (255, 0, 0)),
+        a_plain(9, 9, "PNG", (255, 0, 200)),
+    ):
         assert not (await DemoModerator().review_image(data_url(image).encode())).flagged

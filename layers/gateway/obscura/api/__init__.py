@@ -1,1 +1,1 @@
-"""Web: the HTTP door on one machine: FastAPI routers, and the one place where adapters meet the pipeline."""
+"""The HTTP API: the ASGI application, its endpoint families, and what surrounds every request."""

@@ -1,26 +1,56 @@
-"""The application of some families: their routes over one gateway."""
+"""The application of some families: their endpoints, over one set of services."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from obscura.access_record import AccessRecord
-from obscura.api.access_log import AccessLogMiddleware, set_log_level
-from obscura.api.dependencies import handle_disconnect
-from obscura.api.error_handlers import handle_error
-from obscura.api.openapi import GatewayApp
+from obscura.api.access_log import AccessLogMiddleware, Observer, set_log_level
+from obscura.api.dependencies import principal, within_deadline
+from obscura.api.error_handlers import handle_disconnect, handle_error
 from obscura.api.routers import Family, health, load_families
 from obscura.bootstrap import open_services, validate_settings
-from obscura.clock import Clock
+from obscura.clock import Clock, SystemClock
 from obscura.errors import ClientDisconnected, ObscuraError
 from obscura.settings import Settings
 from obscura.stores.open import Stores
+from obscura.version import __version__
 
-type Observer = Callable[[AccessRecord], None]
-"""Told of each request once it is over."""
+SCHEMA_PATH = "/openapi.json"
+WELL_KNOWN_SCHEMA_PATH = "/.well-known/openapi.json"
+
+
+class GatewayApp(FastAPI):
+    """FastAPI, with the dialect endpoints in front of it: their requests pass none of its middlewares."""
+
+    def setup(self) -> None:
+        """Add the routes that every application has."""
+        self.dialect_endpoints: dict[str, ASGIApp] = {}
+        super().setup()
+        [schema] = [route for route in self.routes if isinstance(route, Route) and route.path == SCHEMA_PATH]
+        self.add_route(WELL_KNOWN_SCHEMA_PATH, schema.endpoint, include_in_schema=False)
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the schema of every family's endpoints, made at the first call."""
+        if self.openapi_schema is None:
+            from obscura.api.openapi import describe
+
+            self.openapi_schema = describe(self.title, self.version, load_families())
+        return self.openapi_schema
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the lifespan."""
+        endpoint = self.dialect_endpoints.get(scope["path"]) if scope["type"] == "http" else None
+        if endpoint is None or scope["method"] != "POST":
+            await super().__call__(scope, receive, send)
+            return
+        scope["app"] = self
+        await endpoint(scope, receive, send)
 
 
 def create_family_app(
@@ -30,37 +60,49 @@ def create_family_app(
     clock: Clock | None = None,
     observer: Observer | None = None,
 ) -> FastAPI:
-    """Build the ASGI application of ``families`` and of health; its lifespan opens and closes the gateway.
+    """Create the ASGI application of ``families`` and of health; its lifespan opens and closes the services.
 
-    ``stores`` stand in for those of the settings, ``clock`` for the machine's. Raises ConfigurationError for settings
-    that cannot be used.
+    ``stores`` replace those of the settings, ``clock`` the machine's. Raises ConfigurationError for settings that
+    cannot be used.
     """
     validate_settings(settings)
     set_log_level(settings.log_level)
+    clock = clock or SystemClock()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_services(settings, stores, clock) as gateway:
-            app.state.gateway = gateway
+        async with open_services(settings, stores, clock) as services:
+            app.state.services = services
             yield
 
-    # A redirect would name whatever host the caller named, over plain HTTP, and take body and key there.
+    # A redirect to a path without its slash would go to the host that the client names, over plain HTTP, with the key.
     app = GatewayApp(
-        title="Obscura", version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False
+        title="Obscura",
+        version=__version__,
+        lifespan=lifespan,
+        openapi_url=SCHEMA_PATH,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
     )
     app.state.trusted_proxies = settings.trusted_proxies
-    app.add_middleware(AccessLogMiddleware, observer=observer)
+    app.state.error_formats = {}
+    app.add_middleware(AccessLogMiddleware, clock=clock, observer=observer)
     for exception in (ObscuraError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(exception, handle_error)
     app.add_exception_handler(ClientDisconnected, handle_disconnect)
-    for family in (health, *families):
-        app.include_router(family.router)
+    app.include_router(health.router)
+    for family in families:
+        admitted = Depends(principal(family.scope, free_tier=family.free_tier))
+        app.include_router(family.router, dependencies=[Depends(within_deadline, scope="function"), admitted])
+        for endpoint in family.dialects:
+            for path in endpoint.dialect.paths:
+                app.state.error_formats[path] = endpoint.dialect
+                app.dialect_endpoints[path] = AccessLogMiddleware(endpoint, clock, observer)
+                app.router.routes.append(Route(path, endpoint, methods=["POST"]))
     return app
 
 
 def create_app(settings: Settings, stores: Stores | None = None, clock: Clock | None = None) -> FastAPI:
-    """Build the ASGI application; ``stores`` stand in for those of the settings, ``clock`` for the machine's.
-
-    Raises ConfigurationError for settings that cannot be used.
-    """
+    """Create the ASGI application of all families; as ``create_family_app``."""
     return create_family_app(load_families(), settings, stores, clock)

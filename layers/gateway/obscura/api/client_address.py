@@ -1,4 +1,4 @@
-"""What the door needs to know of an ASGI request: its headers, and the address that the platform vouches for."""
+"""A request's headers, and the address of its client as far as it can be trusted."""
 
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network
@@ -13,7 +13,7 @@ _FORWARDED_FOR = b"x-forwarded-for"
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
-    """Return a request's headers by name in lower case; several lines of one are joined (RFC 9110 §5.2)."""
+    """Return a request's headers by name in lower case; lines of the same name are joined (RFC 9110 §5.2)."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
@@ -22,26 +22,26 @@ def headers_of(scope: Scope) -> dict[str, str]:
 
 
 def client_address(scope: Scope, trusted_proxies: Sequence[Network]) -> Address | None:
-    """Return the caller's address: the other side of the connection, on Lambda the event's ``sourceIp``.
+    """Return the client's address: the peer of the connection, on Lambda the event's ``sourceIp``.
 
-    Only where that is a trusted proxy counts ``X-Forwarded-For``, read from the right, where each proxy adds whom it
-    saw: the first that is no trusted proxy is the caller. What stands further left anybody may have written.
+    Only if that is a trusted proxy, ``X-Forwarded-For`` counts. It is read from the right, where each proxy appends the
+    address of its peer: the first that is not a trusted proxy is the client's. What is left of it may be forged. ADR 23
     """
     peer = parse_address(scope["client"][0]) if scope.get("client") else None
-    if peer is None:
-        return None
-    nearest = peer
-    hops = _hops(scope)
-    while _is_in(nearest, trusted_proxies):
-        further = parse_address(next(hops, ""))
-        if further is None:
+    if peer is None or not _is_in(peer, trusted_proxies):
+        return peer
+    for hop in _forwarded_for(scope):
+        forwarded = parse_address(hop)
+        if forwarded is None:
             break
-        nearest = further
-    return nearest
+        peer = forwarded
+        if not _is_in(peer, trusted_proxies):
+            break
+    return peer
 
 
-def _hops(scope: Scope) -> Iterator[str]:
-    """Yield whom the proxies saw, nearest first; several header lines are one list (RFC 9110 §5.3)."""
+def _forwarded_for(scope: Scope) -> Iterator[str]:
+    """Yield the forwarded addresses, the nearest first; several header lines are one list (RFC 9110 §5.3)."""
     lines = [value.decode("latin-1") for name, value in scope["headers"] if name == _FORWARDED_FOR]
     return reversed([hop.strip() for hop in ",".join(lines).split(",")])
 

@@ -1,26 +1,23 @@
-"""The door that a request came through, as far as an endpoint must know: when it closes, and its id for the request."""
+"""The deadline of a request, in its ASGI scope (ADR 52)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
 
-from fastapi import Request, Response
-from fastapi.routing import APIRoute
 from starlette.types import Scope
 
 from obscura.errors import UpstreamTimeout
 
-DEADLINE = "obscura.door"
-"""Where a door stands in an ASGI scope."""
+DEADLINE = "obscura.deadline"
+"""The key of the deadline in an ASGI scope."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestDeadline:
-    """``expires_at_s`` is an instant of the event loop's clock, None for never; the ids go to the log.
+    """The instant at which a request ends, by the event loop's clock, or None; and the platform's ids of the request.
 
-    ``correlation_id`` is the door's own for the request, ``aws_request_id`` what Lambda's own lines name it by.
+    ``correlation_id`` is API Gateway's id, ``aws_request_id`` the id in Lambda's own log lines; both go to the log.
     """
 
     expires_at_s: float | None = None
@@ -28,39 +25,30 @@ class RequestDeadline:
     aws_request_id: str | None = None
 
 
-_NO_DEADLINE = RequestDeadline()
+NO_DEADLINE = RequestDeadline()
 
 
 def deadline_of(scope: Scope) -> RequestDeadline:
-    """Return the door of a request; a server that says nothing of one keeps it open for good."""
-    door: RequestDeadline = scope.get(DEADLINE, _NO_DEADLINE)
-    return door
+    """Return the deadline of a request; a server that sets none leaves it unlimited."""
+    deadline: RequestDeadline = scope.get(DEADLINE, NO_DEADLINE)
+    return deadline
+
+
+def enforce_deadline(deadline: RequestDeadline) -> AbstractAsyncContextManager[None]:
+    """Cancel what is under way at the deadline; raises UpstreamTimeout then."""
+    return nullcontext() if deadline.expires_at_s is None else _timeout_at(deadline.expires_at_s)
 
 
 @asynccontextmanager
-async def enforce_deadline(door: RequestDeadline) -> AsyncIterator[None]:
-    """End what is under way when the door closes; raises UpstreamTimeout then."""
-    time_left = asyncio.timeout_at(door.expires_at_s)
+async def _timeout_at(expires_at_s: float) -> AsyncIterator[None]:
+    timeout = asyncio.timeout_at(expires_at_s)
     try:
-        async with time_left:
+        async with timeout:
             yield
     except TimeoutError:
-        if not time_left.expired():
+        if not timeout.expired():
             raise
         raise UpstreamTimeout(
-            "The answer was not complete in the time that this deployment gives a request. Ask for less, or try again."
+            "The response was not complete in the time that this deployment gives a request. "
+            "Ask for a shorter one, or try again."
         ) from None
-
-
-class DeadlineRoute(APIRoute):
-    """A framework's route whose endpoint ends when its door closes."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Put the door around the endpoint (FastAPI's documentation, "Custom Request and APIRoute class")."""
-        endpoint = super().get_route_handler()
-
-        async def while_its_door_is_open(request: Request) -> Response:
-            async with enforce_deadline(deadline_of(request.scope)):
-                return await endpoint(request)
-
-        return while_its_door_is_open

@@ -1,38 +1,121 @@
-"""The door of the endpoints that a framework routes: lists and files."""
+"""Dependencies of the endpoints whose requests FastAPI routes: the deadline, the principal, the services, the body."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated
 
-import msgspec
-from fastapi import Request
-from fastapi.responses import Response
+from fastapi import Depends, Request, Response
+from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
 from obscura.api.access_log import ACCESS_RECORD
 from obscura.api.client_address import client_address, headers_of
-from obscura.api.dialect_endpoint import CLIENT_CLOSED_REQUEST
-from obscura.api.error_handlers import error_format_for
+from obscura.api.deadline import deadline_of, enforce_deadline
+from obscura.api.error_handlers import error_format_for, invalid_request
 from obscura.auth.access import AccessRequest, Principal, admission
 from obscura.auth.base import KeyScope
-from obscura.errors import ClientDisconnected
+from obscura.dialects.base import RequestHead
+from obscura.errors import ClientDisconnected, InvalidJson, UnsupportedField
+from obscura.files.multipart import FileField, Form
+from obscura.files.service import require_project
+from obscura.pipeline.read_body import read_body, read_form
 from obscura.pipeline.request import GatewayRequest
+from obscura.pipeline.services import Services
 
-_FILE_PATHS = ("/v1/files", "/v1/uploads", "/files", "/uploads")
+MAX_JSON_BYTES = 64 * 1024
 
 
-async def principal(request: Request) -> Principal:
-    """Return who is asking; raises what ``obscura.auth.access.admit`` raises. No place of the free tier is taken."""
-    scope = KeyScope.FILES if request.url.path.startswith(_FILE_PATHS) else KeyScope.MODELS
-    address = client_address(request.scope, request.app.state.trusted_proxies)
-    knock = AccessRequest(headers_of(request.scope), address, scope, request.scope[ACCESS_RECORD])
-    async with admission(knock, request.app.state.gateway.door) as caller:
-        return caller
+async def within_deadline(request: Request, response: Response) -> AsyncIterator[None]:
+    """End the endpoint at the request's deadline; add the headers of the client's dialect to its response."""
+    response.headers.update(error_format_for(request).response_headers(request.scope[ACCESS_RECORD].request_id))
+    async with enforce_deadline(deadline_of(request.scope)):
+        yield
+
+
+@cache
+def principal(scope: KeyScope, *, free_tier: bool) -> Callable[[Request], Awaitable[Principal]]:
+    """Return the dependency that admits a caller to the endpoints of ``scope``; counted by the rate alone.
+
+    ``free_tier`` says whether anonymous callers are admitted. It raises what ``obscura.auth.access.authenticate``
+    raises. Every family has it, with the family's own scope. There is one for each scope, which FastAPI calls once a
+    request, however many dependencies need it.
+    """
+
+    async def admit(request: Request) -> Principal:
+        address = client_address(request.scope, request.app.state.trusted_proxies)
+        access = AccessRequest(headers_of(request.scope), address, scope, request.scope[ACCESS_RECORD])
+        async with admission(access, request.app.state.services.door) as admitted:
+            if not free_tier:
+                require_project(admitted)
+            return admitted
+
+    return admit
+
+
+async def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+RequestServices = Annotated[Services, Depends(_services)]
+
+
+@dataclass(frozen=True, slots=True)
+class JsonBody[M: BaseModel]:
+    """The dependency that reads a JSON body and validates it; its model is also the schema of the body."""
+
+    model: type[M]
+
+    async def __call__(self, request: Request) -> M:
+        """Raise what ``read_body`` raises, UnsupportedField for a field that is not known, InvalidRequest."""
+        body = await read_body(gateway_request(request), MAX_JSON_BYTES)
+        for name in body.root:
+            if name not in self.model.model_fields:
+                fields = ", ".join(sorted(self.model.model_fields))
+                raise UnsupportedField(f"'{name[:100]}' is not known here. Known fields: {fields}.", param=name[:100])
+        return validate(self.model.model_validate_json, body.render())
+
+
+@dataclass(frozen=True, slots=True)
+class FormBody:
+    """The dependency that reads a form with one file, whose limit may be the deployment's.
+
+    ``known_fields`` may stand beside the file, and ``schema`` returns their schemas; they are not yet validated.
+    """
+
+    name: str
+    file_field: Callable[[Services], FileField]
+    known_fields: frozenset[str] = frozenset()
+    schema: Callable[[], dict[str, object]] = dict
+
+    async def __call__(self, request: Request, services: RequestServices) -> Form:
+        """Raise what ``read_form`` raises."""
+        return await read_form(gateway_request(request), self.file_field(services), self.known_fields)
+
+
+def validate[A, M: BaseModel](model: Callable[[A], M], fields: A, *, in_form: bool = False) -> M:
+    """Validate a request's fields; raises InvalidRequest, its param written as in a form if the fields are of one.
+
+    Raises InvalidJson for JSON with text that is not Unicode, such as half of a surrogate pair.
+    """
+    try:
+        return model(fields)
+    except ValidationError as failure:
+        errors = failure.errors(include_url=False, include_context=False, include_input=False)
+        if errors[0]["type"] == "json_invalid":
+            raise InvalidJson(f"The body is not valid JSON: {errors[0]['msg']}.") from None
+        raise invalid_request(errors, in_form=in_form) from None
 
 
 class _Body:
+    """A body as FastAPI receives it."""
+
     def __init__(self, request: Request) -> None:
         self._request = request
 
     async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the chunks; raises ClientDisconnected."""
         try:
             async for chunk in self._request.stream():
                 yield chunk
@@ -41,16 +124,6 @@ class _Body:
 
 
 def gateway_request(request: Request) -> GatewayRequest:
-    """Return the request without reading any of its body."""
-    return GatewayRequest(request.headers, _Body(request), request.scope[ACCESS_RECORD])
-
-
-async def handle_disconnect(request: Request, gone: Exception) -> Response:
-    """End a request whose caller has left."""
-    return Response(status_code=CLIENT_CLOSED_REQUEST)
-
-
-def json_response(request: Request, shown: msgspec.Struct) -> Response:
-    """Write an answer, with the headers of the caller's dialect."""
-    headers = error_format_for(request).response_headers(request.scope[ACCESS_RECORD].request_id)
-    return Response(msgspec.json.encode(shown), media_type="application/json", headers=headers)
+    """Return the request, its body not yet read."""
+    head = RequestHead(request.url.path, request.url.query, request.headers)
+    return GatewayRequest(head, _Body(request), request.scope[ACCESS_RECORD])

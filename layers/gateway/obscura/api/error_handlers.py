@@ -1,49 +1,74 @@
-"""Errors outside of the road, in the shape of the API family whose path it is."""
+"""Errors outside of the dialect endpoints, in the error format of the path's dialect."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from fastapi import Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from obscura.api.access_log import ACCESS_RECORD, log_exception
-from obscura.api.dialect_endpoint import error_headers
+from obscura.api.dialect_endpoint import CLIENT_CLOSED_REQUEST, INTERNAL_ERROR, error_headers
 from obscura.dialects.errors import AnthropicErrorFormat, ErrorFormat, OpenAIErrorFormat
 from obscura.errors import InternalError, InvalidRequest, NotFound, ObscuraError, UnsupportedOperation
 
-_OPENAI, _ANTHROPIC = OpenAIErrorFormat(), AnthropicErrorFormat()
-_SERVED = "POST /v1/chat/completions, /v1/messages, /v1/responses, /v1/files and /v1/uploads, and GET /v1/models, are."
+OPENAI, ANTHROPIC = OpenAIErrorFormat(), AnthropicErrorFormat()
+
+
+def speaks_anthropic(request: Request) -> bool:
+    """Whether a client of a path that both APIs have, such as the models, is one of Anthropic's."""
+    return "anthropic-version" in request.headers
 
 
 def error_format_for(request: Request) -> ErrorFormat:
-    """Return the shape of a path; elsewhere Anthropic's for who sends ``anthropic-version``, else OpenAI's."""
-    path = request.url.path
-    if path.startswith("/v1/messages"):
-        return _ANTHROPIC
-    if "anthropic-version" in request.headers and not path.startswith("/v1/chat"):
-        return _ANTHROPIC
-    return _OPENAI
+    """Return the error format of the dialect whose path it is, or below it; elsewhere the client's."""
+    path = request.scope["path"]
+    formats: dict[str, ErrorFormat] = request.app.state.error_formats
+    for served, error_format in formats.items():
+        if path == served or path.startswith(f"{served}/"):
+            return error_format
+    return ANTHROPIC if speaks_anthropic(request) else OPENAI
 
 
 async def handle_error(request: Request, exception: Exception) -> Response:
-    """Answer any exception: an error of ours as it is, a path or method that nobody serves, or else a fault."""
-    error = _error_of(exception, request.scope[ACCESS_RECORD].request_id)
-    record, shape = request.scope[ACCESS_RECORD], error_format_for(request)
+    """Render any exception as an error response."""
+    record = request.scope[ACCESS_RECORD]
+    error, error_format = _to_error(exception, record.request_id), error_format_for(request)
     record.code = error.code
-    headers = error_headers(error) | shape.response_headers(record.request_id)
-    body = shape.render_error(error, record.request_id)
+    headers = error_headers(error) | error_format.response_headers(record.request_id)
+    body = error_format.render_error(error, record.request_id)
     return Response(body, error.response_status, headers, "application/json")
 
 
-def _error_of(exception: Exception, request_id: str) -> ObscuraError:
+async def handle_disconnect(request: Request, exception: Exception) -> Response:
+    """End a request whose client has disconnected."""
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
+
+
+def invalid_request(errors: Sequence[Mapping[str, Any]], *, in_form: bool = False) -> InvalidRequest:
+    """Return the error for pydantic's first one; its param is the field, such as ``a.b``, in a form ``a[b]``.
+
+    An item of an array is named by the array: ``part_ids``, not ``part_ids[1]``.
+    """
+    field, *inner = [name for name in errors[0]["loc"] if isinstance(name, str)]
+    param = field + "".join(f"[{name}]" if in_form else f".{name}" for name in inner)
+    reason = errors[0]["msg"]
+    return InvalidRequest(f"'{param}' is not valid: {reason[0].lower()}{reason[1:]}.", param=param)
+
+
+def _to_error(exception: Exception, request_id: str) -> ObscuraError:
     if isinstance(exception, ObscuraError):
         return exception
+    if isinstance(exception, RequestValidationError):
+        return invalid_request([error | {"loc": error["loc"][1:]} for error in exception.errors()])
     if not isinstance(exception, HTTPException):
         log_exception(exception, request_id)
-        return InternalError("Something went wrong inside Obscura. Quote the request id.")
-    allowed = (exception.headers or {}).get("Allow")
-    if allowed:
+        return InternalError(INTERNAL_ERROR)
+    if allowed := (exception.headers or {}).get("Allow"):
         error = UnsupportedOperation(f"This path takes {allowed} only.")
         error.response_status, error.headers = 405, {"allow": allowed}
         return error
     if exception.status_code == 404:
-        return NotFound(f"Nothing is served at this path. {_SERVED}")
+        return NotFound("Nothing is served at this path. 'GET /openapi.json' lists every path that is.")
     return InvalidRequest("The request cannot be read.")

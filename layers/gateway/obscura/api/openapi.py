@@ -1,128 +1,121 @@
-"""``/openapi.json``: what the raw endpoints take and give, described by hand, since no framework reads their bodies."""
+"""``/openapi.json``: the schema of every family's endpoints, whichever of them the application serves.
 
+On Lambda each family is an application of its own, and all of them have one address. Schemas come from the types that
+serve the endpoints: FastAPI's response models, the models of its bodies, and the request schemas of the dialects.
+"""
+
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import iter_route_contexts
 
-type Json = dict[str, object]
+from obscura.api.dependencies import FormBody, JsonBody
+from obscura.api.routers import Family, health
+from obscura.dialects.base import CallerDialect
+from obscura.dialects.errors import AnthropicError, ErrorFormat, OpenAIError, OpenAIErrorFormat
 
+type Json = dict[str, Any]
+
+_REFERENCE = "#/components/schemas/"
 _SECURITY: Json = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "Authorization: Bearer, with a key (obs_…) or a JWT"},
     "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
     "free-tier": {"type": "apiKey", "in": "header", "name": "X-Free-Tier", "description": "'true', and no credential"},
 }
-_WITH_CREDENTIALS: list[Json] = [{"bearer": []}, {"x-api-key": []}]
-_ANY_CREDENTIALS: list[Json] = [*_WITH_CREDENTIALS, {"free-tier": []}]
-_FILE_PATHS = ("/v1/files", "/v1/uploads")
-
-_RATE_HEADERS: Json = {
+_HEADERS: Json = {
+    "x-request-id": {"schema": {"type": "string"}},
     "x-ratelimit-limit-requests": {"schema": {"type": "integer"}, "description": "Requests in the window."},
-    "x-ratelimit-remaining-requests": {"schema": {"type": "integer"}, "description": "Those that are left of it."},
+    "x-ratelimit-remaining-requests": {"schema": {"type": "integer"}, "description": "Requests that are left of it."},
     "x-ratelimit-reset-requests": {"schema": {"type": "string", "format": "date-time"}, "description": "Its end."},
 }
-_RESPONSE: Json = {
-    "description": "The model's answer; server-sent events when stream is true.",
-    "headers": {
-        "x-request-id": {"schema": {"type": "string"}},
-        **_RATE_HEADERS,
-        "x-image-tokens": {"schema": {"type": "string"}, "description": "Tokens of each image."},
-    },
-    "content": {
-        "application/json": {"schema": {"type": "object"}},
-        "text/event-stream": {"schema": {"type": "string"}},
-    },
-}
+_IMAGE_TOKENS: Json = {"x-image-tokens": {"schema": {"type": "string"}, "description": "Tokens of each image."}}
+_VERSION = "/v1"
 
 
-class GatewayApp(FastAPI):
-    """An application whose schema tells every family's endpoints, whichever of them it serves itself.
-
-    On Lambda each family is an application of its own, behind one address.
-    """
-
-    def openapi(self) -> dict[str, object]:
-        """Return the schema, made at the first call."""
-        if self.openapi_schema is None:
-            from obscura.api.routers import health, load_families
-
-            families = load_families()
-            everything = FastAPI(title=self.title, version=self.version)
-            for family in (health, *families):
-                everything.include_router(family.router)
-            schema = get_openapi(title=self.title, version=self.version, routes=everything.routes)
-            for path, operations in schema["paths"].items():
-                if path != health.PATH:
-                    _add_security_and_errors(
-                        operations, _WITH_CREDENTIALS if path.startswith(_FILE_PATHS) else _ANY_CREDENTIALS
-                    )
-            for family in families:
-                schema["paths"] |= family.openapi
-            schema["components"] = {
-                "schemas": {"Error": OPENAI_ERROR, "AnthropicError": ANTHROPIC_ERROR},
-                "securitySchemes": _SECURITY,
-            }
-            self.openapi_schema = schema
-        return self.openapi_schema
+def describe(title: str, version: str, families: Iterable[Family]) -> Json:
+    """Return the schema of ``families`` and of health."""
+    everything = FastAPI(title=title, version=version)
+    everything.include_router(health.router)
+    schemas: Json = {}
+    for family in families:
+        everything.include_router(family.router)
+    schema = get_openapi(title=title, version=version, routes=everything.routes)
+    for family in families:
+        for route in iter_route_contexts(family.router.routes):
+            for method in route.methods or ():
+                operation = schema["paths"][route.path_format][method.lower()]
+                operation |= _around(operation["responses"]["200"], family, OpenAIErrorFormat())
+                bodies = [dependency.call for dependency in route.dependant.dependencies]
+                operation |= _request_body(bodies, schemas)
+        for endpoint in family.dialects:
+            operation = _dialect_operation(endpoint.dialect, family)
+            schema["paths"] |= {path: {"post": dict(operation)} for path in endpoint.dialect.paths}
+    _mark_aliases(schema["paths"])
+    _, errors = msgspec.json.schema_components((OpenAIError, AnthropicError), ref_template=_REFERENCE + "{name}")
+    # FastAPI describes a 422 of its own beside every query and path parameter; here these are 400s.
+    served = {name: model for name, model in schema["components"]["schemas"].items() if "ValidationError" not in name}
+    schema["components"] = {"schemas": served | schemas | errors, "securitySchemes": _SECURITY}
+    return schema
 
 
-def _add_security_and_errors(operations: dict[str, dict[str, Any]], security: list[Json]) -> None:
-    """Say of what FastAPI routes who may ask and how it is refused: with our errors, never with FastAPI's own 422."""
-    for told in operations.values():
-        told["responses"] = {"200": told["responses"]["200"]} | _error_responses("Error")
-        told["security"] = security
-
-
-def _error_responses(shape: str) -> Json:
-    """Describe the answers to whoever is refused, in the shape of this name."""
-    error = {"content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{shape}"}}}}
+def _around(success: Json, family: Family, error_format: ErrorFormat) -> Json:
+    """Return what every operation of a family has around its success: the security, the headers, the errors."""
+    error = {"content": {"application/json": {"schema": {"$ref": _REFERENCE + error_format.error_type.__name__}}}}
+    free_tier: list[Json] = [{"free-tier": []}] if family.free_tier else []
     return {
-        "4XX": {"description": "Something about the request.", **error},
-        "5XX": {"description": "Something about Obscura, moderation or the upstream.", **error},
-    }
-
-
-def operation(summary: str, body: Json, error: str = "Error") -> Json:
-    """Describe one POST that answers with JSON or with server-sent events; ``error`` names the shape of its errors."""
-    return {
-        "post": {
-            "summary": summary,
-            "security": _ANY_CREDENTIALS,
-            "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
-            "responses": _error_responses(error) | {"200": _RESPONSE},
-        }
-    }
-
-
-_FACTS: dict[str, object] = {
-    "type": {"type": "string"},
-    "message": {"type": "string", "description": "What was wrong, the limit, and the way out."},
-    "code": {"type": "string", "examples": ["unsafe_image_url"]},
-    "category": {"type": "string", "description": "The moderation category, with moderation_blocked."},
-}
-_PATH = {"description": "The JSON path, such as messages[0].content[1]."}
-
-OPENAI_ERROR: dict[str, object] = {
-    "type": "object",
-    "required": ["error"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["message", "type", "param", "code"],
-            "properties": _FACTS | {"param": {"type": ["string", "null"], **_PATH}},
-        }
-    },
-}
-ANTHROPIC_ERROR: dict[str, object] = {
-    "type": "object",
-    "required": ["type", "error", "request_id"],
-    "properties": {
-        "type": {"const": "error"},
-        "error": {
-            "type": "object",
-            "required": ["type", "message", "code"],
-            "properties": _FACTS | {"param": {"type": "string", **_PATH}},
+        "security": [{"bearer": []}, {"x-api-key": []}, *free_tier],
+        "responses": {
+            "200": success | {"headers": _HEADERS | success.get("headers", {})},
+            "4XX": {"description": "Something about the request.", **error},
+            "5XX": {"description": "Something about Obscura, moderation or the upstream.", **error},
         },
-        "request_id": {"type": "string"},
-    },
-}
+    }
+
+
+def _dialect_operation(dialect: CallerDialect, family: Family) -> Json:
+    """Describe the POST of a dialect, whose response is a stream if the request may ask for one."""
+    request: Json = dialect.request_schema
+    content: Json = {"application/json": {"schema": {"type": "object", "description": "As in the API's reference."}}}
+    if "stream" in request["properties"]:
+        content["text/event-stream"] = {"schema": {"type": "string", "description": "If 'stream' is true."}}
+    success: Json = {"description": "The model's response.", "headers": _IMAGE_TOKENS, "content": content}
+    return {
+        "summary": dialect.summary,
+        "requestBody": {"required": True, "content": {"application/json": {"schema": request}}},
+        **_around(success, family, dialect),
+    }
+
+
+def _request_body(dependencies: Sequence[object], schemas: Json) -> Json:
+    """Describe the body that one of an endpoint's dependencies reads; add its models to ``schemas``."""
+    for body in dependencies:
+        if isinstance(body, JsonBody):
+            return _body("application/json", _schema_of(body.model, schemas))
+        if isinstance(body, FormBody):
+            fields = {body.name: {"type": "string", "format": "binary"}} | body.schema()
+            form = {"type": "object", "required": [body.name], "properties": fields, "additionalProperties": False}
+            return _body("multipart/form-data", form)
+    return {}
+
+
+def _schema_of(model: Any, schemas: Json) -> Json:
+    schema = model.model_json_schema(ref_template=_REFERENCE + "{model}")
+    schemas |= schema.pop("$defs", {})
+    schemas[model.__name__] = schema
+    return {"$ref": _REFERENCE + model.__name__}
+
+
+def _body(media_type: str, schema: Json) -> Json:
+    return {"requestBody": {"required": True, "content": {media_type: {"schema": schema}}}}
+
+
+def _mark_aliases(paths: Json) -> None:
+    """Mark each path that is served with ``/v1`` too: an SDK's base URL may end in it or not."""
+    for path, operations in paths.items():
+        versioned = _VERSION + path
+        if versioned in paths:
+            for operation in operations.values():
+                operation |= {"summary": f"{operation['summary']} (alias of {versioned})", "x-alias-of": versioned}

@@ -1,1 +1,1 @@
-"""Who may ask, and how often: API keys, JWTs, the free tier, rate limits."""
+"""Access control: API keys, JWTs, the free tier, rate limits."""

@@ -1,4 +1,4 @@
-"""Who may ask, and how often."""
+"""The Protocols of access control: API keys, JWTs, counters of requests, the address secret."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,11 +6,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol, Self
 
-from obscura.access_record import RateLimitStatus
-
 
 class KeyScope(StrEnum):
-    """What a key may be limited to: a family of endpoints each."""
+    """What a key may be limited to: one family of endpoints each."""
 
     CHAT = "chat"
     MESSAGES = "messages"
@@ -21,9 +19,9 @@ class KeyScope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as the store knows it: never the key itself, only what its SHA-256 unlocks.
+    """A stored key, without its secret.
 
-    Without ``scopes`` it opens every family; without ``requests_per_minute`` the deployment's limit holds.
+    Without ``scopes`` it is for every family; without ``requests_per_minute`` the deployment's limit holds.
     """
 
     id: str
@@ -36,28 +34,28 @@ class ApiKey:
 
 
 class ApiKeyStore(Protocol):
-    """API keys, stored under the SHA-256 of the secret. Every call raises UpstreamUnavailable without its store."""
+    """API keys, stored under the SHA-256 of the secret. Every method raises StoreUnavailable."""
 
     async def find(self, secret_sha256: bytes) -> ApiKey | None:
-        """Return the key with this 32-byte digest, or None when there is none or it is revoked."""
+        """Return the key with this 32-byte digest, or None if there is none or it is revoked."""
         ...
 
     async def add(self, key: ApiKey, secret_sha256: bytes) -> None:
         """Store a new key; its id and digest are unique."""
         ...
 
-    async def all(self) -> Sequence[ApiKey]:
-        """Every key ever created, revoked ones included, oldest first."""
+    async def list_all(self) -> Sequence[ApiKey]:
+        """Return every key ever created, revoked ones included, oldest first."""
         ...
 
     async def revoke(self, key_id: str, at: datetime) -> bool:
-        """Revoke a key at once; False when there is no such live key."""
+        """Revoke a key at once; False if there is no such live key."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class TokenSubject:
-    """Whom a valid token speaks for; ``subject`` is unique across issuers, and so is counted by."""
+    """Who a valid JWT authenticates; ``subject`` is unique across issuers, and requests are counted by it."""
 
     subject: str
     project: str
@@ -68,29 +66,29 @@ class TokenVerifier(Protocol):
     """JWTs of the operator's identity provider."""
 
     async def verify(self, token: str) -> TokenSubject:
-        """Return the holder of a valid token.
+        """Return the subject of a valid JWT.
 
-        Raises InvalidToken, or UpstreamUnavailable while the provider's keys cannot be had.
+        Raises InvalidToken, or UpstreamUnavailable while the provider's public keys cannot be fetched.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A stretch of time in which something is counted, in whole seconds since 1970."""
+    """A stretch of time in which requests are counted, in whole seconds since 1970."""
 
     begins_at_s: int
     length_s: int
 
     @classmethod
     def around(cls, instant: datetime, length_s: int) -> Self:
-        """Return the window that ``instant`` falls into, where windows follow each other from 1970 on."""
+        """Return the window that contains ``instant``; windows follow each other from 1970 on."""
         now_s = int(instant.timestamp())
         return cls(now_s - now_s % length_s, length_s)
 
     @property
     def ends_at_s(self) -> int:
-        """The first second that is no longer in it."""
+        """The first second after it."""
         return self.begins_at_s + self.length_s
 
     def seconds_left(self, instant: datetime) -> int:
@@ -100,52 +98,48 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """What is counted in a window for one subject, and how many there may be."""
+    """The requests of one subject in a window, and how many there may be."""
 
     subject: str
     window: Window
     limit: int
 
-    def status(self, remaining: int) -> RateLimitStatus:
-        """Return what the response headers say when ``remaining`` are left."""
-        return RateLimitStatus(self.limit, max(0, remaining), self.window.ends_at_s)
-
 
 class RateCounter(Protocol):
-    """Counts of requests. Raises UpstreamUnavailable when the store cannot be reached, counted or not."""
+    """Counts of requests without a limit. Raises StoreUnavailable; the request may or may not have been counted."""
 
-    async def count(self, counter: Counter) -> int:
-        """Count one request, and give how many there are with it; exact under any concurrency."""
+    async def increment(self, subject: str, window: Window) -> int:
+        """Count one request, and return the count that includes it; exact under any concurrency."""
         ...
 
 
 class QuotaStore(Protocol):
-    """Places of which each window has a few. Raises UpstreamUnavailable when the store cannot be reached."""
+    """Counts of requests that never exceed their limits. Every method raises StoreUnavailable."""
 
-    async def take(self, counters: Sequence[Counter]) -> int | None:
-        """Take a place in all of ``counters`` or in none, exactly as many as there are under any concurrency.
+    async def reserve(self, counters: Sequence[Counter]) -> int | None:
+        """Count one request in all of ``counters`` or in none; exact under any concurrency.
 
-        Gives how many are left of the first counter, or the most that can be where the store does not tell; None when
-        one of them is full.
+        Return how many are left of the first counter, or an upper bound if the store does not report it; None if one
+        of the counters is at its limit.
         """
         ...
 
-    async def give_back(self, counters: Sequence[Counter]) -> None:
-        """Return one place back in all of them, at most once."""
+    async def release(self, counters: Sequence[Counter]) -> None:
+        """Take one request off all of them, at most once."""
         ...
 
-    async def taken(self, counters: Sequence[Counter]) -> list[int]:
-        """Return how many places of each are taken."""
+    async def used(self, counters: Sequence[Counter]) -> list[int]:
+        """Return the count of each."""
         ...
 
-    async def forget(self, counters: Sequence[Counter]) -> None:
-        """Make all places of each free again."""
+    async def reset(self, counters: Sequence[Counter]) -> None:
+        """Set each to zero."""
         ...
 
 
 class AddressSecret(Protocol):
-    """The secret under which client networks are stored, so that the store does not tell who they are."""
+    """The secret under which client networks are stored, so that the store does not reveal their addresses."""
 
     async def read(self) -> bytes:
-        """Return the one secret of this deployment; raises UpstreamUnavailable when it cannot be had."""
+        """Return the one secret of this deployment; raises StoreUnavailable."""
         ...

@@ -1,4 +1,4 @@
-"""Allowance: how much a caller may still do in its window, as the ``x-ratelimit-…`` headers tell it."""
+"""Rate limits and the free tier: how many requests a caller may send, and has left in its window."""
 
 import hashlib
 import hmac
@@ -12,10 +12,14 @@ from obscura.auth.base import AddressSecret, ApiKeyStore, Counter, QuotaStore, R
 from obscura.clock import Clock
 from obscura.errors import FreeTierExhausted, MissingCredentials, RateLimitExceeded
 
+MINUTE_S = 60
+DAY_S = 24 * 60 * 60
+FREE_TIER_PROJECT = "free tier"
+
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """How often callers may ask: by key and by token in a minute, by network in a day; 0 closes the free tier."""
+    """Requests of a key and of a JWT in a minute, and of a network in a day; 0 closes the free tier."""
 
     key_requests_per_minute: int = 120
     jwt_requests_per_minute: int = 30
@@ -24,10 +28,10 @@ class RateLimits:
 
 @dataclass(frozen=True, slots=True)
 class AccessControl:
-    """Who knows the callers and who counts them.
+    """The stores and limits by which callers are admitted.
 
-    Without ``tokens`` no JWT is taken. With ``allow_cached_keys_in_outage``, callers with a cached key go on
-    uncounted while the store cannot be reached; no other caller ever does.
+    Without ``tokens`` no JWT is accepted. With ``allow_cached_keys_in_outage``, callers with a cached key are admitted
+    uncounted while the store cannot be reached; no other caller ever is.
     """
 
     keys: ApiKeyStore
@@ -40,23 +44,48 @@ class AccessControl:
     allow_cached_keys_in_outage: bool = False
 
 
+async def enforce_rate_limit(subject: str, limit: int, access_control: AccessControl, record: AccessRecord) -> None:
+    """Count one request of ``subject`` in the current minute, and note what is left.
+
+    Raises RateLimitExceeded past ``limit``, or StoreUnavailable.
+    """
+    now = access_control.clock.now()
+    window = Window.around(now, MINUTE_S)
+    count = await access_control.rates.increment(subject, window)
+    record.rate_limit = RateLimitStatus(limit, max(0, limit - count), window.ends_at_s)
+    if count > limit:
+        wait_s = window.seconds_left(now)
+        raise RateLimitExceeded(
+            f"Over the limit of {limit} requests a minute. Try again in {wait_s} s.", retry_after_s=wait_s
+        )
+
+
+def unmetered_status(limit: int, access_control: AccessControl) -> RateLimitStatus:
+    """Return the status of a caller who is admitted while requests cannot be counted."""
+    return RateLimitStatus(limit, limit, Window.around(access_control.clock.now(), MINUTE_S).ends_at_s)
+
+
 type Address = IPv4Address | IPv6Address
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkQuota:
-    """A network and how many times the free tier's requests it may make in all."""
-
-    network: str
-    times: int
-
 
 _IPV6_QUOTAS = ((64, 1), (56, 8), (48, 32))
 """One household or host has a /64; its site may have a /56 or a /48 of them (RFC 6177 §2), hence the ceilings."""
 
+_GET_A_KEY = (
+    "For a key, ask the operator of this gateway ('obscura keys create --project NAME' makes one), "
+    "and send it as 'Authorization: Bearer obs_…'."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkQuota:
+    """A network, and by how much the free tier's limit is multiplied for it."""
+
+    network: str
+    multiplier: int
+
 
 def parse_address(text: str) -> Address | None:
-    """Read an address; an IPv4-mapped one (RFC 4291 §2.5.5.2) is IPv4. None for anything else."""
+    """Parse an address; an IPv4-mapped one (RFC 4291 §2.5.5.2) is IPv4. None for anything else."""
     try:
         address = ip_address(text.partition("%")[0])
     except ValueError:
@@ -67,77 +96,44 @@ def parse_address(text: str) -> Address | None:
 
 
 def network_quotas(address: Address) -> list[NetworkQuota]:
-    """Return the networks that an address counts for, its own first."""
+    """Return the networks by which an address is counted, the smallest first."""
     if isinstance(address, IPv4Address):
         return [NetworkQuota(f"{address}/32", 1)]
     return [
-        NetworkQuota(str(IPv6Network((int(address), length_bits), strict=False)), times)
-        for length_bits, times in _IPV6_QUOTAS
+        NetworkQuota(str(IPv6Network((int(address), length_bits), strict=False)), multiplier)
+        for length_bits, multiplier in _IPV6_QUOTAS
     ]
 
 
 def pseudonym(network: str, secret: bytes) -> str:
-    """Return the HMAC-SHA256 of a network, in hexadecimal; without ``secret`` nobody can tell whose it is."""
+    """Return the HMAC-SHA256 of a network, in hexadecimal; it cannot be reversed without ``secret``."""
     return hmac.digest(secret, network.encode(), hashlib.sha256).hex()
 
 
-MINUTE_S = 60
-
-
-async def enforce_rate_limit(subject: str, limit: int, access_control: AccessControl, record: AccessRecord) -> None:
-    """Count one request of ``subject`` in the minute that it falls into, and note what it leaves.
-
-    Raises RateLimitExceeded past ``limit``, or UpstreamUnavailable without the store.
-    """
-    now = access_control.clock.now()
-    counter = Counter(subject, Window.around(now, MINUTE_S), limit)
-    count = await access_control.rates.count(counter)
-    record.rate_limit = counter.status(limit - count)
-    if count > limit:
-        wait_s = counter.window.seconds_left(now)
-        raise RateLimitExceeded(
-            f"Over the limit of {limit} requests a minute. Try again in {wait_s} s.", retry_after_s=wait_s
-        )
-
-
-def unmetered_status(limit: int, access_control: AccessControl) -> RateLimitStatus:
-    """Return what is told to a caller who goes on while nothing can be counted."""
-    return RateLimitStatus(limit, limit, Window.around(access_control.clock.now(), MINUTE_S).ends_at_s)
-
-
-DAY_S = 24 * 60 * 60
-FREE_TIER_PROJECT = "free tier"
-
-_GET_A_KEY = (
-    "For a key, ask the operator of this gateway ('obscura keys create --project NAME' makes one), "
-    "and send it as 'Authorization: Bearer obs_…'."
-)
-
-
 def require_free_tier(access_control: AccessControl, address: Address | None) -> Address:
-    """Return the address to count by; raises MissingCredentials where the free tier is closed or there is none."""
+    """Return the address to count by; raises MissingCredentials if the free tier is closed or the address unknown."""
     if access_control.limits.free_tier_requests == 0:
         raise MissingCredentials(f"The free tier is not open here. {_GET_A_KEY}")
     if address is None:
-        raise MissingCredentials(f"The free tier is not open to you: your address cannot be told. {_GET_A_KEY}")
+        raise MissingCredentials(f"The free tier is not open to you: your address is unknown. {_GET_A_KEY}")
     return address
 
 
 async def reserve_free_request(
     address: Address, access_control: AccessControl, record: AccessRecord
 ) -> Sequence[Counter]:
-    """Take one of the day's places of an address's networks; gives the counters that can give it back.
+    """Count one of the day's free requests for an address's networks; return the counters to release it from.
 
-    Raises FreeTierExhausted, or UpstreamUnavailable without the store.
+    Raises FreeTierExhausted, or StoreUnavailable.
     """
     now, limit = access_control.clock.now(), access_control.limits.free_tier_requests
     window = day_window(now)
     counters = await quota_counters(address, limit, window, access_control.address_secret)
-    left = await access_control.quotas.take(counters)
-    record.rate_limit = counters[0].status(left or 0)
+    left = await access_control.quotas.reserve(counters)
+    record.rate_limit = RateLimitStatus(counters[0].limit, left or 0, window.ends_at_s)
     if left is None:
         raise FreeTierExhausted(
-            f"The free tier's requests of your network are used up ({limit} a day); the next are there from "
+            f"The free tier's requests of your network are used up ({limit} a day); the next are available from "
             f"{rfc3339(window.ends_at_s)} on. {_GET_A_KEY}",
             retry_after_s=window.seconds_left(now),
         )
@@ -145,20 +141,21 @@ async def reserve_free_request(
 
 
 def day_window(now: datetime) -> Window:
-    """Return the window of a moment: 24 hours, the same for all."""
+    """Return the 24 hours in UTC that contain ``now``."""
     return Window.around(now, DAY_S)
 
 
 async def quota_counters(address: Address, limit: int, window: Window, secret: AddressSecret) -> list[Counter]:
-    """Return the counters of an address's networks, its own first, under names that tell nobody's address."""
+    """Return the counters of an address's networks, the smallest first, under names that do not reveal the address."""
     known = await secret.read()
     return [
-        Counter(f"free:{pseudonym(share.network, known)}", window, limit * share.times)
-        for share in network_quotas(address)
+        Counter(f"free:{pseudonym(quota.network, known)}", window, limit * quota.multiplier)
+        for quota in network_quotas(address)
     ]
 
 
 async def free_tier_rate_subject(address: Address, secret: AddressSecret) -> str:
-    """Name an address's own network for requests that take no place, and are counted by the minute instead."""
-    own, *_ = network_quotas(address)
-    return f"glance:{pseudonym(own.network, await secret.read())}"
+    """Return the subject of an address's smallest network, for requests that are counted by the minute instead."""
+    smallest, *_ = network_quotas(address)
+    # The name in the store, which earlier versions count by too.
+    return f"glance:{pseudonym(smallest.network, await secret.read())}"

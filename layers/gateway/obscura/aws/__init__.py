@@ -1,1 +1,1 @@
-"""AWS: Lambda's two doors to the application, streamed over a runtime of our own and buffered through Mangum."""
+"""Lambda: the handler of a function, buffered over AWS's runtime and Mangum or streamed over our own runtime."""

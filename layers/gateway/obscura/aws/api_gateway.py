@@ -1,4 +1,4 @@
-"""API Gateway's events, where Mangum's handlers trip over one or lose what it says."""
+"""API Gateway's events: corrected before Mangum reads them, and after it the ASGI scope."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -10,58 +10,16 @@ from obscura.api.deadline import DEADLINE, RequestDeadline
 
 type Headers = Iterable[tuple[bytes, bytes]]
 
-_PORT = "x-forwarded-port"
-
-
-def normalize_event(event: LambdaEvent) -> LambdaEvent:
-    """Return an HTTP event as Mangum can open it, and any other as it is.
-
-    What a test's event leaves out is empty instead of null. The port goes: nobody asks for it, and who sends a second
-    one would make it unreadable.
-    """
-    if "requestContext" not in event:
-        return event
-    context = event["requestContext"] or {}
-    headers = {kind: _without_port(event[kind]) for kind in ("headers", "multiValueHeaders") if kind in event}
-    return event | headers | {"requestContext": context | {"identity": context.get("identity") or {}}}
-
-
-def split_multi_value_headers(headers: Headers, event: LambdaEvent) -> list[tuple[bytes, bytes]]:
-    """Return a header that came several times a line for each, as every HTTP server does; Mangum makes one of them."""
-    listed: Mapping[str, list[str] | None] = event.get("multiValueHeaders") or {}
-    sent = {name.lower().encode(): values for name, values in listed.items() if values and len(values) > 1}
-    lines: list[tuple[bytes, bytes]] = []
-    for name, value in headers:
-        lines += [(name, one.encode()) for one in sent[name]] if name in sent else [(name, value)]
-    return lines
-
-
-def strip_base_path(path: str, resource: str) -> str:
-    """Return the path below the API: without a custom domain's base path, and without a slash at its end.
-
-    ``resource`` is the template that API Gateway matched (``/v1/models/{model_id+}``): what stands before it is the
-    domain's. API Gateway takes paths with a slash at the end for the same resource; a redirect would lose the stage.
-    """
-    bare = path.rstrip("/") or "/"
-    fixed, variable, _ = resource.partition("{")
-    if not variable:
-        return resource if resource != "/" and bare.endswith(resource) else bare
-    _, found, rest = path.partition(fixed)
-    return (found + rest).rstrip("/") if found and rest else bare
-
-
-def _without_port(headers: Mapping[str, object] | None) -> dict[str, object]:
-    return {name: value for name, value in (headers or {}).items() if name.lower() != _PORT}
-
-
 DEADLINE_MARGIN_S = 0.5
-"""How long before the function's time is up its answer ends by itself: the error event must still get out."""
+"""How long before the function's timeout a response ends by itself, so that its error event is still sent (ADR 52)."""
+
+_FORWARDED_PORT = "x-forwarded-port"
 
 
 class LambdaScopeMiddleware:
-    """ASGI middleware: puts the door in the scope, from the event and the context that Mangum's handlers left there.
+    """ASGI middleware: puts the request's deadline into the scope and corrects its headers and path.
 
-    And says in full what these handlers say of the request in part.
+    Mangum's handlers leave the event and the context in the scope.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -80,3 +38,45 @@ class LambdaScopeMiddleware:
         if not scope["client"][0]:
             scope["client"] = None
         await self._app(scope, receive, send)
+
+
+def normalize_event(event: LambdaEvent) -> LambdaEvent:
+    """Return an HTTP event in the form that Mangum can read, and any other event unchanged.
+
+    Members that an event written by hand leaves out or null become empty. X-Forwarded-Port is dropped: nothing reads
+    it, and a client that sends a second one would make Mangum fail.
+    """
+    if "requestContext" not in event:
+        return event
+    context = event["requestContext"] or {}
+    headers = {kind: _without_port(event[kind]) for kind in ("headers", "multiValueHeaders") if kind in event}
+    return event | headers | {"requestContext": context | {"identity": context.get("identity") or {}}}
+
+
+def split_multi_value_headers(headers: Headers, event: LambdaEvent) -> list[tuple[bytes, bytes]]:
+    """Return a header that came several times as several headers, as every HTTP server does; Mangum joins them."""
+    listed: Mapping[str, list[str] | None] = event.get("multiValueHeaders") or {}
+    repeated = {name.lower().encode(): values for name, values in listed.items() if values and len(values) > 1}
+    split: list[tuple[bytes, bytes]] = []
+    for name, value in headers:
+        split += [(name, one.encode()) for one in repeated[name]] if name in repeated else [(name, value)]
+    return split
+
+
+def strip_base_path(path: str, resource: str) -> str:
+    """Return the path below the API: without a custom domain's base path, and without a slash at its end.
+
+    ``resource`` is the template that API Gateway matched (``/v1/models/{model_id+}``): anything before it in the path
+    is the domain's. API Gateway takes paths with a slash at the end for the same resource; a redirect would lose the
+    stage.
+    """
+    bare = path.rstrip("/") or "/"
+    fixed, variable, _ = resource.partition("{")
+    if not variable:
+        return resource if resource != "/" and bare.endswith(resource) else bare
+    _, separator, rest = path.partition(fixed)
+    return (separator + rest).rstrip("/") if separator and rest else bare
+
+
+def _without_port(headers: Mapping[str, object] | None) -> dict[str, object]:
+    return {name: value for name, value in (headers or {}).items() if name.lower() != _FORWARDED_PORT}

@@ -1,4 +1,4 @@
-"""Metrics of each request, as CloudWatch reads them from a log line (embedded metric format, by Powertools)."""
+"""Metrics of each request in CloudWatch's embedded metric format: a log line, written by Powertools."""
 
 import os
 
@@ -8,16 +8,16 @@ from obscura.access_record import AccessRecord
 
 NAMESPACE = "Obscura"
 SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME") or "obscura"
-"""The one dimension of all metrics but ``Refusals``, which also has ``code``: one of the table of errors.
+"""The only dimension of every metric but ``Refusals``, which also has an error's ``code``.
 
-The template gives the stack's name, so that two stacks of an account are counted apart.
+The template sets it to the stack's name, so that two stacks of an account are counted apart.
 """
 
 _metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
 
 
 def emit_metrics(record: AccessRecord) -> None:
-    """Write the metrics of one request that is over."""
+    """Write the metrics of one completed request."""
     _metrics.add_metric("Requests", MetricUnit.Count, 1)
     if record.images:
         saved_bytes = sum(image.bytes_before - image.bytes_after for image in record.images)

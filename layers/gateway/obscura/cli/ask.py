@@ -1,9 +1,8 @@
-"""Photographs named on the command line."""
+"""``obscura ask``: one question about an image file, through the application in this process."""
 
 import asyncio
 from collections.abc import Mapping
 from contextlib import closing
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,41 +12,25 @@ import typer
 from obscura.api.app import create_app
 from obscura.auth.api_keys import create_key
 from obscura.bootstrap import validate_settings
-from obscura.cli.errors import aside, say_error
-from obscura.cli.serve import sample_model
+from obscura.cli.console import messages, print_error
+from obscura.cli.image_file import DetailOption, read_image
+from obscura.cli.sample_request import sample_model
 from obscura.dialects.data_url import encode_data_url
+from obscura.imaging import SUPPORTED_FORMATS
 from obscura.settings import Settings
 from obscura.stores.open import local_stores
 from obscura.stores.sqlite.database import open_database
 
-
-def read_image(path: Path) -> bytes:
-    """Read a file, or say what is wrong with it and end the command with status 1."""
-    try:
-        return path.read_bytes()
-    except OSError as failure:
-        say_error(f"Cannot read {path}: {failure.strerror}.")
-        raise typer.Exit(1) from None
-
-
 RESPONSE_TIMEOUT_S = 300
 
 
-class DetailOption(StrEnum):
-    """How large the model sees the photograph."""
-
-    low = "low"
-    auto = "auto"
-    high = "high"
-
-
 def ask(
-    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="A PNG, JPEG, WEBP or GIF.")],
+    path: Annotated[Path, typer.Argument(metavar="PHOTO", help=f"A file: {SUPPORTED_FORMATS}.")],
     question: Annotated[
         str, typer.Argument(metavar="QUESTION", help="What to ask about it.")
     ] = "What is in this image?",
     model: Annotated[
-        str | None, typer.Option(help="The model to ask; the demo or the catalogue has one where none is named.")
+        str | None, typer.Option(help="The model to ask; by default the demo's or the catalogue's first.")
     ] = None,
     detail: Annotated[DetailOption, typer.Option(help="How large the model sees it.")] = DetailOption.auto,
 ) -> None:
@@ -56,30 +39,27 @@ def ask(
     validate_settings(settings)
     model = model or sample_model(settings)
     if model is None:
-        say_error("Which model? Name one of your upstream's with --model.")
+        print_error("Which model? Name one of your upstream's with --model.")
         raise typer.Exit(2)
+    url = encode_data_url(read_image(path), "application/octet-stream").decode()
     content = [
         {"type": "text", "text": question},
-        {"type": "image_url", "image_url": {"url": _data_url(photo), "detail": detail.value}},
+        {"type": "image_url", "image_url": {"url": url, "detail": detail.value}},
     ]
-    body = {"model": model, "messages": [{"role": "user", "content": content}]}
-    with aside.status(f"Asking {model} …"):
-        answered = asyncio.run(_ask(body, settings))
-    said = answered.json()
-    if answered.status_code != 200:
-        say_error(f"{said['error']['message']} ({said['error']['code']})")
+    request = {"model": model, "messages": [{"role": "user", "content": content}]}
+    with messages.status(f"Asking {model} …"):
+        response = asyncio.run(_send(request, settings))
+    body = response.json()
+    if response.status_code != 200:
+        print_error(f"{body['error']['message']} ({body['error']['code']})")
         raise typer.Exit(1)
-    typer.echo(said["choices"][0]["message"]["content"])
-    tokens = answered.headers.get("x-image-tokens")
-    aside.print(f"[dim]{tokens} image tokens · {answered.headers['x-request-id']}[/dim]")
+    typer.echo(body["choices"][0]["message"]["content"])
+    tokens = response.headers.get("x-image-tokens")
+    messages.print(f"[dim]{tokens} image tokens · {response.headers['x-request-id']}[/dim]")
 
 
-def _data_url(photo: Path) -> str:
-    return encode_data_url(read_image(photo), "application/octet-stream").decode()
-
-
-async def _ask(body: Mapping[str, object], settings: Settings) -> httpx.Response:
-    """Send one request to an application inside this process, with a key that ends with it."""
+async def _send(request: Mapping[str, object], settings: Settings) -> httpx.Response:
+    """Send one request to an application in this process, with a key that is kept in memory only."""
     with closing(open_database(None)) as memory:
         stores = local_stores(memory, settings.data_dir)
         _, secret = await create_key(stores.keys, "local-ask")
@@ -91,4 +71,4 @@ async def _ask(body: Mapping[str, object], settings: Settings) -> httpx.Response
             ) as client,
         ):
             headers = {"authorization": f"Bearer {secret}"}
-            return await client.post("/v1/chat/completions", json=body, headers=headers)
+            return await client.post("/v1/chat/completions", json=request, headers=headers)

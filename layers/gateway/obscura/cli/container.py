@@ -1,4 +1,4 @@
-"""``python -m obscura.cli.container``: the gateway in a container, with the keys that there are and none of its own."""
+"""``python -m obscura.cli.container``: the gateway in a container, with the stored keys and none of its own."""
 
 import socket
 

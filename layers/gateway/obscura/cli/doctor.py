@@ -1,4 +1,4 @@
-"""What ``obscura doctor`` finds."""
+"""``obscura doctor``: check what is configured, reachable and missing."""
 
 import asyncio
 import os
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Literal
 
 import httpx
 import typer
@@ -15,7 +16,7 @@ from rich.markup import escape
 
 from obscura.auth.jwt.jwks import fetch_key_set
 from obscura.bootstrap import validate_settings
-from obscura.cli.errors import aside, output, table
+from obscura.cli.console import messages, output, table
 from obscura.errors import ObscuraError
 from obscura.fetch.policy import parse_origin
 from obscura.settings import PREFIX, ConfigurationError, Settings
@@ -23,102 +24,42 @@ from obscura.stores.dynamodb.database import DynamoDb
 from obscura.stores.dynamodb.tables import TABLES
 from obscura.stores.open import open_stores
 
+REACH_TIMEOUT_S = 5.0
+
+type Verdict = Literal["ok", "warn", "bad"]
+_MARKS: dict[Verdict, str] = {"ok": "[green]ok[/green]", "warn": "[yellow]look[/yellow]", "bad": "[red]missing[/red]"}
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at; ``mark`` is ok, warn or bad."""
+    """The result of one check."""
 
-    what: str
-    mark: str
-    said: str
-
-
-def examine_access(settings: Settings) -> Iterator[Finding]:
-    """Look at all that admission needs."""
-    yield _store(settings) if settings.table is None else _tables(settings.table)
-    if settings.store_outage == "keys":
-        yield Finding("Store outage", "warn", "holders of remembered keys go on uncounted")
-    yield _tokens(settings)
-    yield _free_tier(settings)
-
-
-def _store(settings: Settings) -> Finding:
-    try:
-        live = asyncio.run(_live_keys(settings))
-    except (OSError, sqlite3.Error) as failure:
-        return Finding("Data folder", "bad", f"{settings.data_dir} cannot be used: {failure}")
-    except ObscuraError as failure:
-        return Finding("Data folder", "bad", f"{settings.data_dir} cannot be used: {failure.message}")
-    return Finding("Data folder", "ok", f"{settings.data_dir}, {live} live keys")
-
-
-async def _live_keys(settings: Settings) -> int:
-    async with open_stores(settings) as stores:
-        return sum(key.revoked_at is None for key in await stores.keys.all())
-
-
-def _tables(prefix: str) -> Finding:
-    """Look at each table; a laptop's stand-in for AWS gets its tables from ``obscura serve``."""
-    with closing(DynamoDb(prefix)) as database:
-        names = [database.table(table.name) for table in TABLES]
-        try:
-            asyncio.run(database.repeatable(lambda client: [client.describe_table(TableName=name) for name in names]))
-        except ObscuraError as failure:
-            return Finding("DynamoDB", "bad", f"tables {', '.join(names)}: {failure}")
-    return Finding("DynamoDB", "ok", f"tables {', '.join(names)}")
-
-
-def _tokens(settings: Settings) -> Finding:
-    if settings.jwks_url is None:
-        return Finding("JWTs", "ok", f"not taken; {PREFIX}JWKS_URL is not set")
-    if not (settings.jwt_issuer and settings.jwt_audience):
-        return Finding("JWTs", "bad", f"{PREFIX}JWT_ISSUER and {PREFIX}JWT_AUDIENCE must be set too")
-    try:
-        keys = asyncio.run(_published(settings.jwks_url))
-    except ObscuraError as failure:
-        return Finding("JWTs", "bad", f"{settings.jwks_url}: {failure.message}")
-    mark = "ok" if settings.jwks_url.startswith("https:") else "warn"
-    return Finding("JWTs", mark, f"of {settings.jwt_issuer}, {keys} public keys at {settings.jwks_url}")
-
-
-async def _published(jwks_url: str) -> int:
-    async with httpx.AsyncClient() as client:
-        return len(await fetch_key_set(client, jwks_url))
-
-
-def _free_tier(settings: Settings) -> Finding:
-    if settings.free_tier_requests == 0:
-        return Finding("Free tier", "ok", "closed")
-    proxies = ", ".join(map(str, settings.trusted_proxies)) or "none: addresses are those of the connections"
-    requests = "1 request" if settings.free_tier_requests == 1 else f"{settings.free_tier_requests} requests"
-    return Finding("Free tier", "ok", f"{requests} a day for each network; trusted proxies {proxies}")
-
-
-REACH_TIMEOUT_S = 5.0
-_MARKS = {"ok": "[green]ok[/green]", "warn": "[yellow]look[/yellow]", "bad": "[red]missing[/red]"}
+    subject: str
+    verdict: Verdict
+    detail: str
 
 
 def doctor() -> None:
-    """Say what is configured, what is reachable and what is missing; ends with status 1 when something is missing."""
+    """Report what is configured, what is reachable and what is missing; exit with status 1 if anything is missing."""
     settings = Settings()
-    found = table("What", "", "Finding", folding=["Finding"])
-    with aside.status("Looking around …"):
+    rows = table("What", "", "Finding", folding=["Finding"])
+    with messages.status("Checking …"):
         findings = list(examine(settings))
     for finding in findings:
-        found.add_row(finding.what, _MARKS[finding.mark], escape(finding.said))
-    output.print(found)
-    if any(finding.mark == "bad" for finding in findings):
+        rows.add_row(finding.subject, _MARKS[finding.verdict], escape(finding.detail))
+    output.print(rows)
+    if any(finding.verdict == "bad" for finding in findings):
         raise typer.Exit(1)
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """Look at each thing that a request needs."""
+    """Check everything that a request needs."""
     yield Finding("Python", "ok", sys.version.split()[0])
     turbo = features.check_feature("libjpeg_turbo")
     yield Finding("libjpeg-turbo", "ok" if turbo else "warn", "present" if turbo else "absent: JPEGs decode slowly")
     yield from examine_access(settings)
     if settings.models is not None:
-        yield _catalogue(settings)
+        yield _catalog(settings)
     elif settings.upstream_url:
         yield _reach("Upstream", settings.upstream_url, settings.upstream_key is not None)
     else:
@@ -128,11 +69,74 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _unknown_settings()
 
 
-def _catalogue(settings: Settings) -> Finding:
+def examine_access(settings: Settings) -> Iterator[Finding]:
+    """Check the stores, the JWT keys and the free tier."""
+    yield _data_folder(settings) if settings.table is None else _tables(settings.table)
+    if settings.store_outage == "keys":
+        yield Finding("Store outage", "warn", "callers with a cached key are admitted and not counted")
+    yield _jwts(settings)
+    yield _free_tier(settings)
+
+
+def _data_folder(settings: Settings) -> Finding:
+    try:
+        live = asyncio.run(_live_keys(settings))
+    except (OSError, sqlite3.Error) as error:
+        return Finding("Data folder", "bad", f"{settings.data_dir} cannot be used: {error}")
+    except ObscuraError as error:
+        return Finding("Data folder", "bad", f"{settings.data_dir} cannot be used: {error.message}")
+    return Finding("Data folder", "ok", f"{settings.data_dir}, {live} live keys")
+
+
+async def _live_keys(settings: Settings) -> int:
+    async with open_stores(settings) as stores:
+        return sum(key.revoked_at is None for key in await stores.keys.list_all())
+
+
+def _tables(prefix: str) -> Finding:
+    """Check each table; on an emulator of AWS ``obscura serve`` creates them."""
+    with closing(DynamoDb(prefix)) as database:
+        names = [database.table(table.name) for table in TABLES]
+        try:
+            asyncio.run(
+                database.call_idempotent(lambda client: [client.describe_table(TableName=name) for name in names])
+            )
+        except ObscuraError as error:
+            return Finding("DynamoDB", "bad", f"tables {', '.join(names)}: {error}")
+    return Finding("DynamoDB", "ok", f"tables {', '.join(names)}")
+
+
+def _jwts(settings: Settings) -> Finding:
+    if settings.jwks_url is None:
+        return Finding("JWTs", "ok", f"not accepted; {PREFIX}JWKS_URL is not set")
+    if not (settings.jwt_issuer and settings.jwt_audience):
+        return Finding("JWTs", "bad", f"{PREFIX}JWT_ISSUER and {PREFIX}JWT_AUDIENCE must be set too")
+    try:
+        keys = asyncio.run(_count_jwks(settings.jwks_url))
+    except ObscuraError as error:
+        return Finding("JWTs", "bad", f"{settings.jwks_url}: {error.message}")
+    verdict: Verdict = "ok" if settings.jwks_url.startswith("https:") else "warn"
+    return Finding("JWTs", verdict, f"of {settings.jwt_issuer}, {keys} public keys at {settings.jwks_url}")
+
+
+async def _count_jwks(jwks_url: str) -> int:
+    async with httpx.AsyncClient() as client:
+        return len(await fetch_key_set(client, jwks_url))
+
+
+def _free_tier(settings: Settings) -> Finding:
+    if settings.free_tier_requests == 0:
+        return Finding("Free tier", "ok", "closed")
+    proxies = ", ".join(map(str, settings.trusted_proxies)) or "none: a client's address is that of its connection"
+    requests = "1 request" if settings.free_tier_requests == 1 else f"{settings.free_tier_requests} requests"
+    return Finding("Free tier", "ok", f"{requests} a day for each network; trusted proxies {proxies}")
+
+
+def _catalog(settings: Settings) -> Finding:
     try:
         validate_settings(settings.model_copy(update={"fetch_allow": (), "jwks_url": None}))
-    except ConfigurationError as wrong:
-        return Finding("Catalogue", "bad", str(wrong))
+    except ConfigurationError as error:
+        return Finding("Catalogue", "bad", str(error))
     return Finding("Catalogue", "ok", f"{settings.models}")
 
 
@@ -141,28 +145,28 @@ def _moderation(settings: Settings) -> Finding:
         case "off":
             return Finding("Moderation", "warn", "off: images and text reach the model unchecked")
         case "demo":
-            return Finding("Moderation", "warn", "the demo: it knows one word and one image")
+            return Finding("Moderation", "warn", "the demo: it flags one word and one image")
         case "openai":
             if settings.moderation_lacks_key:
                 return Finding("Moderation", "bad", f"{PREFIX}MODERATION_KEY is not set: every request will get a 503")
             return _reach("Moderation", settings.moderation_url, settings.moderation_key_in_force is not None)
 
 
-def _reach(what: str, base_url: str, has_key: bool) -> Finding:
-    """Knock without the key: any answer at all shows that somebody is there."""
+def _reach(subject: str, base_url: str, has_key: bool) -> Finding:
+    """Send one request without the key: any response shows that the host is reachable."""
     with_key = "with a key" if has_key else "without a key"
     try:
-        answered = httpx.get(f"{base_url}/models", timeout=REACH_TIMEOUT_S)
-    except httpx.HTTPError as failure:
-        return Finding(what, "bad", f"{base_url} cannot be reached ({type(failure).__name__})")
-    return Finding(what, "ok", f"{base_url} answers (status {answered.status_code}), {with_key}")
+        response = httpx.get(f"{base_url}/models", timeout=REACH_TIMEOUT_S)
+    except httpx.HTTPError as error:
+        return Finding(subject, "bad", f"{base_url} cannot be reached ({type(error).__name__})")
+    return Finding(subject, "ok", f"{base_url} answers (status {response.status_code}), {with_key}")
 
 
 def _allowed_origin(origin: str) -> Finding:
     try:
         parse_origin(origin)
-    except ValueError as wrong:
-        return Finding("Image origin", "bad", f"{PREFIX}FETCH_ALLOW: {wrong}")
+    except ValueError as error:
+        return Finding("Image origin", "bad", f"{PREFIX}FETCH_ALLOW: {error}")
     return Finding("Image origin", "warn", f"{origin} is exempt from the address check")
 
 
@@ -170,4 +174,4 @@ def _unknown_settings() -> Iterator[Finding]:
     known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name not in known:
-            yield Finding(name, "warn", "is no setting of this version: misspelt?")
+            yield Finding(name, "warn", "not a setting of this version: misspelt?")

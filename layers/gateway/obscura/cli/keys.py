@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from obscura.auth.api_keys import create_key
 from obscura.auth.base import ApiKey, KeyScope
-from obscura.cli.errors import aside, output, say_error, table
+from obscura.cli.console import messages, output, print_error, table
 from obscura.settings import Settings
 from obscura.stores.open import open_stores
 
@@ -24,7 +24,8 @@ def create(
         bool, typer.Option("--zero-retention", help="Keep nothing of this key's requests.")
     ] = False,
     scope: Annotated[
-        list[KeyScope] | None, typer.Option(help="What the key is for; may be given several times. Without it: all.")
+        list[KeyScope] | None,
+        typer.Option(help="An endpoint family it may call; repeatable. Default: all."),
     ] = None,
     requests_per_minute: Annotated[
         int | None, typer.Option(help="The key's own limit, in place of the deployment's.", min=1)
@@ -32,30 +33,30 @@ def create(
 ) -> None:
     """Create a key and print it, last and alone on its line: it cannot be shown again."""
     key, secret = asyncio.run(_create(project, zero_retention, frozenset(scope or ()), requests_per_minute))
-    aside.print(f"Created {key.id} for project {escape(project)}. Keep the key: it cannot be shown again.")
+    messages.print(f"Created {key.id} for project {escape(project)}. Keep the key: it cannot be shown again.")
     typer.echo(secret)
 
 
 @app.command("list")
 def list_keys() -> None:
     """List all keys, revoked ones included."""
-    listed = table("ID", "Project", "Limits", "Created (UTC)", "Revoked (UTC)", folding=("Project", "Limits"))
+    rows = table("ID", "Project", "Limits", "Created (UTC)", "Revoked (UTC)", folding=("Project", "Limits"))
     for key in asyncio.run(_all()):
-        listed.add_row(
+        rows.add_row(
             key.id,
             escape(key.project),
             _limits(key),
             _minute(key.created_at),
             _minute(key.revoked_at) if key.revoked_at else "",
         )
-    output.print(listed if listed.row_count else "No keys yet: obscura keys create --project NAME")
+    output.print(rows if rows.row_count else "No keys yet: obscura keys create --project NAME")
 
 
 @app.command()
 def revoke(key_id: Annotated[str, typer.Argument(metavar="ID", help="The id that 'obscura keys list' shows.")]) -> None:
     """Revoke a key: at once on this machine, within a minute on AWS."""
     if not asyncio.run(_revoke(key_id)):
-        say_error(f"There is no live key {key_id}. See 'obscura keys list'.")
+        print_error(f"There is no live key {key_id}. See 'obscura keys list'.")
         raise typer.Exit(1)
     output.print(f"Revoked {escape(key_id)}.")
 
@@ -64,7 +65,7 @@ async def _create(
     project: str, zero_retention: bool, scopes: frozenset[str], requests_per_minute: int | None
 ) -> tuple[ApiKey, str]:
     async with open_stores(Settings()) as stores:
-        # Whoever may create keys may also make the address secret; the functions on Lambda may only read it.
+        # An operator who may create keys may also create the address secret; the functions on Lambda may only read it.
         await stores.address_secret.read()
         return await create_key(
             stores.keys,
@@ -77,7 +78,7 @@ async def _create(
 
 async def _all() -> Sequence[ApiKey]:
     async with open_stores(Settings()) as stores:
-        return await stores.keys.all()
+        return await stores.keys.list_all()
 
 
 async def _revoke(key_id: str) -> bool:

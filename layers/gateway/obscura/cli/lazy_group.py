@@ -1,4 +1,4 @@
-"""Commands whose modules are imported when they run: help comes at once, and no command waits for another's parts."""
+"""A command group that imports a command's module only when it runs: ``obscura --help`` imports none of them."""
 
 from importlib import import_module
 from typing import cast
@@ -16,29 +16,29 @@ SUMMARIES = {
     "files": "List and remove stored files.",
     "ask": "Ask about a photograph, with the settings of this environment.",
     "tokens": "Show each image's format, its size before and after preparation, and its tokens by counting profile.",
-    "doctor": "Say what is configured, what is reachable and what is missing; ends with status 1 when something is "
+    "doctor": "Report what is configured, what is reachable and what is missing; exit with status 1 if anything is "
     "missing.",
 }
-"""What the list of commands says of each; ``obscura.cli.<name>`` has the command, in ``app`` or under its own name."""
+"""Each command's line in the help. ``obscura.cli.<name>`` has the command: as ``app``, or as a function of its name."""
 
 
 class LazyGroup(TyperGroup):
-    """A group that lists its commands by their summaries and imports the one that is asked for."""
+    """Lists its commands by their summaries and imports the one that is run."""
 
     # Typer's own click, whose Context these methods are declared with, is private: typer.Context is the public name.
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
-        """Name all commands."""
+        """Return the names of all commands."""
         return list(SUMMARIES)
 
     def get_command(self, ctx: typer.Context, cmd_name: str) -> TyperCommand | None:  # type: ignore[override]
-        """Return what the list shows of a command."""
+        """Return a command with its summary alone, for the help."""
         return TyperCommand(cmd_name, help=SUMMARIES[cmd_name]) if cmd_name in SUMMARIES else None
 
     def resolve_command(  # type: ignore[override]
         self, ctx: typer.Context, args: list[str]
     ) -> tuple[str | None, Command | None, list[str]]:
-        """Return the command itself, to be run or to explain itself."""
+        """Return the command itself, to run or for its own help."""
         name, listed, rest = super().resolve_command(ctx, args)
         return name, load_command(name) if name and listed else None, rest
 

@@ -1,8 +1,6 @@
 """``obscura serve``: the gateway on this machine."""
 
 import asyncio
-import io
-import json
 import socket
 import sys
 from datetime import UTC, datetime
@@ -10,20 +8,17 @@ from typing import Annotated
 
 import typer
 import uvicorn
-from PIL import Image
 from starlette.types import ASGIApp
 
 from obscura.api.app import create_app
 from obscura.api.process import tune_malloc
 from obscura.auth.api_keys import create_key
 from obscura.auth.base import ApiKey
-from obscura.cli.errors import say_error
+from obscura.cli.console import print_error
 from obscura.cli.http_protocol import HttpProtocol
-from obscura.dialects.data_url import encode_data_url
+from obscura.cli.sample_request import sample_curl, sample_model
 from obscura.settings import PREFIX, Settings
 from obscura.stores.open import create_tables_on_emulator, open_stores
-from obscura.upstreams.catalog_file import read_catalog_file
-from obscura.upstreams.demo import MODEL
 
 SWITCH_INTERVAL_S = 0.001
 KEEP_ALIVE_TIMEOUT_S = 75
@@ -39,8 +34,8 @@ def serve(
     app = create_app(settings)
     try:
         listener = _listen(host, port)
-    except OSError as failure:
-        say_error(f"Cannot listen on {host}:{port}: {failure.strerror}. Choose another with --port.")
+    except OSError as error:
+        print_error(f"Cannot listen on {host}:{port}: {error.strerror}. Choose another with --port.")
         raise typer.Exit(1) from None
     tune_process()
     key, secret = asyncio.run(_create_key(settings))
@@ -65,13 +60,13 @@ async def _revoke_key(settings: Settings, key: ApiKey) -> None:
 
 
 def tune_process() -> None:
-    """Set what holds for the whole process: its memory, and how soon a thread hands over the interpreter's lock."""
+    """Tune the process: its allocator, and how soon a thread releases the interpreter's lock."""
     tune_malloc()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
 
 
 def server_config(app: ASGIApp) -> uvicorn.Config:
-    """Return uvicorn's settings: the fast parser, no log of its own, no header believed about who is asking."""
+    """Return uvicorn's settings: the fast parser, no log of its own, no header trusted for the client's address."""
     return uvicorn.Config(
         app,
         http=HttpProtocol,
@@ -86,7 +81,7 @@ def server_config(app: ASGIApp) -> uvicorn.Config:
 
 
 class _AnnouncingServer(uvicorn.Server):
-    """Prints the welcome once requests can be answered."""
+    """Prints the welcome once it accepts requests."""
 
     def __init__(self, config: uvicorn.Config, welcome: str) -> None:
         super().__init__(config)
@@ -108,20 +103,20 @@ def _welcome(settings: Settings, listener: socket.socket, secret: str) -> str:
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     model = sample_model(settings)
-    try_it = "Try it" if model else "Try it, with a model of your upstream's for MODEL"
+    invitation = "Try it" if model else "Try it, with a model of your upstream's for MODEL"
     return (
         f"\nObscura serves on {url}\n"
         f"  upstream    {_upstream(settings)}\n"
         f"  moderation  {_moderation(settings)}\n"
-        f"  data        {_where_data_is(settings)}\n"
+        f"  data        {_data_location(settings)}\n"
         f"\nA key for as long as this server runs:\n\n  {secret}\n"
-        f"\n{try_it}:\n\n{sample_curl(url, secret, model or 'MODEL')}\n\n"
+        f"\n{invitation}:\n\n{sample_curl(url, secret, model or 'MODEL')}\n\n"
     )
 
 
 def _upstream(settings: Settings) -> str:
     if settings.models is not None:
-        return f"those of {settings.models}"
+        return f"the upstreams of {settings.models}"
     return settings.upstream_url or "the built-in demo model"
 
 
@@ -131,36 +126,5 @@ def _moderation(settings: Settings) -> str:
     return settings.moderation_in_force
 
 
-def _where_data_is(settings: Settings) -> str:
+def _data_location(settings: Settings) -> str:
     return f"{settings.data_dir}" if settings.table is None else f"DynamoDB, tables {settings.table}-…"
-
-
-def sample_model(settings: Settings) -> str | None:
-    """Name the demo's model, or the catalogue's first that sees; None where only the upstream knows its models."""
-    if settings.models is not None:
-        models = read_catalog_file(settings.models).models
-        return next((model.id for model in models if "image" in model.input), None)
-    return None if settings.upstream_url else MODEL
-
-
-def sample_curl(base_url: str, key: str, model: str) -> str:
-    """Write a curl line that asks a model about a small image."""
-    content = [
-        {"type": "text", "text": "What is in this image?"},
-        {"type": "image_url", "image_url": {"url": encode_data_url(_sample_image(), "image/png").decode()}},
-    ]
-    body = json.dumps({"model": model, "messages": [{"role": "user", "content": content}]})
-    return (
-        f"curl {base_url}/v1/chat/completions -H 'Authorization: Bearer {key}' "
-        f"-H 'Content-Type: application/json' -d '{body}'"
-    )
-
-
-def _sample_image() -> bytes:
-    """Draw a sunset of 48 x 32 pixels, as PNG."""
-    image = Image.new("RGB", (48, 32), (255, 153, 51))
-    image.paste((26, 60, 120), (0, 20, 48, 32))
-    image.paste((255, 230, 120), (19, 10, 29, 20))
-    written = io.BytesIO()
-    image.save(written, "PNG", optimize=True)
-    return written.getvalue()

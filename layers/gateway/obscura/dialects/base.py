@@ -1,19 +1,32 @@
-"""What the pipeline may ask of a dialect; it never learns which one it serves."""
+"""What the pipeline knows of a dialect: how a request is parsed and sent on, and how its response is translated."""
 
 import re
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
 from obscura.dialects.errors import ErrorFormat
 from obscura.dialects.json.raw import RawJson
+from obscura.dialects.registry import PIVOT
 from obscura.errors import ObscuraError
 
 
 @dataclass(frozen=True, slots=True)
+class RequestHead:
+    """What a request says before its body: path, query string (without ``?``) and headers, their names in lower case.
+
+    ``headers`` may hold the caller's credentials: a dialect reads the fields that it knows and keeps none.
+    """
+
+    path: str = ""
+    query: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ContentLimits:
-    """How much one request may carry."""
+    """How much content one request may carry."""
 
     images: int = 16
     content_parts: int = 16
@@ -24,7 +37,7 @@ _UPLOAD_ID = re.compile(r"upload_[0-9a-f]{36}")
 
 
 def is_file_id(text: str) -> bool:
-    """Whether a text has the form of a stored file's id; only such a one may become part of a name or key."""
+    """Whether a text has the form of a stored file's id; no other text may become part of a blob's name or a key."""
     return _FILE_ID.fullmatch(text) is not None
 
 
@@ -34,21 +47,21 @@ def is_upload_id(text: str) -> bool:
 
 
 class SourceKind(Enum):
-    """What a slot's source is written as."""
+    """What the source of an image is."""
 
     URL = "url"
-    """An https URL or a data URL; the string itself tells."""
+    """An https URL or a data URL, whichever the string begins with."""
     BASE64 = "base64"
     FILE_ID = "file id"
 
 
 @dataclass(frozen=True, slots=True)
 class ImageSlot:
-    """One place in a request where an image stands, and its replacement once it is prepared.
+    """An image of a request, and the way to replace it once it is prepared.
 
     ``path`` is the JSON path that an error's ``param`` names; ``source`` is the string as sent, between its quotes and
-    with its JSON escapes, maybe 20 MB of it: a view. ``replace`` takes a prepared image, an ASCII data URL, and puts
-    it where the caller's was.
+    with its JSON escapes: a view of maybe 20 MB. ``replace`` takes the prepared image as an ASCII data URL and writes
+    it into the request in place of the caller's.
     """
 
     path: str
@@ -60,7 +73,7 @@ class ImageSlot:
 
 @dataclass(frozen=True, slots=True)
 class VideoSlot:
-    """One place in a request where a video stands; as with ImageSlot, ``source`` is an https URL or a data URL."""
+    """A video of a request; like ImageSlot, but ``source`` is always an https URL or a data URL."""
 
     path: str
     source: memoryview
@@ -68,97 +81,123 @@ class VideoSlot:
 
 
 class StreamTranslator(Protocol):
-    """The way of one streamed answer from the upstream to the caller."""
+    """Translates one streamed response, chunk by chunk."""
 
     @property
-    def ended(self) -> bool:
-        """Whether the upstream has said that the answer is complete: whatever happens behind that is no failure."""
+    def complete(self) -> bool:
+        """Whether the upstream has said that the response is complete; a failure after that is none."""
         ...
 
     def feed(self, chunk: bytes) -> bytes:
-        """Return what is ready to be sent once ``chunk`` has come in; at most one unfinished line is held back."""
+        """Return what can be sent after ``chunk``; at most one unfinished line is held back."""
         ...
 
     def finish(self) -> bytes:
-        """Return what was held back when the upstream has closed; raises UpstreamError when it did so too early."""
+        """Return what was held back, at the end of the upstream's stream; raises UpstreamError if it ended early."""
         ...
 
     def fail(self, error: ObscuraError, request_id: str) -> bytes:
-        """Return what ends a stream that cannot go on: the dialect's error event, with what it wants before it."""
+        """Return what ends a stream that cannot go on: the dialect's error event, and what must come before it."""
         ...
 
 
 class ResponseTranslator(Protocol):
-    """How the upstream's answer to one request is told to its caller."""
+    """Translates the upstream's response to one request."""
 
-    def answer(self, upstream_body: bytes, image_tokens: Sequence[int]) -> bytes:
-        """Write the upstream's whole answer for the caller; raises UpstreamError when it is not what it should be."""
+    def translate(self, upstream_body: bytes, image_tokens: Sequence[int]) -> bytes:
+        """Translate a whole response; raises UpstreamError if it is malformed."""
         ...
 
     def stream(self, image_tokens: Sequence[int]) -> StreamTranslator:
-        """Open the way for a streamed answer."""
+        """Return the translator of a streamed response."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamBody:
-    """A request as it goes upstream: ``path`` is below the upstream's base URL."""
+    """A request as it goes upstream, and the translator of its response; ``path`` is below the upstream's base URL."""
 
     path: str
     body: bytes
     streamed: bool
-    reply: ResponseTranslator
+    translator: ResponseTranslator
 
 
 class ParsedRequest(Protocol):
-    """A parsed request. It holds the body that arrived: let go of it once the outbound request is made."""
+    """A parsed request. It holds the body that arrived: drop it once the upstream's request is rendered."""
 
     @property
     def model(self) -> str:
-        """The model that is asked for."""
+        """The id of the requested model."""
         ...
 
     @property
     def streamed(self) -> bool:
-        """Whether the answer is to come as server-sent events."""
+        """Whether the response is to be a stream of server-sent events."""
         ...
 
     @property
-    def image_slots(self) -> Sequence[ImageSlot]:
+    def images(self) -> Sequence[ImageSlot]:
         """Every image, in request order."""
         ...
 
     @property
-    def video_slots(self) -> Sequence[VideoSlot]:
-        """Every video, in request order; a dialect without videos has none."""
+    def videos(self) -> Sequence[VideoSlot]:
+        """Every video, in request order; empty in a dialect without videos."""
         ...
 
     @property
     def texts(self) -> Sequence[str]:
-        """Every text that moderation is to read, in request order."""
+        """Every text that is to be moderated, in request order."""
         ...
 
     def check_translatable(self, dialects: Collection[str]) -> None:
-        """Raise what ``outbound`` would raise, before anything is fetched or moderated."""
+        """Raise what ``to_upstream`` would raise, before anything is fetched or moderated."""
         ...
 
-    def to_upstream(self, dialects: Collection[str] = ("chat",)) -> UpstreamBody:
-        """Write the request for an upstream that speaks ``dialects``, with the slots' replacements in place.
+    def to_upstream(self, dialects: Collection[str] = (PIVOT,)) -> UpstreamBody:
+        """Render the request for an upstream that speaks ``dialects``, with the images and videos replaced.
 
-        In its own dialect all else goes as it came; translated to chat, which every upstream speaks, what cannot be
-        carried raises UnsupportedField.
+        In its own dialect the rest goes as it came. Otherwise it is translated to chat, which every upstream speaks;
+        raises UnsupportedField on a field that chat does not have.
         """
         ...
 
 
-class CallerDialect[A: ParsedRequest = ParsedRequest](ErrorFormat, Protocol):
-    """One API family as it looks on the wire; its requests are ``A``."""
+type JsonSchema = dict[str, object]
+
+CREDENTIAL_HEADERS = ("authorization", "x-api-key")
+"""What OpenAI's and Anthropic's SDKs send; every dialect so far takes either."""
+
+
+class CallerDialect[R: ParsedRequest = ParsedRequest](ErrorFormat, Protocol):
+    """One API as its callers speak it; its requests are ``R``. The dialects are listed in ``dialects.registry``."""
 
     @property
     def name(self) -> str:
-        """What the log calls it, and the scope that a key needs for it."""
+        """Its name in the registry, in the access log, and as the scope that a key needs."""
         ...
 
-    def parse(self, body: RawJson, limits: ContentLimits) -> A:
-        """Read a request; raises the errors of the design's table, each with the JSON path as its param."""
+    @property
+    def paths(self) -> Sequence[str]:
+        """Every path that takes its requests as POST."""
+        ...
+
+    @property
+    def credential_headers(self) -> Sequence[str]:
+        """The headers that may hold the caller's credential, the first one first."""
+        ...
+
+    @property
+    def summary(self) -> str:
+        """What the endpoint does, in a few words, for ``/openapi.json``."""
+        ...
+
+    @property
+    def request_schema(self) -> JsonSchema:
+        """The JSON schema of its requests, for ``/openapi.json``."""
+        ...
+
+    def parse(self, head: RequestHead, body: RawJson, limits: ContentLimits) -> R:
+        """Parse a request; raises ObscuraErrors, each with the JSON path as its ``param``."""
         ...

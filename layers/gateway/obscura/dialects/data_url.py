@@ -6,7 +6,7 @@ import pybase64
 
 from obscura.errors import ImageTooLarge, InvalidImage, InvalidImageUrl
 
-_LONGEST_HEADER = 256
+_MAX_HEADER_CHARS = 256
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]")
 _JSON_ESCAPES = {
     rb"\/": b"/",
@@ -27,9 +27,9 @@ def is_data_url(source: memoryview) -> bool:
 def base64_of(source: memoryview) -> memoryview:
     """Return the base64 of a data URL, given as a JSON string's bytes with their escapes: a view of the same bytes.
 
-    The declared media type is ignored: the bytes decide. Raises InvalidImageUrl without ``;base64,``.
+    The media type is ignored: the bytes decide. Raises InvalidImageUrl without ``;base64,``.
     """
-    header, comma, _ = bytes(source[:_LONGEST_HEADER]).partition(b",")
+    header, comma, _ = bytes(source[:_MAX_HEADER_CHARS]).partition(b",")
     if not comma or not header.lower().endswith(b";base64"):
         raise InvalidImageUrl("The data URL must be base64: 'data:image/png;base64,' and the image's bytes.")
     return source[len(header) + 1 :]
@@ -38,7 +38,7 @@ def base64_of(source: memoryview) -> memoryview:
 def decode_base64(encoded: memoryview, max_bytes: int) -> bytes:
     """Decode an image from a JSON string's bytes with their escapes.
 
-    Raises InvalidImage on anything but the standard alphabet and padding, ImageTooLarge past ``max_bytes``.
+    Raises InvalidImage on anything but the standard alphabet and padding, ImageTooLarge over ``max_bytes``.
     """
     try:
         image = pybase64.b64decode(encoded, validate=True)
@@ -52,26 +52,26 @@ def decode_base64(encoded: memoryview, max_bytes: int) -> bytes:
 
 
 def encode_data_url(image: bytes, media_type: str) -> bytes:
-    """Write an image as an ASCII data URL."""
+    """Encode an image as an ASCII data URL."""
     return b"data:%b;base64,%b" % (media_type.encode(), pybase64.b64encode(image))
 
 
 def _decode_escaped(encoded: bytes) -> bytes:
-    """Decode once more, with the escapes resolved that some JSON writers put into base64."""
+    """Decode base64 again, with the escapes resolved that some JSON writers put into it."""
     for escape, character in _JSON_ESCAPES.items():
         encoded = encoded.replace(escape, character)
     try:
         return pybase64.b64decode(encoded, validate=True)
     except ValueError:
-        raise InvalidImage(_what_is_wrong(encoded)) from None
+        raise InvalidImage(_describe_error(encoded)) from None
 
 
-def _what_is_wrong(encoded: bytes) -> str:
-    found = _NOT_BASE64.search(encoded)
-    if found is None:
+def _describe_error(encoded: bytes) -> str:
+    match = _NOT_BASE64.search(encoded)
+    if match is None:
         return "The base64 is cut off or wrongly padded: its length must be a multiple of four, '=' last."
-    if found[0] in b"-_":
+    if match[0] in b"-_":
         return "The base64 is in the URL-safe alphabet ('-', '_'). Send the standard one ('+', '/')."
-    if found[0].isspace() or found[0] == b"\\":
+    if match[0].isspace() or match[0] == b"\\":
         return "The base64 has whitespace or escapes in it. Send it as one unbroken line."
     return "The base64 has characters outside of its alphabet. Send standard base64."

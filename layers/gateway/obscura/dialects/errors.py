@@ -1,8 +1,9 @@
-"""How errors look in each API family, and what headers its answers carry: the one place where both are written."""
+"""Error formats: how each API family writes errors, and the headers that all its responses carry."""
 
-from typing import Protocol
+from typing import Annotated, Literal, Protocol
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from obscura.errors import ObscuraError
 
@@ -23,84 +24,122 @@ _ANTHROPIC_TYPES = {
 }
 
 
+type Message = Annotated[str, Meta(description="What was wrong, the limit, and a hint.")]
+type Code = Annotated[str, Meta(description="The code of the error.", examples=["unsafe_image_url"])]
+type Param = Annotated[str, Meta(description="A JSON path, such as messages[0].content[1].")]
+type Category = Annotated[str, Meta(description="The moderation category, with moderation_blocked.")]
+
+
+class OpenAIErrorBody(msgspec.Struct):
+    """What went wrong."""
+
+    message: Message
+    type: str
+    param: Param | None
+    code: Code
+    category: Category | UnsetType = UNSET
+
+
+class OpenAIError(msgspec.Struct):
+    """An error of OpenAI's APIs."""
+
+    error: OpenAIErrorBody
+
+
+class AnthropicErrorBody(msgspec.Struct):
+    """What went wrong."""
+
+    type: str
+    message: Message
+    code: Code
+    param: Param | UnsetType = UNSET
+    category: Category | UnsetType = UNSET
+
+
+class AnthropicError(msgspec.Struct):
+    """An error of Anthropic's APIs."""
+
+    type: Literal["error"]
+    error: AnthropicErrorBody
+    request_id: str
+
+
 class ErrorFormat(Protocol):
-    """What all answers of an API family have in common."""
+    """What all responses of an API family have in common."""
+
+    @property
+    def error_type(self) -> type[msgspec.Struct]:
+        """The type of an error's body; its schema is in ``/openapi.json``."""
+        ...
 
     def response_headers(self, request_id: str) -> dict[str, str]:
-        """Return the headers that every answer of the family carries, beside ``x-request-id``."""
+        """Return the headers that every response of the family carries beside ``x-request-id``."""
         ...
 
     def render_error(self, error: ObscuraError, request_id: str) -> bytes:
-        """Write an error as a body."""
+        """Render an error as a response body."""
         ...
 
 
 class OpenAIErrorFormat:
-    """Chat completions, Responses, and all else that is OpenAI's."""
+    """Errors of OpenAI's APIs: chat completions, Responses, files, models."""
+
+    error_type = OpenAIError
 
     def response_headers(self, request_id: str) -> dict[str, str]:
-        """Return none but what every answer has."""
+        """Return no headers: OpenAI's SDKs read ``x-request-id``."""
         return {}
 
     def render_error(self, error: ObscuraError, request_id: str) -> bytes:
-        """Write OpenAI's error body."""
+        """Render OpenAI's error body."""
         return openai_error(error)
 
 
 class AnthropicErrorFormat:
-    """Messages, and all else that is Anthropic's."""
+    """Errors of Anthropic's APIs: Messages, models."""
+
+    error_type = AnthropicError
 
     def response_headers(self, request_id: str) -> dict[str, str]:
         """Return the request id under the name that Anthropic's SDKs read."""
         return {"request-id": request_id}
 
     def render_error(self, error: ObscuraError, request_id: str) -> bytes:
-        """Write Anthropic's error body."""
+        """Render Anthropic's error body."""
         return anthropic_error(error, request_id)
 
 
 def openai_error(error: ObscuraError) -> bytes:
-    """Write OpenAI's shape: message, type, param and code, and ``category`` where there is one."""
-    shape = {
-        "message": error.message,
-        "type": _openai_type(error.response_status),
-        "param": error.param,
-        "code": error.code,
-    }
-    if error.category is not None:
-        shape["category"] = error.category
-    return msgspec.json.encode({"error": shape})
+    """Render OpenAI's error body: message, type, param and code, and ``category`` if there is one."""
+    body = OpenAIErrorBody(
+        message=error.message,
+        type=_openai_type(error.response_status),
+        param=error.param,
+        code=error.code,
+        category=_or_unset(error.category),
+    )
+    return msgspec.json.encode(OpenAIError(body))
 
 
 def anthropic_error(error: ObscuraError, request_id: str) -> bytes:
-    """Write Anthropic's shape (API reference, "Errors"), with our code, param and category beside its fields."""
-    told = _AnthropicErrorBody(
+    """Render Anthropic's error body (API reference, "Errors"), with our code, param and category in it."""
+    body = AnthropicErrorBody(
         type=_anthropic_type(error.response_status),
         message=error.message,
         code=error.code,
-        param=error.param,
-        category=error.category,
+        param=_or_unset(error.param),
+        category=_or_unset(error.category),
     )
-    return msgspec.json.encode(_AnthropicError(type="error", error=told, request_id=request_id))
+    return msgspec.json.encode(AnthropicError("error", body, request_id))
 
 
-class _AnthropicErrorBody(msgspec.Struct, omit_defaults=True):
-    type: str
-    message: str
-    code: str
-    param: str | None = None
-    category: str | None = None
-
-
-class _AnthropicError(msgspec.Struct):
-    type: str
-    error: _AnthropicErrorBody
-    request_id: str
+def _or_unset(text: str | None) -> str | UnsetType:
+    return UNSET if text is None else text
 
 
 def _anthropic_type(status: int) -> str:
-    by_default = "api_error" if status >= 500 else "invalid_request_error"
-    return _ANTHROPIC_TYPES.get(status, by_default)
+    default = "api_error" if status >= 500 else "invalid_request_error"
+    return _ANTHROPIC_TYPES.get(status, default)
 
 
 def _openai_type(status: int) -> str:

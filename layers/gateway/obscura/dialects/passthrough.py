@@ -1,4 +1,4 @@
-"""Where a stream of events ends by its own word, whatever the connection does then."""
+"""Responses that pass through, from an upstream in the caller's own dialect: only the image tokens are added."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -8,118 +8,122 @@ import msgspec
 from msgspec import Raw
 
 from obscura.dialects.base import StreamTranslator
+from obscura.dialects.json.raw import NULL
 from obscura.dialects.sse import LineSplitter
 from obscura.errors import ObscuraError, UpstreamError
 
 
 @dataclass(frozen=True, slots=True)
 class EndMarkers:
-    """How a dialect's stream tells, in one of its lines, that it is over.
+    """How a dialect's stream shows, in one of its lines, that it is over.
 
-    last      nothing that matters follows
-    enough    the answer is whole, or has failed in so many words: a stream that closes behind it did not break off
-    marks     one of these stands in every line that matches either, and is quicker to look for
+    terminal      nothing that matters follows
+    sufficient    the response is complete, or has failed in so many words: a stream that closes after it is no error
+    hints         one of these is in every line that matches either, and is faster to find
     """
 
-    last: re.Pattern[bytes]
-    enough: re.Pattern[bytes]
-    marks: tuple[bytes, ...]
+    terminal: re.Pattern[bytes]
+    sufficient: re.Pattern[bytes]
+    hints: tuple[bytes, ...]
 
 
 class EndDetector:
-    """Watches a stream's whole lines for its end. In a string of the model's, the quotes would be escaped."""
+    """Looks for the end of a stream in its whole lines. In a string of the model's, the quotes would be escaped."""
 
-    def __init__(self, end: EndMarkers) -> None:
-        """Start before the first line."""
-        self._end = end
-        self.ended = self.whole = False
+    def __init__(self, markers: EndMarkers) -> None:
+        self._markers = markers
+        self.terminal_seen = self.sufficient_seen = False
 
-    def see(self, lines: bytes) -> None:
-        """Take note of some lines."""
-        for mark in self._end.marks:
-            if mark in lines:
+    def observe(self, lines: bytes) -> None:
+        """Look at some more lines."""
+        for hint in self._markers.hints:
+            if hint in lines:
                 break
         else:
             return
-        self.ended = self.ended or self._end.last.search(lines) is not None
-        self.whole = self.whole or self.ended or self._end.enough.search(lines) is not None
+        self.terminal_seen = self.terminal_seen or self._markers.terminal.search(lines) is not None
+        self.sufficient_seen = (
+            self.sufficient_seen or self.terminal_seen or self._markers.sufficient.search(lines) is not None
+        )
 
 
 type KeyPath = tuple[str, ...]
 type ErrorEvent = Callable[[ObscuraError, str], bytes]
 
-_members = msgspec.json.Decoder(dict[str, Raw])
-_NULL = Raw(b"null")
+_object_decoder = msgspec.json.Decoder(dict[str, Raw])
 _MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
 class PassthroughResponse:
-    """A reply that is passed on.
+    """The ResponseTranslator of a dialect's own responses.
 
-    ``in_answer`` and ``in_events`` are the keys that lead to the image tokens, in a whole answer and in a stream's
-    events; ``error_event`` writes the event that ends a broken stream, given the error and the request id; ``end`` is
-    how a stream says that it is over; ``content`` is the key that every whole answer has, and no error.
+    ``token_path`` and ``event_token_paths`` are the keys that lead to the image tokens, in a whole response and in a
+    stream's events. ``error_event`` renders the event that ends a broken stream, from the error and the request id.
+    ``content_key`` is the key that every whole response has, and no error.
     """
 
-    in_answer: KeyPath
-    in_events: tuple[KeyPath, ...]
+    token_path: KeyPath
+    event_token_paths: tuple[KeyPath, ...]
     error_event: ErrorEvent
-    end: EndMarkers
-    content: str
+    end_markers: EndMarkers
+    content_key: str
 
-    def answer(self, upstream_body: bytes, image_tokens: Sequence[int]) -> bytes:
-        """Return the upstream's answer with the image tokens in its usage.
+    def translate(self, upstream_body: bytes, image_tokens: Sequence[int]) -> bytes:
+        """Return the upstream's response with the image tokens in its usage.
 
-        Raises UpstreamError when it is no object, or an error that came with the status of a success.
+        Raises UpstreamError if it is no object, or is an error that came with status 200.
         """
         try:
-            fields = _members.decode(upstream_body)
-            if self.content not in fields and bytes(fields.get("error", _NULL)) != b"null":
-                raise UpstreamError("The upstream failed, and told it as a success. Try again.")
-            return _add_image_tokens(upstream_body, fields, (self.in_answer,), image_tokens)
+            fields = _object_decoder.decode(upstream_body)
+            if self.content_key not in fields and fields.get("error", NULL) != NULL:
+                raise UpstreamError("The upstream failed, but answered with status 200. Try again.")
+            return _add_image_tokens(upstream_body, fields, (self.token_path,), image_tokens)
         except _MALFORMED:
             raise UpstreamError("The upstream answered with something other than a JSON object. Try again.") from None
 
     def stream(self, image_tokens: Sequence[int]) -> StreamTranslator:
-        """Open the way for a stream of events."""
-        return PassthroughStream(self.in_events, image_tokens, self.error_event, self.end)
+        """Return the translator of a stream of events."""
+        return PassthroughStream(self.event_token_paths, image_tokens, self.error_event, self.end_markers)
 
 
 class PassthroughStream:
-    """A stream on its way through: events that carry a usage get the image tokens, all others pass untouched.
+    """Passes a stream of events on; those that carry a usage get the image tokens, all others stay untouched.
 
-    It leaves in whole lines: an error event behind half a line could not be read.
+    It passes whole lines only: an error event after half a line could not be read.
     """
 
     def __init__(
-        self, in_events: tuple[KeyPath, ...], image_tokens: Sequence[int], error_event: ErrorEvent, end: EndMarkers
+        self,
+        event_token_paths: tuple[KeyPath, ...],
+        image_tokens: Sequence[int],
+        error_event: ErrorEvent,
+        end_markers: EndMarkers,
     ) -> None:
-        """Start before the first event."""
-        self._in_events = in_events
+        self._event_token_paths = event_token_paths
         self._image_tokens = image_tokens
         self._error_event = error_event
         self._lines = LineSplitter()
-        self._watch = EndDetector(end)
+        self._end = EndDetector(end_markers)
 
     @property
-    def ended(self) -> bool:
+    def complete(self) -> bool:
         """Whether the upstream has said that the stream is over."""
-        return self._watch.ended
+        return self._end.terminal_seen
 
     def feed(self, chunk: bytes) -> bytes:
-        """Return what is ready to be sent once ``chunk`` has come in."""
+        """Return the lines that are whole after ``chunk``."""
         lines = self._lines.feed(chunk)
-        self._watch.see(lines)
+        self._end.observe(lines)
         if not self._image_tokens or b'"usage"' not in lines:
             return lines
         return b"".join(self._with_tokens(line) for line in lines.splitlines(keepends=True))
 
     def finish(self) -> bytes:
-        """Return what was held back when the upstream has closed; raises UpstreamError when it did so too early."""
+        """Return what was held back, at the end of the upstream's stream; raises UpstreamError if it ended early."""
         rest = self._lines.finish()
-        self._watch.see(rest)
-        if not self._watch.whole:
+        self._end.observe(rest)
+        if not self._end.sufficient_seen:
             raise UpstreamError("The upstream's answer broke off before its end. Try again.")
         return self._with_tokens(rest) if self._image_tokens else rest
 
@@ -133,38 +137,39 @@ class PassthroughStream:
         data = line.removeprefix(b"data:")
         ending = data[len(data.rstrip(b"\r\n")) :]
         try:
-            changed = _add_image_tokens(data, _members.decode(data), self._in_events, self._image_tokens)
+            fields = _object_decoder.decode(data)
+            changed = _add_image_tokens(data, fields, self._event_token_paths, self._image_tokens)
         except _MALFORMED:
             return line
         return line if changed is data else b"data: %b%b" % (changed, ending)
 
 
 def _add_image_tokens(
-    answer: bytes, fields: dict[str, Raw], places: Sequence[KeyPath], image_tokens: Sequence[int]
+    response: bytes, fields: dict[str, Raw], paths: Sequence[KeyPath], image_tokens: Sequence[int]
 ) -> bytes:
-    """Set the sum of ``image_tokens`` at the first of ``places`` whose objects are there, in ``fields`` of ``answer``.
+    """Set the sum of ``image_tokens`` at the first of ``paths`` whose objects exist in ``fields`` of ``response``.
 
-    An object of details is made where it is missing; without any such place, or without images, ``answer`` itself is
-    given back.
+    An object of details is made if it is missing. Without any such path, or without images, ``response`` itself is
+    returned.
     """
-    if not image_tokens or not any(_set(fields, keys, sum(image_tokens)) for keys in places):
-        return answer
+    if not image_tokens or not any(_set(fields, path, sum(image_tokens)) for path in paths):
+        return response
     return msgspec.json.encode(fields)
 
 
-def _set(fields: dict[str, Raw], keys: KeyPath, count: int) -> bool:
-    key, *inner_keys = keys
-    if not inner_keys:
+def _set(fields: dict[str, Raw], path: KeyPath, count: int) -> bool:
+    key, *inner_path = path
+    if not inner_path:
         fields[key] = Raw(b"%d" % count)
         return True
-    inner = _object(fields.get(key))
+    inner = _open(fields.get(key))
     if inner is None and key.endswith("_details"):
         inner = {}
-    if inner is None or not _set(inner, tuple(inner_keys), count):
+    if inner is None or not _set(inner, tuple(inner_path), count):
         return False
     fields[key] = Raw(msgspec.json.encode(inner))
     return True
 
 
-def _object(leaf: Raw | None) -> dict[str, Raw] | None:
-    return _members.decode(leaf) if leaf is not None and memoryview(leaf)[0] == ord("{") else None
+def _open(leaf: Raw | None) -> dict[str, Raw] | None:
+    return _object_decoder.decode(leaf) if leaf is not None and memoryview(leaf)[0] == ord("{") else None

@@ -1,10 +1,9 @@
-"""Image bytes behind https URLs, fetched so that no URL can reach what only Obscura can reach (port ``ImageSource``).
+"""Guarded fetch of image URLs: no URL can make Obscura connect to a host that only Obscura can reach.
 
-The road of one fetch, each step in the file of its name:
+The steps of one fetch:
 
-    image_url      the spelling: refused when odd, else parsed once into the parts that every later step uses
-    destination    the rules on scheme, host and port
-    connect        resolve the name, check every address (``addresses``), connect to an address that was checked
-    exchange       one GET on a connection of its own; ``body`` counts what comes back
-    fetch          redirects, each of them a URL like the first, and one time limit over it all
+    policy      the URL: odd spellings are rejected, the rest is parsed once; then the rules on scheme, host and port
+    network     resolve the name, check every address (``addresses``), connect to an address that was checked
+    response    one GET on a connection of its own (ADR 2), its body limited while it arrives
+    fetcher     redirects, each of them checked like the first URL, and one time limit over everything
 """

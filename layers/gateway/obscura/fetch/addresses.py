@@ -1,4 +1,4 @@
-"""Whether an IP address is one of the public internet's: pure, and stricter than ``ipaddress.is_global``.
+"""Whether an IP address belongs to the public internet; stricter than ``ipaddress.is_global``.
 
 Sources: IANA's IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890, RFC 8190) and IPv6 Address Space registry.
 """
@@ -10,14 +10,14 @@ _NOT_PUBLIC_IPV4 = tuple(
     for block in (
         "0.0.0.0/8",  # this network, RFC 791
         "10.0.0.0/8",  # private, RFC 1918
-        "100.64.0.0/10",  # carrier-grade NAT, RFC 6598; a cloud's metadata lives here too (100.100.100.200)
+        "100.64.0.0/10",  # carrier-grade NAT, RFC 6598; also Alibaba's metadata service (100.100.100.200)
         "127.0.0.0/8",  # loopback, RFC 1122
-        "168.63.129.16/32",  # Azure's wire server: a public number that every Azure machine answers privately
-        "169.254.0.0/16",  # link-local, RFC 3927; metadata and credentials of most clouds
+        "168.63.129.16/32",  # Azure's wire server: a public address that is private on every Azure machine
+        "169.254.0.0/16",  # link-local, RFC 3927; metadata and credentials in most clouds
         "172.16.0.0/12",  # private, RFC 1918
-        "192.0.0.0/24",  # IETF protocol assignments, RFC 6890; a cloud's metadata lives here too (192.0.0.192)
+        "192.0.0.0/24",  # IETF protocol assignments, RFC 6890; also Oracle's metadata service (192.0.0.192)
         "192.0.2.0/24",  # documentation, RFC 5737
-        "192.31.196.0/24",  # AS112, RFC 7535: anycast that the nearest network answers, maybe one's own
+        "192.31.196.0/24",  # AS112, RFC 7535: anycast, which the operator's own network may answer
         "192.52.193.0/24",  # AMT relays, RFC 7450: anycast
         "192.88.99.0/24",  # 6to4 relays, RFC 7526: anycast, deprecated
         "192.168.0.0/16",  # private, RFC 1918
@@ -30,19 +30,19 @@ _NOT_PUBLIC_IPV4 = tuple(
     )
 )
 
-# All that IANA has ever handed out as global unicast (RFC 4291 §2.4). Outside of it, and so refused without a line of
-# their own, are ::1, ::/96, ::ffff:0:0/96, ::ffff:0:0:0/96, NAT64 (RFC 6052, RFC 8215), 100::/64 and 100:0:0:1::/64,
+# All that IANA has ever allocated as global unicast (RFC 4291 §2.4). Outside of it, and so rejected without an entry
+# below, are ::1, ::/96, ::ffff:0:0/96, ::ffff:0:0:0/96, NAT64 (RFC 6052, RFC 8215), 100::/64 and 100:0:0:1::/64,
 # 5f00::/16 (RFC 9602), fc00::/7 with fd00:ec2::254, fe80::/10, fec0::/10 and ff00::/8.
 _GLOBAL_UNICAST_IPV6 = IPv6Network("2000::/3")
 
-# Blocks that embed IPv4 addresses are refused whole: what a relay makes of the address inside is not ours to foresee.
+# Blocks that embed IPv4 addresses are rejected whole: how a relay maps the embedded address cannot be known here.
 _NOT_PUBLIC_IPV6 = tuple(
     IPv6Network(block)
     for block in (
         "2001::/23",  # IETF protocol assignments, RFC 2928: Teredo (RFC 4380), ORCHID (RFC 4843, RFC 7343) and more
         "2001:db8::/32",  # documentation, RFC 3849
         "2002::/16",  # 6to4, RFC 3056
-        "2620:4f:8000::/48",  # AS112, RFC 7534: anycast that the nearest network answers, maybe one's own
+        "2620:4f:8000::/48",  # AS112, RFC 7534: anycast, which the operator's own network may answer
         "3ffe::/16",  # 6bone, returned, RFC 3701
         "3fff::/20",  # documentation, RFC 9637
     )
@@ -50,7 +50,7 @@ _NOT_PUBLIC_IPV6 = tuple(
 
 
 def is_address(text: str) -> bool:
-    """Say whether ``text`` is an IPv4 or IPv6 address rather than a name."""
+    """Whether ``text`` is an IPv4 or IPv6 address, not a name."""
     try:
         ip_address(text)
     except ValueError:
@@ -59,15 +59,15 @@ def is_address(text: str) -> bool:
 
 
 def is_globally_routable(text: str) -> bool:
-    """Say whether ``text`` is a plain IPv4 or IPv6 address of the public internet.
+    """Whether ``text`` is a plain IPv4 or IPv6 address of the public internet.
 
-    False also for what is no address at all, and for scoped addresses (``fe80::1%eth0``, RFC 4007).
+    False also for text that is no address, and for scoped addresses (``fe80::1%eth0``, RFC 4007).
     """
     try:
         address = ip_address(text)
     except ValueError:
         return False
-    # The standard library's newer knowledge counts as well: both lists must agree that an address is public.
+    # A newer standard library may know more: both lists must agree that an address is public.
     return address.is_global and (_is_public_ipv4(address) if address.version == 4 else _is_public_ipv6(address))
 
 

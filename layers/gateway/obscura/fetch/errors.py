@@ -1,4 +1,4 @@
-"""Why an image URL is not fetched, before ``fetch`` puts it in words for the caller."""
+"""Reasons why an image URL is not fetched, from which ``fetcher`` makes the error that the caller gets."""
 
 import socket
 import ssl
@@ -8,36 +8,36 @@ import httpcore
 
 from obscura.errors import ObscuraError
 
-AS_DATA_URL = "send the image as a base64 data URL instead"
+USE_DATA_URL = "send the image as a base64 data URL instead"
 
 
 class FetchRejected(Exception):
-    """The error class to answer with, a clause that continues "The image URL …", and the way out.
+    """A fetch that ends in ``error`` with the message "The image URL ``reason``; ``hint``.".
 
-    The clause names limits, never hosts, addresses, paths or what a library said: a redirect can bring in hosts and
-    addresses that the caller does not know, and only ``fetch`` knows which host the caller named.
+    The reason names limits, never hosts, addresses, paths or a library's own message: a redirect can bring in hosts and
+    addresses that the caller does not know, and only ``fetcher`` knows which host the caller named.
     """
 
-    def __init__(self, error: type[ObscuraError], clause: str, hint: str = AS_DATA_URL) -> None:
-        super().__init__(clause)
+    def __init__(self, error: type[ObscuraError], reason: str, hint: str = USE_DATA_URL) -> None:
+        super().__init__(reason)
         self.error = error
-        self.clause = clause
+        self.reason = reason
         self.hint = hint
 
 
 def describe_failure(failure: Exception) -> str:
-    """Continue "The image URL …" for whatever a connection can fail with; never repeats a library's own words.
+    """Return the reason for any failure of a connection; never the library's own message.
 
-    Those carry the addresses that were tried.
+    That would name the addresses that were tried.
     """
-    causes = tuple(_chain(failure))
-    for kind, clause in _CLAUSES:
+    causes = tuple(_causes(failure))
+    for kind, reason in _REASONS:
         if any(isinstance(cause, kind) for cause in causes):
-            return clause
+            return reason
     return "could not be fetched"
 
 
-_CLAUSES: tuple[tuple[type[Exception], str], ...] = (
+_REASONS: tuple[tuple[type[Exception], str], ...] = (
     (socket.gaierror, "has a host name that could not be resolved"),
     (
         ssl.SSLCertVerificationError,
@@ -46,13 +46,13 @@ _CLAUSES: tuple[tuple[type[Exception], str], ...] = (
     (ssl.SSLError, "has a host that no TLS connection could be made with"),
     (httpcore.ConnectError, "has a host that could not be reached"),
     (httpcore.ConnectTimeout, "has a host that could not be reached"),
-    (httpcore.ProtocolError, "gave an answer that is not HTTP, or that broke off"),
+    (httpcore.ProtocolError, "returned a response that is not HTTP, or that broke off"),
     (httpcore.NetworkError, "has a host that dropped the connection"),
     (OSError, "has a host that could not be reached"),
 )
 
 
-def _chain(failure: Exception) -> Iterator[BaseException]:
+def _causes(failure: Exception) -> Iterator[BaseException]:
     cause: BaseException | None = failure
     while cause is not None:
         yield cause

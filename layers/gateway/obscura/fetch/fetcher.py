@@ -1,4 +1,4 @@
-"""A fetch from end to end: redirects, each of them checked like the first URL, and one time limit over it all."""
+"""Fetch of one image URL: redirects, each of them checked like the first URL, and one time limit over everything."""
 
 import asyncio
 import ssl
@@ -11,8 +11,8 @@ from obscura.errors import ImageFetchFailed
 from obscura.fetch.addresses import is_globally_routable
 from obscura.fetch.errors import FetchRejected
 from obscura.fetch.network import GuardedNetwork, Resolve, SystemResolver
-from obscura.fetch.policy import ImageUrl, parse_origin, read_image_url, read_redirect, require_allowed
-from obscura.fetch.response import Redirect, exchange
+from obscura.fetch.policy import ImageUrl, parse_image_url, parse_origin, require_allowed, resolve_redirect
+from obscura.fetch.response import Redirect, get
 from obscura.httpclient.tls import tls
 
 _MAX_CONCURRENT_FETCHES = 64
@@ -20,11 +20,11 @@ _MAX_CONCURRENT_FETCHES = 64
 
 @dataclass(frozen=True, slots=True)
 class FetchLimits:
-    """What one fetch may take.
+    """Limits of one fetch.
 
-    raw_bytes    of the image, on the wire and decompressed
-    seconds      in all: waiting, name, connection, TLS, redirects and body
-    redirects    followed before giving up
+    raw_bytes    of the image, both on the wire and decompressed
+    seconds      for everything: waiting, name, connection, TLS, redirects and body
+    redirects    followed at most
     """
 
     raw_bytes: int = 15 * 1024 * 1024
@@ -34,7 +34,7 @@ class FetchLimits:
 
 @dataclass(slots=True)
 class _RedirectTrail:
-    """How far a fetch got, for its message: the host that the caller named and the redirects behind it."""
+    """How far a fetch got, for its error message: the host that the caller named and the redirects after it."""
 
     host: str | None = None
     redirects: int = 0
@@ -48,13 +48,13 @@ class _RedirectTrail:
 
 
 class GuardedFetcher:
-    """Port ``ImageSource`` over the network.
+    """ImageFetcher over the network.
 
-    limits             what one fetch may take
-    allowed_origins    exempt from the rules on scheme, port and address, and from no other: ValueError when malformed
-    resolve            names to addresses; the system's resolver unless given
-    ssl_context        what verifies certificates; ``obscura.httpclient.tls`` unless given
-    network            what connects to an address once it was checked; TCP unless given
+    limits             of one fetch
+    allowed_origins    exempt from the rules on scheme, port and address, and from no other; ValueError if malformed
+    resolve            names to addresses; the system's resolver by default
+    ssl_context        verifies certificates; that of ``obscura.httpclient.tls`` by default
+    network            connects to an address once it was checked; TCP by default
     """
 
     def __init__(
@@ -71,48 +71,48 @@ class GuardedFetcher:
         self._resolve = resolve or self._system_resolver
         self._ssl_context = ssl_context
         self._network = network or httpcore.AnyIOBackend()
-        self._places = asyncio.Semaphore(_MAX_CONCURRENT_FETCHES)
+        self._slots = asyncio.Semaphore(_MAX_CONCURRENT_FETCHES)
 
     async def fetch(self, url: str) -> bytes:
-        """Return the bytes behind ``url``.
+        """Return the bytes at ``url``.
 
         Raises InvalidImageUrl, UnsafeImageUrl, ImageFetchFailed or ImageTooLarge. Their messages name the host of
-        ``url``, and nothing that a redirect or a resolver added to it.
+        ``url``, but no host of a redirect and no address.
         """
         trail = _RedirectTrail()
         try:
-            async with asyncio.timeout(self._limits.seconds), self._places:
+            async with asyncio.timeout(self._limits.seconds), self._slots:
                 return await self._follow(url, trail)
         except TimeoutError:
-            refusal = FetchRejected(ImageFetchFailed, f"took longer than {self._limits.seconds:g} s in all, the limit")
-        except FetchRejected as refused:
-            refusal = refused
-        # Raised out here so that the answer drags no library's exception, with the addresses it tried, into a log.
-        raise refusal.error(f"The image URL{trail} {refusal.clause}; {refusal.hint}.")
+            rejected = FetchRejected(ImageFetchFailed, f"took longer than {self._limits.seconds:g} s in all, the limit")
+        except FetchRejected as error:
+            rejected = error
+        # Raised outside of the handlers: chained to it, a library's exception would bring the addresses into a log.
+        raise rejected.error(f"The image URL{trail} {rejected.reason}; {rejected.hint}.")
 
     async def aclose(self) -> None:
-        """Let go of the resolver's threads; connections are closed by the fetch that opened them."""
+        """Stop the resolver's threads; connections are closed by the fetch that opened them."""
         self._system_resolver.close()
 
     async def _follow(self, text: str, trail: _RedirectTrail) -> bytes:
-        url = read_image_url(text)
+        url = parse_image_url(text)
         trail.host = url.origin.host
         while True:
             require_allowed(url, self._allowed)
-            answer = await self._ask(url)
-            if isinstance(answer, bytes):
-                return answer
+            response = await self._get(url)
+            if isinstance(response, bytes):
+                return response
             if trail.redirects == self._limits.redirects:
                 raise FetchRejected(ImageFetchFailed, f"redirects more than {self._limits.redirects} times, the limit")
             trail.redirects += 1
-            url = read_redirect(url, answer.location)
+            url = resolve_redirect(url, response.location)
 
-    async def _ask(self, url: ImageUrl) -> bytes | Redirect:
-        may_reach = _anything if url.origin in self._allowed else is_globally_routable
+    async def _get(self, url: ImageUrl) -> bytes | Redirect:
+        may_reach = _any_address if url.origin in self._allowed else is_globally_routable
         network = GuardedNetwork(self._network, self._resolve, may_reach)
         ssl_context = (self._ssl_context or await tls()) if url.origin.scheme == "https" else None
-        return await exchange(url, network, ssl_context, self._limits.raw_bytes)
+        return await get(url, network, ssl_context, self._limits.raw_bytes)
 
 
-def _anything(_address: str) -> bool:
+def _any_address(_address: str) -> bool:
     return True

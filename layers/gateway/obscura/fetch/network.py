@@ -1,4 +1,4 @@
-"""Names to addresses."""
+"""Name resolution, and connections to checked addresses only."""
 
 import asyncio
 import socket
@@ -13,11 +13,11 @@ from obscura.fetch.addresses import is_address
 from obscura.fetch.errors import FetchRejected
 
 type Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-"""Host name and port to addresses, best first; raises OSError when the name has none."""
+"""Host name and port to addresses, best first; raises OSError if the name has none."""
 
 
 class SystemResolver:
-    """``getaddrinfo``, in threads of its own: names that resolve slowly must not hold up the loop's other work."""
+    """``getaddrinfo`` in threads of its own, so that a slow name holds up no other work of the event loop."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="obscura-dns")
@@ -25,24 +25,24 @@ class SystemResolver:
     async def __call__(self, host: str, port: int) -> Sequence[str]:
         """Return the addresses of ``host`` in the system's order (RFC 6724); raises OSError."""
         loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(
+        resolved = await loop.run_in_executor(
             self._threads, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         )
-        return [str(socket_address[0]) for *_, socket_address in found]
+        return [str(socket_address[0]) for *_, socket_address in resolved]
 
     def close(self) -> None:
-        """Take no further names; those under way end on their own."""
+        """Resolve no further names; those under way end on their own."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-_ADDRESS_TIMEOUT_S = 2.5  # so that a first address that swallows packets leaves time for the next one
+_ADDRESS_TIMEOUT_S = 2.5  # so that a first address that drops packets leaves time for the next one
 
 
 class GuardedNetwork(httpcore.AsyncNetworkBackend):
-    """The network as one exchange sees it: a name is looked up once, and only a checked answer is connected to.
+    """Network of one exchange: resolves the name once, and connects to addresses that were checked and to no others.
 
-    It owns the connections it opens: ``aclose`` closes them all, also those that httpcore lost when it was cancelled
-    during a TLS handshake or between two of its steps.
+    It owns the connections that it opens: ``aclose`` closes them all, also those that httpcore lost when it was
+    cancelled during a TLS handshake or between two of its steps.
     """
 
     def __init__(
@@ -61,10 +61,10 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Connect to the first address of ``host`` that answers, once every one of them has been checked.
+        """Connect to the first address of ``host`` that can be reached, after all of them have been checked.
 
-        Raises Refused (UnsafeImageUrl) when one of them may not be reached, OSError when the name has none, and
-        httpcore's ConnectError or ConnectTimeout when none answers.
+        Raises FetchRejected if one of them is not allowed or the name has none, OSError if it cannot be resolved, and
+        httpcore's ConnectError or ConnectTimeout if none can be reached.
         """
         addresses = await self._checked_addresses(host, port)
         for address in addresses[:-1]:
@@ -83,12 +83,10 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
         addresses = [host] if is_address(host) else list(dict.fromkeys(await self._resolve(host, port)))
         if not addresses:
             raise FetchRejected(ImageFetchFailed, "has a host name without an address")
-        # One bad address among good ones is refused too: it is how a name is moved from one to the other.
+        # One bad address among good ones rejects them all: DNS rebinding moves a name from one to the other.
         if not all(self._may_reach(address) for address in addresses):
-            raise FetchRejected(
-                UnsafeImageUrl, "has a host name that leads to an address that is not of the public internet"
-            )
-        # Written again from what was checked, so that the network has nothing left to interpret or look up.
+            raise FetchRejected(UnsafeImageUrl, "has a host name with an address that is not of the public internet")
+        # Formatted again from the parsed address, so that the network has nothing left to interpret or look up.
         return [str(ip_address(address)) for address in addresses]
 
     async def _open(self, address: str, port: int, seconds: float | None) -> httpcore.AsyncNetworkStream:

@@ -1,4 +1,4 @@
-"""Scheme, host and port of a URL: read strictly, and the unit that an operator can allow."""
+"""Rules on image URLs: strict parsing into an origin and a target, and which origins are fetched."""
 
 import re
 from collections.abc import Set
@@ -17,14 +17,24 @@ _PORT = re.compile(r"[1-9][0-9]{0,4}")
 _BRACKETED = re.compile(r"\[([0-9a-fA-F:.]+)\](?::(.*))?")
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
+_MAX_URL_LENGTH = 8192
+_ODD_CHARACTER = re.compile(r"[\s\x00-\x1f\x7f-\x9f\\]")
+_PARTS = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]*):)?//([^/?#]*)([^#]*)")  # RFC 3986 Appendix B, without the fragment
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_URI_CHARACTERS = "%-._~:/?#[]@!$&'()*+,;="  # RFC 3986 §2, beside letters and digits
+
+# RFC 6761 (localhost), RFC 6762 (local), RFC 8375 (home.arpa), ICANN's reservation of internal (clouds' metadata too),
+# and localdomain, which hosts files have always used.
+_LOCAL_NAMES = ("localhost", "localdomain", "local", "internal", "home.arpa")
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a URL points (RFC 6454), in one spelling, so that origins can be compared.
+    """Scheme, host and port (RFC 6454), normalized, so that origins can be compared; an operator allows them as a unit.
 
-    scheme    lower case; empty when the URL has none
+    scheme    lower case; empty if the URL has none
     host      a name in lower case, a dotted quad, or an IPv6 address without brackets
-    port      0 when the URL names none and its scheme has no default here
+    port      0 if the URL names none and its scheme has no default here
     """
 
     scheme: str
@@ -33,15 +43,15 @@ class Origin:
 
     @property
     def authority(self) -> str:
-        """Host and, unless it is the scheme's own, port: as the Host header has them (RFC 9110 §7.2)."""
+        """Host, and the port unless it is the scheme's default, as in the Host header (RFC 9110 §7.2)."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _DEFAULT_PORTS.get(self.scheme) else f"{host}:{self.port}"
 
 
-def read_origin(scheme: str, authority: str) -> Origin:
-    """Read the authority of a URL (RFC 3986 §3.2); raises Refused for spellings that parsers disagree about.
+def parse_authority(scheme: str, authority: str) -> Origin:
+    """Parse the authority of a URL (RFC 3986 §3.2); raises FetchRejected for spellings that parsers disagree about.
 
-    These are looked for before anything is taken apart, so that there is only one way to take it apart.
+    These are rejected before the authority is split, so that there is only one way to split it.
     """
     if not authority:
         raise FetchRejected(InvalidImageUrl, "names no host")
@@ -50,33 +60,33 @@ def read_origin(scheme: str, authority: str) -> Origin:
             InvalidImageUrl, "has a host in other than ASCII letters", "write the host in punycode (xn--…)"
         )
     if "@" in authority:
-        raise FetchRejected(InvalidImageUrl, "carries a user name or password, or another @ before its path")
+        raise FetchRejected(InvalidImageUrl, "has a user name or password, or another @ before its path")
     if "%" in authority:
         raise FetchRejected(InvalidImageUrl, "has a % before its path", "write the host and port out in plain letters")
     host, port = _split_port(authority)
-    return Origin(scheme, host, _DEFAULT_PORTS.get(scheme, 0) if port is None else _read_port(port))
+    return Origin(scheme, host, _DEFAULT_PORTS.get(scheme, 0) if port is None else _parse_port(port))
 
 
 def parse_origin(text: str) -> Origin:
-    """Read an entry of OBSCURA_FETCH_ALLOW, such as ``https://images.internal`` or ``http://127.0.0.1:9000``.
+    """Parse an entry of OBSCURA_FETCH_ALLOW, such as ``https://images.internal`` or ``http://127.0.0.1:9000``.
 
-    Raises ValueError when it is anything but ``http`` or ``https``, a host, and maybe a port.
+    Raises ValueError unless it is ``http`` or ``https``, a host, and maybe a port.
     """
     scheme, separator, authority = text.removesuffix("/").partition("://")
     form = "an allowed origin is written as https://images.internal or http://127.0.0.1:9000"
     if not separator or scheme.lower() not in _DEFAULT_PORTS:
         raise ValueError(f"{text!r} does not begin with https:// or http://; {form}")
     try:
-        origin = read_origin(scheme.lower(), authority)
-    except FetchRejected as refused:
-        raise ValueError(f"{text!r} {refused.clause}; {form}") from None
+        origin = parse_authority(scheme.lower(), authority)
+    except FetchRejected as error:
+        raise ValueError(f"{text!r} {error.reason}; {form}") from None
     if is_disguised_address(origin.host):
-        raise ValueError(f"{text!r} spells an IPv4 address unusually; {form}")
+        raise ValueError(f"{text!r} has an IPv4 address that is not four decimal numbers; {form}")
     return origin
 
 
 def is_disguised_address(host: str) -> bool:
-    """Say whether a host that some parsers take for an IPv4 address is spelled in another way than a dotted quad.
+    """Whether some parsers take a host for an IPv4 address though it is not written as a dotted quad.
 
     Such hosts end in a number (WHATWG URL, "ends in a number checker"): 2130706433, 0x7f.1, 127.1, 0177.0.0.1.
     """
@@ -93,19 +103,19 @@ def _split_port(authority: str) -> tuple[str, str | None]:
         bracketed = _BRACKETED.fullmatch(authority)
         if bracketed is None:
             raise FetchRejected(InvalidImageUrl, "has a malformed IPv6 address")
-        return _read_ipv6(bracketed[1]), bracketed[2]
+        return _parse_ipv6(bracketed[1]), bracketed[2]
     host, colon, port = authority.partition(":")
-    return _read_name(host), port if colon else None
+    return _parse_name(host), port if colon else None
 
 
-def _read_ipv6(text: str) -> str:
+def _parse_ipv6(text: str) -> str:
     try:
         return IPv6Address(text).compressed
     except ValueError:
         raise FetchRejected(InvalidImageUrl, "has a malformed IPv6 address") from None
 
 
-def _read_name(text: str) -> str:
+def _parse_name(text: str) -> str:
     name = text.lower()
     if not name:
         raise FetchRejected(InvalidImageUrl, "names no host")
@@ -118,67 +128,58 @@ def _read_name(text: str) -> str:
     return name
 
 
-def _read_port(text: str) -> int:
+def _parse_port(text: str) -> int:
     if not _PORT.fullmatch(text) or int(text) > 65535:
         raise FetchRejected(
-            InvalidImageUrl, "has a colon behind its host, but no port number from 1 to 65535 behind that"
+            InvalidImageUrl, "has a colon after its host, but no port number from 1 to 65535 after that"
         )
     return int(text)
 
 
-_MAX_LENGTH = 8192
-_ODD = re.compile(r"[\s\x00-\x1f\x7f-\x9f\\]")
-_PARTS = re.compile(
-    r"(?:([A-Za-z][A-Za-z0-9+.-]*):)?//([^/?#]*)([^#]*)"
-)  # RFC 3986 Appendix B; the fragment stays behind
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_URI_CHARACTERS = "%-._~:/?#[]@!$&'()*+,;="  # RFC 3986 §2, beside letters and digits
-
-
 @dataclass(frozen=True, slots=True)
 class ImageUrl:
-    """A URL taken apart: what is checked, connected to, and asked for is this, never the text again.
+    """A parsed URL: what is checked, connected to and requested is this, never the text again.
 
-    ``target`` is path and query as they go on the request line: ASCII, beginning with a slash.
+    ``target`` is path and query as on the request line: ASCII, beginning with a slash.
     """
 
     origin: Origin
     target: str
 
 
-def read_image_url(text: str) -> ImageUrl:
-    """Parse an absolute URL of any scheme (RFC 3986), or raise Refused; the fragment is dropped.
+def parse_image_url(text: str) -> ImageUrl:
+    """Parse an absolute URL of any scheme (RFC 3986); raises FetchRejected. The fragment is dropped.
 
-    Characters that no URI may hold (RFC 3986 §2) are percent-encoded as UTF-8 in path and query, as browsers do.
+    Characters that no URI may have (RFC 3986 §2) are percent-encoded as UTF-8 in path and query, as browsers do.
     """
-    _refuse_odd(text)
+    _reject_odd_characters(text)
     parts = _PARTS.match(text)
     if parts is None:
         raise FetchRejected(InvalidImageUrl, "is not an absolute https:// URL")
     scheme, authority, target = parts.groups(default="")
-    origin = read_origin(scheme.lower(), authority)
+    origin = parse_authority(scheme.lower(), authority)
     return ImageUrl(origin, _encode(target if target.startswith("/") else f"/{target}"))
 
 
-def read_redirect(base: ImageUrl, location: bytes) -> ImageUrl:
-    """Resolve a Location header against the URL that answered with it (RFC 9110 §10.2.2), or raise Refused."""
+def resolve_redirect(base: ImageUrl, location: bytes) -> ImageUrl:
+    """Resolve a Location header against the URL that redirected (RFC 9110 §10.2.2); raises FetchRejected."""
     try:
         text = location.decode("utf-8")
     except UnicodeDecodeError:
         raise FetchRejected(InvalidImageUrl, "is not UTF-8") from None
-    # Before urljoin sees it: that drops control characters, and so would join something else than what was checked.
-    _refuse_odd(text)
+    # Before urljoin, which drops control characters and so would join something other than what was checked.
+    _reject_odd_characters(text)
     if _SCHEME.match(text):
-        return read_image_url(text)
+        return parse_image_url(text)
     if text.startswith("//"):
-        return read_image_url(f"{base.origin.scheme}:{text}")
-    return read_image_url(urljoin(f"{base.origin.scheme}://{base.origin.authority}{base.target}", text))
+        return parse_image_url(f"{base.origin.scheme}:{text}")
+    return parse_image_url(urljoin(f"{base.origin.scheme}://{base.origin.authority}{base.target}", text))
 
 
-def _refuse_odd(text: str) -> None:
-    if len(text) > _MAX_LENGTH:
-        raise FetchRejected(InvalidImageUrl, f"is longer than {_MAX_LENGTH} characters, the limit")
-    if _ODD.search(text):
+def _reject_odd_characters(text: str) -> None:
+    if len(text) > _MAX_URL_LENGTH:
+        raise FetchRejected(InvalidImageUrl, f"is longer than {_MAX_URL_LENGTH} characters, the limit")
+    if _ODD_CHARACTER.search(text):
         raise FetchRejected(
             InvalidImageUrl,
             "contains a space, a control character or a backslash",
@@ -190,32 +191,29 @@ def _encode(target: str) -> str:
     try:
         encoded = quote(target, safe=_URI_CHARACTERS)
     except UnicodeEncodeError:
-        raise FetchRejected(InvalidImageUrl, "contains half of a surrogate pair, which is no character") from None
-    if len(encoded) > _MAX_LENGTH:
-        raise FetchRejected(InvalidImageUrl, f"is longer than {_MAX_LENGTH} characters when percent-encoded, the limit")
+        raise FetchRejected(InvalidImageUrl, "contains half of a surrogate pair, which is not a character") from None
+    if len(encoded) > _MAX_URL_LENGTH:
+        raise FetchRejected(
+            InvalidImageUrl, f"is longer than {_MAX_URL_LENGTH} characters when percent-encoded, the limit"
+        )
     return encoded
 
 
-# RFC 6761 (localhost), RFC 6762 (local), RFC 8375 (home.arpa), ICANN's reservation of internal (clouds' metadata too),
-# and localdomain, which hosts files have always used.
-_LOCAL_NAMES = ("localhost", "localdomain", "local", "internal", "home.arpa")
-
-
 def require_allowed(url: ImageUrl, allowed: Set[Origin]) -> None:
-    """Raise Refused unless ``url`` is https, on port 443, on a host that may be public, or of an allowed origin.
+    """Raise FetchRejected unless ``url`` is https on port 443 of a host that may be public, or of an allowed origin.
 
-    Where a URL points is said before what it is: http://127.0.0.1/ is unsafe rather than invalid.
+    The target is checked before the scheme: http://127.0.0.1/ is unsafe rather than invalid.
     """
     origin = url.origin
     if origin in allowed:
         return
     if is_disguised_address(origin.host):
-        raise FetchRejected(UnsafeImageUrl, "spells an IPv4 address in another way than as four decimal numbers")
+        raise FetchRejected(UnsafeImageUrl, "has an IPv4 address that is not written as four decimal numbers")
     if is_address(origin.host) and not is_globally_routable(origin.host):
-        raise FetchRejected(UnsafeImageUrl, "points to an address that is not one of the public internet")
+        raise FetchRejected(UnsafeImageUrl, "points to an address that is not of the public internet")
     if any(origin.host == name or origin.host.endswith(f".{name}") for name in _LOCAL_NAMES):
-        raise FetchRejected(UnsafeImageUrl, "points to a name that has a meaning in local networks only")
+        raise FetchRejected(UnsafeImageUrl, "points to a name that exists in local networks only")
     if origin.scheme != "https":
-        raise FetchRejected(InvalidImageUrl, "does not begin with https://, and no other scheme is fetched")
+        raise FetchRejected(InvalidImageUrl, "does not begin with https://, the only scheme that is fetched")
     if origin.port != 443:
-        raise FetchRejected(UnsafeImageUrl, "names a port, and only https on its own port, 443, is fetched")
+        raise FetchRejected(UnsafeImageUrl, "names a port other than 443, the only one that is fetched")

@@ -1,4 +1,4 @@
-"""The body of an answer: counted while it arrives, as it is on the wire and as it is once decompressed."""
+"""One GET of an image: its status or redirect, and its body, limited both on the wire and decompressed."""
 
 import asyncio
 import ssl
@@ -13,100 +13,25 @@ from obscura.fetch.errors import FetchRejected, describe_failure
 from obscura.fetch.network import GuardedNetwork
 from obscura.fetch.policy import ImageUrl
 
-_PIECE = 256 * 1024
-_SMALL = 1024
-
-
-async def read_body(chunks: AsyncIterable[bytes], declared_bytes: int, encoding: str, limit_bytes: int) -> bytes:
-    """Join ``chunks``, decompressed by ``encoding``; raises Refused past the limit, when empty, or when undecodable.
-
-    ``declared_bytes`` is the Content-Length, 0 when there is none; ``encoding`` the Content-Encoding, "" likewise.
-    """
-    if declared_bytes > limit_bytes:
-        raise _image_too_large(limit_bytes)
-    decoder = _decoder(encoding)
-    body = bytearray()
-    wire_bytes = 0
-    async for chunk in chunks:
-        wire_bytes += len(chunk)
-        for piece in decoder.pieces(chunk):
-            body += piece
-            if len(body) > limit_bytes:
-                raise _image_too_large(limit_bytes)
-            if len(piece) < _SMALL or len(piece) == _PIECE:
-                await asyncio.sleep(0)  # crumbs and bombs both come many to one read of the socket: let others go on
-        if wire_bytes > limit_bytes:
-            raise _image_too_large(limit_bytes)
-    if not decoder.is_complete():
-        raise FetchRejected(ImageFetchFailed, "gave a compressed body that breaks off")
-    if not body:
-        raise FetchRejected(ImageFetchFailed, "gave an empty body")
-    return bytes(body)
-
-
-class _Identity:
-    def pieces(self, chunk: bytes) -> Iterator[bytes]:
-        yield chunk
-
-    def is_complete(self) -> bool:
-        return True
-
-
-class _Inflater:
-    """gzip (RFC 1952) and deflate (zlib, RFC 1950), told apart by their first bytes."""
-
-    def __init__(self) -> None:
-        self._zlib = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
-
-    def pieces(self, chunk: bytes) -> Iterator[bytes]:
-        rest = chunk
-        while rest:
-            try:
-                piece = self._zlib.decompress(rest, _PIECE)
-            except zlib.error:
-                raise FetchRejected(
-                    ImageFetchFailed, "gave a body that is not the gzip or deflate it is said to be"
-                ) from None
-            if self._zlib.unused_data:
-                raise FetchRejected(ImageFetchFailed, "gave a compressed body with something behind its end")
-            rest = self._zlib.unconsumed_tail
-            yield piece
-
-    def is_complete(self) -> bool:
-        return self._zlib.eof
-
-
-def _decoder(encoding: str) -> _Identity | _Inflater:
-    match encoding.strip().lower():
-        case "" | "identity":
-            return _Identity()
-        case "gzip" | "x-gzip" | "deflate":
-            return _Inflater()
-    raise FetchRejected(ImageFetchFailed, "gave a body in a Content-Encoding other than gzip and deflate")
-
-
-def _image_too_large(limit_bytes: int) -> FetchRejected:
-    size = f"{limit_bytes / 2**20:g} MiB" if limit_bytes >= 2**20 else f"{limit_bytes} bytes"
-    return FetchRejected(ImageTooLarge, f"gave an image of more than {size}, the limit", "send a smaller image")
-
-
+_MAX_PIECE_BYTES = 256 * 1024
+_SMALL_PIECE_BYTES = 1024
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """An answer that sends elsewhere; ``location`` is its Location header as it came."""
+    """A redirect; ``location`` is its Location header as it came."""
 
     location: bytes
 
 
-async def exchange(
+async def get(
     url: ImageUrl, network: GuardedNetwork, ssl_context: ssl.SSLContext | None, limit_bytes: int
 ) -> bytes | Redirect:
-    """Ask for ``url`` and give its body or where it redirects to; raises Refused and nothing else.
+    """Request ``url`` and return its body or its redirect; raises FetchRejected and nothing else.
 
-    The connection serves this exchange alone and is closed on every way out, a cancelled task included: there is no
-    pool that could hand a connection to another origin, keep one that a server has poisoned, or lose one.
+    The connection serves this request alone and is closed at its end, however it ends, cancelled tasks included: there
+    is no pool that could use a connection for another origin, keep one that a server has poisoned, or lose one (ADR 2).
     """
     connection = httpcore.AsyncHTTPConnection(origin=_url(url).origin, ssl_context=ssl_context, network_backend=network)
     try:
@@ -114,7 +39,7 @@ async def exchange(
         return await _read(response, limit_bytes)
     except FetchRejected:
         raise
-    except Exception as failure:  # whatever a hostile server can make a library raise is a failed fetch
+    except Exception as failure:  # anything that a hostile server can make a library raise is a failed fetch
         raise FetchRejected(ImageFetchFailed, describe_failure(failure)) from None
     finally:
         await network.aclose()
@@ -141,11 +66,11 @@ async def _read(response: httpcore.Response, limit_bytes: int) -> bytes | Redire
         locations = _header(response, b"location")
         if len(locations) != 1:
             raise FetchRejected(
-                ImageFetchFailed, f"answered with status {response.status} and no one Location to go to"
+                ImageFetchFailed, f"redirected with status {response.status} and not exactly one Location"
             )
         return Redirect(locations[0])
     if response.status != 200:
-        raise FetchRejected(ImageFetchFailed, f"answered with status {response.status}, not 200")
+        raise FetchRejected(ImageFetchFailed, f"returned status {response.status}, not 200")
     declared = _header(response, b"content-length")
     encoding = b",".join(_header(response, b"content-encoding")).decode("latin-1")
     return await read_body(response.aiter_stream(), int(declared[0]) if declared else 0, encoding, limit_bytes)
@@ -153,3 +78,76 @@ async def _read(response: httpcore.Response, limit_bytes: int) -> bytes | Redire
 
 def _header(response: httpcore.Response, name: bytes) -> list[bytes]:
     return [value for key, value in response.headers if key.lower() == name]
+
+
+async def read_body(chunks: AsyncIterable[bytes], declared_bytes: int, encoding: str, limit_bytes: int) -> bytes:
+    """Join ``chunks``, decompressed by ``encoding``; raises FetchRejected past the limit, if empty, or if undecodable.
+
+    ``declared_bytes`` is the Content-Length, or 0; ``encoding`` is the Content-Encoding, or "".
+    """
+    if declared_bytes > limit_bytes:
+        raise _image_too_large(limit_bytes)
+    decoder = _decoder(encoding)
+    body = bytearray()
+    wire_bytes = 0
+    async for chunk in chunks:
+        wire_bytes += len(chunk)
+        for piece in decoder.pieces(chunk):
+            body += piece
+            if len(body) > limit_bytes:
+                raise _image_too_large(limit_bytes)
+            if len(piece) < _SMALL_PIECE_BYTES or len(piece) == _MAX_PIECE_BYTES:
+                await asyncio.sleep(0)  # many such pieces can come from one read of the socket: let other tasks run
+        if wire_bytes > limit_bytes:
+            raise _image_too_large(limit_bytes)
+    if not decoder.is_complete():
+        raise FetchRejected(ImageFetchFailed, "returned a compressed body that breaks off")
+    if not body:
+        raise FetchRejected(ImageFetchFailed, "returned an empty body")
+    return bytes(body)
+
+
+class _Identity:
+    def pieces(self, chunk: bytes) -> Iterator[bytes]:
+        yield chunk
+
+    def is_complete(self) -> bool:
+        return True
+
+
+class _Inflater:
+    """gzip (RFC 1952) and deflate (zlib, RFC 1950), recognized by their first bytes."""
+
+    def __init__(self) -> None:
+        self._zlib = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+
+    def pieces(self, chunk: bytes) -> Iterator[bytes]:
+        rest = chunk
+        while rest:
+            try:
+                piece = self._zlib.decompress(rest, _MAX_PIECE_BYTES)
+            except zlib.error:
+                raise FetchRejected(
+                    ImageFetchFailed, "returned a body that is not gzip or deflate, though its Content-Encoding says so"
+                ) from None
+            if self._zlib.unused_data:
+                raise FetchRejected(ImageFetchFailed, "returned a compressed body with more bytes after its end")
+            rest = self._zlib.unconsumed_tail
+            yield piece
+
+    def is_complete(self) -> bool:
+        return self._zlib.eof
+
+
+def _decoder(encoding: str) -> _Identity | _Inflater:
+    match encoding.strip().lower():
+        case "" | "identity":
+            return _Identity()
+        case "gzip" | "x-gzip" | "deflate":
+            return _Inflater()
+    raise FetchRejected(ImageFetchFailed, "returned a body in a Content-Encoding other than gzip and deflate")
+
+
+def _image_too_large(limit_bytes: int) -> FetchRejected:
+    size = f"{limit_bytes / 2**20:g} MiB" if limit_bytes >= 2**20 else f"{limit_bytes} bytes"
+    return FetchRejected(ImageTooLarge, f"returned an image of more than {size}, the limit", "send a smaller image")

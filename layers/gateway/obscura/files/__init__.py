@@ -1,1 +1,1 @@
-"""Files by id and uploads in parts: stored, found, deleted."""
+"""Stored images: files by id, uploads in parts, and their prepared forms."""

@@ -1,4 +1,4 @@
-"""Stored images: what is known of them, and their bytes."""
+"""The Protocols of file storage: metadata of files and uploads, blobs, and how ids and blobs are named."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from obscura.imaging import Detail
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """What is known of a stored image; ids rise with time, both instants are whole seconds in UTC."""
+    """The metadata of a stored image; ids rise with time, both instants are whole seconds in UTC."""
 
     id: str
     project: str
@@ -24,8 +24,17 @@ class StoredFile:
 
 
 @dataclass(frozen=True, slots=True)
+class FileAttributes:
+    """The filename and the purpose of a file that is to be stored, and its life in seconds."""
+
+    filename: str
+    purpose: str
+    ttl_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class FileQuery:
-    """Which files of a project are asked for: at most ``limit``, those behind the id ``after``, in order of age."""
+    """Which files of a project to list: at most ``limit``, after the one with the id ``after``, in order of age."""
 
     limit: int
     after: str | None = None
@@ -34,34 +43,35 @@ class FileQuery:
 
 
 class FileRepository(Protocol):
-    """What is known of stored files. Every method raises UpstreamUnavailable when the store cannot be reached."""
+    """The metadata of stored files. Every method raises StoreUnavailable."""
 
     async def add(self, file: StoredFile) -> None:
-        """Take up a file; its id is unique."""
+        """Add a file; its id is unique."""
         ...
 
     async def find(self, project: str, file_id: str) -> StoredFile | None:
-        """Return a project's file, an expired one included, or None; what was added before is found."""
-        ...
-
-    async def page(self, project: str, page: FileQuery, at: datetime) -> Sequence[StoredFile]:
-        """Return a project's files that live on at ``at``."""
+        """Return a project's file, an expired one included, or None; reads see every earlier write."""
         ...
 
     async def expire(self, project: str, file_id: str, at: datetime) -> bool:
-        """End a file's life; False when it has none at ``at``. Of any number of callers at once, one gets True."""
+        """Expire a file; False if it is not live at ``at``. Of concurrent calls one returns True."""
         ...
 
-    async def remove(self, project: str, file_id: str) -> None:
-        """Forget a file, if there is one."""
+    async def delete(self, project: str, file_id: str) -> None:
+        """Delete a file's metadata, if there is any."""
         ...
 
     async def expired(self, project: str, at: datetime) -> Sequence[StoredFile]:
-        """Return some of the project's files that are expired; where it costs nothing, those of all projects."""
+        """Return some of the project's expired files; those of all projects if that costs nothing."""
         ...
 
-    async def everywhere(self) -> Sequence[StoredFile]:
-        """Every file of every project, expired ones included, oldest first: for the operator's command line."""
+    # Defined last: in the class body ``list`` is this method from here on.
+    async def list(self, project: str, query: FileQuery, at: datetime) -> Sequence[StoredFile]:
+        """Return a project's files that are live at ``at``."""
+        ...
+
+    async def list_all(self) -> Sequence[StoredFile]:
+        """Return every file of every project, expired ones included, oldest first: for the operator's commands."""
         ...
 
 
@@ -73,9 +83,9 @@ MAX_PARTS = 64
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file on its way in parts: ``parts`` has each part's bytes by its id, ``file_id`` the file that came of it.
+    """A file that is sent in parts: ``parts`` has the size of each in bytes by its id.
 
-    ``ttl_s`` is how many seconds that file is to live; instants as in StoredFile.
+    ``file_id`` is the file of a completed upload, ``ttl_s`` that file's lifetime. Instants are as in StoredFile.
     """
 
     id: str
@@ -92,54 +102,54 @@ class Upload:
 
     @property
     def max_bytes(self) -> int:
-        """What its parts may have in all: twice the file, since a part whose answer was lost is sent again."""
+        """The limit of all its parts: twice the file, since a part whose response was lost is sent again."""
         return 2 * self.declared_bytes
 
 
 class UploadRepository(Protocol):
-    """Uploads under way. Every method raises UpstreamUnavailable when the store cannot be reached."""
+    """The metadata of uploads. Every method raises StoreUnavailable."""
 
     async def add(self, upload: Upload) -> None:
-        """Take up an upload without parts; its id is unique."""
+        """Add an upload without parts; its id is unique."""
         ...
 
     async def find(self, project: str, upload_id: str) -> Upload | None:
-        """Return a project's upload, an expired one included, or None; what was added before is found."""
+        """Return a project's upload, an expired one included, or None; reads see every earlier write."""
         ...
 
     async def add_part(self, upload: Upload, part_id: str, size_bytes: int, at: datetime) -> bool:
-        """Add a part; False when the upload is not pending at ``at``, or would have too many parts or bytes.
+        """Add a part; False if the upload is not pending at ``at``, or would have too many parts or bytes.
 
-        The bounds, ``MAX_PARTS`` and ``max_bytes``, hold under any concurrency.
+        The limits, ``MAX_PARTS`` and ``max_bytes``, hold under any concurrency.
         """
         ...
 
     async def finish(self, upload: Upload, status: UploadStatus, file_id: str | None, at: datetime) -> bool:
-        """End a pending upload; False when it is not pending at ``at``. Of any number of callers, one gets True."""
+        """Finish a pending upload; False if it is not pending at ``at``. Of concurrent calls one returns True."""
         ...
 
-    async def remove(self, project: str, upload_id: str) -> None:
-        """Forget an upload, if there is one."""
+    async def delete(self, project: str, upload_id: str) -> None:
+        """Delete the metadata of an upload and of its parts, if there is any."""
         ...
 
     async def expired(self, project: str, at: datetime) -> Sequence[Upload]:
-        """Return some of the project's uploads that are expired; where it costs nothing, those of all projects."""
+        """Return some of the project's expired uploads; those of all projects if that costs nothing."""
         ...
 
 
 class BlobStore(Protocol):
-    """Bytes under names such as ``originals/file_01``. Raises UpstreamUnavailable when they cannot be had or kept."""
+    """Bytes under names such as ``originals/file_01``. Every method raises StoreUnavailable."""
 
     async def put(self, name: str, content: bytes) -> None:
-        """Keep bytes, in place of what was there; nobody ever sees half of them."""
+        """Store bytes, in place of earlier ones; no reader ever gets a part of them."""
         ...
 
     async def get(self, name: str) -> bytes | None:
-        """Return the bytes, or None when there are none."""
+        """Return the bytes, or None if there are none."""
         ...
 
     async def delete(self, names: Sequence[str]) -> None:
-        """Delete what there is under these names, for real."""
+        """Delete the bytes under these names, if there are any; irrevocably."""
         ...
 
 
@@ -148,7 +158,7 @@ _RANDOM_BYTES = 12
 
 @dataclass(frozen=True, slots=True)
 class FileStorage:
-    """What is known of files, uploads under way, and the bytes of both."""
+    """The stores of files: metadata of files and of uploads, and the bytes of both."""
 
     files: FileRepository
     uploads: UploadRepository
@@ -156,25 +166,25 @@ class FileStorage:
 
 
 def new_id(kind: str, at: datetime) -> str:
-    """Make an id of a ``file``, an ``upload`` or a ``part``: 48 bits of milliseconds, so that ids rise, 96 random."""
+    """Return a new id of a ``file``, ``upload`` or ``part``: 48 bits of milliseconds, then 96 random ones (ADR 31)."""
     return f"{kind}_{int(at.timestamp() * 1000):012x}{secrets.token_hex(_RANDOM_BYTES)}"
 
 
 def original_blob(file_id: str) -> str:
-    """Name the bytes that the caller sent."""
+    """Return the name of the bytes that the caller sent."""
     return f"originals/{file_id}"
 
 
 def prepared_blob(file_id: str, detail: str) -> str:
-    """Name the prepared form for one detail."""
+    """Return the name of the prepared form for one detail."""
     return f"prepared/{file_id}/{detail}"
 
 
 def blob_names(file_id: str) -> list[str]:
-    """Name all that may be kept of a file."""
+    """Return the names of all bytes that may be stored of a file."""
     return [original_blob(file_id), *(prepared_blob(file_id, detail) for detail in Detail)]
 
 
 def part_blob(upload_id: str, part_id: str) -> str:
-    """Name the bytes of a part."""
+    """Return the name of a part's bytes."""
     return f"parts/{upload_id}/{part_id}"

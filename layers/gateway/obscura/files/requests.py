@@ -1,165 +1,119 @@
-"""File names as callers give them."""
+"""The requests that the file endpoints take: each model is the check and the schema in ``/openapi.json`` alike."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from typing import Annotated, Literal, Self, get_args
 
-from msgspec import Raw
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
-from obscura.dialects.json.fields import required_text
-from obscura.dialects.json.raw import (
-    RawJson,
-    RawObject,
-    is_array,
-    is_null,
-    is_object,
-    is_string,
-    open_array,
-    open_object,
-)
-from obscura.errors import ImageTooLarge, InvalidRequest, UnsupportedField
-from obscura.files.multipart import Form, require_filename
+from obscura.dialects.base import is_file_id
+from obscura.files.base import FileAttributes
+from obscura.files.multipart import require_filename
 
-PURPOSES = ("user_upload", "vision", "user_data")
+Purpose = Literal["user_upload", "vision", "user_data"]
+DEFAULT_PURPOSE: Purpose = "user_upload"
+PURPOSES: tuple[str, ...] = get_args(Purpose)
 DEFAULT_TTL_S, MIN_TTL_S, MAX_TTL_S = 24 * 3600, 3600, 7 * 24 * 3600
-FORM_FIELDS = frozenset({"purpose", "expires_after[anchor]", "expires_after[seconds]"})
-_UPLOAD_FIELDS = frozenset({"filename", "purpose", "bytes", "mime_type", "expires_after"})
-_COMPLETION_FIELDS = frozenset({"part_ids", "md5"})
-_MAX_DIGITS = 15
-
-
-@dataclass(frozen=True, slots=True)
-class FileAttributes:
-    """What a file is called and for, and how many seconds it is to live."""
-
-    filename: str
-    purpose: str
-    ttl_s: int
-
-
-@dataclass(frozen=True, slots=True)
-class CreateUpload:
-    """A file that is to come in parts."""
-
-    terms: FileAttributes
-    declared_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class CompleteUpload:
-    """The order of an upload's parts, and the MD5 of the whole in hexadecimal digits, if the caller gave one."""
-
-    part_ids: tuple[str, ...]
-    md5: str | None
-
-
-def parse_file_form(form: Form) -> FileAttributes:
-    """Read the fields beside a form's file; raises InvalidRequest."""
-    ttl_s = DEFAULT_TTL_S
-    anchor, seconds = form.fields.get("expires_after[anchor]"), form.fields.get("expires_after[seconds]")
-    if anchor is not None or seconds is not None:
-        _check_anchor(anchor, "expires_after[anchor]")
-        ttl_s = _lifetime_s(_number(seconds), "expires_after[seconds]")
-    return FileAttributes(form.file.filename, _purpose(form.fields.get("purpose", PURPOSES[0])), ttl_s)
-
-
-def parse_create_upload(body: RawJson, max_bytes: int) -> CreateUpload:
-    """Read what begins an upload; raises InvalidRequest, UnsupportedField, or ImageTooLarge past ``max_bytes``."""
-    _reject_unknown(body.root, _UPLOAD_FIELDS)
-    filename = required_text(body, body.root, "filename")
-    require_filename(filename, "filename")
-    required_text(body, body.root, "mime_type")
-    purpose = PURPOSES[0] if is_null(body.root.get("purpose")) else required_text(body, body.root, "purpose")
-    declared_bytes = _number_of(body.root, "bytes")
-    if declared_bytes is None or declared_bytes < 1:
-        raise InvalidRequest("'bytes' is required: how many the whole file has.", param="bytes")
-    if declared_bytes > max_bytes:
-        raise ImageTooLarge(
-            f"The file is to have {declared_bytes:,} bytes; {max_bytes:,} are allowed. Shrink it.", param="bytes"
-        )
-    return CreateUpload(FileAttributes(filename, _purpose(purpose), _lifetime_in(body)), declared_bytes)
-
-
-def parse_complete_upload(body: RawJson) -> CompleteUpload:
-    """Read what completes an upload; raises InvalidRequest or UnsupportedField."""
-    _reject_unknown(body.root, _COMPLETION_FIELDS)
-    leaf = body.root.get("part_ids")
-    leaves = open_array(leaf, "part_ids") if is_array(leaf) else []
-    if not leaves or not all(is_string(part_id) for part_id in leaves):
-        raise InvalidRequest("'part_ids' must be an array of the parts' ids, in order.", param="part_ids")
-    md5 = None if is_null(body.root.get("md5")) else required_text(body, body.root, "md5")
-    return CompleteUpload(tuple(body.text(part_id) for part_id in leaves), md5)
-
-
-def _lifetime_in(body: RawJson) -> int:
-    leaf = body.root.get("expires_after")
-    if is_null(leaf):
-        return DEFAULT_TTL_S
-    if not is_object(leaf):
-        raise InvalidRequest("'expires_after' must be an object with anchor and seconds.", param="expires_after")
-    expires_after = open_object(leaf, "expires_after")
-    anchor = expires_after.get("anchor")
-    _check_anchor(body.text(anchor) if is_string(anchor) else None, "expires_after.anchor")
-    return _lifetime_s(_number_of(expires_after, "seconds"), "expires_after.seconds")
-
-
-def _reject_unknown(holder: RawObject, known: frozenset[str]) -> None:
-    for name in holder:
-        if name not in known:
-            fields = ", ".join(sorted(known))
-            raise UnsupportedField(f"'{name[:100]}' is not known here. Known fields: {fields}.", param=name[:100])
-
-
-def _check_anchor(anchor: str | None, param: str) -> None:
-    if anchor != "created_at":
-        raise InvalidRequest(f"'{param}' must be 'created_at'.", param=param)
-
-
-def _lifetime_s(seconds: int | None, param: str) -> int:
-    if seconds is None or not MIN_TTL_S <= seconds <= MAX_TTL_S:
-        bounds = f"{MIN_TTL_S} to {MAX_TTL_S} (7 days)"
-        raise InvalidRequest(f"'{param}' must be a whole number of seconds, {bounds}.", param=param)
-    return seconds
-
-
-def _purpose(purpose: str) -> str:
-    if purpose not in PURPOSES:
-        raise InvalidRequest(f"'purpose' must be one of {', '.join(PURPOSES)}: files are images.", param="purpose")
-    return purpose
-
-
-def _number_of(holder: RawObject, key: str) -> int | None:
-    leaf = holder.get(key)
-    return _number(bytes(leaf).decode(errors="replace")) if isinstance(leaf, Raw) else None
-
-
-def _number(digits: str | None) -> int | None:
-    if digits is None or not (digits.isascii() and digits.isdigit() and len(digits) <= _MAX_DIGITS):
-        return None
-    return int(digits)
-
-
 MAX_LISTED = 10_000
+_DIGITS = re.compile(r"[0-9]{1,15}")
 
 
-@dataclass(frozen=True, slots=True)
-class ListFilesQuery:
-    """At most ``limit`` files behind the id ``after``; None asks for all, or the first."""
-
-    limit: int
-    after: str | None
-    newest_first: bool
-    purpose: str | None
+def _filename(name: str) -> str:
+    require_filename(name, "filename")
+    return name
 
 
-def parse_list_query(query: Mapping[str, str]) -> ListFilesQuery:
-    """Read a query's parameters; raises InvalidRequest."""
-    limit = query.get("limit", str(MAX_LISTED))
-    if not (limit.isascii() and limit.isdigit() and len(limit) < 7 and 1 <= int(limit) <= MAX_LISTED):
-        raise InvalidRequest(f"'limit' must be a whole number from 1 to {MAX_LISTED:,}.", param="limit")
-    order = query.get("order", "desc")
-    if order not in {"asc", "desc"}:
-        raise InvalidRequest("'order' must be asc or desc.", param="order")
-    purpose = query.get("purpose")
-    if purpose is not None and purpose not in PURPOSES:
-        raise InvalidRequest(f"'purpose' must be one of {', '.join(PURPOSES)}.", param="purpose")
-    return ListFilesQuery(int(limit), query.get("after"), order == "desc", purpose)
+def _file_id(text: str) -> str:
+    if not is_file_id(text):
+        raise PydanticCustomError("file_id", "It must be a file's id: the last one of the page before")
+    return text
+
+
+def _plain_digits(value: object) -> object:
+    """Convert a text of ASCII digits alone: ``int`` takes signs, spaces, underscores and other scripts' digits too."""
+    return int(value) if isinstance(value, str) and _DIGITS.fullmatch(value) else value
+
+
+# A model's errors are reported in the order of its fields.
+class _Request(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True)
+
+
+class ExpiresAfter(_Request):
+    """The end of a file's life."""
+
+    anchor: Literal["created_at"]
+    seconds: int = Field(ge=MIN_TTL_S, le=MAX_TTL_S, description="From an hour to seven days.")
+
+
+class FileOptions(_Request):
+    """The fields beside the file, in the form that stores one."""
+
+    expires_after: ExpiresAfter | None = None
+    purpose: Purpose = Field(default=DEFAULT_PURPOSE, description="Files are images, whatever their purpose.")
+
+    @classmethod
+    def of_form(cls, fields: dict[str, str]) -> Self:
+        """Validate the fields of a form; raises pydantic's ValidationError."""
+        expires_after = {
+            name: _plain_digits(fields[_bracketed(name)])
+            for name in ExpiresAfter.model_fields
+            if _bracketed(name) in fields
+        }
+        purpose = {"purpose": fields["purpose"]} if "purpose" in fields else {}
+        return cls.model_validate({"expires_after": expires_after or None, **purpose})
+
+    @classmethod
+    def form_schema(cls) -> dict[str, object]:
+        """Return the JSON schema of each field of the form."""
+        expires_after = ExpiresAfter.model_json_schema()["properties"]
+        purpose = cls.model_json_schema()["properties"]["purpose"]
+        return {"purpose": purpose} | {_bracketed(name): schema for name, schema in expires_after.items()}
+
+    def attributes(self, filename: str) -> FileAttributes:
+        """Return the attributes of the file of this name."""
+        return FileAttributes(filename, self.purpose, _ttl_s(self.expires_after))
+
+
+def _bracketed(name: str) -> str:
+    return f"expires_after[{name}]"
+
+
+FORM_FIELDS = frozenset({"purpose", *map(_bracketed, ExpiresAfter.model_fields)})
+
+
+class CreateUpload(_Request, extra="forbid"):
+    """A file that will be sent in parts."""
+
+    filename: Annotated[str, AfterValidator(_filename)] = Field(min_length=1)
+    mime_type: str = Field(min_length=1, description="Ignored: the bytes decide.")
+    bytes: int = Field(ge=1, lt=10**15, description="The size of the whole file.")
+    purpose: Purpose | None = DEFAULT_PURPOSE
+    expires_after: ExpiresAfter | None = None
+
+    @property
+    def attributes(self) -> FileAttributes:
+        """The attributes of the file that the parts will make."""
+        return FileAttributes(self.filename, self.purpose or DEFAULT_PURPOSE, _ttl_s(self.expires_after))
+
+
+class CompleteUpload(_Request, extra="forbid"):
+    """The parts of an upload, in order."""
+
+    part_ids: tuple[str, ...] = Field(min_length=1)
+    md5: str | None = Field(default=None, min_length=1, description="Of the whole file, in hexadecimal digits.")
+
+
+class ListFilesQuery(_Request):
+    """The query of a list of files."""
+
+    limit: Annotated[int, BeforeValidator(_plain_digits)] = Field(default=MAX_LISTED, ge=1, le=MAX_LISTED)
+    order: Literal["asc", "desc"] = Field(default="desc", description="By time of creation.")
+    purpose: Purpose | None = None
+    after: Annotated[str, AfterValidator(_file_id)] | None = Field(
+        default=None, description="The last id of the page before."
+    )
+
+
+def _ttl_s(expires_after: ExpiresAfter | None) -> int:
+    return expires_after.seconds if expires_after else DEFAULT_TTL_S

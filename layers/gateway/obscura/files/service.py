@@ -1,4 +1,4 @@
-"""Files: stored, found and deleted for real."""
+"""The file operations: store, find, read and delete; they alone decide the order of the two stores (ADR 30)."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -6,31 +6,32 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from obscura.auth.access import Principal
+from obscura.clock import Clock
 from obscura.dialects.base import is_file_id
 from obscura.errors import IMAGE_ERRORS, FileNotFound, MissingCredentials, ObscuraError, RetentionConflict
 from obscura.execution import ImageExecutor
-from obscura.files.base import FileStorage, StoredFile, blob_names, new_id, original_blob
-from obscura.files.requests import FileAttributes
+from obscura.files.base import FileAttributes, FileStorage, StoredFile, blob_names, new_id, original_blob
 from obscura.imaging import Detail, ImageError, ImageLimits, prepare
 
 
 @dataclass(frozen=True, slots=True)
 class FileService:
-    """What files are stored with: where they are kept, where images are decoded, and within which limits."""
+    """What the file operations need: the stores, the executor that decodes images, the limits, the time of day."""
 
     storage: FileStorage
     executor: ImageExecutor
     image_limits: ImageLimits
+    clock: Clock
 
 
 def require_project(principal: Principal) -> None:
-    """Raise MissingCredentials for an anonymous caller: nothing can be theirs."""
+    """Raise MissingCredentials for an anonymous caller, who has no project to own files."""
     if principal.anonymous:
         raise MissingCredentials("Files belong to a project. Send a key: 'Authorization: Bearer obs_…'.")
 
 
 def require_storage_allowed(principal: Principal) -> None:
-    """Raise MissingCredentials for an anonymous caller, RetentionConflict for one of whom nothing may be kept."""
+    """Raise MissingCredentials for an anonymous caller, RetentionConflict for a zero-retention request."""
     require_project(principal)
     if principal.zero_retention:
         raise RetentionConflict(
@@ -42,10 +43,10 @@ def require_storage_allowed(principal: Principal) -> None:
 async def store_file(
     content: bytes | bytearray, attributes: FileAttributes, principal: Principal, service: FileService, at: datetime
 ) -> StoredFile:
-    """Check an image as any request's would be, and keep it; raises what an image is refused with, param ``file``."""
+    """Validate an image as in any request, and store it; raises the image's errors with the param ``file``."""
     storage = service.storage
     await purge_expired(principal, storage, at)
-    original, media_type = await service.executor.run(partial(_validated, content, service.image_limits))
+    original, media_type = await service.executor.run(partial(_validate, content, service.image_limits))
     created_at = at.replace(microsecond=0)
     file = StoredFile(
         id=new_id("file", at),
@@ -68,7 +69,7 @@ async def store_file(
 
 
 async def find_file(file_id: str, principal: Principal, storage: FileStorage, at: datetime) -> StoredFile:
-    """Return a caller's file; raises FileNotFound for one that is another project's, expired, deleted, or never was."""
+    """Return a caller's file; raises FileNotFound for one of another project, an expired or deleted one, or none."""
     file = (
         await storage.files.find(principal.project, file_id)
         if is_file_id(file_id) and not principal.anonymous
@@ -80,7 +81,7 @@ async def find_file(file_id: str, principal: Principal, storage: FileStorage, at
 
 
 async def read_original(file: StoredFile, storage: FileStorage) -> bytes:
-    """Return the bytes as they were sent; raises FileNotFound when they are being deleted."""
+    """Return the bytes as they were sent; raises FileNotFound if they are being deleted."""
     original = await storage.blobs.get(original_blob(file.id))
     if original is None:
         raise file_not_found()
@@ -88,49 +89,49 @@ async def read_original(file: StoredFile, storage: FileStorage) -> bytes:
 
 
 async def delete_file(file_id: str, principal: Principal, storage: FileStorage, at: datetime) -> None:
-    """Delete a caller's file for real; raises FileNotFound."""
+    """Delete a caller's file irrevocably; raises FileNotFound."""
     file = await find_file(file_id, principal, storage, at)
     if not await expire_and_delete(file, storage, at):
         raise file_not_found()
 
 
 async def expire_and_delete(file: StoredFile, storage: FileStorage, at: datetime) -> bool:
-    """Let a file expire, then delete it; False when somebody else did so before, or it had expired by itself.
+    """Expire a file, then delete it; False if it was deleted by another request before, or had expired by itself.
 
-    From its expiry on nobody finds it, and when its bytes cannot be deleted now, whoever looks for expired files will.
+    Once expired it is never found again; if its bytes cannot be deleted now, a later ``purge_expired`` does.
     """
-    ended = await storage.files.expire(file.project, file.id, at)
+    expired = await storage.files.expire(file.project, file.id, at)
     await purge(file, storage)
-    return ended
+    return expired
 
 
 async def purge_expired(principal: Principal, storage: FileStorage, at: datetime) -> None:
-    """Delete, for real, files that are expired."""
+    """Delete expired files irrevocably."""
     for file in await storage.files.expired(principal.project, at):
         await purge(file, storage)
 
 
 async def purge(file: StoredFile, storage: FileStorage) -> None:
-    """Delete a file's bytes, then what is known of it."""
+    """Delete a file's bytes, then its metadata."""
     await storage.blobs.delete(blob_names(file.id))
-    await storage.files.remove(file.project, file.id)
+    await storage.files.delete(file.project, file.id)
 
 
 def file_not_found() -> FileNotFound:
-    """Make the one answer for every file that a caller cannot have, so that it tells nothing of others' files."""
-    return FileNotFound("There is no file with this id in your project: it expired, was deleted, or never was.")
+    """Return the one error for every file that a caller may not have: it reveals nothing of other projects' files."""
+    return FileNotFound("There is no file with this id in your project: it expired, was deleted, or never existed.")
 
 
-def _validated(content: bytes | bytearray, limits: ImageLimits) -> tuple[bytes, str]:
-    """Decode the whole image, at the smallest scale; give its bytes and media type."""
+def _validate(content: bytes | bytearray, limits: ImageLimits) -> tuple[bytes, str]:
+    """Decode the whole image, at the smallest scale; return its bytes and media type."""
     original = bytes(content)
     try:
         prepared = prepare(original, Detail.LOW, limits)
-    except ImageError as refusal:
-        raise image_error(refusal, "file") from None
-    return original, f"image/{prepared.source_format.lower()}"
+    except ImageError as error:
+        raise image_error(error, "file") from None
+    return original, prepared.source_media_type
 
 
-def image_error(refusal: ImageError, param: str | None) -> ObscuraError:
+def image_error(error: ImageError, param: str | None = None) -> ObscuraError:
     """Return the error that callers get for an ``ImageError`` of the imaging layer."""
-    return IMAGE_ERRORS[refusal.code](refusal.message, param=param)
+    return IMAGE_ERRORS[error.code](error.message, param=param)

@@ -1,63 +1,68 @@
-"""Images that are named by a file's id: prepared at their first use, and from then on read as they were prepared."""
+"""Stored images in requests: prepared at their first use, and read in their prepared form from then on (ADR 32)."""
 
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 
 import msgspec
 
 from obscura.auth.access import Principal
-from obscura.errors import FileNotFound, UpstreamUnavailable
-from obscura.execution import ImageExecutor
-from obscura.files.base import FileStorage, prepared_blob
-from obscura.files.service import find_file, image_error, read_original, require_storage_allowed
+from obscura.errors import FileNotFound, StoreUnavailable
+from obscura.files.base import prepared_blob
+from obscura.files.service import FileService, find_file, image_error, read_original, require_storage_allowed
 from obscura.imaging import Detail, ImageError, ImageLimits, PreparedImage, prepare
 
 PREPARATION_VERSION = 1
-"""Raise it whenever images are prepared in another way: older prepared forms are then made again."""
+"""Raise it whenever the preparation of images changes: older prepared forms are then replaced."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredImages:
-    """The images that one caller has stored."""
+    """The stored images that one caller may use."""
 
-    caller: Principal
-    storage: FileStorage
-    executor: ImageExecutor
-    limits: ImageLimits
+    principal: Principal
+    service: FileService
 
     async def prepared(self, file_id: str, detail: str) -> PreparedImage:
-        """Return a stored image as it is prepared for a detail.
+        """Return a stored image, prepared for a detail.
 
-        Raises FileNotFound, RetentionConflict for a zero-retention caller, or what an image is refused with.
+        Raises FileNotFound, RetentionConflict for a zero-retention request, or the image's errors.
         """
-        if not self.caller.anonymous:
-            require_storage_allowed(self.caller)
-        file = await find_file(file_id, self.caller, self.storage, datetime.now(UTC))
+        if not self.principal.anonymous:
+            require_storage_allowed(self.principal)
+        service = self.service
+        file = await find_file(file_id, self.principal, service.storage, service.clock.now())
         name = prepared_blob(file.id, detail)
-        kept = await self.storage.blobs.get(name)
-        prepared = _unpack(kept) if kept else None
+        blob = await service.storage.blobs.get(name)
+        prepared = _unpack(blob) if blob else None
         if prepared is None:
-            original = await read_original(file, self.storage)
-            prepared = await self.executor.run(partial(_prepare, original, detail, self.limits))
-            await self._keep(name, file.id, prepared)
+            original = await read_original(file, service.storage)
+            prepared = await service.executor.run(partial(_prepare, original, detail, service.image_limits))
+            await self._store(name, file.id, prepared)
         return prepared
 
-    async def _keep(self, name: str, file_id: str, prepared: PreparedImage) -> None:
-        """Keep a prepared form; it must neither fail the request nor outlive a file that was deleted meanwhile."""
-        with suppress(UpstreamUnavailable):
-            await self.storage.blobs.put(name, _pack(prepared))
+    async def _store(self, name: str, file_id: str, prepared: PreparedImage) -> None:
+        """Store a prepared form; it must neither fail the request nor outlive a file that was deleted meanwhile."""
+        service = self.service
+        with suppress(StoreUnavailable):
+            await service.storage.blobs.put(name, _pack(prepared))
             try:
-                await find_file(file_id, self.caller, self.storage, datetime.now(UTC))
+                await find_file(file_id, self.principal, service.storage, service.clock.now())
             except FileNotFound:
-                await self.storage.blobs.put(name, b"")
+                await service.storage.blobs.put(name, b"")
 
 
-class _CacheHeader(msgspec.Struct):
-    """A PreparedImage but for its bytes and timings."""
+def _prepare(original: bytes, detail: str, limits: ImageLimits) -> PreparedImage:
+    try:
+        return prepare(original, Detail(detail), limits)
+    except ImageError as error:
+        raise image_error(error) from None
 
-    as_of: int
+
+class _Header(msgspec.Struct):
+    """A PreparedImage but for its bytes and timings; stored, so the names in JSON stay as they are."""
+
+    version: int = msgspec.field(name="as_of")
     media_type: str
     width_px: int
     height_px: int
@@ -65,31 +70,42 @@ class _CacheHeader(msgspec.Struct):
     source_bytes: int
     source_width_px: int
     source_height_px: int
-    kept: bool
-
-
-def _prepare(original: bytes, detail: str, limits: ImageLimits) -> PreparedImage:
-    try:
-        return prepare(original, Detail(detail), limits)
-    except ImageError as refusal:
-        raise image_error(refusal, None) from None
+    unchanged: bool = msgspec.field(name="kept")
 
 
 def _pack(prepared: PreparedImage) -> bytes:
-    """Write the facts as one line of JSON, and the bytes behind it."""
-    facts = {name: getattr(prepared, name) for name in _CacheHeader.__struct_fields__ if name != "as_of"}
-    return msgspec.json.encode(_CacheHeader(as_of=PREPARATION_VERSION, **facts)) + b"\n" + prepared.data
+    """Return the header as one line of JSON, then the bytes."""
+    header = _Header(
+        version=PREPARATION_VERSION,
+        media_type=prepared.media_type,
+        width_px=prepared.width_px,
+        height_px=prepared.height_px,
+        source_format=prepared.source_format,
+        source_bytes=prepared.source_bytes,
+        source_width_px=prepared.source_width_px,
+        source_height_px=prepared.source_height_px,
+        unchanged=prepared.unchanged,
+    )
+    return msgspec.json.encode(header) + b"\n" + prepared.data
 
 
-def _unpack(kept: bytes) -> PreparedImage | None:
-    """Read what ``_pack`` wrote; None for the work of another version."""
-    line_end = kept.find(b"\n")
+def _unpack(blob: bytes) -> PreparedImage | None:
+    """Return what ``_pack`` wrote; None if it is of another version."""
+    line_end = blob.find(b"\n")
     try:
-        facts = msgspec.json.decode(memoryview(kept)[:line_end], type=_CacheHeader)
+        header = msgspec.json.decode(memoryview(blob)[:line_end], type=_Header)
     except msgspec.DecodeError:
         return None
-    if facts.as_of != PREPARATION_VERSION:
+    if header.version != PREPARATION_VERSION:
         return None
-    told = msgspec.structs.asdict(facts)
-    del told["as_of"]
-    return PreparedImage(data=kept[line_end + 1 :], **told)
+    return PreparedImage(
+        data=blob[line_end + 1 :],
+        media_type=header.media_type,
+        width_px=header.width_px,
+        height_px=header.height_px,
+        source_format=header.source_format,
+        source_bytes=header.source_bytes,
+        source_width_px=header.source_width_px,
+        source_height_px=header.source_height_px,
+        unchanged=header.unchanged,
+    )

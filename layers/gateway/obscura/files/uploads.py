@@ -1,4 +1,4 @@
-"""Uploads: a file that comes in parts, each small enough for any door."""
+"""Uploads: a file that is sent in parts, each small enough for API Gateway and Lambda."""
 
 import hashlib
 from contextlib import suppress
@@ -9,25 +9,25 @@ from obscura.auth.access import Principal
 from obscura.dialects.base import is_upload_id
 from obscura.errors import FileNotFound, InvalidRequest, ObscuraError
 from obscura.execution import gather_or_raise_first
-from obscura.files.base import MAX_PARTS, FileStorage, StoredFile, Upload, new_id, part_blob
-from obscura.files.requests import CompleteUpload, CreateUpload, FileAttributes
+from obscura.files.base import MAX_PARTS, FileAttributes, FileStorage, StoredFile, Upload, new_id, part_blob
+from obscura.files.requests import CompleteUpload, CreateUpload
 from obscura.files.service import FileService, expire_and_delete, store_file
 
 PENDING_TTL_S = 3600
 
 
 async def begin_upload(request: CreateUpload, principal: Principal, storage: FileStorage, at: datetime) -> Upload:
-    """Begin an upload, which stays open for an hour."""
+    """Begin an upload, which stays pending for an hour."""
     for expired in await storage.uploads.expired(principal.project, at):
         await _purge_upload(expired, storage)
-    created_at = at.replace(microsecond=0)
+    attributes, created_at = request.attributes, at.replace(microsecond=0)
     upload = Upload(
         id=new_id("upload", at),
         project=principal.project,
-        filename=request.terms.filename,
-        purpose=request.terms.purpose,
-        declared_bytes=request.declared_bytes,
-        ttl_s=request.terms.ttl_s,
+        filename=attributes.filename,
+        purpose=attributes.purpose,
+        declared_bytes=request.bytes,
+        ttl_s=attributes.ttl_s,
         created_at=created_at,
         expires_at=created_at + timedelta(seconds=PENDING_TTL_S),
     )
@@ -36,18 +36,20 @@ async def begin_upload(request: CreateUpload, principal: Principal, storage: Fil
 
 
 async def find_pending(upload_id: str, principal: Principal, storage: FileStorage, at: datetime) -> Upload:
-    """Return a caller's open upload; raises FileNotFound, or InvalidRequest for one that is ended."""
+    """Return a caller's pending upload; raises FileNotFound, or InvalidRequest for one that is finished."""
     upload = await storage.uploads.find(principal.project, upload_id) if is_upload_id(upload_id) else None
     if upload is None or (upload.status == "pending" and upload.expires_at <= at):
-        raise FileNotFound("There is no upload with this id in your project: it expired after an hour, or never was.")
+        raise FileNotFound(
+            "There is no upload with this id in your project: it expired after an hour, or never existed."
+        )
     if upload.status != "pending":
-        became = f"; its file is {upload.file_id}" if upload.file_id else ""
-        raise InvalidRequest(f"This upload is {upload.status}{became}. Begin a new one.", param="upload_id")
+        result = f"; its file is {upload.file_id}" if upload.file_id else ""
+        raise InvalidRequest(f"This upload is {upload.status}{result}. Begin a new one.", param="upload_id")
     return upload
 
 
 async def add_part(upload: Upload, content: bytes, storage: FileStorage, at: datetime) -> str:
-    """Keep one part and give its id; raises InvalidRequest past the bounds of an upload."""
+    """Store one part and return its id; raises InvalidRequest past the limits of an upload."""
     part_id = new_id("part", at)
     name = part_blob(upload.id, part_id)
     try:
@@ -60,8 +62,8 @@ async def add_part(upload: Upload, content: bytes, storage: FileStorage, at: dat
     if not added:
         await storage.blobs.delete([name])
         raise InvalidRequest(
-            f"The upload takes no such part: it may have {MAX_PARTS} parts, {upload.max_bytes:,} bytes in all "
-            "(twice what was declared), and none once it is ended.",
+            f"This part cannot be added: an upload may have {MAX_PARTS} parts, {upload.max_bytes:,} bytes in all "
+            "(twice what was declared), and none after it is finished.",
             param="data",
         )
     return part_id
@@ -70,31 +72,35 @@ async def add_part(upload: Upload, content: bytes, storage: FileStorage, at: dat
 async def complete_upload(
     upload: Upload, request: CompleteUpload, principal: Principal, service: FileService, at: datetime
 ) -> tuple[Upload, StoredFile]:
-    """Put the parts together into a file; raises InvalidRequest when they are not what was declared.
+    """Store the parts as one file; raises InvalidRequest if they are not what was declared.
 
-    The upload stays open when it fails. Of callers who complete it at once, one gets a file.
+    The upload stays pending if it fails. Of concurrent requests that complete it, one gets a file.
     """
     storage = service.storage
-    _check_parts(upload, request)
-    content = await _joined_parts(upload, request, service)
-    terms = FileAttributes(upload.filename, upload.purpose, upload.ttl_s)
-    file = await store_file(content, terms, principal, service, at)
+    _require_declared_parts(upload, request)
+    content = await _join_parts(upload, request, service)
+    attributes = FileAttributes(upload.filename, upload.purpose, upload.ttl_s)
+    file = await store_file(content, attributes, principal, service, at)
     if not await storage.uploads.finish(upload, "completed", file.id, at):
         await expire_and_delete(file, storage, at)
-        raise InvalidRequest("This upload was ended by another request meanwhile.", param="upload_id")
+        raise _finished_meanwhile()
     await _delete_parts(upload, storage)
     return replace(upload, status="completed", file_id=file.id), file
 
 
 async def cancel_upload(upload: Upload, storage: FileStorage, at: datetime) -> Upload:
-    """End an upload and delete its parts; raises InvalidRequest when it was ended meanwhile."""
+    """Cancel an upload and delete its parts; raises InvalidRequest if it was finished meanwhile."""
     if not await storage.uploads.finish(upload, "cancelled", None, at):
-        raise InvalidRequest("This upload was ended by another request meanwhile.", param="upload_id")
+        raise _finished_meanwhile()
     await _delete_parts(upload, storage)
     return replace(upload, status="cancelled")
 
 
-def _check_parts(upload: Upload, request: CompleteUpload) -> None:
+def _finished_meanwhile() -> InvalidRequest:
+    return InvalidRequest("This upload was finished by another request meanwhile.", param="upload_id")
+
+
+def _require_declared_parts(upload: Upload, request: CompleteUpload) -> None:
     for index, part_id in enumerate(request.part_ids):
         if part_id not in upload.parts:
             raise InvalidRequest("There is no part with this id in the upload.", param=f"part_ids[{index}]")
@@ -109,17 +115,17 @@ def _check_parts(upload: Upload, request: CompleteUpload) -> None:
         )
 
 
-async def _joined_parts(upload: Upload, request: CompleteUpload, service: FileService) -> bytes:
+async def _join_parts(upload: Upload, request: CompleteUpload, service: FileService) -> bytes:
     names = [part_blob(upload.id, part_id) for part_id in request.part_ids]
     parts = await gather_or_raise_first([service.storage.blobs.get(name) for name in names])
-    whole = b"".join(part for part in parts if part is not None)
-    if len(whole) != upload.declared_bytes:
-        raise InvalidRequest("This upload was ended by another request meanwhile.", param="upload_id")
+    content = b"".join(part for part in parts if part is not None)
+    if len(content) != upload.declared_bytes:
+        raise _finished_meanwhile()
     if request.md5 is not None:
-        digest = await service.executor.run(lambda: hashlib.md5(whole, usedforsecurity=False).hexdigest())
+        digest = await service.executor.run(lambda: hashlib.md5(content, usedforsecurity=False).hexdigest())
         if digest != request.md5.strip().lower():
             raise InvalidRequest(f"The bytes that arrived have the MD5 {digest}. Send them again.", param="md5")
-    return whole
+    return content
 
 
 async def _delete_parts(upload: Upload, storage: FileStorage) -> None:
@@ -128,4 +134,4 @@ async def _delete_parts(upload: Upload, storage: FileStorage) -> None:
 
 async def _purge_upload(upload: Upload, storage: FileStorage) -> None:
     await _delete_parts(upload, storage)
-    await storage.uploads.remove(upload.project, upload.id)
+    await storage.uploads.delete(upload.project, upload.id)

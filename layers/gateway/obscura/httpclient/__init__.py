@@ -1,5 +1,5 @@
-"""HTTP/1.1 to the upstream, as a transport for httpx: lean where a gateway spends its time.
+"""One HTTP/1.1 client on httptools: for upstreams, as a transport of httpx, and for Lambda's Runtime API.
 
-httpx's own transport spends over half of the gateway's CPU on a text request in its connection pool and a parser in
-Python (docs/decisions/0005); this one parses with httptools, and its pool is a stack of idle connections.
+httpx's own transport spends over half of the gateway's CPU on a text request in its connection pool and its parser
+(ADR 5). ``connection`` knows nothing of httpx, so that the Lambda runtime starts without importing it.
 """

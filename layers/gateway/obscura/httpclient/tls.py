@@ -1,4 +1,4 @@
-"""TLS: one context for upstream, moderation and image hosts, since reading the authorities takes some 15 ms."""
+"""One TLS context for upstreams, moderation and image hosts: reading the certificate authorities takes some 15 ms."""
 
 import asyncio
 import os
@@ -10,19 +10,19 @@ import certifi
 
 @cache
 def verifying_context() -> ssl.SSLContext:
-    """Make the context that verifies every server, at the first call.
+    """Make the context that verifies every server, once a process.
 
-    It trusts the authorities in ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` alone where the operator names any, else the
+    It trusts the authorities in ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` alone if the operator sets either, else the
     system's and certifi's.
     """
-    named_file, named_folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-    if named_file or named_folder:
-        return ssl.create_default_context(cafile=named_file or None, capath=named_folder or None)
+    ca_file, ca_folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    if ca_file or ca_folder:
+        return ssl.create_default_context(cafile=ca_file or None, capath=ca_folder or None)
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
     return context
 
 
 async def tls() -> ssl.SSLContext:
-    """Return the context; made off the event loop."""
+    """Return the context, made off the event loop."""
     return await asyncio.to_thread(verifying_context)

@@ -1,4 +1,4 @@
-"""The transport: connections by origin, the idle ones on a stack, the freshest used first."""
+"""Transport for httpx: connections by origin, the idle ones on a stack, the freshest used first."""
 
 import asyncio
 import ssl
@@ -8,33 +8,37 @@ from time import monotonic
 
 import httpx
 
-from obscura.httpclient.connection import Connection
+from obscura.httpclient.connection import Connection, MalformedResponse
 from obscura.httpclient.tls import tls
 
 type OriginKey = tuple[str, str, int]
 
 IDLE_TIMEOUT_S = 30.0
-MAX_IDLE = 200
+MAX_IDLE_CONNECTIONS = 200
+"""For each origin."""
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class FastTransport(httpx.AsyncBaseTransport):
     """HTTP/1.1 with keep-alive for requests whose body is in memory; as many connections as there are requests.
 
-    Only the connect timeout of httpx is kept here; all else waits until the caller's own timeout cancels it, which
-    drops the connection.
+    Of httpx's timeouts only ``connect`` is applied; everything else waits until the caller's own timeout cancels it,
+    which drops the connection.
     """
 
     def __init__(self) -> None:
         self._idle: dict[OriginKey, list[tuple[Connection, float]]] = defaultdict(list)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request and give the answer once its head has arrived; raises httpx.TransportError."""
+        """Send a request and return the response once its head has arrived; raises httpx.TransportError."""
         url = request.url
         origin = (url.scheme, url.host, url.port or DEFAULT_PORTS[url.scheme])
         connection = self._take_idle(origin) or await self._connect(origin, request.extensions["timeout"]["connect"])
         try:
-            head = await connection.exchange(_encode_request(request))
+            head = await connection.round_trip(_encode_request(request))
+        except ConnectionError as failure:
+            connection.close()
+            raise _httpx_error(failure) from None
         except BaseException:
             connection.close()
             raise
@@ -47,10 +51,10 @@ class FastTransport(httpx.AsyncBaseTransport):
                 connection.close()
         self._idle.clear()
 
-    def give_back(self, origin: OriginKey, connection: Connection) -> None:
-        """Keep a connection for the next request, or close it when none may follow."""
+    def release(self, origin: OriginKey, connection: Connection) -> None:
+        """Keep a connection for the next request, or close it if none may follow."""
         idle = self._idle[origin]
-        if connection.is_reusable() and len(idle) < MAX_IDLE:
+        if connection.is_reusable() and len(idle) < MAX_IDLE_CONNECTIONS:
             idle.append((connection, monotonic()))
         else:
             connection.close()
@@ -64,22 +68,22 @@ class FastTransport(httpx.AsyncBaseTransport):
             connection.close()
         return None
 
-    async def _connect(self, origin: OriginKey, within_s: float | None) -> Connection:
+    async def _connect(self, origin: OriginKey, timeout_s: float | None) -> Connection:
         scheme, host, port = origin
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(timeout_s):
                 context = await tls() if scheme == "https" else None
                 _, connection = await loop.create_connection(Connection, host, port, ssl=context)
         except TimeoutError:
-            raise httpx.ConnectTimeout(f"no connection within {within_s} s") from None
+            raise httpx.ConnectTimeout(f"no connection within {timeout_s} s") from None
         except (OSError, ssl.SSLError) as failure:
             raise httpx.ConnectError(type(failure).__name__) from None
         return connection
 
 
 class _Body(httpx.AsyncByteStream):
-    """An answer's body; closing it before its end drops the connection."""
+    """Body of a response; closing it before its end drops the connection."""
 
     def __init__(self, transport: FastTransport, origin: OriginKey, connection: Connection) -> None:
         self._transport = transport
@@ -87,20 +91,30 @@ class _Body(httpx.AsyncByteStream):
         self._connection: Connection | None = connection
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        if self._connection is not None:
+        if self._connection is None:
+            return
+        try:
             async for chunk in self._connection.body():
                 yield chunk
+        except ConnectionError as failure:
+            raise _httpx_error(failure) from None
 
     async def aclose(self) -> None:
         if self._connection is not None:
             connection, self._connection = self._connection, None
-            self._transport.give_back(self._origin, connection)
+            self._transport.release(self._origin, connection)
+
+
+def _httpx_error(failure: ConnectionError) -> httpx.TransportError:
+    if isinstance(failure, MalformedResponse):
+        return httpx.RemoteProtocolError(str(failure))
+    return httpx.ReadError(str(failure))
 
 
 def _encode_request(request: httpx.Request) -> list[bytes]:
-    """Write a request (RFC 9112 §3); httpx has set Host and Content-Length.
+    """Encode a request as head and body (RFC 9112 §3); httpx has set Host and Content-Length.
 
-    Raises httpx.LocalProtocolError for a header with a line break, behind which anything could follow (RFC 9110 §5.5).
+    Raises httpx.LocalProtocolError for a header with a line break, after which anything could follow (RFC 9110 §5.5).
     """
     lines = [b"%b %b HTTP/1.1" % (request.method.encode("ascii"), request.url.raw_path)]
     for name, value in request.headers.raw:

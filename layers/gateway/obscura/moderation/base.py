@@ -5,18 +5,6 @@ from datetime import datetime
 from typing import Protocol
 
 
-class ImageFetcher(Protocol):
-    """Image bytes behind an HTTPS URL."""
-
-    async def fetch(self, url: str) -> bytes:
-        """Return the bytes behind ``url``, whose spelling, target, size and duration are all checked on the way.
-
-        Raises InvalidImageUrl, UnsafeImageUrl, ImageFetchFailed or ImageTooLarge, none of them with a ``param``.
-        Any number of calls may run at once.
-        """
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What moderation says of one image or one text; ``category`` is the flagged one with the highest score."""
@@ -41,7 +29,7 @@ class Moderator(Protocol):
 
 
 class VerdictCache(Protocol):
-    """Images that moderation has found clean. Every method raises UpstreamUnavailable."""
+    """Images that moderation has found clean. Every method raises StoreUnavailable."""
 
     async def is_clean(self, digest: bytes, at: datetime) -> bool:
         """Whether a clean verdict is remembered under this 32-byte digest and holds at ``at``."""

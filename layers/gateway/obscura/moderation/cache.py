@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pybase64
 
 from obscura.access_record import AccessRecord
-from obscura.errors import UpstreamUnavailable
+from obscura.errors import StoreUnavailable
 from obscura.execution import ImageExecutor
 from obscura.moderation.base import Moderator, Verdict, VerdictCache
 
@@ -51,7 +51,7 @@ class CachingModerator:
         try:
             async with asyncio.timeout(CACHE_TIMEOUT_S):
                 return await self._verdicts.is_clean(digest, datetime.now(UTC))
-        except (UpstreamUnavailable, TimeoutError):
+        except (StoreUnavailable, TimeoutError):
             return False
 
     async def _remember(self, digest: bytes) -> None:
@@ -59,7 +59,7 @@ class CachingModerator:
         try:
             async with asyncio.timeout(CACHE_TIMEOUT_S):
                 await self._verdicts.add_clean(digest, now, now + VERDICT_TTL)
-        except (UpstreamUnavailable, TimeoutError):
+        except (StoreUnavailable, TimeoutError):
             return
 
 

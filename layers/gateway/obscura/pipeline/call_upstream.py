@@ -28,12 +28,12 @@ async def call_upstream(
         if told.status != 200:
             raise error_from_upstream(told.status, await _read_all(told), told.headers)
         if to_upstream.streamed and told.content_type.startswith(EVENT_STREAM):
-            passage = to_upstream.reply.stream(image_tokens)
+            passage = to_upstream.translator.stream(image_tokens)
             body = StreamingBody(_translate_stream(told, passage), passage.fail)
             yield GatewayResponse(200, EVENT_STREAM, body, {"cache-control": "no-cache", "x-accel-buffering": "no"})
         else:
             yield GatewayResponse(
-                200, "application/json", to_upstream.reply.answer(await _read_all(told), image_tokens)
+                200, "application/json", to_upstream.translator.translate(await _read_all(told), image_tokens)
             )
 
 
@@ -49,7 +49,7 @@ async def _translate_stream(response: UpstreamResponse, stream: StreamTranslator
 
 async def _next_chunk(chunks: AsyncIterator[bytes], stream: StreamTranslator) -> bytes | None:
     """Return the next chunk, None at the end; some servers keep the connection open behind their last word."""
-    if not stream.ended:
+    if not stream.complete:
         return await anext(chunks, None)
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT_S):

@@ -35,7 +35,7 @@ async def handle_request(
     async with admission(access_request(request, dialect, uses_free_quota=True), services.door) as caller:
         checked = await _approve(request, caller, dialect, services)
         request.record.left_gateway = True
-        with request.record.step("relay"):
+        with request.record.timed_step("relay"):
             async with call_upstream(checked.to_upstream, checked.model.upstream, checked.image_tokens) as told:
                 told.headers.update(checked.headers)
                 yield told
@@ -43,7 +43,14 @@ async def handle_request(
 
 def access_request(request: GatewayRequest, dialect: CallerDialect, *, uses_free_quota: bool) -> AccessRequest:
     """Present a request of a dialect at the door; ``uses_free_quota`` for one that the free tier counts."""
-    return AccessRequest(request.headers, request.address, KeyScope(dialect.name), request.record, uses_free_quota)
+    return AccessRequest(
+        request.head.headers,
+        request.address,
+        KeyScope(dialect.name),
+        request.record,
+        uses_free_quota,
+        dialect.credential_headers,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +72,22 @@ async def parse_and_prepare[A: ParsedRequest](
     request: GatewayRequest, principal: Principal, dialect: CallerDialect[A], services: Services
 ) -> PreparedRequest[A]:
     """Take a request as far as anybody may look at it: read, its model chosen, its images prepared."""
-    step, record = request.record.step, request.record
+    step, record = request.record.timed_step, request.record
     with step("read"):
         body = await read_body(request, services.limits.body_bytes)
-        ask = dialect.parse(body, services.limits.content)
+        ask = dialect.parse(request.head, body, services.limits.content)
     record.model, record.streamed = ask.model, ask.streamed
     require_video_allowed(principal, ask)
     with step("choose"):
         model = await select_model(ask, services.catalog)
         ask.check_translatable(model.dialects)
     with step("load"):
-        stored = StoredImages(principal, services.storage, services.executor, services.limits.image)
-        loaded = await load_images(ask.image_slots, services.images, stored)
+        stored = StoredImages(principal, services.file_service)
+        loaded = await load_images(ask.images, services.images, stored)
         await inline_videos(ask, services.videos, services.executor)
     with step("prepare"):
         count = token_counter_for(model)
-        images = await prepare_images(ask.image_slots, loaded, count, services.limits.image, services.executor)
+        images = await prepare_images(ask.images, loaded, count, services.limits.image, services.executor)
     record.images = [image.facts for image in images]
     taken = PreparedRequest(ask, model, images, {})
     if images:
@@ -93,9 +100,9 @@ async def moderate_and_render(
 ) -> UpstreamBody:
     """Moderate a request, and write what goes upstream: the very images that were moderated."""
     request.record.left_gateway = services.moderator is not None
-    with request.record.step("moderate"):
+    with request.record.timed_step("moderate"):
         await moderate(taken.ask.texts, taken.images, _moderator(request.record, services))
-    for slot, image in zip(taken.ask.image_slots, taken.images, strict=True):
+    for slot, image in zip(taken.ask.images, taken.images, strict=True):
         slot.replace(image.data_url)
     return taken.ask.to_upstream(taken.model.dialects)
 
@@ -154,7 +161,7 @@ async def handle_count_tokens(
             yield GatewayResponse(200, "application/json", taken.ask.estimate(taken.image_tokens), headers)
             return
         to_upstream = await moderate_and_render(taken, request, services)
-        with request.record.step("relay"):
+        with request.record.timed_step("relay"):
             async with call_upstream(to_upstream, taken.model.upstream, ()) as told:
                 told.headers.update(taken.headers)
                 yield told

@@ -10,8 +10,8 @@ from obscura.dialects.data_url import base64_of, decode_base64, encode_data_url,
 from obscura.dialects.json.prescan import decode_string
 from obscura.errors import ImageTooLarge, InvalidImageUrl, InvalidRequest, ObscuraError, VideoAnonBlocked
 from obscura.execution import ImageExecutor, gather_or_raise_first
+from obscura.fetch.base import ImageFetcher
 from obscura.imaging import PreparedImage
-from obscura.moderation.base import ImageFetcher
 
 type LoadedImage = memoryview | bytes | PreparedImage
 """Base64 still in its JSON string, the bytes that a URL gave, or a stored image, prepared already."""
@@ -53,8 +53,8 @@ MAX_VIDEO_BYTES = 25 * 1024 * 1024
 
 def require_video_allowed(principal: Principal, parsed: ParsedRequest) -> None:
     """Keep anonymous callers from videos; raises VideoAnonBlocked."""
-    if principal.anonymous and parsed.video_slots:
-        raise VideoAnonBlocked("Videos need an API key; the free tier takes images.", param=parsed.video_slots[0].path)
+    if principal.anonymous and parsed.videos:
+        raise VideoAnonBlocked("Videos need an API key; the free tier takes images.", param=parsed.videos[0].path)
 
 
 async def inline_videos(parsed: ParsedRequest, videos: ImageFetcher, executor: ImageExecutor) -> None:
@@ -62,8 +62,8 @@ async def inline_videos(parsed: ParsedRequest, videos: ImageFetcher, executor: I
 
     Raises InvalidRequest for anything but MP4, WebM and MOV of at most ``MAX_VIDEO_BYTES``.
     """
-    data_urls = await gather_or_raise_first([_load_video(slot, videos, executor) for slot in parsed.video_slots])
-    for slot, data_url in zip(parsed.video_slots, data_urls, strict=True):
+    data_urls = await gather_or_raise_first([_load_video(slot, videos, executor) for slot in parsed.videos])
+    for slot, data_url in zip(parsed.videos, data_urls, strict=True):
         slot.replace(data_url)
 
 

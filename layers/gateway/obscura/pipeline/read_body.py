@@ -57,7 +57,7 @@ async def read_body(request: GatewayRequest, max_body_bytes: int) -> RawJson:
 
 
 def _require_json_headers(request: GatewayRequest) -> None:
-    content_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    content_type = request.head.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if content_type != "application/json" and not content_type.endswith("+json"):
         raise InvalidRequest("The body must be JSON. Send 'Content-Type: application/json'.")
     require_uncompressed(request)
@@ -65,7 +65,7 @@ def _require_json_headers(request: GatewayRequest) -> None:
 
 def require_uncompressed(request: GatewayRequest) -> None:
     """Raise InvalidRequest for a body that would grow while it is read."""
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+    if request.head.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise InvalidRequest("The body must not be compressed. Send it without a Content-Encoding.")
 
 
@@ -86,7 +86,7 @@ async def _receive(request: GatewayRequest, max_body_bytes: int) -> bytearray | 
 
 def content_length(request: GatewayRequest) -> int:
     """Return the Content-Length, 0 where there is none that can be read."""
-    declared = request.headers.get("content-length", "0")
+    declared = request.head.headers.get("content-length", "0")
     return int(declared) if declared.isascii() and declared.isdigit() and len(declared) < 16 else 0
 
 
@@ -100,7 +100,7 @@ async def read_form(request: GatewayRequest, file_field: FileField, known_fields
     """Read a multipart body; raises InvalidRequest or the file field's ``too_large``."""
     require_uncompressed(request)
     check_form_size(content_length(request), file_field)
-    reader = FormParser(request.headers.get("content-type", ""), file_field, known_fields)
+    reader = FormParser(request.head.headers.get("content-type", ""), file_field, known_fields)
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             async for chunk in request.body.chunks():

@@ -1,11 +1,12 @@
 """What comes in at the start of the road and what leaves at its end, whichever door it came through."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from obscura.access_record import AccessRecord
 from obscura.auth.limits import Address
+from obscura.dialects.base import RequestHead
 from obscura.errors import ObscuraError
 
 
@@ -19,12 +20,12 @@ class RequestBody(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GatewayRequest:
-    """One request: header names in lower case, the body still on its way, and the record of its journey.
+    """One request, its body still on its way, and its access record.
 
     ``address`` is the caller's, as the platform tells it; None where it cannot be told.
     """
 
-    headers: Mapping[str, str]
+    head: RequestHead
     body: RequestBody
     record: AccessRecord
     address: Address | None = None

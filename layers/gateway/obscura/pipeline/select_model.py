@@ -18,10 +18,10 @@ async def select_model(parsed: ParsedRequest, catalog: Catalog) -> CatalogModel:
     see, naming models that do.
     """
     model = await find_model(parsed.model, catalog)
-    if parsed.image_slots and "image" not in model.input_modalities:
+    if parsed.images and "image" not in model.input_modalities:
         seeing = [other.id for other in await catalog.all() if "image" in other.input_modalities]
         hint = f"Models that see: {_joined_names(seeing)}." if seeing else "No model here does; send text only."
-        raise UnsupportedOperation(f"The model '{model.id}' takes no images. {hint}", param=parsed.image_slots[0].path)
+        raise UnsupportedOperation(f"The model '{model.id}' takes no images. {hint}", param=parsed.images[0].path)
     return model
 
 

@@ -3,12 +3,14 @@
 from dataclasses import dataclass, field
 
 from obscura.auth.limits import AccessControl
+from obscura.clock import Clock
 from obscura.dialects.base import ContentLimits
 from obscura.execution import ImageExecutor
+from obscura.fetch.base import ImageFetcher
 from obscura.files.base import FileStorage
 from obscura.files.service import FileService
 from obscura.imaging import ImageLimits
-from obscura.moderation.base import ImageFetcher, Moderator, VerdictCache
+from obscura.moderation.base import Moderator, VerdictCache
 from obscura.upstreams.base import Catalog
 
 MAX_BODY_BYTES = 35 * 1024 * 1024
@@ -43,4 +45,9 @@ class Services:
     @property
     def file_service(self) -> FileService:
         """What the file endpoints work with."""
-        return FileService(self.storage, self.executor, self.limits.image)
+        return FileService(self.storage, self.executor, self.limits.image, self.clock)
+
+    @property
+    def clock(self) -> Clock:
+        """The time of day."""
+        return self.door.clock

@@ -1,1 +1,1 @@
-"""Where keys, counters, files and bytes are kept: SQLite and disk, or DynamoDB and S3."""
+"""Stores of keys, counters, files and bytes: SQLite and disk on one machine, DynamoDB and S3 on AWS."""

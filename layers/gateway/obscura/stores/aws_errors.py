@@ -1,8 +1,8 @@
-"""What a failed call to AWS says of a store: away for a moment, or not to be used until somebody mends it."""
+"""Errors of AWS calls as errors of a store: unreachable for a moment, or rejected until the operator acts."""
 
 from typing import TYPE_CHECKING
 
-from obscura.errors import UpstreamUnavailable
+from obscura.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 RETRY_UNREACHABLE_S = 1
 RETRY_REJECTED_S = 60
 
-_PASSES = frozenset(
+_TRANSIENT = frozenset(
     {
         "ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded", "InternalServerError",
         "SlowDown",
@@ -19,27 +19,27 @@ _PASSES = frozenset(
 """DynamoDB's and S3's error codes for load, which are not all of status 500 and above (their API references)."""
 
 
-class StoreRejected(UpstreamUnavailable):
-    """A store that answers with a refusal, or cannot even be asked: its operator has to mend that."""
+class StoreRejected(StoreUnavailable):
+    """The store rejects Obscura's calls, or cannot be called at all: the operator has to fix that."""
 
 
-def store_failure(store: str, failure: "BotoCoreError | ClientError") -> UpstreamUnavailable:
-    """Return the error of a failed call to ``store``, as the message names it; StoreRejected where trying is vain."""
+def store_error(store: str, error: "BotoCoreError | ClientError") -> StoreUnavailable:
+    """Return the error of a failed call to ``store``, its name in messages; StoreRejected if a retry is pointless."""
     from botocore import exceptions
 
-    if isinstance(failure, exceptions.ClientError):
-        code = failure.response.get("Error", {}).get("Code", "")
-        if failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) < 500 and code not in _PASSES:
-            return _refused(f"{store} refuses Obscura's call ({code})")
-    elif isinstance(failure, exceptions.NoRegionError | exceptions.NoCredentialsError | exceptions.ProfileNotFound):
-        return _refused(f"{store} cannot be asked: {str(failure).removesuffix('.')}")
+    if isinstance(error, exceptions.ClientError):
+        code = error.response.get("Error", {}).get("Code", "")
+        if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) < 500 and code not in _TRANSIENT:
+            return _rejected(f"{store} rejects Obscura's call ({code})")
+    elif isinstance(error, exceptions.NoRegionError | exceptions.NoCredentialsError | exceptions.ProfileNotFound):
+        return _rejected(f"{store} cannot be called: {str(error).removesuffix('.')}")
     return store_unreachable(store)
 
 
-def store_unreachable(store: str) -> UpstreamUnavailable:
-    """Return the error of a store that may be back in a moment."""
-    return UpstreamUnavailable(f"{store} cannot be reached. Try again in a moment.", retry_after_s=RETRY_UNREACHABLE_S)
+def store_unreachable(store: str) -> StoreUnavailable:
+    """Return the error of a store that may be reachable in a moment."""
+    return StoreUnavailable(f"{store} cannot be reached. Try again in a moment.", retry_after_s=RETRY_UNREACHABLE_S)
 
 
-def _refused(what: str) -> StoreRejected:
-    return StoreRejected(f"{what}. Not your fault: the operator must look into it.", retry_after_s=RETRY_REJECTED_S)
+def _rejected(reason: str) -> StoreRejected:
+    return StoreRejected(f"{reason}. Not your fault: the operator must look into it.", retry_after_s=RETRY_REJECTED_S)

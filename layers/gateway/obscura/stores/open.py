@@ -1,14 +1,13 @@
-"""The stores that the settings name: SQLite and disk on one machine, DynamoDB and S3 where they are named."""
+"""Opening the stores of the settings: SQLite and disk on one machine, or DynamoDB and S3."""
 
 import os
-import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
+from obscura.auth.api_keys import CachingKeyStore, KeyCacheTtl
 from obscura.auth.base import AddressSecret, ApiKeyStore, QuotaStore, RateCounter
-from obscura.auth.key_cache import CachingKeyStore, KeyCacheTtl
 from obscura.files.base import BlobStore, FileStorage
 from obscura.moderation.base import VerdictCache
 from obscura.settings import Settings
@@ -24,19 +23,16 @@ from obscura.stores.sqlite.database import Database, open_database
 from obscura.stores.sqlite.files import SqliteFileRepository, SqliteUploadRepository
 from obscura.stores.sqlite.keys import FileAddressSecret, SqliteKeyStore
 
-KEY_FRESH_S = 30.0
-"""How long a key of DynamoDB is not asked for again."""
+KEY_CACHE_TTL_S = 30.0
+"""How long a key of DynamoDB is cached; SQLite is read in microseconds, so that a revoked key stops at once."""
 
-ASKED_EACH_TIME = KeyCacheTtl(fresh_s=0.0)
-"""SQLite answers in microseconds, so a revoked key stops at once."""
-
-KEY_IN_OUTAGE_S = 900.0
-"""How long a key is believed while its store cannot be asked, where the operator wants that."""
+KEY_CACHE_OUTAGE_TTL_S = 900.0
+"""How long a cached key is valid while its store cannot be reached, if the operator allows that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Who may ask, how often they did, and what is kept for them."""
+    """Everything that outlives a request: keys, counters, files, verdicts."""
 
     keys: ApiKeyStore
     rates: RateCounter
@@ -49,47 +45,47 @@ class Stores:
 @asynccontextmanager
 async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     """Open the stores of the settings for as long as the context holds; those on AWS connect at their first use."""
-    given = settings.address_secret
-    secret = given.get_secret_value().encode() if given else None
-    in_outage_s = KEY_IN_OUTAGE_S if settings.store_outage == "keys" else 0.0
+    secret = settings.address_secret.get_secret_value().encode() if settings.address_secret else None
+    outage_s = KEY_CACHE_OUTAGE_TTL_S if settings.store_outage == "keys" else 0.0
     with ExitStack() as stack:
         blobs: BlobStore = DiskBlobStore(settings.data_dir)
         if settings.bucket:
             blobs = stack.enter_context(closing(S3BlobStore(settings.bucket)))
-        local_secret = FileAddressSecret(settings.data_dir, secret)
+        file_secret = FileAddressSecret(settings.data_dir, secret)
         if settings.table:
-            database = stack.enter_context(closing(DynamoDb(settings.table)))
-            kept = local_secret if secret else DynamoAddressSecret(database)
-            yield dynamodb_stores(database, blobs, kept, KeyCacheTtl(KEY_FRESH_S, in_outage_s))
+            tables = stack.enter_context(closing(DynamoDb(settings.table)))
+            address_secret = file_secret if secret else DynamoAddressSecret(tables)
+            yield dynamodb_stores(tables, blobs, address_secret, KeyCacheTtl(KEY_CACHE_TTL_S, outage_s))
         else:
-            connection = stack.enter_context(closing(open_database(settings.data_dir)))
-            yield sqlite_stores(connection, blobs, local_secret, replace(ASKED_EACH_TIME, in_outage_s=in_outage_s))
+            database = stack.enter_context(closing(open_database(settings.data_dir)))
+            yield _sqlite_stores(database, blobs, file_secret, outage_s)
 
 
-def local_stores(connection: sqlite3.Connection, data_dir: Path) -> Stores:
-    """Return the stores of one machine on a connection from ``open_database``, with all else below ``data_dir``."""
-    return sqlite_stores(connection, DiskBlobStore(data_dir), FileAddressSecret(data_dir), ASKED_EACH_TIME)
+def local_stores(database: Database, data_dir: Path) -> Stores:
+    """Return the stores of one machine on a database from ``open_database``, with all else below ``data_dir``."""
+    return _sqlite_stores(database, DiskBlobStore(data_dir), FileAddressSecret(data_dir), outage_s=0.0)
 
 
-def sqlite_stores(
-    connection: sqlite3.Connection, blobs: BlobStore, address_secret: AddressSecret, memory: KeyCacheTtl
-) -> Stores:
-    """Return the stores of a database on this machine."""
-    database = Database(connection)
+def _sqlite_stores(database: Database, blobs: BlobStore, address_secret: AddressSecret, outage_s: float) -> Stores:
+    keys: ApiKeyStore = SqliteKeyStore(database)
+    if outage_s:
+        keys = CachingKeyStore(keys, KeyCacheTtl(normal_s=0.0, outage_s=outage_s))
     return Stores(
-        keys=CachingKeyStore(SqliteKeyStore(connection), memory),
-        rates=SqliteRateCounter(connection),
-        quotas=SqliteQuotaStore(connection),
+        keys=keys,
+        rates=SqliteRateCounter(database),
+        quotas=SqliteQuotaStore(database),
         address_secret=address_secret,
         storage=FileStorage(SqliteFileRepository(database), SqliteUploadRepository(database), blobs),
         verdicts=SqliteVerdictCache(database),
     )
 
 
-def dynamodb_stores(database: DynamoDb, blobs: BlobStore, address_secret: AddressSecret, memory: KeyCacheTtl) -> Stores:
+def dynamodb_stores(
+    database: DynamoDb, blobs: BlobStore, address_secret: AddressSecret, key_ttl: KeyCacheTtl
+) -> Stores:
     """Return the stores of tables on AWS."""
     return Stores(
-        keys=CachingKeyStore(DynamoKeyStore(database), memory),
+        keys=CachingKeyStore(DynamoKeyStore(database), key_ttl),
         rates=DynamoRateCounter(database),
         quotas=DynamoQuotaStore(database),
         address_secret=address_secret,
@@ -99,7 +95,7 @@ def dynamodb_stores(database: DynamoDb, blobs: BlobStore, address_secret: Addres
 
 
 async def create_tables_on_emulator(settings: Settings) -> None:
-    """Create missing tables where ``AWS_ENDPOINT_URL`` stands in for AWS; on AWS the template makes them."""
+    """Create missing tables if ``AWS_ENDPOINT_URL`` names an emulator; on AWS the template creates them."""
     if settings.table is not None and os.environ.get("AWS_ENDPOINT_URL"):
         with closing(DynamoDb(settings.table)) as database:
             await create_missing_tables(database)

@@ -1,4 +1,4 @@
-"""Bytes under names, an object each; boto3 is opened at the first call, and never on the event loop."""
+"""Blobs in S3: one object each. boto3 is imported at the first call, and never on the event loop."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from obscura.stores.aws_errors import store_failure, store_unreachable
+from obscura.stores.aws_errors import store_error, store_unreachable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -14,29 +14,29 @@ if TYPE_CHECKING:
 type Client = S3Client
 type Call[T] = Callable[[Client], T]
 
-CALLS_AT_ONCE = 16
+MAX_CONCURRENT_CALLS = 16
 CONNECT_TIMEOUT_S = 2.0
 READ_TIMEOUT_S = 10.0
-ATTEMPTS = 3
+MAX_ATTEMPTS = 3
 
 _STORE = "Obscura's file store"
 
 _ABSENT = frozenset({"NoSuchKey", "AccessDenied"})
-"""S3 API reference, GetObject: who may not list a bucket is told AccessDenied of an object that is not there."""
+"""S3 API reference, GetObject: without the permission to list the bucket, a missing object is AccessDenied."""
 
 
 class S3BlobStore:
     """The objects of ``bucket``; region, credentials and ``AWS_ENDPOINT_URL`` come from boto3's own environment."""
 
     def __init__(self, bucket: str) -> None:
-        """Nothing is opened yet."""
+        """No connection is opened yet."""
         self._bucket = bucket
-        self._threads = ThreadPoolExecutor(CALLS_AT_ONCE, "s3")
+        self._threads = ThreadPoolExecutor(MAX_CONCURRENT_CALLS, "s3")
         self._opening = Lock()
         self._client: Client | None = None
 
     async def put(self, name: str, content: bytes) -> None:
-        """Put an object: S3 shows it whole or not at all."""
+        """Put an object; S3 never returns a part of it."""
         await self._run(lambda client: client.put_object(Bucket=self._bucket, Key=name, Body=content))
 
     async def get(self, name: str) -> bytes | None:
@@ -49,7 +49,7 @@ class S3BlobStore:
             await self._run(lambda client: self._delete(client, names))
 
     def close(self) -> None:
-        """Let go of threads and connections."""
+        """Close threads and connections."""
         self._threads.shutdown()
         if self._client is not None:
             self._client.close()
@@ -61,26 +61,26 @@ class S3BlobStore:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            return call(self._opened())
-        except (BotoCoreError, ClientError) as failure:
-            raise store_failure(_STORE, failure) from None
+            return call(self._open())
+        except (BotoCoreError, ClientError) as error:
+            raise store_error(_STORE, error) from None
 
     def _get(self, client: Client, name: str) -> bytes | None:
         from botocore.exceptions import ClientError
 
         try:
             return client.get_object(Bucket=self._bucket, Key=name)["Body"].read()
-        except ClientError as refusal:
-            if refusal.response.get("Error", {}).get("Code") in _ABSENT:
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in _ABSENT:
                 return None
             raise
 
     def _delete(self, client: Client, names: Sequence[str]) -> None:
-        told = client.delete_objects(Bucket=self._bucket, Delete={"Objects": [{"Key": name} for name in names]})
-        if told.get("Errors"):
+        response = client.delete_objects(Bucket=self._bucket, Delete={"Objects": [{"Key": name} for name in names]})
+        if response.get("Errors"):
             raise store_unreachable(_STORE)
 
-    def _opened(self) -> Client:
+    def _open(self) -> Client:
         with self._opening:
             if self._client is None:
                 import boto3
@@ -89,10 +89,10 @@ class S3BlobStore:
                 self._client = boto3.client(
                     "s3",
                     config=Config(
-                        retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
+                        retries={"total_max_attempts": MAX_ATTEMPTS, "mode": "standard"},
                         connect_timeout=CONNECT_TIMEOUT_S,
                         read_timeout=READ_TIMEOUT_S,
-                        max_pool_connections=CALLS_AT_ONCE,
+                        max_pool_connections=MAX_CONCURRENT_CALLS,
                     ),
                 )
             return self._client

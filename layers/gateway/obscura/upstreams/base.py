@@ -1,31 +1,29 @@
-"""The models behind the gateway."""
+"""The Protocols of this package: an upstream, the dialect that it speaks, and the catalog of models."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
+from obscura.dialects.base import UpstreamBody
+from obscura.errors import ObscuraError
 
-@dataclass(frozen=True, slots=True)
-class UpstreamRequest:
-    """One call to the upstream: ``path`` below its base URL (``/chat/completions``) and the JSON body."""
-
-    path: str
-    body: bytes
-    streamed: bool
+type RawHeaders = tuple[tuple[bytes, bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class UpstreamResponse:
-    """An upstream's answer whose head has arrived; ``chunks`` gives the body as it comes in.
+class UpstreamStream:
+    """A streamed response as server-sent events of the dialect of its request.
 
-    Iterating ``chunks`` raises UpstreamError or UpstreamTimeout when the upstream fails half-way.
+    Iterating ``chunks`` raises UpstreamError or UpstreamTimeout if the upstream fails in mid-stream. ``aclose`` drops
+    the connection unless the stream was read to its end; it must be called.
     """
 
-    status: int
-    content_type: str
     chunks: AsyncIterator[bytes]
-    headers: dict[str, str] = field(default_factory=dict)
+    aclose: Callable[[], Awaitable[None]]
+
+
+type UpstreamResponse = bytes | UpstreamStream
+"""The whole body of a successful response, or its stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,27 +36,88 @@ class ModelListing:
 
 
 class Upstream(Protocol):
-    """The model behind the gateway."""
+    """A server of models, or the demo model. Any number of calls may run at once."""
 
     async def models(self) -> Sequence[ModelListing]:
         """Return the upstream's own list; raises UpstreamUnavailable, UpstreamTimeout or UpstreamError."""
         ...
 
-    def answer(self, request: UpstreamRequest) -> AbstractAsyncContextManager[UpstreamResponse]:
-        """Open a call; leaving the context (a cancelled task included) drops the connection to the upstream at once.
+    async def send(self, request: UpstreamBody) -> UpstreamResponse:
+        """Send a request and return its response; a cancelled call drops the connection at once.
 
-        Entering raises UpstreamUnavailable, UpstreamTimeout or UpstreamError; an answer of any status is an answer.
+        Raises UpstreamUnavailable, UpstreamTimeout or UpstreamError, or the upstream's own error about the request.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
+class UpstreamRequest:
+    """A request as an upstream's dialect writes it: ``path`` is below the base URL, ``headers`` without credentials."""
+
+    path: str
+    headers: RawHeaders
+    body: bytes = b""
+    method: str = "POST"
+
+
+class StreamDecoder(Protocol):
+    """Decodes the stream of one response, framing included, to server-sent events."""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return the events that are complete after ``chunk``; raises UpstreamError on a malformed frame."""
+        ...
+
+
+class UpstreamDialect(Protocol):
+    """How one kind of upstream is spoken to; the kinds are listed in ``upstreams.registry``.
+
+    Bodies of the dialects in ``speaks`` go through as they are. A kind of upstream that does not speak chat natively
+    translates chat completions, the pivot, both ways.
+    """
+
+    speaks: frozenset[str]
+    """The caller dialects that it takes; chat is always among them."""
+
+    def encode(self, body: UpstreamBody) -> UpstreamRequest:
+        """Write a request; raises UnsupportedOperation for a dialect that is not in ``speaks``."""
+        ...
+
+    def authorize(self, request: UpstreamRequest, url: str) -> RawHeaders:
+        """Return the headers with the credentials: a bearer token, an API key, or a signature of the whole request."""
+        ...
+
+    def decode(self, body: bytes) -> bytes:
+        """Return a whole response in the dialect of its request; raises UpstreamError if it is malformed."""
+        ...
+
+    def stream_decoder(self, content_type: str) -> StreamDecoder | None:
+        """Return the decoder of a streamed response; None if it already is a stream of server-sent events."""
+        ...
+
+    def is_stream(self, content_type: str) -> bool:
+        """Whether a response of this content type is streamed; others are read whole."""
+        ...
+
+    def error(self, status: int, body: bytes, headers: Mapping[str, str]) -> ObscuraError:
+        """Return the error for a response of any status but 200."""
+        ...
+
+    def list_models(self) -> UpstreamRequest:
+        """Write the request for the list of models."""
+        ...
+
+    def decode_models(self, body: bytes) -> Sequence[ModelListing]:
+        """Read the list of models; raises UpstreamError if it is malformed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogModel:
-    """A model that may be asked for: where it runs, what it takes, and how its images are counted.
+    """A model that callers may use: its upstream, its input, and how the tokens of its images are counted.
 
     ``dialects`` are those that its upstream speaks natively, chat always among them; ``token_profile`` is the name of
     an imaging token profile, and ``token_factor`` what OpenAI's patches are multiplied by; ``context_length`` in
-    tokens, None when nobody said.
+    tokens, None if it is not known.
     """
 
     id: str
@@ -73,12 +132,12 @@ class CatalogModel:
 
 
 class Catalog(Protocol):
-    """The models that may be asked for."""
+    """The models that callers may use."""
 
     async def find(self, model_id: str) -> CatalogModel | None:
         """Return the model with exactly this id, or None."""
         ...
 
     async def all(self) -> Sequence[CatalogModel]:
-        """Every model, in the catalogue's order; raises what ``Upstream.models`` raises."""
+        """Return every model, in the order of the catalog; raises what ``Upstream.models`` raises."""
         ...

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, ValidationError, model_validator
 
+from obscura.dialects.registry import require_dialect
 from obscura.upstreams.base import CatalogModel, Upstream
 
-type Dialect = Literal["chat", "messages", "responses"]
+type Dialect = Annotated[str, AfterValidator(require_dialect)]
 type TokenProfile = Literal["qwen", "openai_tiles", "openai_patches", "anthropic"]
 
 

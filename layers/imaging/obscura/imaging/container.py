@@ -1,48 +1,67 @@
-"""What the walk of a container tells about an image before anything is decoded."""
+"""What is known of an image format, and of one image before anything is decoded."""
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
+from typing import IO
+
+from PIL import ImageFile
 
 Span = tuple[int, int]
-"""Where a run of bytes begins, and where the first byte behind it is."""
+"""The offset of the first byte of a run, and of the first byte after it."""
 
 
-class SourceFormat(StrEnum):
-    """The four formats that are taken; the value is Pillow's name."""
+@dataclass(frozen=True, slots=True)
+class ImageFormat:
+    """A format that is accepted; each module of ``formats`` defines one, and ``formats/__init__.py`` lists them.
 
-    JPEG = "JPEG"
-    PNG = "PNG"
-    WEBP = "WEBP"
-    GIF = "GIF"
+    Attributes:
+        name: as in error messages and logs.
+        media_type: the IANA media type.
+        recognizes: whether the first bytes of a file have this format's signature.
+        scan: walks the container within bounds, without decoding; raises ImageError.
+        reader: opens a file with Pillow, for this format alone; raises ImportError if Pillow lacks the decoder.
+        max_pixels: a cap below that of ``ImageLimits``, if decoding takes much more memory than other formats do.
+        decodes_scaled: whether the decoder can deliver the image at 1/2, 1/4 or 1/8 of its size.
+        pixels_are_exactly: whether the compressed pixels of a scanned file inflate to exactly this many bytes, if the
+            format can hide other bytes after them.
+        is_common: whether ``warm_up`` loads its decoder; a rare format with a large library waits for its first file.
 
-    @property
-    def media_type(self) -> str:
-        """The IANA media type."""
-        return f"image/{self.value.lower()}"
+    """
+
+    name: str
+    media_type: str
+    recognizes: Callable[[bytes], bool]
+    scan: "Callable[[bytes], ContainerInfo]"
+    reader: Callable[[IO[bytes]], ImageFile.ImageFile]
+    max_pixels: int | None = None
+    decodes_scaled: bool = False
+    pixels_are_exactly: Callable[[bytes, int], bool] | None = None
+    is_common: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerInfo:
-    """An image by its container alone.
+    """What the container says of its image.
 
     ``width_px`` and ``height_px`` are the stored sides, before ``orientation`` (EXIF 2.32 §4.6.4, tag 0x0112: 1 to 8,
-    1 is upright) is applied. ``spans`` is what the decoder is handed: the image and nothing else, neither metadata
-    nor further frames nor what stands behind the end. ``bare`` says that the file holds nothing but one static 8-bit
-    L, RGB or RGBA image, with nothing behind it. ``bit_depth`` is that of one stored sample.
+    1 is upright) is applied. ``is_canonical`` says that the file holds nothing but one static 8-bit L, RGB or RGBA
+    image, with nothing after it. ``image_spans`` is what the decoder gets: the image and nothing else, neither
+    metadata nor further frames nor bytes after the end; bytes between them replace a run of the file that it must not
+    see, in formats that count offsets from the start of the file. ``bit_depth`` is that of one stored sample.
     """
 
-    source_format: SourceFormat
+    source_format: ImageFormat
     width_px: int
     height_px: int
     orientation: int
-    bare: bool
-    spans: tuple[Span, ...]
+    is_canonical: bool
+    image_spans: tuple[Span | bytes, ...]
     bit_depth: int = 8
 
 
-def joined(spans: list[Span]) -> tuple[Span, ...]:
-    """Merge each span that begins where the one before it ends."""
+def merge_adjacent(spans: list[Span]) -> tuple[Span, ...]:
+    """Merge each span that begins at the end of the one before it."""
     merged: list[Span] = []
     for start, end in spans:
         if merged and merged[-1][1] == start:
@@ -55,15 +74,15 @@ def joined(spans: list[Span]) -> tuple[Span, ...]:
 UPRIGHT = 1
 _ORIENTATION_TAG = 0x0112
 _SHORT = 3
-_ENTRIES = 512
-"""How many entries of the first directory are looked at: cameras write about 12."""
+_MAX_ENTRIES = 512
+"""How many entries of the first directory are read: cameras write about 12."""
 
 
 def exif_orientation(tiff: bytes) -> int:
-    """Return the orientation 1 to 8 of an EXIF block that starts at its TIFF header; 1 when it tells none.
+    """Return the orientation 1 to 8 of an EXIF block that starts at its TIFF header; 1 if it has none.
 
-    TIFF 6.0 §2 (header, image file directory), EXIF 2.32 §4.6.4 (tag 0x0112, one SHORT). A damaged block is not a
-    damaged image: it counts as upright, as in every viewer.
+    TIFF 6.0 §2 (header, image file directory), EXIF 2.32 §4.6.4 (tag 0x0112, one SHORT). A damaged block does not make
+    the image damaged: it counts as upright, as in every viewer.
     """
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
     if order is None:
@@ -71,7 +90,7 @@ def exif_orientation(tiff: bytes) -> int:
     try:
         (directory,) = struct.unpack_from(f"{order}4xI", tiff)
         (count,) = struct.unpack_from(f"{order}H", tiff, directory)
-        for index in range(min(count, _ENTRIES)):
+        for index in range(min(count, _MAX_ENTRIES)):
             tag, kind, _, value = struct.unpack_from(f"{order}HHIH", tiff, directory + 2 + 12 * index)
             if tag == _ORIENTATION_TAG:
                 return value if kind == _SHORT and UPRIGHT <= value <= 8 else UPRIGHT

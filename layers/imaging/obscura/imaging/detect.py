@@ -1,14 +1,8 @@
-"""Which format a file is, by its first bytes; never by what its sender declares."""
+"""Which format a file has, by its first bytes; never by its declared type."""
 
-from obscura.imaging.container import SourceFormat
+from obscura.imaging.container import ImageFormat
 from obscura.imaging.errors import ImageError
-
-_SUPPORTED: tuple[tuple[bytes, SourceFormat], ...] = (
-    (b"\xff\xd8\xff", SourceFormat.JPEG),
-    (b"\x89PNG\r\n\x1a\n", SourceFormat.PNG),
-    (b"GIF87a", SourceFormat.GIF),
-    (b"GIF89a", SourceFormat.GIF),
-)
+from obscura.imaging.formats import FORMATS, SUPPORTED_FORMATS
 
 _UNSUPPORTED: tuple[tuple[bytes, str], ...] = (
     (b"II*\0", "TIFF"),
@@ -25,29 +19,26 @@ _UNSUPPORTED: tuple[tuple[bytes, str], ...] = (
     (b"\xff\x4f\xff\x51", "JPEG 2000"),
 )
 
-# ISO/IEC 14496-12 §4.3: the major brand stands behind "ftyp". HEIF's brands: ISO/IEC 23008-12; AVIF's: its own §6.
-_AVIF_BRANDS = (b"avif", b"avis")
+# ISO/IEC 14496-12 §4.3: the major brand follows "ftyp". HEIF's brands: ISO/IEC 23008-12.
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1")
 _TEXT_WINDOW_BYTES = 1024
 
 
-def detect_format(data: bytes) -> SourceFormat:
-    """Tell the format of ``data`` by its signature.
+def detect_format(data: bytes) -> ImageFormat:
+    """Return the format of ``data`` by its signature.
 
     Raises:
-        ImageError: ``unsupported_image_format``, by name where the format is known.
+        ImageError: ``unsupported_image_format``, by name if the format is known.
 
     """
-    for signature, source_format in _SUPPORTED:
-        if data.startswith(signature):
-            return source_format
-    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        return SourceFormat.WEBP
+    for image_format in FORMATS.values():
+        if image_format.recognizes(data):
+            return image_format
     name = _unsupported_name(data)
     if name is None:
-        message = "The bytes are not an image of a known format. Send a PNG, JPEG, WEBP or GIF."
+        message = f"The bytes are not an image of a known format. Send a {SUPPORTED_FORMATS}."
     else:
-        message = f"{name} is not supported. Convert it to PNG, JPEG, WEBP or GIF."
+        message = f"{name} is not supported. Convert it to {SUPPORTED_FORMATS}."
     raise ImageError("unsupported_image_format", message)
 
 
@@ -56,7 +47,7 @@ def _unsupported_name(data: bytes) -> str | None:
         if data.startswith(signature):
             return name
     if data[4:8] == b"ftyp":
-        return _iso_media_name(data)
+        return "HEIC/HEIF" if data[8:12] in _HEIF_BRANDS else "Video (MP4, QuickTime)"
     opening = data[:_TEXT_WINDOW_BYTES].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if opening.startswith(b"<svg") or (
         opening.startswith((b"<?xml", b"<!--", b"<!doctype svg")) and b"<svg" in opening
@@ -65,14 +56,3 @@ def _unsupported_name(data: bytes) -> str | None:
     if opening.startswith((b"<!doctype html", b"<html")):
         return "An HTML page"
     return None
-
-
-def _iso_media_name(data: bytes) -> str:
-    brand = data[8:12]
-    if brand in _AVIF_BRANDS:
-        return "AVIF"
-    if brand in _HEIF_BRANDS:
-        # AVIF and HEIC files may both lead with HEIF's structural brand: the compatible brands behind it decide.
-        compatible = data[16 : min(int.from_bytes(data[:4]), 256)]
-        return "AVIF" if any(brand in compatible for brand in _AVIF_BRANDS) else "HEIC/HEIF"
-    return "Video (MP4, QuickTime)"

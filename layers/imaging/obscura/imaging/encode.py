@@ -8,42 +8,44 @@ from typing import IO
 
 from PIL import Image
 
-from obscura.imaging.container import SourceFormat
+from obscura.imaging.container import ImageFormat
+from obscura.imaging.formats.jpeg import JPEG
+from obscura.imaging.formats.png import PNG
 
 _JPEG_QUALITY = 90
-_FEW_COLOURS = {"RGB": 256, "L": 16}
+_MAX_FEW_COLOURS = {"RGB": 256, "L": 16}
 """A photograph of full range has tens of thousands of colours, but never more than 256 greys."""
 _STRIP_PIXELS = 1 << 18
 _HALVED_CHROMA, _FULL_CHROMA = "4:2:0", "4:4:4"
 
 
-def encode(image: Image.Image, source_format: SourceFormat) -> tuple[bytes, SourceFormat]:
-    """Encode an L, RGB or RGBA image without metadata; the answer says as what.
+def encode(image: Image.Image, source_format: ImageFormat) -> tuple[bytes, ImageFormat]:
+    """Encode an L, RGB or RGBA image without metadata; return the bytes and their format.
 
-    A JPEG stays one, with chroma at half resolution as cameras store it. Of the other sources, alpha and few colours
-    make a PNG, and the rest, which may be a screenshot with coloured letters, a JPEG with full chroma.
+    A JPEG stays one, with chroma at half resolution as cameras store it. Of the other formats, an image with alpha or
+    few colours becomes a PNG, and the rest, which may be a screenshot with coloured letters, a JPEG with full chroma.
     """
     # Pillow's savers pick up profile, comment and transparency of the source from here.
     image.info = {}
-    if source_format is SourceFormat.JPEG:
-        return _jpeg(image, _HALVED_CHROMA), SourceFormat.JPEG
+    if source_format is JPEG:
+        return _jpeg(image, _HALVED_CHROMA), JPEG
     if image.mode == "RGBA" or has_few_colours(image):
-        return _png(image), SourceFormat.PNG
-    return _jpeg(image, _FULL_CHROMA), SourceFormat.JPEG
+        return _png(image), PNG
+    return _jpeg(image, _FULL_CHROMA), JPEG
 
 
 def has_few_colours(image: Image.Image) -> bool:
-    """Tell a drawing from a photograph by its number of colours; asked strip by strip, because most end it early."""
-    most = _FEW_COLOURS[image.mode]
+    """Return whether an image is a drawing rather than a photograph; counts by strips, because most stop it early."""
+    max_colours = _MAX_FEW_COLOURS[image.mode]
     colours: set[object] = set()
     rows = max(1, _STRIP_PIXELS // image.width)
     for top in range(0, image.height, rows):
         strip = image.crop((0, top, image.width, min(top + rows, image.height)))
-        counted = strip.getcolors(most)
+        counted = strip.getcolors(max_colours)
         if counted is None:
             return False
         colours.update(colour for _, colour in counted)
-        if len(colours) > most:
+        if len(colours) > max_colours:
             return False
     return True
 

@@ -1,4 +1,4 @@
-"""The one exception that leaves this room."""
+"""The one exception that this package raises."""
 
 from typing import Literal
 
@@ -12,10 +12,10 @@ ErrorCode = Literal[
 
 
 class ImageError(Exception):
-    """An image that is not let through.
+    """An image that is not accepted.
 
-    ``code`` is the API's error code, ``message`` says what was wrong, the limit and the way out and never echoes a
-    byte of the image, ``limit`` is the number that was passed (bytes, pixels, or the n of n:1), where there is one.
+    ``code`` is the API's error code. ``message`` says what was wrong, the limit and what to do instead, and never
+    echoes a byte of the image. ``limit`` is the number that was exceeded (bytes, pixels, or the n of n:1), if any.
     """
 
     def __init__(self, code: ErrorCode, message: str, limit: int | None = None) -> None:
@@ -25,6 +25,6 @@ class ImageError(Exception):
         self.limit = limit
 
 
-def corrupt(source_format: str, what: str) -> ImageError:
-    """Return the ``invalid_image`` refusal for a file of a known format: what is wrong with it, and the way out."""
-    return ImageError("invalid_image", f"The {source_format} image {what}. Send the whole, undamaged file.")
+def corrupt(format_name: str, what: str) -> ImageError:
+    """Return the ``invalid_image`` error for a file of a known format: what is wrong with it, and what to do."""
+    return ImageError("invalid_image", f"The {format_name} image {what}. Send the whole, undamaged file.")

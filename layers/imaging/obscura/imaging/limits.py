@@ -1,17 +1,14 @@
-"""How large an image may be on its way in, and how large it leaves."""
+"""How large an image may be when it is sent, and how large it is when it leaves."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from obscura.imaging.container import ContainerInfo, SourceFormat
+from obscura.imaging.container import ContainerInfo
 from obscura.imaging.errors import ImageError, corrupt
-
-WEBP_PIXELS = 25_000_000
-"""Pillow decodes WEBP through libwebp's animation decoder, which takes 16 bytes a pixel: 400 MB at this cap."""
 
 
 class Detail(StrEnum):
-    """How closely the model is to look: OpenAI's ``detail``."""
+    """How much detail the model gets: OpenAI's ``detail``."""
 
     LOW = "low"
     AUTO = "auto"
@@ -28,7 +25,7 @@ _LONGEST_SIDE_PX = {Detail.LOW: 768, Detail.AUTO: 1280, Detail.HIGH: 2048}
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
-    """What one image may have at most: bytes as sent, decoded pixels, and the n of an n:1 aspect ratio."""
+    """The maximum for one image: bytes as sent, decoded pixels, and the n of an n:1 aspect ratio."""
 
     raw_bytes: int = 15 * 1024 * 1024
     pixels: int = 64_000_000
@@ -36,7 +33,7 @@ class ImageLimits:
 
 
 def check_raw_bytes(raw_bytes: int, limits: ImageLimits) -> None:
-    """Refuse an empty image, and one of more bytes than ``limits`` allow.
+    """Reject an empty image, and one of more bytes than ``limits`` allow.
 
     Raises:
         ImageError: ``invalid_image`` or ``image_too_large``.
@@ -53,16 +50,16 @@ def check_raw_bytes(raw_bytes: int, limits: ImageLimits) -> None:
         )
 
 
-def check_dimensions(facts: ContainerInfo, limits: ImageLimits) -> None:
-    """Refuse what the header declares, before anything is decoded.
+def check_dimensions(info: ContainerInfo, limits: ImageLimits) -> None:
+    """Reject by the size that the container declares, before anything is decoded.
 
     Raises:
         ImageError: ``invalid_image`` (a side of zero), ``image_too_many_pixels`` or ``unsupported_image_dimensions``.
 
     """
-    width_px, height_px = facts.width_px, facts.height_px
+    width_px, height_px, image_format = info.width_px, info.height_px, info.source_format
     if width_px == 0 or height_px == 0:
-        raise corrupt(facts.source_format, "declares a side of 0 pixels")
+        raise corrupt(image_format.name, "declares a side of 0 pixels")
     size = f"The image is {width_px} x {height_px} px"
     if width_px * height_px > limits.pixels:
         raise ImageError(
@@ -70,12 +67,12 @@ def check_dimensions(facts: ContainerInfo, limits: ImageLimits) -> None:
             f"{size}; the limit is {limits.pixels} pixels in all. Scale it down before sending.",
             limits.pixels,
         )
-    if facts.source_format is SourceFormat.WEBP and width_px * height_px > WEBP_PIXELS:
+    if image_format.max_pixels is not None and width_px * height_px > image_format.max_pixels:
         raise ImageError(
             "image_too_many_pixels",
-            f"{size}; a WEBP may have {WEBP_PIXELS} pixels, fewer than other formats because decoding one takes "
-            "several times the memory. Scale it down, or send it as JPEG or PNG.",
-            WEBP_PIXELS,
+            f"{size}; the limit for {image_format.name} is {image_format.max_pixels} pixels, lower than for other "
+            "formats because decoding it takes several times the memory. Scale it down, or send it as JPEG or PNG.",
+            image_format.max_pixels,
         )
     if max(width_px, height_px) > limits.aspect_ratio * min(width_px, height_px):
         raise ImageError(

@@ -4,12 +4,12 @@ import math
 
 from PIL import Image
 
-from obscura.imaging.container import ContainerInfo, SourceFormat
+from obscura.imaging.container import ContainerInfo
 
 _MIN_SHRINK = ((8, 1.35), (4, 1.17), (2, 1.15))
-"""How much LANCZOS has to shrink behind libjpeg's 1/8, 1/4 and 1/2 decode for the two to equal a full decode (SSIM of
-0.98 and more on photographs as a camera stores them, ``benchmarks/picture.py``). Nearer to 1 libjpeg's own, coarser
-filter would be the one that is seen."""
+"""How much LANCZOS has to shrink after libjpeg's 1/8, 1/4 and 1/2 decode for the two to equal a full decode (SSIM of
+0.98 and more on photographs as a camera stores them, ``benchmarks/image.py``). Nearer to 1 libjpeg's own, coarser
+filter would be the one that shows."""
 
 _JPEG_FILTERS = (
     (1, 1.0, Image.Resampling.HAMMING),
@@ -22,7 +22,7 @@ LANCZOS elsewhere. It matters most where most pixels are left: HAMMING takes 22 
 1280 px), at an SSIM of 0.99."""
 
 _REDUCING_GAP = 1.5
-"""How much LANCZOS has to shrink behind a plain average of n x n pixels: twice as fast on large PNG, WEBP and GIF."""
+"""How much LANCZOS has to shrink after a plain average of n x n pixels: twice as fast on large PNG, WEBP and GIF."""
 
 _STRIP_PIXELS = 1 << 20
 _TURNED = {
@@ -46,21 +46,21 @@ def target_size(width_px: int, height_px: int, longest_side_px: int, aspect_rati
     longest = max(width_px, height_px)
     if longest <= longest_side_px:
         return width_px, height_px
-    least = math.ceil(longest_side_px / aspect_ratio)
+    min_side_px = math.ceil(longest_side_px / aspect_ratio)
 
     def shrunk(side_px: int) -> int:
-        return max((2 * side_px * longest_side_px + longest) // (2 * longest), least)
+        return max((2 * side_px * longest_side_px + longest) // (2 * longest), min_side_px)
 
     return shrunk(width_px), shrunk(height_px)
 
 
-def decode_scale(facts: ContainerInfo, size: tuple[int, int]) -> int:
+def decode_scale(info: ContainerInfo, size: tuple[int, int]) -> int:
     """Return the power of two that a JPEG may be divided by while it is decoded: 1, 2, 4 or 8."""
-    shrink = min(facts.width_px / size[0], facts.height_px / size[1])
-    return next((scale for scale, least in _MIN_SHRINK if shrink >= scale * least), 1)
+    shrink = min(info.width_px / size[0], info.height_px / size[1])
+    return next((scale for scale, min_shrink in _MIN_SHRINK if shrink >= scale * min_shrink), 1)
 
 
-def resize_upright(image: Image.Image, facts: ContainerInfo, size: tuple[int, int], scale: int = 1) -> Image.Image:
+def resize_upright(image: Image.Image, info: ContainerInfo, size: tuple[int, int], scale: int = 1) -> Image.Image:
     """Return the image in mode L, RGB or RGBA, of ``size`` in stored orientation, turned upright.
 
     ``scale`` is the one it was decoded at. The turn comes after the resize, where there is less to turn. Resizing
@@ -73,21 +73,21 @@ def resize_upright(image: Image.Image, facts: ContainerInfo, size: tuple[int, in
     if size == image.size:
         result = _convert(image, mode)
     else:
-        box = (facts.width_px / scale, facts.height_px / scale)
-        result = _shrink(image, mode, size, box, _filter(facts, scale, box[0] / size[0]))
+        box = (info.width_px / scale, info.height_px / scale)
+        result = _shrink(image, mode, size, box, _filter(info, scale, box[0] / size[0]))
     if transparent and result.getchannel("A").getextrema() == (255, 255):
         result = result.getchannel("R") if grey else result.convert("RGB")
-    turn = _TURNED.get(facts.orientation)
+    turn = _TURNED.get(info.orientation)
     return result if turn is None else result.transpose(turn)
 
 
-def _filter(facts: ContainerInfo, scale: int, shrink: float) -> Image.Resampling:
-    fitting = (
+def _filter(info: ContainerInfo, scale: int, shrink: float) -> Image.Resampling:
+    filters = (
         quickest
-        for decoded_at, least, quickest in _JPEG_FILTERS
-        if facts.source_format is SourceFormat.JPEG and decoded_at == scale and shrink >= least
+        for decoded_at, min_shrink, quickest in _JPEG_FILTERS
+        if info.source_format.decodes_scaled and decoded_at == scale and shrink >= min_shrink
     )
-    return next(fitting, Image.Resampling.LANCZOS)
+    return next(filters, Image.Resampling.LANCZOS)
 
 
 def _shrink(

@@ -1,10 +1,10 @@
-"""A key that is sent twice leaves once, with the value that was read: what was checked is what the upstream sees."""
+"""A key that is sent twice is rendered once, with the value that was checked."""
 
 import json
 
 import pytest
 
-from obscura.dialects.base import ContentLimits
+from obscura.dialects.base import ContentLimits, RequestHead
 from obscura.dialects.chat.request import ChatDialect, ChatRequest
 from obscura.dialects.json.raw import RawJson
 from tests.support.json_texts import pairs_of
@@ -12,8 +12,8 @@ from tests.support.json_texts import pairs_of
 LONG = "A" * 5000
 
 
-def parsed(text: str) -> ChatRequest:
-    return ChatDialect().parse(RawJson(text.encode()), ContentLimits())
+def parse(text: str) -> ChatRequest:
+    return ChatDialect().parse(RequestHead(), RawJson(text.encode()), ContentLimits())
 
 
 def a_request(content: str) -> str:
@@ -47,18 +47,18 @@ IMAGES_SENT_TWICE = {
 
 
 @pytest.mark.parametrize("text", IMAGES_SENT_TWICE.values(), ids=IMAGES_SENT_TWICE.keys())
-def test_the_upstream_sees_the_image_that_was_read_and_no_other(text: str) -> None:
-    ask = parsed(text)
-    (slot,) = ask.image_slots
+def test_of_an_image_sent_twice_only_the_checked_one_goes_upstream(text: str) -> None:
+    parsed_request = parse(text)
+    (slot,) = parsed_request.images
     assert slot.source == b"data:LAST"
 
     slot.replace(b"data:CHECKED")
 
-    left = ask.to_upstream().body
-    assert b"data:CHECKED" in left
-    assert b"FIRST" not in left
-    assert b"LAST" not in left
-    keys = [key for key, _ in pairs_of(left)]
+    rendered = parsed_request.to_upstream().body
+    assert b"data:CHECKED" in rendered
+    assert b"FIRST" not in rendered
+    assert b"LAST" not in rendered
+    keys = [key for key, _ in pairs_of(rendered)]
     assert len(keys) == len(set(keys))
 
 
@@ -72,27 +72,27 @@ def test_the_upstream_sees_the_image_that_was_read_and_no_other(text: str) -> No
         '{"model":"m","messages":[{"role":"user","content":"FIRST"}],"messages":[{"role":"user","content":"LAST"}]}',
     ],
 )
-def test_the_upstream_sees_the_text_that_was_read_and_no_other(text: str) -> None:
-    ask = parsed(text)
+def test_of_a_text_sent_twice_only_the_moderated_one_goes_upstream(text: str) -> None:
+    parsed_request = parse(text)
 
-    assert ask.texts == ["LAST"]
-    assert b"FIRST" not in ask.to_upstream().body
+    assert parsed_request.texts == ["LAST"]
+    assert b"FIRST" not in parsed_request.to_upstream().body
 
 
-def test_the_upstream_sees_the_model_and_the_stream_flag_that_were_read() -> None:
-    ask = parsed(
+def test_of_model_and_stream_sent_twice_only_the_last_goes_upstream() -> None:
+    parsed_request = parse(
         '{"model":"a","stream":true,"m\\u006fdel":"b","stream":false,"messages":[{"role":"x","role":"user","content":""}]}'
     )
 
-    left = ask.to_upstream().body
+    rendered = parsed_request.to_upstream().body
 
-    assert (ask.model, ask.streamed) == ("b", False)
-    assert json.loads(left) == {"model": "b", "stream": False, "messages": [{"role": "user", "content": ""}]}
-    keys = [key for key, _ in pairs_of(left)]
+    assert (parsed_request.model, parsed_request.streamed) == ("b", False)
+    assert json.loads(rendered) == {"model": "b", "stream": False, "messages": [{"role": "user", "content": ""}]}
+    keys = [key for key, _ in pairs_of(rendered)]
     assert len(keys) == len(set(keys))
 
 
-def test_duplicates_where_nobody_reads_are_left_to_the_upstream() -> None:
-    ask = parsed('{"model":"m","x":{"a":1,"a":2},"messages":[{"role":"user","content":"hi"}]}')
+def test_duplicates_in_unopened_objects_go_upstream_as_sent() -> None:
+    parsed_request = parse('{"model":"m","x":{"a":1,"a":2},"messages":[{"role":"user","content":"hi"}]}')
 
-    assert b'{"a":1,"a":2}' in ask.to_upstream().body
+    assert b'{"a":1,"a":2}' in parsed_request.to_upstream().body

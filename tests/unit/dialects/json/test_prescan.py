@@ -1,4 +1,4 @@
-"""The first look at a JSON body: what is let through is JSON by the letter, and within bounds."""
+"""The first pass over a JSON body: accepted bodies are strict JSON within the bounds."""
 
 import pytest
 from hypothesis import example, given
@@ -8,6 +8,7 @@ from obscura.dialects.json.prescan import (
     LONG_STRING_BYTES,
     MAX_DEPTH,
     MAX_NUMBER_CHARS,
+    MAX_SMALL_BODY_BYTES,
     MAX_VALUES,
     extract_long_strings,
 )
@@ -18,11 +19,11 @@ from tests.support.json_texts import strictly_read, styles, values, written
 LONG = b"A" * (LONG_STRING_BYTES + 1)
 
 
-def taken(body: bytes) -> bool:
+def accepted(body: bytes) -> bool:
     try:
         RawJson(body).check_unread()
-    except ObscuraError as refusal:
-        assert refusal.status == 400
+    except ObscuraError as error:
+        assert error.status == 400
         return False
     return True
 
@@ -86,20 +87,20 @@ def is_a_json_object(body: bytes) -> bool:
     ],
     ids=lambda body: repr(body[:12] + b"..." + body[-8:] if len(body) > 40 else body),
 )
-def test_what_is_not_json_by_the_letter_is_refused_as_invalid_json(body: bytes) -> None:
+def test_a_body_that_is_not_strict_json_is_rejected_as_invalid_json(body: bytes) -> None:
     with pytest.raises(InvalidJson):
         RawJson(body).check_unread()
 
 
 @pytest.mark.parametrize("body", [b"[]", b"1", b'"text"', b"null", b"true", b'"%b"' % LONG, b'[{"model":"m"}]'])
-def test_json_that_is_no_object_is_refused_as_such(body: bytes) -> None:
+def test_json_that_is_no_object_is_an_invalid_request(body: bytes) -> None:
     with pytest.raises(InvalidRequest, match="object"):
         RawJson(body)
 
 
 @given(values, styles, st.lists(st.tuples(st.integers(0, 400), st.binary(max_size=2)), max_size=3))
 @example({"a": "\\"}, None, [(5, b"\\")])
-def test_a_body_is_taken_exactly_when_another_strict_parser_takes_it(value, style, edits) -> None:
+def test_a_body_is_accepted_exactly_if_another_strict_parser_accepts_it(value, style, edits) -> None:
     text = bytearray(b'{"a":"\\\\"}' if style is None else written({"a": value}, style).encode())
     for position, replacement in edits:
         start = position % (len(text) + 1)
@@ -107,12 +108,18 @@ def test_a_body_is_taken_exactly_when_another_strict_parser_takes_it(value, styl
 
     body = bytes(text)
 
-    assert taken(body) == is_a_json_object(body)
+    assert accepted(body) == is_a_json_object(body)
 
 
 @given(st.text(st.sampled_from('{}[]":,\\ 0e-.tnu\x00'), max_size=24))
-def test_any_heap_of_punctuation_is_taken_exactly_when_another_strict_parser_takes_it(heap: str) -> None:
-    assert taken(heap.encode()) == is_a_json_object(heap.encode())
+def test_punctuation_is_accepted_exactly_if_a_strict_parser_accepts_it(text: str) -> None:
+    assert accepted(text.encode()) == is_a_json_object(text.encode())
+
+
+@given(values, styles, st.text(st.sampled_from('{}[]":,\\ 0'), max_size=24))
+def test_small_and_large_bodies_are_accepted_alike(value, style, text: str) -> None:
+    for body in (written({"a": value}, style).encode(), b'{"a":' + text.encode() + b"}"):
+        assert accepted(body) == accepted(body + b" " * MAX_SMALL_BODY_BYTES)
 
 
 def nested(depth: int) -> bytes:
@@ -120,8 +127,8 @@ def nested(depth: int) -> bytes:
     return b'{"a":' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
 
 
-def test_depth_is_taken_up_to_its_cap_and_refused_one_past_it() -> None:
-    assert taken(nested(MAX_DEPTH))
+def test_the_maximum_depth_is_accepted_and_one_more_level_rejected() -> None:
+    assert accepted(nested(MAX_DEPTH))
 
     with pytest.raises(InvalidJson, match=f"{MAX_DEPTH} levels"):
         RawJson(nested(MAX_DEPTH + 1))
@@ -129,37 +136,37 @@ def test_depth_is_taken_up_to_its_cap_and_refused_one_past_it() -> None:
 
 @pytest.mark.parametrize("depth", [1_000, 300_000])
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
-def test_endless_nesting_is_refused_before_any_parser_descends(depth: int, opening: bytes) -> None:
+def test_endless_nesting_is_rejected_before_any_parser_descends(depth: int, opening: bytes) -> None:
     with pytest.raises(InvalidJson, match="levels deep"):
         RawJson(b'{"a":' + opening * depth)
 
 
-def test_brackets_within_strings_are_no_depth() -> None:
-    assert taken(b'{"a":"%b","b":"%b"}' % (b"[" * 1_000, b"{" * 10_000))
+def test_brackets_in_strings_do_not_count_as_depth() -> None:
+    assert accepted(b'{"a":"%b","b":"%b"}' % (b"[" * 1_000, b"{" * 10_000))
 
 
-def test_many_shallow_objects_are_no_depth() -> None:
-    assert taken(b'{"a":[%b]}' % b",".join([b"[{}]"] * 1_000))
+def test_many_shallow_objects_do_not_count_as_depth() -> None:
+    assert accepted(b'{"a":[%b]}' % b",".join([b"[{}]"] * 1_000))
 
 
 @pytest.mark.parametrize("number", [b"1" * 10_000, b"0." + b"1" * 10_000, b"1e" + b"1" * 10_000, b"-" * 10_000])
-def test_a_number_of_ten_thousand_digits_is_refused(number: bytes) -> None:
+def test_a_number_of_ten_thousand_digits_is_rejected(number: bytes) -> None:
     with pytest.raises(InvalidJson, match=f"{MAX_NUMBER_CHARS} characters"):
         RawJson(b'{"a":[%b]}' % number)
 
 
-def test_a_number_at_the_cap_keeps_every_digit() -> None:
+def test_a_number_of_maximum_length_keeps_every_digit() -> None:
     body = b'{"a":%b}' % (b"7" * MAX_NUMBER_CHARS)
 
     assert RawJson(body).render() == body
 
 
-def test_digits_within_strings_are_no_number() -> None:
-    assert taken(b'{"a":"%b"}' % (b"1" * 10_000))
+def test_digits_in_strings_do_not_count_as_a_number() -> None:
+    assert accepted(b'{"a":"%b"}' % (b"1" * 10_000))
 
 
-def test_values_are_taken_up_to_their_cap_and_refused_one_past_it() -> None:
-    assert taken(b'{"a":[%b]}' % b",".join([b"1"] * MAX_VALUES))
+def test_the_maximum_of_values_is_accepted_and_more_are_rejected() -> None:
+    assert accepted(b'{"a":[%b]}' % b",".join([b"1"] * MAX_VALUES))
 
     with pytest.raises(InvalidJson, match="values"):
         RawJson(b'{"a":[%b]}' % b",".join([b"1"] * (MAX_VALUES + 2)))
@@ -176,7 +183,7 @@ def test_a_long_string_ends_at_the_quote_that_is_not_escaped(length: int, end: b
     string = b"A" * (length - len(end)) + end
     body = b'{"a":"%b","b":["%b",1]}' % (string, string)
 
-    lifted = extract_long_strings(body)
+    prescanned = extract_long_strings(body)
 
-    assert [bytes(one) for one in lifted.long_strings] == ([string] * 2 if length >= LONG_STRING_BYTES else [])
+    assert [bytes(one) for one in prescanned.long_strings] == ([string] * 2 if length >= LONG_STRING_BYTES else [])
     assert RawJson(body).render() == body

@@ -1,4 +1,4 @@
-"""A body that is opened and written again is the same document, and what nobody opened the same bytes."""
+"""A body that is opened and rendered is the same document; unopened nodes keep their bytes."""
 
 import json
 import tracemalloc
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from obscura.dialects.base import ContentLimits
+from obscura.dialects.base import ContentLimits, RequestHead
 from obscura.dialects.chat.request import ChatDialect
 from obscura.dialects.json.prescan import LONG_STRING_BYTES, extract_long_strings
 from obscura.dialects.json.raw import RawJson, open_array, open_object, quoted
@@ -20,7 +20,7 @@ MEBIBYTE = 1024 * 1024
 
 
 def opened(value: object, leaf: object, style: Random) -> object:
-    """Open a leaf and, by the roll of a die, what stands in it, as a dialect does."""
+    """Open a leaf and, at random, the nodes in it, as a dialect does."""
     if isinstance(value, dict) and style.random() < 0.7:
         return {key: opened(value[key], one, style) for key, one in open_object(leaf, "a").items()}
     if isinstance(value, list) and style.random() < 0.7:
@@ -29,7 +29,7 @@ def opened(value: object, leaf: object, style: Random) -> object:
 
 
 @given(st.dictionaries(words, values, max_size=5), styles)
-def test_any_object_in_any_spelling_is_rendered_as_an_equal_document(value, style) -> None:
+def test_any_object_in_any_notation_is_rendered_as_an_equal_document(value, style) -> None:
     body = RawJson(written(value, style).encode())
     body.root = {key: opened(value[key], leaf, style) for key, leaf in body.root.items()}
 
@@ -39,7 +39,7 @@ def test_any_object_in_any_spelling_is_rendered_as_an_equal_document(value, styl
 
 
 @given(st.dictionaries(words, values, max_size=5), styles)
-def test_what_was_not_opened_leaves_byte_for_byte(value, style) -> None:
+def test_unopened_nodes_are_rendered_byte_for_byte(value, style) -> None:
     sent = {key: written(one, style).encode() for key, one in value.items()}
     body = b",".join(b"%b:%b" % (written_string(key, style).encode(), one) for key, one in sent.items())
 
@@ -50,7 +50,7 @@ def test_what_was_not_opened_leaves_byte_for_byte(value, style) -> None:
 
 
 @given(st.lists(long_strings | words, min_size=1, max_size=4), styles)
-def test_a_string_is_read_as_what_it_says_however_it_is_spelled(strings, style) -> None:
+def test_a_string_is_decoded_whatever_escapes_it_has(strings, style) -> None:
     body = RawJson(written({"a": strings}, style).encode())
 
     assert [body.text(leaf) for leaf in open_array(body.root["a"], "a")] == strings
@@ -58,11 +58,11 @@ def test_a_string_is_read_as_what_it_says_however_it_is_spelled(strings, style) 
 
 @given(st.dictionaries(long_strings, values, min_size=1, max_size=3), styles)
 @settings(max_examples=30)
-def test_long_keys_come_out_as_they_went_in(value, style) -> None:
+def test_long_keys_are_rendered_as_sent(value, style) -> None:
     assert json.loads(RawJson(written({"a": value}, style).encode()).render()) == {"a": value}
 
 
-def test_nobody_can_write_a_placeholder() -> None:
+def test_a_placeholder_cannot_be_guessed() -> None:
     long = b'"%b"' % (b"A" * LONG_STRING_BYTES)
     seen = {extract_long_strings(b"[%b]" % long).placeholder for _ in range(50)}
 
@@ -79,7 +79,7 @@ def test_a_placeholder_of_another_request_is_a_string_like_any_other() -> None:
     assert body.render() == sent
 
 
-def test_a_replacement_stands_where_the_long_string_stood_and_nowhere_else() -> None:
+def test_a_replaced_long_string_leaves_an_equal_one_as_it_was() -> None:
     long = b"A" * LONG_STRING_BYTES
     body = RawJson(b'{"a":"%b","b":"%b"}' % (long, long))
 
@@ -89,30 +89,30 @@ def test_a_replacement_stands_where_the_long_string_stood_and_nowhere_else() -> 
 
 
 @pytest.mark.parametrize("malformed", [b"\xff", b"\\x", b"\n", b"\\ud83d"])
-def test_a_malformed_long_string_that_nobody_reads_is_found_all_the_same(malformed: bytes) -> None:
+def test_a_malformed_long_string_is_found_even_if_it_is_not_read(malformed: bytes) -> None:
     body = RawJson(b'{"x":[{"y":"%b%b"}]}' % (b"A" * LONG_STRING_BYTES, malformed))
 
     with pytest.raises(InvalidJson):
         body.check_unread()
 
 
-def test_an_image_of_15_mb_is_a_view_of_the_body_and_never_becomes_a_string() -> None:
+def test_an_image_of_15_mb_is_a_view_of_the_body_and_never_copied() -> None:
     image = b"data:image/png;base64," + b"AAAA" * (5 * MEBIBYTE)
     body = (
         b'{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"\xc3\xa9"},'
         b'{"type":"image_url","image_url":{"url":"%b"}}]}]}' % image
     )
     tracemalloc.start()
-    ask = ChatDialect().parse(RawJson(body), ContentLimits())
-    parsing_took = tracemalloc.get_traced_memory()[1]
-    (slot,) = ask.image_slots
+    parsed_request = ChatDialect().parse(RequestHead(), RawJson(body), ContentLimits())
+    parsing_bytes = tracemalloc.get_traced_memory()[1]
+    (slot,) = parsed_request.images
     slot.replace(b"data:image/png;base64,AAAA")
-    to_upstream = ask.to_upstream()
-    rendering_took = tracemalloc.get_traced_memory()[1]
+    to_upstream = parsed_request.to_upstream()
+    rendering_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
     assert slot.source.obj is body
     assert slot.source == image
     assert len(to_upstream.body) < 1_000
-    assert parsing_took < MEBIBYTE
-    assert rendering_took < MEBIBYTE
+    assert parsing_bytes < MEBIBYTE
+    assert rendering_bytes < MEBIBYTE

@@ -1,8 +1,8 @@
-"""Messages requests as Python values, parsed and translated as the gateway does it; and chat answers to them."""
+"""Builders of Messages requests and of chat completions, parsed and translated as the gateway does it."""
 
 import json
 
-from obscura.dialects.base import ContentLimits
+from obscura.dialects.base import ContentLimits, RequestHead
 from obscura.dialects.json.raw import RawJson
 from obscura.dialects.messages.request import MessagesDialect, MessagesRequest
 
@@ -10,7 +10,7 @@ PREPARED = b"data:image/jpeg;base64,UFJFUA=="
 
 
 def a_request(*messages: dict, **fields: object) -> dict:
-    """A request of these messages, or of one that says hello."""
+    """A request of these messages, or of a single hello."""
     return {"model": "m", "max_tokens": 100, "messages": list(messages) or [user("hello")]} | fields
 
 
@@ -42,32 +42,32 @@ def a_tool(name: str = "look_up", **fields: object) -> dict:
     return {"name": name, "input_schema": {"type": "object", "properties": {}}} | fields
 
 
-def parsed(request: object) -> MessagesRequest:
+def parse(request: object) -> MessagesRequest:
     body = request if isinstance(request, bytes) else json.dumps(request).encode()
-    return MessagesDialect().parse(RawJson(body), ContentLimits())
+    return MessagesDialect().parse(RequestHead(), RawJson(body), ContentLimits())
 
 
-def with_images(ask: MessagesRequest) -> MessagesRequest:
-    """The same request with the prepared image in each of its slots."""
-    for slot in ask.image_slots:
+def with_images(parsed_request: MessagesRequest) -> MessagesRequest:
+    """The same request with a prepared image in place of each of its images."""
+    for slot in parsed_request.images:
         slot.replace(PREPARED)
-    return ask
+    return parsed_request
 
 
 def in_chat(request: object) -> dict:
-    """What a chat upstream is sent for a request."""
-    return json.loads(with_images(parsed(request)).to_upstream().body)
+    """A request as a chat upstream gets it."""
+    return json.loads(with_images(parse(request)).to_upstream().body)
 
 
 def passed_natively(request: object) -> dict:
-    """What an upstream that speaks Messages is sent for a request."""
-    return json.loads(with_images(parsed(request)).to_upstream({"chat", "messages"}).body)
+    """A request as an upstream that speaks Messages gets it."""
+    return json.loads(with_images(parse(request)).to_upstream({"chat", "messages"}).body)
 
 
-def answered(completion: dict, image_tokens: tuple[int, ...] = (), **request_fields: object) -> dict:
+def translated(completion: dict, image_tokens: tuple[int, ...] = (), **request_fields: object) -> dict:
     """The message that a chat upstream's completion becomes."""
-    reply = parsed(a_request(**request_fields)).to_upstream().reply
-    return json.loads(reply.answer(json.dumps(completion).encode(), image_tokens))
+    translator = parse(a_request(**request_fields)).to_upstream().translator
+    return json.loads(translator.translate(json.dumps(completion).encode(), image_tokens))
 
 
 def a_completion(finish_reason: str = "stop", *, usage: dict | None = None, **message: object) -> dict:
@@ -77,8 +77,8 @@ def a_completion(finish_reason: str = "stop", *, usage: dict | None = None, **me
 
 def streamed(*pieces: bytes, image_tokens: tuple[int, ...] = (), **request_fields: object) -> bytes:
     """The stream that these bytes of a chat stream become."""
-    passage = parsed(a_request(**request_fields, stream=True)).to_upstream().reply.stream(image_tokens)
-    return b"".join([*map(passage.feed, pieces), passage.finish()])
+    translator = parse(a_request(**request_fields, stream=True)).to_upstream().translator.stream(image_tokens)
+    return b"".join([*map(translator.feed, pieces), translator.finish()])
 
 
 def _content(content: tuple[object, ...]) -> object:

@@ -1,4 +1,4 @@
-"""A telling value for every field in the tables of docs/fields-messages.md, by the tables' names."""
+"""An example value for every field in the tables of docs/fields-messages.md, by the tables' names."""
 
 from tests.unit.dialects.messages.conversations import a_tool, text, user
 

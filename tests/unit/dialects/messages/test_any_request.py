@@ -1,4 +1,4 @@
-"""Any request, by chance: roles, order, texts, tool ids and images are kept; whatever cannot be read is a 400."""
+"""Generated requests: roles, order, texts, tool ids and images are kept; a malformed one is a 400."""
 
 import copy
 import json
@@ -16,7 +16,7 @@ from tests.unit.dialects.messages.conversations import (
     assistant,
     image,
     in_chat,
-    parsed,
+    parse,
     text,
     tool_result,
     tool_use,
@@ -24,27 +24,27 @@ from tests.unit.dialects.messages.conversations import (
     with_images,
 )
 
-said = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=9)
-texts = said.map(text)
+strings = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=9)
+texts = strings.map(text)
 images = st.builds(image)
 call_ids = st.from_regex(r"[a-z]{1,3}_[0-9]", fullmatch=True)
-calls = st.builds(lambda call_id, name, given: tool_use(call_id) | {"name": name, "input": given}, call_ids, said,
+calls = st.builds(lambda call_id, name, inputs: tool_use(call_id) | {"name": name, "input": inputs}, call_ids, strings,
                   st.dictionaries(words, values, max_size=3))  # fmt: skip
 results = st.builds(tool_result, call_ids) | st.builds(
     lambda call_id, blocks: tool_result(call_id, *blocks), call_ids, st.lists(texts | images, max_size=3)
 )
-user_turns = st.builds(user, said) | st.builds(
+user_turns = st.builds(user, strings) | st.builds(
     lambda first, then: user(*first, *then),
     st.lists(results, max_size=3),
     st.lists(texts | images, min_size=1, max_size=3),
 )
-assistant_turns = st.builds(assistant, said) | st.builds(
+assistant_turns = st.builds(assistant, strings) | st.builds(
     lambda first, then: assistant(*first, *then), st.lists(texts, max_size=2), st.lists(calls, min_size=1, max_size=2)
 )
 conversations = st.lists(user_turns | assistant_turns, max_size=5).flatmap(
     lambda turns: user_turns.map(lambda last: [*turns, last])
 )
-whole_requests = st.builds(lambda turns, system: a_request(*turns, system=system), conversations, said).filter(
+whole_requests = st.builds(lambda turns, system: a_request(*turns, system=system), conversations, strings).filter(
     lambda request: json.dumps(request).count('"type": "image"') <= ContentLimits().images
 )
 
@@ -55,13 +55,13 @@ def blocks_of(message: dict) -> list[dict]:
 
 
 def inner_blocks(message: dict) -> list[dict]:
-    """A message's blocks, those in its tool results in their places."""
+    """A message's blocks, with those in its tool results."""
     opened = [blocks_of(block) if block["type"] == "tool_result" else [block] for block in blocks_of(message)]
     return [inner for blocks in opened for inner in blocks]
 
 
-def turns_told(request: dict) -> list[str]:
-    """The roles that chat is to hear: tool results speak for themselves, then the user for all else."""
+def expected_roles(request: dict) -> list[str]:
+    """The roles of the chat messages: one tool message a result, then a user message with everything else."""
     response = ["system"]
     for message in request["messages"]:
         blocks = blocks_of(message)
@@ -76,11 +76,11 @@ def turns_told(request: dict) -> list[str]:
 
 @given(whole_requests)
 def test_roles_and_order_are_kept(request: dict) -> None:
-    assert [message["role"] for message in in_chat(request)["messages"]] == turns_told(request)
+    assert [message["role"] for message in in_chat(request)["messages"]] == expected_roles(request)
 
 
 @given(whole_requests)
-def test_every_text_arrives_in_its_turn(request: dict) -> None:
+def test_every_text_arrives_in_order(request: dict) -> None:
     response = "\n".join(json.dumps(message["content"], ensure_ascii=False) for message in in_chat(request)["messages"])
 
     position = 0
@@ -89,8 +89,8 @@ def test_every_text_arrives_in_its_turn(request: dict) -> None:
         others = [block for block in blocks_of(message) if block["type"] == "text"]
         for block in [*(inner for result in results for inner in blocks_of(result)), *others]:
             if block["type"] == "text":
-                spelled = json.dumps(block["text"], ensure_ascii=False)[1:-1]
-                position = response.index(spelled, position) + len(spelled)
+                escaped = json.dumps(block["text"], ensure_ascii=False)[1:-1]
+                position = response.index(escaped, position) + len(escaped)
 
 
 @given(whole_requests)
@@ -98,7 +98,7 @@ def test_calls_and_results_keep_their_ids_names_and_inputs(request: dict) -> Non
     response = in_chat(request)["messages"]
 
     blocks = [block for message in request["messages"] for block in blocks_of(message)]
-    heard = [
+    sent = [
         {
             "type": "tool_use",
             "id": call["id"],
@@ -108,33 +108,33 @@ def test_calls_and_results_keep_their_ids_names_and_inputs(request: dict) -> Non
         for message in response
         for call in message.get("tool_calls", [])
     ]
-    assert heard == [block for block in blocks if block["type"] == "tool_use"]
+    assert sent == [block for block in blocks if block["type"] == "tool_use"]
     assert [message["tool_call_id"] for message in response if message["role"] == "tool"] == [
         block["tool_use_id"] for block in blocks if block["type"] == "tool_result"
     ]
 
 
 @given(whole_requests)
-def test_every_image_is_a_slot_and_arrives_with_what_was_put_into_it(request: dict) -> None:
-    ask = parsed(request)
-    for number, slot in enumerate(ask.image_slots):
+def test_every_image_is_replaced_in_place(request: dict) -> None:
+    parsed_request = parse(request)
+    for number, slot in enumerate(parsed_request.images):
         slot.replace(b"data:image/png;base64,%04d" % number)
 
-    response = json.loads(ask.to_upstream().body)["messages"]
+    response = json.loads(parsed_request.to_upstream().body)["messages"]
 
     count = sum(block["type"] == "image" for message in request["messages"] for block in inner_blocks(message))
-    heard = [
+    sent = [
         int(part["image_url"]["url"].removeprefix("data:image/png;base64,"))
         for message in response
         for part in (message["content"] if isinstance(message["content"], list) else [])
         if part["type"] == "image_url"
     ]
-    assert heard == list(range(count))
+    assert sent == list(range(count))
 
 
 @given(whole_requests)
 def test_an_upstream_that_speaks_messages_gets_the_same_request(request: dict) -> None:
-    sent = json.loads(with_images(parsed(request)).to_upstream({"messages"}).body)
+    sent = json.loads(with_images(parse(request)).to_upstream({"messages"}).body)
 
     expected = copy.deepcopy(request)
     for message in expected["messages"]:
@@ -161,20 +161,20 @@ FULL = a_request(
 )
 
 
-def places(value: object) -> list[tuple[dict | list, str | int]]:
-    """Every place in a request, with the object or array that holds it."""
+def nodes(value: object) -> list[tuple[dict | list, str | int]]:
+    """Every value in a request: the object or array that holds it, and its key."""
     keys = list(value) if isinstance(value, dict) else list(range(len(value))) if isinstance(value, list) else []
-    return [place for key in keys for place in [(value, key), *places(value[key])]]
+    return [node for key in keys for node in [(value, key), *nodes(value[key])]]
 
 
-def answered_or_refused(body: bytes) -> None:
-    """Take a body as far as an upstream of either kind: what it is sent is JSON, or the refusal is the caller's."""
+def check_translated_or_rejected(body: bytes) -> None:
+    """Check that an upstream of either kind gets strict JSON, or the caller a 400."""
     for dialects in ({"chat"}, {"chat", "messages"}):
         try:
-            sent = with_images(parsed(body)).to_upstream(dialects).body
-        except ObscuraError as refusal:
-            assert refusal.status == 400
-            assert refusal.message
+            sent = with_images(parse(body)).to_upstream(dialects).body
+        except ObscuraError as error:
+            assert error.status == 400
+            assert error.message
         else:
             strictly_read(sent)
 
@@ -182,31 +182,31 @@ def answered_or_refused(body: bytes) -> None:
 STRANGE = (None, True, -1, 1e308, "", "x", [], {}, [[]], [None], {"type": "image"}, {"type": "text"}, [{"type": []}])
 
 
-@pytest.mark.parametrize("number", range(len(places(FULL))))
-def test_a_strange_value_in_any_place_is_answered_or_refused(number: int) -> None:
+@pytest.mark.parametrize("number", range(len(nodes(FULL))))
+def test_a_strange_value_anywhere_is_translated_or_rejected(number: int) -> None:
     for strange in STRANGE:
         request = copy.deepcopy(FULL)
-        holder, key = places(request)[number]
+        holder, key = nodes(request)[number]
         holder[key] = strange
 
-        answered_or_refused(json.dumps(request).encode())
+        check_translated_or_rejected(json.dumps(request).encode())
 
 
-@given(st.integers(0, len(places(FULL)) - 1), values)
-def test_any_sub_tree_in_any_place_is_answered_or_refused(number, sub_tree) -> None:
+@given(st.integers(0, len(nodes(FULL)) - 1), values)
+def test_any_value_anywhere_is_translated_or_rejected(number, sub_tree) -> None:
     request = copy.deepcopy(FULL)
-    holder, key = places(request)[number]
+    holder, key = nodes(request)[number]
     holder[key] = sub_tree
 
-    answered_or_refused(json.dumps(request).encode())
+    check_translated_or_rejected(json.dumps(request).encode())
 
 
 @given(values, styles)
-def test_any_json_at_all_is_answered_or_refused(value, style) -> None:
-    answered_or_refused(written(value, style).encode())
+def test_any_json_is_translated_or_rejected(value, style) -> None:
+    check_translated_or_rejected(written(value, style).encode())
 
 
-def test_the_full_request_is_carried_as_it_stands() -> None:
+def test_a_request_with_every_field_is_translated() -> None:
     assert set(in_chat(FULL)) == {
         *("model", "messages", "max_tokens", "temperature", "stop", "user", "reasoning_effort", "response_format"),
         *("tools", "tool_choice", "parallel_tool_calls", "stream", "stream_options"),

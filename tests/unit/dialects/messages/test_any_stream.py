@@ -1,4 +1,4 @@
-"""Any chat stream, by chance and however it is cut: a legal stream of messages, or its beginning and an error."""
+"""Generated chat streams, cut anywhere: each becomes a valid Messages stream, or the start of one and an error."""
 
 import json
 from itertools import pairwise
@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from obscura.errors import UpstreamError
 from tests.support.fake_upstream import chunk
-from tests.support.message_stream_grammar import ToldMessage, told_by
-from tests.unit.dialects.messages.conversations import a_request, parsed
+from tests.support.message_stream_grammar import StreamedMessage, parse_stream
+from tests.unit.dialects.messages.conversations import a_request, parse
 
 DONE = b"data: [DONE]\n\n"
 
@@ -54,33 +54,33 @@ odd_lines = st.sampled_from(
     ]
 )
 mostly_chunks = st.lists(st.one_of(chunks, chunks, chunks, odd_lines), max_size=12)
-orderly = st.lists(chunks, max_size=12).map(lambda told: [*told, DONE])
+orderly = st.lists(chunks, max_size=12).map(lambda stream: [*stream, DONE])
 
 
-def told_of(pieces: list[bytes]) -> bytes:
-    """What the caller gets: the events, and where the upstream failed the one that says so."""
-    passage, response = parsed(a_request(stream=True)).to_upstream().reply.stream((7,)), []
+def translate(pieces: list[bytes]) -> bytes:
+    """The events that the caller gets; if the upstream fails, with an error event at the end."""
+    translator, response = parse(a_request(stream=True)).to_upstream().translator.stream((7,)), []
     try:
-        response.extend(map(passage.feed, pieces))
-        response.append(passage.finish())
+        response.extend(map(translator.feed, pieces))
+        response.append(translator.finish())
     except UpstreamError as failure:
-        response.append(passage.fail(failure, "req_1"))
+        response.append(translator.fail(failure, "req_1"))
     return b"".join(response)
 
 
 def cut(stream: bytes, cuts: list[int]) -> list[bytes]:
-    places = [0, *sorted(place % (len(stream) + 1) for place in cuts), len(stream)]
-    return [stream[start:end] for start, end in pairwise(places)]
+    ends = [0, *sorted(end % (len(stream) + 1) for end in cuts), len(stream)]
+    return [stream[start:end] for start, end in pairwise(ends)]
 
 
-def without_made_up_ids(response: ToldMessage) -> tuple[object, ...]:
+def without_made_up_ids(response: StreamedMessage) -> tuple[object, ...]:
     blocks = [(block.kind, block.start.get("name"), block.text) for block in response.blocks]
     return blocks, response.delta, response.usage, response.error
 
 
 @given(mostly_chunks.map(b"".join) | orderly.map(b"".join), st.lists(st.integers(0, 10_000), max_size=20))
-def test_any_chunks_however_cut_are_a_legal_stream_or_a_legal_beginning_and_an_error(stream, cuts) -> None:
-    response = told_by(told_of(cut(stream, cuts)))
+def test_any_chunks_become_a_valid_stream_or_a_valid_start_and_an_error(stream, cuts) -> None:
+    response = parse_stream(translate(cut(stream, cuts)))
 
     assert response.stopped != (response.error is not None)
     if response.error:
@@ -89,29 +89,31 @@ def test_any_chunks_however_cut_are_a_legal_stream_or_a_legal_beginning_and_an_e
 
 
 @given(orderly.map(b"".join), st.lists(st.integers(0, 10_000), max_size=20))
-def test_how_an_orderly_stream_is_cut_does_not_matter(stream: bytes, cuts: list[int]) -> None:
-    assert without_made_up_ids(told_by(told_of(cut(stream, cuts)))) == without_made_up_ids(told_by(told_of([stream])))
+def test_how_a_valid_stream_is_cut_does_not_matter(stream: bytes, cuts: list[int]) -> None:
+    assert without_made_up_ids(parse_stream(translate(cut(stream, cuts)))) == without_made_up_ids(
+        parse_stream(translate([stream]))
+    )
 
 
 @given(orderly)
-def test_no_word_and_no_thought_is_lost_added_or_reordered(pieces: list[bytes]) -> None:
+def test_no_text_or_thinking_is_lost_added_or_reordered(pieces: list[bytes]) -> None:
     deltas = [json.loads(piece.removeprefix(b"data: "))["choices"][0]["delta"] for piece in pieces[:-1]]
-    response = told_by(told_of(pieces))
+    response = parse_stream(translate(pieces))
 
-    spoken = "".join(delta.get("content") or delta.get("refusal") or "" for delta in deltas)
-    thought = "".join(delta.get("reasoning_content") or "" for delta in deltas)
+    texts = "".join(delta.get("content") or delta.get("refusal") or "" for delta in deltas)
+    thinking = "".join(delta.get("reasoning_content") or "" for delta in deltas)
     if response.stopped:
-        assert ("".join(response.texts()), "".join(response.texts("thinking"))) == (spoken, thought)
+        assert ("".join(response.texts()), "".join(response.texts("thinking"))) == (texts, thinking)
     else:
-        assert spoken.startswith("".join(response.texts()))
-        assert thought.startswith("".join(response.texts("thinking")))
+        assert texts.startswith("".join(response.texts()))
+        assert thinking.startswith("".join(response.texts("thinking")))
 
 
 argument_texts = st.dictionaries(st.sampled_from("ab"), st.integers() | st.text(max_size=5), max_size=2).map(json.dumps)
 
 
 @given(st.lists(argument_texts, min_size=1, max_size=4), st.data())
-def test_parallel_calls_in_any_mixture_arrive_whole_and_in_the_order_in_which_they_began(inputs, data) -> None:
+def test_interleaved_calls_arrive_whole_and_in_the_order_they_began(inputs, data) -> None:
     waiting = [_pieces_of(text, index, data) for index, text in enumerate(inputs)]
     heads, stream = [each.pop(0) for each in waiting], []
     stream += heads[:1]
@@ -125,7 +127,7 @@ def test_parallel_calls_in_any_mixture_arrive_whole_and_in_the_order_in_which_th
         else:
             stream.append(waiting[index].pop(0))
 
-    response = told_by(told_of([*stream, chunk({}, "tool_calls"), DONE]))
+    response = parse_stream(translate([*stream, chunk({}, "tool_calls"), DONE]))
 
     assert [(block.start["id"], block.text) for block in response.blocks] == [
         (f"call_{index}", text) for index, text in enumerate(inputs)

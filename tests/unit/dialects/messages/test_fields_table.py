@@ -1,4 +1,4 @@
-"""The tables of docs/fields-messages.md, held to the SDK's own types and to what the code does."""
+"""The tables of docs/fields-messages.md, checked against the SDK's own types and against the code."""
 
 import copy
 import json
@@ -17,7 +17,6 @@ from tests.unit.dialects.messages.conversations import (
     a_completion,
     a_request,
     a_tool,
-    answered,
     assistant,
     image,
     in_chat,
@@ -25,13 +24,14 @@ from tests.unit.dialects.messages.conversations import (
     text,
     tool_result,
     tool_use,
+    translated,
     user,
 )
 from tests.unit.dialects.messages.field_examples import EXAMPLES
 
 PAGE = (Path(__file__).parents[4] / "docs/fields-messages.md").read_text()
 HEADERS = {"betas", "user_profile_id", "workspace_id"}
-"""What the SDK's types list among the fields and sends as headers."""
+"""Fields of the SDK's types that it sends as headers."""
 
 BLOCKS = {"text": text("words"), "image": image(), "tool_use": tool_use(), "tool_result": tool_result("toolu_1", "r")}
 BARE_BLOCKS = {
@@ -41,11 +41,11 @@ BARE_BLOCKS = {
 
 
 UNSEEN = {"thinking.display", "image.source", *(f"{kind}.type" for kind in BLOCKS)}
-"""What is carried to the way back, replaced by the prepared image, or the same in every example."""
+"""Fields whose translation a chat request does not show: kept for the response, replaced, or always the same."""
 
 
 def rows(section: str) -> dict[str, tuple[str, str]]:
-    """What the table of a section says of each field: its treatment and the note."""
+    """Each field of a section's table, with its treatment and the note."""
     (table,) = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
     response: dict[str, tuple[str, str]] = {}
     for fields, treatment, note in re.findall(r"^\| (`.*?) \| (.*?) \|(.*)\|$", table, re.MULTILINE):
@@ -54,7 +54,7 @@ def rows(section: str) -> dict[str, tuple[str, str]]:
 
 
 def base(section: str, field: str) -> tuple[dict, list[str | int]]:
-    """A request to put the field into, and the path of the object that the section is about."""
+    """A request for the field, and the path of the object that the section is about."""
     match section:
         case "Request":
             thinking = {"thinking": {"type": "enabled", "budget_tokens": 5000}} if "thinking." in field else {}
@@ -68,9 +68,9 @@ def base(section: str, field: str) -> tuple[dict, list[str | int]]:
             return a_request(tools=[a_tool()], tool_choice={"type": kind, "name": "f"}), ["tool_choice"]
         case _:
             kind = field.partition(".")[0]
-            says = assistant if kind in {"tool_use", *BARE_BLOCKS} else user
+            message = assistant if kind in {"tool_use", *BARE_BLOCKS} else user
             block = BLOCKS.get(kind) or BARE_BLOCKS.get(kind) or {"type": kind}
-            return a_request(says(text("see"), block), user("so?")), ["messages", 0, "content", 1]
+            return a_request(message(text("see"), block), user("so?")), ["messages", 0, "content", 1]
 
 
 def written(path: list[str | int]) -> str:
@@ -78,7 +78,7 @@ def written(path: list[str | int]) -> str:
 
 
 def with_field(section: str, field: str, value: object) -> tuple[dict, str]:
-    """The request with the field in its place, and the path at which an error would name it."""
+    """The request with the field in it, and the path that an error would name."""
     request, path = base(section, field)
     request = copy.deepcopy(request)
     keys = field.split(".")[1:] if section == "Blocks" else field.split(".")
@@ -95,15 +95,15 @@ FIELDS = [(section, field) for section in EXAMPLES for field in rows(section)]
 
 
 @pytest.mark.parametrize(("section", "field"), FIELDS)
-def test_over_chat_a_field_is_treated_as_its_table_says(section: str, field: str) -> None:
+def test_a_translated_field_is_treated_as_the_table_says(section: str, field: str) -> None:
     treatment, _ = rows(section)[field]
     value = EXAMPLES[section].get(field)
     request, path = with_field(section, field, value)
 
     if treatment == "refused":
-        with pytest.raises(UnsupportedField) as refusal:
+        with pytest.raises(UnsupportedField) as caught:
             in_chat(request)
-        assert refusal.value.param.startswith(path)
+        assert caught.value.param.startswith(path)
         return
     response = in_chat(request)
     without = in_chat(base(section, field)[0])
@@ -118,7 +118,7 @@ def test_over_chat_a_field_is_treated_as_its_table_says(section: str, field: str
 
 
 @pytest.mark.parametrize("field", ["thinking", "redacted_thinking"])
-def test_a_block_that_is_ignored_leaves_the_message_as_it_is_without(field: str) -> None:
+def test_an_ignored_block_does_not_change_the_message(field: str) -> None:
     request, _ = base("Blocks", field)
 
     assert in_chat(request) == in_chat(a_request(assistant(text("see")), user("so?")))
@@ -198,14 +198,14 @@ def test_the_blocks_table_has_every_block_of_the_sdks() -> None:
     assert known - listed == set()
 
 
-def test_an_answer_has_the_fields_that_the_table_says() -> None:
+def test_a_response_has_the_fields_that_the_table_says() -> None:
     usage = {
         "prompt_tokens": 9,
         "completion_tokens": 9,
         "prompt_tokens_details": {"cached_tokens": 1},
         "completion_tokens_details": {"reasoning_tokens": 1},
     }
-    least, most = answered(a_completion(content="a")), answered(a_completion(content="a", usage=usage), (5,))
+    least, most = translated(a_completion(content="a")), translated(a_completion(content="a", usage=usage), (5,))
     response = rows("The answer")
 
     def fields(message: dict) -> set[str]:

@@ -1,4 +1,4 @@
-"""The fields of a Messages request beside its messages, as chat's: generation, tools, thinking, structured output."""
+"""The fields of a Messages request beside its messages, as those of chat: generation, tools, thinking, formats."""
 
 import pytest
 
@@ -16,16 +16,16 @@ FUNCTION = {"type": "function", "function": {"name": "look_up", "parameters": a_
 
 
 def added(**fields: object) -> dict:
-    """What a request's fields add to what a chat upstream is sent."""
+    """The fields that a request's fields add to the chat request."""
     response = in_chat(a_request(**fields))
     return {key: value for key, value in response.items() if key not in PLAIN or value != PLAIN[key]}
 
 
-def refused(**fields: object) -> ObscuraError:
-    with pytest.raises(ObscuraError) as refusal:
+def rejected(**fields: object) -> ObscuraError:
+    with pytest.raises(ObscuraError) as caught:
         in_chat(a_request(**fields))
-    assert refusal.value.status == 400
-    return refusal.value
+    assert caught.value.status == 400
+    return caught.value
 
 
 def test_a_request_without_any_options_is_model_messages_and_max_tokens() -> None:
@@ -97,25 +97,25 @@ def test_a_tool_becomes_a_function_with_its_schema_untouched() -> None:
         (None, {}),
     ],
 )
-def test_the_choice_of_a_tool_becomes_chats(choice: dict | None, expected: dict) -> None:
+def test_tool_choice_becomes_that_of_chat(choice: dict | None, expected: dict) -> None:
     assert added(tools=[a_tool()], tool_choice=choice) == {"tools": [FUNCTION]} | expected
 
 
 @pytest.mark.parametrize("choice", [{"type": "auto"}, {"type": "none"}])
 @pytest.mark.parametrize("tools", [[], None])
-def test_a_choice_between_no_tools_is_left_out(choice: dict, tools: list | None) -> None:
+def test_a_tool_choice_without_tools_is_left_out(choice: dict, tools: list | None) -> None:
     assert added(tools=tools, tool_choice=choice) == {}
 
 
 OPTIONAL = (
     "system", "stream", "stop_sequences", "temperature", "top_p", "top_k", "metadata", "tools", "tool_choice",
     "thinking", "output_config", "output_format", "context_management", "cache_control", "service_tier", "speed",
-    "container", "mcp_servers", "inference_geo", "diagnostics", "never_heard_of",
+    "container", "mcp_servers", "inference_geo", "diagnostics", "unknown_field",
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("field", OPTIONAL)
-def test_a_field_that_is_null_is_as_good_as_absent(field: str) -> None:
+def test_a_null_field_counts_as_absent(field: str) -> None:
     assert added(**{field: None}) == {}
 
 
@@ -126,7 +126,7 @@ def test_a_field_that_is_null_is_as_good_as_absent(field: str) -> None:
         ({"mcp_servers": []}, "mcp_servers"),
         ({"inference_geo": "us"}, "inference_geo"),
         ({"user_profile_id": "u"}, "user_profile_id"),
-        ({"never_heard_of": False}, "never_heard_of"),
+        ({"unknown_field": False}, "unknown_field"),
         ({"speed": "fast"}, "speed"),
         ({"metadata": {"team": "x"}}, "metadata.team"),
         ({"stop_sequences": ["a", "b", "c", "d", "e"]}, "stop_sequences"),
@@ -140,15 +140,15 @@ def test_a_field_that_is_null_is_as_good_as_absent(field: str) -> None:
         ({"tools": [a_tool(), a_tool(input_examples=[{}])]}, "tools[1].input_examples"),
         ({"tools": [a_tool(defer_loading=True)]}, "tools[0].defer_loading"),
         ({"tools": [a_tool(allowed_callers=["direct", "code_execution_20250825"])]}, "tools[0].allowed_callers[1]"),
-        ({"tools": [a_tool()], "tool_choice": {"type": "auto", "hurry": 1}}, "tool_choice.hurry"),
+        ({"tools": [a_tool()], "tool_choice": {"type": "auto", "unknown": 1}}, "tool_choice.unknown"),
     ],
 )
-def test_a_field_without_a_counterpart_is_refused_by_name_with_a_way_out(fields: dict, param: str) -> None:
-    error = refused(**fields)
+def test_a_field_that_chat_lacks_is_rejected_by_name_with_a_hint(fields: dict, param: str) -> None:
+    error = rejected(**fields)
 
     assert isinstance(error, UnsupportedField)
     assert error.param == param
-    _, _, hint = error.message.partition("which is asked in chat. ")
+    _, _, hint = error.message.partition("which this model's upstream speaks. ")
     assert hint
 
 
@@ -190,12 +190,12 @@ def test_a_field_without_a_counterpart_is_refused_by_name_with_a_way_out(fields:
         ({"tool_choice": {"type": "any"}}, "tool_choice"),
     ],
 )
-def test_a_value_that_no_upstream_could_read_is_an_invalid_request_with_its_path(fields: dict, param: str) -> None:
-    error = refused(**fields)
+def test_a_malformed_value_is_an_invalid_request_with_its_path(fields: dict, param: str) -> None:
+    error = rejected(**fields)
 
     assert isinstance(error, InvalidRequest)
     assert error.param == param
 
 
-def test_the_longest_of_unknown_names_is_cut_in_the_message() -> None:
-    assert len(refused(**{"x" * 5000: 1}).message) < 300
+def test_a_long_unknown_name_is_cut_in_the_message() -> None:
+    assert len(rejected(**{"x" * 5000: 1}).message) < 300

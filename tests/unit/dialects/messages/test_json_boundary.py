@@ -1,4 +1,4 @@
-"""Where a JSON text that comes in pieces ends."""
+"""The end of a JSON text that comes in pieces."""
 
 import json
 
@@ -11,15 +11,15 @@ from tests.support.json_texts import values, words
 
 
 def complete_after(*pieces: str) -> list[bool]:
-    end, complete = JsonBoundary(), []
+    boundary, complete = JsonBoundary(), []
     for piece in pieces:
-        end.feed(piece)
-        complete.append(end.complete)
+        boundary.feed(piece)
+        complete.append(boundary.complete)
     return complete
 
 
 @given(st.dictionaries(words, values, max_size=4) | st.lists(values, max_size=4), st.data())
-def test_an_object_or_array_is_complete_with_its_last_character_and_not_before(value, data) -> None:
+def test_an_object_or_array_is_complete_with_its_last_character_only(value, data) -> None:
     text = json.dumps(value, ensure_ascii=data.draw(st.booleans()))
     cuts = data.draw(st.lists(st.integers(0, len(text) - 1), max_size=6).map(sorted))
     pieces = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text) - 1], strict=True)]

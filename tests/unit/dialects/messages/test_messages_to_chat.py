@@ -11,7 +11,7 @@ from tests.unit.dialects.messages.conversations import (
     assistant,
     image,
     in_chat,
-    parsed,
+    parse,
     text,
     tool_result,
     tool_use,
@@ -21,12 +21,12 @@ from tests.unit.dialects.messages.conversations import (
 IMAGE = {"type": "image_url", "image_url": {"url": PREPARED.decode()}}
 
 
-def refused(request: object) -> ObscuraError:
-    with pytest.raises(ObscuraError) as refusal:
+def rejected(request: object) -> ObscuraError:
+    with pytest.raises(ObscuraError) as caught:
         in_chat(request)
-    assert refusal.value.status == 400
-    assert f"'{refusal.value.param}'" in refusal.value.message
-    return refusal.value
+    assert caught.value.status == 400
+    assert f"'{caught.value.param}'" in caught.value.message
+    return caught.value
 
 
 def test_a_conversation_keeps_its_roles_and_order() -> None:
@@ -80,7 +80,7 @@ def test_tool_calls_keep_their_ids_names_and_inputs() -> None:
     ]
 
 
-def test_an_input_of_many_kilobytes_is_carried_whole() -> None:
+def test_a_tool_input_of_many_kilobytes_is_translated_whole() -> None:
     words = 'x"é' * 4000
 
     response = in_chat(a_request(user("hi"), assistant(tool_use(text=words)), user(tool_result())))
@@ -88,7 +88,7 @@ def test_an_input_of_many_kilobytes_is_carried_whole() -> None:
     assert json.loads(response["messages"][1]["tool_calls"][0]["function"]["arguments"]) == {"text": words}
 
 
-def test_a_turn_of_nothing_but_calls_has_null_content() -> None:
+def test_a_message_of_nothing_but_tool_calls_has_null_content() -> None:
     assert in_chat(a_request(user("hi"), assistant(tool_use()), user(tool_result())))["messages"][1]["content"] is None
 
 
@@ -106,13 +106,13 @@ def test_a_turn_of_nothing_but_calls_has_null_content() -> None:
         (tool_result("a", "sunny", is_error=None), "sunny"),
     ],
 )
-def test_a_tool_result_is_a_tool_message_under_its_calls_id(block: dict, content: str) -> None:
+def test_a_tool_result_becomes_a_tool_message_with_its_calls_id(block: dict, content: str) -> None:
     response = in_chat(a_request(user("hi"), assistant(tool_use("a")), user(block)))
 
     assert response["messages"][2:] == [{"role": "tool", "tool_call_id": "a", "content": content}]
 
 
-def test_results_come_first_and_what_else_was_said_follows_as_one_message() -> None:
+def test_tool_results_come_first_and_the_rest_is_one_message() -> None:
     response = in_chat(a_request(user(text("well"), tool_result("a", "1"), image(), tool_result("b", "2"))))
 
     assert response["messages"] == [
@@ -122,7 +122,7 @@ def test_results_come_first_and_what_else_was_said_follows_as_one_message() -> N
     ]
 
 
-def test_images_of_tool_results_follow_in_a_user_message_that_says_whose_they_are() -> None:
+def test_images_of_tool_results_follow_in_a_user_message_with_the_call_ids() -> None:
     results = [tool_result("a", text("a cat"), image()), tool_result("b", image(), image())]
 
     response = in_chat(a_request(user(*results, text("compare"))))
@@ -144,22 +144,22 @@ def test_images_of_tool_results_follow_in_a_user_message_that_says_whose_they_ar
 @pytest.mark.parametrize(
     "kind", [{"type": "thinking", "thinking": "hm", "signature": ""}, {"type": "redacted_thinking", "data": "x"}]
 )
-def test_past_thinking_is_left_out_as_only_anthropics_models_take_it_back(kind: dict) -> None:
+def test_past_thinking_is_left_out(kind: dict) -> None:
     response = in_chat(a_request(user("hi"), assistant(kind, text("hello")), user("go on")))
 
     assert response["messages"][1] == assistant("hello")
 
 
-def test_a_text_that_was_sent_with_escapes_is_spliced_as_it_came() -> None:
-    spelled = b'"\\u00e9\\ud83d\\ude00"'
-    body = b'{"model":"m","max_tokens":1,"messages":[{"role":"user","content":[{"type":"text","text":%b}]}]}' % spelled
+def test_a_text_with_escapes_is_sent_on_as_it_came() -> None:
+    escaped = b'"\\u00e9\\ud83d\\ude00"'
+    body = b'{"model":"m","max_tokens":1,"messages":[{"role":"user","content":[{"type":"text","text":%b}]}]}' % escaped
 
-    assert spelled in parsed(body).to_upstream().body
+    assert escaped in parse(body).to_upstream().body
 
 
 @pytest.mark.parametrize("prefill", ["The answer is", [text("The answer is")]])
-def test_a_prefilled_assistant_turn_is_refused_by_name(prefill: object) -> None:
-    error = refused(a_request(user("hi"), {"role": "assistant", "content": prefill}))
+def test_a_prefilled_assistant_message_is_rejected_by_name(prefill: object) -> None:
+    error = rejected(a_request(user("hi"), {"role": "assistant", "content": prefill}))
 
     assert isinstance(error, UnsupportedField)
     assert error.param == "messages[1]"
@@ -186,8 +186,8 @@ def test_a_prefilled_assistant_turn_is_refused_by_name(prefill: object) -> None:
         (assistant({"type": "server_tool_use", "id": "a", "name": "b"}), "messages[0].content[0].type"),
     ],
 )
-def test_what_chat_has_no_place_for_is_refused_with_its_path(message: dict, param: str) -> None:
-    error = refused(a_request(message, user("so?")))
+def test_a_block_or_field_that_chat_lacks_is_rejected_with_its_path(message: dict, param: str) -> None:
+    error = rejected(a_request(message, user("so?")))
 
     assert isinstance(error, UnsupportedField)
     assert error.param == param
@@ -209,8 +209,8 @@ def test_what_chat_has_no_place_for_is_refused_with_its_path(message: dict, para
         (assistant({"type": "tool_use", "id": "a", "input": {}}), "messages[0].content[0].name"),
     ],
 )
-def test_what_no_upstream_could_read_is_an_invalid_request_with_its_path(message: dict, param: str) -> None:
-    error = refused(a_request(message, user("so?")))
+def test_a_malformed_block_is_an_invalid_request_with_its_path(message: dict, param: str) -> None:
+    error = rejected(a_request(message, user("so?")))
 
     assert isinstance(error, InvalidRequest)
     assert error.param == param
@@ -228,8 +228,8 @@ def test_what_no_upstream_could_read_is_an_invalid_request_with_its_path(message
     ],
 )
 @pytest.mark.parametrize("inside", [user, lambda block: user(tool_result("a", block))], ids=["user", "tool result"])
-def test_images_and_videos_that_nobody_could_check_are_refused_in_any_dialect(block: dict, inside) -> None:
-    with pytest.raises(UnsupportedOperation) as refusal:
-        parsed(a_request(inside(block)))
+def test_uncheckable_images_and_videos_are_rejected_for_any_upstream(block: dict, inside) -> None:
+    with pytest.raises(UnsupportedOperation) as caught:
+        parse(a_request(inside(block)))
 
-    assert refusal.value.param.startswith("messages[0].content[0]")
+    assert caught.value.param.startswith("messages[0].content[0]")

@@ -1,4 +1,4 @@
-"""Upstreams that speak Messages: requests and answers passed on, the images replaced and nothing else."""
+"""Upstreams that speak Messages: requests and responses pass through, only the images are replaced."""
 
 import json
 
@@ -6,12 +6,12 @@ import pytest
 
 from obscura.dialects.messages.events import PASSTHROUGH
 from obscura.errors import UpstreamError
-from tests.support.message_stream_grammar import told_by
+from tests.support.message_stream_grammar import parse_stream
 from tests.unit.dialects.messages.conversations import (
     a_request,
     assistant,
     image,
-    parsed,
+    parse,
     passed_natively,
     text,
     tool_result,
@@ -23,7 +23,7 @@ PREPARED_SOURCE = {"type": "base64", "media_type": "image/jpeg", "data": "UFJFUA
 IMAGE = {"type": "image", "source": PREPARED_SOURCE}
 
 
-def test_images_become_base64_sources_wherever_they_stand() -> None:
+def test_images_become_base64_sources_anywhere_in_a_request() -> None:
     by_url = {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}
     by_file = {"type": "image", "source": {"type": "file", "file_id": "file_1"}, "cache_control": {"type": "ephemeral"}}
     document = {"type": "document", "source": {"type": "content", "content": [image()]}}
@@ -36,9 +36,9 @@ def test_images_become_base64_sources_wherever_they_stand() -> None:
     ]
 
 
-def test_an_image_that_was_not_prepared_never_leaves() -> None:
+def test_an_image_that_is_not_prepared_is_never_sent() -> None:
     with pytest.raises(TypeError):
-        parsed(a_request(user(image()))).to_upstream({"messages"})
+        parse(a_request(user(image()))).to_upstream({"messages"})
 
 
 def test_everything_else_goes_upstream_byte_for_byte() -> None:
@@ -59,7 +59,7 @@ def test_everything_else_goes_upstream_byte_for_byte() -> None:
         b'{"role":"assistant","content":[{"type":"tool_use","id":"a","name":"b",%b}]}]}'
     ) % (*kept[:6], kept[7], kept[8], kept[6])
 
-    sent = with_images(parsed(body)).to_upstream({"chat", "messages"}).body
+    sent = with_images(parse(body)).to_upstream({"chat", "messages"}).body
 
     source = b'{"type":"base64","media_type":"image/jpeg","data":"UFJFUA=="}'
     assert sent == body.replace(b'{"type":"base64","data":"AAAA"}', source)
@@ -67,20 +67,20 @@ def test_everything_else_goes_upstream_byte_for_byte() -> None:
 
 @pytest.mark.parametrize("length", [10, 100_000])
 def test_a_request_without_images_is_the_same_bytes(length: int) -> None:
-    request = a_request(user(text("é\n" * length)), assistant("x" * length), unheard_of={"a": None})
+    request = a_request(user(text("é\n" * length)), assistant("x" * length), unknown={"a": None})
     body = json.dumps(request, separators=(",", ":")).encode()
 
-    assert parsed(body).to_upstream({"messages"}).body == body
+    assert parse(body).to_upstream({"messages"}).body == body
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_it_goes_to_the_upstreams_own_endpoint(streamed: bool) -> None:
-    to_upstream = parsed(a_request(stream=streamed)).to_upstream({"chat", "messages"})
+def test_a_native_request_goes_to_the_messages_endpoint(streamed: bool) -> None:
+    to_upstream = parse(a_request(stream=streamed)).to_upstream({"chat", "messages"})
 
     assert (to_upstream.path, to_upstream.streamed) == ("/messages", streamed)
 
 
-def test_a_prefilled_turn_and_fields_that_chat_lacks_are_the_upstreams_to_judge() -> None:
+def test_prefilled_turns_and_unknown_fields_go_to_a_native_upstream() -> None:
     request = a_request(user("hi"), assistant("The answer"), container="c", mcp_servers=[{}])
 
     assert passed_natively(request) == request
@@ -102,21 +102,21 @@ STREAM = (
 
 
 def passed(image_tokens: tuple[int, ...]) -> bytes:
-    passage = PASSTHROUGH.stream(image_tokens)
-    return b"".join([*map(passage.feed, STREAM), passage.finish()])
+    translator = PASSTHROUGH.stream(image_tokens)
+    return b"".join([*map(translator.feed, STREAM), translator.finish()])
 
 
-def test_an_answer_gets_the_image_tokens_and_is_otherwise_untouched() -> None:
-    assert PASSTHROUGH.answer(ANSWER, []) == ANSWER
-    assert json.loads(PASSTHROUGH.answer(ANSWER, [729, 1]))["usage"] == {
+def test_a_native_response_changes_only_by_the_image_tokens() -> None:
+    assert PASSTHROUGH.translate(ANSWER, []) == ANSWER
+    assert json.loads(PASSTHROUGH.translate(ANSWER, [729, 1]))["usage"] == {
         "input_tokens": 5,
         "output_tokens": 1,
         "image_tokens": 730,
     }
 
 
-def test_a_streams_start_and_end_get_the_image_tokens_and_the_rest_is_untouched() -> None:
-    response = told_by(passed((729, 1)))
+def test_a_native_stream_gets_image_tokens_at_its_start_and_end_only() -> None:
+    response = parse_stream(passed((729, 1)))
 
     assert passed(()) == b"".join(STREAM)
     assert response.start["usage"] == {"input_tokens": 5, "output_tokens": 1, "image_tokens": 730}
@@ -124,9 +124,9 @@ def test_a_streams_start_and_end_get_the_image_tokens_and_the_rest_is_untouched(
     assert b"".join(STREAM[1:4]) in passed((729, 1))
 
 
-def test_a_stream_that_cannot_go_on_ends_in_anthropics_error_event() -> None:
-    passage = PASSTHROUGH.stream(())
+def test_a_native_stream_that_fails_ends_in_anthropics_error_event() -> None:
+    translator = PASSTHROUGH.stream(())
 
-    response = told_by(passage.feed(STREAM[0]) + passage.fail(UpstreamError("It broke."), "req_1"))
+    response = parse_stream(translator.feed(STREAM[0]) + translator.fail(UpstreamError("It broke."), "req_1"))
 
     assert response.error["error"] == {"type": "api_error", "message": "It broke.", "code": "upstream_error"}

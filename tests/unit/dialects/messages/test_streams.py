@@ -1,11 +1,11 @@
-"""Chat streams as streams of messages: what each chunk becomes, and when."""
+"""Chat streams as Messages streams: the events of each chunk, and when they are sent."""
 
 import pytest
 
 from obscura.errors import UpstreamError
 from tests.support.fake_upstream import CHUNKS, chunk
-from tests.support.message_stream_grammar import events_of, told_by
-from tests.unit.dialects.messages.conversations import a_request, parsed, streamed
+from tests.support.message_stream_grammar import events_of, parse_stream
+from tests.unit.dialects.messages.conversations import a_request, parse, streamed
 
 DONE = b"data: [DONE]\n\n"
 STOP = chunk({}, "stop")
@@ -18,15 +18,15 @@ def call(index: int | None, arguments: str | None = None, name: str | None = Non
 
 
 def calls_in(stream: bytes) -> list[tuple[str, str, str]]:
-    """Id, name and input of each tool call that a stream tells."""
+    """Id, name and input of each tool call of a stream."""
     return [
         (block.start["id"], block.start["name"], block.text)
-        for block in told_by(stream).blocks
+        for block in parse_stream(stream).blocks
         if block.kind == "tool_use"
     ]
 
 
-def test_a_text_answer_is_told_in_exactly_these_events() -> None:
+def test_a_text_response_is_exactly_these_events() -> None:
     response = events_of(streamed(*CHUNKS))
 
     usage = {"input_tokens": 0, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 0}
@@ -47,10 +47,10 @@ def test_a_text_answer_is_told_in_exactly_these_events() -> None:
     ]
 
 
-def test_each_piece_is_told_as_soon_as_it_comes_in() -> None:
-    passage = parsed(a_request(stream=True)).to_upstream().reply.stream(())
+def test_each_chunk_is_translated_as_soon_as_it_arrives() -> None:
+    translator = parse(a_request(stream=True)).to_upstream().translator.stream(())
 
-    response = [passage.feed(piece) for piece in CHUNKS]
+    response = [translator.feed(piece) for piece in CHUNKS]
 
     assert [[event["type"] for event in events_of(each)] for each in response] == [
         ["message_start", "ping"],
@@ -62,28 +62,28 @@ def test_each_piece_is_told_as_soon_as_it_comes_in() -> None:
     ]
 
 
-def test_the_images_tokens_stand_in_both_usages() -> None:
-    response = told_by(streamed(*CHUNKS, image_tokens=(729, 16)))
+def test_the_image_tokens_are_in_both_usages() -> None:
+    response = parse_stream(streamed(*CHUNKS, image_tokens=(729, 16)))
 
     assert response.start["usage"]["image_tokens"] == response.usage["image_tokens"] == 745
 
 
 @pytest.mark.parametrize("key", ["reasoning_content", "reasoning"])
-def test_reasoning_is_told_as_a_signed_block_of_thinking_before_the_text(key: str) -> None:
+def test_reasoning_becomes_a_signed_thinking_block_before_the_text(key: str) -> None:
     stream = streamed(chunk({key: "Whis"}), chunk({key: "kers."}), chunk({"content": "A cat."}), STOP, DONE)
 
-    response = told_by(stream)
+    response = parse_stream(stream)
     assert [(block.kind, block.text) for block in response.blocks] == [("thinking", "Whiskers."), ("text", "A cat.")]
     assert {"type": "signature_delta", "signature": ""} in [event.get("delta") for event in events_of(stream)]
 
 
-def test_reasoning_that_was_not_wanted_is_not_told() -> None:
+def test_reasoning_is_omitted_if_thinking_is_disabled() -> None:
     stream = streamed(chunk({"reasoning": "hm"}), *CHUNKS, thinking={"type": "disabled"})
 
-    assert [block.kind for block in told_by(stream).blocks] == ["text"]
+    assert [block.kind for block in parse_stream(stream).blocks] == ["text"]
 
 
-def test_a_tool_call_is_told_piece_by_piece() -> None:
+def test_a_tool_call_is_streamed_piece_by_piece() -> None:
     stream = streamed(
         chunk({"content": "Let me see."}),
         call(0, "", "look_up", "call_1"),
@@ -94,12 +94,12 @@ def test_a_tool_call_is_told_piece_by_piece() -> None:
     )
 
     assert calls_in(stream) == [("call_1", "look_up", '{"word": "é"}')]
-    assert told_by(stream).delta == {"stop_reason": "tool_use", "stop_sequence": None}
+    assert parse_stream(stream).delta == {"stop_reason": "tool_use", "stop_sequence": None}
     pieces = [event["delta"] for event in events_of(stream) if event["type"] == "content_block_delta"]
     assert [piece["partial_json"] for piece in pieces if "partial_json" in piece] == ['{"wo', 'rd": "é"}']
 
 
-def test_parallel_calls_that_are_mixed_become_blocks_one_after_the_other() -> None:
+def test_interleaved_tool_calls_become_blocks_one_after_the_other() -> None:
     stream = streamed(
         call(0, '{"a"', "first", "call_a"),
         call(1, '{"b', "second", "call_b"),
@@ -118,15 +118,15 @@ def test_parallel_calls_that_are_mixed_become_blocks_one_after_the_other() -> No
         ("call_b", "second", '{"b":[2]}'),
         ("call_c", "third", "{}"),
     ]
-    assert [block.kind for block in told_by(stream).blocks] == ["tool_use", "tool_use", "text", "tool_use"]
+    assert [block.kind for block in parse_stream(stream).blocks] == ["tool_use", "tool_use", "text", "tool_use"]
 
 
-def test_of_mixed_calls_the_first_is_told_at_once_and_the_next_as_soon_as_it_is_complete() -> None:
-    passage = parsed(a_request(stream=True)).to_upstream().reply.stream(())
-    passage.feed(call(0, '{"a"', "first", "call_a"))
+def test_the_next_of_interleaved_calls_starts_once_the_first_is_complete() -> None:
+    translator = parse(a_request(stream=True)).to_upstream().translator.stream(())
+    translator.feed(call(0, '{"a"', "first", "call_a"))
 
-    held = passage.feed(call(1, "{}", "second", "call_b"))
-    response = passage.feed(call(0, ":1}"))
+    held = translator.feed(call(1, "{}", "second", "call_b"))
+    response = translator.feed(call(0, ":1}"))
 
     assert held == b""
     assert [event["type"] for event in events_of(response)] == [
@@ -148,19 +148,19 @@ def test_of_mixed_calls_the_first_is_told_at_once_and_the_next_as_soon_as_it_is_
     ],
     ids=["whole without index", "pieces without index", "all under one index", "the name again", "the name twice"],
 )
-def test_calls_are_told_apart_however_the_upstream_numbers_them(pieces: list[bytes]) -> None:
+def test_tool_calls_are_separated_whatever_indexes_the_upstream_uses(pieces: list[bytes]) -> None:
     assert calls_in(streamed(*pieces, STOP, DONE)) == [("call_a", "f", '{"a":1}'), ("call_b", "g", '{"b":2}')]
 
 
 @pytest.mark.parametrize("no_id", [None, ""])
-def test_whole_calls_under_one_index_without_ids_are_told_apart(no_id: str | None) -> None:
+def test_whole_tool_calls_with_one_index_and_no_ids_are_separated(no_id: str | None) -> None:
     response = calls_in(streamed(call(0, '{"a":1}', "f", no_id), call(0, '{"b":2}', "f", no_id), STOP, DONE))
 
     assert [(name, arguments) for _, name, arguments in response] == [("f", '{"a":1}'), ("f", '{"b":2}')]
     assert len({call_id for call_id, _, _ in response}) == 2
 
 
-def test_a_call_without_arguments_ends_where_another_id_begins_under_its_index() -> None:
+def test_a_call_without_arguments_ends_at_another_id_with_its_index() -> None:
     response = calls_in(streamed(call(0, "", "f", "call_a"), call(0, '{"b":2}', "g", "call_b"), STOP, DONE))
 
     assert response == [("call_a", "f", ""), ("call_b", "g", '{"b":2}')]
@@ -169,51 +169,51 @@ def test_a_call_without_arguments_ends_where_another_id_begins_under_its_index()
 def test_a_call_without_arguments_has_an_empty_input() -> None:
     stream = streamed(call(0, None, "now", "call_1"), chunk({"content": "done"}), STOP, DONE)
 
-    assert [(block.kind, block.text) for block in told_by(stream).blocks] == [("tool_use", ""), ("text", "done")]
+    assert [(block.kind, block.text) for block in parse_stream(stream).blocks] == [("tool_use", ""), ("text", "done")]
 
 
 @pytest.mark.parametrize(
     ("finish_reason", "stop_reason"),
     [("stop", "end_turn"), ("length", "max_tokens"), ("content_filter", "refusal"), ("something_new", "end_turn")],
 )
-def test_the_stop_reason_is_what_chat_tells_of_the_end(finish_reason: str, stop_reason: str) -> None:
-    response = told_by(streamed(chunk({"content": "a"}), chunk({}, finish_reason), DONE))
+def test_the_finish_reason_becomes_the_stop_reason(finish_reason: str, stop_reason: str) -> None:
+    response = parse_stream(streamed(chunk({"content": "a"}), chunk({}, finish_reason), DONE))
 
     assert response.delta == {"stop_reason": stop_reason, "stop_sequence": None}
 
 
-def test_a_refusal_is_told_as_text_with_its_reason() -> None:
-    response = told_by(streamed(chunk({"refusal": "I will"}), chunk({"refusal": " not."}), STOP, DONE))
+def test_a_refusal_becomes_text_and_the_stop_reason() -> None:
+    response = parse_stream(streamed(chunk({"refusal": "I will"}), chunk({"refusal": " not."}), STOP, DONE))
 
     assert (response.texts(), response.delta["stop_reason"]) == (["I will not."], "refusal")
 
 
-def test_a_stop_sequence_is_named_where_the_upstream_tells_which() -> None:
+def test_a_stop_sequence_is_named_if_the_upstream_names_it() -> None:
     met = {"index": 0, "delta": {}, "finish_reason": "stop", "stop_reason": "END"}
 
-    response = told_by(streamed(chunk({"content": "a"}), chunk({}, choices=[met]), DONE, stop_sequences=["END"]))
+    response = parse_stream(streamed(chunk({"content": "a"}), chunk({}, choices=[met]), DONE, stop_sequences=["END"]))
 
     assert response.delta == {"stop_reason": "stop_sequence", "stop_sequence": "END"}
 
 
-def test_a_usage_that_comes_before_the_end_is_kept() -> None:
+def test_a_usage_before_the_last_chunk_is_kept() -> None:
     usage = {"prompt_tokens": 3, "completion_tokens": 4}
 
-    response = told_by(streamed(chunk({"content": "a"}, usage=usage), chunk({}, "stop", usage=None), DONE))
+    response = parse_stream(streamed(chunk({"content": "a"}, usage=usage), chunk({}, "stop", usage=None), DONE))
 
     assert (response.usage["input_tokens"], response.usage["output_tokens"]) == (3, 4)
 
 
-def test_a_stream_that_says_why_it_ends_needs_no_done() -> None:
-    assert told_by(streamed(*CHUNKS[:-1])).usage["output_tokens"] == 2
+def test_a_stream_with_a_finish_reason_needs_no_done() -> None:
+    assert parse_stream(streamed(*CHUNKS[:-1])).usage["output_tokens"] == 2
 
 
-def test_a_last_line_without_its_line_feed_counts() -> None:
-    assert told_by(streamed(*CHUNKS[:-1], DONE.strip())).stopped
+def test_a_last_line_without_line_feed_counts() -> None:
+    assert parse_stream(streamed(*CHUNKS[:-1], DONE.strip())).stopped
 
 
-def test_what_comes_after_done_is_ignored() -> None:
-    response = told_by(streamed(*CHUNKS, chunk({"content": "and more"})))
+def test_chunks_after_done_are_ignored() -> None:
+    response = parse_stream(streamed(*CHUNKS, chunk({"content": "and more"})))
 
     assert response.texts() == ["A cat."]
 
@@ -221,25 +221,25 @@ def test_what_comes_after_done_is_ignored() -> None:
 def test_other_choices_comments_and_event_names_are_ignored() -> None:
     other = chunk({}, choices=[{"index": 1, "delta": {"content": "A dog."}}])
 
-    response = told_by(streamed(b": keep-alive\n\n", other, b"event: message\n", *CHUNKS))
+    response = parse_stream(streamed(b": keep-alive\n\n", other, b"event: message\n", *CHUNKS))
 
     assert response.texts() == ["A cat."]
 
 
-def test_an_answer_of_nothing_is_an_empty_message() -> None:
-    response = told_by(streamed(STOP, DONE))
+def test_a_stream_without_content_is_an_empty_message() -> None:
+    response = parse_stream(streamed(STOP, DONE))
 
     assert (response.blocks, response.delta["stop_reason"]) == ([], "end_turn")
 
 
 def broken(*pieces: bytes) -> bytes:
-    """What a caller gets of a stream that fails: what came before, and the error event."""
-    passage, response = parsed(a_request(stream=True)).to_upstream().reply.stream(()), []
+    """The events of a stream that fails: those before the failure, and the error event."""
+    translator, response = parse(a_request(stream=True)).to_upstream().translator.stream(()), []
     try:
-        response.extend(map(passage.feed, pieces))
-        response.append(passage.finish())
+        response.extend(map(translator.feed, pieces))
+        response.append(translator.finish())
     except UpstreamError as failure:
-        response.append(passage.fail(failure, "req_1"))
+        response.append(translator.fail(failure, "req_1"))
     return b"".join(response)
 
 
@@ -255,10 +255,10 @@ def broken(*pieces: bytes) -> bytes:
     ],
     ids=["breaks off", "an error", "an error in one piece", "no JSON", "a nameless call", "a call that goes on"],
 )
-def test_an_upstream_that_fails_half_way_ends_the_stream_with_an_error_event(pieces: list[bytes]) -> None:
+def test_an_upstream_error_in_mid_stream_becomes_an_error_event(pieces: list[bytes]) -> None:
     stream = broken(*pieces)
 
-    response = told_by(stream)
+    response = parse_stream(stream)
     assert response.texts()[0] == "A cat."
     assert response.error["error"]["type"] == "api_error"
     assert response.error["error"]["code"] == "upstream_error"
@@ -266,16 +266,16 @@ def test_an_upstream_that_fails_half_way_ends_the_stream_with_an_error_event(pie
     assert b"secret detail" not in stream
 
 
-def test_a_failure_with_nothing_before_it_is_told_at_once() -> None:
-    passage = parsed(a_request(stream=True)).to_upstream().reply.stream(())
-    passage.feed(CHUNKS[1])
+def test_an_upstream_error_is_raised_at_once_if_no_events_wait() -> None:
+    translator = parse(a_request(stream=True)).to_upstream().translator.stream(())
+    translator.feed(CHUNKS[1])
 
     with pytest.raises(UpstreamError):
-        passage.feed(b"data: oops\n\n")
+        translator.feed(b"data: oops\n\n")
 
 
-def test_a_failure_after_the_end_is_nobodys_concern() -> None:
-    response = told_by(broken(*CHUNKS, b"data: oops\n\n"))
+def test_an_upstream_error_after_the_end_is_ignored() -> None:
+    response = parse_stream(broken(*CHUNKS, b"data: oops\n\n"))
 
     assert response.stopped
     assert response.error is None

@@ -4,29 +4,30 @@ import re
 import typing
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 DOCS = Path(__file__).parents[4] / "docs"
 
 
 def table(document: str, heading: str) -> dict[str, str]:
-    """What becomes of each field of the table below a heading: the field, and the word in the second column."""
+    """Return each field of the table below a heading, with the word in the second column."""
     section = (DOCS / document).read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     rows = [line.split(" | ") for line in section.splitlines() if line.startswith("| `")]
-    response = [(field, word) for names, word, *_ in rows for field in re.findall(r"`([^`]+)`", names)]
-    assert len(dict(response)) == len(response)
-    return dict(response)
+    fields = [(field, word) for names, word, *_ in rows for field in re.findall(r"`([^`]+)`", names)]
+    assert len(dict(fields)) == len(fields)
+    return dict(fields)
 
 
 def fields_with(word: str, document: str, heading: str) -> list[str]:
-    return [field for field, response in table(document, heading).items() if response == word]
+    return [field for field, treatment in table(document, heading).items() if treatment == word]
 
 
 def fields_of(typed_dict: type) -> set[str]:
     return set(typing.get_type_hints(typed_dict))
 
 
-def members_of(union: object) -> Iterator[type]:
-    """The types that a union is made of, lists of them opened."""
+def members_of(union: Any) -> Iterator[type]:
+    """Yield the member types of a union, and the element types of lists."""
     origin = typing.get_origin(union)
     if origin in {typing.Union, typing.Annotated, list, typing.Required}:
         inner = typing.get_args(union)[:1] if origin is typing.Annotated else typing.get_args(union)
@@ -37,7 +38,7 @@ def members_of(union: object) -> Iterator[type]:
 
 
 def kinds_of(typed_dict: type) -> set[str]:
-    """The values of its ``type``."""
+    """Return the values of its ``type`` field."""
     return {
         kind
         for one in members_of(typing.get_type_hints(typed_dict)["type"])
@@ -47,7 +48,7 @@ def kinds_of(typed_dict: type) -> set[str]:
 
 
 def by_kind(types: Iterable[type], spelled_out: set[str]) -> set[str]:
-    """Each kind of some types; of those that are spelled out, each of their fields."""
+    """Return the kinds of some types; of those that are spelled out, their fields."""
     names = set()
     for one in types:
         for kind in kinds_of(one) if hasattr(one, "__annotations__") else ():

@@ -1,4 +1,4 @@
-"""The openai SDK's own types, made strict: nothing that they do not know, nothing of another type."""
+"""The openai SDK's own types, made strict: no unknown field, no value of another type."""
 
 import json
 from collections.abc import Iterator
@@ -13,21 +13,21 @@ _events = TypeAdapter(ResponseStreamEvent)
 
 
 def strict_response(response: dict) -> Response:
-    """Parse a response with every field of the SDK's there and no other."""
+    """Parse a response that has exactly the fields of the SDK's type."""
     parsed = Response.model_validate_json(json.dumps(response), strict=True)
     assert set(response) == set(Response.model_fields) | {"store"}
     _check_known(parsed, BEYOND_THE_SDK)
     return parsed
 
 
-def strict_event(response: dict) -> BaseModel:
-    """Parse an event with every field of the SDK's there and no other, but for what ``error`` repeats."""
-    parsed = _events.validate_json(json.dumps(response), strict=True)
-    beyond = {"error"} if response["type"] == "error" else set()
-    assert set(response) == set(type(parsed).model_fields) | beyond
+def strict_event(event: dict) -> BaseModel:
+    """Parse an event that has exactly the fields of the SDK's type, and ``error`` in an error event."""
+    parsed = _events.validate_json(json.dumps(event), strict=True)
+    beyond = {"error"} if event["type"] == "error" else set()
+    assert set(event) == set(type(parsed).model_fields) | beyond
     _check_known(parsed, BEYOND_THE_SDK | beyond)
-    if "response" in response:
-        strict_response(response["response"])
+    if "response" in event:
+        strict_response(event["response"])
     return parsed
 
 

@@ -1,4 +1,4 @@
-"""A chat stream told as events, each stream held to the grammar."""
+"""Chat streams translated to events, each checked against the grammar."""
 
 from obscura.dialects.base import StreamTranslator
 from obscura.errors import ObscuraError
@@ -8,24 +8,25 @@ from tests.unit.dialects.responses.requests import a_request, to_upstream
 DONE = b"data: [DONE]\n\n"
 
 
-def a_passage(image_tokens: tuple[int, ...] = (), **fields: object) -> StreamTranslator:
-    return to_upstream(a_request(stream=True, **fields)).reply.stream(image_tokens)
+def a_translator(image_tokens: tuple[int, ...] = (), **fields: object) -> StreamTranslator:
+    return to_upstream(a_request(stream=True, **fields)).translator.stream(image_tokens)
 
 
 def streamed(*pieces: bytes, image_tokens: tuple[int, ...] = ()) -> list[dict]:
-    passage = a_passage(image_tokens)
-    return checked(b"".join([*map(passage.feed, pieces), passage.finish()]))
+    translator = a_translator(image_tokens)
+    return checked(b"".join([*map(translator.feed, pieces), translator.finish()]))
 
 
 def broken(*pieces: bytes) -> list[dict]:
-    """Stream as a server does: an error that is raised ends the stream."""
-    passage, response = a_passage(), []
+    """Translate as the server does: an error that is raised ends the stream."""
+    translator = a_translator()
+    sent: list[bytes] = []
     try:
-        response += map(passage.feed, pieces)
-        response.append(passage.finish())
+        sent += map(translator.feed, pieces)
+        sent.append(translator.finish())
     except ObscuraError as error:
-        response.append(passage.fail(error, "req_1"))
-    return checked(b"".join(response))
+        sent.append(translator.fail(error, "req_1"))
+    return checked(b"".join(sent))
 
 
 def kinds(events: list[dict]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Any conversation keeps what makes it one; anything else that a caller may send is carried or refused."""
+"""Any conversation keeps its roles, order, call ids and images; any other value is translated or rejected."""
 
 import json
 
@@ -10,69 +10,71 @@ from tests.support.json_texts import values
 from tests.unit.dialects.responses.requests import (
     FUNCTION,
     PREPARED,
+    a_message,
     a_request,
-    asked,
     call,
     image,
     messages_of,
     output,
-    says,
+    parsed,
     text,
     to_upstream,
 )
 
 roles = st.sampled_from(["user", "assistant", "system", "developer"])
-said = st.lists(st.just("image") | st.text("abc", min_size=1, max_size=3), min_size=1, max_size=3)
-spoken = st.tuples(roles, said)
-rounds = st.lists(st.just("image") | st.text("xyz", min_size=1, max_size=3), min_size=1, max_size=3)
+message_parts = st.lists(st.just("image") | st.text("abc", min_size=1, max_size=3), min_size=1, max_size=3)
+messages = st.tuples(roles, message_parts)
+outputs = st.lists(st.just("image") | st.text("xyz", min_size=1, max_size=3), min_size=1, max_size=3)
 turns = st.lists(
-    st.one_of(st.tuples(st.just("says"), spoken), st.tuples(st.just("calls"), rounds)), min_size=1, max_size=5
+    st.one_of(st.tuples(st.just("message"), messages), st.tuples(st.just("calls"), outputs)), min_size=1, max_size=5
 )
 
 
 @given(turns)
-def test_any_conversation_keeps_roles_order_call_ids_and_images(given_turns):
-    sent, roles_told, words, call_ids, images = [], [], [], [], 0
+def test_any_conversation_keeps_roles_order_call_ids_and_images(given_turns: list[tuple]) -> None:
+    sent, sent_roles, words, call_ids, images = [], [], [], [], 0
     for number, (kind, turn) in enumerate(given_turns):
-        if kind == "says":
+        if kind == "message":
             role, parts = turn
             sent.append(
-                says(*(image(f"https://x.test/{number}") if one == "image" else text(one) for one in parts), role=role)
+                a_message(
+                    *(image(f"https://x.test/{number}") if one == "image" else text(one) for one in parts), role=role
+                )
             )
-            roles_told.append(role)
+            sent_roles.append(role)
             words += [one for one in parts if one != "image"]
             images += parts.count("image")
         else:
             ids = [f"call_{number}_{index}" for index in range(len(turn))]
             sent += [call(one) for one in ids]
             sent += [
-                output(one, [image(f"https://x.test/{one}")] if response == "image" else response)
-                for one, response in zip(ids, turn, strict=True)
+                output(call_id, [image(f"https://x.test/{call_id}")] if value == "image" else value)
+                for call_id, value in zip(ids, turn, strict=True)
             ]
-            if roles_told[-1:] != ["assistant"] or given_turns[number - 1][0] != "says":
-                roles_told.append("assistant")
-            roles_told += ["tool"] * len(ids) + ["user"] * ("image" in turn)
+            if sent_roles[-1:] != ["assistant"] or given_turns[number - 1][0] != "message":
+                sent_roles.append("assistant")
+            sent_roles += ["tool"] * len(ids) + ["user"] * ("image" in turn)
             call_ids += ids
             words += [one for one in turn if one != "image"]
             images += turn.count("image")
 
-    messages = messages_of(*sent)
+    chat_messages = messages_of(*sent)
 
-    assert [message["role"] for message in messages] == roles_told
-    made = [one["id"] for message in messages for one in message.get("tool_calls", ())]
-    answered = [message["tool_call_id"] for message in messages if message["role"] == "tool"]
-    assert made == answered == call_ids
-    written = json.dumps(messages)
-    assert written.count(PREPARED.decode()) == images == len(asked(a_request(sent)).image_slots)
-    assert [one for one in _words_in(messages) if one in words] == words
+    assert [message["role"] for message in chat_messages] == sent_roles
+    called = [one["id"] for message in chat_messages for one in message.get("tool_calls", ())]
+    answered = [message["tool_call_id"] for message in chat_messages if message["role"] == "tool"]
+    assert called == answered == call_ids
+    written = json.dumps(chat_messages)
+    assert written.count(PREPARED.decode()) == images == len(parsed(a_request(sent)).images)
+    assert [one for one in _words_in(chat_messages) if one in words] == words
 
 
 def _words_in(messages: list[dict]) -> list[str]:
-    found = []
+    words = []
     for message in messages:
         content = message["content"] or ""
-        found += [content] if isinstance(content, str) else [part["text"] for part in content if "text" in part]
-    return found
+        words += [content] if isinstance(content, str) else [part["text"] for part in content if "text" in part]
+    return words
 
 
 paths = st.sampled_from(
@@ -90,9 +92,15 @@ paths = st.sampled_from(
 
 
 @given(paths, values, st.sampled_from([("chat",), ("chat", "responses")]))
-def test_any_value_anywhere_is_carried_or_refused_with_400(path, value, dialects):
+def test_any_value_anywhere_is_translated_or_rejected_with_400(
+    path: tuple[str | int, ...], value: object, dialects: tuple[str, ...]
+) -> None:
     sent = a_request(
-        [says(text("hi"), image()), call("call_a", caller={"type": "direct"}), output("call_a", [text("a"), image()])],
+        [
+            a_message(text("hi"), image()),
+            call("call_a", caller={"type": "direct"}),
+            output("call_a", [text("a"), image()]),
+        ],
         tools=[FUNCTION | {"allowed_callers": ["direct"]}],
         tool_choice={"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "look"}]},
         text={"format": {"type": "json_schema", "name": "n", "schema": {}}},
@@ -109,17 +117,17 @@ def test_any_value_anywhere_is_carried_or_refused_with_400(path, value, dialects
     try:
         written = to_upstream(sent, *dialects)
         json.loads(written.body)
-    except ObscuraError as refused:
-        assert refused.status == 400
-        assert refused.message
+    except ObscuraError as error:
+        assert error.status == 400
+        assert error.message
 
 
 @given(
     st.dictionaries(st.sampled_from(["type", "role", "content", "output", "tools", "id"]) | st.text(max_size=5), values)
 )
-def test_any_item_is_carried_or_refused_with_400(item):
+def test_any_item_is_translated_or_rejected_with_400(item: dict) -> None:
     for dialects in (("chat",), ("chat", "responses")):
         try:
             to_upstream(a_request([item]), *dialects)
-        except ObscuraError as refused:
-            assert refused.status == 400
+        except ObscuraError as error:
+            assert error.status == 400

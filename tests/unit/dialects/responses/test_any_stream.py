@@ -1,4 +1,4 @@
-"""Whatever chunks an upstream sends, however they are cut: a legal stream, by the openai SDK's types too."""
+"""Any chunks of an upstream, however cut, become a valid stream by the grammar and the openai SDK's types."""
 
 from functools import partial
 
@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from obscura.errors import UpstreamError
 from tests.support.fake_upstream import ANSWER, chunk
 from tests.support.response_stream_grammar import checked
-from tests.unit.dialects.responses.requests import FUNCTION, a_request, answered, completion
+from tests.unit.dialects.responses.requests import FUNCTION, a_request, completion, translated
 from tests.unit.dialects.responses.sdk_types import strict_event
-from tests.unit.dialects.responses.streaming import DONE, a_passage, broken, kinds, streamed
+from tests.unit.dialects.responses.streaming import DONE, a_translator, broken, kinds, streamed
 
 pieces_of_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 calls = st.builds(
@@ -42,8 +42,10 @@ chunks = st.one_of(
 
 
 @given(st.lists(chunks, max_size=10).map(b"".join), st.lists(st.integers(1, 400), max_size=8), st.booleans())
-def test_any_chunks_however_cut_make_a_legal_stream_by_the_sdks_types(stream, cuts, tells_done):
-    stream += DONE if tells_done else b""
+def test_any_chunks_however_cut_make_a_valid_stream_by_the_sdks_types(
+    stream: bytes, cuts: list[int], sends_done: bool
+) -> None:
+    stream += DONE if sends_done else b""
     pieces = []
     for cut in cuts:
         pieces.append(stream[:cut])
@@ -56,43 +58,43 @@ def test_any_chunks_however_cut_make_a_legal_stream_by_the_sdks_types(stream, cu
 
 
 @given(st.lists(chunks, max_size=10).map(b"".join), st.lists(st.integers(1, 400), max_size=8))
-def test_where_a_stream_is_cut_does_not_matter(stream, cuts):
-    whole, pieces = stream, []
+def test_the_cuts_of_a_stream_do_not_matter(stream: bytes, cuts: list[int]) -> None:
+    uncut, pieces = stream, []
     for cut in cuts:
         pieces.append(stream[:cut])
         stream = stream[cut:]
 
-    once, in_pieces = broken(whole), broken(*pieces, stream)
+    once, in_pieces = broken(uncut), broken(*pieces, stream)
 
     assert kinds(once) == kinds(in_pieces)
     assert [event.get("delta") for event in once] == [event.get("delta") for event in in_pieces]
 
 
 @given(st.lists(deltas, max_size=6), st.integers(0, 6))
-def test_a_stream_may_fail_after_any_event(given_deltas, count):
-    passage = a_passage(tools=[FUNCTION])
-    response = []
+def test_a_stream_may_fail_after_any_event(given_deltas: list[dict], count: int) -> None:
+    translator = a_translator(tools=[FUNCTION])
+    sent: list[bytes] = []
     try:
-        response += map(passage.feed, map(chunk, given_deltas[:count]))
+        sent += map(translator.feed, map(chunk, given_deltas[:count]))
         failure = UpstreamError("Gone.")
     except UpstreamError as error:
         failure = error
 
-    events = checked(b"".join([*response, passage.fail(failure, "req_1")]))
+    events = checked(b"".join([*sent, translator.fail(failure, "req_1")]))
 
     assert kinds(events)[-2:] == ["failed", "error"]
 
 
 @given(deltas)
-def test_a_whole_answer_and_a_stream_of_one_chunk_have_the_same_output(delta):
+def test_a_completion_and_a_stream_of_one_chunk_have_the_same_output(delta: dict) -> None:
     message = {**delta, "tool_calls": [call for call in delta.get("tool_calls") or () if _begins(call)]}
     for index, call in enumerate(message["tool_calls"]):
         call |= {"index": index, "id": f"call_{index}"}
 
-    whole = answered(a_request(), completion(message))["output"]
-    in_pieces = streamed(chunk(message, "stop"), DONE)[-1]["response"]["output"]
+    completed = translated(a_request(), completion(message))["output"]
+    streamed_output = streamed(chunk(message, "stop"), DONE)[-1]["response"]["output"]
 
-    assert [_without_id(item) for item in whole] == [_without_id(item) for item in in_pieces]
+    assert [_without_id(item) for item in completed] == [_without_id(item) for item in streamed_output]
 
 
 def _begins(call: dict) -> bool:

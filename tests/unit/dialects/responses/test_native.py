@@ -1,17 +1,27 @@
-"""An upstream that speaks Responses: the request as it came but for images, the answer but for image tokens."""
+"""An upstream that speaks Responses: requests change only in their images, answers only in their image tokens."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obscura.dialects.base import ContentLimits
+from obscura.dialects.base import ContentLimits, RequestHead
 from obscura.dialects.json.raw import RawJson
 from obscura.dialects.responses.request import ResponsesDialect
 from obscura.errors import InvalidRequest, UnsupportedOperation, UpstreamError
 from tests.support.response_stream_grammar import events_of
-from tests.unit.dialects.responses.requests import FUNCTION, PREPARED, a_request, asked, image, says, text, to_upstream
+from tests.unit.dialects.responses.requests import (
+    FUNCTION,
+    PREPARED,
+    a_message,
+    a_request,
+    image,
+    parsed,
+    text,
+    to_upstream,
+)
 
 USAGE = {"input_tokens": 10, "output_tokens": 2, "total_tokens": 12}
 STATEFUL = {
@@ -27,15 +37,15 @@ STATEFUL = {
 
 
 def as_native(request: object) -> dict:
-    response = to_upstream(request, "chat", "responses")
-    assert response.path == "/responses"
-    return json.loads(response.body)
+    upstream_body = to_upstream(request, "chat", "responses")
+    assert upstream_body.path == "/responses"
+    return json.loads(upstream_body.body)
 
 
-def test_everything_but_the_images_goes_as_it_came():
+def test_a_native_request_changes_only_in_its_images() -> None:
     sent = a_request(
         [
-            says(text("hi"), image("https://x.test/a.png", detail="low", x_vendor=1)),
+            a_message(text("hi"), image("https://x.test/a.png", detail="low", x_vendor=1)),
             {"type": "function_call_output", "call_id": "a", "output": [image()], "x_vendor": 2},
             {"type": "item_reference", "id": "msg_1"},
             {
@@ -48,26 +58,26 @@ def test_everything_but_the_images_goes_as_it_came():
         **STATEFUL,
     )
 
-    response = as_native(sent)
+    native = as_native(sent)
 
     sent["input"][0]["content"][1]["image_url"] = sent["input"][1]["output"][0]["image_url"] = PREPARED.decode()
-    assert response == sent
+    assert native == sent
 
 
-def test_numbers_and_escapes_are_untouched_byte_for_byte():
+def test_numbers_and_escapes_are_untouched_byte_for_byte() -> None:
     body = (
         b'{"model":"m","input":[{"role":"user","content":"\\u00e9"}],"x":1.50,"y":12345678901234567890,"z":{"a" : 1E5}}'
     )
 
-    response = ResponsesDialect().parse(RawJson(body), ContentLimits()).to_upstream(("responses",))
+    upstream_body = ResponsesDialect().parse(RequestHead(), RawJson(body), ContentLimits()).to_upstream(("responses",))
 
-    assert response.body == body
+    assert upstream_body.body == body
 
 
-def test_a_file_id_becomes_the_image_that_was_checked():
-    response = as_native(a_request([says({"type": "input_image", "file_id": "file_1", "detail": "low"})]))
+def test_a_file_id_becomes_the_image_that_was_checked() -> None:
+    native = as_native(a_request([a_message({"type": "input_image", "file_id": "file_1", "detail": "low"})]))
 
-    assert response["input"][0]["content"] == [{"type": "input_image", "detail": "low", "image_url": PREPARED.decode()}]
+    assert native["input"][0]["content"] == [{"type": "input_image", "detail": "low", "image_url": PREPARED.decode()}]
 
 
 @pytest.mark.parametrize(
@@ -81,23 +91,21 @@ def test_a_file_id_becomes_the_image_that_was_checked():
         ({"file_url": "https://x.test/a", "mime_type": "IMAGE/png"}, "file_url"),
     ],
 )
-def test_a_file_that_is_an_image_becomes_an_image(source, path):
-    request = a_request([says({"type": "input_file", "filename": "a", "detail": "high", **source})])
+def test_a_file_that_is_an_image_becomes_an_image(source: dict, path: str) -> None:
+    request = a_request([a_message({"type": "input_file", "filename": "a", "detail": "high", **source})])
 
-    (slot,) = asked(request).image_slots
-    response = as_native(request)
+    (slot,) = parsed(request).images
+    native = as_native(request)
 
     assert (slot.path, slot.detail) == (f"input[0].content[0].{path}", "high")
-    assert response["input"][0]["content"] == [
-        {"type": "input_image", "detail": "high", "image_url": PREPARED.decode()}
-    ]
+    assert native["input"][0]["content"] == [{"type": "input_image", "detail": "high", "image_url": PREPARED.decode()}]
 
 
-def test_escapes_do_not_hide_an_image_in_a_file():
+def test_escapes_do_not_hide_an_image_in_a_file() -> None:
     part = b'{"type":"input_file","file_data":"\\u0064ata:image\\/png;base64,AAAA"}'
     body = b'{"model":"m","input":[{"role":"user","content":[%b]}]}' % part
 
-    (slot,) = ResponsesDialect().parse(RawJson(body), ContentLimits()).image_slots
+    (slot,) = ResponsesDialect().parse(RequestHead(), RawJson(body), ContentLimits()).images
 
     assert slot.path == "input[0].content[0].file_data"
 
@@ -110,53 +118,56 @@ def test_escapes_do_not_hide_an_image_in_a_file():
         {"type": "input_file", "file_url": "https://x.test/a.pdf"},
     ],
 )
-def test_other_files_ride_along(part):
-    response = as_native(a_request([says(part)]))
+def test_other_files_are_passed_through(part: dict) -> None:
+    native = as_native(a_request([a_message(part)]))
 
-    assert response["input"][0]["content"] == [part]
+    assert native["input"][0]["content"] == [part]
 
 
-def test_a_screenshot_keeps_its_pixels():
+def test_a_screenshot_has_high_detail() -> None:
     item = {
         "type": "computer_call_output",
         "call_id": "a",
         "output": {"type": "computer_screenshot", "image_url": "https://x.test/a.png"},
     }
 
-    (slot,) = asked(a_request([item])).image_slots
-    response = as_native(a_request([item]))
+    (slot,) = parsed(a_request([item])).images
+    native = as_native(a_request([item]))
 
     assert (slot.path, slot.detail) == ("input[0].output.image_url", "high")
-    assert response["input"][0]["output"] == {"type": "computer_screenshot", "image_url": PREPARED.decode()}
+    assert native["input"][0]["output"] == {"type": "computer_screenshot", "image_url": PREPARED.decode()}
 
 
-def test_a_screenshot_that_is_none_is_named():
-    with pytest.raises(InvalidRequest) as refused:
-        asked(a_request([{"type": "computer_call_output", "call_id": "a", "output": "AAAA"}]))
+def test_a_malformed_screenshot_is_rejected_by_its_path() -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        parsed(a_request([{"type": "computer_call_output", "call_id": "a", "output": "AAAA"}]))
 
-    assert refused.value.param == "input[0].output"
-
-
-def test_a_file_that_is_an_image_keeps_its_place_in_the_prompt_cache():
-    caching = {"prompt_cache_breakpoint": {"mode": "explicit"}}
-
-    response = as_native(a_request([says({"type": "input_file", "file_data": "iVBORw0KGgo="} | caching)]))
-
-    assert response["input"][0]["content"] == [image(PREPARED.decode(), detail="auto") | caching]
+    assert raised.value.param == "input[0].output"
 
 
-def test_the_variables_of_a_prompt_are_read():
-    prompt = {"id": "pmpt_1", "variables": {"name": "Ann", "photo": image("https://x.test/a.png"), "said": text("hi")}}
+def test_a_file_that_is_an_image_keeps_its_cache_breakpoint() -> None:
+    cache_breakpoint = {"prompt_cache_breakpoint": {"mode": "explicit"}}
 
-    ask = asked({"model": "m", "prompt": prompt})
-    response = as_native({"model": "m", "prompt": prompt})
+    native = as_native(a_request([a_message({"type": "input_file", "file_data": "iVBORw0KGgo="} | cache_breakpoint)]))
 
-    assert list(ask.texts) == ["Ann", "hi"]
-    assert [slot.path for slot in ask.image_slots] == ["prompt.variables.photo.image_url"]
-    assert response["prompt"]["variables"]["photo"]["image_url"] == PREPARED.decode()
+    assert native["input"][0]["content"] == [image(PREPARED.decode(), detail="auto") | cache_breakpoint]
 
 
-UNCHECKED = [
+def test_the_variables_of_a_prompt_are_collected() -> None:
+    prompt = {
+        "id": "pmpt_1",
+        "variables": {"name": "Ann", "logo": image("https://x.test/a.png"), "greeting": text("hi")},
+    }
+
+    request = parsed({"model": "m", "prompt": prompt})
+    native = as_native({"model": "m", "prompt": prompt})
+
+    assert list(request.texts) == ["Ann", "hi"]
+    assert [slot.path for slot in request.images] == ["prompt.variables.logo.image_url"]
+    assert native["prompt"]["variables"]["logo"]["image_url"] == PREPARED.decode()
+
+
+UNCHECKED: list[dict[str, Any]] = [
     {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": "AAAA"},
     {"type": "code_interpreter_call", "id": "ci_1", "outputs": [{"type": "image", "url": "https://x.test/a.png"}]},
     {"type": "shell_call_output", "call_id": "a", "output": [{"image": {"url": "https://x.test/a.png"}}]},
@@ -169,29 +180,29 @@ UNCHECKED = [
 
 
 @pytest.mark.parametrize("item", UNCHECKED, ids=[item["type"] for item in UNCHECKED])
-def test_an_item_with_an_image_or_video_that_nobody_can_check_is_refused(item):
-    with pytest.raises(UnsupportedOperation) as refused:
-        to_upstream(a_request([says(text("hi")), item]), "responses")
+def test_an_item_with_an_image_that_cannot_be_checked_is_rejected(item: dict) -> None:
+    with pytest.raises(UnsupportedOperation) as raised:
+        to_upstream(a_request([a_message(text("hi")), item]), "responses")
 
-    assert refused.value.param.startswith("input[1]")
+    assert raised.value.param.startswith("input[1]")
 
 
-def test_the_mask_of_image_generation_is_refused():
+def test_the_mask_of_image_generation_is_rejected() -> None:
     tools = [FUNCTION, {"type": "image_generation", "input_image_mask": {"image_url": "https://x.test/a.png"}}]
 
-    with pytest.raises(UnsupportedOperation) as refused:
+    with pytest.raises(UnsupportedOperation) as raised:
         to_upstream(a_request(tools=tools), "responses")
 
-    assert refused.value.param == "tools[1].input_image_mask"
+    assert raised.value.param == "tools[1].input_image_mask"
 
 
-def test_tools_that_only_speak_of_images_are_not_images():
+def test_tools_that_only_mention_images_are_not_images() -> None:
     tool = FUNCTION | {"parameters": {"type": "object", "properties": {"image_url": {"type": "string"}}}}
     item = {"type": "tool_search_output", "call_id": "a", "tools": [tool, {"type": "image_generation"}]}
 
-    response = as_native(a_request([says(text("hi")), item], tools=[tool]))
+    native = as_native(a_request([a_message(text("hi")), item], tools=[tool]))
 
-    assert (response["input"][1], response["tools"]) == (item, [tool])
+    assert (native["input"][1], native["tools"]) == (item, [tool])
 
 
 @pytest.mark.parametrize(
@@ -206,17 +217,17 @@ def test_tools_that_only_speak_of_images_are_not_images():
         {"type": "computer_screenshot", "image_url": "https://x.test/a.png"},
     ],
 )
-def test_a_part_in_a_form_that_nobody_can_check_is_refused_at_once(part):
-    with pytest.raises(UnsupportedOperation) as refused:
-        asked(a_request([says(text("hi"), part)]))
+def test_a_part_in_a_form_that_cannot_be_checked_is_rejected_at_once(part: dict) -> None:
+    with pytest.raises(UnsupportedOperation) as raised:
+        parsed(a_request([a_message(text("hi"), part)]))
 
-    assert refused.value.param == "input[0].content[1]"
+    assert raised.value.param == "input[0].content[1]"
 
 
-def test_every_text_is_gathered_in_order():
+def test_every_text_is_collected_in_order() -> None:
     request = a_request(
         [
-            says(text("one"), {"type": "output_text", "text": "two"}, {"type": "refusal", "refusal": "three"}),
+            a_message(text("one"), {"type": "output_text", "text": "two"}, {"type": "refusal", "refusal": "three"}),
             {"role": "user", "content": "four"},
             {"type": "function_call", "call_id": "a", "name": "n", "arguments": "five"},
             {"type": "function_call_output", "call_id": "a", "output": "six"},
@@ -227,25 +238,25 @@ def test_every_text_is_gathered_in_order():
         instructions="zero",
     )
 
-    assert " ".join(asked(request).texts) == "zero one two three four five six seven eight nine ten"
+    assert " ".join(parsed(request).texts) == "zero one two three four five six seven eight nine ten"
 
 
-def test_an_answer_passes_but_for_the_image_tokens():
+def test_a_native_answer_changes_only_in_its_image_tokens() -> None:
     upstream = json.dumps({"id": "resp_1", "output": [], "usage": USAGE}).encode()
 
-    plain = to_upstream(a_request(), "responses").reply.answer(upstream, [])
-    seen = to_upstream(a_request(), "responses").reply.answer(upstream, [729, 2116])
+    plain = to_upstream(a_request(), "responses").translator.translate(upstream, [])
+    with_images = to_upstream(a_request(), "responses").translator.translate(upstream, [729, 2116])
 
     assert plain == upstream
-    assert json.loads(seen)["usage"] == USAGE | {"input_tokens_details": {"image_tokens": 2845}}
+    assert json.loads(with_images)["usage"] == USAGE | {"input_tokens_details": {"image_tokens": 2845}}
 
 
-def test_an_answer_that_is_no_object_is_an_upstream_error():
+def test_a_native_answer_that_is_no_object_is_an_upstream_error() -> None:
     with pytest.raises(UpstreamError):
-        to_upstream(a_request(), "responses").reply.answer(b"[]", [])
+        to_upstream(a_request(), "responses").translator.translate(b"[]", [])
 
 
-EVENTS = [
+EVENTS: list[dict[str, Any]] = [
     {"type": "response.created", "sequence_number": 0, "response": {"id": "resp_1", "usage": None}},
     {"type": "response.output_text.delta", "sequence_number": 1, "delta": 'the "sequence_number":99 of "usage"'},
     {"type": "response.completed", "sequence_number": 2, "response": {"id": "resp_1", "usage": USAGE}},
@@ -256,26 +267,28 @@ def framed(event: dict) -> bytes:
     return f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
 
 
-def test_only_the_event_with_the_usage_changes():
-    passage = to_upstream(a_request(stream=True), "responses").reply.stream([729])
+def test_only_the_event_with_the_usage_changes() -> None:
+    translator = to_upstream(a_request(stream=True), "responses").translator.stream([729])
 
-    response = b"".join([*(passage.feed(framed(event)) for event in EVENTS), passage.finish()])
+    sent = b"".join([*(translator.feed(framed(event)) for event in EVENTS), translator.finish()])
 
-    *others, last = events_of(response)
+    *others, last = events_of(sent)
     assert others == EVENTS[:-1]
     assert last["response"].pop("usage") == USAGE | {"input_tokens_details": {"image_tokens": 729}}
     assert last | {"response": last["response"] | {"usage": USAGE}} == EVENTS[-1]
 
 
 @given(st.integers(0, 3), st.lists(st.integers(1, 60), max_size=12), st.sampled_from([[], [729]]))
-def test_an_error_is_numbered_after_the_events_however_they_were_cut(count, cuts, image_tokens):
-    passage = to_upstream(a_request(stream=True), "responses").reply.stream(image_tokens)
+def test_an_error_is_numbered_after_the_events_however_they_were_cut(
+    count: int, cuts: list[int], image_tokens: list[int]
+) -> None:
+    translator = to_upstream(a_request(stream=True), "responses").translator.stream(image_tokens)
     stream = b"".join(map(framed, EVENTS[:count]))
     for cut in cuts:
-        passage.feed(stream[:cut])
+        translator.feed(stream[:cut])
         stream = stream[cut:]
-    passage.feed(stream)
+    translator.feed(stream)
 
-    (error,) = events_of(passage.fail(UpstreamError("Gone."), "req_1"))
+    (error,) = events_of(translator.fail(UpstreamError("Gone."), "req_1"))
 
     assert (error["type"], error["sequence_number"], error["code"]) == ("error", count, "upstream_error")

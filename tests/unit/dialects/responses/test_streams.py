@@ -1,4 +1,4 @@
-"""A chat stream told as events: each chunk's as it comes, and what an upstream that fails leaves behind."""
+"""Chat streams translated to events: those of each chunk as it arrives, and those that end a broken stream."""
 
 import json
 
@@ -7,8 +7,8 @@ import pytest
 from obscura.errors import RateLimitExceeded, UpstreamError, UpstreamTimeout
 from tests.support.fake_upstream import ANSWER, CHUNKS, chunk
 from tests.support.response_stream_grammar import checked, events_of
-from tests.unit.dialects.responses.requests import a_request, answered
-from tests.unit.dialects.responses.streaming import DONE, a_passage, broken, kinds, streamed
+from tests.unit.dialects.responses.requests import a_request, translated
+from tests.unit.dialects.responses.streaming import DONE, a_translator, broken, kinds, streamed
 
 
 def piece(index: int | None = 0, **function: object) -> bytes:
@@ -16,7 +16,7 @@ def piece(index: int | None = 0, **function: object) -> bytes:
     return chunk({"tool_calls": [{"index": index, "id": call_id, "function": function}]})
 
 
-def test_a_text_is_told_in_the_order_of_the_grammar():
+def test_a_text_is_streamed_in_the_order_of_the_grammar() -> None:
     events = streamed(*CHUNKS)
 
     assert kinds(events) == [
@@ -27,10 +27,10 @@ def test_a_text_is_told_in_the_order_of_the_grammar():
     assert [event["delta"] for event in events if "delta" in event] == ["A ", "cat."]
 
 
-def test_the_last_response_is_what_the_plain_answer_would_have_been():
+def test_the_last_response_equals_the_one_without_a_stream() -> None:
     *_, last = streamed(*CHUNKS, image_tokens=(729,))
 
-    plain = answered(a_request(), image_tokens=(729,))
+    plain = translated(a_request(), image_tokens=(729,))
     differing = {"id", "completed_at", "output"}
     assert {key: last["response"][key] for key in plain.keys() - differing} == {
         key: plain[key] for key in plain.keys() - differing
@@ -38,20 +38,20 @@ def test_the_last_response_is_what_the_plain_answer_would_have_been():
     assert last["response"]["output"][0]["content"] == plain["output"][0]["content"]
 
 
-def test_each_chunks_events_leave_with_it():
-    passage = a_passage()
+def test_the_events_of_a_chunk_are_sent_with_it() -> None:
+    translator = a_translator()
 
-    response = [kinds(events_of(passage.feed(one))) for one in CHUNKS]
+    sent = [kinds(events_of(translator.feed(one))) for one in CHUNKS]
 
-    assert response[:3] == [
+    assert sent[:3] == [
         ["created", "in_progress"],
         ["output_item.added", "content_part.added", "output_text.delta"],
         ["output_text.delta"],
     ]
-    assert response[3:] == [[], [], ["output_text.done", "content_part.done", "output_item.done", "completed"]]
+    assert sent[3:] == [[], [], ["output_text.done", "content_part.done", "output_item.done", "completed"]]
 
 
-def test_mixed_pieces_of_parallel_calls_stay_under_the_index_of_their_own_call():
+def test_interleaved_deltas_of_parallel_calls_keep_their_output_index() -> None:
     events = streamed(
         chunk({"content": "Both."}),
         piece(0, id="call_a", name="look", arguments=""),
@@ -73,7 +73,7 @@ def test_mixed_pieces_of_parallel_calls_stay_under_the_index_of_their_own_call()
 
 
 @pytest.mark.parametrize("index", [None, 0], ids=["no index", "always 0"])
-def test_a_server_without_indexes_tells_calls_apart_by_their_ids(index):
+def test_calls_without_indexes_are_told_apart_by_their_ids(index: int | None) -> None:
     events = streamed(
         piece(index, id="call_a", name="look", arguments="{}"),
         piece(index, id="call_b", name="look", arguments='{"b"'),
@@ -84,7 +84,7 @@ def test_a_server_without_indexes_tells_calls_apart_by_their_ids(index):
     assert [item["arguments"] for item in events[-1]["response"]["output"]] == ["{}", '{"b":2}']
 
 
-def test_choices_other_than_the_first_are_not_told():
+def test_choices_other_than_the_first_are_dropped() -> None:
     other = chunk({}, choices=[{"index": 1, "delta": {"content": "No."}, "finish_reason": "length"}])
 
     events = streamed(CHUNKS[0], other, *CHUNKS[1:])
@@ -93,14 +93,14 @@ def test_choices_other_than_the_first_are_not_told():
     assert kinds(events)[-1] == "completed"
 
 
-def test_a_call_without_an_id_gets_one():
+def test_a_call_without_an_id_gets_one() -> None:
     (called,) = streamed(piece(name="look", arguments="{}"), DONE)[-1]["response"]["output"]
 
     assert called["call_id"].startswith("call_")
 
 
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
-def test_reasoning_is_an_item_of_its_own_before_the_message(field):
+def test_reasoning_is_an_item_of_its_own_before_the_message(field: str) -> None:
     events = streamed(chunk({field: "Hm, "}), chunk({field: "a cat?"}), chunk({"content": "A cat."}), DONE)
 
     reasoning, message = events[-1]["response"]["output"]
@@ -108,7 +108,7 @@ def test_reasoning_is_an_item_of_its_own_before_the_message(field):
     assert message["content"][0]["text"] == "A cat."
 
 
-def test_a_refusal_follows_the_text_as_a_part_of_the_same_message():
+def test_a_refusal_follows_the_text_as_a_part_of_the_same_message() -> None:
     events = streamed(chunk({"content": "Well, "}), chunk({"refusal": "no."}), DONE)
 
     (message,) = events[-1]["response"]["output"]
@@ -116,29 +116,31 @@ def test_a_refusal_follows_the_text_as_a_part_of_the_same_message():
 
 
 @pytest.mark.parametrize(
-    ("reason", "response"), [("length", "max_output_tokens"), ("content_filter", "content_filter")]
+    ("finish_reason", "reason"), [("length", "max_output_tokens"), ("content_filter", "content_filter")]
 )
-def test_an_answer_that_was_cut_off_is_incomplete_in_its_last_item(reason, response):
-    events = streamed(piece(0, id="a", name="look", arguments="{}"), chunk({"content": "A c"}), chunk({}, reason), DONE)
+def test_a_cut_off_answer_is_incomplete_in_its_last_item(finish_reason: str, reason: str) -> None:
+    events = streamed(
+        piece(0, id="a", name="look", arguments="{}"), chunk({"content": "A c"}), chunk({}, finish_reason), DONE
+    )
 
     last = events[-1]
-    assert (last["type"], last["response"]["incomplete_details"]) == ("response.incomplete", {"reason": response})
+    assert (last["type"], last["response"]["incomplete_details"]) == ("response.incomplete", {"reason": reason})
     assert [item["status"] for item in last["response"]["output"]] == ["completed", "incomplete"]
 
 
-def test_usage_and_image_tokens_come_with_the_last_event():
+def test_usage_and_image_tokens_come_with_the_last_event() -> None:
     *_, last = streamed(*CHUNKS, image_tokens=(729, 2116))
 
     assert last["response"]["usage"]["input_tokens_details"]["image_tokens"] == 2845
     assert last["response"]["usage"]["total_tokens"] == ANSWER["usage"]["total_tokens"]
 
 
-def test_a_stream_that_stops_after_its_finish_reason_is_whole_without_done():
+def test_a_stream_is_complete_after_its_finish_reason_without_done() -> None:
     assert kinds(streamed(*CHUNKS[:-1]))[-1] == "completed"
     assert kinds(streamed(*CHUNKS[:3], CHUNKS[3].rstrip()))[-1] == "completed"
 
 
-def test_what_comes_after_the_end_is_not_told():
+def test_chunks_after_the_end_are_dropped() -> None:
     assert kinds(streamed(*CHUNKS, chunk({"content": "more"}), b"data: oops\n\n"))[-1] == "completed"
 
 
@@ -156,19 +158,19 @@ def test_what_comes_after_the_end_is_not_told():
         [CHUNKS[1] + piece(0, id="a", name="look", arguments='{"a"') + piece(1, id="b", name="look")],
     ],
 )
-def test_an_upstream_that_breaks_off_ends_in_failed_and_an_error_with_all_that_came_before(pieces):
+def test_a_broken_stream_ends_in_failed_and_error_after_all_before_it(pieces: list) -> None:
     events = broken(*pieces)
 
     assert kinds(events)[-2:] == ["failed", "error"]
     assert events[-2]["response"]["error"]["code"] == "server_error"
     assert events[-1]["code"] == events[-1]["error"]["code"] == "upstream_error"
-    said = "".join(event["delta"] for event in events if event["type"] == "response.output_text.delta")
-    assert said == "".join("A " for one in pieces if CHUNKS[1] in one)
+    text = "".join(event["delta"] for event in events if event["type"] == "response.output_text.delta")
+    assert text == "".join("A " for piece in pieces if CHUNKS[1] in piece)
     assert {item["status"] for item in events[-2]["response"]["output"]} <= {"completed", "incomplete"}
     assert "secret" not in str(events)
 
 
-def test_every_call_that_a_failure_left_open_is_incomplete():
+def test_every_call_that_a_failure_left_open_is_incomplete() -> None:
     events = broken(piece(0, id="a", name="look", arguments='{"a"'), piece(1, id="b", name="look", arguments="{}"))
 
     assert [item["status"] for item in events[-2]["response"]["output"]] == ["incomplete", "incomplete"]
@@ -178,31 +180,31 @@ def test_every_call_that_a_failure_left_open_is_incomplete():
     ("error", "code"),
     [(RateLimitExceeded("Wait."), "rate_limit_exceeded"), (UpstreamTimeout("Slow."), "server_error")],
 )
-def test_a_failure_keeps_to_the_codes_of_the_schema(error, code):
-    *_, failed, _ = checked(a_passage().fail(error, "req_1"))
+def test_a_failure_keeps_to_the_codes_of_the_schema(error: RateLimitExceeded | UpstreamTimeout, code: str) -> None:
+    *_, failed, _ = checked(a_translator().fail(error, "req_1"))
 
     assert failed["response"]["error"] == {"code": code, "message": error.message}
 
 
-def test_nothing_follows_a_stream_that_has_ended():
-    passage = a_passage()
-    passage.feed(b"".join(CHUNKS))
+def test_nothing_follows_a_stream_that_has_ended() -> None:
+    translator = a_translator()
+    translator.feed(b"".join(CHUNKS))
 
-    assert passage.finish() == b""
-    assert passage.fail(UpstreamError("Too late."), "req_1") == b""
+    assert translator.finish() == b""
+    assert translator.fail(UpstreamError("Too late."), "req_1") == b""
 
 
-def test_the_grammar_finds_what_is_out_of_place():
+def test_the_grammar_finds_events_that_are_wrong() -> None:
     good = streamed(*CHUNKS)
-    mended = [json.loads(json.dumps(good)) for _ in range(6)]
-    mended[0].pop(4)
-    mended[1][5]["sequence_number"] = 9
-    mended[2][4]["delta"] = "other"
-    mended[3][-1]["response"]["output"] = []
-    mended[4][2]["output_index"] = 1
-    mended[5] = mended[5][:-1]
+    broken_streams = [json.loads(json.dumps(good)) for _ in range(6)]
+    broken_streams[0].pop(4)
+    broken_streams[1][5]["sequence_number"] = 9
+    broken_streams[2][4]["delta"] = "other"
+    broken_streams[3][-1]["response"]["output"] = []
+    broken_streams[4][2]["output_index"] = 1
+    broken_streams[5] = broken_streams[5][:-1]
 
-    for events in mended:
+    for events in broken_streams:
         text = "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events)
         with pytest.raises(AssertionError):
             checked(text.encode())

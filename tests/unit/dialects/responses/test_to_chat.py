@@ -1,4 +1,4 @@
-"""Requests translated to chat completions: roles, order, call ids and images stay, the rest is carried or refused."""
+"""Requests translated to chat: roles, order, call ids and images stay; other fields are translated or rejected."""
 
 import pytest
 
@@ -7,19 +7,19 @@ from tests.unit.dialects.responses.requests import (
     FUNCTION,
     PIXEL,
     PREPARED,
+    a_message,
     a_request,
     as_chat,
-    asked,
     call,
     image,
     messages_of,
     output,
-    says,
+    parsed,
     text,
     to_upstream,
 )
 
-SEEN = {"type": "image_url", "image_url": {"url": PREPARED.decode()}}
+PREPARED_PART = {"type": "image_url", "image_url": {"url": PREPARED.decode()}}
 CHAT_FUNCTION = {"type": "function", "function": {key: FUNCTION[key] for key in ("name", "parameters", "strict")}}
 
 
@@ -27,20 +27,20 @@ def tool_calls(*call_ids: str) -> list[dict]:
     return [{"id": one, "type": "function", "function": {"name": "look", "arguments": "{}"}} for one in call_ids]
 
 
-def refusal_of(request: object) -> ObscuraError:
+def error_of(request: object) -> ObscuraError:
     with pytest.raises(ObscuraError) as raised:
         to_upstream(request)
     return raised.value
 
 
-def test_a_string_is_a_users_message_after_the_instructions():
+def test_a_string_is_a_users_message_after_the_instructions() -> None:
     assert as_chat(a_request("hello", instructions="Be brief."))["messages"] == [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "hello"},
     ]
 
 
-def test_a_stream_asks_for_its_usage():
+def test_a_streamed_request_includes_the_usage() -> None:
     chat = as_chat(a_request(stream=True))
 
     assert (chat["stream"], chat["stream_options"]) == (True, {"include_usage": True})
@@ -50,95 +50,97 @@ def test_a_stream_asks_for_its_usage():
 @pytest.mark.parametrize(
     ("item", "message"),
     [
-        (says(text("hi")), {"role": "user", "content": "hi"}),
+        (a_message(text("hi")), {"role": "user", "content": "hi"}),
         ({"type": "message", "role": "developer", "content": "hi"}, {"role": "developer", "content": "hi"}),
-        (says(text("a"), text("b"), role="system"), {
+        (a_message(text("a"), text("b"), role="system"), {
             "role": "system", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}],
         }),
-        (says({"type": "output_text", "text": "hi", "annotations": []}, role="assistant"), {
+        (a_message({"type": "output_text", "text": "hi", "annotations": []}, role="assistant"), {
             "role": "assistant", "content": "hi",
         }),
-        (says({"type": "refusal", "refusal": "No."}, role="assistant"), {
+        (a_message({"type": "refusal", "refusal": "No."}, role="assistant"), {
             "role": "assistant", "content": [{"type": "refusal", "refusal": "No."}],
         }),
-        (says(image()), {"role": "user", "content": [SEEN]}),
-        (says(image(detail="low")), {
-            "role": "user", "content": [SEEN | {"image_url": {"url": PREPARED.decode(), "detail": "low"}}],
+        (a_message(image()), {"role": "user", "content": [PREPARED_PART]}),
+        (a_message(image(detail="low")), {
+            "role": "user", "content": [PREPARED_PART | {"image_url": {"url": PREPARED.decode(), "detail": "low"}}],
         }),
-        (says({"type": "input_image", "file_id": "file_1", "detail": "auto"}), {
-            "role": "user", "content": [SEEN | {"image_url": {"url": PREPARED.decode(), "detail": "auto"}}],
+        (a_message({"type": "input_image", "file_id": "file_1", "detail": "auto"}), {
+            "role": "user", "content": [PREPARED_PART | {"image_url": {"url": PREPARED.decode(), "detail": "auto"}}],
         }),
-        (says({"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}), {
+        (a_message({"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}), {
             "role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}],
         }),
-        (says({"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}), {
+        (a_message({"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}), {
             "role": "user",
             "content": [
                 {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}},
             ],
         }),
-        (says({"type": "input_text", "text": "hi", "prompt_cache_breakpoint": {"mode": "explicit"}}), {
+        (a_message({"type": "input_text", "text": "hi", "prompt_cache_breakpoint": {"mode": "explicit"}}), {
             "role": "user",
             "content": [{"type": "text", "text": "hi", "prompt_cache_breakpoint": {"mode": "explicit"}}],
         }),
-        (says(), {"role": "user", "content": ""}),
+        (a_message(), {"role": "user", "content": ""}),
     ],
 )  # fmt: skip
-def test_a_message_keeps_its_role_and_its_parts(item, message):
+def test_a_message_keeps_its_role_and_its_parts(item: dict, message: dict) -> None:
     assert messages_of(item) == [message]
 
 
-def test_calls_join_the_assistants_message_before_them():
-    response = messages_of(says(text("q")), says(text("I look."), role="assistant"), call("call_a"), call("call_b"))
+def test_calls_join_the_assistants_message_before_them() -> None:
+    messages = messages_of(
+        a_message(text("q")), a_message(text("I look."), role="assistant"), call("call_a"), call("call_b")
+    )
 
-    assert response[1:] == [{"role": "assistant", "content": "I look.", "tool_calls": tool_calls("call_a", "call_b")}]
+    assert messages[1:] == [{"role": "assistant", "content": "I look.", "tool_calls": tool_calls("call_a", "call_b")}]
 
 
-def test_a_call_without_a_message_before_it_makes_one():
-    response = messages_of(says(text("q")), call("call_a"), output("call_a", "a"), call("call_b"))
+def test_a_call_without_a_message_before_it_makes_one() -> None:
+    messages = messages_of(a_message(text("q")), call("call_a"), output("call_a", "a"), call("call_b"))
 
-    assert response[1:] == [
+    assert messages[1:] == [
         {"role": "assistant", "content": None, "tool_calls": tool_calls("call_a")},
         {"role": "tool", "tool_call_id": "call_a", "content": "a"},
         {"role": "assistant", "content": None, "tool_calls": tool_calls("call_b")},
     ]
 
 
-def test_a_list_of_texts_is_a_functions_output():
-    response = messages_of(call("call_a"), output("call_a", [text("a"), text("b")]))
+def test_a_list_of_texts_is_a_functions_output() -> None:
+    messages = messages_of(call("call_a"), output("call_a", [text("a"), text("b")]))
 
-    assert response[1]["content"] == [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    assert messages[1]["content"] == [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
 
 
-def test_images_in_outputs_follow_the_last_output_with_the_id_of_their_call():
-    response = messages_of(
+def test_images_in_outputs_follow_the_last_output_with_their_call_id() -> None:
+    messages = messages_of(
         call("call_a"),
         call("call_b"),
         output("call_a", [image()]),
         output("call_b", [text("b"), image()]),
-        says(text("?")),
+        a_message(text("?")),
     )
 
-    assert response[1:] == [
+    assert messages[1:] == [
         {"role": "tool", "tool_call_id": "call_a", "content": "The output follows in the next user message."},
         {"role": "tool", "tool_call_id": "call_b", "content": "b"},
         {
             "role": "user",
             "content": [
                 {"type": "text", "text": "From the output of call call_a:"},
-                SEEN,
+                PREPARED_PART,
                 {"type": "text", "text": "From the output of call call_b:"},
-                SEEN,
+                PREPARED_PART,
             ],
         },
         {"role": "user", "content": "?"},
     ]
 
 
-def test_reasoning_is_dropped():
+def test_reasoning_is_dropped() -> None:
     reasoning = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "x"}
 
-    assert messages_of(says(text("q")), reasoning, call("call_a"))[1]["tool_calls"] == tool_calls("call_a")
+    assert messages_of(a_message(text("q")), reasoning, call("call_a"))[1]["tool_calls"] == tool_calls("call_a")
 
 
 @pytest.mark.parametrize(
@@ -168,7 +170,7 @@ def test_reasoning_is_dropped():
         ({"temperature": 0.5, "user": "u", "metadata": {"a": "b"}, "store": False}, {"temperature": 0.5, "user": "u"}),
     ],
 )  # fmt: skip
-def test_fields_are_carried_under_chats_names(fields, chat_fields):
+def test_fields_are_translated_to_chats_names(fields: dict, chat_fields: dict) -> None:
     assert as_chat(a_request(**fields)) == as_chat(a_request()) | chat_fields
 
 
@@ -184,11 +186,11 @@ def test_fields_are_carried_under_chats_names(fields, chat_fields):
         ({"input": [{"role": "robot", "content": "x"}]}, "input[0].role"),
         ({"input": [{"role": "user"}]}, "input[0].content"),
         ({"input": [{"role": "user", "content": 1}]}, "input[0].content"),
-        ({"input": [says({"text": "x"})]}, "input[0].content[0].type"),
-        ({"input": [says({"type": "input_text"})]}, "input[0].content[0].text"),
-        ({"input": [says({"type": "input_image"})]}, "input[0].content[0].image_url"),
-        ({"input": [says(image(file_id="file_1"))]}, "input[0].content[0].file_id"),
-        ({"input": [says(image(detail="huge"))]}, "input[0].content[0].detail"),
+        ({"input": [a_message({"text": "x"})]}, "input[0].content[0].type"),
+        ({"input": [a_message({"type": "input_text"})]}, "input[0].content[0].text"),
+        ({"input": [a_message({"type": "input_image"})]}, "input[0].content[0].image_url"),
+        ({"input": [a_message(image(file_id="file_1"))]}, "input[0].content[0].file_id"),
+        ({"input": [a_message(image(detail="huge"))]}, "input[0].content[0].detail"),
         ({"input": [call("")]}, "input[0].call_id"),
         ({"input": [{"type": "function_call", "call_id": "a", "name": "n"}]}, "input[0].arguments"),
         ({"input": [output("a", None)]}, "input[0].output"),
@@ -215,37 +217,37 @@ def test_fields_are_carried_under_chats_names(fields, chat_fields):
         ({"text": {"format": {"type": "json_schema", "name": "n"}}}, "text.format.schema"),
     ],
 )
-def test_a_malformed_field_is_an_invalid_request_that_names_it(request_fields, param):
-    refused = refusal_of(a_request() | request_fields)
+def test_a_malformed_field_is_an_invalid_request_that_names_it(request_fields: dict, param: str) -> None:
+    error = error_of(a_request() | request_fields)
 
-    assert isinstance(refused, InvalidRequest)
-    assert refused.param == param
+    assert isinstance(error, InvalidRequest)
+    assert error.param == param
 
 
 @pytest.mark.parametrize(
     ("request_fields", "hint"),
     [
-        ({"previous_response_id": "resp_1"}, "Send the whole conversation as 'input'"),
-        ({"conversation": "conv_1"}, "Send the whole conversation as 'input'"),
-        ({"background": True}, "Send the whole conversation as 'input'"),
-        ({"prompt": {"id": "pmpt_1"}}, "Send its text as 'instructions'"),
-        ({"store": True}, "Send false, or nothing"),
-        ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "Send the item itself"),
+        ({"previous_response_id": "resp_1"}, "send the whole conversation as 'input'"),
+        ({"conversation": "conv_1"}, "send the whole conversation as 'input'"),
+        ({"background": True}, "send the whole conversation as 'input'"),
+        ({"prompt": {"id": "pmpt_1"}}, "send its text as 'instructions'"),
+        ({"store": True}, "send false, or nothing"),
+        ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "send the item itself"),
     ],
 )
-def test_what_needs_state_is_refused_with_the_way_out(request_fields, hint):
-    refused = refusal_of(a_request() | request_fields)
+def test_a_field_that_needs_state_is_rejected_with_a_hint(request_fields: dict, hint: str) -> None:
+    error = error_of(a_request() | request_fields)
 
-    assert isinstance(refused, UnsupportedField)
-    assert hint in refused.message
-    assert "whose upstream speaks responses" in refused.message
+    assert isinstance(error, UnsupportedField)
+    assert hint in error.message
+    assert "whose upstream speaks this API" in error.message
 
 
 @pytest.mark.parametrize(
     ("request_fields", "param"),
     [
-        ({"input": [says({"type": "input_sound"})]}, "input[0].content[0].type"),
-        ({"input": [says({"type": "input_text", "text": "x", "x_vendor": 1})]}, "input[0].content[0].x_vendor"),
+        ({"input": [a_message({"type": "input_sound"})]}, "input[0].content[0].type"),
+        ({"input": [a_message({"type": "input_text", "text": "x", "x_vendor": 1})]}, "input[0].content[0].x_vendor"),
         ({"text": {"format": {"type": "grammar"}}}, "text.format.type"),
         ({"include": ["reasoning.encrypted_content", "message.output_text.logprobs"]}, "include[1]"),
         ({"stream_options": {"x_vendor": 1}}, "stream_options.x_vendor"),
@@ -255,21 +257,21 @@ def test_what_needs_state_is_refused_with_the_way_out(request_fields, hint):
         ({"x_vendor": 1}, "x_vendor"),
     ],
 )  # fmt: skip
-def test_what_has_no_counterpart_is_refused_by_its_path(request_fields, param):
-    refused = refusal_of(a_request() | request_fields)
+def test_a_field_without_counterpart_is_rejected_by_its_path(request_fields: dict, param: str) -> None:
+    error = error_of(a_request() | request_fields)
 
-    assert isinstance(refused, UnsupportedField)
-    assert refused.param == param
-
-
-def test_a_long_name_is_not_repeated_whole():
-    refused = refusal_of(a_request(**{"x" * 4000: 1}))
-
-    assert refused.param == "x" * 100
-    assert len(refused.message) < 400
+    assert isinstance(error, UnsupportedField)
+    assert error.param == param
 
 
-def test_the_images_source_is_the_callers_own_string():
-    slot = asked(a_request([says(image(PIXEL, detail="high"))])).image_slots[0]
+def test_a_long_name_is_not_repeated_whole() -> None:
+    error = error_of(a_request(**{"x" * 4000: 1}))
+
+    assert error.param == "x" * 100
+    assert len(error.message) < 400
+
+
+def test_the_images_source_is_the_string_of_the_request() -> None:
+    slot = parsed(a_request([a_message(image(PIXEL, detail="high"))])).images[0]
 
     assert (slot.path, bytes(slot.source), slot.detail) == ("input[0].content[0].image_url", PIXEL.encode(), "high")

@@ -1,208 +1,156 @@
 """Files by id, and uploads in parts."""
 
-from datetime import UTC, datetime
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
-from obscura.api.deadline import DeadlineRoute
-from obscura.api.dependencies import gateway_request, json_response, principal
-from obscura.api.openapi import Json
-from obscura.dialects.base import is_file_id
-from obscura.errors import ImageTooLarge, InvalidRequest, RequestTooLarge
-from obscura.files.base import FileQuery, StoredFile
-from obscura.files.multipart import FileField
-from obscura.files.objects import DeletedFile, PartObject, file_list, file_object, upload_object
-from obscura.files.requests import (
-    FORM_FIELDS,
-    MAX_TTL_S,
-    MIN_TTL_S,
-    PURPOSES,
-    parse_complete_upload,
-    parse_create_upload,
-    parse_file_form,
-    parse_list_query,
-)
+from obscura.api.dependencies import FormBody, JsonBody, RequestServices, principal, validate
+from obscura.api.routers import Family
+from obscura.auth.access import Principal
+from obscura.auth.base import KeyScope
+from obscura.errors import ImageTooLarge, RequestTooLarge
+from obscura.files.base import FileQuery, Upload
+from obscura.files.multipart import FileField, Form
+from obscura.files.objects import DeletedFile, FileList, FileObject, PartObject, UploadObject
+from obscura.files.requests import FORM_FIELDS, CompleteUpload, CreateUpload, FileOptions, ListFilesQuery
 from obscura.files.service import (
     delete_file,
     find_file,
     read_original,
-    require_project,
     require_storage_allowed,
     store_file,
 )
 from obscura.files.uploads import add_part, begin_upload, cancel_upload, complete_upload, find_pending
-from obscura.pipeline.read_body import read_body, read_form
-from obscura.pipeline.services import Services
 
-_PURPOSE: Json = {"enum": list(PURPOSES), "default": PURPOSES[0]}
-_SECONDS: Json = {"type": "integer", "minimum": MIN_TTL_S, "maximum": MAX_TTL_S}
-_ANCHOR: Json = {"enum": ["created_at"]}
+MAX_PART_BYTES = 6 * 1024 * 1024
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 
-def _body(media_type: str, required: list[str], **properties: Json) -> Json:
-    schema = {"type": "object", "required": required, "properties": properties}
-    return {"requestBody": {"required": True, "content": {media_type: {"schema": schema}}}}
+Owner = Annotated[Principal, Depends(principal(KeyScope.FILES, free_tier=False))]
+"""A caller with a project, who may list, see and delete its files."""
 
 
-def _query(name: str, schema: Json) -> Json:
-    return {"name": name, "in": "query", "required": False, "schema": schema}
+async def _storing(owner: Owner) -> Principal:
+    require_storage_allowed(owner)
+    return owner
 
 
-FILE_FORM = _body(
-    "multipart/form-data",
-    ["file"],
-    file={"type": "string", "format": "binary", "description": "PNG, JPEG, WEBP or GIF."},
-    purpose=_PURPOSE,
-    **{"expires_after[anchor]": _ANCHOR, "expires_after[seconds]": _SECONDS},
+Storing = Annotated[Principal, Depends(_storing)]
+"""A caller with a project, whose request may store something and use what is stored."""
+
+
+file_form = FormBody(
+    "file",
+    lambda services: FileField(
+        "file", services.limits.image.raw_bytes, ImageTooLarge, "Shrink it, or save it as JPEG."
+    ),
+    FORM_FIELDS,
+    FileOptions.form_schema,
 )
-LISTING: Json = {
-    "parameters": [
-        _query("after", {"type": "string"}),
-        _query("limit", {"type": "integer", "minimum": 1, "maximum": 10_000, "default": 10_000}),
-        _query("order", {"enum": ["asc", "desc"], "default": "desc"}),
-        _query("purpose", _PURPOSE),
-    ]
-}
-UPLOAD = _body(
-    "application/json",
-    ["filename", "bytes", "mime_type"],
-    filename={"type": "string"},
-    bytes={"type": "integer", "minimum": 1},
-    mime_type={"type": "string", "description": "Not believed: the bytes decide."},
-    purpose=_PURPOSE,
-    expires_after={"type": "object", "properties": {"anchor": _ANCHOR, "seconds": _SECONDS}},
+part_form = FormBody(
+    "data",
+    lambda services: FileField("data", MAX_PART_BYTES, RequestTooLarge, "Send smaller parts, such as of 4 MB."),
 )
-PART_FORM = _body("multipart/form-data", ["data"], data={"type": "string", "format": "binary"})
-COMPLETION = _body(
-    "application/json",
-    ["part_ids"],
-    part_ids={"type": "array", "minItems": 1, "items": {"type": "string"}},
-    md5={"type": "string", "description": "Of the whole file, in hexadecimal digits."},
-)
+routes = APIRouter()
 
 
-PATH = "/files"
-WAY_OUT = "Shrink it, or save it as JPEG."
-
-routes = APIRouter(route_class=DeadlineRoute)
-
-
-@routes.post(PATH, openapi_extra=FILE_FORM)
-async def create_file(request: Request) -> Response:
+@routes.post("/files")
+async def create_file(
+    storing: Storing, form: Annotated[Form, Depends(file_form)], services: RequestServices
+) -> FileObject:
     """Store an image, sent as the form field ``file``."""
-    gateway, caller = _gateway(request), await principal(request)
-    require_storage_allowed(caller)
-    file_field = FileField("file", gateway.limits.image.raw_bytes, ImageTooLarge, WAY_OUT)
-    form = await read_form(gateway_request(request), file_field, FORM_FIELDS)
-    terms = parse_file_form(form)
-    file = await store_file(form.file.content, terms, caller, gateway.file_service, datetime.now(UTC))
-    return json_response(request, file_object(file))
+    options = validate(FileOptions.of_form, form.fields, in_form=True)
+    attributes = options.attributes(form.file.filename)
+    file = await store_file(form.file.content, attributes, storing, services.file_service, services.clock.now())
+    return FileObject.of(file)
 
 
-@routes.get(PATH, openapi_extra=LISTING)
-async def list_files(request: Request) -> Response:
-    """List the project's files, newest first unless asked otherwise."""
-    gateway, caller = _gateway(request), await principal(request)
-    require_project(caller)
-    asked = parse_list_query(request.query_params)
-    if asked.after is not None and not is_file_id(asked.after):
-        raise InvalidRequest("'after' must be a file's id: the last one of the page before.", param="after")
-    # One more than asked for tells whether there are more.
-    page = FileQuery(asked.limit + 1, asked.after, asked.newest_first, asked.purpose)
-    found = await gateway.storage.files.page(caller.project, page, datetime.now(UTC))
-    return json_response(
-        request, file_list([file_object(file) for file in found[: asked.limit]], len(found) > asked.limit)
-    )
+@routes.get("/files")
+async def list_files(query: Annotated[ListFilesQuery, Query()], owner: Owner, services: RequestServices) -> FileList:
+    """List the project's files, the newest first by default."""
+    # One more than requested shows whether another page follows.
+    page = FileQuery(query.limit + 1, query.after, query.order == "desc", query.purpose)
+    files = await services.storage.files.list(owner.project, page, services.clock.now())
+    return FileList.of(files[: query.limit], has_more=len(files) > query.limit)
 
 
-@routes.get(PATH + "/{file_id}")
-async def get_file(request: Request, file_id: str) -> Response:
-    """Return what is known of a file."""
-    return json_response(request, file_object(await _found(request, file_id)))
+@routes.get("/files/{file_id}")
+async def get_file(file_id: str, owner: Owner, services: RequestServices) -> FileObject:
+    """Return a file's object."""
+    return FileObject.of(await find_file(file_id, owner, services.storage, services.clock.now()))
 
 
-@routes.get(PATH + "/{file_id}/content")
-async def get_content(request: Request, file_id: str) -> Response:
+@routes.get("/files/{file_id}/content", response_class=Response, responses={200: {"content": {"image/*": _BINARY}}})
+async def get_content(file_id: str, storing: Storing, services: RequestServices) -> Response:
     """Return a file's bytes as they were sent."""
-    file = await _found(request, file_id, to_use=True)
-    original = await read_original(file, _gateway(request).storage)
-    # Bytes from strangers: a browser shall neither guess at them nor show them as a page of this origin.
+    file = await find_file(file_id, storing, services.storage, services.clock.now())
+    original = await read_original(file, services.storage)
+    # The bytes are not trusted: a browser must neither guess their type nor show them as a page of this origin.
     headers = {"x-content-type-options": "nosniff", "content-disposition": "attachment", "cache-control": "no-store"}
     return Response(original, media_type=file.media_type, headers=headers)
 
 
-@routes.delete(PATH + "/{file_id}")
-async def remove_file(request: Request, file_id: str) -> Response:
-    """Delete a file for real."""
-    caller = await principal(request)
-    require_project(caller)
-    await delete_file(file_id, caller, _gateway(request).storage, datetime.now(UTC))
-    return json_response(request, DeletedFile(file_id))
+@routes.delete("/files/{file_id}")
+async def remove_file(file_id: str, owner: Owner, services: RequestServices) -> DeletedFile:
+    """Delete a file for good."""
+    await delete_file(file_id, owner, services.storage, services.clock.now())
+    return DeletedFile(id=file_id)
 
 
-UPLOADS_PATH = "/uploads"
-MOST_JSON_BYTES = 64 * 1024
-PART = FileField("data", 6 * 1024 * 1024, RequestTooLarge, "Send smaller parts: 4 MB go through every door.")
+async def _pending(upload_id: str, owner: Owner, services: RequestServices) -> Upload:
+    return await find_pending(upload_id, owner, services.storage, services.clock.now())
 
 
-@routes.post(UPLOADS_PATH, openapi_extra=UPLOAD)
-async def create_upload(request: Request) -> Response:
+Pending = Annotated[Upload, Depends(_pending)]
+"""The open upload of the path."""
+
+
+@routes.post("/uploads")
+async def create_upload(
+    storing: Storing, upload: Annotated[CreateUpload, Depends(JsonBody(CreateUpload))], services: RequestServices
+) -> UploadObject:
     """Begin an upload."""
-    gateway, caller = _gateway(request), await principal(request)
-    require_storage_allowed(caller)
-    ask = parse_create_upload(
-        await read_body(gateway_request(request), MOST_JSON_BYTES), gateway.limits.image.raw_bytes
-    )
-    return json_response(request, upload_object(await begin_upload(ask, caller, gateway.storage, datetime.now(UTC))))
+    max_bytes = services.limits.image.raw_bytes
+    if upload.bytes > max_bytes:
+        raise ImageTooLarge(
+            f"The file would have {upload.bytes:,} bytes; {max_bytes:,} are allowed. Shrink it.", param="bytes"
+        )
+    return UploadObject.of(await begin_upload(upload, storing, services.storage, services.clock.now()))
 
 
-@routes.post(UPLOADS_PATH + "/{upload_id}/parts", openapi_extra=PART_FORM)
-async def create_part(request: Request, upload_id: str) -> Response:
+@routes.post("/uploads/{upload_id}/parts")
+async def create_part(
+    storing: Storing, upload: Pending, form: Annotated[Form, Depends(part_form)], services: RequestServices
+) -> PartObject:
     """Add a part, sent as the form field ``data``."""
-    storage, caller = _gateway(request).storage, await principal(request)
-    require_storage_allowed(caller)
-    upload = await find_pending(upload_id, caller, storage, datetime.now(UTC))
-    form = await read_form(gateway_request(request), PART)
-    now = datetime.now(UTC)
-    part_id = await add_part(upload, bytes(form.file.content), storage, now)
-    return json_response(request, PartObject(part_id, int(now.timestamp()), upload.id))
+    now = services.clock.now()
+    part_id = await add_part(upload, bytes(form.file.content), services.storage, now)
+    return PartObject.of(part_id, upload, now)
 
 
-@routes.post(UPLOADS_PATH + "/{upload_id}/complete", openapi_extra=COMPLETION)
-async def complete(request: Request, upload_id: str) -> Response:
+@routes.post("/uploads/{upload_id}/complete")
+async def complete(
+    storing: Storing,
+    upload: Pending,
+    completion: Annotated[CompleteUpload, Depends(JsonBody(CompleteUpload))],
+    services: RequestServices,
+) -> UploadObject:
     """Make a file of the parts."""
-    gateway, caller = _gateway(request), await principal(request)
-    require_storage_allowed(caller)
-    upload = await find_pending(upload_id, caller, gateway.storage, datetime.now(UTC))
-    ask = parse_complete_upload(await read_body(gateway_request(request), MOST_JSON_BYTES))
-    return json_response(
-        request, upload_object(*await complete_upload(upload, ask, caller, gateway.file_service, datetime.now(UTC)))
+    return UploadObject.of(
+        *await complete_upload(upload, completion, storing, services.file_service, services.clock.now())
     )
 
 
-@routes.post(UPLOADS_PATH + "/{upload_id}/cancel")
-async def cancel(request: Request, upload_id: str) -> Response:
-    """Return an upload up."""
-    storage, caller = _gateway(request).storage, await principal(request)
-    require_project(caller)
-    upload = await find_pending(upload_id, caller, storage, datetime.now(UTC))
-    return json_response(request, upload_object(await cancel_upload(upload, storage, datetime.now(UTC))))
+@routes.post("/uploads/{upload_id}/cancel")
+async def cancel(upload: Pending, services: RequestServices) -> UploadObject:
+    """Cancel an upload and delete its parts."""
+    return UploadObject.of(await cancel_upload(upload, services.storage, services.clock.now()))
 
 
-async def _found(request: Request, file_id: str, *, to_use: bool = False) -> StoredFile:
-    caller = await principal(request)
-    (require_storage_allowed if to_use else require_project)(caller)
-    return await find_file(file_id, caller, _gateway(request).storage, datetime.now(UTC))
-
-
-def _gateway(request: Request) -> Services:
-    gateway: Services = request.app.state.gateway
-    return gateway
-
-
-# An SDK's base URL may end in /v1 or not; each call takes up the routes as they are by then.
-openapi: Json = {}
+# An SDK's base URL may end in /v1 or not. Each call takes the routes that exist by then.
 router = APIRouter()
 router.include_router(routes, prefix="/v1")
-router.include_router(routes, include_in_schema=False)
+router.include_router(routes)
+
+FAMILY = Family(name="files", scope=KeyScope.FILES, free_tier=False, streams=True, router=router)

@@ -1,16 +1,23 @@
-"""Whether the process serves: for load balancers and for who has just started it."""
+"""Whether the process serves: for load balancers, and for the operator who has just started it."""
+
+from typing import Literal
 
 from fastapi import APIRouter
-
-from obscura.api.openapi import Json
+from pydantic import BaseModel
 
 PATH = "/healthz"
 
 router = APIRouter()
-openapi: Json = {}
+"""Of every application, and open to all callers."""
+
+
+class Health(BaseModel):
+    """The process serves."""
+
+    status: Literal["ok"] = "ok"
 
 
 @router.get(PATH)
-async def healthz() -> dict[str, str]:
-    """Say that the process serves."""
-    return {"status": "ok"}
+async def healthz() -> Health:
+    """Show that the process serves."""
+    return Health()

@@ -1,1 +1,1 @@
-"""JWTs of an identity provider whose public keys stand at a URL (RFC 7519, RFC 7517)."""
+"""JWTs: the issuer's public keys, and the verification of a token."""

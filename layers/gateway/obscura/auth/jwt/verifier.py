@@ -1,4 +1,4 @@
-"""Verifying a JWT: its signature by a published key, its claims by what the operator pinned (RFC 7519, RFC 8725)."""
+"""Verifying a JWT: its signature by a published key, its claims by the settings (RFC 7519, RFC 8725)."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ LEEWAY_S = 60
 
 @dataclass(frozen=True, slots=True)
 class TokenIssuer:
-    """Whose tokens are taken, and for whom they must be meant."""
+    """The issuer whose JWTs are accepted, and the audience that they must name."""
 
     issuer: str
     audience: str
@@ -32,48 +32,48 @@ class _Claims(msgspec.Struct):
 
 
 class JwtVerifier:
-    """Tokens signed with RS256, ES256 or EdDSA; whichever of them, the key decides (RFC 8725 §3.1)."""
+    """A verifier of JWTs signed with RS256, ES256 or EdDSA; the key decides which of them (RFC 8725 §3.1)."""
 
-    def __init__(self, keys: JwksCache, provider: TokenIssuer) -> None:
-        """``keys`` are the provider's."""
+    def __init__(self, keys: JwksCache, issuer: TokenIssuer) -> None:
+        """``keys`` are the issuer's."""
         self._keys = keys
-        self._provider = provider
+        self._issuer = issuer
 
     async def verify(self, token: str) -> TokenSubject:
-        """Return the holder of a valid token; see ``obscura.ports.Tokens``."""
+        """Return the subject of a valid JWT; see ``obscura.auth.base.TokenVerifier``."""
         if len(token) > MAX_TOKEN_BYTES:
-            raise InvalidToken(f"The token is over {MAX_TOKEN_BYTES:,} bytes. Ask for one with fewer claims.")
+            raise InvalidToken(f"The JWT is over {MAX_TOKEN_BYTES:,} bytes. Get one with fewer claims.")
         key = await self._keys.find(_key_id(token))
         if key is None:
-            raise InvalidToken("The token was signed with a key that its issuer does not publish. Sign in again.")
-        return self._holder(_claims(token, key, self._provider))
+            raise InvalidToken("The JWT was signed with a key that its issuer does not publish. Sign in again.")
+        return self._subject(_verified_claims(token, key, self._issuer))
 
-    def _holder(self, payload: dict[str, Any]) -> TokenSubject:
+    def _subject(self, payload: dict[str, Any]) -> TokenSubject:
         try:
             claims = msgspec.convert(payload, _Claims)
-        except msgspec.ValidationError as wrong:
-            raise InvalidToken(f"A claim of the token is of the wrong kind: {wrong}.") from None
+        except msgspec.ValidationError as error:
+            raise InvalidToken(f"A claim of the JWT has the wrong type: {error}.") from None
         project = claims.sub if claims.project is None else claims.project
         if not all(0 < len(name) <= MAX_NAME_CHARS for name in (claims.sub, project)):
             raise InvalidToken(f"The claims 'sub' and 'project' must have 1 to {MAX_NAME_CHARS} characters.")
-        return TokenSubject(f"{self._provider.issuer} {claims.sub}", project, claims.zero_retention)
+        return TokenSubject(f"{self._issuer.issuer} {claims.sub}", project, claims.zero_retention)
 
 
 def _key_id(token: str) -> str | None:
-    """Return the ``kid`` of the header, before anything of it is believed."""
+    """Return the ``kid`` of the unverified header."""
     import jwt
 
     try:
         header = jwt.get_unverified_header(token)
     except (jwt.PyJWTError, ValueError, RecursionError):
-        raise InvalidToken("The token is not a signed JWT.") from None
+        raise InvalidToken("This is not a signed JWT.") from None
     if header.get("alg") not in ALGORITHMS.values():
-        raise InvalidToken("The token must be signed with RS256, ES256 or EdDSA.")
+        raise InvalidToken("The JWT must be signed with RS256, ES256 or EdDSA.")
     key_id: str | None = header.get("kid")
     return key_id
 
 
-def _claims(token: str, key: "VerifyingKey", provider: TokenIssuer) -> dict[str, Any]:
+def _verified_claims(token: str, key: "VerifyingKey", issuer: TokenIssuer) -> dict[str, Any]:
     import jwt
 
     try:
@@ -81,24 +81,20 @@ def _claims(token: str, key: "VerifyingKey", provider: TokenIssuer) -> dict[str,
             token,
             key.key,
             algorithms=[key.algorithm],
-            issuer=provider.issuer,
-            audience=provider.audience,
+            issuer=issuer.issuer,
+            audience=issuer.audience,
             leeway=LEEWAY_S,
             options={"require": ["exp", "iss", "aud", "sub"], "enforce_minimum_key_length": True},
         )
     except jwt.ExpiredSignatureError:
-        raise InvalidToken("The token has expired. Sign in again.") from None
+        raise InvalidToken("The JWT has expired. Sign in again.") from None
     except (jwt.ImmatureSignatureError, jwt.InvalidIssuedAtError):
-        raise InvalidToken("The token is not valid yet. Check the clock of its issuer.") from None
+        raise InvalidToken("The JWT is not valid yet. Check the clock of its issuer.") from None
     except jwt.InvalidIssuerError:
-        raise InvalidToken("The token comes from another issuer than the one that is trusted here.") from None
+        raise InvalidToken("The JWT is of another issuer than the one that is trusted here.") from None
     except jwt.InvalidAudienceError:
-        raise InvalidToken(
-            "The token is meant for another audience. Ask its issuer for one for this gateway."
-        ) from None
-    except jwt.MissingRequiredClaimError as missing:
-        raise InvalidToken(
-            f"The token lacks the claim '{missing.claim}'. Ask its issuer for one that has it."
-        ) from None
+        raise InvalidToken("The JWT is for another audience. Get one for this gateway from its issuer.") from None
+    except jwt.MissingRequiredClaimError as error:
+        raise InvalidToken(f"The JWT lacks the claim '{error.claim}'. Get one that has it from its issuer.") from None
     except (jwt.PyJWTError, ValueError, RecursionError):
-        raise InvalidToken("The token's signature is not that of its issuer's key. Sign in again.") from None
+        raise InvalidToken("The JWT's signature is not that of its issuer's key. Sign in again.") from None

@@ -1,5 +1,5 @@
-"""The streaming runtime: ``python -m obscura.aws.runtime`` takes the place of AWS's own, which cannot stream.
+"""Streaming runtime: ``python -m obscura.aws.runtime`` runs in place of AWS's own, which cannot stream (ADR 50).
 
-It speaks the Lambda Runtime API ("Using the Lambda runtime API for custom runtimes", response streaming included):
-``connection`` → ``api`` → ``life``, which serves one invocation after the other with ``exchange`` in one event loop.
+``loop`` takes one invocation after the other from ``api`` (the Lambda Runtime API), and ``asgi_bridge`` runs the
+application on it, all in one event loop.
 """

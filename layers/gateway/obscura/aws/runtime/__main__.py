@@ -1,7 +1,7 @@
-"""Start a function behind the exec wrapper, which passes on the command line of AWS's own runtime.
+"""Start a function from the exec wrapper, which passes on the command line of AWS's own runtime (ADR 51).
 
-The one place that decides how a function answers. Without the wrapper it is buffered, on AWS's runtime; with it,
-streamed, on ours; and buffered again under ``sam local``, which reads no streamed response.
+The only code that decides how a function responds: without the wrapper, buffered, on AWS's runtime; with it, streamed,
+on ours; and buffered again under ``sam local``, which cannot read a streamed response.
 """
 
 import asyncio
@@ -11,19 +11,19 @@ import sys
 
 
 def main() -> int:
-    """Serve, or give the process to AWS's own runtime; gives the process's status."""
+    """Serve, or replace the process by AWS's own runtime; returns the process's status."""
     standard_runtime = sys.argv[1:]
     if os.environ.get("AWS_SAM_LOCAL") == "true":
         os.execvp(standard_runtime[0], standard_runtime)  # noqa: S606 the very command that Lambda would have run
 
-    gc.disable()  # until the start is over: what is imported stays, and looking through it for garbage takes 8 % longer
-    # Not before it is decided who serves.
+    gc.disable()  # until the start is over: all that is imported stays, and collecting garbage would take 8 % longer
+    # Imported only now, since the standard runtime needs none of it.
     from obscura.api.process import tune_malloc
     from obscura.aws.runtime.logging import configure_logging
 
     tune_malloc()
     configure_logging()
-    # Powertools looks at the root logger when it is imported.
+    # Powertools reads the root logger's handlers when it is imported.
     from obscura.aws.runtime.api import RuntimeApi
     from obscura.aws.runtime.loop import run
 

@@ -1,9 +1,9 @@
-"""One invocation as the Runtime API hands it over, and the context object that handlers get."""
+"""One invocation as an ASGI request: the event becomes a scope, ASGI's messages become a streamed response."""
 
 import asyncio
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -13,37 +13,15 @@ from mangum.types import LambdaConfig, LambdaContext
 from starlette.types import ASGIApp, Message, Scope
 
 from obscura.aws.api_gateway import normalize_event
+from obscura.aws.runtime.api import Invocation, StreamedResponse
 from obscura.aws.runtime.error_report import ErrorReport, UnknownEvent, error_report
-from obscura.aws.runtime.response import StreamedResponse, write_prelude
-
-
-@dataclass(frozen=True, slots=True)
-class Invocation:
-    """An event, JSON not yet read, and what the headers of "Next invocation" say of it."""
-
-    request_id: str
-    deadline_ms: int
-    function_arn: str
-    trace_id: str | None
-    event: bytes
-
-    @classmethod
-    def of(cls, headers: Mapping[str, str], event: bytes) -> "Invocation":
-        """Read the headers, whose names are in lower case."""
-        return cls(
-            request_id=headers["lambda-runtime-aws-request-id"],
-            deadline_ms=int(headers["lambda-runtime-deadline-ms"]),
-            function_arn=headers.get("lambda-runtime-invoked-function-arn", ""),
-            trace_id=headers.get("lambda-runtime-trace-id"),
-            event=event,
-        )
 
 
 @dataclass(frozen=True, slots=True)
 class InvocationContext:
     """The context object ("AWS Lambda context object in Python"), attribute by attribute.
 
-    ``identity`` and ``client_context`` are the Mobile SDK's, which no API Gateway sends.
+    ``identity`` and ``client_context`` are the Mobile SDK's, which API Gateway never sends.
     """
 
     aws_request_id: str
@@ -58,7 +36,7 @@ class InvocationContext:
     client_context: None = None
 
     @classmethod
-    def of(cls, invocation: Invocation) -> "InvocationContext":
+    def from_invocation(cls, invocation: Invocation) -> "InvocationContext":
         """Make the context of an invocation."""
         return cls(invocation.request_id, invocation.function_arn, invocation.deadline_ms)
 
@@ -72,17 +50,17 @@ _CONFIG = LambdaConfig(api_gateway_base_path="/", text_mime_types=[], exclude_he
 
 @dataclass(frozen=True, slots=True)
 class EventScope:
-    """A request as ASGI has it: its scope, and its body, which Lambda always gives whole."""
+    """An HTTP request as ASGI has it: its scope, and its body, which Lambda always passes whole."""
 
     scope: Scope
     body: bytes
 
 
 def scope_from_event(invocation: Invocation) -> EventScope:
-    """Open an invocation's event; raises UnknownEvent when it is no HTTP request."""
+    """Decode an invocation's event; raises UnknownEvent if it is no HTTP request."""
     event = normalize_event(msgspec.json.decode(invocation.event, type=dict[str, object]))
     # Mangum's protocol has attributes that can be set; a context is frozen, and Mangum sets none.
-    context = cast("LambdaContext", InvocationContext.of(invocation))
+    context = cast("LambdaContext", InvocationContext.from_invocation(invocation))
     kind = next((kind for kind in (HTTPGateway, APIGateway) if kind.infer(event, context, _CONFIG)), None)
     if kind is None:
         raise UnknownEvent("The event is neither API Gateway's nor a function URL's. events/ has one of each family.")
@@ -96,18 +74,38 @@ def scope_from_event(invocation: Invocation) -> EventScope:
 
 
 def _event_body(handler: HTTPGateway | APIGateway) -> bytes:
-    """Return the body; what is not the base64 that its event says is left to the application to refuse."""
+    """Return the body; one that is not base64, though its event says so, is left to the application to reject."""
     try:
         return handler.body
     except ValueError:
         return str(handler.event["body"]).encode()
 
 
-_NO_RESPONSE = ErrorReport("Function.NoAnswer", "The application ended without an answer.")
+class Prelude(msgspec.Struct, omit_defaults=True, rename="camel"):
+    """API Gateway's developer guide, "Lambda proxy integration with response streaming"."""
+
+    status_code: int
+    headers: dict[str, str]
+    multi_value_headers: dict[str, list[str]] = {}
+    cookies: list[str] = []
+
+
+def encode_prelude(status: int, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Encode the prelude for ASGI's status and headers; a header that comes twice keeps all its values."""
+    values: dict[str, list[str]] = {}
+    for name, value in headers:
+        values.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+    cookies = values.pop("set-cookie", [])
+    single = {name: listed[0] for name, listed in values.items() if len(listed) == 1}
+    several = {name: listed for name, listed in values.items() if len(listed) > 1}
+    return msgspec.json.encode(Prelude(status, single, several, cookies))
+
+
+_NO_RESPONSE = ErrorReport("Function.NoAnswer", "The application ended without a response.")
 
 
 class AsgiBridge:
-    """The two ends of one request; a caller who leaves is an ``http.disconnect``, as with any other server."""
+    """ASGI's ``receive`` and ``send`` for one request; a client who leaves is an ``http.disconnect``."""
 
     def __init__(self, body: bytes, response: StreamedResponse) -> None:
         """``body`` is whole: Lambda does not stream requests."""
@@ -115,14 +113,14 @@ class AsgiBridge:
         self._response = response
 
     async def serve(self, app: ASGIApp, scope: Scope) -> ErrorReport | None:
-        """Let ``app`` answer; gives what went wrong when it leaves the answer unfinished to somebody who waits."""
+        """Run ``app``; returns what went wrong if the response is incomplete and its client is still there."""
         serving = asyncio.create_task(self._run(app, scope))  # of its own: what cancels it must not end the environment
         await asyncio.wait({serving})
         if self._response.complete or self._response.gone.is_set():
             return None
-        return (
-            ErrorReport("Function.Cancelled", "The request was cancelled.") if serving.cancelled() else serving.result()
-        )
+        if serving.cancelled():
+            return ErrorReport("Function.Cancelled", "The request was cancelled.")
+        return serving.result()
 
     async def _run(self, app: ASGIApp, scope: Scope) -> ErrorReport:
         try:
@@ -139,10 +137,10 @@ class AsgiBridge:
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Message) -> None:
-        """Pass a message on; what nobody takes any more is dropped (ASGI specification, "Send after disconnect")."""
+        """Send a message on; once the client is gone it is dropped (ASGI specification, "Send after disconnect")."""
         try:
             if message["type"] == "http.response.start":
-                await self._response.begin(write_prelude(message["status"], message["headers"]))
+                await self._response.begin(encode_prelude(message["status"], message["headers"]))
                 return
             await self._response.send(message.get("body", b""))
             if not message.get("more_body", False):

@@ -1,4 +1,4 @@
-"""What libraries log, as AWS's own runtime writes it: a line with the invocation's id, in text or JSON."""
+"""Log lines of libraries, in the formats of AWS's own runtime: text or JSON, each with the id of its invocation."""
 
 import logging
 import os
@@ -14,41 +14,41 @@ from obscura.aws.runtime.error_report import raised_at
 type ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
-"""The invocation that lines belong to."""
+"""Id of the invocation under way."""
 
 _TEXT = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s"
 _DATE = "%Y-%m-%dT%H:%M:%S"
 
 
 def configure_logging() -> None:
-    """Send the root logger's lines to standard output, each at once; AWS_LAMBDA_LOG_FORMAT and _LEVEL are honoured."""
+    """Send the root logger's lines to standard output, as AWS_LAMBDA_LOG_FORMAT and AWS_LAMBDA_LOG_LEVEL say."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(line_buffering=True)
     handler = logging.StreamHandler(sys.stdout)
     as_json = os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
-    formatter = JsonLine(datefmt=f"{_DATE}Z") if as_json else TextLine(_TEXT, _DATE)
+    formatter = JsonFormatter(datefmt=f"{_DATE}Z") if as_json else TextFormatter(_TEXT, _DATE)
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
-    handler.addFilter(with_request_id)
+    handler.addFilter(add_request_id)
     logging.getLogger().addHandler(handler)
     level = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
     if level in logging.getLevelNamesMapping():
         logging.getLogger().setLevel(level)
 
 
-class TextLine(logging.Formatter):
-    """Lambda's line of text; an exception is its class and where it rose, for its own message may quote a request."""
+class TextFormatter(logging.Formatter):
+    """Lambda's text line; an exception is its class and where it was raised, for its message may quote a request."""
 
     def formatException(self, ei: ExceptionInfo) -> str:  # noqa: N802 logging's name
-        """Write the exception of a record."""
+        """Format the exception of a record."""
         return "" if ei[1] is None else "\n".join([type(ei[1]).__name__, *raised_at(ei[1])])
 
 
-class JsonLine(TextLine):
-    """A JSON object a line, with the fields of Lambda's JSON log format."""
+class JsonFormatter(TextFormatter):
+    """One JSON object a line, with the fields of Lambda's JSON log format."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write one record."""
+        """Format one record."""
         line: dict[str, object] = {
             "timestamp": self.formatTime(record, self.datefmt),
             "level": record.levelname,
@@ -62,7 +62,7 @@ class JsonLine(TextLine):
         return msgspec.json.encode(line).decode()
 
 
-def with_request_id(record: logging.LogRecord) -> bool:
-    """Note the invocation in a record."""
+def add_request_id(record: logging.LogRecord) -> bool:
+    """Add the id of the invocation to a record; a filter that keeps every record."""
     record.aws_request_id = request_id.get()
     return True

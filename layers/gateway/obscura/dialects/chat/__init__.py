@@ -1,1 +1,1 @@
-"""OpenAI chat completions: the dialect that every upstream speaks."""
+"""OpenAI chat completions: the dialect that every upstream speaks, and that the others are translated to."""

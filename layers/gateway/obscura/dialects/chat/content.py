@@ -1,4 +1,4 @@
-"""Content parts of chat messages: where images, videos and texts stand in them."""
+"""The content of a chat request: the images, videos and texts in its parts."""
 
 from dataclasses import dataclass, field
 
@@ -6,7 +6,7 @@ from msgspec import Raw
 
 from obscura.dialects.base import ImageSlot, SourceKind, VideoSlot, is_file_id
 from obscura.dialects.data_url import is_data_url
-from obscura.dialects.json.fields import image_detail, required_text
+from obscura.dialects.json.fields import image_detail, required_string
 from obscura.dialects.json.raw import Node, RawJson, RawObject, is_object, is_string, open_object, quoted
 from obscura.errors import InvalidRequest, UnsupportedOperation
 
@@ -16,44 +16,44 @@ _FILE_KINDS = frozenset({"file", "input_file"})
 
 @dataclass(slots=True)
 class RequestContent:
-    """What the parts of a request hold for Obscura, in request order."""
+    """The images, videos and texts of one request, in request order."""
 
-    image_slots: list[ImageSlot] = field(default_factory=list)
-    video_slots: list[VideoSlot] = field(default_factory=list)
+    images: list[ImageSlot] = field(default_factory=list)
+    videos: list[VideoSlot] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
 
 
 def collect_part(leaf: Raw, path: str, body: RawJson, content: RequestContent) -> Node:
-    """Open one part and add what it holds to ``content``; what it is not about stays as it came.
+    """Add the image, video or texts of one part to ``content``; return the part, opened if it is an object.
 
-    A part with an ``image_url`` is an image, and one with a ``video_url`` a video, whatever else it says it is. Raises
-    InvalidRequest, or UnsupportedOperation for an image or video in a form that nobody could check.
+    A part with an ``image_url`` is an image, and one with a ``video_url`` a video, whatever its type says. Raises
+    InvalidRequest, or UnsupportedOperation for an image or video in a form that cannot be checked.
     """
     if is_string(leaf):
         content.texts.append(body.text(leaf))
         return leaf
     part = open_object(leaf, path)
-    kind = required_text(body, part, "type", path) if "type" in part else ""
-    _refuse_unchecked(part, kind, path)
+    kind = required_string(body, part, "type", path) if "type" in part else ""
+    if kind == "text" and len(part) == 2 and is_string(text := part.get("text")):
+        content.texts.append(body.text(text))
+        return part
+    _reject_uncheckable(part, kind, path)
     if "image_url" in part:
-        content.image_slots.append(_image_slot(part, path, body))
+        content.images.append(_image_slot(part, path, body))
     elif "video_url" in part:
-        content.video_slots.append(_video_slot(part, path, body))
+        content.videos.append(_video_slot(part, path, body))
     elif kind in _FILE_KINDS:
         _collect_file(part, path, body, content)
-    for key in ("text", "refusal"):
-        text = part.get(key)
-        if is_string(text):
-            content.texts.append(body.text(text))
+    content.texts += [body.text(text) for key in ("text", "refusal") if is_string(text := part.get(key))]
     return part
 
 
-def _refuse_unchecked(part: RawObject, kind: str, path: str) -> None:
-    spelled = kind.casefold()
+def _reject_uncheckable(part: RawObject, kind: str, path: str) -> None:
+    folded_kind = kind.casefold()
     if kind in {"image_url", "input_image", "video_url"} and not {"image_url", "video_url"} & part.keys():
-        wanted = kind.replace("input_image", "image_url")
-        raise InvalidRequest(f"'{path}' has no {wanted}.", param=f"{path}.{wanted}")
-    odd_kind = ("image" in spelled and kind not in _IMAGE_KINDS) or ("video" in spelled and kind != "video_url")
+        key = kind.replace("input_image", "image_url")
+        raise InvalidRequest(f"'{path}' has no {key}.", param=f"{path}.{key}")
+    odd_kind = ("image" in folded_kind and kind not in _IMAGE_KINDS) or ("video" in folded_kind and kind != "video_url")
     media_keys = {key for key in part if "image" in key.casefold() or "video" in key.casefold()}
     if odd_kind or media_keys - {"image_url", "video_url"} or len(media_keys) > 1:
         raise UnsupportedOperation(
@@ -104,18 +104,18 @@ def _video_slot(part: RawObject, part_path: str, body: RawJson) -> VideoSlot:
 
 
 def _collect_file(part: RawObject, part_path: str, body: RawJson, content: RequestContent) -> None:
-    """Find the image of a file part, which becomes an image part; files of other kinds ride along."""
+    """Add the image of a file part, which becomes an image part once it is prepared; other files stay as they came."""
     holder, path, nested = part, part_path, part.get("file")
     if is_object(nested):
         holder, path = open_object(nested, f"{path}.file"), f"{path}.file"
         part["file"] = holder
     declared = (holder.get("mime_type"), part.get("mime_type"))
-    says_image = any(is_string(mime) and body.text(mime).casefold().startswith("image/") for mime in declared)
+    declares_image = any(is_string(mime) and body.text(mime).casefold().startswith("image/") for mime in declared)
     data, file_id = holder.get("file_data"), holder.get("file_id")
-    if is_string(data) and (says_image or _is_image(body.string_slice(data))):
+    if is_string(data) and (declares_image or _is_image(body.string_slice(data))):
         path, source = f"{path}.file_data", body.string_slice(data)
         kind = SourceKind.URL if is_data_url(source) else SourceKind.BASE64
-    elif is_string(file_id) and (says_image or is_file_id(body.text(file_id))):
+    elif is_string(file_id) and (declares_image or is_file_id(body.text(file_id))):
         kind, path, source = SourceKind.FILE_ID, f"{path}.file_id", body.string_slice(file_id)
     else:
         return
@@ -124,7 +124,7 @@ def _collect_file(part: RawObject, part_path: str, body: RawJson, content: Reque
         part.clear()
         part["type"], part["image_url"] = quoted(b"image_url"), {"url": quoted(data_url)}
 
-    content.image_slots.append(ImageSlot(path, source, "auto", replace, kind))
+    content.images.append(ImageSlot(path, source, "auto", replace, kind))
 
 
 def _is_image(file_data: memoryview) -> bool:

@@ -1,35 +1,26 @@
-"""OpenAI chat completions: the request, read only where images and text stand; the answer, passed on."""
+"""The chat dialect (OpenAI's API reference, "Create chat completion"): a request parsed, and rendered for upstream."""
 
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from msgspec import Raw
 
-from obscura.dialects.base import ContentLimits, ImageSlot, ParsedRequest, UpstreamBody, VideoSlot
-from obscura.dialects.chat.content import RequestContent, collect_part
-from obscura.dialects.errors import OpenAIErrorFormat, openai_error
-from obscura.dialects.json.fields import optional_bool, require_image_count, require_part_count, required_text
-from obscura.dialects.json.raw import RawJson, RawObject, is_array, is_null, is_string, open_array, open_object
-from obscura.dialects.passthrough import EndMarkers, PassthroughResponse
-from obscura.dialects.sse import data_event
-from obscura.errors import InvalidRequest, ObscuraError
-
-_IMAGE_TOKENS = ("usage", "prompt_tokens_details", "image_tokens")
-
-
-def error_event(error: ObscuraError, request_id: str) -> bytes:
-    """Write an error as the last event of a stream: a chunk that OpenAI's SDKs raise as an APIError."""
-    return data_event(openai_error(error))
-
-
-# Some servers leave [DONE] out.
-_END_MARKERS = EndMarkers(
-    last=re.compile(rb"^data: ?\[DONE\]", re.MULTILINE),
-    enough=re.compile(rb'"finish_reason": ?"|^data: ?\{"error"', re.MULTILINE),
-    marks=(b"[DONE]", b'finish_reason":"', b'finish_reason": "', b'{"error"'),
+from obscura.dialects.base import (
+    CREDENTIAL_HEADERS,
+    ContentLimits,
+    ImageSlot,
+    JsonSchema,
+    RequestHead,
+    UpstreamBody,
+    VideoSlot,
 )
-PASSTHROUGH = PassthroughResponse(_IMAGE_TOKENS, (_IMAGE_TOKENS,), error_event, _END_MARKERS, "choices")
+from obscura.dialects.chat.content import RequestContent, collect_part
+from obscura.dialects.chat.events import PASSTHROUGH
+from obscura.dialects.errors import OpenAIErrorFormat
+from obscura.dialects.json.fields import optional_bool, require_image_count, require_part_count, required_string
+from obscura.dialects.json.raw import RawJson, RawObject, is_array, is_null, is_string, open_array, open_object
+from obscura.dialects.registry import PIVOT
+from obscura.errors import InvalidRequest
 
 
 @dataclass(slots=True)
@@ -39,67 +30,106 @@ class ChatRequest:
     model: str
     streamed: bool
     body: RawJson
-    found: RequestContent = field(default_factory=RequestContent)
+    content: RequestContent = field(default_factory=RequestContent)
 
     @property
-    def image_slots(self) -> Sequence[ImageSlot]:
+    def images(self) -> Sequence[ImageSlot]:
         """Every image, in request order."""
-        return self.found.image_slots
+        return self.content.images
 
     @property
-    def video_slots(self) -> Sequence[VideoSlot]:
+    def videos(self) -> Sequence[VideoSlot]:
         """Every video, in request order."""
-        return self.found.video_slots
+        return self.content.videos
 
     @property
     def texts(self) -> Sequence[str]:
-        """Every text, in request order."""
-        return self.found.texts
+        """Every text of the messages, in request order."""
+        return self.content.texts
 
     def check_translatable(self, dialects: Collection[str]) -> None:
-        """Find nothing to refuse: chat is passed on as it came."""
+        """Accept every request: chat is passed on as it came."""
 
-    def to_upstream(self, dialects: Collection[str] = ("chat",)) -> UpstreamBody:
-        """Write the request for an upstream that speaks chat, as every one does."""
+    def to_upstream(self, dialects: Collection[str] = (PIVOT,)) -> UpstreamBody:
+        """Render the request for an upstream that speaks chat, as every one does."""
         return UpstreamBody("/chat/completions", self.body.render(), self.streamed, PASSTHROUGH)
 
 
+_IMAGE: JsonSchema = {
+    "type": "object",
+    "required": ["url"],
+    "properties": {
+        "url": {"type": "string", "description": "An https URL, or a data URL of base64."},
+        "detail": {"enum": ["low", "auto", "high"], "default": "auto", "description": "768, 1280 or 2048 px."},
+    },
+}
+_PART: JsonSchema = {
+    "type": "object",
+    "properties": {
+        "type": {"type": "string", "examples": ["text", "image_url"]},
+        "text": {"type": "string"},
+        "image_url": {"anyOf": [_IMAGE, {"type": "string"}]},
+    },
+}
+_MESSAGE: JsonSchema = {
+    "type": "object",
+    "required": ["role"],
+    "properties": {
+        "role": {"type": "string", "examples": ["user"]},
+        "content": {"anyOf": [{"type": "string"}, {"type": "array", "maxItems": 16, "items": _PART}]},
+    },
+}
+REQUEST_SCHEMA: JsonSchema = {
+    "type": "object",
+    "description": "OpenAI's request; every field that is not named here goes to the upstream untouched.",
+    "required": ["model", "messages"],
+    "properties": {
+        "model": {"type": "string"},
+        "messages": {"type": "array", "minItems": 1, "items": _MESSAGE},
+        "stream": {"type": "boolean", "default": False},
+    },
+}
+
+
 class ChatDialect(OpenAIErrorFormat):
-    """``POST /v1/chat/completions`` (OpenAI's API reference, "Create chat completion")."""
+    """``POST /v1/chat/completions``."""
 
     name = "chat"
+    paths = ("/v1/chat/completions", "/chat/completions")
+    credential_headers = CREDENTIAL_HEADERS
+    summary = "Create a chat completion, with images"
+    request_schema = REQUEST_SCHEMA
 
-    def parse(self, body: RawJson, limits: ContentLimits) -> ParsedRequest:
-        """Read a request: model, stream, and the messages' images and texts."""
+    def parse(self, head: RequestHead, body: RawJson, limits: ContentLimits) -> ChatRequest:
+        """Parse a request: model, stream, and the images, videos and texts of its messages."""
         root = body.root
-        ask = ChatRequest(required_text(body, root, "model"), optional_bool(root, "stream"), body)
+        request = ChatRequest(required_string(body, root, "model"), optional_bool(root, "stream"), body)
         if is_null(root.get("messages")):
             raise InvalidRequest("'messages' is required: an array of at least one message.", param="messages")
         messages = open_array(root["messages"], "messages")
         if not messages:
             raise InvalidRequest("'messages' is empty. Send at least one message.", param="messages")
         root["messages"] = [
-            _collect_message(message, f"messages[{index}]", ask, limits) for index, message in enumerate(messages)
+            _collect_message(message, f"messages[{index}]", request, limits) for index, message in enumerate(messages)
         ]
-        require_image_count(ask.image_slots, limits)
+        require_image_count(request.images, limits)
         body.check_unread()
-        return ask
+        return request
 
 
-def _collect_message(leaf: Raw, path: str, ask: ChatRequest, limits: ContentLimits) -> RawObject:
+def _collect_message(leaf: Raw, path: str, request: ChatRequest, limits: ContentLimits) -> RawObject:
     message = open_object(leaf, path)
-    required_text(ask.body, message, "role", path)
+    required_string(request.body, message, "role", path)
     content = message.get("content")
-    if is_null(content):
-        return message
     if is_string(content):
-        ask.found.texts.append(ask.body.text(content))
+        request.content.texts.append(request.body.text(content))
     elif is_array(content):
         parts = open_array(content, f"{path}.content")
         require_part_count(parts, f"{path}.content", limits)
         message["content"] = [
-            collect_part(part, f"{path}.content[{index}]", ask.body, ask.found) for index, part in enumerate(parts)
+            collect_part(part, f"{path}.content[{index}]", request.body, request.content)
+            for index, part in enumerate(parts)
         ]
-    else:
+    elif not is_null(content):
         raise InvalidRequest(f"'{path}.content' must be a string or an array of parts.", param=f"{path}.content")
     return message

@@ -1,6 +1,6 @@
-"""A chat upstream's answer, read for translation: whole completions, and streams chunk by chunk.
+"""A chat upstream's response, parsed for translation: whole completions, and streams chunk by chunk.
 
-Servers differ in what they leave null, in numbers that are floats, in content that is a list: all of that is read.
+Servers differ in what they leave null, in counts that are floats, in content that is a list: all of that is accepted.
 """
 
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from obscura.dialects.json.raw import NULL
 from obscura.dialects.sse import LineSplitter
 from obscura.errors import UpstreamError
 
@@ -18,16 +19,17 @@ class FunctionCall(msgspec.Struct):
     """A tool call's name and its arguments as JSON text; in a stream, a piece of them."""
 
     name: str | None = None
-    told: str | dict[str, msgspec.Raw] | None = msgspec.field(name="arguments", default=None)
+    raw_arguments: str | dict[str, msgspec.Raw] | None = msgspec.field(name="arguments", default=None)
 
     @property
     def arguments(self) -> str:
-        """The arguments as JSON text, also where a server tells them as an object."""
-        return msgspec.json.encode(self.told).decode() if isinstance(self.told, dict) else self.told or ""
+        """The arguments as JSON text, even if the server sends an object."""
+        raw = self.raw_arguments
+        return msgspec.json.encode(raw).decode() if isinstance(raw, dict) else raw or ""
 
 
 class ToolCall(msgspec.Struct):
-    """One tool call; in a stream, ``index`` tells which one a piece belongs to."""
+    """One tool call; in a stream, ``index`` is that of the call that a piece belongs to."""
 
     index: int | None = None
     id: str | None = None
@@ -35,7 +37,7 @@ class ToolCall(msgspec.Struct):
 
 
 class ContentPart(msgspec.Struct):
-    """A part of content that comes as a list (Mistral); one without text tells nothing that can be carried."""
+    """A part of content that comes as a list (Mistral); only its text can be translated."""
 
     text: str | None = None
 
@@ -44,7 +46,7 @@ class ChatMessage(msgspec.Struct):
     """A message, or a delta of one; reasoning comes as ``reasoning_content`` (DeepSeek, vLLM) or ``reasoning``."""
 
     role: str | None = None
-    told: str | list[ContentPart] | None = msgspec.field(name="content", default=None)
+    raw_content: str | list[ContentPart] | None = msgspec.field(name="content", default=None)
     refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
@@ -52,14 +54,20 @@ class ChatMessage(msgspec.Struct):
 
     @property
     def content(self) -> str:
-        """The text; empty where there is none."""
-        return "".join(part.text or "" for part in self.told) if isinstance(self.told, list) else self.told or ""
+        """The text, maybe empty."""
+        raw = self.raw_content
+        return "".join(part.text or "" for part in raw) if isinstance(raw, list) else raw or ""
+
+    @property
+    def reasoning_text(self) -> str:
+        """The reasoning, maybe empty."""
+        return self.reasoning_content or self.reasoning or ""
 
 
 class Choice(msgspec.Struct):
     """One choice: ``message`` in a completion, ``delta`` in a chunk.
 
-    Where a stop sequence was met, some servers tell which: ``stop_reason`` (vLLM) or ``matched_stop`` (SGLang).
+    Some servers name the stop sequence that was met: ``stop_reason`` (vLLM) or ``matched_stop`` (SGLang).
     """
 
     index: int | None = None
@@ -71,19 +79,19 @@ class Choice(msgspec.Struct):
 
 
 class PromptDetails(msgspec.Struct):
-    """Where a prompt's tokens came from."""
+    """The prompt's tokens by their source."""
 
     cached_tokens: Count = None
 
 
 class CompletionDetails(msgspec.Struct):
-    """What a completion's tokens went into."""
+    """The completion's tokens by their use."""
 
     reasoning_tokens: Count = None
 
 
-class Usage(msgspec.Struct):
-    """Tokens, as the upstream counted them."""
+class ChatUsage(msgspec.Struct):
+    """Tokens as the upstream counted them."""
 
     prompt_tokens: Count = None
     completion_tokens: Count = None
@@ -92,28 +100,28 @@ class Usage(msgspec.Struct):
 
     @property
     def input_tokens(self) -> int:
-        """What the prompt had."""
+        """The prompt's tokens."""
         return int(self.prompt_tokens or 0)
 
     @property
     def cached_tokens(self) -> int:
-        """What of the prompt was in a cache."""
+        """Those of the prompt that were cached."""
         return int((self.prompt_tokens_details and self.prompt_tokens_details.cached_tokens) or 0)
 
     @property
     def output_tokens(self) -> int:
-        """What the completion had."""
+        """The completion's tokens."""
         return int(self.completion_tokens or 0)
 
     @property
-    def reasoning_told(self) -> bool:
-        """Whether the upstream counts reasoning at all."""
+    def counts_reasoning(self) -> bool:
+        """Whether the upstream counts reasoning apart."""
         details = self.completion_tokens_details
         return details is not None and details.reasoning_tokens is not None
 
     @property
     def reasoning_tokens(self) -> int:
-        """What of the completion was reasoning."""
+        """Those of the completion that were reasoning."""
         return int((self.completion_tokens_details and self.completion_tokens_details.reasoning_tokens) or 0)
 
 
@@ -123,68 +131,62 @@ class ChatCompletion(msgspec.Struct):
     id: str | None = None
     model: str | None = None
     created: Count = None
-    told: list[Choice] | None = msgspec.field(name="choices", default=None)
-    usage: Usage | None = None
+    raw_choices: list[Choice] | None = msgspec.field(name="choices", default=None)
+    usage: ChatUsage | None = None
     error: msgspec.Raw | None = None
 
     @property
-    def choices(self) -> list[Choice]:
-        """The choices; a chunk that has but a usage has none."""
-        return self.told or []
-
-    @property
     def first(self) -> Choice | None:
-        """The choice that is told where one answer is asked for."""
-        return next((choice for choice in self.choices if not choice.index), None)
+        """The first choice, the only one that is translated; None in a chunk that has only a usage."""
+        return next((choice for choice in self.raw_choices or () if not choice.index), None)
 
     @property
     def created_at(self) -> int:
-        """When the answer began, in seconds since 1970; 0 where that is not told."""
+        """The time of the completion in seconds since 1970, 0 if unknown."""
         return int(self.created or 0)
 
 
-_completions = msgspec.json.Decoder(ChatCompletion)
+_completion_decoder = msgspec.json.Decoder(ChatCompletion)
 
 
-def read_completion(body: bytes) -> tuple[ChatCompletion, Choice, ChatMessage]:
-    """Read a whole completion, its first choice and the message in that; raises UpstreamError when it is none."""
-    answer = _read(body)
-    choice = answer.first
+def parse_completion(body: bytes) -> tuple[ChatCompletion, Choice, ChatMessage]:
+    """Parse a whole completion; return it, its first choice and that one's message; raises UpstreamError."""
+    completion = _parse(body)
+    choice = completion.first
     if choice is None or choice.message is None:
         raise UpstreamError("The upstream's answer has no message in it. Try again.")
-    return answer, choice, choice.message
+    return completion, choice, choice.message
 
 
 class ChunkParser:
-    """Cuts a chat stream into its chunks; ``done`` once the upstream said that it is complete."""
+    """Splits a chat stream into its chunks; ``done`` once the upstream said that it is complete."""
 
     def __init__(self) -> None:
-        """Start before the first byte."""
         self._lines = LineSplitter()
         self.done = False
 
-    def feed(self, piece: bytes) -> Iterator[ChatCompletion]:
-        """Yield the chunks that are whole once ``piece`` has come in, up to the one that says it is the last.
+    def feed(self, data: bytes) -> Iterator[ChatCompletion]:
+        """Yield the chunks that are whole after ``data``, up to the end of the completion.
 
-        Raises UpstreamError on one that is an error.
+        Raises UpstreamError on a chunk that is an error.
         """
-        for line in self._lines.feed(piece).splitlines():
+        for line in self._lines.feed(data).splitlines():
             if self.done:
                 return
             if not line.startswith(b"data:"):
                 continue
-            data = line.removeprefix(b"data:").strip()
-            if data == b"[DONE]":
+            payload = line.removeprefix(b"data:").strip()
+            if payload == b"[DONE]":
                 self.done = True
-            elif data:
-                yield _read(data)
+            elif payload:
+                yield _parse(payload)
 
 
-def _read(data: bytes) -> ChatCompletion:
+def _parse(data: bytes) -> ChatCompletion:
     try:
-        answer = _completions.decode(data)
+        completion = _completion_decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise UpstreamError("The upstream answered with something other than chat completions. Try again.") from None
-    if answer.error is not None and bytes(answer.error) != b"null":
+    if completion.error is not None and completion.error != NULL:
         raise UpstreamError("The upstream failed in the middle of its answer. Try again.")
-    return answer
+    return completion

@@ -1,1 +1,1 @@
-"""JSON request bodies as trees of raw slices."""
+"""JSON request bodies as trees of raw slices, and the readers of their fields."""

@@ -1,1 +1,1 @@
-"""Anthropic Messages: requests read, passed on or translated to chat completions; answers told as messages."""
+"""Anthropic Messages: requests passed on or translated to chat completions, responses translated back."""

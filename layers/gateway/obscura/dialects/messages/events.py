@@ -7,6 +7,7 @@ import msgspec
 from obscura.dialects.errors import anthropic_error
 from obscura.dialects.messages.response import Block, Message, Usage
 from obscura.dialects.passthrough import EndMarkers, PassthroughResponse
+from obscura.dialects.sse import format_event
 from obscura.errors import ObscuraError
 
 
@@ -17,11 +18,11 @@ class MessageStart(msgspec.Struct, tag_field="type", tag="message_start"):
 
 
 class Ping(msgspec.Struct, tag_field="type", tag="ping"):
-    """Says nothing."""
+    """An event without content."""
 
 
 class BlockStart(msgspec.Struct, tag_field="type", tag="content_block_start"):
-    """A block begins, empty."""
+    """The start of a block, without content."""
 
     index: int
     content_block: Block
@@ -62,7 +63,7 @@ class BlockDelta(msgspec.Struct, tag_field="type", tag="content_block_delta"):
 
 
 class BlockStop(msgspec.Struct, tag_field="type", tag="content_block_stop"):
-    """The open block is complete."""
+    """The end of the open block."""
 
     index: int
 
@@ -75,7 +76,7 @@ class StopDelta(msgspec.Struct):
 
 
 class MessageDelta(msgspec.Struct, tag_field="type", tag="message_delta"):
-    """The end of the message: why, and the usage in all."""
+    """The end of the message: the stop reason, and the usage in all."""
 
     delta: StopDelta
     usage: Usage
@@ -88,30 +89,23 @@ class MessageStop(msgspec.Struct, tag_field="type", tag="message_stop"):
 type Event = MessageStart | Ping | BlockStart | BlockDelta | BlockStop | MessageDelta | MessageStop
 
 
-def named_event(name: str, data: bytes) -> bytes:
-    """Frame one event with its name; ``data`` is one line."""
-    return b"event: %b\ndata: %b\n\n" % (name.encode(), data)
-
-
 def encode_event(event: Event) -> bytes:
-    """Write one event."""
-    return named_event(str(event.__struct_config__.tag), msgspec.json.encode(event))
+    """Encode and frame one event."""
+    return format_event(msgspec.json.encode(event), str(event.__struct_config__.tag))
 
 
 def error_event(error: ObscuraError, request_id: str) -> bytes:
-    """Write the event that ends a broken stream, and that Anthropic's SDKs raise as an APIStatusError."""
-    return named_event("error", anthropic_error(error, request_id))
+    """Render the event that ends a broken stream, and that Anthropic's SDKs raise as an APIStatusError."""
+    return format_event(anthropic_error(error, request_id), "error")
 
-
-_IMAGE_TOKENS = ("usage", "image_tokens")
 
 _END_MARKERS = EndMarkers(
-    last=re.compile(rb'"type": ?"message_stop"'),
-    enough=re.compile(rb'"stop_reason": ?"|"type": ?"error"'),
-    marks=(b"message_stop", b'stop_reason":"', b'stop_reason": "', b'"error"'),
+    terminal=re.compile(rb'"type": ?"message_stop"'),
+    sufficient=re.compile(rb'"stop_reason": ?"|"type": ?"error"'),
+    hints=(b"message_stop", b'stop_reason":"', b'stop_reason": "', b'"error"'),
 )
+_TOKEN_PATH = ("usage", "image_tokens")
+# In a stream the usage is in the message of message_start, and in message_delta.
+_EVENT_TOKEN_PATHS = (("message", *_TOKEN_PATH), _TOKEN_PATH)
 
-PASSTHROUGH = PassthroughResponse(
-    _IMAGE_TOKENS, (("message", *_IMAGE_TOKENS), _IMAGE_TOKENS), error_event, _END_MARKERS, "content"
-)
-"""In a stream the usage stands in message_start's message and in message_delta."""
+PASSTHROUGH = PassthroughResponse(_TOKEN_PATH, _EVENT_TOKEN_PATHS, error_event, _END_MARKERS, "content")

@@ -1,4 +1,4 @@
-"""A request to Messages: passed on where the upstream speaks Messages itself, translated to chat where not."""
+"""The Messages dialect: a request parsed, passed on to an upstream that speaks Messages, or translated to chat."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -6,14 +6,29 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import Raw
 
-from obscura.dialects.base import ContentLimits, ImageSlot, UpstreamBody, VideoSlot
+from obscura.dialects.base import (
+    CREDENTIAL_HEADERS,
+    ContentLimits,
+    ImageSlot,
+    JsonSchema,
+    RequestHead,
+    UpstreamBody,
+    VideoSlot,
+)
 from obscura.dialects.errors import AnthropicErrorFormat
-from obscura.dialects.json.fields import optional_bool, require_image_count, required_int, required_text
-from obscura.dialects.json.raw import Node, RawJson, is_array, is_null, is_string, open_array, open_object
-from obscura.dialects.messages.content import ContentCollector, RequestContent, as_base64_source
+from obscura.dialects.json.fields import (
+    optional_array,
+    optional_bool,
+    require_image_count,
+    required_int,
+    required_string,
+)
+from obscura.dialects.json.raw import Node, RawJson, is_array, is_null, is_string, open_object
+from obscura.dialects.messages.content import ContentCollector, RequestContent, set_base64_source
 from obscura.dialects.messages.events import PASSTHROUGH
 from obscura.dialects.messages.stream import MessagesTranslator
 from obscura.dialects.messages.to_chat.request import to_chat_request
+from obscura.dialects.registry import PIVOT
 from obscura.errors import InvalidRequest
 
 NATIVE = "messages"
@@ -21,45 +36,48 @@ NATIVE = "messages"
 
 @dataclass(slots=True)
 class MessagesRequest:
-    """A request for a message; its content stands opened in ``body.root``."""
+    """A request for a message; ``body.root`` holds its content opened."""
 
     model: str
     streamed: bool
     body: RawJson
-    found: RequestContent
+    content: RequestContent
 
     @property
-    def image_slots(self) -> list[ImageSlot]:
+    def images(self) -> Sequence[ImageSlot]:
         """Every image, in request order: system, then messages."""
-        return self.found.image_slots
+        return self.content.images
 
     @property
-    def video_slots(self) -> list[VideoSlot]:
-        """None: Messages have no videos."""
-        return []
+    def videos(self) -> Sequence[VideoSlot]:
+        """Empty: Messages have no videos."""
+        return ()
 
     @property
-    def texts(self) -> list[str]:
+    def texts(self) -> Sequence[str]:
         """Every text: system, text and thinking blocks, tool results, documents."""
-        return self.found.texts
+        return self.content.texts
 
     def check_translatable(self, dialects: Collection[str]) -> None:
-        """Raise UnsupportedField or InvalidRequest on what cannot be translated."""
+        """Raise UnsupportedField or InvalidRequest if the request must be translated and cannot be."""
         if NATIVE not in dialects:
             to_chat_request(self.body, self.streamed)
 
-    def to_upstream(self, dialects: Collection[str] = ("chat",)) -> UpstreamBody:
-        """Write the request; translated, it raises UnsupportedField or InvalidRequest on what cannot be carried."""
+    def to_upstream(self, dialects: Collection[str] = (PIVOT,)) -> UpstreamBody:
+        """Render the request, unchanged but for its images, or translated to chat.
+
+        Raises what ``check_translatable`` raises.
+        """
         if NATIVE in dialects:
             return UpstreamBody("/messages", self.native_body(), self.streamed, PASSTHROUGH)
-        told = to_chat_request(self.body, self.streamed)
-        reply = MessagesTranslator(self.model, told.stop_sequences, told.thinking_shown)
-        return UpstreamBody("/chat/completions", self.body.render(told.tree), self.streamed, reply)
+        chat = to_chat_request(self.body, self.streamed)
+        translator = MessagesTranslator(self.model, chat.stop_sequences, chat.thinking_shown)
+        return UpstreamBody("/chat/completions", self.body.render(chat.tree), self.streamed, translator)
 
     def native_body(self) -> bytes:
-        """Write the request as it came, with the prepared images as base64 sources."""
-        for block in self.found.image_blocks:
-            as_base64_source(block)
+        """Render the request as it came, with the prepared images as base64 sources."""
+        for block in self.content.image_blocks:
+            set_base64_source(block)
         return self.body.render()
 
 
@@ -76,12 +94,12 @@ class CountTokensRequest(MessagesRequest):
     """A request whose tokens are to be counted."""
 
     def check_translatable(self, dialects: Collection[str]) -> None:
-        """Raise UnsupportedField or InvalidRequest on what could not be asked for."""
+        """Raise UnsupportedField or InvalidRequest if the counted request could not be sent."""
         if NATIVE not in dialects:
             to_chat_request(self.body, False, needs_max_tokens=False)
 
     def to_upstream(self, dialects: Collection[str] = (NATIVE,)) -> UpstreamBody:
-        """Write the request for an upstream that counts; only those that speak Messages do."""
+        """Render the request for an upstream that counts, which only those that speak Messages do."""
         return UpstreamBody("/messages/count_tokens", self.native_body(), False, PASSTHROUGH)
 
     def upstream_can_count(self, dialects: Collection[str]) -> bool:
@@ -89,67 +107,126 @@ class CountTokensRequest(MessagesRequest):
         return NATIVE in dialects
 
     def estimate(self, image_tokens: Sequence[int]) -> bytes:
-        """Write the answer that says it is an estimate."""
-        read_bytes = sum(len(text.encode()) for text in self.texts)
-        messages = self.body.root["messages"]
-        turns = messages if isinstance(messages, list) else []
-        read_bytes += sum(self._calls_bytes(turn["content"]) for turn in turns if isinstance(turn, dict))
+        """Render the response for an upstream that cannot count; it says that it is an estimate."""
+        text_bytes = sum(len(text.encode()) for text in self.texts)
+        node = self.body.root["messages"]
+        messages = node if isinstance(node, list) else []
+        text_bytes += sum(
+            self._tool_call_bytes(message["content"]) for message in messages if isinstance(message, dict)
+        )
         if "tools" in self.body.root:
-            read_bytes += len(self.body.render(self.body.root["tools"]))
-        counted = -(-read_bytes // BYTES_PER_TOKEN) + TOKENS_PER_MESSAGE * len(turns) + sum(image_tokens)
-        return msgspec.json.encode(_TokenCount(counted, True))
+            text_bytes += len(self.body.render(self.body.root["tools"]))
+        text_tokens = -(-text_bytes // BYTES_PER_TOKEN)
+        return msgspec.json.encode(
+            _TokenCount(text_tokens + TOKENS_PER_MESSAGE * len(messages) + sum(image_tokens), True)
+        )
 
-    def _calls_bytes(self, content: Node) -> int:
-        calls = [block for block in (content if isinstance(content, list) else []) if isinstance(block, dict)]
-        return sum(len(self.body.render(block[key])) for block in calls for key in ("name", "input") if key in block)
+    def _tool_call_bytes(self, content: Node) -> int:
+        blocks = [block for block in (content if isinstance(content, list) else []) if isinstance(block, dict)]
+        return sum(len(self.body.render(block[key])) for block in blocks for key in ("name", "input") if key in block)
+
+
+_SOURCE: JsonSchema = {
+    "type": "object",
+    "required": ["type"],
+    "properties": {
+        "type": {"enum": ["base64", "url", "file"]},
+        "media_type": {"type": "string", "description": "Ignored: the bytes decide."},
+        "data": {"type": "string"},
+        "url": {"type": "string", "description": "An https URL."},
+        "file_id": {"type": "string"},
+    },
+}
+_BLOCK: JsonSchema = {
+    "type": "object",
+    "required": ["type"],
+    "properties": {
+        "type": {"type": "string", "examples": ["text", "image", "tool_use", "tool_result"]},
+        "text": {"type": "string"},
+        "source": _SOURCE,
+    },
+}
+_CONTENT: JsonSchema = {"anyOf": [{"type": "string"}, {"type": "array", "maxItems": 16, "items": _BLOCK}]}
+_MESSAGE: JsonSchema = {
+    "type": "object",
+    "required": ["role", "content"],
+    "properties": {"role": {"enum": ["user", "assistant", "system"]}, "content": _CONTENT},
+}
+COUNT_TOKENS_SCHEMA: JsonSchema = {
+    "type": "object",
+    "description": "Anthropic's request. A field that the model's upstream does not have is a 400 that names it.",
+    "required": ["model", "messages"],
+    "properties": {
+        "model": {"type": "string"},
+        "messages": {"type": "array", "minItems": 1, "items": _MESSAGE},
+        "system": _CONTENT,
+    },
+}
+REQUEST_SCHEMA: JsonSchema = COUNT_TOKENS_SCHEMA | {
+    "required": ["model", "messages", "max_tokens"],
+    "properties": {
+        "model": {"type": "string"},
+        "messages": {"type": "array", "minItems": 1, "items": _MESSAGE},
+        "system": _CONTENT,
+        "max_tokens": {"type": "integer", "minimum": 1},
+        "stream": {"type": "boolean", "default": False},
+    },
+}
 
 
 class MessagesDialect(AnthropicErrorFormat):
     """``POST /v1/messages``."""
 
     name = "messages"
+    paths = ("/v1/messages",)
+    credential_headers = CREDENTIAL_HEADERS
+    summary = "Create a message, with images"
+    request_schema = REQUEST_SCHEMA
 
-    def parse(self, body: RawJson, limits: ContentLimits) -> MessagesRequest:
-        """Read a request: model, max_tokens, stream, and the images and texts of system and messages."""
-        model, found = _parse(body, limits)
+    def parse(self, head: RequestHead, body: RawJson, limits: ContentLimits) -> MessagesRequest:
+        """Parse a request: model, max_tokens, stream, and the images and texts of system and messages."""
+        model, content = _parse(body, limits)
         required_int(body.root, "max_tokens")
-        return MessagesRequest(model, optional_bool(body.root, "stream"), body, found)
+        return MessagesRequest(model, optional_bool(body.root, "stream"), body, content)
 
 
 class CountTokensDialect(AnthropicErrorFormat):
     """``POST /v1/messages/count_tokens``: a request for a message without max_tokens."""
 
     name = "messages"
+    paths = ("/v1/messages/count_tokens",)
+    credential_headers = CREDENTIAL_HEADERS
+    summary = "Count the tokens of a message"
+    request_schema = COUNT_TOKENS_SCHEMA
 
-    def parse(self, body: RawJson, limits: ContentLimits) -> CountTokensRequest:
-        """Read a request, as for a message."""
-        model, found = _parse(body, limits)
-        return CountTokensRequest(model, False, body, found)
+    def parse(self, head: RequestHead, body: RawJson, limits: ContentLimits) -> CountTokensRequest:
+        """Parse a request, as for a message."""
+        model, content = _parse(body, limits)
+        return CountTokensRequest(model, False, body, content)
 
 
 def _parse(body: RawJson, limits: ContentLimits) -> tuple[str, RequestContent]:
-    root, opener = body.root, ContentCollector(body, limits)
-    model = required_text(body, root, "model")
+    root, collector = body.root, ContentCollector(body, limits)
+    model = required_string(body, root, "model")
     system = root.get("system")
-    if system is not None and not is_null(system):
-        root["system"] = opener.content(_string_or_array(system, "system"), "system")
-    messages = root.get("messages")
-    if messages is None or is_null(messages) or not open_array(messages, "messages"):
+    if not is_null(system):
+        root["system"] = collector.collect(_string_or_array(system, "system"), "system")
+    messages = optional_array(root, "messages")
+    if not messages:
         raise InvalidRequest("'messages' is required: an array of at least one message.", param="messages")
     root["messages"] = [
-        _collect_message(message, f"messages[{index}]", body, opener)
-        for index, message in enumerate(open_array(messages, "messages"))
+        _collect_message(message, f"messages[{index}]", body, collector) for index, message in enumerate(messages)
     ]
-    require_image_count(opener.found.image_slots, limits)
+    require_image_count(collector.content.images, limits)
     body.check_unread()
-    return model, opener.found
+    return model, collector.content
 
 
-def _collect_message(leaf: Raw, path: str, body: RawJson, opener: ContentCollector) -> Node:
+def _collect_message(leaf: Raw, path: str, body: RawJson, collector: ContentCollector) -> Node:
     message = open_object(leaf, path)
-    required_text(body, message, "role", path)
+    required_string(body, message, "role", path)
     content = _string_or_array(message.get("content"), f"{path}.content")
-    message["content"] = opener.collect_limited(content, f"{path}.content")
+    message["content"] = collector.collect_limited(content, f"{path}.content")
     return message
 
 

@@ -1,1 +1,1 @@
-"""OpenAI Responses (API reference, "Create a model response"): read, translated to chat completions and back."""
+"""OpenAI Responses (API reference, "Create a model response"): requests parsed and translated to chat, answers back."""

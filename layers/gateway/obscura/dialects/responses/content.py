@@ -1,11 +1,11 @@
-"""What is read of a request's input: its items and parts, still leaves of the body; their images and texts."""
+"""The content of a request: its items and parts as nodes of the body's tree, their images and texts."""
 
 from dataclasses import dataclass, field
 from functools import partial
 
 from obscura.dialects.base import ContentLimits, ImageSlot, SourceKind, is_file_id
 from obscura.dialects.data_url import is_data_url
-from obscura.dialects.json.fields import image_detail, require_part_count, required_text
+from obscura.dialects.json.fields import image_detail, require_part_count, required_string
 from obscura.dialects.json.raw import (
     Node,
     RawJson,
@@ -22,7 +22,7 @@ from obscura.errors import InvalidRequest, UnsupportedOperation
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One content part; ``fields`` stand in the body's tree, so a replaced image is seen here too."""
+    """One content part; ``fields`` is a node of the body's tree, so it shows a replaced image too."""
 
     path: str
     kind: str
@@ -31,7 +31,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One input item; ``parts`` are those of a message's content or of a function's output, None without a list."""
+    """One input item; ``parts`` are those of a message or of a function's output, None without a list of them."""
 
     path: str
     kind: str
@@ -41,24 +41,25 @@ class Item:
 
 @dataclass(slots=True)
 class RequestContent:
-    """All that reading has found so far.
+    """The items, images and texts of one request, in request order.
 
-    ``unchecked`` is the refusal of the first item that holds an image nobody can check: it must not go upstream.
+    ``uncheckable`` is the error for the first item whose image or video cannot be checked; raised by an upstream
+    dialect that would send that item on.
     """
 
     body: RawJson
     limits: ContentLimits
     items: list[Item] = field(default_factory=list)
-    image_slots: list[ImageSlot] = field(default_factory=list)
+    images: list[ImageSlot] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
-    unchecked: UnsupportedOperation | None = None
+    uncheckable: UnsupportedOperation | None = None
 
 
 _FILE_SOURCES = ("file_data", "file_id", "file_url")
 _BASE64_SIGNATURES = (b"iVBORw0KGgo", b"/9j/", b"R0lGOD", b"UklGR")
-"""How PNG, JPEG, GIF and WEBP begin in base64."""
-_LONGEST_START = 256
-_CACHING = "prompt_cache_breakpoint"
+"""The first bytes of PNG, JPEG, GIF and WEBP, as base64."""
+_MAX_PREFIX_CHARS = 256
+CACHE_BREAKPOINT = "prompt_cache_breakpoint"
 
 
 def collect_image(fields: RawObject, path: str, content: RequestContent, default_detail: str = "auto") -> None:
@@ -71,7 +72,7 @@ def collect_image(fields: RawObject, path: str, content: RequestContent, default
 
 
 def collect_screenshot(leaf: Node | None, path: str, content: RequestContent) -> RawObject:
-    """Open the output of a computer call; its image keeps all the pixels it may, since the model points at them."""
+    """Open the output of a computer call; its image has high detail, since the model points at pixels of it."""
     if not is_object(leaf):
         raise InvalidRequest(f"'{path}' must be an object with a screenshot's image_url or file_id.", param=path)
     fields = open_object(leaf, path)
@@ -80,16 +81,16 @@ def collect_screenshot(leaf: Node | None, path: str, content: RequestContent) ->
 
 
 def collect_file(fields: RawObject, path: str, content: RequestContent) -> bool:
-    """Make an image part of a file that is an image, so the model sees what was checked; others stay as they are."""
+    """Turn a file part into an image part if the file is an image, and return whether it is one."""
     source = _image_source(content.body, fields)
     if source is None:
         return False
-    detail, leaf, caching = _detail(fields, path, content), fields[source], fields.get(_CACHING)
+    detail, leaf, cache_breakpoint = _detail(fields, path, content), fields[source], fields.get(CACHE_BREAKPOINT)
     key = "file_id" if source == "file_id" else "image_url"
     fields.clear()
     fields |= {"type": quoted(b"input_image"), "detail": quoted(detail.encode()), key: leaf}
-    if caching is not None:
-        fields[_CACHING] = caching
+    if cache_breakpoint is not None:
+        fields[CACHE_BREAKPOINT] = cache_breakpoint
     _add_slot(fields, key, f"{path}.{source}", detail, content)
     return True
 
@@ -109,7 +110,7 @@ def _add_slot(fields: RawObject, key: str, path: str, detail: str, content: Requ
     kind = SourceKind.FILE_ID if key == "file_id" else SourceKind.URL
     if path.endswith(".file_data") and not is_data_url(source):
         kind = SourceKind.BASE64
-    content.image_slots.append(ImageSlot(path, source, detail, partial(_replace, fields), kind))
+    content.images.append(ImageSlot(path, source, detail, partial(_replace, fields), kind))
 
 
 def _replace(fields: RawObject, data_url: bytes) -> None:
@@ -118,7 +119,7 @@ def _replace(fields: RawObject, data_url: bytes) -> None:
 
 
 def _image_source(body: RawJson, fields: RawObject) -> str | None:
-    """Return the field of a file that holds an image: by its declared type, its data URL's, its first bytes, our id."""
+    """Return the key of a file's image: known by its declared type, its data URL, its first bytes or our file id."""
     sources = [key for key in _FILE_SOURCES if is_string(fields.get(key))]
     declared = fields.get("mime_type")
     if sources and is_string(declared) and body.text(declared).lower().startswith("image/"):
@@ -128,26 +129,26 @@ def _image_source(body: RawJson, fields: RawObject) -> str | None:
         return "file_id"
     if not is_string(data):
         return None
-    start = bytes(body.string_slice(data)[:_LONGEST_START])
+    start = bytes(body.string_slice(data)[:_MAX_PREFIX_CHARS])
     if b"\\" in start:
-        start = body.text(data)[:_LONGEST_START].encode()
+        start = body.text(data)[:_MAX_PREFIX_CHARS].encode()
     head, comma, encoded = start.partition(b",")
-    looks_like_one = (encoded if comma else start).startswith(_BASE64_SIGNATURES)
-    return "file_data" if looks_like_one or head.lower().startswith(b"data:image/") else None
+    is_image = (encoded if comma else start).startswith(_BASE64_SIGNATURES)
+    return "file_data" if is_image or head.lower().startswith(b"data:image/") else None
 
 
 def collect_parts(leaf: Node, path: str, content: RequestContent) -> list[Part]:
-    """Open a list of content parts; raises what ``collect_part`` raises, and TooManyContentParts."""
+    """Collect a list of content parts; raises what ``collect_part`` raises, and TooManyContentParts."""
     parts = open_array(leaf, path)
     require_part_count(parts, path, content.limits)
     return [collect_part(part, f"{path}[{index}]", content) for index, part in enumerate(parts)]
 
 
 def collect_part(leaf: Node, path: str, content: RequestContent) -> Part:
-    """Open one part; raises InvalidRequest, or UnsupportedOperation for an image or video that cannot be checked."""
+    """Collect one part; raises InvalidRequest, or UnsupportedOperation for an image or video that cannot be checked."""
     fields = open_object(leaf, path)
-    kind = required_text(content.body, fields, "type", path)
-    _refuse_unchecked(kind, fields, path)
+    kind = required_string(content.body, fields, "type", path)
+    _reject_uncheckable(kind, fields, path)
     if kind == "input_file" and collect_file(fields, path, content):
         kind = "input_image"
     elif kind == "input_image":
@@ -160,16 +161,16 @@ def collect_part(leaf: Node, path: str, content: RequestContent) -> Part:
 
 
 def mentions_image(name: str) -> bool:
-    """Whether a type or a key speaks of an image."""
+    """Whether a type or a key names an image."""
     return "image" in name.lower()
 
 
 def mentions_video(name: str) -> bool:
-    """Whether a type or a key speaks of a video."""
+    """Whether a type or a key names a video."""
     return "video" in name.lower()
 
 
-def _refuse_unchecked(kind: str, fields: RawObject, path: str) -> None:
+def _reject_uncheckable(kind: str, fields: RawObject, path: str) -> None:
     names = [kind, *(key for key, leaf in fields.items() if not is_null(leaf))]
     if any(map(mentions_video, names)):
         raise UnsupportedOperation(f"'{path}' is a video; this endpoint takes images. Send frames.", param=path)

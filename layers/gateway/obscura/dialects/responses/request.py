@@ -1,13 +1,21 @@
-"""The Responses dialect as the pipeline sees it."""
+"""The Responses dialect: a request parsed, its images and texts collected, its body written for the upstream."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from msgspec import Raw
 
-from obscura.dialects.base import ContentLimits, ImageSlot, ParsedRequest, UpstreamBody, VideoSlot
+from obscura.dialects.base import (
+    CREDENTIAL_HEADERS,
+    ContentLimits,
+    ImageSlot,
+    JsonSchema,
+    RequestHead,
+    UpstreamBody,
+    VideoSlot,
+)
 from obscura.dialects.errors import OpenAIErrorFormat
-from obscura.dialects.json.fields import MAX_NAME_CHARS, optional_bool, require_image_count, required_text
+from obscura.dialects.json.fields import MAX_NAME_CHARS, optional_bool, require_image_count, required_string
 from obscura.dialects.json.raw import (
     Node,
     RawJson,
@@ -19,6 +27,7 @@ from obscura.dialects.json.raw import (
     open_array,
     open_object,
 )
+from obscura.dialects.registry import PIVOT
 from obscura.dialects.responses.content import (
     Item,
     Part,
@@ -27,8 +36,9 @@ from obscura.dialects.responses.content import (
     collect_parts,
     collect_screenshot,
 )
-from obscura.dialects.responses.from_chat.response import ResponsesTranslator, request_echo
 from obscura.dialects.responses.native import PASSTHROUGH, collect_native_item, collect_native_tools
+from obscura.dialects.responses.response import request_echo
+from obscura.dialects.responses.stream import ResponsesTranslator
 from obscura.dialects.responses.to_chat.request import to_chat_request
 from obscura.dialects.responses.to_chat.tools import read_tools
 from obscura.errors import InvalidRequest
@@ -42,68 +52,109 @@ class ResponsesRequest:
 
     model: str
     streamed: bool
-    gathered: RequestContent
+    content: RequestContent
 
     @property
-    def image_slots(self) -> Sequence[ImageSlot]:
+    def images(self) -> Sequence[ImageSlot]:
         """Every image, in request order."""
-        return self.gathered.image_slots
+        return self.content.images
 
     @property
-    def video_slots(self) -> Sequence[VideoSlot]:
-        """None: Responses have no videos."""
+    def videos(self) -> Sequence[VideoSlot]:
+        """Empty: Responses have no videos."""
         return ()
 
     @property
     def texts(self) -> Sequence[str]:
-        """Instructions, every text of the input, outputs of functions included."""
-        return self.gathered.texts
+        """The instructions and every text of the input, outputs of functions included."""
+        return self.content.texts
 
     def check_translatable(self, dialects: Collection[str]) -> None:
-        """Raise UnsupportedField, InvalidRequest, or UnsupportedOperation for an image that nobody could check."""
+        """Raise UnsupportedField or InvalidRequest, or UnsupportedOperation for an image that cannot be checked."""
         if NATIVE not in dialects:
-            to_chat_request(self.gathered, read_tools(self.gathered.body), self.streamed)
-        elif self.gathered.unchecked is not None:
-            raise self.gathered.unchecked
+            to_chat_request(self.content, read_tools(self.content.body), self.streamed)
+        elif self.content.uncheckable is not None:
+            raise self.content.uncheckable
 
-    def to_upstream(self, dialects: Collection[str] = ("chat",)) -> UpstreamBody:
-        """Write the request as it came for an upstream with this dialect, else as a chat completion request.
+    def to_upstream(self, dialects: Collection[str] = (PIVOT,)) -> UpstreamBody:
+        """Write the request unchanged but for its images, or as a chat completion request for a chat upstream.
 
         Raises what ``check_translatable`` raises.
         """
-        body = self.gathered.body
+        body = self.content.body
         if NATIVE in dialects:
             self.check_translatable(dialects)
             return UpstreamBody("/responses", body.render(), self.streamed, PASSTHROUGH)
         tools = read_tools(body)
-        chat = to_chat_request(self.gathered, tools, self.streamed)
-        reply = ResponsesTranslator(self.model, request_echo(body, tools))
-        return UpstreamBody("/chat/completions", body.render(chat), self.streamed, reply)
+        chat = to_chat_request(self.content, tools, self.streamed)
+        translator = ResponsesTranslator(self.model, request_echo(body, tools))
+        return UpstreamBody("/chat/completions", body.render(chat), self.streamed, translator)
+
+
+_PART: JsonSchema = {
+    "type": "object",
+    "required": ["type"],
+    "properties": {
+        "type": {"type": "string", "examples": ["input_text", "input_image"]},
+        "text": {"type": "string"},
+        "image_url": {"type": "string", "description": "An https URL, or a data URL of base64."},
+        "file_id": {"type": "string"},
+        "detail": {"enum": ["low", "auto", "high"], "default": "auto", "description": "768, 1280 or 2048 px."},
+    },
+}
+_PARTS: JsonSchema = {"type": "array", "maxItems": 16, "items": _PART}
+_ITEM: JsonSchema = {
+    "type": "object",
+    "properties": {
+        "type": {"type": "string", "examples": ["message", "function_call", "function_call_output"]},
+        "role": {"enum": ["user", "assistant", "system", "developer"]},
+        "content": {"anyOf": [{"type": "string"}, _PARTS]},
+        "call_id": {"type": "string"},
+        "name": {"type": "string"},
+        "arguments": {"type": "string"},
+        "output": {"anyOf": [{"type": "string"}, _PARTS]},
+    },
+}
+REQUEST_SCHEMA: JsonSchema = {
+    "type": "object",
+    "description": "OpenAI's request. A field that the model's upstream does not have is a 400 that names it.",
+    "required": ["model", "input"],
+    "properties": {
+        "model": {"type": "string"},
+        "input": {"anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": _ITEM}]},
+        "instructions": {"type": ["string", "null"]},
+        "stream": {"type": ["boolean", "null"], "default": False},
+    },
+}
 
 
 class ResponsesDialect(OpenAIErrorFormat):
     """``POST /v1/responses`` (OpenAI's API reference, "Create a model response")."""
 
     name = "responses"
+    paths = ("/v1/responses", "/responses")
+    credential_headers = CREDENTIAL_HEADERS
+    summary = "Create a model response, with images"
+    request_schema = REQUEST_SCHEMA
 
-    def parse(self, body: RawJson, limits: ContentLimits) -> ParsedRequest:
-        """Read a request: model, stream, and the images and texts of its instructions and input."""
-        model, streamed = required_text(body, body.root, "model"), optional_bool(body.root, "stream")
-        gathered = RequestContent(body, limits)
-        collect(gathered)
-        require_image_count(gathered.image_slots, limits)
+    def parse(self, head: RequestHead, body: RawJson, limits: ContentLimits) -> ResponsesRequest:
+        """Parse a request: model, stream, and the images and texts of its instructions and input."""
+        model, streamed = required_string(body, body.root, "model"), optional_bool(body.root, "stream")
+        content = RequestContent(body, limits)
+        collect(content)
+        require_image_count(content.images, limits)
         body.check_unread()
-        return ResponsesRequest(model, streamed, gathered)
+        return ResponsesRequest(model, streamed, content)
 
 
-_LISTS = {"message": "content", "function_call_output": "output", "custom_tool_call_output": "output"}
-"""The items whose parts are opened, and where those stand."""
+_PART_LISTS = {"message": "content", "function_call_output": "output", "custom_tool_call_output": "output"}
+"""The items that have content parts, and the key of the list."""
 
 
 def collect(content: RequestContent) -> None:
-    """Gather a request's images and texts, and open its input in place.
+    """Collect a request's images and texts, and open its input in the body's tree.
 
-    Raises InvalidRequest, UnsupportedOperation, TooManyContentParts, each with the JSON path.
+    Raises InvalidRequest, UnsupportedOperation or TooManyContentParts, each with the JSON path.
     """
     root = content.body.root
     instructions = root.get("instructions")
@@ -111,58 +162,58 @@ def collect(content: RequestContent) -> None:
         content.texts.append(content.body.text(instructions))
     elif not is_null(instructions):
         raise InvalidRequest("'instructions' must be a string.", param="instructions")
-    _read_prompt(root, content)
+    _collect_prompt(root, content)
     collect_native_tools(root.get("tools"), "tools", content)
-    given = root.get("input")
-    if is_string(given):
-        content.texts.append(content.body.text(given))
-    elif is_array(given):
+    leaf = root.get("input")
+    if is_string(leaf):
+        content.texts.append(content.body.text(leaf))
+    elif is_array(leaf):
         content.items += [
-            _open_item(leaf, f"input[{index}]", content) for index, leaf in enumerate(open_array(given, "input"))
+            _collect_item(item, f"input[{index}]", content) for index, item in enumerate(open_array(leaf, "input"))
         ]
         root["input"] = [item.fields for item in content.items]
-    elif not is_null(given):
+    elif not is_null(leaf):
         raise InvalidRequest("'input' must be a string or an array of items.", param="input")
 
 
-def _open_item(leaf: Raw, path: str, content: RequestContent) -> Item:
+def _collect_item(leaf: Raw, path: str, content: RequestContent) -> Item:
     fields = open_object(leaf, path)
-    kind = _kind(fields, path, content)
+    kind = _item_kind(fields, path, content)
     if kind == "computer_call_output":
         fields["output"] = collect_screenshot(fields.get("output"), f"{path}.output", content)
         return Item(path, kind, fields)
-    if kind not in _LISTS:
+    if kind not in _PART_LISTS:
         collect_native_item(leaf, kind, path, content)
         return Item(path, kind, fields)
     if kind == "message":
-        required_text(content.body, fields, "role", path)
-    return Item(path, kind, fields, _open_content(fields, _LISTS[kind], path, content))
+        required_string(content.body, fields, "role", path)
+    return Item(path, kind, fields, _collect_part_list(fields, _PART_LISTS[kind], path, content))
 
 
-def _kind(fields: RawObject, path: str, content: RequestContent) -> str:
-    """An item's type; without one it is a message when it has a role, else a reference when it has an id."""
+def _item_kind(fields: RawObject, path: str, content: RequestContent) -> str:
+    """Return an item's type; without one, an item with a role is a message, one with an id a reference."""
     if is_null(fields.get("type")):
         for key, kind in (("role", "message"), ("id", "item_reference")):
             if not is_null(fields.get(key)):
                 return kind
-    return required_text(content.body, fields, "type", path)
+    return required_string(content.body, fields, "type", path)
 
 
-def _open_content(fields: RawObject, key: str, path: str, gathered: RequestContent) -> list[Part] | None:
-    content = fields.get(key)
-    if is_string(content):
-        gathered.texts.append(gathered.body.text(content))
-    elif is_array(content):
-        parts = collect_parts(content, f"{path}.{key}", gathered)
+def _collect_part_list(fields: RawObject, key: str, path: str, content: RequestContent) -> list[Part] | None:
+    leaf = fields.get(key)
+    if is_string(leaf):
+        content.texts.append(content.body.text(leaf))
+    elif is_array(leaf):
+        parts = collect_parts(leaf, f"{path}.{key}", content)
         fields[key] = [part.fields for part in parts]
         return parts
-    elif not is_null(content):
+    elif not is_null(leaf):
         raise InvalidRequest(f"'{path}.{key}' must be a string or an array of parts.", param=f"{path}.{key}")
     return None
 
 
-def _read_prompt(root: RawObject, content: RequestContent) -> None:
-    """Open the variables of a prompt template: texts, or parts with images."""
+def _collect_prompt(root: RawObject, content: RequestContent) -> None:
+    """Collect the variables of a prompt template: texts, or parts with images."""
     if not is_object(root.get("prompt")):
         return
     prompt = open_object(root["prompt"], "prompt")
@@ -170,12 +221,12 @@ def _read_prompt(root: RawObject, content: RequestContent) -> None:
         return
     variables = open_object(prompt["variables"], "prompt.variables")
     for name, leaf in variables.items():
-        variables[name] = _open_variable(leaf, f"prompt.variables.{name[:MAX_NAME_CHARS]}", content)
+        variables[name] = _collect_variable(leaf, f"prompt.variables.{name[:MAX_NAME_CHARS]}", content)
     prompt["variables"] = variables
     root["prompt"] = prompt
 
 
-def _open_variable(leaf: Node, path: str, content: RequestContent) -> Node:
+def _collect_variable(leaf: Node, path: str, content: RequestContent) -> Node:
     if is_string(leaf):
         content.texts.append(content.body.text(leaf))
     return collect_part(leaf, path, content).fields if is_object(leaf) else leaf

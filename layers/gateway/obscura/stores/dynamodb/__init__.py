@@ -1,1 +1,1 @@
-"""DynamoDB: the stores on AWS, a table each."""
+"""The stores on AWS: DynamoDB, one table each for keys, counters, files and verdicts."""

@@ -1,152 +1,153 @@
-"""Rates in DynamoDB: one item for each subject and window, counted by one write."""
+"""Counters and verdicts in DynamoDB: one item for each subject and window, one for each clean image."""
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from obscura.auth.base import Counter
-from obscura.errors import UpstreamUnavailable
-from obscura.stores.dynamodb.database import Client, DynamoDb, ExpectedError, expect_error
+from obscura.auth.base import Counter, Window
+from obscura.errors import StoreUnavailable
+from obscura.stores.dynamodb.database import (
+    Client,
+    DynamoDb,
+    ExpectedError,
+    expect_error,
+    from_item,
+    read_item,
+    to_item,
+)
 from obscura.stores.dynamodb.tables import EXPIRES_AT
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
-
-RETENTION_S = 3600
-"""How long a counter stays behind its window, so that a place can still be given back."""
-
-
-class DynamoRateCounter:
-    """One unconditional ``ADD`` a request, made once: whoever comes too late is counted too, which changes nothing."""
-
-    def __init__(self, database: DynamoDb) -> None:
-        """``database`` has the table ``rates``."""
-        self._database = database
-        self._table = database.table("rates")
-
-    async def count(self, counter: Counter) -> int:
-        """Count one request."""
-        return await self._database.once(lambda client: self._count(client, counter))
-
-    def _count(self, client: Client, counter: Counter) -> int:
-        told = client.update_item(
-            TableName=self._table,
-            Key=counter_key(counter),
-            UpdateExpression=f"ADD taken :one SET {EXPIRES_AT} = :expires_at",
-            ExpressionAttributeValues={":one": {"N": "1"}, ":expires_at": expiry(counter)},
-            ReturnValues="UPDATED_NEW",
-        )
-        return int(told["Attributes"]["taken"]["N"])
-
-
-def counter_key(counter: Counter) -> "dict[str, AttributeValueTypeDef]":
-    """Return a counter's key: the window is part of it, so that no clock of DynamoDB's decides when one ends."""
-    return {"subject": {"S": f"{counter.subject}@{counter.window.begins_at_s}"}}
-
-
-def expiry(counter: Counter) -> "AttributeValueTypeDef":
-    """Return when a counter may be deleted, in seconds since 1970."""
-    return {"N": str(counter.window.ends_at_s + RETENTION_S)}
-
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import UpdateTypeDef
 
-CONFLICT_TRIES = 8
+RETENTION_S = 3600
+"""How long a counter is kept after its window, so that a request can still be released."""
+
+MAX_CONFLICT_ATTEMPTS = 8
 FIRST_CONFLICT_PAUSE_S = 0.01
 MAX_PAUSE_S = 0.3
 
 _CONDITION_FAILED = "ConditionalCheckFailed"
 _CONFLICT = "TransactionConflict"
+_COUNT_ONE = f"ADD taken :one SET {EXPIRES_AT} = :expires_at"
 
 
-class DynamoQuotaStore:
-    """Places, taken exactly once: no call is repeated but a transaction that another one kept from happening."""
+class DynamoRateCounter:
+    """One unconditional ``ADD`` a request (ADR 20); requests past the limit are counted too, which changes nothing."""
 
     def __init__(self, database: DynamoDb) -> None:
-        """``database`` has the table ``rates``."""
+        """``database`` may be shared with other stores."""
         self._database = database
         self._table = database.table("rates")
 
-    async def take(self, counters: Sequence[Counter]) -> int | None:
-        """Take a place in all counters or in none; a transaction does not tell how many it left."""
+    async def increment(self, subject: str, window: Window) -> int:
+        """Count one request."""
+        return await self._database.call_once(lambda client: self._increment(client, subject, window))
+
+    def _increment(self, client: Client, subject: str, window: Window) -> int:
+        response = client.update_item(
+            TableName=self._table,
+            Key=to_item(_key(subject, window)),
+            UpdateExpression=_COUNT_ONE,
+            ExpressionAttributeValues=to_item({":one": 1, ":expires_at": _expires_at_s(window)}),
+            ReturnValues="UPDATED_NEW",
+        )
+        return int(from_item(response["Attributes"])["taken"])
+
+
+class DynamoQuotaStore:
+    """Quotas, reserved exactly once: only a transaction that conflicted with another is repeated."""
+
+    def __init__(self, database: DynamoDb) -> None:
+        """``database`` may be shared with other stores."""
+        self._database = database
+        self._table = database.table("rates")
+
+    async def reserve(self, counters: Sequence[Counter]) -> int | None:
+        """Count one request in all counters or in none; a transaction does not report how many it left."""
         if len(counters) == 1:
-            return await self._database.once(lambda client: self._take_one(client, counters[0]))
-        happened = await self._all_or_none([self._taking(counter) for counter in counters])
-        return counters[0].limit - 1 if happened else None
+            return await self._database.call_once(lambda client: self._reserve_one(client, counters[0]))
+        reserved = await self._update_all_or_none(self._reservation, counters)
+        return counters[0].limit - 1 if reserved else None
 
-    async def give_back(self, counters: Sequence[Counter]) -> None:
-        """Return one place back."""
-        updates = [self._giving_back(counter) for counter in counters]
-        if len(updates) == 1:
-            await self._database.once(lambda client: _update(client, updates[0]))
+    async def release(self, counters: Sequence[Counter]) -> None:
+        """Take one request off all counters."""
+        if len(counters) == 1:
+            await self._database.call_once(lambda client: _update(client, self._release(counters[0])))
         else:
-            await self._all_or_none(updates)
+            await self._update_all_or_none(self._release, counters)
 
-    async def taken(self, counters: Sequence[Counter]) -> list[int]:
-        """Return how many places of each are taken."""
-        return [await self._database.repeatable(self._reading(counter)) for counter in counters]
+    async def used(self, counters: Sequence[Counter]) -> list[int]:
+        """Return the count of each."""
+        return [await self._used(counter) for counter in counters]
 
-    async def forget(self, counters: Sequence[Counter]) -> None:
-        """Make all places free."""
+    async def reset(self, counters: Sequence[Counter]) -> None:
+        """Set each to zero."""
         for counter in counters:
-            await self._database.repeatable(self._deleting(counter))
+            await self._reset(counter)
 
-    def _take_one(self, client: Client, counter: Counter) -> int | None:
+    def _reserve_one(self, client: Client, counter: Counter) -> int | None:
         left: int | None = None
         with expect_error("ConditionalCheckFailedException"):
-            told = client.update_item(**self._taking(counter), ReturnValues="UPDATED_NEW")
-            left = counter.limit - int(told["Attributes"]["taken"]["N"])
+            response = client.update_item(**self._reservation(counter), ReturnValues="UPDATED_NEW")
+            left = counter.limit - int(from_item(response["Attributes"])["taken"])
         return left
 
-    async def _all_or_none(self, updates: "Sequence[UpdateTypeDef]") -> bool:
-        """Whether all were made; transactions on the same items keep each other from happening, so those come again."""
-        for tried in range(CONFLICT_TRIES):
-            if tried:
-                longest_s = min(MAX_PAUSE_S, FIRST_CONFLICT_PAUSE_S * 2**tried)
-                await asyncio.sleep(random.uniform(0, longest_s))  # noqa: S311 jitter is no secret
-            refusal = await self._database.once(lambda client: _transact(client, updates))
-            if not refusal.happened:
+    async def _update_all_or_none(
+        self, update: "Callable[[Counter], UpdateTypeDef]", counters: Sequence[Counter]
+    ) -> bool:
+        """Return whether all were updated; a transaction that conflicted with another one is repeated."""
+        for attempt in range(MAX_CONFLICT_ATTEMPTS):
+            if attempt:
+                max_pause_s = min(MAX_PAUSE_S, FIRST_CONFLICT_PAUSE_S * 2**attempt)
+                await asyncio.sleep(random.uniform(0, max_pause_s))  # noqa: S311 jitter is no secret
+            error = await self._database.call_once(lambda client: _transact(client, map(update, counters)))
+            if not error.occurred:
                 return True
-            if _CONDITION_FAILED in refusal.reasons:
+            if _CONDITION_FAILED in error.reasons:
                 return False
-            if _CONFLICT not in refusal.reasons:
+            if _CONFLICT not in error.reasons:
                 break
-        raise UpstreamUnavailable("Obscura's store is too busy. Try again in a moment.", retry_after_s=1)
+        raise StoreUnavailable("Obscura's store is too busy. Try again in a moment.", retry_after_s=1)
 
-    def _taking(self, counter: Counter) -> "UpdateTypeDef":
+    def _reservation(self, counter: Counter) -> "UpdateTypeDef":
+        values = {":one": 1, ":limit": counter.limit, ":expires_at": _expires_at_s(counter.window)}
         return {
             "TableName": self._table,
-            "Key": counter_key(counter),
-            "UpdateExpression": f"ADD taken :one SET {EXPIRES_AT} = :expires_at",
+            "Key": to_item(_key(counter.subject, counter.window)),
+            "UpdateExpression": _COUNT_ONE,
             "ConditionExpression": "attribute_not_exists(taken) OR taken < :limit",
-            "ExpressionAttributeValues": {
-                ":one": {"N": "1"},
-                ":limit": {"N": str(counter.limit)},
-                ":expires_at": expiry(counter),
-            },
+            "ExpressionAttributeValues": to_item(values),
         }
 
-    def _giving_back(self, counter: Counter) -> "UpdateTypeDef":
+    def _release(self, counter: Counter) -> "UpdateTypeDef":
         return {
             "TableName": self._table,
-            "Key": counter_key(counter),
-            "UpdateExpression": "ADD taken :less",
-            "ConditionExpression": "taken > :none",
-            "ExpressionAttributeValues": {":less": {"N": "-1"}, ":none": {"N": "0"}},
+            "Key": to_item(_key(counter.subject, counter.window)),
+            "UpdateExpression": "ADD taken :minus_one",
+            "ConditionExpression": "taken > :zero",
+            "ExpressionAttributeValues": to_item({":minus_one": -1, ":zero": 0}),
         }
 
-    def _reading(self, counter: Counter) -> Callable[[Client], int]:
-        def read(client: Client) -> int:
-            told = client.get_item(TableName=self._table, Key=counter_key(counter), ConsistentRead=True)
-            return int(told["Item"]["taken"]["N"]) if "Item" in told else 0
+    async def _used(self, counter: Counter) -> int:
+        key = _key(counter.subject, counter.window)
+        values = await self._database.call_idempotent(lambda client: read_item(client, self._table, key))
+        return int(values["taken"]) if values else 0
 
-        return read
+    async def _reset(self, counter: Counter) -> None:
+        key = _key(counter.subject, counter.window)
+        await self._database.call_idempotent(lambda client: client.delete_item(TableName=self._table, Key=to_item(key)))
 
-    def _deleting(self, counter: Counter) -> Callable[[Client], object]:
-        return lambda client: client.delete_item(TableName=self._table, Key=counter_key(counter))
+
+def _key(subject: str, window: Window) -> dict[str, str]:
+    """Return a counter's key; the window is part of it, so that no clock of DynamoDB's decides when one ends."""
+    return {"subject": f"{subject}@{window.begins_at_s}"}
+
+
+def _expires_at_s(window: Window) -> int:
+    return window.ends_at_s + RETENTION_S
 
 
 def _update(client: Client, update: "UpdateTypeDef") -> None:
@@ -154,14 +155,14 @@ def _update(client: Client, update: "UpdateTypeDef") -> None:
         client.update_item(**update)
 
 
-def _transact(client: Client, updates: "Sequence[UpdateTypeDef]") -> ExpectedError:
-    with expect_error("TransactionCanceledException") as refusal:
+def _transact(client: Client, updates: "Iterable[UpdateTypeDef]") -> ExpectedError:
+    with expect_error("TransactionCanceledException") as error:
         client.transact_write_items(TransactItems=[{"Update": update} for update in updates])
-    return refusal
+    return error
 
 
 class DynamoVerdictCache:
-    """An item for each clean image. A call that fails is not repeated: asking the moderator is as quick."""
+    """An item for each clean image. A call that fails is not repeated: moderation is as quick."""
 
     def __init__(self, database: DynamoDb) -> None:
         """``database`` may be shared with other stores."""
@@ -169,17 +170,12 @@ class DynamoVerdictCache:
         self._table = database.table("verdicts")
 
     async def is_clean(self, digest: bytes, at: datetime) -> bool:
-        """Whether a clean verdict is remembered."""
-        told = await self._database.once(
-            lambda client: client.get_item(TableName=self._table, Key={"id": {"S": digest.hex()}})
-        )
-        return "Item" in told and int(told["Item"]["expires_at"]["N"]) > at.timestamp()
+        """Whether a clean verdict is cached."""
+        key = {"id": digest.hex()}
+        values = await self._database.call_once(lambda client: read_item(client, self._table, key, consistent=False))
+        return values is not None and int(values[EXPIRES_AT]) > at.timestamp()
 
     async def add_clean(self, digest: bytes, at: datetime, until: datetime) -> None:
-        """Remember a clean verdict."""
-        expires_at = str(int(until.timestamp()))
-        await self._database.once(
-            lambda client: client.put_item(
-                TableName=self._table, Item={"id": {"S": digest.hex()}, "expires_at": {"N": expires_at}}
-            )
-        )
+        """Cache a clean verdict; DynamoDB itself deletes expired ones."""
+        values = {"id": digest.hex(), EXPIRES_AT: int(until.timestamp())}
+        await self._database.call_once(lambda client: client.put_item(TableName=self._table, Item=to_item(values)))

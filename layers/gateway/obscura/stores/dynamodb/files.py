@@ -1,19 +1,28 @@
-"""What is known of stored files, in DynamoDB: an item each, whose sort key, the id, rises with time."""
+"""Metadata of stored files and of uploads, in DynamoDB: an item each, whose sort key, the id, rises with time."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 from obscura.files.base import MAX_PARTS, FileQuery, StoredFile, Upload, UploadStatus
-from obscura.stores.dynamodb.database import DynamoDb, expect_error, partition_key, read_pages
+from obscura.stores.dynamodb.database import (
+    Client,
+    DynamoDb,
+    expect_error,
+    from_item,
+    partition_key,
+    read_item,
+    read_pages,
+    to_item,
+)
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, QueryInputTypeDef, UpdateItemInputTypeDef
+    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
 
-    type Item = dict[str, AttributeValueTypeDef]
-
-_FIRST_ID, _LAST_ID = "file_", "file_~"
-EXPIRED_AT_ONCE = 25
+_FIRST_FILE_ID, _LAST_FILE_ID = "file_", "file_~"
+_FIRST_UPLOAD_ID, _LAST_UPLOAD_ID = "upload_", "upload_~"
+MAX_EXPIRED_AT_ONCE = 25
 
 
 class DynamoFileRepository:
@@ -25,118 +34,115 @@ class DynamoFileRepository:
         self._table = database.table("files")
 
     async def add(self, file: StoredFile) -> None:
-        """Take up a file; once more does no harm."""
-        item: Item = {
-            **_file_key(file.project, file.id),
-            "project_name": {"S": file.project},
-            "filename": {"S": file.filename},
-            "purpose": {"S": file.purpose},
-            "media_type": {"S": file.media_type},
-            "size_bytes": {"N": str(file.size_bytes)},
-            "created_at": _instant(file.created_at),
-            "expires_at": _instant(file.expires_at),
+        """Put a file."""
+        values = {
+            **_key(file.project, file.id),
+            "project_name": file.project,
+            "filename": file.filename,
+            "purpose": file.purpose,
+            "media_type": file.media_type,
+            "size_bytes": file.size_bytes,
+            "created_at": _seconds(file.created_at),
+            "expires_at": _seconds(file.expires_at),
         }
-        await self._database.repeatable(lambda client: client.put_item(TableName=self._table, Item=item))
+        await self._database.call_idempotent(
+            lambda client: client.put_item(TableName=self._table, Item=to_item(values))
+        )
 
     async def find(self, project: str, file_id: str) -> StoredFile | None:
         """Return a project's file, read consistently."""
-        told = await self._database.repeatable(
-            lambda client: client.get_item(TableName=self._table, Key=_file_key(project, file_id), ConsistentRead=True)
-        )
-        return _file(told["Item"]) if "Item" in told else None
-
-    async def page(self, project: str, page: FileQuery, at: datetime) -> Sequence[StoredFile]:
-        """Return a project's live files: one query, and another for each megabyte of what is filtered out."""
-        low, high = (_FIRST_ID, page.after or _LAST_ID) if page.newest_first else (page.after or _FIRST_ID, _LAST_ID)
-        values: Item = {**_bounds(project, low, high), ":at": _instant(at)}
-        living = "expires_at > :at"
-        if page.purpose is not None:
-            living += " AND purpose = :purpose"
-            values[":purpose"] = {"S": page.purpose}
-        query: QueryInputTypeDef = {
-            **self._between(values),
-            "FilterExpression": living,
-            "ScanIndexForward": not page.newest_first,
-        }
-        wanted = page.limit + 1
-        items = await self._database.repeatable(lambda client: read_pages(client.query, query, wanted))
-        return [file for file in map(_file, items) if file.id != page.after][: page.limit]
+        key = _key(project, file_id)
+        values = await self._database.call_idempotent(lambda client: read_item(client, self._table, key))
+        return _file(values) if values else None
 
     async def expire(self, project: str, file_id: str, at: datetime) -> bool:
-        """End a file's life."""
-        with expect_error("ConditionalCheckFailedException") as refusal:
-            await self._database.once(
-                lambda client: client.update_item(
+        """Expire a file."""
+
+        def expire(client: Client) -> bool:
+            with expect_error("ConditionalCheckFailedException") as error:
+                client.update_item(
                     TableName=self._table,
-                    Key=_file_key(project, file_id),
+                    Key=to_item(_key(project, file_id)),
                     UpdateExpression="SET expires_at = :at",
                     ConditionExpression="expires_at > :at",
-                    ExpressionAttributeValues={":at": _instant(at)},
+                    ExpressionAttributeValues=to_item({":at": _seconds(at)}),
                 )
-            )
-        return not refusal.happened
+            return not error.occurred
 
-    async def remove(self, project: str, file_id: str) -> None:
-        """Forget a file."""
-        key = _file_key(project, file_id)
-        await self._database.repeatable(lambda client: client.delete_item(TableName=self._table, Key=key))
+        return await self._database.call_once(expire)
+
+    async def delete(self, project: str, file_id: str) -> None:
+        """Delete a file's metadata."""
+        await _delete(self._database, self._table, project, file_id)
 
     async def expired(self, project: str, at: datetime) -> Sequence[StoredFile]:
-        """Return those of the project's oldest files that are expired; what this misses, TTL takes."""
-        query: QueryInputTypeDef = {
-            **self._between(_bounds(project, _FIRST_ID, _LAST_ID)),
-            "Limit": EXPIRED_AT_ONCE,
-        }
-        told = await self._database.repeatable(lambda client: client.query(**query))
-        return [file for file in map(_file, told["Items"]) if file.expires_at <= at]
+        """Return the expired ones of the project's oldest files; DynamoDB's TTL deletes the others."""
+        items = await _oldest(self._database, self._table, project, _FIRST_FILE_ID, _LAST_FILE_ID)
+        return [file for file in map(_file, items) if file.expires_at <= at]
 
-    async def everywhere(self) -> Sequence[StoredFile]:
+    async def list(self, project: str, query: FileQuery, at: datetime) -> Sequence[StoredFile]:
+        """Return a project's live files: one query, and another for each megabyte of what is filtered out."""
+        after = query.after
+        low, high = (
+            (_FIRST_FILE_ID, after or _LAST_FILE_ID) if query.newest_first else (after or _FIRST_FILE_ID, _LAST_FILE_ID)
+        )
+        filters = "expires_at > :at"
+        values: dict[str, Any] = {":at": _seconds(at)}
+        if query.purpose is not None:
+            filters += " AND purpose = :purpose"
+            values[":purpose"] = query.purpose
+
+        def read(client: Client) -> Sequence[dict[str, Any]]:
+            parameters: QueryInputTypeDef = {
+                **_ids_between(self._table, project, low, high, values),
+                "FilterExpression": filters,
+                "ScanIndexForward": not query.newest_first,
+            }
+            # The bounds include ``after`` itself, so one more is read than is returned.
+            return read_pages(client.query, parameters, query.limit + 1)
+
+        items = await self._database.call_idempotent(read)
+        return [file for file in map(_file, items) if file.id != after][: query.limit]
+
+    async def list_all(self) -> Sequence[StoredFile]:
         """Scan for every file."""
-        only_files: QueryInputTypeDef = {
-            "TableName": self._table,
-            "FilterExpression": "begins_with(id, :first)",
-            "ExpressionAttributeValues": {":first": {"S": _FIRST_ID}},
-        }
-        items = await self._database.repeatable(lambda client: read_pages(client.scan, only_files))
-        return sorted(map(_file, items), key=lambda file: file.id)
 
-    def _between(self, values: "Item") -> "QueryInputTypeDef":
-        return {
-            "TableName": self._table,
-            "KeyConditionExpression": "#project = :project AND id BETWEEN :low AND :high",
-            "ExpressionAttributeNames": {"#project": "project"},
-            "ExpressionAttributeValues": values,
-        }
+        def scan(client: Client) -> Sequence[dict[str, Any]]:
+            parameters = {
+                "TableName": self._table,
+                "FilterExpression": "begins_with(id, :first)",
+                "ExpressionAttributeValues": to_item({":first": _FIRST_FILE_ID}),
+            }
+            return read_pages(client.scan, parameters)
+
+        return sorted(map(_file, await self._database.call_idempotent(scan)), key=lambda file: file.id)
 
 
-def _bounds(project: str, low: str, high: str) -> "Item":
-    return {":project": {"S": partition_key(project)}, ":low": {"S": low}, ":high": {"S": high}}
-
-
-def _file_key(project: str, file_id: str) -> "Item":
-    return {"project": {"S": partition_key(project)}, "id": {"S": file_id}}
-
-
-def _instant(instant: datetime) -> "AttributeValueTypeDef":
-    return {"N": str(int(instant.timestamp()))}
-
-
-def _file(item: "Item") -> StoredFile:
+def _file(values: dict[str, Any]) -> StoredFile:
     return StoredFile(
-        id=item["id"]["S"],
-        project=item["project_name"]["S"],
-        filename=item["filename"]["S"],
-        purpose=item["purpose"]["S"],
-        media_type=item["media_type"]["S"],
-        size_bytes=int(item["size_bytes"]["N"]),
-        created_at=datetime.fromtimestamp(int(item["created_at"]["N"]), UTC),
-        expires_at=datetime.fromtimestamp(int(item["expires_at"]["N"]), UTC),
+        id=values["id"],
+        project=values["project_name"],
+        filename=values["filename"],
+        purpose=values["purpose"],
+        media_type=values["media_type"],
+        size_bytes=int(values["size_bytes"]),
+        created_at=_instant(values["created_at"]),
+        expires_at=_instant(values["expires_at"]),
     )
 
 
-_FIRST_UPLOAD_ID, _LAST_UPLOAD_ID = "upload_", "upload_~"
 _IS_PENDING = "#status = :pending AND expires_at > :at"
-EXPIRED_UPLOADS_AT_ONCE = 25
+_IS_WITHIN_LIMITS = "received_bytes <= :max_received AND size(parts) < :max_parts"
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A change of a pending upload, in DynamoDB's expressions."""
+
+    update: str
+    values: dict[str, Any]
+    condition: str = _IS_PENDING
+    names: dict[str, str] = field(default_factory=dict)
 
 
 class DynamoUploadRepository:
@@ -148,113 +154,119 @@ class DynamoUploadRepository:
         self._table = database.table("files")
 
     async def add(self, upload: Upload) -> None:
-        """Take up an upload; once more, before its first part, does no harm."""
-        item: Item = {
-            **_upload_key(upload),
-            "project_name": {"S": upload.project},
-            "filename": {"S": upload.filename},
-            "purpose": {"S": upload.purpose},
-            "declared_bytes": {"N": str(upload.declared_bytes)},
-            "ttl_s": {"N": str(upload.ttl_s)},
-            "created_at": _upload_instant(upload.created_at),
-            "expires_at": _upload_instant(upload.expires_at),
-            "status": {"S": upload.status},
-            "parts": {"M": {}},
-            "received_bytes": {"N": "0"},
+        """Put an upload; safe to repeat before its first part."""
+        values = {
+            **_key(upload.project, upload.id),
+            "project_name": upload.project,
+            "filename": upload.filename,
+            "purpose": upload.purpose,
+            "declared_bytes": upload.declared_bytes,
+            "lifetime_s": upload.ttl_s,
+            "created_at": _seconds(upload.created_at),
+            "expires_at": _seconds(upload.expires_at),
+            "status": upload.status,
+            "parts": {},
+            "received_bytes": 0,
         }
-        await self._database.repeatable(lambda client: client.put_item(TableName=self._table, Item=item))
+        await self._database.call_idempotent(
+            lambda client: client.put_item(TableName=self._table, Item=to_item(values))
+        )
 
     async def find(self, project: str, upload_id: str) -> Upload | None:
         """Return a project's upload, read consistently."""
-        key: Item = {"project": {"S": partition_key(project)}, "id": {"S": upload_id}}
-        told = await self._database.repeatable(
-            lambda client: client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
-        )
-        return _upload(told["Item"]) if "Item" in told else None
+        key = _key(project, upload_id)
+        values = await self._database.call_idempotent(lambda client: read_item(client, self._table, key))
+        return _upload(values) if values else None
 
     async def add_part(self, upload: Upload, part_id: str, size_bytes: int, at: datetime) -> bool:
         """Add a part."""
-        room = " AND received_bytes <= :room AND size(parts) < :most_parts"
-        return await self._changed(
-            {
-                "TableName": self._table,
-                "Key": _upload_key(upload),
-                "UpdateExpression": "SET parts.#part = :size ADD received_bytes :size",
-                "ConditionExpression": _IS_PENDING + room,
-                "ExpressionAttributeNames": {"#status": "status", "#part": part_id},
-                "ExpressionAttributeValues": {
-                    ":pending": {"S": "pending"},
-                    ":at": _upload_instant(at),
-                    ":size": {"N": str(size_bytes)},
-                    ":room": {"N": str(upload.max_bytes - size_bytes)},
-                    ":most_parts": {"N": str(MAX_PARTS)},
-                },
-            }
+        change = _Change(
+            "SET parts.#part = :size ADD received_bytes :size",
+            {":size": size_bytes, ":max_received": upload.max_bytes - size_bytes, ":max_parts": MAX_PARTS},
+            condition=f"{_IS_PENDING} AND {_IS_WITHIN_LIMITS}",
+            names={"#part": part_id},
         )
+        return await self._update_pending(upload, at, change)
 
     async def finish(self, upload: Upload, status: UploadStatus, file_id: str | None, at: datetime) -> bool:
-        """End a pending upload."""
-        values: Item = {":pending": {"S": "pending"}, ":at": _upload_instant(at), ":status": {"S": status}}
-        values[":file_id"] = {"S": file_id} if file_id else {"NULL": True}
-        return await self._changed(
-            {
-                "TableName": self._table,
-                "Key": _upload_key(upload),
-                "UpdateExpression": "SET #status = :status, file_id = :file_id",
-                "ConditionExpression": _IS_PENDING,
-                "ExpressionAttributeNames": {"#status": "status"},
-                "ExpressionAttributeValues": values,
-            }
-        )
+        """Finish a pending upload."""
+        change = _Change("SET #status = :status, file_id = :file_id", {":status": status, ":file_id": file_id})
+        return await self._update_pending(upload, at, change)
 
-    async def remove(self, project: str, upload_id: str) -> None:
-        """Forget an upload."""
-        key: Item = {"project": {"S": partition_key(project)}, "id": {"S": upload_id}}
-        await self._database.repeatable(lambda client: client.delete_item(TableName=self._table, Key=key))
+    async def delete(self, project: str, upload_id: str) -> None:
+        """Delete an upload's metadata."""
+        await _delete(self._database, self._table, project, upload_id)
 
     async def expired(self, project: str, at: datetime) -> Sequence[Upload]:
-        """Return those of the project's oldest uploads that are expired; what this misses, TTL takes."""
-        told = await self._database.repeatable(
-            lambda client: client.query(
-                TableName=self._table,
-                KeyConditionExpression="#project = :project AND id BETWEEN :low AND :high",
-                ExpressionAttributeNames={"#project": "project"},
-                ExpressionAttributeValues={
-                    ":project": {"S": partition_key(project)},
-                    ":low": {"S": _FIRST_UPLOAD_ID},
-                    ":high": {"S": _LAST_UPLOAD_ID},
-                },
-                Limit=EXPIRED_UPLOADS_AT_ONCE,
-            )
-        )
-        return [upload for upload in map(_upload, told["Items"]) if upload.expires_at <= at]
+        """Return the expired ones of the project's oldest uploads; DynamoDB's TTL deletes the others."""
+        items = await _oldest(self._database, self._table, project, _FIRST_UPLOAD_ID, _LAST_UPLOAD_ID)
+        return [upload for upload in map(_upload, items) if upload.expires_at <= at]
 
-    async def _changed(self, change: "UpdateItemInputTypeDef") -> bool:
-        """Make a conditional write, once: made again after it had counted, its condition would fail."""
-        with expect_error("ConditionalCheckFailedException") as refusal:
-            await self._database.once(lambda client: client.update_item(**change))
-        return not refusal.happened
+    async def _update_pending(self, upload: Upload, at: datetime, change: _Change) -> bool:
+        """Make a conditional write, once: repeated after it was made, its condition would fail."""
 
+        def write(client: Client) -> bool:
+            with expect_error("ConditionalCheckFailedException") as error:
+                client.update_item(
+                    TableName=self._table,
+                    Key=to_item(_key(upload.project, upload.id)),
+                    UpdateExpression=change.update,
+                    ConditionExpression=change.condition,
+                    ExpressionAttributeNames={"#status": "status", **change.names},
+                    ExpressionAttributeValues=to_item({":pending": "pending", ":at": _seconds(at), **change.values}),
+                )
+            return not error.occurred
 
-def _upload_key(upload: Upload) -> "Item":
-    return {"project": {"S": partition_key(upload.project)}, "id": {"S": upload.id}}
+        return await self._database.call_once(write)
 
 
-def _upload_instant(instant: datetime) -> "AttributeValueTypeDef":
-    return {"N": str(int(instant.timestamp()))}
-
-
-def _upload(item: "Item") -> Upload:
+def _upload(values: dict[str, Any]) -> Upload:
     return Upload(
-        id=item["id"]["S"],
-        project=item["project_name"]["S"],
-        filename=item["filename"]["S"],
-        purpose=item["purpose"]["S"],
-        declared_bytes=int(item["declared_bytes"]["N"]),
-        ttl_s=int(item["ttl_s"]["N"]),
-        created_at=datetime.fromtimestamp(int(item["created_at"]["N"]), UTC),
-        expires_at=datetime.fromtimestamp(int(item["expires_at"]["N"]), UTC),
-        status=cast("UploadStatus", item["status"]["S"]),
-        file_id=item.get("file_id", {}).get("S"),
-        parts={part_id: int(size["N"]) for part_id, size in item["parts"]["M"].items()},
+        id=values["id"],
+        project=values["project_name"],
+        filename=values["filename"],
+        purpose=values["purpose"],
+        declared_bytes=int(values["declared_bytes"]),
+        ttl_s=int(values["lifetime_s"]),
+        created_at=_instant(values["created_at"]),
+        expires_at=_instant(values["expires_at"]),
+        status=values["status"],
+        file_id=values.get("file_id"),
+        parts={part_id: int(size_bytes) for part_id, size_bytes in values["parts"].items()},
     )
+
+
+def _key(project: str, item_id: str) -> dict[str, str]:
+    return {"project": partition_key(project), "id": item_id}
+
+
+def _seconds(instant: datetime) -> int:
+    return int(instant.timestamp())
+
+
+def _instant(seconds: Any) -> datetime:
+    return datetime.fromtimestamp(int(seconds), UTC)
+
+
+def _ids_between(table: str, project: str, low: str, high: str, values: dict[str, Any]) -> "QueryInputTypeDef":
+    bounds = {":project": partition_key(project), ":low": low, ":high": high}
+    return {
+        "TableName": table,
+        "KeyConditionExpression": "#project = :project AND id BETWEEN :low AND :high",
+        "ExpressionAttributeNames": {"#project": "project"},
+        "ExpressionAttributeValues": to_item(bounds | values),
+    }
+
+
+async def _oldest(database: DynamoDb, table: str, project: str, low: str, high: str) -> Sequence[dict[str, Any]]:
+    def read(client: Client) -> Sequence[dict[str, Any]]:
+        query = _ids_between(table, project, low, high, {})
+        query["Limit"] = MAX_EXPIRED_AT_ONCE
+        return [from_item(item) for item in client.query(**query)["Items"]]
+
+    return await database.call_idempotent(read)
+
+
+async def _delete(database: DynamoDb, table: str, project: str, item_id: str) -> None:
+    key = _key(project, item_id)
+    await database.call_idempotent(lambda client: client.delete_item(TableName=table, Key=to_item(key)))

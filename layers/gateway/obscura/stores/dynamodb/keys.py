@@ -1,18 +1,16 @@
-"""API keys in DynamoDB: an item under each digest, and one under each id that leads to it."""
+"""API keys in DynamoDB: an item under each digest, and one under each id that refers to it; the address secret."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from obscura.auth.base import ApiKey
-from obscura.errors import UpstreamUnavailable
-from obscura.stores.dynamodb.database import Client, DynamoDb, expect_error
+from obscura.errors import StoreUnavailable
+from obscura.stores.dynamodb.database import Client, DynamoDb, expect_error, read_item, read_pages, to_item
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, PutTypeDef, TransactWriteItemTypeDef
-
-type Item = Mapping[str, Any]
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 DIGEST_BYTES = 32
 _ID_PREFIX = "id:"
@@ -20,10 +18,10 @@ _IS_NEW = "attribute_not_exists(secret_sha256)"
 
 
 class DynamoKeyStore:
-    """Finding a key is one consistent read by its digest; only ``all`` scans, for the operator's command line."""
+    """Keys by their digests: one consistent read each. Only ``list_all`` scans, for the operator's command line."""
 
     def __init__(self, database: DynamoDb) -> None:
-        """``database`` has the table ``keys``."""
+        """``database`` may be shared with other stores."""
         self._database = database
         self._table = database.table("keys")
 
@@ -31,29 +29,20 @@ class DynamoKeyStore:
         """Return the live key with this digest."""
         if len(secret_sha256) != DIGEST_BYTES:
             return None
-        item = await self._read(secret_sha256.hex())
-        return None if item is None or "revoked_at" in item else _key(item)
+        values = await self._read(secret_sha256.hex())
+        return None if values is None or "revoked_at" in values else _key(values)
 
     async def add(self, key: ApiKey, secret_sha256: bytes) -> None:
-        """Store a new key; botocore's ClientError when its id or digest is taken."""
+        """Store a new key; raises botocore's ClientError if its id or digest is taken."""
         digest = secret_sha256.hex()
-        by_id: PutTypeDef = {
-            "TableName": self._table,
-            "Item": {"secret_sha256": {"S": _ID_PREFIX + key.id}, "leads_to": {"S": digest}},
-            "ConditionExpression": _IS_NEW,
-        }
-        by_digest: PutTypeDef = {
-            "TableName": self._table,
-            "Item": _item(key, digest),
-            "ConditionExpression": _IS_NEW,
-        }
-        items: list[TransactWriteItemTypeDef] = [{"Put": by_id}, {"Put": by_digest}]
-        await self._database.once(lambda client: client.transact_write_items(TransactItems=items))
+        by_id = {"secret_sha256": _ID_PREFIX + key.id, "leads_to": digest}
+        await self._database.call_once(lambda client: self._put_new(client, by_id, _values(key, digest)))
 
-    async def all(self) -> Sequence[ApiKey]:
-        """Every key, oldest first."""
-        items = await self._database.repeatable(self._scanned)
-        keys = [_key(item) for item in items if "project" in item]
+    async def list_all(self) -> Sequence[ApiKey]:
+        """Return every key, oldest first."""
+        scan = {"TableName": self._table, "ConsistentRead": True}
+        items = await self._database.call_idempotent(lambda client: read_pages(client.scan, scan))
+        keys = [_key(values) for values in items if "project" in values]
         return sorted(keys, key=lambda key: (key.created_at, key.id))
 
     async def revoke(self, key_id: str, at: datetime) -> bool:
@@ -61,70 +50,70 @@ class DynamoKeyStore:
         by_id = await self._read(_ID_PREFIX + key_id)
         if by_id is None:
             return False
-        digest = by_id["leads_to"]["S"]
-        return await self._database.once(lambda client: self._revoke(client, digest, at))
+        return await self._database.call_once(lambda client: self._revoke(client, by_id["leads_to"], at))
 
-    async def _read(self, name: str) -> Item | None:
-        return await self._database.repeatable(
-            lambda client: client.get_item(
-                TableName=self._table, Key={"secret_sha256": {"S": name}}, ConsistentRead=True
-            ).get("Item")
+    async def _read(self, name: str) -> dict[str, Any] | None:
+        return await self._database.call_idempotent(
+            lambda client: read_item(client, self._table, {"secret_sha256": name})
         )
 
-    def _scanned(self, client: Client) -> list[Item]:
-        pages = client.get_paginator("scan").paginate(TableName=self._table, ConsistentRead=True)
-        return [item for page in pages for item in page["Items"]]
+    def _put_new(self, client: Client, *items: dict[str, Any]) -> None:
+        puts: list[TransactWriteItemTypeDef] = [
+            {"Put": {"TableName": self._table, "Item": to_item(values), "ConditionExpression": _IS_NEW}}
+            for values in items
+        ]
+        client.transact_write_items(TransactItems=puts)
 
     def _revoke(self, client: Client, digest: str, at: datetime) -> bool:
-        with expect_error("ConditionalCheckFailedException") as refusal:
+        with expect_error("ConditionalCheckFailedException") as error:
             client.update_item(
                 TableName=self._table,
-                Key={"secret_sha256": {"S": digest}},
+                Key=to_item({"secret_sha256": digest}),
                 UpdateExpression="SET revoked_at = :at",
                 ConditionExpression="attribute_exists(secret_sha256) AND attribute_not_exists(revoked_at)",
-                ExpressionAttributeValues={":at": {"S": at.isoformat()}},
+                ExpressionAttributeValues=to_item({":at": at.isoformat()}),
             )
-        return not refusal.happened
+        return not error.occurred
 
 
-def _item(key: ApiKey, digest: str) -> "dict[str, AttributeValueTypeDef]":
-    item: dict[str, AttributeValueTypeDef] = {
-        "secret_sha256": {"S": digest},
-        "id": {"S": key.id},
-        "project": {"S": key.project},
-        "zero_retention": {"BOOL": key.zero_retention},
-        "created_at": {"S": key.created_at.isoformat()},
+def _values(key: ApiKey, digest: str) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "secret_sha256": digest,
+        "id": key.id,
+        "project": key.project,
+        "zero_retention": key.zero_retention,
+        "created_at": key.created_at.isoformat(),
     }
     if key.scopes:
-        item["scopes"] = {"SS": sorted(key.scopes)}
+        values["scopes"] = set(map(str, key.scopes))
     if key.requests_per_minute is not None:
-        item["requests_per_minute"] = {"N": str(key.requests_per_minute)}
-    return item
+        values["requests_per_minute"] = key.requests_per_minute
+    return values
 
 
-def _key(item: Item) -> ApiKey:
+def _key(values: dict[str, Any]) -> ApiKey:
     return ApiKey(
-        id=item["id"]["S"],
-        project=item["project"]["S"],
-        zero_retention=item["zero_retention"]["BOOL"],
-        created_at=datetime.fromisoformat(item["created_at"]["S"]),
-        revoked_at=datetime.fromisoformat(item["revoked_at"]["S"]) if "revoked_at" in item else None,
-        scopes=frozenset(item["scopes"]["SS"]) if "scopes" in item else frozenset(),
-        requests_per_minute=int(item["requests_per_minute"]["N"]) if "requests_per_minute" in item else None,
+        id=values["id"],
+        project=values["project"],
+        zero_retention=values["zero_retention"],
+        created_at=datetime.fromisoformat(values["created_at"]),
+        revoked_at=datetime.fromisoformat(values["revoked_at"]) if "revoked_at" in values else None,
+        scopes=frozenset(values.get("scopes", ())),
+        requests_per_minute=int(values["requests_per_minute"]) if "requests_per_minute" in values else None,
     )
 
 
-ITEM_NAME = "address-secret"
-"""No digest of a key, which is 64 hexadecimal digits."""
+SECRET_ITEM = "address-secret"
+"""Not the digest of a key, which has 64 hexadecimal digits."""
 
 SECRET_BYTES = 32
 
 
 class DynamoAddressSecret:
-    """Read at the first call and remembered; whoever finds none makes it, on the condition that nobody else did."""
+    """Read at the first call and cached; if there is none, created on the condition that no other process did."""
 
     def __init__(self, database: DynamoDb) -> None:
-        """``database`` has the table ``keys``."""
+        """``database`` may be shared with other stores."""
         self._database = database
         self._table = database.table("keys")
         self._secret: bytes | None = None
@@ -132,27 +121,27 @@ class DynamoAddressSecret:
     async def read(self) -> bytes:
         """Return the secret."""
         if self._secret is None:
-            self._secret = await self._database.repeatable(self._read)
+            self._secret = await self._database.call_idempotent(self._read)
         if self._secret is None:
-            made = secrets.token_bytes(SECRET_BYTES)
-            await self._database.repeatable(lambda client: self._put(client, made))
-            self._secret = await self._database.repeatable(self._read)
+            secret = secrets.token_bytes(SECRET_BYTES)
+            await self._database.call_idempotent(lambda client: self._put_new(client, secret))
+            self._secret = await self._database.call_idempotent(self._read)
         if self._secret is None:
-            raise UpstreamUnavailable(
-                "The free tier is not ready here: its secret is not made yet. 'obscura keys create' makes it.",
+            raise StoreUnavailable(
+                "The free tier is not ready here: its secret does not exist yet. 'obscura keys create' creates it.",
                 retry_after_s=60,
             )
         return self._secret
 
     def _read(self, client: Client) -> bytes | None:
-        told = client.get_item(TableName=self._table, Key={"secret_sha256": {"S": ITEM_NAME}}, ConsistentRead=True)
-        return bytes(told["Item"]["secret"]["B"]) if "Item" in told else None
+        values = read_item(client, self._table, {"secret_sha256": SECRET_ITEM})
+        return bytes(values["secret"]) if values else None
 
-    def _put(self, client: Client, made: bytes) -> None:
-        # The functions on Lambda may only read; the operator's command line makes it with the first key.
+    def _put_new(self, client: Client, secret: bytes) -> None:
+        # The functions on Lambda may only read; the operator's command line creates it with the first key.
         with expect_error("ConditionalCheckFailedException", "AccessDeniedException"):
             client.put_item(
                 TableName=self._table,
-                Item={"secret_sha256": {"S": ITEM_NAME}, "secret": {"B": made}},
-                ConditionExpression="attribute_not_exists(secret_sha256)",
+                Item=to_item({"secret_sha256": SECRET_ITEM, "secret": secret}),
+                ConditionExpression=_IS_NEW,
             )

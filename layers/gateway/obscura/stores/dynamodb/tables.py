@@ -1,4 +1,4 @@
-"""The tables: what ``template.yaml`` creates on AWS, and ``obscura serve`` where ``AWS_ENDPOINT_URL`` stands in."""
+"""The tables: ``template.yaml`` creates them on AWS, ``obscura serve`` on an emulator (``AWS_ENDPOINT_URL``)."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import KeySchemaElementTypeDef
 
 EXPIRES_AT = "expires_at"
-"""Where every table has its TTL, in seconds since 1970; only for cleaning, since DynamoDB deletes days late."""
+"""Every table's TTL attribute, in seconds since 1970; only for cleaning up, since DynamoDB deletes days late."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table: its name behind the prefix, and its key attributes, all strings."""
+    """A table: its name after the prefix, and its key attributes, all strings."""
 
     name: str
     partition_key: str
@@ -27,12 +27,12 @@ TABLES = (
     Table("files", "project", "id"),
     Table("verdicts", "id"),
 )
-"""API keys; counters of rates and free tier; metadata of files and uploads; clean moderation verdicts."""
+"""API keys; counters of rates and of the free tier; metadata of files and uploads; clean moderation verdicts."""
 
 
 async def create_missing_tables(database: DynamoDb) -> None:
-    """Create those of ``TABLES`` that are not there, billed by request, each with its TTL."""
-    await database.repeatable(lambda client: _create_missing(client, database))
+    """Create those of ``TABLES`` that do not exist, billed by request, each with its TTL."""
+    await database.call_idempotent(lambda client: _create_missing(client, database))
 
 
 def _create_missing(client: Client, database: DynamoDb) -> None:

@@ -1,1 +1,1 @@
-"""SQLite: the stores of one machine, in one file of the data folder."""
+"""The stores of one machine: one SQLite file in the data folder."""

@@ -1,14 +1,14 @@
-"""Counters in SQLite: rates and places, a row for each subject and window."""
+"""Counters and verdicts in SQLite: rates, the free tier's quotas, digests of clean images."""
 
 import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 
-from obscura.auth.base import Counter
-from obscura.stores.sqlite.database import Database, retry_while_locked
+from obscura.auth.base import Counter, Window
+from obscura.stores.sqlite.database import Database
 
-_COUNT = """
+_INCREMENT = """
 INSERT INTO counters (subject, begins_at_s, taken, ends_at_s) VALUES (?, ?, 1, ?)
 ON CONFLICT DO UPDATE SET taken = taken + 1 RETURNING taken
 """
@@ -17,117 +17,123 @@ INSERT INTO counters (subject, begins_at_s, taken, ends_at_s) VALUES (?, ?, 1, ?
 ON CONFLICT DO UPDATE SET taken = taken + 1 WHERE taken < ? RETURNING taken
 """
 _RELEASE = "UPDATE counters SET taken = taken - 1 WHERE subject = ? AND begins_at_s = ? AND taken > 0"
-_USED = "SELECT taken FROM counters WHERE subject = ? AND begins_at_s = ?"
+_SELECT_USED = "SELECT taken FROM counters WHERE subject = ? AND begins_at_s = ?"
 _RESET = "DELETE FROM counters WHERE subject = ? AND begins_at_s = ?"
-_CLEAN = "DELETE FROM counters WHERE ends_at_s <= ?"
+_DELETE_PAST = "DELETE FROM counters WHERE ends_at_s <= ?"
 
 
 class SqliteRateCounter:
-    """Requests counted by one statement of microseconds each; the first of a window cleans up after past ones."""
+    """Rates, counted by one statement each (ADR 20); the first request of a window deletes past windows."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        """``connection`` comes from ``open_database``."""
-        self._connection = connection
+    def __init__(self, database: Database) -> None:
+        """``database`` may be shared with other stores."""
+        self._database = database
 
-    async def count(self, counter: Counter) -> int:
+    async def increment(self, subject: str, window: Window) -> int:
         """Count one request."""
-        return await retry_while_locked(lambda: self._count(counter))
 
-    def _count(self, counter: Counter) -> int:
-        taken: int
-        (taken,) = self._connection.execute(_COUNT, (*_row_key(counter), counter.window.ends_at_s)).fetchone()
-        if taken == 1:
-            with suppress(sqlite3.OperationalError):  # it is counted already: a lock taken since then changes nothing
-                self._connection.execute(_CLEAN, (counter.window.begins_at_s,))
-        return taken
+        def count(connection: sqlite3.Connection) -> int:
+            counted: int
+            (counted,) = connection.execute(_INCREMENT, (subject, window.begins_at_s, window.ends_at_s)).fetchone()
+            if counted == 1:
+                with suppress(sqlite3.OperationalError):  # counted already: a lock taken since then changes nothing
+                    connection.execute(_DELETE_PAST, (window.begins_at_s,))
+            return counted
+
+        return await self._database.run(count)
 
 
 class SqliteQuotaStore:
-    """Places taken in one IMMEDIATE transaction: whoever writes first holds the lock until it is done."""
+    """Quotas, reserved in one IMMEDIATE transaction: the first writer holds the lock until it commits."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        """``connection`` comes from ``open_database``."""
-        self._connection = connection
+    def __init__(self, database: Database) -> None:
+        """``database`` may be shared with other stores."""
+        self._database = database
 
-    async def take(self, counters: Sequence[Counter]) -> int | None:
-        """Take a place in all counters or in none."""
-        return await retry_while_locked(lambda: self._take(counters))
+    async def reserve(self, counters: Sequence[Counter]) -> int | None:
+        """Count one request in all counters or in none."""
+        return await self._database.run(lambda connection: _reserve(connection, counters))
 
-    async def give_back(self, counters: Sequence[Counter]) -> None:
-        """Return one place back."""
-        await retry_while_locked(lambda: self._for_each(_RELEASE, counters))
+    async def release(self, counters: Sequence[Counter]) -> None:
+        """Take one request off all counters."""
+        await self._database.run(lambda connection: _execute_for_each(connection, _RELEASE, counters))
 
-    async def taken(self, counters: Sequence[Counter]) -> list[int]:
-        """Return how many places of each are taken."""
-        return await retry_while_locked(lambda: [self._taken(counter) for counter in counters])
+    async def used(self, counters: Sequence[Counter]) -> list[int]:
+        """Return the count of each."""
+        return await self._database.run(lambda connection: [_select_used(connection, counter) for counter in counters])
 
-    async def forget(self, counters: Sequence[Counter]) -> None:
-        """Make all places free."""
-        await retry_while_locked(lambda: self._for_each(_RESET, counters))
+    async def reset(self, counters: Sequence[Counter]) -> None:
+        """Set each to zero."""
+        await self._database.run(lambda connection: _execute_for_each(connection, _RESET, counters))
 
-    def _taken(self, counter: Counter) -> int:
-        row: tuple[int] | None = self._connection.execute(_USED, _row_key(counter)).fetchone()
-        return row[0] if row else 0
 
-    def _take(self, counters: Sequence[Counter]) -> int | None:
-        self._connection.execute("BEGIN IMMEDIATE")
-        taken: list[int] = []
-        try:
-            for counter in counters:
-                row = (*_row_key(counter), counter.window.ends_at_s, counter.limit)
-                found = self._connection.execute(_RESERVE, row).fetchone()
-                if found is None:
-                    self._connection.execute("ROLLBACK")
-                    return None
-                taken += found
-            self._connection.execute(_CLEAN, (counters[0].window.begins_at_s,))
-            self._connection.execute("COMMIT")
-        except BaseException:
-            self._undo()
-            raise
-        return counters[0].limit - taken[0]
+def _reserve(connection: sqlite3.Connection, counters: Sequence[Counter]) -> int | None:
+    connection.execute("BEGIN IMMEDIATE")
+    counts: list[int] = []
+    try:
+        for counter in counters:
+            parameters = (*_row_key(counter), counter.window.ends_at_s, counter.limit)
+            row = connection.execute(_RESERVE, parameters).fetchone()
+            if row is None:
+                connection.execute("ROLLBACK")
+                return None
+            counts += row
+        connection.execute(_DELETE_PAST, (counters[0].window.begins_at_s,))
+        connection.execute("COMMIT")
+    except BaseException:
+        _roll_back(connection)
+        raise
+    return counters[0].limit - counts[0]
 
-    def _for_each(self, statement: str, counters: Sequence[Counter]) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            self._connection.executemany(statement, [_row_key(counter) for counter in counters])
-            self._connection.execute("COMMIT")
-        except BaseException:
-            self._undo()
-            raise
 
-    def _undo(self) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+def _execute_for_each(connection: sqlite3.Connection, statement: str, counters: Sequence[Counter]) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.executemany(statement, [_row_key(counter) for counter in counters])
+        connection.execute("COMMIT")
+    except BaseException:
+        _roll_back(connection)
+        raise
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+def _select_used(connection: sqlite3.Connection, counter: Counter) -> int:
+    row: tuple[int] | None = connection.execute(_SELECT_USED, _row_key(counter)).fetchone()
+    return row[0] if row else 0
 
 
 def _row_key(counter: Counter) -> tuple[str, int]:
     return counter.subject, counter.window.begins_at_s
 
 
-_FIND_VERDICT = "SELECT 1 FROM verdicts WHERE digest = ? AND expires_at > ?"
-_ADD_CLEAN = "INSERT OR REPLACE INTO verdicts VALUES (?, ?)"
+_SELECT_CLEAN = "SELECT 1 FROM verdicts WHERE digest = ? AND expires_at > ?"
+_INSERT_CLEAN = "INSERT OR REPLACE INTO verdicts VALUES (?, ?)"
+_DELETE_EXPIRED = "DELETE FROM verdicts WHERE expires_at <= ?"
 
 
 class SqliteVerdictCache:
-    """Digests of clean images; each new one takes expired ones away."""
+    """Digests of clean images; adding one deletes expired ones."""
 
     def __init__(self, database: Database) -> None:
         """``database`` may be shared with other stores."""
         self._database = database
 
     async def is_clean(self, digest: bytes, at: datetime) -> bool:
-        """Whether a clean verdict is remembered."""
-        asked = (digest, at.timestamp())
+        """Whether a clean verdict is cached."""
+        parameters = (digest, at.timestamp())
         return await self._database.run(
-            lambda connection: connection.execute(_FIND_VERDICT, asked).fetchone() is not None
+            lambda connection: connection.execute(_SELECT_CLEAN, parameters).fetchone() is not None
         )
 
     async def add_clean(self, digest: bytes, at: datetime, until: datetime) -> None:
-        """Remember a clean verdict."""
+        """Cache a clean verdict."""
 
-        def remember(connection: sqlite3.Connection) -> None:
-            connection.execute("DELETE FROM verdicts WHERE expires_at <= ?", (at.timestamp(),))
-            connection.execute(_ADD_CLEAN, (digest, int(until.timestamp())))
+        def add(connection: sqlite3.Connection) -> None:
+            connection.execute(_DELETE_EXPIRED, (at.timestamp(),))
+            connection.execute(_INSERT_CLEAN, (digest, int(until.timestamp())))
 
-        await self._database.run(remember)
+        await self._database.run(add)

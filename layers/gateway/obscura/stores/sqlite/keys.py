@@ -1,19 +1,18 @@
-"""API keys in SQLite."""
+"""API keys in SQLite, and the address secret in a file."""
 
 import os
 import secrets
-import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 from obscura.auth.base import ApiKey
-from obscura.stores.sqlite.database import retry_while_locked
+from obscura.stores.sqlite.database import Database
 
 _COLUMNS = "id, project, zero_retention, created_at, revoked_at, scopes, requests_per_minute"
-_FIND = f"SELECT {_COLUMNS} FROM keys WHERE secret_sha256 = ? AND revoked_at IS NULL"  # noqa: S608 our own names
-_ALL = f"SELECT {_COLUMNS} FROM keys ORDER BY created_at, id"  # noqa: S608 our own names
-_ADD = """
+_SELECT_LIVE = f"SELECT {_COLUMNS} FROM keys WHERE secret_sha256 = ? AND revoked_at IS NULL"  # noqa: S608 our own names
+_SELECT_ALL = f"SELECT {_COLUMNS} FROM keys ORDER BY created_at, id"  # noqa: S608 our own names
+_INSERT = """
 INSERT INTO keys (id, secret_sha256, project, zero_retention, created_at, scopes, requests_per_minute)
 VALUES (?, ?, ?, ?, ?, ?, ?)
 """
@@ -23,15 +22,15 @@ type Row = tuple[str, str, int, str, str | None, str, int | None]
 
 
 class SqliteKeyStore:
-    """Keys under their digests. Each call is one indexed statement of microseconds, so none leaves the event loop."""
+    """Keys by their digests."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        """``connection`` comes from ``open_database``."""
-        self._connection = connection
+    def __init__(self, database: Database) -> None:
+        """``database`` may be shared with other stores."""
+        self._database = database
 
     async def find(self, secret_sha256: bytes) -> ApiKey | None:
         """Return the live key with this digest."""
-        row = await retry_while_locked(lambda: self._connection.execute(_FIND, (secret_sha256,)).fetchone())
+        row = await self._database.run(lambda connection: connection.execute(_SELECT_LIVE, (secret_sha256,)).fetchone())
         return _key(row) if row else None
 
     async def add(self, key: ApiKey, secret_sha256: bytes) -> None:
@@ -45,16 +44,17 @@ class SqliteKeyStore:
             " ".join(sorted(key.scopes)),
             key.requests_per_minute,
         )
-        await retry_while_locked(lambda: self._connection.execute(_ADD, row))
+        await self._database.run(lambda connection: connection.execute(_INSERT, row))
 
-    async def all(self) -> Sequence[ApiKey]:
-        """Every key, oldest first."""
-        return [_key(row) for row in await retry_while_locked(lambda: self._connection.execute(_ALL).fetchall())]
+    async def list_all(self) -> Sequence[ApiKey]:
+        """Return every key, oldest first."""
+        rows = await self._database.run(lambda connection: connection.execute(_SELECT_ALL).fetchall())
+        return [_key(row) for row in rows]
 
     async def revoke(self, key_id: str, at: datetime) -> bool:
         """Revoke a live key."""
-        revoked = await retry_while_locked(lambda: self._connection.execute(_REVOKE, (at.isoformat(), key_id)))
-        return revoked.rowcount == 1
+        parameters = (at.isoformat(), key_id)
+        return await self._database.run(lambda connection: connection.execute(_REVOKE, parameters).rowcount == 1)
 
 
 def _key(row: Row) -> ApiKey:
@@ -75,10 +75,10 @@ SECRET_BYTES = 32
 
 
 class FileAddressSecret:
-    """The secret of the settings, or else the one that is kept below ``data_dir`` from its first use on."""
+    """The secret of the settings, or else the one in a file below ``data_dir``, created at its first use."""
 
     def __init__(self, data_dir: Path, given: bytes | None = None) -> None:
-        """Nothing is read or made yet."""
+        """Nothing is read or created yet; ``given`` is the secret of the settings."""
         self._data_dir = data_dir
         self._secret = given
 
@@ -90,26 +90,26 @@ class FileAddressSecret:
 
 
 def load_or_create_secret(data_dir: Path) -> bytes:
-    """Return the secret kept below ``data_dir``, made at the first call.
+    """Return the secret in the file below ``data_dir``, created at the first call.
 
-    It is written whole under another name and linked into place, so that of several processes that start at once one
-    makes it and the others find it.
+    It is written whole under another name and then linked: of several processes that start at once, one creates it
+    and the others read it.
     """
-    place = data_dir / SECRET_FILE
-    if not place.exists():
+    path = data_dir / SECRET_FILE
+    if not path.exists():
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        made = secrets.token_bytes(SECRET_BYTES)
+        secret = secrets.token_bytes(SECRET_BYTES)
         draft = data_dir / f"{SECRET_FILE}.{secrets.token_hex(8)}"
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            os.write(descriptor, made)
+            os.write(descriptor, secret)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
         try:
-            place.hardlink_to(draft)
+            path.hardlink_to(draft)
         except FileExistsError:
             pass
         finally:
             draft.unlink()
-    return place.read_bytes()
+    return path.read_bytes()

@@ -1,30 +1,32 @@
-"""A walk over a GIF's blocks to its trailer (GIF89a specification): its facts, without decoding a frame."""
+"""GIF: a walk over its blocks to the trailer (GIF89a specification), without decoding a frame."""
 
-from obscura.imaging.container import UPRIGHT, ContainerInfo, SourceFormat, Span, joined
+from PIL.GifImagePlugin import GifImageFile
+
+from obscura.imaging.container import UPRIGHT, ContainerInfo, ImageFormat, Span, merge_adjacent
 from obscura.imaging.errors import ImageError, corrupt
 
-_SUB_BLOCKS = 262_144
+_MAX_SUB_BLOCKS = 262_144
 """Encoders fill a sub-block with 255 bytes: the largest file has 62,000, and ten thousand tiny frames have 30,000."""
 _SCREEN_BYTES = 13
 _EXTENSION, _IMAGE, _TRAILER, _GRAPHIC_CONTROL = 0x21, 0x2C, 0x3B, 0xF9
 
 
-def scan_gif(data: bytes) -> ContainerInfo:
-    """Read the facts of a GIF, following its blocks to the trailer. The image is the first frame on the screen.
+def scan(data: bytes) -> ContainerInfo:
+    """Scan a GIF, following its blocks to the trailer. The image is the first frame on the logical screen.
 
-    A first frame that reaches past the logical screen enlarges it, as browsers and Pillow have it.
+    A first frame that reaches past the logical screen enlarges it, as in browsers and Pillow.
 
     Raises:
         ImageError: ``invalid_image``: cut, malformed, or without a frame.
 
     """
     try:
-        return _scan(data)
+        return _scan_blocks(data)
     except IndexError:
         raise corrupt("GIF", "is cut short") from None
 
 
-def _scan(data: bytes) -> ContainerInfo:
+def _scan_blocks(data: bytes) -> ContainerInfo:
     width_px, height_px = _two_words(data, 6)
     position = _SCREEN_BYTES + _colour_table_bytes(data[10])
     head: Span = (0, position)
@@ -49,19 +51,19 @@ def _scan(data: bytes) -> ContainerInfo:
     if frame is None:
         raise corrupt("GIF", "has no frame")
     spans = [head, *([control] if control else []), frame, (position, position + 1)]
-    return ContainerInfo(SourceFormat.GIF, width_px, height_px, UPRIGHT, False, joined(spans))
+    return ContainerInfo(GIF, width_px, height_px, UPRIGHT, False, merge_adjacent(spans))
 
 
 def _after_sub_blocks(data: bytes, position: int, sub_blocks: int) -> tuple[int, int]:
-    """Skip a chain of sub-blocks and its terminator: the position behind it, and how many there were so far."""
+    """Skip a chain of sub-blocks and its terminator; return the position after it and the sub-blocks so far."""
     while length := data[position]:
         position += 1 + length
         sub_blocks += 1
-        if sub_blocks > _SUB_BLOCKS:
+        if sub_blocks > _MAX_SUB_BLOCKS:
             raise ImageError(
                 "invalid_image",
-                f"The GIF image is built of more than {_SUB_BLOCKS} blocks. Save it again, or send one frame of it.",
-                _SUB_BLOCKS,
+                f"The GIF image has more than {_MAX_SUB_BLOCKS} blocks. Save it again, or send one frame of it.",
+                _MAX_SUB_BLOCKS,
             )
     return position + 1, sub_blocks
 
@@ -72,3 +74,12 @@ def _colour_table_bytes(flags: int) -> int:
 
 def _two_words(data: bytes, position: int) -> tuple[int, int]:
     return data[position] | data[position + 1] << 8, data[position + 2] | data[position + 3] << 8
+
+
+GIF = ImageFormat(
+    name="GIF",
+    media_type="image/gif",
+    recognizes=lambda data: data.startswith((b"GIF87a", b"GIF89a")),
+    scan=scan,
+    reader=GifImageFile,
+)

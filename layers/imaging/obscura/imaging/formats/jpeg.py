@@ -1,16 +1,18 @@
-"""A walk over a JPEG's markers (ITU-T T.81 annex B): its facts, without decoding a block of it."""
+"""JPEG: a walk over its markers (ITU-T T.81 annex B), without decoding a block of it."""
 
 import re
 from dataclasses import dataclass, field
 
-from obscura.imaging.container import UPRIGHT, ContainerInfo, SourceFormat, Span, exif_orientation, joined
+from PIL.JpegImagePlugin import JpegImageFile
+
+from obscura.imaging.container import UPRIGHT, ContainerInfo, ImageFormat, Span, exif_orientation, merge_adjacent
 from obscura.imaging.errors import ImageError, corrupt
 
-SCANS = 100
+_MAX_SCANS = 100
 """A decoder touches every block once a scan, however few bytes the scan has; the usual progressive script has ten."""
-SCANNED_PIXELS = 1_280_000_000
+_MAX_SCANNED_PIXELS = 1_280_000_000
 """Pixels times scans: twenty scans of the largest image."""
-_SEGMENTS = 4096
+_MAX_SEGMENTS = 4096
 
 # Inside a scan 0xFF is followed by 0x00 (stuffing) or by a restart marker; these are all other markers in use.
 _MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
@@ -33,20 +35,20 @@ class _Seen:
     orientation: int | None = None
     jfif: bool = False
     adobe_transform: int | None = None
-    foreign: bool = False
+    has_metadata: bool = False
     spans: list[Span] = field(default_factory=list)
 
 
-def scan_jpeg(data: bytes) -> ContainerInfo:
-    """Read the facts of a JPEG. The image ends at its first EOI; a second image behind it (MPO) is not looked at.
+def scan(data: bytes) -> ContainerInfo:
+    """Scan a JPEG. The image ends at its first EOI; a second image after it (MPO) is ignored.
 
     Raises:
-        ImageError: ``invalid_image``: cut, malformed, or built of so many scans that only an attack explains them.
+        ImageError: ``invalid_image``: cut, malformed, or with more scans than any honest encoder writes.
 
     """
     seen = _Seen(spans=[(0, 2)])
     position = 2
-    for _ in range(_SEGMENTS):
+    for _ in range(_MAX_SEGMENTS):
         start = _next_marker(data, position)
         if start < 0:
             raise _cut()
@@ -54,7 +56,7 @@ def scan_jpeg(data: bytes) -> ContainerInfo:
         if seen.scans:
             seen.spans.append((position, start))
         elif start != position:
-            seen.foreign = True
+            seen.has_metadata = True
         if marker == _EOI:
             seen.spans.append((start, start + 2))
             return _container_info(seen, start + 2 == len(data))
@@ -66,7 +68,7 @@ def scan_jpeg(data: bytes) -> ContainerInfo:
         if _read_segment(seen, marker, data[start + 4 : end]):
             seen.spans.append((start, end))
         position = end
-    raise corrupt("JPEG", f"has more than {_SEGMENTS} segments")
+    raise corrupt("JPEG", f"has more than {_MAX_SEGMENTS} segments")
 
 
 def _next_marker(data: bytes, position: int) -> int:
@@ -78,7 +80,7 @@ def _next_marker(data: bytes, position: int) -> int:
 
 
 def _read_segment(seen: _Seen, marker: int, payload: bytes) -> bool:
-    """Note what a segment says; tell whether the decoder needs it."""
+    """Record what a segment says; return whether the decoder needs it."""
     if marker in _FRAMES:
         _read_frame(seen, marker, payload)
     elif marker == _SOS:
@@ -100,16 +102,16 @@ def _count_scan(seen: _Seen) -> None:
     if not seen.frame:
         raise corrupt("JPEG", "has a scan before its frame header")
     seen.scans += 1
-    if seen.scans > SCANS or seen.scans * seen.width_px * seen.height_px > SCANNED_PIXELS:
+    if seen.scans > _MAX_SCANS or seen.scans * seen.width_px * seen.height_px > _MAX_SCANNED_PIXELS:
         raise ImageError(
             "invalid_image",
-            f"The JPEG has too many scans for its size (at most {SCANS}). Save it again, not progressive.",
-            SCANS,
+            f"The JPEG has too many scans for its size (at most {_MAX_SCANS}). Save it again, not progressive.",
+            _MAX_SCANS,
         )
 
 
 def _read_application_segment(seen: _Seen, marker: int, payload: bytes) -> bool:
-    """JFIF's APP0 (without thumbnail) and Adobe's APP14 tell how to read the colours: all others are metadata."""
+    """Return whether it defines the colours: JFIF's APP0 (without thumbnail) or Adobe's APP14; the rest is metadata."""
     if marker == _APP0 and payload.startswith(b"JFIF\0") and len(payload) == 14:
         seen.jfif = True
         return True
@@ -118,12 +120,12 @@ def _read_application_segment(seen: _Seen, marker: int, payload: bytes) -> bool:
         return True
     if marker == _APP1 and payload.startswith(b"Exif\0\0") and seen.orientation is None:
         seen.orientation = exif_orientation(payload[6:])
-    seen.foreign = True
+    seen.has_metadata = True
     return False
 
 
 def _is_grey_or_ycbcr(seen: _Seen) -> bool:
-    """Whether a decoder takes the components for Y or YCbCr: libjpeg's rules (jdapimin.c), which all have adopted."""
+    """Return whether decoders take the components for Y or YCbCr, by libjpeg's rules (jdapimin.c)."""
     if len(seen.components) == 3:
         if seen.jfif:
             return True
@@ -133,19 +135,29 @@ def _is_grey_or_ycbcr(seen: _Seen) -> bool:
     return len(seen.components) == 1
 
 
-def _container_info(seen: _Seen, nothing_behind: bool) -> ContainerInfo:
+def _container_info(seen: _Seen, ends_at_eoi: bool) -> ContainerInfo:
     if not seen.scans:
         raise corrupt("JPEG", "ends before its image begins")
-    bare = (
-        nothing_behind
-        and not seen.foreign
+    is_canonical = (
+        ends_at_eoi
+        and not seen.has_metadata
         and seen.frame in _SUPPORTED_FRAMES
         and seen.precision == 8
         and _is_grey_or_ycbcr(seen)
     )
     orientation = UPRIGHT if seen.orientation is None else seen.orientation
-    return ContainerInfo(SourceFormat.JPEG, seen.width_px, seen.height_px, orientation, bare, joined(seen.spans))
+    return ContainerInfo(JPEG, seen.width_px, seen.height_px, orientation, is_canonical, merge_adjacent(seen.spans))
 
 
 def _cut() -> ImageError:
     return corrupt("JPEG", "is cut short")
+
+
+JPEG = ImageFormat(
+    name="JPEG",
+    media_type="image/jpeg",
+    recognizes=lambda data: data.startswith(b"\xff\xd8\xff"),
+    scan=scan,
+    reader=JpegImageFile,
+    decodes_scaled=True,
+)

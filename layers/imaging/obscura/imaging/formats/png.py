@@ -1,47 +1,20 @@
-"""What a PNG's pixel stream holds beyond its pixels, which decoders never look at (PNG, third edition, §10)."""
+"""PNG: a walk over its chunks, and whether its pixel stream holds nothing but pixels (PNG, third edition, §5, §10)."""
 
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from obscura.imaging.container import UPRIGHT, ContainerInfo, SourceFormat, Span, exif_orientation, joined
+from PIL.PngImagePlugin import PngImageFile
+
+from obscura.imaging.container import UPRIGHT, ContainerInfo, ImageFormat, Span, exif_orientation, merge_adjacent
 from obscura.imaging.errors import corrupt
 
-_SIGNATURE_BYTES = 8
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _FRAMING_BYTES = 12  # length, type, CRC
 _SLICE_BYTES = 65_536
 """Inflated at once, so that an image is not held a second time."""
-
-
-def idat_is_exactly(data: bytes, raster_bytes: int) -> bool:
-    """Whether a walked PNG's IDAT chunks inflate to exactly ``raster_bytes``: filter bytes and samples of all rows.
-
-    A stream that goes on is a hiding place, or a bomb for whoever inflates all of it; no more is inflated here than
-    the raster and a byte.
-    """
-    stream, left = zlib.decompressobj(), raster_bytes
-    try:
-        for piece in _pixel_stream(data):
-            left -= len(stream.decompress(piece, left + 1))
-            if left < 0 or stream.unused_data:
-                return False
-    except zlib.error:
-        return False
-    return stream.eof and left == 0
-
-
-def _pixel_stream(data: bytes) -> Iterator[memoryview]:
-    view, position = memoryview(data), _SIGNATURE_BYTES
-    while position < len(data):
-        end = position + _FRAMING_BYTES + int.from_bytes(view[position : position + 4])
-        if data[position + 4 : position + 8] == b"IDAT":
-            for start in range(position + 8, end - 4, _SLICE_BYTES):
-                yield view[start : min(start + _SLICE_BYTES, end - 4)]
-        position = end
-
-
-_CHUNKS = 65_536
-"""Encoders write a chunk per 8 KiB or more; so many more of them would only burn time."""
+_MAX_CHUNKS = 65_536
+"""Encoders write a chunk per 8 KiB or more; a file with more chunks than this only costs time."""
 _DECODED_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 _GREY, _TRUECOLOUR, _TRUECOLOUR_ALPHA = 0, 2, 6
 _CANONICAL_COLOUR_TYPES = frozenset({_GREY, _TRUECOLOUR, _TRUECOLOUR_ALPHA})
@@ -55,21 +28,21 @@ class _Seen:
     orientation: int | None = None
     pixels_begun: bool = False
     pixels_ended: bool = False
-    foreign: bool = False
-    spans: list[Span] = field(default_factory=lambda: [(0, _SIGNATURE_BYTES)])
+    has_metadata: bool = False
+    spans: list[Span] = field(default_factory=lambda: [(0, len(_SIGNATURE))])
 
 
-def scan_png(data: bytes) -> ContainerInfo:
-    """Read the facts of a PNG, checking each chunk's CRC up to IEND. An APNG is its default image.
+def scan(data: bytes) -> ContainerInfo:
+    """Scan a PNG, checking each chunk's CRC up to IEND. Of an APNG only the default image counts.
 
     Raises:
-        ImageRefused: ``invalid_image``: cut, damaged or malformed.
+        ImageError: ``invalid_image``: cut, damaged or malformed.
 
     """
     seen = _Seen()
     view = memoryview(data)
-    position = _SIGNATURE_BYTES
-    for _ in range(_CHUNKS):
+    position = len(_SIGNATURE)
+    for _ in range(_MAX_CHUNKS):
         if position + _FRAMING_BYTES > len(data):
             raise corrupt("PNG", "is cut short")
         kind = data[position + 4 : position + 8]
@@ -84,7 +57,7 @@ def scan_png(data: bytes) -> ContainerInfo:
         if kind == b"IEND":
             return _container_info(seen, end == len(data))
         position = end
-    raise corrupt("PNG", f"has more than {_CHUNKS} chunks")
+    raise corrupt("PNG", f"has more than {_MAX_CHUNKS} chunks")
 
 
 def _read_chunk(seen: _Seen, kind: bytes, payload: memoryview) -> None:
@@ -103,14 +76,14 @@ def _read_chunk(seen: _Seen, kind: bytes, payload: memoryview) -> None:
     elif kind not in _DECODED_CHUNKS and not kind[0] & 0x20:
         raise corrupt("PNG", "has a critical chunk that is not in the standard")
     if kind not in {b"IHDR", b"IEND"} and not _is_harmless(kind, payload):
-        seen.foreign = True
+        seen.has_metadata = True
 
 
 def _is_harmless(kind: bytes, payload: memoryview) -> bool:
-    """Whether a chunk may stay: it says what every decoder assumes anyway, and has no room for anything else.
+    """Return whether a chunk may stay: it says what every decoder assumes anyway, and has no room for other data.
 
-    Gamma and chromaticities of other values make two decoders show two images out of the same bytes, so that what
-    was moderated would not be what the model sees.
+    With other gammas and chromaticities two decoders show two images from the same bytes, and the model would see
+    another image than the one that was moderated.
     """
     return (
         (kind == b"gAMA" and payload == _SRGB_GAMMA)
@@ -119,12 +92,49 @@ def _is_harmless(kind: bytes, payload: memoryview) -> bool:
     )
 
 
-def _container_info(seen: _Seen, nothing_behind: bool) -> ContainerInfo:
+def _container_info(seen: _Seen, ends_at_iend: bool) -> ContainerInfo:
     if not seen.pixels_begun:
         raise corrupt("PNG", "has no pixels")
     width_px, height_px = int.from_bytes(seen.header[:4]), int.from_bytes(seen.header[4:8])
     bit_depth, colour_type = seen.header[8], seen.header[9]
     plain = bit_depth == 8 and colour_type in _CANONICAL_COLOUR_TYPES and seen.header[12] == _NOT_INTERLACED
-    bare = nothing_behind and not seen.foreign and plain
+    is_canonical = ends_at_iend and not seen.has_metadata and plain
     orientation = UPRIGHT if seen.orientation is None else seen.orientation
-    return ContainerInfo(SourceFormat.PNG, width_px, height_px, orientation, bare, joined(seen.spans), bit_depth)
+    return ContainerInfo(PNG, width_px, height_px, orientation, is_canonical, merge_adjacent(seen.spans), bit_depth)
+
+
+def idat_is_exactly(data: bytes, raster_bytes: int) -> bool:
+    """Return whether a scanned PNG's IDAT chunks inflate to exactly ``raster_bytes``: filter bytes and samples.
+
+    Decoders never look at what follows the last row, so a longer stream can hide data, or inflate without end in a
+    program that reads it all. No more than the raster and one byte is inflated here.
+    """
+    stream, left = zlib.decompressobj(), raster_bytes
+    try:
+        for piece in _pixel_stream(data):
+            left -= len(stream.decompress(piece, left + 1))
+            if left < 0 or stream.unused_data:
+                return False
+    except zlib.error:
+        return False
+    return stream.eof and left == 0
+
+
+def _pixel_stream(data: bytes) -> Iterator[memoryview]:
+    view, position = memoryview(data), len(_SIGNATURE)
+    while position < len(data):
+        end = position + _FRAMING_BYTES + int.from_bytes(view[position : position + 4])
+        if data[position + 4 : position + 8] == b"IDAT":
+            for start in range(position + 8, end - 4, _SLICE_BYTES):
+                yield view[start : min(start + _SLICE_BYTES, end - 4)]
+        position = end
+
+
+PNG = ImageFormat(
+    name="PNG",
+    media_type="image/png",
+    recognizes=lambda data: data.startswith(_SIGNATURE),
+    scan=scan,
+    reader=PngImageFile,
+    pixels_are_exactly=idat_is_exactly,
+)

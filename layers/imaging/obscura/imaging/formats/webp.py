@@ -1,19 +1,23 @@
-"""A walk over a WEBP's RIFF chunks (RFC 9649 §2): its facts, without decoding a macroblock."""
+"""WEBP: a walk over its RIFF chunks (RFC 9649 §2), without decoding a macroblock."""
 
-from obscura.imaging.container import UPRIGHT, ContainerInfo, SourceFormat, exif_orientation
+from PIL.WebPImagePlugin import WebPImageFile
+
+from obscura.imaging.container import UPRIGHT, ContainerInfo, ImageFormat, exif_orientation
 from obscura.imaging.errors import corrupt
 
-_CHUNKS = 65_536
+_MAX_CHUNKS = 65_536
+_MAX_PIXELS = 25_000_000
+"""Pillow decodes WEBP through libwebp's animation decoder, which takes 16 bytes a pixel: 400 MB at this cap."""
 _HEADER_BYTES = 12
 _CANONICAL_CHUNKS = frozenset({b"VP8X", b"ALPH", b"VP8 ", b"VP8L"})
 _IMAGE_CHUNKS = frozenset({b"VP8 ", b"VP8L", b"ANMF"})
 
 
-def scan_webp(data: bytes) -> ContainerInfo:
-    """Read the facts of a WEBP, following its chunks to the end that the RIFF header declares.
+def scan(data: bytes) -> ContainerInfo:
+    """Scan a WEBP, following its chunks to the end that the RIFF header declares.
 
     Raises:
-        ImageRefused: ``invalid_image``: cut or malformed.
+        ImageError: ``invalid_image``: cut or malformed.
 
     """
     end = 8 + int.from_bytes(data[4:8], "little")
@@ -23,27 +27,27 @@ def scan_webp(data: bytes) -> ContainerInfo:
     orientation: int | None = None
     kinds: set[bytes] = set()
     position = _HEADER_BYTES
-    for _ in range(_CHUNKS):
+    for _ in range(_MAX_CHUNKS):
         if position == end:
             break
         kind, size = data[position : position + 4], int.from_bytes(data[position + 4 : position + 8], "little")
-        behind = position + 8 + size + (size & 1)
-        if position + 8 > end or behind > end:
+        following = position + 8 + size + (size & 1)
+        if position + 8 > end or following > end:
             raise corrupt("WEBP", "has chunks that do not fit its size")
         if position == _HEADER_BYTES:
-            width_px, height_px = _canvas(kind, data[position + 8 : min(behind, position + 18)])
+            width_px, height_px = _canvas(kind, data[position + 8 : min(following, position + 18)])
         if kind == b"EXIF" and orientation is None:
             # The specification wants the TIFF header first; files with JPEG's "Exif\0\0" before it exist.
             orientation = exif_orientation(data[position + 8 : position + 8 + size].removeprefix(b"Exif\0\0"))
         kinds.add(kind)
-        position = behind
+        position = following
     else:
-        raise corrupt("WEBP", f"has more than {_CHUNKS} chunks")
+        raise corrupt("WEBP", f"has more than {_MAX_CHUNKS} chunks")
     if not kinds & _IMAGE_CHUNKS:
         raise corrupt("WEBP", "has no image")
-    bare = kinds <= _CANONICAL_CHUNKS and end == len(data)
+    is_canonical = kinds <= _CANONICAL_CHUNKS and end == len(data)
     upright = UPRIGHT if orientation is None else orientation
-    return ContainerInfo(SourceFormat.WEBP, width_px, height_px, upright, bare, ((0, end),))
+    return ContainerInfo(WEBP, width_px, height_px, upright, is_canonical, ((0, end),))
 
 
 def _canvas(kind: bytes, payload: bytes) -> tuple[int, int]:
@@ -56,3 +60,13 @@ def _canvas(kind: bytes, payload: bytes) -> tuple[int, int]:
         sides = int.from_bytes(payload[1:5], "little")
         return (sides & 0x3FFF) + 1, (sides >> 14 & 0x3FFF) + 1
     raise corrupt("WEBP", "has a malformed header")
+
+
+WEBP = ImageFormat(
+    name="WEBP",
+    media_type="image/webp",
+    recognizes=lambda data: data.startswith(b"RIFF") and data[8:12] == b"WEBP",
+    scan=scan,
+    reader=WebPImageFile,
+    max_pixels=_MAX_PIXELS,
+)

@@ -1,1 +1,1 @@
-"""Messages requests as chat completions: a tree made of the body's own leaves, spliced wherever they can be."""
+"""A Messages request as a chat completion request (docs/fields-messages.md has the table)."""

@@ -1,52 +1,52 @@
-"""Text and image blocks as chat's content: a plain string where there is one text, parts where there are more."""
+"""System and messages as chat messages."""
 
 from collections.abc import Iterator
 
 from msgspec import Raw, json
 
+from obscura.dialects.chat.build import chat_message, tool_call
 from obscura.dialects.json.fields import (
     optional_object,
+    raw_object_at,
+    raw_string_at,
     reject_unknown,
-    required_object,
-    required_string,
     text_or_empty,
     unsupported_field,
 )
-from obscura.dialects.json.raw import Node, RawJson, RawObject, is_null, quoted
+from obscura.dialects.json.raw import NULL, Node, RawJson, RawObject, is_null
 from obscura.dialects.messages.to_chat.content import (
-    EMPTY,
+    EMPTY_STRING,
     block_type,
     blocks,
     chat_part,
     image_parts,
     join_content,
-    tool_message,
+    tool_result_message,
 )
 from obscura.errors import InvalidRequest
 
-_NULL = Raw(b"null")
 _DROPPED = frozenset({"thinking", "redacted_thinking"})
-_TOOL_USE = ("type", "id", "name", "input", "cache_control", "caller")
+_TOOL_USE_FIELDS = ("type", "id", "name", "input", "cache_control", "caller")
 
 
 def chat_messages(root: RawObject, body: RawJson) -> list[Node]:
-    """Translate system and messages; raises UnsupportedField, naming the block or field that cannot be carried."""
-    told: list[Node] = []
+    """Translate system and messages; raises UnsupportedField on a block or field that chat does not have."""
+    translated: list[Node] = []
     if not is_null(root.get("system")):
-        told.append(_message(b"system", _plain_content(root["system"], "system", body)))
+        translated.append(chat_message(b"system", _plain_content(root["system"], "system", body)))
     messages = root["messages"]
     last_role = ""
     for index, message in enumerate(messages if isinstance(messages, list) else []):
         if isinstance(message, dict):
-            last_role = text_or_empty(message["role"], body)
-            told += _translate_message(message, last_role, f"messages[{index}]", body)
+            last_role = text_or_empty(body, message["role"])
+            translated += _translate_message(message, last_role, f"messages[{index}]", body)
     if last_role == "assistant":
         raise unsupported_field(
             f"messages[{len(messages) - 1}]",
-            "Chat models answer an assistant message instead of continuing it. End with a user message, and say there "
-            "how the answer is to begin.",
+            "Chat models answer an assistant message instead of continuing it. End with a user message that says how "
+            "the answer is to begin.",
         )
-    return told
+    return translated
 
 
 def _translate_message(message: RawObject, role: str, path: str, body: RawJson) -> Iterator[RawObject]:
@@ -54,7 +54,7 @@ def _translate_message(message: RawObject, role: str, path: str, body: RawJson) 
     content = message["content"]
     match role:
         case "system":
-            yield _message(b"system", _plain_content(content, f"{path}.content", body))
+            yield chat_message(b"system", _plain_content(content, f"{path}.content", body))
         case "assistant":
             yield _assistant_message(content, f"{path}.content", body)
         case "user":
@@ -64,13 +64,14 @@ def _translate_message(message: RawObject, role: str, path: str, body: RawJson) 
 
 
 def _plain_content(content: Node, path: str, body: RawJson) -> Node:
-    parts = [chat_part(block, block_path, body) for block_path, block in blocks(content, path)]
-    return join_content(parts, body) if isinstance(content, list) else content
+    if not isinstance(content, list):
+        return content
+    return join_content([chat_part(block, block_path, body) for block_path, block in blocks(content, path)], body)
 
 
 def _assistant_message(content: Node, path: str, body: RawJson) -> RawObject:
     if not isinstance(content, list):
-        return _message(b"assistant", content)
+        return chat_message(b"assistant", content)
     parts: list[RawObject] = []
     calls: list[Node] = []
     for block_path, block in blocks(content, path):
@@ -80,46 +81,36 @@ def _assistant_message(content: Node, path: str, body: RawJson) -> RawObject:
         elif kind not in _DROPPED:
             parts.append(chat_part(block, block_path, body))
     if calls:
-        return _message(b"assistant", join_content(parts, body) if parts else _NULL) | {"tool_calls": calls}
-    return _message(b"assistant", join_content(parts, body))
+        return chat_message(b"assistant", join_content(parts, body) if parts else NULL) | {"tool_calls": calls}
+    return chat_message(b"assistant", join_content(parts, body))
 
 
 def _tool_call(block: RawObject, path: str, body: RawJson) -> RawObject:
-    reject_unknown(block, _TOOL_USE, path)
+    reject_unknown(block, _TOOL_USE_FIELDS, path)
     caller = optional_object(block, "caller", path)
-    if caller and text_or_empty(caller.get("type"), body) != "direct":
+    if caller and text_or_empty(body, caller.get("type")) != "direct":
         raise unsupported_field(f"{path}.caller", "Only the model itself calls tools: 'direct'.")
-    arguments = body.render(required_object(block, "input", path))
-    return {
-        "id": required_string(block, "id", path),
-        "type": quoted(b"function"),
-        "function": {
-            "name": required_string(block, "name", path),
-            "arguments": Raw(json.encode(arguments.decode())),
-        },
-    }
+    arguments = body.render(raw_object_at(block, "input", path))
+    call_id, name = raw_string_at(block, "id", path), raw_string_at(block, "name", path)
+    return tool_call(call_id, name, Raw(json.encode(arguments.decode())))
 
 
 def _user_messages(content: Node, path: str, body: RawJson) -> Iterator[RawObject]:
-    """Tell tool results first, as chat wants them, then their images and all else as one user message."""
+    """Yield the tool results first, as chat requires, then their images and the rest as one user message."""
     if not isinstance(content, list):
-        yield _message(b"user", content)
+        yield chat_message(b"user", content)
         return
-    shown: list[RawObject] = []
-    said: list[RawObject] = []
-    results = False
+    result_images: list[RawObject] = []
+    others: list[RawObject] = []
+    has_results = False
     for block_path, block in blocks(content, path):
         if block_type(block, body) == "tool_result":
-            results = True
-            yield tool_message(block, block_path, body)
-            shown += image_parts(block, block_path, body)
+            has_results = True
+            yield tool_result_message(block, block_path, body)
+            result_images += image_parts(block, block_path, body)
         else:
-            said.append(chat_part(block, block_path, body))
-    if len(parts := shown + said) == 1 and "text" in parts[0]:
-        yield _message(b"user", parts[0]["text"])
-    elif parts or not results:
-        yield _message(b"user", list(parts) or EMPTY)
-
-
-def _message(role: bytes, content: Node) -> RawObject:
-    return {"role": quoted(role), "content": content}
+            others.append(chat_part(block, block_path, body))
+    if len(parts := result_images + others) == 1 and "text" in parts[0]:
+        yield chat_message(b"user", parts[0]["text"])
+    elif parts or not has_results:
+        yield chat_message(b"user", list(parts) or EMPTY_STRING)

@@ -1,38 +1,40 @@
-"""The fields of a Messages request, each carried to chat, ignored because that is safe, or refused by its name."""
+"""The fields of a Messages request: each is translated to chat, ignored because that is safe, or rejected by name."""
 
 from dataclasses import dataclass
 
 from msgspec import Raw
 
+from obscura.dialects.chat.build import STREAM_FIELDS, json_schema_format
 from obscura.dialects.json.fields import (
     join_path,
     one_of,
     optional_array,
     optional_object,
+    raw_object_at,
     reject_unknown,
     required_int,
-    required_object,
     text_or_empty,
     unsupported_field,
+    without_nulls,
 )
-from obscura.dialects.json.raw import Node, RawJson, RawObject, is_null, is_object, is_string, open_object, quoted
+from obscura.dialects.json.raw import TRUE, Node, RawJson, RawObject, is_null, is_object, is_string, open_object, quoted
 from obscura.dialects.messages.to_chat.messages import chat_messages
 from obscura.dialects.messages.to_chat.tools import tool_fields
 from obscura.errors import InvalidRequest
 
 MAX_STOP_SEQUENCES = 4
-_TRUE = Raw(b"true")
-_AS_IS = ("temperature", "top_p", "top_k")
+_SAME_NAME = ("temperature", "top_p", "top_k")
 _IGNORED = ("cache_control", "service_tier", "diagnostics")
-_READ = (
+_TRANSLATED = (
     *("model", "messages", "system", "max_tokens", "stream", "stop_sequences", "metadata", "tools", "tool_choice"),
     *("thinking", "output_config", "output_format", "context_management", "speed"),
 )
+_KNOWN = frozenset((*_SAME_NAME, *_IGNORED, *_TRANSLATED))
 
 
 @dataclass(frozen=True, slots=True)
 class TranslatedRequest:
-    """The ``tree`` to be rendered, and what the way back must know of the request."""
+    """The ``tree`` to be rendered, and what the translation of the response must know of the request."""
 
     tree: RawObject
     stop_sequences: tuple[str, ...]
@@ -40,27 +42,27 @@ class TranslatedRequest:
 
 
 def to_chat_request(body: RawJson, streamed: bool, needs_max_tokens: bool = True) -> TranslatedRequest:
-    """Translate an opened body; raises UnsupportedField, or InvalidRequest on a field that no upstream could read."""
+    """Translate an opened body.
+
+    Raises UnsupportedField on a field that chat does not have, InvalidRequest on one that no upstream could read.
+    """
     root = body.root
-    reject_unknown(root, (*_AS_IS, *_IGNORED, *_READ))
+    reject_unknown(root, _KNOWN)
     require_translatable_context_management(root, body)
-    _check_speed(root, body)
+    _require_standard_speed(root, body)
     stop_sequences = _stop_sequences(root, body)
     thinking = read_thinking(root, body)
     tree: RawObject = {"model": root["model"], "messages": chat_messages(root, body)}
     if needs_max_tokens:
         tree["max_tokens"] = _max_tokens(root)
-    fields: tuple[tuple[str, Node | None], ...] = (
-        *((key, root.get(key)) for key in _AS_IS),
-        ("stop", list(optional_array(root, "stop_sequences")) or None),
-        ("user", _user(root)),
-        ("reasoning_effort", reasoning_effort(root, thinking, body)),
-        ("response_format", response_format(root, body)),
-        *tool_fields(root, body).items(),
-        ("stream", _TRUE if streamed else None),
-        ("stream_options", {"include_usage": _TRUE} if streamed else None),
-    )
-    tree |= {key: node for key, node in fields if node is not None and not is_null(node)}
+    fields: dict[str, Node | None] = {key: root.get(key) for key in _SAME_NAME}
+    fields["stop"] = root["stop_sequences"] if stop_sequences else None
+    fields["user"] = _user(root)
+    fields["reasoning_effort"] = reasoning_effort(root, thinking, body)
+    fields["response_format"] = response_format(root, body)
+    tree |= without_nulls(fields) | tool_fields(root, body)
+    if streamed:
+        tree |= STREAM_FIELDS
     return TranslatedRequest(tree, stop_sequences, thinking.shown)
 
 
@@ -89,9 +91,9 @@ def _user(root: RawObject) -> Node | None:
     return user
 
 
-def _check_speed(root: RawObject, body: RawJson) -> None:
+def _require_standard_speed(root: RawObject, body: RawJson) -> None:
     speed = root.get("speed")
-    if not is_null(speed) and not (is_string(speed) and body.text(speed) == "standard"):
+    if not is_null(speed) and text_or_empty(body, speed) != "standard":
         raise unsupported_field("speed", "Leave it out, or send 'standard'.")
 
 
@@ -99,50 +101,49 @@ SCHEMA_NAME = b"output"
 
 
 def response_format(root: RawObject, body: RawJson) -> RawObject | None:
-    """Return the response_format, or None where no format is asked for; Anthropic's formats are always strict."""
+    """Return the response_format, None if the request has no format; Anthropic's formats are always strict."""
     config = optional_object(root, "output_config")
     reject_unknown(config, ("effort", "format"), "output_config")
     former = not is_null(root.get("output_format"))
     if former and not is_null(config.get("format")):
         raise unsupported_field("output_format", "It is the former name of output_config.format; send one of them.")
-    holder, key, above = (root, "output_format", "") if former else (config, "format", "output_config")
+    holder, key, parent = (root, "output_format", "") if former else (config, "format", "output_config")
     if is_null(holder.get(key)):
         return None
-    wanted, path = optional_object(holder, key, above), join_path(above, key)
-    reject_unknown(wanted, ("type", "schema"), path)
-    one_of(wanted, "type", ("json_schema",), body, path)
-    schema = required_object(wanted, "schema", path)
-    named: RawObject = {"name": quoted(SCHEMA_NAME), "strict": _TRUE, "schema": schema}
-    return {"type": quoted(b"json_schema"), "json_schema": named}
+    output_format, path = optional_object(holder, key, parent), join_path(parent, key)
+    reject_unknown(output_format, ("type", "schema"), path)
+    one_of(body, output_format, "type", ("json_schema",), path)
+    schema = raw_object_at(output_format, "schema", path)
+    json_schema: RawObject = {"name": quoted(SCHEMA_NAME), "strict": TRUE, "schema": schema}
+    return json_schema_format(json_schema)
 
 
-MEDIUM_FROM_TOKENS = 4_096
-HIGH_FROM_TOKENS = 16_384
+MIN_MEDIUM_EFFORT_TOKENS = 4_096
+MIN_HIGH_EFFORT_TOKENS = 16_384
 _EFFORTS = {"low": b"low", "medium": b"medium", "high": b"high", "xhigh": b"high", "max": b"high"}
-_KINDS = ("enabled", "adaptive", "disabled")
+_THINKING_TYPES = ("enabled", "adaptive", "disabled")
 
 
 @dataclass(frozen=True, slots=True)
 class Thinking:
-    """What was asked of thinking; ``budget_tokens`` only where it was enabled; ``shown`` unless it is not wanted."""
+    """What the request says of thinking; ``budget_tokens`` only if it is enabled."""
 
     budget_tokens: int | None = None
     shown: bool = True
 
 
 def read_thinking(root: RawObject, body: RawJson) -> Thinking:
-    """Read ``thinking``; raises InvalidRequest, or UnsupportedField on a kind that chat does not have."""
+    """Read ``thinking``; raises InvalidRequest, or UnsupportedField on a type that chat does not have."""
     if is_null(root.get("thinking")):
         return Thinking()
     config = optional_object(root, "thinking")
     reject_unknown(config, ("type", "budget_tokens", "display"), "thinking")
-    kind = text_or_empty(config.get("type"), body)
-    if kind == "between_tools":
-        raise unsupported_field("thinking.type", f"Send one of {', '.join(_KINDS)}.")
-    one_of(config, "type", _KINDS, body, "thinking")
+    if text_or_empty(body, config.get("type")) == "between_tools":
+        raise unsupported_field("thinking.type", f"Send one of {', '.join(_THINKING_TYPES)}.")
+    kind = one_of(body, config, "type", _THINKING_TYPES, "thinking")
     omitted = (
         not is_null(config.get("display"))
-        and one_of(config, "display", ("summarized", "omitted"), body, "thinking") == "omitted"
+        and one_of(body, config, "display", ("summarized", "omitted"), "thinking") == "omitted"
     )
     if kind != "enabled":
         return Thinking(shown=kind == "adaptive" and not omitted)
@@ -153,23 +154,23 @@ def read_thinking(root: RawObject, body: RawJson) -> Thinking:
 
 
 def reasoning_effort(root: RawObject, thinking: Thinking, body: RawJson) -> Raw | None:
-    """Return the effort, or None to leave it to the model."""
+    """Return the effort, None to leave it to the model."""
     config = optional_object(root, "output_config")
     if not is_null(config.get("effort")):
-        return quoted(_EFFORTS[one_of(config, "effort", _EFFORTS, body, "output_config")])
+        return quoted(_EFFORTS[one_of(body, config, "effort", _EFFORTS, "output_config")])
     if thinking.budget_tokens is None:
         return None
-    if thinking.budget_tokens < MEDIUM_FROM_TOKENS:
+    if thinking.budget_tokens < MIN_MEDIUM_EFFORT_TOKENS:
         return quoted(b"low")
-    return quoted(b"medium" if thinking.budget_tokens < HIGH_FROM_TOKENS else b"high")
+    return quoted(b"medium" if thinking.budget_tokens < MIN_HIGH_EFFORT_TOKENS else b"high")
 
 
 def require_translatable_context_management(root: RawObject, body: RawJson) -> None:
-    """Let edits pass that clear thinking; raises UnsupportedField, naming the edit, on any other."""
+    """Raise UnsupportedField on any edit but those that clear thinking, which has no effect on a translated request."""
     management = optional_object(root, "context_management")
     reject_unknown(management, ("edits",), "context_management")
     for index, leaf in enumerate(optional_array(management, "edits", "context_management")):
         path = f"context_management.edits[{index}]"
         edit = open_object(leaf, path) if is_object(leaf) else {}
-        if not text_or_empty(edit.get("type"), body).startswith("clear_thinking"):
-            raise unsupported_field(f"{path}.type", "Only edits that clear thinking are taken.")
+        if not text_or_empty(body, edit.get("type")).startswith("clear_thinking"):
+            raise unsupported_field(f"{path}.type", "Only edits that clear thinking are accepted.")

@@ -1,1 +1,1 @@
-"""A Responses request as a chat completion request; what cannot be carried is refused by name."""
+"""A Responses request as a chat completion request; a field without counterpart is rejected by name (ADR 11)."""

@@ -1,21 +1,26 @@
-"""A Responses request as a chat completion request (docs/fields-responses.md has the table)."""
+"""The fields of a Responses request as those of a chat completion request (docs/fields-responses.md)."""
 
 from msgspec import Raw
 
+from obscura.dialects.chat.build import STREAM_FIELDS, json_schema_format
 from obscura.dialects.json.fields import (
     MAX_NAME_CHARS,
+    optional_array,
     optional_bool,
-    refuse_others,
-    required_text,
-    set_fields,
-    string_leaf,
-    unsupported,
+    optional_object,
+    raw_object_at,
+    raw_string_at,
+    reject_unknown,
+    required_string,
+    text_or_empty,
+    unsupported_field,
+    without_nulls,
 )
-from obscura.dialects.json.raw import Node, RawJson, RawObject, is_null, is_string, open_array, open_object, quoted
+from obscura.dialects.json.raw import Node, RawJson, RawObject, is_null, is_string, quoted
 from obscura.dialects.responses.content import RequestContent
 from obscura.dialects.responses.to_chat.messages import chat_messages
 from obscura.dialects.responses.to_chat.tools import Tools, chat_tool_fields
-from obscura.errors import InvalidRequest
+from obscura.errors import InvalidRequest, UnsupportedField
 
 _SAME_NAME = (
     "model",
@@ -27,7 +32,7 @@ _SAME_NAME = (
     "prompt_cache_retention",
     "service_tier",
 )
-"""Carried as they are."""
+"""Copied under the same name."""
 _TRANSLATED = {
     "input",
     "instructions",
@@ -40,15 +45,16 @@ _TRANSLATED = {
     "parallel_tool_calls",
     "stream",
 }
-_KEPT_HERE = {"metadata", "max_tool_calls", "include", "stream_options", "store", "background", "truncation"}
-"""Answered by the gateway itself, or safe to ignore: see ``_check_kept``."""
-_STATEFUL = "needs state that this upstream does not keep. Send the whole conversation as 'input'"
-_WHY = {
-    "previous_response_id": _STATEFUL,
-    "conversation": _STATEFUL,
-    "prompt": "names a template that this upstream does not have. Send its text as 'instructions'",
+_IGNORED = {"metadata", "max_tool_calls", "include", "stream_options", "store", "background", "truncation"}
+"""Not sent upstream: handled by the gateway itself, or without effect (see ``_check_ignored``)."""
+_OR_CHOOSE = "or choose a model whose upstream speaks this API."
+_STATELESS = f"It keeps no state: send the whole conversation as 'input', {_OR_CHOOSE}"
+_HINTS = {
+    "previous_response_id": _STATELESS,
+    "conversation": _STATELESS,
+    "prompt": f"It has no templates: send its text as 'instructions', {_OR_CHOOSE}",
 }
-_INCLUDED_IN_VAIN = {
+_IGNORED_INCLUDES = {
     "file_search_call.results",
     "web_search_call.results",
     "web_search_call.action.sources",
@@ -57,98 +63,89 @@ _INCLUDED_IN_VAIN = {
     "code_interpreter_call.outputs",
     "reasoning.encrypted_content",
 }
-"""What belongs to items that a translated answer never has; encrypted reasoning would be dropped on its return."""
+"""Fields of items that a translated answer never has; encrypted reasoning would be dropped if sent back."""
 
 
 def to_chat_request(content: RequestContent, tools: Tools, streamed: bool) -> RawObject:
-    """Write the request for chat completions.
+    """Write the chat completion request.
 
-    Raises UnsupportedField, naming it, for every field that cannot be carried; InvalidRequest for a malformed one.
+    Raises UnsupportedField, naming it, for the first field without counterpart (ADR 11); InvalidRequest for a malformed
+    one.
     """
     root = content.body.root
     for key, leaf in root.items():
-        if key not in _TRANSLATED and key not in _SAME_NAME and key not in _KEPT_HERE and not is_null(leaf):
-            raise _refusal(key)
-    _check_kept(content.body)
+        if key not in _TRANSLATED and key not in _SAME_NAME and key not in _IGNORED and not is_null(leaf):
+            raise _unsupported(key)
+    _check_ignored(content.body)
     chat: RawObject = {"model": root["model"], "messages": chat_messages(content)}
-    chat |= set_fields(**{key: root.get(key) for key in _SAME_NAME})
-    chat |= set_fields(max_tokens=root.get("max_output_tokens"), reasoning_effort=_effort(root))
-    chat |= set_fields(prompt_cache_options=_prompt_cache_options(root))
+    chat |= without_nulls({key: root.get(key) for key in _SAME_NAME})
+    chat |= without_nulls(
+        {
+            "max_tokens": root.get("max_output_tokens"),
+            "reasoning_effort": _reasoning_effort(root),
+            "prompt_cache_options": _prompt_cache_options(root),
+        }
+    )
     chat |= chat_text_fields(content.body) | chat_tool_fields(content.body, tools)
-    if streamed:
-        chat |= {"stream": Raw(b"true"), "stream_options": {"include_usage": Raw(b"true")}}
-    return chat
+    return chat | STREAM_FIELDS if streamed else chat
 
 
-def _refusal(key: str) -> Exception:
-    return unsupported(key[:MAX_NAME_CHARS], _WHY[key]) if key in _WHY else unsupported(key[:MAX_NAME_CHARS])
+def _unsupported(key: str) -> UnsupportedField:
+    name = key[:MAX_NAME_CHARS]
+    return unsupported_field(name, _HINTS[key]) if key in _HINTS else unsupported_field(name)
 
 
-def _check_kept(body: RawJson) -> None:
+def _check_ignored(body: RawJson) -> None:
     root = body.root
     if optional_bool(root, "store"):
-        raise unsupported("store", "cannot be true: this upstream stores nothing. Send false, or nothing")
+        raise unsupported_field("store", f"It stores nothing: send false, or nothing, {_OR_CHOOSE}")
     if optional_bool(root, "background"):
-        raise unsupported("background", _STATEFUL)
-    truncation = root.get("truncation")
-    if not is_null(truncation) and not (is_string(truncation) and body.text(truncation) == "disabled"):
-        raise unsupported("truncation", "can only be disabled here. Shorten the input")
+        raise unsupported_field("background", _STATELESS)
+    if not is_null(root.get("truncation")) and text_or_empty(body, root["truncation"]) != "disabled":
+        raise unsupported_field("truncation", f"Shorten the input and send 'disabled', {_OR_CHOOSE}")
     _check_max_tool_calls(root)
     _check_metadata(root)
     _check_include(body)
-    options = root.get("stream_options")
-    if options is not None and not is_null(options):
-        told = open_object(options, "stream_options")
-        refuse_others(told, ("include_obfuscation",), "stream_options")
-        optional_bool(told, "include_obfuscation", "stream_options")
+    stream_options = optional_object(root, "stream_options")
+    reject_unknown(stream_options, ("include_obfuscation",), "stream_options")
+    optional_bool(stream_options, "include_obfuscation", "stream_options")
 
 
 def _check_max_tool_calls(root: RawObject) -> None:
-    """It limits the API's own tools alone, of which this upstream has none."""
+    """Check ``max_tool_calls``, which limits only the API's own tools; a chat upstream has none."""
     leaf = root.get("max_tool_calls")
     if not is_null(leaf) and not (isinstance(leaf, Raw) and bytes(leaf).isdigit()):
         raise InvalidRequest("'max_tool_calls' must be a whole number.", param="max_tool_calls")
 
 
 def _check_metadata(root: RawObject) -> None:
-    metadata = root.get("metadata")
-    if metadata is None or is_null(metadata):
-        return
-    for key, leaf in open_object(metadata, "metadata").items():
+    for key, leaf in optional_object(root, "metadata").items():
         if not is_string(leaf):
             path = f"metadata.{key[:MAX_NAME_CHARS]}"
             raise InvalidRequest(f"'{path}' must be a string.", param=path)
 
 
 def _check_include(body: RawJson) -> None:
-    include = body.root.get("include")
-    if include is None or is_null(include):
-        return
-    for index, leaf in enumerate(open_array(include, "include")):
-        if not is_string(leaf) or body.text(leaf) not in _INCLUDED_IN_VAIN:
-            raise unsupported(f"include[{index}]")
+    for index, leaf in enumerate(optional_array(body.root, "include")):
+        if text_or_empty(body, leaf) not in _IGNORED_INCLUDES:
+            raise unsupported_field(f"include[{index}]")
 
 
-def _effort(root: RawObject) -> Node | None:
-    """Return the effort; a summary is not made here, the reasoning itself is told instead."""
-    leaf = root.get("reasoning")
-    if leaf is None or is_null(leaf):
-        return None
-    reasoning = open_object(leaf, "reasoning")
-    refuse_others(reasoning, ("effort", "summary", "generate_summary"), "reasoning")
-    for key, inner in reasoning.items():
-        if not is_null(inner):
-            string_leaf(reasoning, key, "reasoning")
+def _reasoning_effort(root: RawObject) -> Node | None:
+    """Return the reasoning effort; the summary is ignored, since the answer carries the reasoning itself."""
+    reasoning = optional_object(root, "reasoning")
+    reject_unknown(reasoning, ("effort", "summary", "generate_summary"), "reasoning")
+    for key in without_nulls(reasoning):
+        raw_string_at(reasoning, key, "reasoning")
     return reasoning.get("effort")
 
 
 def _prompt_cache_options(root: RawObject) -> RawObject | None:
-    leaf = root.get("prompt_cache_options")
-    if leaf is None or is_null(leaf):
+    if is_null(root.get("prompt_cache_options")):
         return None
-    options = open_object(leaf, "prompt_cache_options")
-    refuse_others(options, ("mode", "ttl"), "prompt_cache_options")
-    return set_fields(**options)
+    options = optional_object(root, "prompt_cache_options")
+    reject_unknown(options, ("mode", "ttl"), "prompt_cache_options")
+    return without_nulls(options)
 
 
 _SCHEMA_FIELDS = ("name", "description", "schema", "strict")
@@ -156,33 +153,28 @@ _SCHEMA_FIELDS = ("name", "description", "schema", "strict")
 
 def chat_text_fields(body: RawJson) -> RawObject:
     """Write ``response_format`` and ``verbosity``; raises UnsupportedField, or InvalidRequest on a malformed field."""
-    leaf = body.root.get("text")
-    if leaf is None or is_null(leaf):
-        return {}
-    text = open_object(leaf, "text")
-    refuse_others(text, ("format", "verbosity"), "text")
+    text = optional_object(body.root, "text")
+    reject_unknown(text, ("format", "verbosity"), "text")
     if not is_null(text.get("verbosity")):
-        string_leaf(text, "verbosity", "text")
-    return set_fields(response_format=_response_format(body, text), verbosity=text.get("verbosity"))
+        raw_string_at(text, "verbosity", "text")
+    return without_nulls({"response_format": _response_format(body, text), "verbosity": text.get("verbosity")})
 
 
 def _response_format(body: RawJson, text: RawObject) -> RawObject | None:
-    leaf = text.get("format")
-    if leaf is None or is_null(leaf):
+    if is_null(text.get("format")):
         return None
-    wanted = open_object(leaf, "text.format")
-    match required_text(body, wanted, "type", "text.format"):
+    text_format = optional_object(text, "format", "text")
+    match required_string(body, text_format, "type", "text.format"):
         case "text":
-            refuse_others(wanted, ("type",), "text.format")
+            reject_unknown(text_format, ("type",), "text.format")
             return None
         case "json_object":
-            refuse_others(wanted, ("type",), "text.format")
+            reject_unknown(text_format, ("type",), "text.format")
             return {"type": quoted(b"json_object")}
         case "json_schema":
-            refuse_others(wanted, ("type", *_SCHEMA_FIELDS), "text.format")
-            required_text(body, wanted, "name", "text.format")
-            open_object(wanted.get("schema", quoted(b"")), "text.format.schema")
-            schema = set_fields(**{key: wanted.get(key) for key in _SCHEMA_FIELDS})
-            return {"type": quoted(b"json_schema"), "json_schema": schema}
+            reject_unknown(text_format, ("type", *_SCHEMA_FIELDS), "text.format")
+            required_string(body, text_format, "name", "text.format")
+            raw_object_at(text_format, "schema", "text.format")
+            return json_schema_format(without_nulls({key: text_format.get(key) for key in _SCHEMA_FIELDS}))
         case _:
-            raise unsupported("text.format.type")
+            raise unsupported_field("text.format.type")

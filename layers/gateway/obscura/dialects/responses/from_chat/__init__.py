@@ -1,1 +1,0 @@
-"""A chat completion, whole or streamed, as a response."""
