@@ -202,7 +202,7 @@ async def _files_of_chat(client: httpx.AsyncClient, key: str) -> tuple[str, ...]
     (await client.post("/v1/chat/completions", json=body, headers=headers)).raise_for_status()
     with files_run() as files:
         (await client.post("/v1/chat/completions", json=body, headers=headers)).raise_for_status()
-    return _sorted(files)
+    return relative_files(files)
 
 
 async def _files_of_admission(settings: Settings) -> tuple[str, ...]:
@@ -212,7 +212,7 @@ async def _files_of_admission(settings: Settings) -> tuple[str, ...]:
         headers = {"authorization": f"Bearer {key}"}
         with files_run() as files:
             await admit(headers, "203.0.113.7", access_control)
-    return _sorted(files)
+    return relative_files(files)
 
 
 @contextmanager
@@ -237,7 +237,8 @@ def files_run() -> Iterator[set[str]]:
         monitoring.free_tool_id(_TOOL)
 
 
-def _sorted(files: set[str]) -> tuple[str, ...]:
+def relative_files(files: set[str]) -> tuple[str, ...]:
+    """Return the files below ``layers/``, relative to it, sorted."""
     layers = REPOSITORY / "layers"
     return tuple(sorted(str(Path(file).relative_to(layers)) for file in files if Path(file).is_relative_to(layers)))
 

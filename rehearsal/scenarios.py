@@ -77,6 +77,7 @@ def _files(event: Event) -> Scenario:
 def _models(event: Event) -> Scenario:
     yield Case("OpenAI's list", event, b'"object":"list"')
     yield Case("our catalog", with_route(event, "GET", "/api/models"), b'"detail_limits"')
+    yield Case("the schema", with_route(event, "GET", "/.well-known/openapi.json"), b'"/v1/chat/completions"')
     yield Case("health", with_route(event, "GET", "/healthz"), b'"ok"')
 
 

@@ -17,6 +17,7 @@ from benchmarks.gateway_load.subjects import UPSTREAM, Subject
 LINKS_MBIT_PER_S = (100, 1000)
 CPU_BATCHES = 3
 _LINK_RUNS = 5
+_WARM_UP_S = 0.3
 _SETTLE_S = 0.1
 """For what a gateway still does after its response, and counts as the request's CPU."""
 
@@ -140,9 +141,10 @@ def _throughputs(
 ) -> dict[str, _Throughput]:
     rates: dict[str, list[float]] = {name: [] for name in requests}
     received: dict[str, dict[str, float]] = {}
-    for _ in range(effort.rounds):
+    for number in range(effort.rounds):
         for name, request in requests.items():
-            requests_per_s(request, for_s=0.3)
+            if number == 0:
+                requests_per_s(request, for_s=_WARM_UP_S)
             _received(upstream)
             rates[name].append(requests_per_s(request, for_s=max(1.0, scenario.load_s * effort.share)))
             received[name] = _received(upstream)

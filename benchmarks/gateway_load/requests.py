@@ -45,11 +45,11 @@ class Scenario:
 SCENARIOS: dict[ScenarioName, Scenario] = {
     scenario.name: scenario
     for scenario in (
-        Scenario("text", "text", runs=400, load_s=3),
-        Scenario("1mb", "1 MB JPEG inline", runs=80, load_s=3),
-        Scenario("10mb", "10 MB JPEG inline", runs=25, load_s=5),
-        Scenario("url", "1 MB JPEG by URL", runs=80, load_s=3),
-        Scenario("sse", "SSE", runs=300, load_s=3),
+        Scenario("text", "text", runs=300, load_s=2.5),
+        Scenario("1mb", "1 MB JPEG inline", runs=80, load_s=2.5),
+        Scenario("10mb", "10 MB JPEG inline", runs=20, load_s=4),
+        Scenario("url", "1 MB JPEG by URL", runs=80, load_s=2.5),
+        Scenario("sse", "SSE", runs=200, load_s=2.5),
     )
 }
 

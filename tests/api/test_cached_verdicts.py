@@ -4,16 +4,21 @@ import asyncio
 import json
 import logging
 import sqlite3
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 from obscura.stores.dynamodb.counters import DynamoVerdictCache
 from obscura.stores.dynamodb.database import DynamoDb
 from obscura.stores.sqlite.counters import SqliteVerdictCache
 from obscura.stores.sqlite.database import Database
 from tests.support.fake_upstream import answers, hangs_up, in_turn, verdict
-from tests.support.gateway import chat_request, image_part, running_gateway, text
+from tests.support.gateway import Gateway, chat_request, image_part, running_gateway, text
 from tests.support.image_urls import data_url
-from tests.support.loopback_server import LoopbackServer, loopback_server
+from tests.support.loopback_server import LoopbackServer, Respond, loopback_server
 from tests.unit.imaging.images import a_plain
 
 RED, BLUE = (image_part(data_url(a_plain(40, 40, "PNG", colour))) for colour in ((255, 0, 0), (0, 0, 255)))
@@ -21,9 +26,15 @@ ZERO = {"x-zero-retention": "true"}
 
 
 @asynccontextmanager
-async def moderated(respond=answers(verdict()), **settings: object):  # noqa: B008 a function is no mutable default
-    async with loopback_server(answers()) as upstream, loopback_server(respond) as moderation:
-        given = {"upstream_url": upstream.v1, "moderation": "openai", "moderation_url": moderation.v1} | settings
+async def moderated(
+    respond: Respond | None = None, **settings: object
+) -> AsyncIterator[tuple[Gateway, LoopbackServer]]:
+    async with loopback_server(answers()) as upstream, loopback_server(respond or answers(verdict())) as moderation:
+        given: dict[str, Any] = {
+            "upstream_url": upstream.v1,
+            "moderation": "openai",
+            "moderation_url": moderation.v1,
+        } | settings
         async with running_gateway(**given) as gateway:
             yield gateway, moderation
 
@@ -32,11 +43,11 @@ def images_judged(moderation: LoopbackServer) -> int:
     return sum(isinstance(request.json()["input"], list) for request in moderation.received)
 
 
-async def test_a_clean_image_is_moderated_once_and_each_text_each_time(caplog):
+async def test_a_clean_image_is_moderated_once_and_each_text_each_time(caplog: pytest.LogCaptureFixture) -> None:
     async with moderated() as (gateway, moderation):
-        response = [await gateway.chat(chat_request(RED, text(words))) for words in ("one", "two", "three")]
+        responses = [await gateway.chat(chat_request(RED, text(words))) for words in ("one", "two", "three")]
 
-        assert [answer.status_code for answer in response] == [200] * 3
+        assert [response.status_code for response in responses] == [200] * 3
         assert images_judged(moderation) == 1
         assert len(moderation.received) == 1 + 3
         handler = logging.getLogger("obscura").handlers[0]
@@ -44,7 +55,7 @@ async def test_a_clean_image_is_moderated_once_and_each_text_each_time(caplog):
         assert [line["cached_verdicts"] for line in lines] == [0, 1, 1]
 
 
-async def test_another_image_is_moderated_by_itself():
+async def test_another_image_is_moderated_by_itself() -> None:
     async with moderated() as (gateway, moderation):
         for parts in ([RED], [BLUE], [RED, BLUE]):
             await gateway.chat(chat_request(*parts))
@@ -52,15 +63,15 @@ async def test_another_image_is_moderated_by_itself():
         assert images_judged(moderation) == 2
 
 
-async def test_a_flagged_image_is_moderated_and_blocked_every_time():
+async def test_a_flagged_image_is_moderated_and_blocked_every_time() -> None:
     async with moderated(answers(verdict({"violence": 0.9}))) as (gateway, moderation):
-        response = [await gateway.chat(chat_request(RED)) for _ in range(3)]
+        responses = [await gateway.chat(chat_request(RED)) for _ in range(3)]
 
-        assert {answer.json()["error"]["code"] for answer in response} == {"moderation_blocked"}
+        assert {response.json()["error"]["code"] for response in responses} == {"moderation_blocked"}
         assert images_judged(moderation) == 3
 
 
-async def test_no_verdict_at_all_is_not_a_clean_one():
+async def test_no_verdict_at_all_is_not_a_clean_one() -> None:
     async with moderated(in_turn(answers({}), answers(verdict()))) as (gateway, moderation):
         first = await gateway.chat(chat_request(RED))
         second = await gateway.chat(chat_request(RED))
@@ -69,7 +80,7 @@ async def test_no_verdict_at_all_is_not_a_clean_one():
         assert images_judged(moderation) == 2
 
 
-async def test_a_zero_retention_request_neither_caches_nor_reads_verdicts():
+async def test_a_zero_retention_request_neither_caches_nor_reads_verdicts() -> None:
     async with moderated() as (gateway, moderation):
         for headers in (ZERO, ZERO, {}, ZERO):
             await gateway.chat(chat_request(RED), headers=headers)
@@ -77,8 +88,8 @@ async def test_a_zero_retention_request_neither_caches_nor_reads_verdicts():
         assert images_judged(moderation) == 4
 
 
-async def test_the_operator_may_turn_the_verdict_cache_off(tmp_path):
-    async with moderated(remember_verdicts=False, data_dir=tmp_path) as (gateway, moderation):
+async def test_the_operator_may_turn_the_verdict_cache_off(tmp_path: Path) -> None:
+    async with moderated(cache_verdicts=False, data_dir=tmp_path) as (gateway, moderation):
         for _ in range(2):
             await gateway.chat(chat_request(RED))
 
@@ -86,7 +97,7 @@ async def test_the_operator_may_turn_the_verdict_cache_off(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_verdict_expires_after_a_day(tmp_path):
+async def test_a_verdict_expires_after_a_day(tmp_path: Path) -> None:
     async with moderated(folder=tmp_path) as (gateway, moderation):
         await gateway.chat(chat_request(RED))
         with closing(sqlite3.connect(tmp_path / "obscura.sqlite3", autocommit=True)) as database:
@@ -97,7 +108,7 @@ async def test_a_verdict_expires_after_a_day(tmp_path):
         assert images_judged(moderation) == 2
 
 
-async def test_a_verdict_of_another_model_is_not_used(tmp_path):
+async def test_a_verdict_of_another_model_is_not_used(tmp_path: Path) -> None:
     async with moderated(folder=tmp_path, moderation="demo") as (gateway, moderation):
         assert (await gateway.chat(chat_request(RED))).status_code == 200
     async with moderated(folder=tmp_path) as (gateway, moderation):
@@ -106,7 +117,7 @@ async def test_a_verdict_of_another_model_is_not_used(tmp_path):
         assert images_judged(moderation) == 1
 
 
-async def test_without_its_cache_the_moderator_is_called(monkeypatch):
+async def test_without_its_cache_the_moderator_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
     async with loopback_server(hangs_up) as store:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
             monkeypatch.setenv(name, "testing")
@@ -114,7 +125,7 @@ async def test_without_its_cache_the_moderator_is_called(monkeypatch):
         with closing(DynamoDb("nowhere")) as nowhere, closing(sqlite3.connect(":memory:")) as empty:
             for verdicts in (DynamoVerdictCache(nowhere), SqliteVerdictCache(Database(empty))):
                 async with moderated(verdicts=verdicts) as (gateway, moderation):
-                    response = await asyncio.gather(*[gateway.chat(chat_request(RED)) for _ in range(3)])
+                    responses = await asyncio.gather(*[gateway.chat(chat_request(RED)) for _ in range(3)])
 
-                    assert [answer.status_code for answer in response] == [200] * 3
+                    assert [response.status_code for response in responses] == [200] * 3
                     assert images_judged(moderation) == 3

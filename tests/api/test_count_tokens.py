@@ -1,9 +1,10 @@
 """Counting tokens end to end: an estimate, or the count of an upstream that speaks Messages."""
 
+import httpx
 import pytest
 
 from obscura.moderation.demo import MARKER_WORD
-from tests.api.test_messages import NATIVE, image, refusal, text
+from tests.api.test_messages import NATIVE, error_of, image, text
 from tests.support.fake_upstream import answers
 from tests.support.gateway import Gateway, running_gateway
 from tests.support.loopback_server import loopback_server
@@ -12,7 +13,7 @@ from tests.unit.imaging.images import a_plain
 PATH = "/v1/messages/count_tokens"
 
 
-async def count(gateway: Gateway, *content: object, **fields: object):
+async def count(gateway: Gateway, *content: object, **fields: object) -> httpx.Response:
     body = {"model": "m", "messages": [{"role": "user", "content": list(content)}]} | fields
     return await gateway.client.post(PATH, json=body)
 
@@ -51,7 +52,7 @@ async def test_an_upstreams_count_that_fails_is_reported() -> None:
         loopback_server(answers({}, 500)) as upstream,
         running_gateway(upstream_url=upstream.v1, **NATIVE) as gateway,
     ):
-        assert refusal(await count(gateway, text("hi"))) == (502, "api_error", "upstream_error")
+        assert error_of(await count(gateway, text("hi"))) == (502, "api_error", "upstream_error")
 
 
 async def test_only_what_is_sent_to_an_upstream_is_moderated() -> None:
@@ -59,7 +60,7 @@ async def test_only_what_is_sent_to_an_upstream_is_moderated() -> None:
         async with running_gateway(upstream_url=upstream.v1, moderation="demo") as gateway:
             assert (await count(gateway, text(MARKER_WORD))).status_code == 200
         async with running_gateway(upstream_url=upstream.v1, moderation="demo", **NATIVE) as gateway:
-            assert refusal(await count(gateway, text(MARKER_WORD)))[2] == "moderation_blocked"
+            assert error_of(await count(gateway, text(MARKER_WORD)))[2] == "moderation_blocked"
 
         assert upstream.received == []
 
@@ -77,7 +78,7 @@ async def test_a_request_that_would_be_rejected_is_not_counted(fields: dict, cod
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await count(gateway, text("hi"), **fields)
 
-        assert refusal(response) == (400, "invalid_request_error", code)
+        assert error_of(response) == (400, "invalid_request_error", code)
         assert response.json()["error"]["param"] == param
 
 
@@ -85,9 +86,9 @@ async def test_counting_needs_a_key() -> None:
     async with running_gateway() as gateway:
         response = await gateway.client.post(PATH, json={}, headers={"authorization": "Bearer obs_wrong"})
 
-        assert refusal(response) == (401, "authentication_error", "invalid_api_key")
+        assert error_of(response) == (401, "authentication_error", "invalid_api_key")
 
 
 async def test_another_method_gets_anthropics_error_format() -> None:
     async with running_gateway() as gateway:
-        assert refusal(await gateway.client.get(PATH)) == (405, "invalid_request_error", "unsupported_operation")
+        assert error_of(await gateway.client.get(PATH)) == (405, "invalid_request_error", "unsupported_operation")

@@ -1,8 +1,11 @@
 """Files over HTTP: stored, shown, returned, listed, deleted for good, and never another project's."""
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import boto3
@@ -33,13 +36,13 @@ def by_id(file_id: str, **fields: object) -> dict:
 
 
 @asynccontextmanager
-async def served_on_this_machine():
+async def served_on_this_machine() -> AsyncIterator[tuple[Gateway, Callable[[], list[str]]]]:
     async with running_gateway() as gateway:
         yield gateway, lambda: kept_in(gateway.data_dir)
 
 
 @asynccontextmanager
-async def served_on_aws():
+async def served_on_aws() -> AsyncIterator[tuple[Gateway, Callable[[], list[str]]]]:
     def keys() -> list[str]:
         return sorted(item["Key"] for item in boto3.client("s3").list_objects_v2(Bucket="kept").get("Contents", []))
 
@@ -53,7 +56,7 @@ async def served_on_aws():
 
 
 @pytest.mark.parametrize("serve", [served_on_this_machine, served_on_aws])
-async def test_a_file_is_stored_used_and_deleted_and_no_byte_of_it_is_left(serve):
+async def test_a_file_is_stored_used_and_deleted_and_no_byte_of_it_is_left(serve: Callable[..., Any]) -> None:
     async with serve() as (gateway, kept):
         stored = (await store(gateway)).json()
         used = await gateway.chat(chat_request(by_id(stored["id"])) | {"model": "obscura-demo"})
@@ -71,7 +74,7 @@ async def test_a_file_is_stored_used_and_deleted_and_no_byte_of_it_is_left(serve
         assert (await gateway.chat(chat_request(by_id(file_id)))).json()["error"]["code"] == "file_not_found"
 
 
-async def test_a_stored_file_is_returned_as_openais_file_object():
+async def test_a_stored_file_is_returned_as_openais_file_object() -> None:
     async with running_gateway() as gateway:
         before_s = int(datetime.now(UTC).timestamp())
         stored = (await store(gateway)).json()
@@ -89,7 +92,7 @@ async def test_a_stored_file_is_returned_as_openais_file_object():
         }
 
 
-async def test_a_files_content_is_returned_as_sent_and_no_browser_sniffs_it():
+async def test_a_files_content_is_returned_as_sent_and_no_browser_sniffs_it() -> None:
     async with running_gateway() as gateway:
         png = a_plain(30, 20, "PNG")
         file_id = (await store(gateway, png)).json()["id"]
@@ -102,11 +105,11 @@ async def test_a_files_content_is_returned_as_sent_and_no_browser_sniffs_it():
         assert given.headers["content-disposition"] == "attachment"
 
 
-async def test_files_are_listed_page_by_page():
+async def test_files_are_listed_page_by_page() -> None:
     async with running_gateway() as gateway:
         ids = [(await store(gateway, purpose=purpose)).json()["id"] for purpose in ("vision", "user_data", "vision")]
 
-        async def listed(**query: object) -> tuple[list[str], bool]:
+        async def listed(**query: Any) -> tuple[list[str], bool]:
             response = (await gateway.client.get("/v1/files", params=query)).json()
             found = [file["id"] for file in response["data"]]
             assert response["object"] == "list"
@@ -133,7 +136,7 @@ async def test_files_are_listed_page_by_page():
         ("purpose", "batch"),
     ],
 )
-async def test_an_invalid_page_query_is_rejected(param, value):
+async def test_an_invalid_page_query_is_rejected(param: str, value: str | int) -> None:
     async with running_gateway() as gateway:
         response = await gateway.client.get("/v1/files", params={param: value})
 
@@ -143,9 +146,9 @@ async def test_an_invalid_page_query_is_rejected(param, value):
 @pytest.mark.parametrize(
     ("seconds", "ttl_s"), [("3600", 3600), ("604800", 604800), ("3599", None), ("604801", None), ("1e5", None)]
 )
-async def test_a_file_expires_after_an_hour_to_seven_days(seconds, ttl_s):
+async def test_a_file_expires_after_an_hour_to_seven_days(seconds: str, ttl_s: int | None) -> None:
     async with running_gateway() as gateway:
-        fields = {"expires_after[anchor]": "created_at", "expires_after[seconds]": seconds}
+        fields: dict[str, Any] = {"expires_after[anchor]": "created_at", "expires_after[seconds]": seconds}
         response = await store(gateway, **fields)
 
         if ttl_s is None:
@@ -166,7 +169,7 @@ async def test_a_file_expires_after_an_hour_to_seven_days(seconds, ttl_s):
         ({"expires_in": "3600"}, "expires_in"),
     ],
 )
-async def test_a_form_field_that_is_not_valid_is_named(fields, param):
+async def test_a_form_field_that_is_not_valid_is_named(fields: dict, param: str) -> None:
     async with running_gateway() as gateway:
         response = await store(gateway, **fields)
 
@@ -185,7 +188,7 @@ async def test_a_form_field_that_is_not_valid_is_named(fields, param):
         (bytes(1_000_000), "image_too_large"),
     ],
 )
-async def test_each_file_is_checked_like_any_image_and_kept_only_if_valid(content, code):
+async def test_each_file_is_checked_like_any_image_and_kept_only_if_valid(content: bytes, code: str) -> None:
     async with running_gateway(max_pixels=80_000, max_image_bytes=100_000) as gateway:
         response = await store(gateway, content)
 
@@ -195,7 +198,7 @@ async def test_each_file_is_checked_like_any_image_and_kept_only_if_valid(conten
 
 
 @pytest.mark.parametrize("path", ["/v1/files/{}", "/v1/files/{}/content"])
-async def test_another_projects_file_is_neither_found_nor_deleted(path):
+async def test_another_projects_file_is_neither_found_nor_deleted(path: str) -> None:
     async with running_gateway() as gateway:
         file_id = (await store(gateway)).json()["id"]
         another = await gateway.headers_of("another")
@@ -214,7 +217,7 @@ async def test_another_projects_file_is_neither_found_nor_deleted(path):
 @pytest.mark.parametrize(
     "file_id", ["file_0", "file_" + "0" * 36, "file_" + "../" * 12, "%2e%2e%2f", "upload_" + "0" * 36, "é" * 41, "\x00"]
 )
-async def test_an_unknown_id_is_not_found(file_id):
+async def test_an_unknown_id_is_not_found(file_id: str) -> None:
     async with running_gateway() as gateway:
         seen = await gateway.client.get("/v1/files/" + quote(file_id, safe=""))
         used = await gateway.chat(chat_request(by_id(file_id)))
@@ -224,7 +227,7 @@ async def test_an_unknown_id_is_not_found(file_id):
         assert (seen.status_code, seen.json()["error"]["code"]) in {(404, "file_not_found"), (404, "not_found")}
 
 
-async def test_anonymous_callers_neither_store_nor_list_nor_read_files():
+async def test_anonymous_callers_neither_store_nor_list_nor_read_files() -> None:
     async with running_gateway() as gateway:
         file_id = (await store(gateway)).json()["id"]
         del gateway.client.headers["authorization"]
@@ -236,7 +239,7 @@ async def test_anonymous_callers_neither_store_nor_list_nor_read_files():
             assert (response.status_code, response.json()["error"]["code"]) == (401, "missing_credentials"), path
 
 
-async def test_expired_files_are_not_found_and_purged_at_the_next_upload(tmp_path):
+async def test_expired_files_are_not_found_and_purged_at_the_next_upload(tmp_path: Path) -> None:
     async with running_gateway(folder=tmp_path) as gateway:
         file_id = (await store(gateway)).json()["id"]
         await expire_all(tmp_path)
@@ -249,7 +252,7 @@ async def test_expired_files_are_not_found_and_purged_at_the_next_upload(tmp_pat
         assert kept_in(tmp_path) == [f"originals/{second}"]
 
 
-async def expire_all(data_dir):
+async def expire_all(data_dir: Path) -> None:
     """Let a day pass for all files, in the store itself."""
     with closing(open_database(data_dir)) as database:
         files = SqliteFileRepository(database)
@@ -257,16 +260,16 @@ async def expire_all(data_dir):
             await files.expire(file.project, file.id, file.created_at)
 
 
-async def test_of_concurrent_deletions_of_a_file_one_succeeds():
+async def test_of_concurrent_deletions_of_a_file_one_succeeds() -> None:
     async with running_gateway() as gateway:
         file_id = (await store(gateway)).json()["id"]
 
-        response = await asyncio.gather(*[gateway.client.delete(f"/v1/files/{file_id}") for _ in range(10)])
+        responses = await asyncio.gather(*[gateway.client.delete(f"/v1/files/{file_id}") for _ in range(10)])
 
-        assert sorted(answer.status_code for answer in response) == [200] + [404] * 9
+        assert sorted(response.status_code for response in responses) == [200] + [404] * 9
 
 
-async def test_the_paths_without_v1_serve_too():
+async def test_the_paths_without_v1_serve_too() -> None:
     async with running_gateway() as gateway:
         stored = await gateway.client.post("/files", files={"file": ("a.jpg", PHOTO)})
 

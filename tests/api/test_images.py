@@ -35,7 +35,9 @@ def images_seen(body: bytes) -> list[Image.Image]:
 @pytest.mark.parametrize(
     ("detail", "size", "tokens"), [("low", (768, 576), 567), ("auto", (1280, 960), 1564), ("high", (2048, 1536), 4015)]
 )
-async def test_an_image_is_downsized_by_its_detail_and_replaced_in_place(detail, size, tokens) -> None:
+async def test_an_image_is_downsized_by_its_detail_and_replaced_in_place(
+    detail: str, size: tuple[int, ...], tokens: int
+) -> None:
     image = a_photograph(2400, 1800, "JPEG")
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         sent = chat_request(

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from typing import Any
 
 import httpx
 import pytest
@@ -10,11 +11,11 @@ from obscura.moderation.demo import MARKER_WORD
 from tests.support.fake_upstream import ANSWER, CHUNKS, answers, chunk, hangs_up, streams
 from tests.support.gateway import Gateway, running_gateway
 from tests.support.image_urls import image_in
-from tests.support.loopback_server import Received, Wire, loopback_server
+from tests.support.loopback_server import Received, Respond, Wire, loopback_server
 from tests.support.message_stream_grammar import parse_stream
 from tests.unit.imaging.images import a_plain, opened
 
-NATIVE = {"upstream_dialects": ("chat", "messages")}
+NATIVE: dict[str, Any] = {"upstream_dialects": ("chat", "messages")}
 HEADERS = {"anthropic-version": "2023-06-01"}
 
 
@@ -36,7 +37,7 @@ def image_by(url: str) -> dict:
     return {"type": "image", "source": {"type": "url", "url": url}}
 
 
-def serving_too(image: bytes):
+def serving_too(image: bytes) -> Respond:
     """An upstream that is also the host of an image."""
 
     async def respond(request: Received, wire: Wire) -> None:
@@ -119,7 +120,7 @@ async def test_a_tool_call_and_its_result_keep_the_same_id() -> None:
             assert answer == {"role": "tool", "tool_call_id": "call_9", "content": "sunny"}
 
 
-NATIVE_ANSWER = {
+NATIVE_ANSWER: dict[str, Any] = {
     "id": "msg_1",
     "type": "message",
     "role": "assistant",
@@ -223,8 +224,8 @@ async def test_thinking_and_mixed_parallel_calls_reach_the_caller_in_order() -> 
         ]
 
 
-def refusal(response: httpx.Response) -> tuple[int, str, str]:
-    """Status, type and code of a refusal, once its shape is checked."""
+def error_of(response: httpx.Response) -> tuple[int, str, str]:
+    """Return the status, type and code of an error, after a check of its format."""
     body = response.json()
     assert body["type"] == "error"
     assert body["request_id"] == response.headers["request-id"]
@@ -236,8 +237,8 @@ async def test_an_unauthenticated_client_gets_anthropics_error_format() -> None:
         anonymous = await client.post("/v1/messages", json={})
         unknown = await client.post("/v1/messages", json={}, headers={"x-api-key": "obs_wrong"})
 
-        assert refusal(anonymous) == (401, "authentication_error", "missing_credentials")
-        assert refusal(unknown) == (401, "authentication_error", "invalid_api_key")
+        assert error_of(anonymous) == (401, "authentication_error", "missing_credentials")
+        assert error_of(unknown) == (401, "authentication_error", "invalid_api_key")
 
 
 async def test_the_key_may_come_as_x_api_key() -> None:
@@ -255,8 +256,8 @@ async def test_unknown_paths_and_wrong_methods_get_anthropics_error_format() -> 
         batches = await gateway.client.get("/v1/messages/batches")
         wrong = await gateway.client.get("/v1/messages")
 
-        assert refusal(nowhere) == refusal(batches) == (404, "not_found_error", "not_found")
-        assert refusal(wrong) == (405, "invalid_request_error", "unsupported_operation")
+        assert error_of(nowhere) == error_of(batches) == (404, "not_found_error", "not_found")
+        assert error_of(wrong) == (405, "invalid_request_error", "unsupported_operation")
         assert wrong.headers["allow"] == "POST"
 
 
@@ -264,7 +265,7 @@ async def test_a_body_past_the_limit_is_request_too_large() -> None:
     async with running_gateway(max_body_bytes=1000) as gateway:
         response = await message(gateway, text("x" * 1000))
 
-        assert refusal(response) == (413, "request_too_large", "request_too_large")
+        assert error_of(response) == (413, "request_too_large", "request_too_large")
 
 
 @pytest.mark.parametrize(
@@ -275,7 +276,7 @@ async def test_a_body_that_is_no_request_is_rejected(content: bytes, content_typ
     async with running_gateway() as gateway:
         response = await gateway.client.post("/v1/messages", content=content, headers={"content-type": content_type})
 
-        assert refusal(response) == (400, "invalid_request_error", code)
+        assert error_of(response) == (400, "invalid_request_error", code)
 
 
 @pytest.mark.parametrize(
@@ -289,12 +290,14 @@ async def test_a_body_that_is_no_request_is_rejected(content: bytes, content_typ
         ({"type": "video_url", "video_url": {"url": "https://example.com/a.mp4"}}, "unsupported_operation", "", 400),
     ],
 )
-async def test_a_content_block_that_is_not_supported_is_named_by_its_path(block, code, param, status) -> None:
+async def test_a_content_block_that_is_not_supported_is_named_by_its_path(
+    block: dict, code: str, param: str, status: int
+) -> None:
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await message(gateway, text("look"), block)
 
         kind = "not_found_error" if status == 404 else "invalid_request_error"
-        assert refusal(response) == (status, kind, code)
+        assert error_of(response) == (status, kind, code)
         assert response.json()["error"]["param"] == f"messages[0].content[1].{param}".rstrip(".")
         assert upstream.received == []
 
@@ -303,13 +306,13 @@ async def test_an_untranslatable_field_never_reaches_the_upstream() -> None:
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await message(gateway, text("hi"), container="c_1")
 
-        assert refusal(response) == (400, "invalid_request_error", "unsupported_field")
+        assert error_of(response) == (400, "invalid_request_error", "unsupported_field")
         assert upstream.received == []
 
 
 @pytest.mark.parametrize("place", ["system", "thinking", "tool_result"])
 async def test_blocked_text_of_any_field_is_reported_with_its_category(place: str) -> None:
-    blocks = {
+    blocks: dict[str, dict[str, Any]] = {
         "system": {"system": [text(MARKER_WORD)]},
         "thinking": {
             "messages": [
@@ -329,7 +332,7 @@ async def test_blocked_text_of_any_field_is_reported_with_its_category(place: st
     async with running_gateway(moderation="demo") as gateway:
         response = await message(gateway, text("hi"), **({"model": "obscura-demo"} | blocks[place]))
 
-        assert refusal(response) == (400, "invalid_request_error", "moderation_blocked")
+        assert error_of(response) == (400, "invalid_request_error", "moderation_blocked")
         assert response.json()["error"]["category"] == "demo/test"
 
 
@@ -353,12 +356,12 @@ async def test_an_upstream_error_gets_anthropics_error_format(status: int, expec
         async with running_gateway(upstream_url=upstream.v1, **dialects) as gateway:
             response = await message(gateway, text("hi"))
 
-            assert refusal(response) == expected
+            assert error_of(response) == expected
             assert ("too hot" in response.text) == (status in {400, 404, 413, 422})
 
 
 async def test_an_unreachable_upstream_is_overloaded_a_broken_one_an_api_error() -> None:
     async with loopback_server(hangs_up) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        assert refusal(await message(gateway, text("hi"))) == (502, "api_error", "upstream_error")
+        assert error_of(await message(gateway, text("hi"))) == (502, "api_error", "upstream_error")
     async with running_gateway(upstream_url=upstream.v1) as gateway:
-        assert refusal(await message(gateway, text("hi"))) == (503, "overloaded_error", "upstream_unavailable")
+        assert error_of(await message(gateway, text("hi"))) == (503, "overloaded_error", "upstream_unavailable")

@@ -1,6 +1,7 @@
 """The catalog, of a file or the upstream's own list, and what the models in it accept."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ ANTHROPIC = {"anthropic-version": "2023-06-01"}
 LISTED = {"object": "list", "data": [{"id": "llava", "object": "model", "created": 1700000000, "owned_by": "vllm"}]}
 
 
-def a_catalogue(tmp_path, first: str, second: str) -> str:
+def a_catalogue(tmp_path: Path, first: str, second: str) -> str:
     path = tmp_path / "models.toml"
     path.write_text(
         f"""
@@ -54,7 +55,7 @@ def a_catalogue(tmp_path, first: str, second: str) -> str:
     return str(path)
 
 
-async def test_without_a_file_the_upstreams_list_is_returned_in_either_format():
+async def test_without_a_file_the_upstreams_list_is_returned_in_either_format() -> None:
     async with loopback_server(answers(LISTED)) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         openai = (await gateway.client.get("/v1/models")).json()
         anthropic = (await gateway.client.get("/v1/models", headers=ANTHROPIC)).json()
@@ -72,17 +73,17 @@ async def test_without_a_file_the_upstreams_list_is_returned_in_either_format():
         assert len(upstream.received) == 1
 
 
-@pytest.mark.parametrize("shape", [{}, ANTHROPIC], ids=["openai", "anthropic"])
-async def test_without_a_file_one_model_is_returned_as_in_the_list(shape):
+@pytest.mark.parametrize("headers", [{}, ANTHROPIC], ids=["openai", "anthropic"])
+async def test_without_a_file_one_model_is_returned_as_in_the_list(headers: dict) -> None:
     async with loopback_server(answers(LISTED)) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        (listed,) = (await gateway.client.get("/v1/models", headers=shape)).json()["data"]
-        one = await gateway.client.get("/v1/models/llava", headers=shape)
+        (listed,) = (await gateway.client.get("/v1/models", headers=headers)).json()["data"]
+        one = await gateway.client.get("/v1/models/llava", headers=headers)
 
         assert one.json() == listed
 
 
 @pytest.mark.parametrize("model_id", ["llava-2", "", "%ff%fe", "a" * 5000], ids=lambda model_id: model_id[:9])
-async def test_without_a_file_a_model_that_is_not_listed_is_not_found(model_id):
+async def test_without_a_file_a_model_that_is_not_listed_is_not_found(model_id: str) -> None:
     async with loopback_server(answers(LISTED)) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await gateway.client.get(f"/v1/models/{model_id}")
 
@@ -91,14 +92,14 @@ async def test_without_a_file_a_model_that_is_not_listed_is_not_found(model_id):
         assert "llava" in error["message"]
 
 
-async def test_an_upstream_without_a_list_is_reported():
+async def test_an_upstream_without_a_list_is_reported() -> None:
     async with loopback_server(answers({}, 404)) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await gateway.client.get("/v1/models")
 
         assert (response.status_code, response.json()["error"]["code"]) == (502, "upstream_error")
 
 
-async def test_the_lists_need_a_key():
+async def test_the_lists_need_a_key() -> None:
     async with running_gateway() as gateway:
         response = await gateway.client.get("/v1/models", headers={"authorization": "Bearer obs_wrong"})
 
@@ -106,7 +107,9 @@ async def test_the_lists_need_a_key():
         assert "x-request-id" in response.headers
 
 
-async def test_a_file_sends_each_model_to_its_upstream_with_its_key(tmp_path, monkeypatch):
+async def test_a_file_sends_each_model_to_its_upstream_with_its_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FIRST_KEY", "sk-first")
     async with loopback_server(answers()) as first, loopback_server(answers()) as second:
         async with running_gateway(models=a_catalogue(tmp_path, first.v1, second.v1)) as gateway:
@@ -119,7 +122,9 @@ async def test_a_file_sends_each_model_to_its_upstream_with_its_key(tmp_path, mo
             assert "authorization" not in second.received[0].headers
 
 
-async def test_each_models_images_are_counted_by_its_token_profile(tmp_path, monkeypatch):
+async def test_each_models_images_are_counted_by_its_token_profile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FIRST_KEY", "k")
     async with loopback_server(answers()) as upstream:
         async with running_gateway(models=a_catalogue(tmp_path, upstream.v1, upstream.v1)) as gateway:
@@ -133,21 +138,23 @@ async def test_each_models_images_are_counted_by_its_token_profile(tmp_path, mon
             assert patches.headers["x-image-tokens"] == "2465"  # 39 x 39 patches, times 1.62
 
 
-async def test_an_unknown_model_is_rejected_with_near_matches(tmp_path, monkeypatch):
+async def test_an_unknown_model_is_rejected_with_near_matches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FIRST_KEY", "k")
     async with loopback_server(answers()) as upstream:
         async with running_gateway(models=a_catalogue(tmp_path, upstream.v1, upstream.v1)) as gateway:
             response = await gateway.chat(chat_request("hi") | {"model": "qwen-v1"})
             listed = await gateway.client.get("/v1/models/qwen-v1")
 
-            for refused in (response, listed):
-                error = refused.json()["error"]
-                assert (refused.status_code, error["code"], error["param"]) == (404, "model_not_found", "model")
+            for rejected in (response, listed):
+                error = rejected.json()["error"]
+                assert (rejected.status_code, error["code"], error["param"]) == (404, "model_not_found", "model")
                 assert "qwen-vl" in error["message"]
             assert upstream.received == []
 
 
-async def test_a_model_id_as_long_as_a_body_delays_no_other_request(tmp_path, monkeypatch):
+async def test_a_model_id_as_long_as_a_body_delays_no_other_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FIRST_KEY", "k")
     async with running_gateway(
         models=a_catalogue(tmp_path, "http://127.0.0.1:9/v1", "http://127.0.0.1:9/v1")
@@ -159,7 +166,9 @@ async def test_a_model_id_as_long_as_a_body_delays_no_other_request(tmp_path, mo
         assert asyncio.get_running_loop().time() - began < 1
 
 
-async def test_an_image_for_a_text_model_is_rejected_with_models_that_see(tmp_path, monkeypatch):
+async def test_an_image_for_a_text_model_is_rejected_with_models_that_see(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FIRST_KEY", "k")
     async with loopback_server(answers()) as upstream:
         async with running_gateway(models=a_catalogue(tmp_path, upstream.v1, upstream.v1)) as gateway:
@@ -173,7 +182,9 @@ async def test_an_image_for_a_text_model_is_rejected_with_models_that_see(tmp_pa
             assert "qwen-vl, tiles/4o" in error["message"]
 
 
-async def test_a_model_with_a_slash_in_its_id_is_found_and_the_list_is_filtered(tmp_path, monkeypatch):
+async def test_a_model_with_a_slash_in_its_id_is_found_and_the_list_is_filtered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FIRST_KEY", "k")
     async with running_gateway(
         models=a_catalogue(tmp_path, "http://127.0.0.1:9/v1", "http://127.0.0.1:9/v1")
@@ -187,7 +198,7 @@ async def test_a_model_with_a_slash_in_its_id_is_found_and_the_list_is_filtered(
         assert seeing[1]["dialects"] == ["chat", "messages"]
 
 
-async def test_the_list_of_models_is_cached():
+async def test_the_list_of_models_is_cached() -> None:
     respond = in_turn(answers(LISTED), answers({"data": []}))
     async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         for _ in range(3):
@@ -197,7 +208,7 @@ async def test_the_list_of_models_is_cached():
 
 
 @pytest.mark.parametrize("version", [{}, ANTHROPIC], ids=["openai", "anthropic"])
-async def test_the_demo_lists_its_one_model(version):
+async def test_the_demo_lists_its_one_model(version: dict) -> None:
     async with running_gateway() as gateway:
         response = (await gateway.client.get("/v1/models", headers=version)).json()
 

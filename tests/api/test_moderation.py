@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 import pytest
 
@@ -16,7 +18,9 @@ RED, BLUE, GREEN = (data_url(a_plain(40, 40, "PNG", colour)) for colour in ((255
 MAGENTA = (255, 0, 255)
 
 
-def moderated_by(moderation: LoopbackServer, upstream: LoopbackServer, **more: object):
+def moderated_by(
+    moderation: LoopbackServer, upstream: LoopbackServer, **more: Any
+) -> AbstractAsyncContextManager[Gateway]:
     return running_gateway(
         upstream_url=upstream.v1,
         moderation="openai",
@@ -206,14 +210,14 @@ async def test_one_missing_verdict_among_clean_ones_stops_the_request() -> None:
 
 
 async def test_with_moderation_down_nothing_goes_upstream() -> None:
-    async with loopback_server(answers()) as gone:
+    async with loopback_server(answers()) as closed:
         pass
-    async with loopback_server(answers()) as upstream, moderated_by(gone, upstream) as gateway:
+    async with loopback_server(answers()) as upstream, moderated_by(closed, upstream) as gateway:
         response = await gateway.chat(chat_request("hi"))
 
         assert (response.status_code, response.json()["error"]["code"]) == (503, "moderation_unavailable")
         assert not upstream.received
-        assert str(gone.port) not in response.text
+        assert str(closed.port) not in response.text
 
 
 async def test_a_rejected_image_is_never_sent_to_moderation() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -16,16 +17,16 @@ ALIASED = ("/chat/completions", "/responses", "/models", "/files", "/uploads")
 
 
 @asynccontextmanager
-async def the_schema():
+async def the_schema() -> AsyncIterator[dict]:
     async with running_gateway() as gateway:
         yield (await gateway.client.get(SCHEMA_PATH)).json()
 
 
-def operations(schema):
+def operations(schema: dict) -> list[tuple[str, str, dict]]:
     return [(method, path, described) for path, item in schema["paths"].items() for method, described in item.items()]
 
 
-async def test_the_schema_has_every_path_that_is_served():
+async def test_the_schema_has_every_path_that_is_served() -> None:
     async with the_schema() as schema:
         served = {(method, path.replace(":path", "")) for family in load_families() for method, path in family.routes()}
 
@@ -34,7 +35,7 @@ async def test_the_schema_has_every_path_that_is_served():
         assert set(schema["components"]["securitySchemes"]) == {"bearer", "x-api-key", "free-tier"}
 
 
-async def test_the_well_known_path_has_the_same_schema():
+async def test_the_well_known_path_has_the_same_schema() -> None:
     async with running_gateway() as gateway:
         responses = [await gateway.client.get(path) for path in (SCHEMA_PATH, WELL_KNOWN_SCHEMA_PATH)]
 
@@ -42,13 +43,13 @@ async def test_the_well_known_path_has_the_same_schema():
         assert responses[0].json() == responses[1].json()
 
 
-async def test_every_reference_in_the_schema_resolves():
+async def test_every_reference_in_the_schema_resolves() -> None:
     async with the_schema() as schema:
         referred = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(schema)))
         assert referred == set(schema["components"]["schemas"])
 
 
-async def test_no_success_and_no_body_has_an_empty_schema():
+async def test_no_success_and_no_body_has_an_empty_schema() -> None:
     async with the_schema() as schema:
         for method, path, described in operations(schema):
             bodies = [described["responses"]["200"], described.get("requestBody", {})]
@@ -57,7 +58,7 @@ async def test_no_success_and_no_body_has_an_empty_schema():
             assert ("requestBody" in described) == (method == "post" and not path.endswith("/cancel")), (method, path)
 
 
-async def test_every_family_documents_its_credentials_and_its_error_format():
+async def test_every_family_documents_its_credentials_and_its_error_format() -> None:
     async with the_schema() as schema:
         for family in load_families():
             for method, path in family.routes():
@@ -68,7 +69,7 @@ async def test_every_family_documents_its_credentials_and_its_error_format():
                 assert ({"free-tier": []} in described["security"]) == family.free_tier
 
 
-async def test_paths_without_v1_are_marked_as_aliases():
+async def test_paths_without_v1_are_marked_as_aliases() -> None:
     async with the_schema() as schema:
         for _, path, described in operations(schema):
             alias = path.startswith(ALIASED)
@@ -76,7 +77,7 @@ async def test_paths_without_v1_are_marked_as_aliases():
             assert not alias or described["summary"].endswith(f"(alias of /v1{path})")
 
 
-async def test_the_upload_schema_has_the_fields_that_are_accepted():
+async def test_the_upload_schema_has_the_fields_that_are_accepted() -> None:
     async with running_gateway() as gateway:
         schema = (await gateway.client.get(SCHEMA_PATH)).json()["components"]["schemas"]["CreateUpload"]
         response = await gateway.client.post("/v1/uploads", json={"x": 1})
@@ -86,7 +87,7 @@ async def test_the_upload_schema_has_the_fields_that_are_accepted():
 
 
 @pytest.mark.parametrize("field", ["purpose", "expires_after[anchor]", "expires_after[seconds]"])
-async def test_the_file_forms_schema_has_the_fields_that_are_accepted(field):
+async def test_the_file_forms_schema_has_the_fields_that_are_accepted(field: str) -> None:
     async with running_gateway() as gateway:
         schema = (await gateway.client.get(SCHEMA_PATH)).json()["paths"]["/v1/files"]["post"]["requestBody"]
         fields = schema["content"]["multipart/form-data"]["schema"]["properties"]

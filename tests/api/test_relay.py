@@ -8,10 +8,10 @@ import pytest
 
 from tests.support.fake_upstream import ANSWER, CHUNKS, answers, hangs_up, in_turn, stays_silent, streams
 from tests.support.gateway import chat_request, running_gateway
-from tests.support.loopback_server import loopback_server
+from tests.support.loopback_server import Received, Wire, loopback_server
 
 
-async def test_a_response_is_passed_on_byte_for_byte():
+async def test_a_response_is_passed_on_byte_for_byte() -> None:
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await gateway.chat(chat_request("hello"))
 
@@ -23,7 +23,7 @@ async def test_a_response_is_passed_on_byte_for_byte():
 @pytest.mark.parametrize(
     ("path", "body"), [("/chat/completions", chat_request("hi")), ("/responses", {"model": "m", "input": "hi"})]
 )
-async def test_the_path_without_v1_is_the_same_endpoint(path, body):
+async def test_the_path_without_v1_is_the_same_endpoint(path: str, body: bytes) -> None:
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await gateway.client.post(path, json=body)
         same = await gateway.client.post(f"/v1{path}", json=body)
@@ -31,7 +31,7 @@ async def test_the_path_without_v1_is_the_same_endpoint(path, body):
         assert (response.status_code, response.json().keys()) == (200, same.json().keys())
 
 
-async def test_unknown_fields_go_upstream_untouched():
+async def test_unknown_fields_go_upstream_untouched() -> None:
     sent = (
         b'{"model":"m", "tools" : [ {"type":"function","function":{"name":"f","parameters":{"a":1.50}}} ],'
         b'"response_format":{"type":"json_schema"},"logprobs":true,"x_vendor":{"n":12345678901234567890,"e":1E5},'
@@ -47,7 +47,7 @@ async def test_unknown_fields_go_upstream_untouched():
         assert [piece for piece in untouched if piece not in seen.body] == []
 
 
-async def test_the_upstream_gets_the_operators_key_and_never_the_callers():
+async def test_the_upstream_gets_the_operators_key_and_never_the_callers() -> None:
     async with loopback_server(answers()) as upstream:
         async with running_gateway(upstream_url=upstream.v1, upstream_key="sk-operator") as gateway:
             await gateway.chat(chat_request("hello"))
@@ -58,10 +58,10 @@ async def test_the_upstream_gets_the_operators_key_and_never_the_callers():
             assert gateway.key not in str(seen.headers)
 
 
-async def test_a_stream_is_passed_on_chunk_by_chunk_as_it_arrives():
-    sent_on = asyncio.Queue()
+async def test_a_stream_is_passed_on_chunk_by_chunk_as_it_arrives() -> None:
+    sent_on: asyncio.Queue[None] = asyncio.Queue()
 
-    async def respond(request, wire):
+    async def respond(request: Received, wire: Wire) -> None:
         await wire.head(200, content_type="text/event-stream", transfer_encoding="chunked")
         for piece in CHUNKS:
             await wire.chunk(piece)
@@ -82,7 +82,7 @@ async def test_a_stream_is_passed_on_chunk_by_chunk_as_it_arrives():
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
-async def test_a_disconnect_ends_the_upstream_call_within_a_second(streamed):
+async def test_a_disconnect_ends_the_upstream_call_within_a_second(streamed: bool) -> None:
     respond = streams(CHUNKS[0], then="stays silent") if streamed else stays_silent
     async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         asking = asyncio.create_task(gateway.chat(chat_request("hello", stream=streamed)))
@@ -94,7 +94,7 @@ async def test_a_disconnect_ends_the_upstream_call_within_a_second(streamed):
             await upstream.received[0].caller_left.wait()
 
 
-async def test_an_upstream_that_breaks_off_in_mid_stream_ends_in_an_error_event():
+async def test_an_upstream_that_breaks_off_in_mid_stream_ends_in_an_error_event() -> None:
     respond = streams(CHUNKS[0], CHUNKS[1][:20], then="breaks")
     async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await gateway.chat(chat_request("hello", stream=True))
@@ -106,7 +106,7 @@ async def test_an_upstream_that_breaks_off_in_mid_stream_ends_in_an_error_event(
 
 @pytest.mark.parametrize("cut", [b"", CHUNKS[1][:20]], ids=["between two events", "within an event"])
 @pytest.mark.parametrize("dialect", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
-async def test_a_stream_that_closes_without_its_end_marker_ends_in_an_error(dialect, cut):
+async def test_a_stream_that_closes_without_its_end_marker_ends_in_an_error(dialect: str, cut: bytes) -> None:
     body = {"model": "m", "stream": True}
     body |= {"input": "hi"} if dialect == "/v1/responses" else chat_request("hi") | {"stream": True, "max_tokens": 9}
     async with loopback_server(streams(CHUNKS[0], CHUNKS[1] + cut)) as upstream:
@@ -119,7 +119,7 @@ async def test_a_stream_that_closes_without_its_end_marker_ends_in_an_error(dial
 
 
 @pytest.mark.parametrize("dialect", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
-async def test_a_complete_stream_closes_although_its_upstream_does_not(dialect):
+async def test_a_complete_stream_closes_although_its_upstream_does_not(dialect: str) -> None:
     body = {"model": "m", "stream": True}
     body |= {"input": "hi"} if dialect == "/v1/responses" else chat_request("hi") | {"stream": True, "max_tokens": 9}
     async with loopback_server(streams(*CHUNKS, then="stays silent")) as upstream:
@@ -131,10 +131,10 @@ async def test_a_complete_stream_closes_although_its_upstream_does_not(dialect):
 
 
 @pytest.mark.parametrize("status", [400, 404, 422])
-async def test_an_upstream_error_about_the_request_keeps_its_message(status):
-    refusal = {"error": {"message": "max_tokens is too large", "type": "x", "param": "max_tokens", "code": "y"}}
+async def test_an_upstream_error_about_the_request_keeps_its_message(status: int) -> None:
+    error_body = {"error": {"message": "max_tokens is too large", "type": "x", "param": "max_tokens", "code": "y"}}
     async with (
-        loopback_server(answers(refusal, status)) as upstream,
+        loopback_server(answers(error_body, status)) as upstream,
         running_gateway(upstream_url=upstream.v1) as gateway,
     ):
         response = await gateway.chat(chat_request("hello"))
@@ -156,7 +156,7 @@ async def test_an_upstream_error_about_the_request_keeps_its_message(status):
         (302, 502, "upstream_error"),
     ],
 )
-async def test_another_upstream_error_becomes_one_of_our_codes(status, response_status, code):
+async def test_another_upstream_error_becomes_one_of_our_codes(status: int, response_status: int, code: str) -> None:
     async with loopback_server(answers({"error": {"message": "secret detail"}}, status)) as upstream:
         async with running_gateway(upstream_url=upstream.v1) as gateway:
             response = await gateway.chat(chat_request("hello"))
@@ -168,7 +168,7 @@ async def test_another_upstream_error_becomes_one_of_our_codes(status, response_
 
 
 @pytest.mark.parametrize("status", [429, 503])
-async def test_a_busy_upstream_gets_at_most_two_retries(status):
+async def test_a_busy_upstream_gets_at_most_two_retries(status: int) -> None:
     respond = in_turn(answers({}, status), answers({}, status), answers())
     async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await gateway.chat(chat_request("hello"))
@@ -177,7 +177,7 @@ async def test_a_busy_upstream_gets_at_most_two_retries(status):
         assert len(upstream.received) == 3
 
 
-async def test_retry_after_is_honoured():
+async def test_retry_after_is_honoured() -> None:
     respond = in_turn(answers({}, 429, retry_after="1"), answers())
     async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         began = asyncio.get_running_loop().time()
@@ -187,7 +187,7 @@ async def test_retry_after_is_honoured():
         assert asyncio.get_running_loop().time() - began >= 1
 
 
-async def test_a_long_retry_after_is_passed_on():
+async def test_a_long_retry_after_is_passed_on() -> None:
     async with loopback_server(answers({}, 429, retry_after="3600")) as upstream:
         async with running_gateway(upstream_url=upstream.v1) as gateway:
             response = await gateway.chat(chat_request("hello"))
@@ -197,7 +197,7 @@ async def test_a_long_retry_after_is_passed_on():
             assert len(upstream.received) == 1
 
 
-async def test_a_request_that_the_upstream_drops_is_retried_then_reported():
+async def test_a_request_that_the_upstream_drops_is_retried_then_reported() -> None:
     async with loopback_server(hangs_up) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await gateway.chat(chat_request("hello"))
 
@@ -205,17 +205,17 @@ async def test_a_request_that_the_upstream_drops_is_retried_then_reported():
         assert len(upstream.received) == 3
 
 
-async def test_an_unreachable_upstream_is_reported():
-    async with loopback_server(answers()) as gone:
+async def test_an_unreachable_upstream_is_reported() -> None:
+    async with loopback_server(answers()) as closed:
         pass
-    async with running_gateway(upstream_url=gone.v1) as gateway:
+    async with running_gateway(upstream_url=closed.v1) as gateway:
         response = await gateway.chat(chat_request("hello"))
 
         assert (response.status_code, response.json()["error"]["code"]) == (503, "upstream_unavailable")
-        assert str(gone.port) not in response.text
+        assert str(closed.port) not in response.text
 
 
-async def test_an_upstream_that_responds_with_no_json_is_reported():
+async def test_an_upstream_that_responds_with_no_json_is_reported() -> None:
     async with loopback_server(answers(b"<html>oops</html>")) as upstream:
         async with running_gateway(upstream_url=upstream.v1) as gateway:
             response = await gateway.chat(chat_request("hello"))
@@ -225,7 +225,7 @@ async def test_an_upstream_that_responds_with_no_json_is_reported():
 
 @pytest.mark.parametrize("spoken", ["chat", "messages", "responses"], ids="upstream speaks {}".format)
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
-async def test_an_upstream_error_with_status_200_is_reported(path, spoken):
+async def test_an_upstream_error_with_status_200_is_reported(path: str, spoken: str) -> None:
     failed = {"error": {"message": "out of memory", "code": 500}}
     body = {"model": "m", "input": "hi"} if path == "/v1/responses" else chat_request("hi") | {"max_tokens": 9}
     async with loopback_server(answers(failed)) as upstream:
@@ -236,7 +236,7 @@ async def test_an_upstream_error_with_status_200_is_reported(path, spoken):
     assert "out of memory" not in response.text
 
 
-async def test_a_stream_is_the_same_whatever_its_chunks():
+async def test_a_stream_is_the_same_whatever_its_chunks() -> None:
     whole = b"".join(CHUNKS)
     pieces = [whole[start : start + 7] for start in range(0, len(whole), 7)]
     async with loopback_server(streams(*pieces)) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
@@ -245,7 +245,7 @@ async def test_a_stream_is_the_same_whatever_its_chunks():
         assert response.content == whole
 
 
-async def test_an_unknown_path_and_a_wrong_method_are_named():
+async def test_an_unknown_path_and_a_wrong_method_are_named() -> None:
     async with running_gateway() as gateway:
         nowhere = await gateway.client.get("/v1/nowhere")
         wrong = await gateway.client.get("/v1/chat/completions")
@@ -257,7 +257,7 @@ async def test_an_unknown_path_and_a_wrong_method_are_named():
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions/", "/v1/messages/", "/v1/responses/", "/v1/files/"])
-async def test_no_path_redirects_to_a_host_that_the_client_names(path):
+async def test_no_path_redirects_to_a_host_that_the_client_names(path: str) -> None:
     async with running_gateway() as gateway:
         response = await gateway.client.post(path, json=chat_request("hello"), headers={"host": "elsewhere.example"})
 
@@ -265,7 +265,7 @@ async def test_no_path_redirects_to_a_host_that_the_client_names(path):
         assert "location" not in response.headers
 
 
-async def test_no_key_a_wrong_key_and_a_malformed_header_are_rejected():
+async def test_no_key_a_wrong_key_and_a_malformed_header_are_rejected() -> None:
     async with running_gateway() as gateway, httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
         codes = []
         for headers in ({}, {"authorization": "Bearer obs_wrong"}, {"authorization": "Basic x"}, {"x-api-key": "y"}):
@@ -275,7 +275,7 @@ async def test_no_key_a_wrong_key_and_a_malformed_header_are_rejected():
         assert codes == [(401, "missing_credentials"), *[(401, "invalid_api_key")] * 3]
 
 
-async def test_the_key_may_come_as_x_api_key():
+async def test_the_key_may_come_as_x_api_key() -> None:
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
             response = await client.post(

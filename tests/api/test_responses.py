@@ -1,6 +1,7 @@
 """Responses end to end: over a chat upstream, and over one that speaks Responses."""
 
 import json
+from typing import Any
 
 import httpx
 import pytest
@@ -9,12 +10,12 @@ from obscura.moderation.demo import MARKER_WORD
 from tests.support.fake_upstream import ANSWER, CHUNKS, answers, chunk, hangs_up, in_turn, streams
 from tests.support.gateway import Gateway, running_gateway
 from tests.support.image_urls import data_url, image_in
-from tests.support.loopback_server import Received, Wire, loopback_server
+from tests.support.loopback_server import Received, Respond, Wire, loopback_server
 from tests.support.response_stream_grammar import checked, events_of
 from tests.unit.dialects.responses.requests import FUNCTION, a_message, a_request, call, image, output, text
 from tests.unit.imaging.images import a_plain, opened
 
-NATIVE = {"upstream_dialects": ("chat", "responses")}
+NATIVE: dict[str, Any] = {"upstream_dialects": ("chat", "responses")}
 USAGE = {"input_tokens": 10, "output_tokens": 2, "total_tokens": 12}
 NATIVE_ANSWER = {"id": "resp_1", "object": "response", "status": "completed", "output": [], "usage": USAGE}
 CALL = {"id": "call_9", "type": "function", "function": {"name": "look", "arguments": '{"at":"sky"}'}}
@@ -28,7 +29,7 @@ async def respond_to(gateway: Gateway, *items: object, **fields: object) -> http
     return await gateway.client.post("/v1/responses", json=a_request(given, **fields))
 
 
-def serving_too(image: bytes):
+def serving_too(image: bytes) -> Respond:
     """An upstream that is also the host of an image."""
 
     async def respond(request: Received, wire: Wire) -> None:
@@ -41,7 +42,7 @@ def framed(*events: dict) -> list[bytes]:
     return [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events]
 
 
-async def test_a_request_is_sent_as_chat_and_returned_as_a_response():
+async def test_a_request_is_sent_as_chat_and_returned_as_a_response() -> None:
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await respond_to(gateway, "What is it?", instructions="Be brief.", max_output_tokens=50)
 
@@ -56,7 +57,7 @@ async def test_a_request_is_sent_as_chat_and_returned_as_a_response():
         assert response.json()["output"][0]["content"][0]["text"] == "A cat."
 
 
-async def test_a_stream_of_chunks_becomes_a_stream_of_events():
+async def test_a_stream_of_chunks_becomes_a_stream_of_events() -> None:
     async with loopback_server(streams()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await respond_to(gateway, a_message(image(data_url(a_plain(56, 56, "PNG")))), stream=True)
 
@@ -67,7 +68,7 @@ async def test_a_stream_of_chunks_becomes_a_stream_of_events():
         assert upstream.received[0].json()["stream_options"] == {"include_usage": True}
 
 
-async def test_images_of_every_source_arrive_prepared_in_request_order():
+async def test_images_of_every_source_arrive_prepared_in_request_order() -> None:
     wide, tall, large = (a_plain(*size, "PNG") for size in [(112, 28), (28, 112), (2000, 1000)])
     async with loopback_server(serving_too(tall)) as upstream:
         async with running_gateway(upstream_url=upstream.v1, fetch_allow=(upstream.origin,)) as gateway:
@@ -89,7 +90,7 @@ async def test_images_of_every_source_arrive_prepared_in_request_order():
             assert tokens[:2] == [4, 4]
 
 
-async def test_a_function_call_and_its_output_keep_the_same_id():
+async def test_a_function_call_and_its_output_keep_the_same_id() -> None:
     question = {"role": "user", "content": "What is up there?"}
     async with loopback_server(in_turn(answers(CALLED), answers())) as upstream:
         async with running_gateway(upstream_url=upstream.v1) as gateway:
@@ -133,7 +134,9 @@ async def test_a_function_call_and_its_output_keep_the_same_id():
         ([output("a", f"please {MARKER_WORD}")], {}, "moderation_blocked", None),
     ],
 )
-async def test_an_error_has_openais_format_and_nothing_goes_upstream(items, fields, code, param):
+async def test_an_error_has_openais_format_and_nothing_goes_upstream(
+    items: list, fields: dict, code: str, param: str | None
+) -> None:
     async with loopback_server(answers()) as upstream:
         async with running_gateway(upstream_url=upstream.v1, moderation="demo") as gateway:
             response = await respond_to(gateway, *items, **fields)
@@ -151,7 +154,7 @@ async def test_an_error_has_openais_format_and_nothing_goes_upstream(items, fiel
         ("POST", "/v1/responses/resp_1/cancel", 404, "not_found"),
     ],
 )
-async def test_an_unknown_path_gets_openais_error_format(method, path, status, code):
+async def test_an_unknown_path_gets_openais_error_format(method: str, path: str, status: int, code: str) -> None:
     async with running_gateway() as gateway:
         response = await gateway.client.request(method, path)
 
@@ -159,7 +162,7 @@ async def test_an_unknown_path_gets_openais_error_format(method, path, status, c
         assert response.json()["error"]["code"] == code
 
 
-async def test_a_malformed_body_gets_openais_error_format():
+async def test_a_malformed_body_gets_openais_error_format() -> None:
     async with running_gateway() as gateway:
         response = await gateway.client.post("/v1/responses", content=b'{"model"')
 
@@ -178,7 +181,7 @@ async def test_a_malformed_body_gets_openais_error_format():
         (hangs_up, 502, "upstream_error"),
     ],
 )
-async def test_a_malformed_upstream_response_becomes_one_of_our_codes(respond, status, code):
+async def test_a_malformed_upstream_response_becomes_one_of_our_codes(respond: Respond, status: int, code: str) -> None:
     async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await respond_to(gateway, "hi")
 
@@ -196,7 +199,7 @@ async def test_a_malformed_upstream_response_becomes_one_of_our_codes(respond, s
     ],
     ids=["connection", "end", "no JSON", "error", "call without a name"],
 )
-async def test_an_upstream_that_breaks_in_mid_stream_ends_in_failed_and_an_error(respond):
+async def test_an_upstream_that_breaks_in_mid_stream_ends_in_failed_and_an_error(respond: Respond) -> None:
     async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await respond_to(gateway, "hi", stream=True)
 
@@ -210,7 +213,7 @@ async def test_an_upstream_that_breaks_in_mid_stream_ends_in_failed_and_an_error
         assert "secret" not in response.text
 
 
-async def test_a_native_upstream_gets_the_request_with_its_image_prepared():
+async def test_a_native_upstream_gets_the_request_with_its_image_prepared() -> None:
     native_only = {"previous_response_id": "resp_0", "tools": [{"type": "web_search"}], "store": True}
     async with loopback_server(answers(NATIVE_ANSWER)) as upstream:
         async with running_gateway(upstream_url=upstream.v1, **NATIVE) as gateway:
@@ -227,7 +230,7 @@ async def test_a_native_upstream_gets_the_request_with_its_image_prepared():
             }
 
 
-async def test_a_native_response_without_images_is_passed_on_byte_for_byte():
+async def test_a_native_response_without_images_is_passed_on_byte_for_byte() -> None:
     async with loopback_server(answers(NATIVE_ANSWER)) as upstream:
         async with running_gateway(upstream_url=upstream.v1, **NATIVE) as gateway:
             response = await respond_to(gateway, "hi")
@@ -235,7 +238,7 @@ async def test_a_native_response_without_images_is_passed_on_byte_for_byte():
             assert response.content == json.dumps(NATIVE_ANSWER).encode()
 
 
-async def test_a_native_stream_gains_only_image_tokens_in_its_last_event():
+async def test_a_native_stream_gains_only_image_tokens_in_its_last_event() -> None:
     created = {"type": "response.created", "sequence_number": 0, "response": NATIVE_ANSWER | {"usage": None}}
     completed = {"type": "response.completed", "sequence_number": 1, "response": NATIVE_ANSWER}
     async with loopback_server(streams(*framed(created, completed))) as upstream:
@@ -247,7 +250,7 @@ async def test_a_native_stream_gains_only_image_tokens_in_its_last_event():
             assert last["response"]["usage"] == USAGE | {"input_tokens_details": {"image_tokens": 4}}
 
 
-async def test_a_native_stream_that_breaks_ends_in_an_error_with_the_next_number():
+async def test_a_native_stream_that_breaks_ends_in_an_error_with_the_next_number() -> None:
     created = {"type": "response.created", "sequence_number": 0, "response": NATIVE_ANSWER}
     async with loopback_server(streams(*framed(created), then="breaks")) as upstream:
         async with running_gateway(upstream_url=upstream.v1, **NATIVE) as gateway:
@@ -257,7 +260,7 @@ async def test_a_native_stream_that_breaks_ends_in_an_error_with_the_next_number
             assert (error["type"], error["sequence_number"], error["code"]) == ("error", 1, "upstream_error")
 
 
-async def test_an_image_that_a_native_upstream_would_fetch_itself_is_rejected():
+async def test_an_image_that_a_native_upstream_would_fetch_itself_is_rejected() -> None:
     made_before = {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": "AAAA"}
     async with loopback_server(answers(NATIVE_ANSWER)) as upstream:
         async with running_gateway(upstream_url=upstream.v1, **NATIVE) as gateway:
@@ -268,7 +271,7 @@ async def test_an_image_that_a_native_upstream_would_fetch_itself_is_rejected():
             assert upstream.received == []
 
 
-async def test_an_untranslatable_field_is_rejected_before_any_image_is_fetched():
+async def test_an_untranslatable_field_is_rejected_before_any_image_is_fetched() -> None:
     async with (
         loopback_server(answers(image_in("PNG"))) as host,
         running_gateway(fetch_allow=(host.origin,)) as gateway,

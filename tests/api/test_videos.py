@@ -19,7 +19,7 @@ def video(url: str) -> dict:
 
 
 @pytest.mark.parametrize(("sent", "media_type"), [(MP4, "video/mp4"), (MOV, "video/quicktime"), (WEBM, "video/webm")])
-async def test_a_video_goes_upstream_whole_under_the_type_that_its_bytes_have(sent, media_type):
+async def test_a_video_goes_upstream_whole_under_the_type_that_its_bytes_have(sent: bytes, media_type: str) -> None:
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await gateway.chat(chat_request(text("what happens?"), video(data_url(sent, "video/lies"))))
 
@@ -29,7 +29,7 @@ async def test_a_video_goes_upstream_whole_under_the_type_that_its_bytes_have(se
         assert image_in(passed) == sent
 
 
-async def test_a_video_by_url_is_fetched_by_the_guard():
+async def test_a_video_by_url_is_fetched_by_the_guard() -> None:
     async def respond(request: Received, wire: Wire) -> None:
         if request.method == "GET":
             await wire.answer(200, MP4, "text/plain")
@@ -39,12 +39,12 @@ async def test_a_video_by_url_is_fetched_by_the_guard():
     async with loopback_server(respond) as outside:
         async with running_gateway(upstream_url=outside.v1, fetch_allow=(outside.origin,)) as gateway:
             response = await gateway.chat(chat_request(video(f"{outside.origin}/a.mp4")))
-            refused = await gateway.chat(chat_request(video("http://127.0.0.1:9/a.mp4")))
+            rejected = await gateway.chat(chat_request(video("http://127.0.0.1:9/a.mp4")))
 
             assert response.status_code == 200
             assert image_in(outside.received[1].json()["messages"][0]["content"][0]["video_url"]["url"]) == MP4
-            assert refused.json()["error"]["code"] == "unsafe_image_url"
-            assert refused.json()["error"]["param"] == "messages[0].content[0].video_url.url"
+            assert rejected.json()["error"]["code"] == "unsafe_image_url"
+            assert rejected.json()["error"]["param"] == "messages[0].content[0].video_url.url"
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ async def test_a_video_by_url_is_fetched_by_the_guard():
     [(AVI, "invalid_request"), (b"\x00\x00\x00\x18ftyp" + bytes(25 * 1024 * 1024), "image_too_large")],
     ids=["avi", "over 25 MiB"],
 )
-async def test_other_formats_and_large_videos_are_rejected(sent, code):
+async def test_other_formats_and_large_videos_are_rejected(sent: bytes, code: str) -> None:
     async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
         response = await gateway.chat(chat_request(video(data_url(sent, "video/mp4"))))
 
@@ -62,7 +62,7 @@ async def test_other_formats_and_large_videos_are_rejected(sent, code):
         assert upstream.received == []
 
 
-async def test_anonymous_callers_may_send_no_video():
+async def test_anonymous_callers_may_send_no_video() -> None:
     async with running_gateway() as gateway, httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
         response = await client.post(
             "/v1/chat/completions",
@@ -73,7 +73,7 @@ async def test_anonymous_callers_may_send_no_video():
         assert (response.status_code, response.json()["error"]["code"]) == (400, "video_anon_blocked")
 
 
-async def test_without_a_free_tier_anonymous_callers_are_rejected():
+async def test_without_a_free_tier_anonymous_callers_are_rejected() -> None:
     async with running_gateway(free_tier_requests=0) as gateway:
         async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
             response = await client.post("/v1/chat/completions", json=chat_request("hi"), headers={"x-free-tier": "1"})

@@ -85,7 +85,9 @@ def test_doctor_reports_the_store_the_jwts_and_the_free_tier(env: dict[str, str]
 def test_doctor_reports_missing_tables_and_jwks(tmp_path: Path) -> None:
     issuer = {"JWKS_URL": "http://127.0.0.1:9/keys", "JWT_ISSUER": "https://login.example", "JWT_AUDIENCE": "obscura"}
     with aws_server():
-        response = run_obscura("doctor", env=environment(tmp_path, TABLE=a_table(), STORE_OUTAGE="keys", **issuer))
+        response = run_obscura(
+            "doctor", env=environment(tmp_path, TABLE=a_table(), STORE_OUTAGE="cached_keys", **issuer)
+        )
 
     assert response.returncode == 1
     assert response.stdout.count("missing") == 2

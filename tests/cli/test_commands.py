@@ -145,6 +145,15 @@ def test_doctor_reports_what_works_and_what_is_missing(tmp_path: Path) -> None:
         assert detail in broken.stdout
 
 
+def test_doctor_points_out_old_names_and_values_of_settings(tmp_path: Path) -> None:
+    response = run_obscura("doctor", env=environment(tmp_path, REMEMBER_VERDICTS="false", STORE_OUTAGE="keys"))
+
+    assert response.returncode == 0
+    assert "is now OBSCURA_CACHE_VERDICTS" in response.stdout
+    assert "'keys' is now 'cached_keys'" in response.stdout
+    assert "misspelt" not in response.stdout
+
+
 def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
     response = run_obscura("doctor", env=environment(tmp_path, MAX_PIXELS="many"))
 

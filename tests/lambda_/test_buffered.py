@@ -53,7 +53,7 @@ def responses_to(*events: dict) -> tuple[list[dict], str]:
     return json.loads(process.stdout.splitlines()[-1]), process.stderr
 
 
-def test_json_and_event_streams_are_text_and_images_are_base64():
+def test_json_and_event_streams_are_text_and_images_are_base64() -> None:
     kinds = ["application/json", "application/problem%2Bjson", "text/event-stream", "image/png"]
 
     responses, _ = responses_to(*(rest_event("GET", f"/typed?kind={kind}") for kind in kinds))
@@ -62,13 +62,13 @@ def test_json_and_event_streams_are_text_and_images_are_base64():
     assert bodies == [("body", False), ("body", False), ("body", False), ("Ym9keQ==", True)]
 
 
-def test_the_application_starts_once_for_all_events():
+def test_the_application_starts_once_for_all_events() -> None:
     responses, _ = responses_to(*[rest_event("GET", "/starts")] * 3)
 
     assert [json.loads(response["body"]) for response in responses] == [["started"]] * 3
 
 
-def test_an_exception_is_a_500_whose_message_is_not_logged():
+def test_an_exception_is_a_500_whose_message_is_not_logged() -> None:
     (response,), log = responses_to(rest_event("GET", "/fault"))
 
     assert response["statusCode"] == 500

@@ -21,7 +21,7 @@ def container() -> Stack:
     )
 
 
-def test_every_setting_of_the_functions_can_be_set_for_the_container(stack, container):
+def test_every_setting_of_the_functions_can_be_set_for_the_container(stack: Stack, container: Stack) -> None:
     [service] = container.resources("AWS::ECS::ExpressGatewayService").values()
     of_functions = stack.resources("AWS::Lambda::Function")["ChatFunction"]["Environment"]["Variables"]
 
@@ -30,7 +30,7 @@ def test_every_setting_of_the_functions_can_be_set_for_the_container(stack, cont
     assert {name for name in of_functions if name.startswith(PREFIX)} - SET_ELSEWHERE <= of_container
 
 
-def test_both_templates_declare_the_same_parameter_alike(stack, container):
+def test_both_templates_declare_the_same_parameter_alike(stack: Stack, container: Stack) -> None:
     functions, containers = (one.template["Parameters"] for one in (stack, container))
 
     shared = functions.keys() & containers.keys() - {"UpstreamUrl", "SecretsPath"}
@@ -39,7 +39,7 @@ def test_both_templates_declare_the_same_parameter_alike(stack, container):
     assert {name: containers[name] for name in shared} == {name: functions[name] for name in shared}
 
 
-def test_the_container_has_its_region_in_the_variable_that_boto3_reads(container):
+def test_the_container_has_its_region_in_the_variable_that_boto3_reads(container: Stack) -> None:
     [service] = container.resources("AWS::ECS::ExpressGatewayService").values()
 
     variables = {variable["Name"]: variable["Value"] for variable in service["PrimaryContainer"]["Environment"]}

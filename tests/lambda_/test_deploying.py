@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -25,9 +26,9 @@ def stack() -> Stack:
     return translated(ROOT / "template.yaml")
 
 
-def test_every_prompt_of_a_guided_deployment_may_be_left_empty(tmp_path):
+def test_every_prompt_of_a_guided_deployment_may_be_left_empty(tmp_path: Path) -> None:
     samconfig = shutil.copy(ROOT / "samconfig.toml", tmp_path)
-    sam = [SAM_PYTHON.with_name("sam"), "deploy", "--guided", "--template", ROOT / "template.yaml"]
+    sam: list[str | Path] = [SAM_PYTHON.with_name("sam"), "deploy", "--guided", "--template", ROOT / "template.yaml"]
     unreachable = {
         "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
         "AWS_MAX_ATTEMPTS": "1",
@@ -49,7 +50,7 @@ def test_every_prompt_of_a_guided_deployment_may_be_left_empty(tmp_path):
     assert "Is this okay" not in deployed.stdout
 
 
-def test_the_command_that_makes_a_key_uses_the_stacks_region(stack):
+def test_the_command_that_makes_a_key_uses_the_stacks_region(stack: Stack) -> None:
     command = shlex.split(stack.outputs()["MakeAKey"])
     start = command.index("obscura")
     variables = dict(word.split("=", 1) for word in command[: command.index("uv")])
@@ -71,7 +72,9 @@ def test_the_command_that_makes_a_key_uses_the_stacks_region(stack):
     assert key.project == "my-project"
 
 
-def test_functions_start_with_every_value_that_a_parameter_allows(stack, monkeypatch):
+def test_functions_start_with_every_value_that_a_parameter_allows(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     variables = stack.template["Resources"]["ChatFunction"]["Properties"]["Environment"]["Variables"]
     parameters = stack.template["Parameters"]
     set_by = {

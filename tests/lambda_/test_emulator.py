@@ -3,6 +3,8 @@
 import asyncio
 import json
 import tomllib
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +21,7 @@ from tests.support.lambda_process import new_key
 from tests.support.loopback_server import loopback_server
 
 HELLO = [{"role": "user", "content": "What do you see?"}]
-REQUESTS = {
+REQUESTS: dict[str, tuple[str, dict]] = {
     "chat": ("/v1/chat/completions", {"model": "obscura-demo", "messages": HELLO}),
     "messages": ("/v1/messages", {"model": "obscura-demo", "max_tokens": 99, "messages": HELLO}),
     "responses": ("/v1/responses", {"model": "obscura-demo", "input": "What do you see?"}),
@@ -34,12 +36,12 @@ def layout() -> Layout:
 
 
 @pytest.fixture
-def settings(tmp_path):
+def settings(tmp_path: Path) -> dict[str, str]:
     return {"OBSCURA_DATA_DIR": str(tmp_path), "OBSCURA_MODERATION": "off"}
 
 
 @pytest.fixture
-async def bearer(tmp_path):
+async def bearer(tmp_path: Path) -> dict[str, str]:
     return {"Authorization": f"Bearer {await new_key(tmp_path)}"}
 
 
@@ -50,12 +52,14 @@ def text_of(body: dict) -> str:
     return body["content"][0]["text"] if "content" in body else body["output"][0]["content"][0]["text"]
 
 
-def test_every_family_with_a_dialect_is_tested_in_the_emulator():
+def test_every_family_with_a_dialect_is_tested_in_the_emulator() -> None:
     assert REQUESTS.keys() == {name for name, family in FAMILIES.items() if family.dialects}
 
 
 @pytest.mark.parametrize("family", REQUESTS)
-def test_the_streaming_runtime_streams_plain_and_streamed_responses(layout, family, settings, bearer):
+def test_the_streaming_runtime_streams_plain_and_streamed_responses(
+    layout: Layout, family: str, settings: dict[str, str], bearer: dict[str, Any]
+) -> None:
     path, body = REQUESTS[family]
     with emulated(layout, family, settings | WRAPPED) as function:
         plain = function.invoke(rest_event("POST", path, body, **bearer))
@@ -70,7 +74,9 @@ def test_the_streaming_runtime_streams_plain_and_streamed_responses(layout, fami
 
 
 @pytest.mark.parametrize("family", REQUESTS)
-def test_under_sam_local_a_family_responds_buffered(layout, family, settings, bearer):
+def test_under_sam_local_a_family_responds_buffered(
+    layout: Layout, family: str, settings: dict[str, str], bearer: dict[str, Any]
+) -> None:
     path, body = REQUESTS[family]
     with emulated(layout, family, settings | WRAPPED | {"AWS_SAM_LOCAL": "true"}) as function:
         plain = function.invoke(rest_event("POST", path, body, **bearer))
@@ -81,7 +87,9 @@ def test_under_sam_local_a_family_responds_buffered(layout, family, settings, be
     assert streamed.body.count(b"data: ") > 2
 
 
-def test_the_models_function_responds_buffered_in_both_dialects(layout, settings, bearer):
+def test_the_models_function_responds_buffered_in_both_dialects(
+    layout: Layout, settings: dict[str, str], bearer: dict[str, Any]
+) -> None:
     with emulated(layout, "models", settings) as function:
         openai = function.invoke(rest_event("GET", "/v1/models", **bearer))
         anthropic = function.invoke(rest_event("GET", "/v1/models", anthropic_version="2023-06-01", **bearer))
@@ -96,7 +104,9 @@ def test_the_models_function_responds_buffered_in_both_dialects(layout, settings
     assert (unknown.status, unknown.json()["error"]["code"]) == (404, "not_found")
 
 
-async def test_a_models_list_that_exceeds_the_functions_time_is_a_504(layout, settings, bearer):
+async def test_a_models_list_that_exceeds_the_functions_time_is_a_504(
+    layout: Layout, settings: dict[str, str], bearer: dict[str, Any]
+) -> None:
     async with loopback_server(stays_silent) as upstream:
         variables = settings | {"OBSCURA_UPSTREAM_URL": upstream.v1, "AWS_LAMBDA_FUNCTION_TIMEOUT": "3"}
         with emulated(layout, "models", variables) as function:
@@ -107,7 +117,7 @@ async def test_a_models_list_that_exceeds_the_functions_time_is_a_504(layout, se
     assert after.status == 200
 
 
-def test_the_function_that_serves_the_schema_has_every_familys_paths(layout, settings):
+def test_the_function_that_serves_the_schema_has_every_familys_paths(layout: Layout, settings: dict[str, str]) -> None:
     with emulated(layout, "models", settings) as function:
         response = function.invoke(rest_event("GET", "/openapi.json"))
 
@@ -116,7 +126,7 @@ def test_the_function_that_serves_the_schema_has_every_familys_paths(layout, set
     assert {"/v1/chat/completions", "/v1/uploads", "/v1/models", "/healthz"} <= set(response.json()["paths"])
 
 
-def test_under_sam_local_a_function_has_the_templates_settings(layout, tmp_path):
+def test_under_sam_local_a_function_has_the_templates_settings(layout: Layout, tmp_path: Path) -> None:
     configured = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]["local_invoke"]["parameters"]
     overrides = json.loads((ROOT / configured["env_vars"]).read_text())["Parameters"]
     declared = functions_by_family(translated(ROOT / "template.yaml"))["chat"]["Environment"]["Variables"]

@@ -16,7 +16,7 @@ from tests.support.photographs import photograph
 WARM_UP, INVOCATIONS = 200, 1000
 
 
-async def test_a_thousand_invocations_leave_memory_level_and_no_sockets(tmp_path):
+async def test_a_thousand_invocations_leave_memory_level_and_no_sockets(tmp_path: Path) -> None:
     async with loopback_server(_respond) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
             events = _mixed_events(function)
@@ -40,7 +40,7 @@ async def _respond(request: Received, wire: Wire) -> None:
         await (streams() if body.get("stream") else answers())(request, wire)
 
 
-async def test_bodies_of_six_megabytes_do_not_accumulate(tmp_path):
+async def test_bodies_of_six_megabytes_do_not_accumulate(tmp_path: Path) -> None:
     async with loopback_server(answers()) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
             large = rest_event("POST", "/v1/chat/completions", chat_request("x" * 5_900_000), **function.bearer)
@@ -54,7 +54,7 @@ async def test_bodies_of_six_megabytes_do_not_accumulate(tmp_path):
             assert _resident_kib(function) - warm_kib < 6 * len(large["body"]) // 1024
 
 
-async def test_files_of_four_megabytes_do_not_accumulate(tmp_path):
+async def test_files_of_four_megabytes_do_not_accumulate(tmp_path: Path) -> None:
     body = form(part("purpose", b"vision"), part("file", b"\x89PNG" + bytes(4_300_000), filename="a.png"))
     async with lambda_function("files", tmp_path) as function:
         large = rest_event("POST", "/v1/files", body, binary=True, Content_Type=FORM["content-type"], **function.bearer)
@@ -68,7 +68,7 @@ async def test_files_of_four_megabytes_do_not_accumulate(tmp_path):
         assert _resident_kib(function) - warm_kib < 6 * len(body) // 1024
 
 
-async def test_waiting_for_a_slow_upstream_takes_no_cpu(tmp_path):
+async def test_waiting_for_a_slow_upstream_takes_no_cpu(tmp_path: Path) -> None:
     async with loopback_server(stays_silent) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
             event = rest_event("POST", "/v1/chat/completions", chat_request("hi"), **function.bearer)

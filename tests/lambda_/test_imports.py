@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +21,7 @@ CODE = "import sys; from app import handler; print(*sys.modules)"
 
 
 @pytest.mark.parametrize("family", [*DIALECTS, "models"])
-def test_a_function_imports_its_own_family_and_nothing_for_later(family, tmp_path):
+def test_a_function_imports_its_own_family_and_nothing_for_later(family: str, tmp_path: Path) -> None:
     environment = function_environment(FUNCTIONS / family, tmp_path, UPSTREAM_URL="http://127.0.0.1:9/v1")
     process = subprocess.run(
         [sys.executable, "-c", CODE],
@@ -34,7 +35,7 @@ def test_a_function_imports_its_own_family_and_nothing_for_later(family, tmp_pat
     assert f"obscura.api.routers.{family}" in loaded
 
 
-def test_the_runtimes_client_is_imported_without_httpx():
+def test_the_runtimes_client_is_imported_without_httpx() -> None:
     code = "import sys; import obscura.aws.runtime.api; print(*sys.modules)"
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
 
@@ -44,5 +45,5 @@ def test_the_runtimes_client_is_imported_without_httpx():
 
 
 @pytest.mark.parametrize("code", sorted(FUNCTIONS.glob("*/app.py")), ids=lambda code: code.parent.name)
-def test_a_functions_code_is_fifteen_lines_at_most(code):
+def test_a_functions_code_is_fifteen_lines_at_most(code: Path) -> None:
     assert len(code.read_text().splitlines()) <= 15

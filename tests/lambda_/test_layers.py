@@ -22,13 +22,13 @@ def files() -> list[Path]:
     return [path for layer in LAYERS for path in layer.rglob("*") if path.is_file()]
 
 
-def test_together_they_stay_under_75_mb_unzipped():
+def test_together_they_stay_under_75_mb_unzipped() -> None:
     size = sum(path.stat().st_size for path in files())
 
     assert 10_000_000 < size < MAX_BYTES
 
 
-def test_every_module_has_bytecode_that_is_used_without_its_source():
+def test_every_module_has_bytecode_that_is_used_without_its_source() -> None:
     sources = [path for path in files() if path.suffix == ".py"]
 
     for source in sources:
@@ -36,7 +36,7 @@ def test_every_module_has_bytecode_that_is_used_without_its_source():
         assert code[:8] == MAGIC_NUMBER + UNCHECKED_HASH, source
 
 
-def test_tracebacks_have_the_paths_on_lambda():
+def test_tracebacks_have_the_paths_on_lambda() -> None:
     compiled = BUILT / "GatewayLayer/python/obscura/__pycache__"
     [code] = [path.read_bytes() for path in compiled.glob("settings.*.pyc")]
 
@@ -44,20 +44,20 @@ def test_tracebacks_have_the_paths_on_lambda():
 
 
 @pytest.mark.parametrize("unwanted", ["tests", "uvloop", "uvicorn", "typer", "rich", "pip"])
-def test_packages_that_lambda_never_runs_are_left_out(unwanted):
+def test_packages_that_lambda_never_runs_are_left_out(unwanted: str) -> None:
     packages = {path.name for layer in LAYERS for path in (layer / "python").rglob("*") if path.is_dir()}
 
     assert unwanted not in packages
 
 
-def test_both_layers_share_the_obscura_namespace_without_a_file_in_common():
+def test_both_layers_share_the_obscura_namespace_without_a_file_in_common() -> None:
     gateway, imaging = ({path.relative_to(layer) for path in layer.rglob("*") if path.is_file()} for layer in LAYERS)
 
     assert gateway & imaging == set()
     assert Path("python/obscura/imaging/__init__.py") in imaging
 
 
-def test_the_exec_wrapper_can_be_executed():
+def test_the_exec_wrapper_can_be_executed() -> None:
     wrapper = BUILT / "GatewayLayer/bin/obscura-runtime"
 
     assert os.access(wrapper, os.X_OK)
@@ -73,11 +73,11 @@ def python_without_pip(tmp_path: Path) -> Path:
 def build_imaging_layer(layers: Path, artifacts: Path, path: str) -> subprocess.CompletedProcess[str]:
     """Build a layer as ``sam build`` does, with this PATH."""
     environment = {"PATH": path, "ARTIFACTS_DIR": str(artifacts), "ARCHITECTURE": "x86_64"}
-    command = [shutil.which("make"), "--no-print-directory", "build-ImagingLayer"]
+    command = [str(shutil.which("make")), "--no-print-directory", "build-ImagingLayer"]
     return subprocess.run(command, cwd=layers, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_without_uv_and_pip_the_build_says_how_to_get_one(tmp_path, python_without_pip):
+def test_without_uv_and_pip_the_build_says_how_to_get_one(tmp_path: Path, python_without_pip: Path) -> None:
     process = build_imaging_layer(ROOT / "layers", tmp_path / "layer", str(python_without_pip))
 
     assert process.returncode == 2
@@ -86,7 +86,7 @@ def test_without_uv_and_pip_the_build_says_how_to_get_one(tmp_path, python_witho
     assert "Traceback" not in process.stderr
 
 
-def test_without_python_the_build_says_how_to_get_it(tmp_path):
+def test_without_python_the_build_says_how_to_get_it(tmp_path: Path) -> None:
     process = build_imaging_layer(ROOT / "layers", tmp_path / "layer", str(tmp_path))
 
     assert process.returncode == 2
@@ -94,7 +94,7 @@ def test_without_python_the_build_says_how_to_get_it(tmp_path):
 
 
 @pytest.mark.parametrize("folder", [".uv/bin", "elsewhere"], ids=["of make", "on PATH"])
-def test_uv_is_used_if_it_is_there(tmp_path, python_without_pip, folder):
+def test_uv_is_used_if_it_is_there(tmp_path: Path, python_without_pip: Path, folder: str) -> None:
     uv = tmp_path / folder / "uv"
     uv.parent.mkdir(parents=True)
     uv.write_text('#!/bin/sh\necho "$@" >&2; exit 3\n')

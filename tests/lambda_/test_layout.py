@@ -39,7 +39,7 @@ def layout() -> Layout:
 
 
 @pytest.fixture(scope="module")
-def seen(layout, tmp_path_factory) -> dict:
+def seen(layout: Layout, tmp_path_factory: pytest.TempPathFactory) -> dict:
     """What a process in place of the chat function sees."""
     if layout.rejection:
         pytest.skip(str(layout))
@@ -49,7 +49,7 @@ def seen(layout, tmp_path_factory) -> dict:
     return json.loads(output)
 
 
-def test_linux_with_user_namespaces_is_laid_out_as_on_lambda(layout):
+def test_linux_with_user_namespaces_is_laid_out_as_on_lambda(layout: Layout) -> None:
     """So that a fault of the layout cannot pass for a machine without namespaces."""
     allowed = subprocess.run(
         ["unshare", "--user", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], check=False
@@ -58,7 +58,7 @@ def test_linux_with_user_namespaces_is_laid_out_as_on_lambda(layout):
     assert bool(layout.rejection) == bool(allowed.returncode)
 
 
-def test_layers_code_and_runtime_client_are_in_lambdas_folders(seen):
+def test_layers_code_and_runtime_client_are_in_lambdas_folders(seen: dict) -> None:
     assert seen["modules"] == [
         "/opt/python/obscura/settings.py",
         "/opt/python/PIL/__init__.py",
@@ -68,7 +68,7 @@ def test_layers_code_and_runtime_client_are_in_lambdas_folders(seen):
     assert seen["interpreter"] == "/var/lang/bin/python3.13"
 
 
-def test_only_tmp_and_the_shared_folder_can_be_written_to(seen):
+def test_only_tmp_and_the_shared_folder_can_be_written_to(seen: dict) -> None:
     writable = {folder for folder, error in seen["errors"].items() if error is None}
     errors = {error for error in seen["errors"].values() if error is not None}
 
@@ -77,7 +77,7 @@ def test_only_tmp_and_the_shared_folder_can_be_written_to(seen):
     assert errors == {"Read-only file system"}
 
 
-def test_a_process_has_no_variables_of_the_machine_that_started_it(seen):
+def test_a_process_has_no_variables_of_the_machine_that_started_it(seen: dict) -> None:
     families = ("AWS_LAMBDA_", "LAMBDA_", "OBSCURA_", "PYTHON")
     others = {name for name in seen["variables"] if not name.startswith(families)}
 
@@ -85,7 +85,9 @@ def test_a_process_has_no_variables_of_the_machine_that_started_it(seen):
 
 
 @pytest.mark.parametrize("rejection", ["", "unshare: Operation not permitted"], ids=["as on Lambda", "where built"])
-def test_a_data_folder_is_relative_to_the_callers_working_directory(layout, tmp_path, monkeypatch, rejection):
+def test_a_data_folder_is_relative_to_the_callers_working_directory(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rejection: str
+) -> None:
     (tmp_path / "data").mkdir()
     monkeypatch.chdir(tmp_path)
     laid_out = replace(layout, rejection=layout.rejection or rejection)
@@ -98,7 +100,7 @@ def test_a_data_folder_is_relative_to_the_callers_working_directory(layout, tmp_
     assert (tmp_path / "data" / "written").exists()
 
 
-async def test_without_namespaces_the_artefacts_run_from_where_they_were_built(layout, tmp_path):
+async def test_without_namespaces_the_artefacts_run_from_where_they_were_built(layout: Layout, tmp_path: Path) -> None:
     settings = {"OBSCURA_DATA_DIR": str(tmp_path), WRAPPER: "/opt/bin/obscura-runtime"}
     key = await new_key(tmp_path)
     rejected = replace(layout, rejection="unshare: Operation not permitted")

@@ -5,16 +5,16 @@ import pytest
 from rehearsal.account import account_of
 from rehearsal.checks import functions_by_family
 from rehearsal.grants import NEEDED, UNIVERSE, Call, allowed_calls
-from rehearsal.stack import ROOT, translated
+from rehearsal.stack import ROOT, Stack, translated
 from tests.support.templates import changed
 
 
 @pytest.fixture(scope="module")
-def stack():
+def stack() -> Stack:
     return translated(ROOT / "template.yaml")
 
 
-def test_each_function_may_make_the_calls_that_it_needs_and_no_others(stack):
+def test_each_function_may_make_the_calls_that_it_needs_and_no_others(stack: Stack) -> None:
     roles = {family: function["Role"] for family, function in functions_by_family(stack).items()}
     with account_of(stack) as account:
         account.enforce()
@@ -24,8 +24,8 @@ def test_each_function_may_make_the_calls_that_it_needs_and_no_others(stack):
     assert allowed == NEEDED
 
 
-def test_an_unneeded_permission_is_found(stack):
-    def widen(resources):
+def test_an_unneeded_permission_is_found(stack: Stack) -> None:
+    def widen(resources: dict) -> None:
         resources["InferencePolicy"]["Properties"]["PolicyDocument"]["Statement"].append(
             {"Effect": "Allow", "Action": "dynamodb:Scan", "Resource": {"Fn::GetAtt": ["KeysTable", "Arn"]}}
         )

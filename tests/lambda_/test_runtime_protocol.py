@@ -70,7 +70,9 @@ def task_root(tmp_path: Path) -> Path:
     return folder
 
 
-async def test_a_failure_after_the_first_byte_is_in_the_trailers_without_message(task_root, tmp_path):
+async def test_a_failure_after_the_first_byte_is_in_the_trailers_without_message(
+    task_root: Path, tmp_path: Path
+) -> None:
     async with lambda_function(task_root, tmp_path) as function:
         response = function.api.invoke(rest_event("GET", "/breaks/now"))
 
@@ -84,7 +86,7 @@ async def test_a_failure_after_the_first_byte_is_in_the_trailers_without_message
     assert "content of the caller" not in "".join(function.lines)
 
 
-async def test_a_failure_before_the_first_byte_is_reported_as_an_error(task_root, tmp_path):
+async def test_a_failure_before_the_first_byte_is_reported_as_an_error(task_root: Path, tmp_path: Path) -> None:
     async with lambda_function(task_root, tmp_path) as function:
         response = function.api.invoke(rest_event("GET", "/silent/now"))
 
@@ -92,7 +94,7 @@ async def test_a_failure_before_the_first_byte_is_reported_as_an_error(task_root
         assert not response.prelude.done()
 
 
-async def test_repeated_headers_and_cookies_keep_all_their_values(task_root, tmp_path):
+async def test_repeated_headers_and_cookies_keep_all_their_values(task_root: Path, tmp_path: Path) -> None:
     async with lambda_function(task_root, tmp_path) as function:
         response = function.api.invoke(rest_event("GET", "/several/now"))
 
@@ -105,7 +107,7 @@ async def test_repeated_headers_and_cookies_keep_all_their_values(task_root, tmp
         assert await response.body() == b""
 
 
-async def test_each_invocation_has_its_own_trace_id_and_context(task_root, tmp_path):
+async def test_each_invocation_has_its_own_trace_id_and_context(task_root: Path, tmp_path: Path) -> None:
     async with lambda_function(task_root, tmp_path) as function:
         traced = function.api.invoke(rest_event("GET", "/trace/now"), trace_id="Root=1-2-3")
         untraced = function.api.invoke(rest_event("GET", "/trace/now"))
@@ -114,7 +116,7 @@ async def test_each_invocation_has_its_own_trace_id_and_context(task_root, tmp_p
         assert await untraced.body() == f"none {untraced.request_id} obscura-function".encode()
 
 
-async def test_all_invocations_of_an_environment_share_one_connection(task_root, tmp_path):
+async def test_all_invocations_of_an_environment_share_one_connection(task_root: Path, tmp_path: Path) -> None:
     async with lambda_function(task_root, tmp_path) as function:
         for path in ("/trace/now", "/silent/now", "/breaks/now", "/trace/now"):
             function.api.invoke(rest_event("GET", path))
@@ -123,7 +125,9 @@ async def test_all_invocations_of_an_environment_share_one_connection(task_root,
         assert function.api.connections == 1
 
 
-async def test_a_connection_that_closes_during_a_blocking_call_loses_no_response(task_root, tmp_path):
+async def test_a_connection_that_closes_during_a_blocking_call_loses_no_response(
+    task_root: Path, tmp_path: Path
+) -> None:
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     async with lambda_function(task_root, tmp_path, {"GATE": str(gate)}) as function:
@@ -135,7 +139,7 @@ async def test_a_connection_that_closes_during_a_blocking_call_loses_no_response
         assert (await response.head())["statusCode"] == 200
 
 
-async def test_a_rejected_response_is_logged_and_the_next_one_is_served(task_root, tmp_path):
+async def test_a_rejected_response_is_logged_and_the_next_one_is_served(task_root: Path, tmp_path: Path) -> None:
     async with lambda_function(task_root, tmp_path) as function:
         function.api.response_status = 413
         rejected = function.api.invoke(rest_event("GET", "/trace/now"))
@@ -151,7 +155,7 @@ async def test_a_rejected_response_is_logged_and_the_next_one_is_served(task_roo
     assert rejected.request_id in line
 
 
-async def test_a_runtime_api_that_cannot_go_on_ends_the_process(task_root, tmp_path):
+async def test_a_runtime_api_that_cannot_go_on_ends_the_process(task_root: Path, tmp_path: Path) -> None:
     async with lambda_function(task_root, tmp_path) as function:
         function.api.response_status = 500
         function.api.invoke(rest_event("GET", "/trace/now"))
@@ -159,7 +163,7 @@ async def test_a_runtime_api_that_cannot_go_on_ends_the_process(task_root, tmp_p
         assert await function.process.wait() == 1
 
 
-async def test_a_request_that_is_cancelled_fails_alone(task_root, tmp_path):
+async def test_a_request_that_is_cancelled_fails_alone(task_root: Path, tmp_path: Path) -> None:
     async with lambda_function(task_root, tmp_path) as function:
         cancelled = function.api.invoke(rest_event("GET", "/cancelled/now"))
         after = function.api.invoke(rest_event("GET", "/trace/now"))
@@ -170,7 +174,9 @@ async def test_a_request_that_is_cancelled_fails_alone(task_root, tmp_path):
 
 @pytest.mark.parametrize("log_format", ["Text", "JSON"])
 @pytest.mark.parametrize("path", ["/fails_beside/now", "/library_logs/now"])
-async def test_a_failure_beside_the_response_is_logged_without_its_message(task_root, tmp_path, path, log_format):
+async def test_a_failure_beside_the_response_is_logged_without_its_message(
+    task_root: Path, tmp_path: Path, path: str, log_format: str
+) -> None:
     async with lambda_function(task_root, tmp_path, {"AWS_LAMBDA_LOG_FORMAT": log_format}) as function:
         response = function.api.invoke(rest_event("GET", path))
         await response.body()
@@ -191,7 +197,9 @@ async def test_a_failure_beside_the_response_is_logged_without_its_message(task_
         ("def handler(:", "Runtime.SyntaxError"),
     ],
 )
-async def test_a_function_that_cannot_be_loaded_is_reported_and_ends(task_root, tmp_path, code, error_type):
+async def test_a_function_that_cannot_be_loaded_is_reported_and_ends(
+    task_root: Path, tmp_path: Path, code: str, error_type: str
+) -> None:
     (task_root / "app.py").write_text(code)
 
     async with lambda_function(task_root, tmp_path) as function:
@@ -204,7 +212,7 @@ async def test_a_function_that_cannot_be_loaded_is_reported_and_ends(task_root, 
     assert status == 1
 
 
-async def test_a_wrong_setting_fails_the_start_and_is_named_without_its_value(tmp_path):
+async def test_a_wrong_setting_fails_the_start_and_is_named_without_its_value(tmp_path: Path) -> None:
     async with lambda_function("chat", tmp_path, UPSTREAM_URL="hunter2") as function:
         _, _, document = await function.api.report()
         await function.process.wait()
@@ -213,7 +221,7 @@ async def test_a_wrong_setting_fails_the_start_and_is_named_without_its_value(tm
     assert "hunter2" not in str(document) + "".join(function.lines)
 
 
-async def test_under_sam_local_the_process_becomes_the_standard_runtime(task_root, tmp_path):
+async def test_under_sam_local_the_process_becomes_the_standard_runtime(task_root: Path, tmp_path: Path) -> None:
     async with lambda_function(
         task_root, tmp_path, {"AWS_SAM_LOCAL": "true"}, standard_runtime=("echo", "bootstrap.py")
     ) as function:

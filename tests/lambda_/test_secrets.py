@@ -1,5 +1,9 @@
 """Secrets on AWS: SSM parameters below one path, read once at the start, from moto's server."""
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import boto3
 import pytest
 
@@ -13,7 +17,7 @@ from tests.support.loopback_server import loopback_server
 
 
 @pytest.fixture
-def aws():
+def aws() -> Iterator[dict[str, str]]:
     """The variables of an account that has our parameters."""
     with aws_server() as endpoint:
         put({"upstream-key": "sk-secret", "moderation": "demo", "something-else": "x"})
@@ -27,9 +31,9 @@ def put(secrets: dict[str, str]) -> None:
     store.close()
 
 
-async def test_the_upstreams_key_comes_from_its_parameter(aws, tmp_path):
+async def test_the_upstreams_key_comes_from_its_parameter(aws: dict[str, str], tmp_path: Path) -> None:
     async with loopback_server(answers()) as upstream:
-        settings = {"UPSTREAM_URL": upstream.v1, "SECRETS_PATH": "/obscura"}
+        settings: dict[str, Any] = {"UPSTREAM_URL": upstream.v1, "SECRETS_PATH": "/obscura"}
         async with lambda_function("chat", tmp_path, aws, **settings) as function:
             await function.api.invoke(
                 rest_event("POST", "/v1/chat/completions", chat_request("hi"), **function.bearer)
@@ -39,7 +43,7 @@ async def test_the_upstreams_key_comes_from_its_parameter(aws, tmp_path):
         assert "sk-secret" not in "".join(function.lines)
 
 
-async def test_a_function_at_level_debug_logs_no_secret(aws, tmp_path):
+async def test_a_function_at_level_debug_logs_no_secret(aws: dict[str, str], tmp_path: Path) -> None:
     debug = {"AWS_LAMBDA_LOG_LEVEL": "DEBUG", "AWS_LAMBDA_LOG_FORMAT": "JSON"}
     async with lambda_function("chat", tmp_path, aws | debug, SECRETS_PATH="/obscura", LOG_LEVEL="DEBUG") as function:
         await function.api.invoke(
@@ -52,9 +56,9 @@ async def test_a_function_at_level_debug_logs_no_secret(aws, tmp_path):
     assert function.key not in "".join(function.lines)
 
 
-async def test_a_setting_that_is_no_secret_is_not_read_from_ssm(aws, tmp_path):
+async def test_a_setting_that_is_no_secret_is_not_read_from_ssm(aws: dict[str, str], tmp_path: Path) -> None:
     async with loopback_server(answers()) as upstream:
-        settings = {"UPSTREAM_URL": upstream.v1, "SECRETS_PATH": "/obscura", "MODERATION": "off"}
+        settings: dict[str, Any] = {"UPSTREAM_URL": upstream.v1, "SECRETS_PATH": "/obscura", "MODERATION": "off"}
         async with lambda_function("chat", tmp_path, aws, **settings) as function:
             body = chat_request(MARKER_WORD)
             response = function.api.invoke(rest_event("POST", "/v1/chat/completions", body, **function.bearer))
@@ -62,7 +66,7 @@ async def test_a_setting_that_is_no_secret_is_not_read_from_ssm(aws, tmp_path):
             assert (await response.head())["statusCode"] == 200
 
 
-async def test_an_ssm_path_that_cannot_be_read_fails_the_start_and_is_named(tmp_path):
+async def test_an_ssm_path_that_cannot_be_read_fails_the_start_and_is_named(tmp_path: Path) -> None:
     async with loopback_server(answers({}, 400)) as broken:
         async with lambda_function(
             "chat", tmp_path, aws_environment(broken.origin), SECRETS_PATH="/obscura"
@@ -74,10 +78,10 @@ async def test_an_ssm_path_that_cannot_be_read_fails_the_start_and_is_named(tmp_
     assert "OBSCURA_SECRETS_PATH" in document["errorMessage"]
 
 
-async def test_a_newline_at_the_end_of_a_secret_is_dropped(aws, tmp_path):
+async def test_a_newline_at_the_end_of_a_secret_is_dropped(aws: dict[str, str], tmp_path: Path) -> None:
     put({"upstream-key": "sk-secret\n"})
     async with loopback_server(answers()) as upstream:
-        settings = {"UPSTREAM_URL": upstream.v1, "SECRETS_PATH": "/obscura"}
+        settings: dict[str, Any] = {"UPSTREAM_URL": upstream.v1, "SECRETS_PATH": "/obscura"}
         async with lambda_function("chat", tmp_path, aws, **settings) as function:
             await function.api.invoke(
                 rest_event("POST", "/v1/chat/completions", chat_request("hi"), **function.bearer)
@@ -94,7 +98,9 @@ async def test_a_newline_at_the_end_of_a_secret_is_dropped(aws, tmp_path):
         ("address-secret", "too short", "OBSCURA_ADDRESS_SECRET"),
     ],
 )
-async def test_an_unusable_secret_fails_the_start_and_is_named_without_its_value(aws, tmp_path, name, value, setting):
+async def test_an_unusable_secret_fails_the_start_and_is_named_without_its_value(
+    aws: dict[str, str], tmp_path: Path, name: str, value: str, setting: str
+) -> None:
     put({name: value})
     async with lambda_function("chat", tmp_path, aws, SECRETS_PATH="/obscura") as function:
         path, _, document = await function.api.report()

@@ -1,5 +1,7 @@
 """SnapStart: a fake Runtime API takes the snapshot, and what must be fresh after the restore is."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.support.lambda_events import rest_event
@@ -33,14 +35,14 @@ register_after_restore(done.append, "after 2")
 """
 
 
-def folder_with(tmp_path, code):
+def folder_with(tmp_path: Path, code: str) -> Path:
     folder = tmp_path / "function"
     folder.mkdir(exist_ok=True)
     (folder / "app.py").write_text(code)
     return folder
 
 
-async def test_hooks_run_around_the_snapshot_and_connections_open_after_it(tmp_path):
+async def test_hooks_run_around_the_snapshot_and_connections_open_after_it(tmp_path: Path) -> None:
     async with lambda_function(folder_with(tmp_path, HOOKED), tmp_path, SNAPSTART) as function:
         response = function.api.invoke(rest_event("GET", "/done"))
         await function.api.waiting_for_restore.wait()
@@ -52,7 +54,7 @@ async def test_hooks_run_around_the_snapshot_and_connections_open_after_it(tmp_p
         assert (connections_before, function.api.connections) == (1, 2)
 
 
-async def test_environments_of_one_snapshot_do_not_share_their_randomness(tmp_path):
+async def test_environments_of_one_snapshot_do_not_share_their_randomness(tmp_path: Path) -> None:
     drawn = set()
     for _ in range(2):
         async with lambda_function(folder_with(tmp_path, HOOKED), tmp_path, SNAPSTART) as function:
@@ -69,7 +71,9 @@ async def test_environments_of_one_snapshot_do_not_share_their_randomness(tmp_pa
         ("after_restore", "/restore/error", "Runtime.AfterRestoreError", 65),
     ],
 )
-async def test_a_hook_that_fails_is_reported_and_ends_the_process(tmp_path, hook, path, error_type, status):
+async def test_a_hook_that_fails_is_reported_and_ends_the_process(
+    tmp_path: Path, hook: str, path: str, error_type: str, status: int
+) -> None:
     code = f"{HOOKED}\nregister_{hook}(lambda: 1 / 0)\n"
     async with lambda_function(folder_with(tmp_path, code), tmp_path, SNAPSTART) as function:
         function.api.restored.set()

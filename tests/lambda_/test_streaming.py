@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,11 +11,11 @@ from tests.support.fake_upstream import ANSWER, CHUNKS, answers, stays_silent, s
 from tests.support.gateway import chat_request
 from tests.support.lambda_events import rest_event
 from tests.support.lambda_process import lambda_function
-from tests.support.loopback_server import loopback_server
+from tests.support.loopback_server import Received, Wire, loopback_server
 from tests.support.runtime_api import CONTENT_TYPE
 
 
-async def test_a_plain_response_is_streamed_with_its_status_and_headers(tmp_path):
+async def test_a_plain_response_is_streamed_with_its_status_and_headers(tmp_path: Path) -> None:
     async with loopback_server(answers()) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
             response = function.api.invoke(
@@ -30,10 +32,10 @@ async def test_a_plain_response_is_streamed_with_its_status_and_headers(tmp_path
             assert response.trailers == {}
 
 
-async def test_each_piece_is_sent_before_the_upstream_sends_the_next(tmp_path):
-    seen = asyncio.Queue()
+async def test_each_piece_is_sent_before_the_upstream_sends_the_next(tmp_path: Path) -> None:
+    seen: asyncio.Queue[None] = asyncio.Queue()
 
-    async def respond(request, wire):
+    async def respond(request: Received, wire: Wire) -> None:
         await wire.head(200, content_type="text/event-stream", transfer_encoding="chunked")
         for piece in CHUNKS:
             await wire.chunk(piece)
@@ -61,7 +63,9 @@ async def test_each_piece_is_sent_before_the_upstream_sends_the_next(tmp_path):
         ("responses", "/v1/responses", {"model": "m", "input": "hi"}),
     ],
 )
-async def test_the_other_families_stream_in_their_own_dialects(tmp_path, family, path, body):
+async def test_the_other_families_stream_in_their_own_dialects(
+    tmp_path: Path, family: str, path: str, body: dict
+) -> None:
     async with loopback_server(streams()) as upstream:
         async with lambda_function(family, tmp_path, UPSTREAM_URL=upstream.v1) as function:
             response = function.api.invoke(rest_event("POST", path, body | {"stream": True}, **function.bearer))
@@ -72,7 +76,7 @@ async def test_the_other_families_stream_in_their_own_dialects(tmp_path, family,
             assert text.startswith("event: message_start" if family == "messages" else "event: response.created")
 
 
-async def test_the_count_of_tokens_is_streamed_like_the_rest_of_its_function(tmp_path):
+async def test_the_count_of_tokens_is_streamed_like_the_rest_of_its_function(tmp_path: Path) -> None:
     body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
     async with lambda_function("messages", tmp_path) as function:
         response = function.api.invoke(rest_event("POST", "/v1/messages/count_tokens", body, **function.bearer))
@@ -81,7 +85,7 @@ async def test_the_count_of_tokens_is_streamed_like_the_rest_of_its_function(tmp
         assert (await response.json())["input_tokens"] > 0
 
 
-async def test_a_body_in_base64_is_the_same_request(tmp_path):
+async def test_a_body_in_base64_is_the_same_request(tmp_path: Path) -> None:
     async with loopback_server(answers()) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
             event = rest_event("POST", "/v1/chat/completions", chat_request("hé"), binary=True, **function.bearer)
@@ -91,7 +95,7 @@ async def test_a_body_in_base64_is_the_same_request(tmp_path):
             assert upstream.received[0].json() == chat_request("hé")
 
 
-async def test_an_error_keeps_its_format_and_status(tmp_path):
+async def test_an_error_keeps_its_format_and_status(tmp_path: Path) -> None:
     async with lambda_function("chat", tmp_path) as function:
         anonymous = function.api.invoke(rest_event("POST", "/v1/chat/completions", chat_request("hi")))
         unknown = function.api.invoke(rest_event("GET", "/v1/nowhere"))
@@ -102,7 +106,7 @@ async def test_an_error_keeps_its_format_and_status(tmp_path):
         assert (await unknown.json())["error"]["code"] == "not_found"
 
 
-async def test_a_stream_ends_half_a_second_before_the_deadline_with_an_error(tmp_path):
+async def test_a_stream_ends_half_a_second_before_the_deadline_with_an_error(tmp_path: Path) -> None:
     async with loopback_server(streams(CHUNKS[0], then="stays silent")) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
             event = rest_event("POST", "/v1/chat/completions", chat_request("hi", stream=True), **function.bearer)
@@ -120,7 +124,7 @@ async def test_a_stream_ends_half_a_second_before_the_deadline_with_an_error(tmp
                 await upstream.received[0].caller_left.wait()
 
 
-async def test_a_response_that_has_not_begun_at_the_deadline_is_a_504(tmp_path):
+async def test_a_response_that_has_not_begun_at_the_deadline_is_a_504(tmp_path: Path) -> None:
     async with loopback_server(stays_silent) as upstream:
         async with lambda_function("messages", tmp_path, UPSTREAM_URL=upstream.v1) as function:
             body = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
@@ -130,7 +134,7 @@ async def test_a_response_that_has_not_begun_at_the_deadline_is_a_504(tmp_path):
             assert (await response.json())["error"]["code"] == "upstream_timeout"
 
 
-async def test_a_caller_who_leaves_ends_the_upstream_call_alone(tmp_path):
+async def test_a_caller_who_leaves_ends_the_upstream_call_alone(tmp_path: Path) -> None:
     async with loopback_server(streams(CHUNKS[0], then="stays silent")) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
             event = rest_event("POST", "/v1/chat/completions", chat_request("hi", stream=True), **function.bearer)
@@ -148,10 +152,11 @@ async def test_a_caller_who_leaves_ends_the_upstream_call_alone(tmp_path):
             assert await after.json() == ANSWER
 
 
-async def test_an_event_that_is_no_http_request_fails_alone(tmp_path):
+async def test_an_event_that_is_no_http_request_fails_alone(tmp_path: Path) -> None:
     async with loopback_server(answers()) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
-            malformed = [function.api.invoke(event) for event in ({}, [], "7", "not JSON", {"requestContext": {}})]
+            events: tuple[Any, ...] = ({}, [], "7", "not JSON", {"requestContext": {}})
+            malformed = [function.api.invoke(event) for event in events]
             after = function.api.invoke(
                 rest_event("POST", "/v1/chat/completions", chat_request("hi"), **function.bearer)
             )
@@ -161,7 +166,7 @@ async def test_an_event_that_is_no_http_request_fails_alone(tmp_path):
             assert await after.json() == ANSWER
 
 
-async def test_log_lines_have_the_correlation_id_and_metrics_their_values(tmp_path):
+async def test_log_lines_have_the_correlation_id_and_metrics_their_values(tmp_path: Path) -> None:
     async with loopback_server(answers({"error": {"message": "no"}}, 400)) as upstream:
         async with lambda_function("chat", tmp_path, UPSTREAM_URL=upstream.v1) as function:
             event = rest_event("POST", "/v1/chat/completions", chat_request("secret text"), **function.bearer)

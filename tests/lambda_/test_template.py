@@ -5,8 +5,10 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from openai import APIStatusError, OpenAI
 
@@ -28,13 +30,13 @@ def stack() -> Stack:
 
 
 @pytest.mark.parametrize("check", checks.CHECKS, ids=lambda check: check.__name__)
-def test_the_stack_is_as_the_code_needs_it(stack, check):
+def test_the_stack_is_as_the_code_needs_it(stack: Stack, check: checks.Check) -> None:
     faults = list(check(stack))
 
     assert faults == []
 
 
-def _unstreamed(resources):
+def _unstreamed(resources: dict) -> None:
     method = resources["Api"]["Properties"]["Body"]["paths"]["/v1/messages"]["post"]
     integration = method["x-amazon-apigateway-integration"]
     del integration["responseTransferMode"]
@@ -42,56 +44,56 @@ def _unstreamed(resources):
     integration["uri"]["Fn::Sub"] = uri.replace("response-streaming-", "")
 
 
-def _misspelled(resources):
+def _misspelled(resources: dict) -> None:
     resources["ChatFunction"]["Properties"]["Environment"]["Variables"]["OBSCURA_UPSTREAM_ULR"] = "x"
 
 
-def _secret(resources):
+def _secret(resources: dict) -> None:
     resources["ChatFunction"]["Properties"]["Environment"]["Variables"]["OBSCURA_UPSTREAM_KEY"] = "sk-1"
 
 
-def _unnamed(resources):
+def _unnamed(resources: dict) -> None:
     resources["AdmissionPolicy"]["Properties"]["Description"] = "What every function may do"
 
 
-def _wide(resources):
+def _wide(resources: dict) -> None:
     resources["InferencePolicy"]["Properties"]["PolicyDocument"]["Statement"][0]["Resource"] = "*"
 
 
-def _shared(resources):
+def _shared(resources: dict) -> None:
     resources["ChatFunction"]["Properties"]["Role"] = resources["ModelsFunction"]["Properties"]["Role"]
 
 
-def _without_ttl(resources):
+def _without_ttl(resources: dict) -> None:
     del resources["RatesTable"]["Properties"]["TimeToLiveSpecification"]
 
 
-def _open_bucket(resources):
+def _open_bucket(resources: dict) -> None:
     resources["Bucket"]["Properties"]["PublicAccessBlockConfiguration"]["BlockPublicPolicy"] = False
 
 
-def _function_url(resources):
+def _function_url(resources: dict) -> None:
     resources["Url"] = {"Type": "AWS::Lambda::Url", "Properties": {"AuthType": "NONE"}}
 
 
-def _traced(resources):
+def _traced(resources: dict) -> None:
     resources["ChatFunction"]["Properties"]["TracingConfig"] = {"Mode": "Active"}
 
 
-def _without_retention(resources):
+def _without_retention(resources: dict) -> None:
     del resources["ChatLogGroup"]["Properties"]["RetentionInDays"]
 
 
-def _unknown_family(resources):
+def _unknown_family(resources: dict) -> None:
     resources["ModelsFunction"]["Properties"]["FunctionName"] = {"Fn::Sub": "${AWS::StackName}-unknown"}
 
 
-def _without_alarm(resources):
+def _without_alarm(resources: dict) -> None:
     expression = resources["ThrottlesAlarm"]["Properties"]["Metrics"][0]
     expression["Expression"] = expression["Expression"].replace(" + FILL(models, 0)", "")
 
 
-def _unrouted(resources):
+def _unrouted(resources: dict) -> None:
     del resources["Api"]["Properties"]["Body"]["paths"]["/v1/messages/count_tokens"]
 
 
@@ -115,7 +117,7 @@ def _unrouted(resources):
         (_without_retention, checks.nothing_recorded),
     ],
 )
-def test_each_check_finds_its_fault(stack, change, check):
+def test_each_check_finds_its_fault(stack: Stack, change: Callable[..., Any], check: checks.Check) -> None:
     before = len(list(check(stack)))
 
     faults = list(check(changed(stack, change)))
@@ -123,8 +125,8 @@ def test_each_check_finds_its_fault(stack, change, check):
     assert len(faults) > before
 
 
-def test_a_route_that_streams_by_half_is_an_error(stack):
-    def by_half(resources):
+def test_a_route_that_streams_by_half_is_an_error(stack: Stack) -> None:
+    def by_half(resources: dict) -> None:
         method = resources["Api"]["Properties"]["Body"]["paths"]["/v1/messages"]["post"]
         del method["x-amazon-apigateway-integration"]["responseTransferMode"]
 
@@ -132,19 +134,19 @@ def test_a_route_that_streams_by_half_is_an_error(stack):
         routes_of(changed(stack, by_half))
 
 
-def test_an_unknown_intrinsic_function_is_an_error(stack):
+def test_an_unknown_intrinsic_function_is_an_error(stack: Stack) -> None:
     with pytest.raises(NotImplementedError, match="Fn::Split"):
         stack.resolve({"Fn::Split": [",", "a,b"]})
 
 
-def test_every_family_has_a_function_folder_and_a_scenario():
+def test_every_family_has_a_function_folder_and_a_scenario() -> None:
     folders = {entry.parent.name for entry in (ROOT / "functions").glob("*/app.py")}
 
     assert folders == FAMILIES.keys()
     assert SCENARIOS.keys() == FAMILIES.keys()
 
 
-def test_every_family_has_an_event_of_a_route_of_its_own(stack):
+def test_every_family_has_an_event_of_a_route_of_its_own(stack: Stack) -> None:
     events = {name: json.loads((EVENTS / f"{name}.json").read_text()) for name in FAMILIES}
 
     served = {(route.family, route.method, route.path) for route in routes_of(stack)}
@@ -152,7 +154,7 @@ def test_every_family_has_an_event_of_a_route_of_its_own(stack):
     assert {(name, event["httpMethod"], event["path"]) for name, event in events.items()} <= served
 
 
-def test_api_gateways_own_errors_have_a_code_of_ours_and_a_hint(stack):
+def test_api_gateways_own_errors_have_a_code_of_ours_and_a_hint(stack: Stack) -> None:
     responses = gateway_responses(stack)
 
     for response in responses.values():
@@ -166,24 +168,24 @@ def test_api_gateways_own_errors_have_a_code_of_ours_and_a_hint(stack):
 
 
 @pytest.mark.parametrize("name", ["THROTTLED", "WAF_FILTERED"])
-def test_a_rate_limit_at_the_gateway_has_a_retry_after(stack, name):
+def test_a_rate_limit_at_the_gateway_has_a_retry_after(stack: Stack, name: str) -> None:
     response = gateway_responses(stack)[name]
 
     assert response["statusCode"] == "429"
     assert re.fullmatch(r"'\d+'", response["responseParameters"]["gatewayresponse.header.retry-after"])
 
 
-def test_openais_sdk_reads_api_gateways_own_errors(stack):
+def test_openais_sdk_reads_api_gateways_own_errors(stack: Stack) -> None:
     body = gateway_responses(stack)["REQUEST_TOO_LARGE"]["body"]
-    transport = httpx.MockTransport(lambda request: httpx.Response(413, json=body, request=request))
-    with httpx.Client(transport=transport) as http, pytest.raises(APIStatusError) as raised:
+    transport = httpx2.MockTransport(lambda request: httpx2.Response(413, json=body, request=request))
+    with httpx2.Client(transport=transport) as http, pytest.raises(APIStatusError) as raised:
         OpenAI(api_key="obs_x", base_url="https://a.example/v1", http_client=http).models.list()
 
     assert raised.value.status_code == 413
     assert raised.value.code == "request_too_large"
 
 
-def test_a_policys_description_fits_iam_with_the_longest_settings(stack):
+def test_a_policys_description_fits_iam_with_the_longest_settings(stack: Stack) -> None:
     parameters = stack.template["Parameters"]
     longest = {name: "x" * parameter["MaxLength"] for name, parameter in parameters.items() if "MaxLength" in parameter}
     longest |= {
@@ -199,7 +201,7 @@ def test_a_policys_description_fits_iam_with_the_longest_settings(stack):
     assert 900 < len(described) <= 1000
 
 
-def test_a_custom_domain_leads_to_the_stage(stack):
+def test_a_custom_domain_leads_to_the_stage(stack: Stack) -> None:
     custom = translated(ROOT / "template.yaml", DomainName="llm.example.com", CertificateArn="arn:aws:acm:x")
 
     [mapping] = custom.resources("AWS::ApiGateway::BasePathMapping").values()
@@ -212,7 +214,7 @@ def test_a_custom_domain_leads_to_the_stage(stack):
     assert stack.resources("AWS::WAFv2::WebACL") == {}
 
 
-def test_the_firewall_protects_the_stage(stack):
+def test_the_firewall_protects_the_stage(stack: Stack) -> None:
     custom = translated(ROOT / "template.yaml", WafRequestsPer5Minutes="600")
 
     [association] = custom.resources("AWS::WAFv2::WebACLAssociation").values()
@@ -222,7 +224,7 @@ def test_the_firewall_protects_the_stage(stack):
     assert firewall["Rules"][0]["Statement"]["RateBasedStatement"]["Limit"] == "600"
 
 
-def test_the_dashboard_shows_metrics_that_the_code_writes(stack):
+def test_the_dashboard_shows_metrics_that_the_code_writes(stack: Stack) -> None:
     [dashboard] = stack.resources("AWS::CloudWatch::Dashboard").values()
     written = set(re.findall(r'"([A-Z]\w+)", MetricUnit', (ROOT / "layers/gateway/obscura/aws/metrics.py").read_text()))
 
@@ -244,7 +246,7 @@ emit_metrics(AccessRecord("req_1", code="moderation_unavailable"))
 """
 
 
-def test_alarm_and_dashboard_show_the_metrics_of_this_stack_alone(stack):
+def test_alarm_and_dashboard_show_the_metrics_of_this_stack_alone(stack: Stack) -> None:
     variables = stack.resources("AWS::Lambda::Function")["ChatFunction"]["Environment"]["Variables"]
     powertools = {name: value for name, value in variables.items() if name.startswith("POWERTOOLS_")}
 

@@ -6,6 +6,7 @@ Every response and event is parsed by the SDK's own types in its strict mode.
 import base64
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anthropic
 import pytest
@@ -19,8 +20,8 @@ from tests.support.photographs import photograph
 from tests.support.serving_process import ServingProcess, environment, serving
 
 MODEL = "obscura-demo"
-STRICT = {"max_retries": 0, "_strict_response_validation": True}
-TOOL = {
+STRICT: dict[str, Any] = {"max_retries": 0, "_strict_response_validation": True}
+TOOL: Any = {
     "name": "weather",
     "description": "Returns the weather of a town.",
     "input_schema": {"type": "object", "properties": {"town": {"type": "string"}}, "required": ["town"]},
@@ -28,13 +29,13 @@ TOOL = {
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory) -> Iterator[ServingProcess]:
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServingProcess]:
     with serving(environment(tmp_path_factory.mktemp("data"))) as process:
         yield process
 
 
 @pytest.fixture
-def client(gateway) -> Iterator[Anthropic]:
+def client(gateway: ServingProcess) -> Iterator[Anthropic]:
     with Anthropic(base_url=gateway.url, api_key=gateway.key, **STRICT) as client:
         yield client
 
@@ -56,16 +57,16 @@ def question(*content: object) -> dict:
     return {"model": MODEL, "max_tokens": 200, "messages": [{"role": "user", "content": [*content, text]}]}
 
 
-def test_a_whole_response_describes_the_image(client):
+def test_a_whole_response_describes_the_image(client: Anthropic) -> None:
     response = client.messages.create(**question(image_block("retina.jpg")))
 
     assert "JPEG of 1280 x 1280 pixels" in response.content[0].text
     assert (response.role, response.model, response.stop_reason) == ("assistant", MODEL, "end_turn")
-    assert response.usage.image_tokens == 2116
+    assert response.to_dict()["usage"]["image_tokens"] == 2116
     assert response._request_id.startswith("req_")
 
 
-def test_a_stream_is_the_same_response_piece_by_piece(client):
+def test_a_stream_is_the_same_response_piece_by_piece(client: Anthropic) -> None:
     with client.messages.stream(**question(image_block("rocket.jpg"))) as stream:
         pieces = list(stream.text_stream)
         response = stream.get_final_message()
@@ -74,11 +75,11 @@ def test_a_stream_is_the_same_response_piece_by_piece(client):
     assert "640 x 427 pixels" in "".join(pieces)
     assert response.content[0].text == "".join(pieces)
     assert response.stop_reason == "end_turn"
-    assert response.usage.image_tokens == 345
+    assert response.to_dict()["usage"]["image_tokens"] == 345
     assert response.usage.output_tokens > 0
 
 
-def test_every_event_of_a_stream_is_one_of_the_sdks_own(client):
+def test_every_event_of_a_stream_is_one_of_the_sdks_own(client: Anthropic) -> None:
     kinds = [event.type for event in client.messages.create(**question(image_block("rocket.jpg")), stream=True)]
 
     assert kinds[:2] == ["message_start", "content_block_start"]
@@ -86,10 +87,10 @@ def test_every_event_of_a_stream_is_one_of_the_sdks_own(client):
     assert kinds[-3:] == ["content_block_stop", "message_delta", "message_stop"]
 
 
-def test_an_image_in_a_tool_result_is_seen(client):
+def test_an_image_in_a_tool_result_is_seen(client: Anthropic) -> None:
     call = {"type": "tool_use", "id": "toolu_1", "name": "camera", "input": {}}
     result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [image_block("rocket.jpg")]}
-    turns = [
+    turns: list[Any] = [
         {"role": "user", "content": "Take an image."},
         {"role": "assistant", "content": [call]},
         {"role": "user", "content": [result]},
@@ -100,23 +101,23 @@ def test_an_image_in_a_tool_result_is_seen(client):
     assert "JPEG of 640 x 427 pixels" in response.content[0].text
 
 
-def test_tokens_are_counted_without_a_response(client):
+def test_tokens_are_counted_without_a_response(client: Anthropic) -> None:
     arguments = {key: value for key, value in question(image_block("rocket.jpg")).items() if key != "max_tokens"}
 
     response = client.messages.count_tokens(**arguments)
 
     assert 345 < response.input_tokens < 365
-    assert response.estimate is True
+    assert response.to_dict()["estimate"] is True
 
 
-def test_the_headers_carry_the_image_tokens_and_the_request_id(client):
+def test_the_headers_carry_the_image_tokens_and_the_request_id(client: Anthropic) -> None:
     raw = client.messages.with_raw_response.create(**question(image_block("rocket.jpg")))
 
     assert raw.headers["x-image-tokens"] == "345"
     assert raw.headers["request-id"] == raw.headers["x-request-id"]
 
 
-async def test_an_image_by_url_is_fetched_and_seen():
+async def test_an_image_by_url_is_fetched_and_seen() -> None:
     async def host(request: Received, wire: Wire) -> None:
         await wire.answer(200, photograph("rocket.jpg").read_bytes(), "image/jpeg")
 
@@ -129,7 +130,7 @@ async def test_an_image_by_url_is_fetched_and_seen():
 
 
 @asynccontextmanager
-async def over(respond: Respond, **settings: object) -> AsyncIterator[tuple[AsyncAnthropic, LoopbackServer]]:
+async def over(respond: Respond, **settings: Any) -> AsyncIterator[tuple[AsyncAnthropic, LoopbackServer]]:
     """The SDK on a gateway whose upstream responds with ``respond``."""
     async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1, **settings) as gateway:
         async with sdk_client(gateway) as client:
@@ -156,13 +157,13 @@ CALLED = answers(
 )
 
 
-async def test_a_tool_is_called_and_its_result_used():
-    user_message = {"role": "user", "content": "How is it in Ulm?"}
+async def test_a_tool_is_called_and_its_result_used() -> None:
+    user_message: Any = {"role": "user", "content": "How is it in Ulm?"}
     async with over(in_turn(CALLED, answers())) as (client, upstream):
         called = await client.messages.create(model="m", max_tokens=50, messages=[user_message], tools=[TOOL])
         (use,) = called.content
         result = {"type": "tool_result", "tool_use_id": use.id, "content": "sunny"}
-        turns = [user_message, called.to_param(), {"role": "user", "content": [result]}]
+        turns: list[Any] = [user_message, called.to_param(), {"role": "user", "content": [result]}]
         response = await client.messages.create(model="m", max_tokens=50, messages=turns, tools=[TOOL])
 
         assert isinstance(use, ToolUseBlock)
@@ -173,7 +174,7 @@ async def test_a_tool_is_called_and_its_result_used():
         assert second["messages"][1]["tool_calls"][0]["id"] == second["messages"][2]["tool_call_id"] == "call_ulm"
 
 
-async def test_the_sdk_assembles_thinking_and_interleaved_tool_calls():
+async def test_the_sdk_assembles_thinking_and_interleaved_tool_calls() -> None:
     pieces = [
         chunk({"reasoning_content": "Two towns."}),
         chunk({"content": "I will look."}),
@@ -184,7 +185,7 @@ async def test_the_sdk_assembles_thinking_and_interleaved_tool_calls():
         *CHUNKS[-2:],
     ]
     async with over(streams(*pieces)) as (client, _):
-        messages = [{"role": "user", "content": "Ulm and Jena?"}]
+        messages: list[Any] = [{"role": "user", "content": "Ulm and Jena?"}]
         async with client.messages.stream(model="m", max_tokens=50, messages=messages, tools=[TOOL]) as stream:
             response = await stream.get_final_message()
 
@@ -197,20 +198,20 @@ async def test_the_sdk_assembles_thinking_and_interleaved_tool_calls():
     assert (response.stop_reason, response.usage.output_tokens) == ("tool_use", 2)
 
 
-async def test_a_response_with_thinking_can_be_sent_back_as_it_is():
+async def test_a_response_with_thinking_can_be_sent_back_as_it_is() -> None:
     message = {"role": "assistant", "content": "A cat.", "reasoning_content": "Whiskers."}
     answer = ANSWER | {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
-    user_message = {"role": "user", "content": "What is it?"}
+    user_message: Any = {"role": "user", "content": "What is it?"}
     async with over(answers(answer)) as (client, upstream):
         first = await client.messages.create(model="m", max_tokens=50, messages=[user_message])
-        turns = [user_message, first.to_param(), {"role": "user", "content": "Sure?"}]
+        turns: list[Any] = [user_message, first.to_param(), {"role": "user", "content": "Sure?"}]
         await client.messages.create(model="m", max_tokens=50, messages=turns)
 
         assert [block.type for block in first.content] == ["thinking", "text"]
         assert upstream.received[1].json()["messages"][1] == {"role": "assistant", "content": "A cat."}
 
 
-def test_a_wrong_key_raises_the_sdks_authentication_error(gateway):
+def test_a_wrong_key_raises_the_sdks_authentication_error(gateway: ServingProcess) -> None:
     with Anthropic(base_url=gateway.url, api_key="obs_wrong", **STRICT) as unauthenticated:
         with pytest.raises(anthropic.AuthenticationError) as caught:
             unauthenticated.messages.create(**question())
@@ -219,7 +220,7 @@ def test_a_wrong_key_raises_the_sdks_authentication_error(gateway):
     assert caught.value.request_id.startswith("req_")
 
 
-def test_a_broken_image_raises_the_sdks_bad_request_error_with_the_path(client):
+def test_a_broken_image_raises_the_sdks_bad_request_error_with_the_path(client: Anthropic) -> None:
     broken = image_block("rocket.jpg")
     broken["source"]["data"] = broken["source"]["data"][:5001]
 
@@ -231,14 +232,14 @@ def test_a_broken_image_raises_the_sdks_bad_request_error_with_the_path(client):
     assert error["param"] == "messages[0].content[0].source.data"
 
 
-def test_an_unknown_file_raises_the_sdks_not_found_error(client):
+def test_an_unknown_file_raises_the_sdks_not_found_error(client: Anthropic) -> None:
     with pytest.raises(anthropic.NotFoundError) as caught:
         client.messages.create(**question({"type": "image", "source": {"type": "file", "file_id": "file_1"}}))
 
     assert caught.value.type == "not_found_error"
 
 
-def test_a_field_that_chat_lacks_raises_the_sdks_bad_request_error(client):
+def test_a_field_that_chat_lacks_raises_the_sdks_bad_request_error(client: Anthropic) -> None:
     with pytest.raises(anthropic.BadRequestError, match="inference_geo"):
         client.messages.create(**question(), inference_geo="us")
 
@@ -253,7 +254,9 @@ def test_a_field_that_chat_lacks_raises_the_sdks_bad_request_error(client):
         (504, anthropic.InternalServerError, "timeout_error"),
     ],
 )
-async def test_an_upstream_error_raises_the_sdks_own_exception(status, raised, kind):
+async def test_an_upstream_error_raises_the_sdks_own_exception(
+    status: int, raised: type[anthropic.APIStatusError], kind: str
+) -> None:
     async with over(answers({}, status, retry_after="3600")) as (client, _):
         with pytest.raises(raised) as caught:
             await client.messages.create(**question())
@@ -262,7 +265,7 @@ async def test_an_upstream_error_raises_the_sdks_own_exception(status, raised, k
 
 
 @pytest.mark.parametrize("dialects", [("chat",), ("chat", "messages")], ids=["chat", "native"])
-async def test_a_stream_that_breaks_raises_the_sdks_api_status_error(dialects):
+async def test_a_stream_that_breaks_raises_the_sdks_api_status_error(dialects: tuple[str, ...]) -> None:
     async with over(streams(CHUNKS[0], then="breaks"), upstream_dialects=dialects) as (client, _):
         with pytest.raises(anthropic.APIStatusError) as broken:
             async for _event in await client.messages.create(**question(), stream=True):

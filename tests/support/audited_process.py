@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from PIL import Image
 
@@ -67,7 +68,7 @@ def holders(needles: list[bytes]) -> Iterator[str]:
                 yield f"{type(held).__name__} of {len(content)} in {type(holder).__name__}"
 
 
-def _content(held: object) -> bytes:
+def _content(held: Any) -> bytes:
     if isinstance(held, str):
         return held.encode(errors="replace")
     try:

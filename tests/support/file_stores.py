@@ -30,10 +30,13 @@ class Stores:
     uploads: UploadRepository
     verdicts: VerdictCache
     blobs: BlobStore
-    name: str | None = None
+    name: str = ""
 
 
 type OpenFileStores = Callable[[Path], AbstractAsyncContextManager[Stores]]
+
+
+type OpenStores = Callable[[Path], AbstractAsyncContextManager[Stores]]
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import httpx
 import uvicorn
@@ -30,12 +31,12 @@ class Gateway:
     data_dir: Path
     database: Database
 
-    async def headers_of(self, project: str, **flags: bool) -> dict[str, str]:
+    async def headers_of(self, project: str, **flags: Any) -> dict[str, str]:
         """Make another key, and give the headers of its holder."""
         _, secret = await create_key(self.stores.keys, project, **flags)
         return {"authorization": f"Bearer {secret}"}
 
-    async def chat(self, body: object, **more: object) -> httpx.Response:
+    async def chat(self, body: object, **more: Any) -> httpx.Response:
         return await self.client.post("/v1/chat/completions", json=body, **more)
 
 
@@ -69,16 +70,17 @@ class PromptServer(uvicorn.Server):
 
 @asynccontextmanager
 async def running_gateway(
-    clock: Clock | None = None, folder: Path | None = None, verdicts: VerdictCache | None = None, **settings: object
+    clock: Clock | None = None, folder: Path | None = None, verdicts: VerdictCache | None = None, **settings: Any
 ) -> AsyncIterator[Gateway]:
     """Serve with these settings (``upstream_url`` and so on).
 
-    Unless it is asked for, moderation is off, nobody reaches a rate, and the stores are in memory, or below
+    Unless a setting says otherwise, moderation is off, no caller reaches a rate limit, and the stores are in memory, or below
     ``folder``, or with ``table`` in DynamoDB; ``verdicts`` take the place of the store's.
     """
     spare = TemporaryDirectory(prefix="obscura-tests-")
     data_dir = folder or Path(spare.name)
-    given = Settings(**{"moderation": "off", "key_requests_per_minute": 1_000_000, "data_dir": data_dir} | settings)
+    defaults: dict[str, Any] = {"moderation": "off", "key_requests_per_minute": 1_000_000, "data_dir": data_dir}
+    given = Settings(**(defaults | settings))
     database = open_database(folder)
     stores = None if given.table else local_stores(database, given.data_dir)
     if stores and verdicts:
@@ -111,7 +113,7 @@ async def _issued_key(stores: Stores | None, settings: Settings) -> str:
     return secret
 
 
-def chat_request(*parts: object, **fields: object) -> dict:
+def chat_request(*parts: object, **fields: Any) -> dict:
     """A chat request with one user message of these parts, or of one text."""
     content = parts[0] if len(parts) == 1 and isinstance(parts[0], str) else list(parts)
     return {"model": "m", "messages": [{"role": "user", "content": content}]} | fields
@@ -121,5 +123,5 @@ def text(words: str) -> dict:
     return {"type": "text", "text": words}
 
 
-def image_part(url: str, **fields: object) -> dict:
+def image_part(url: str, **fields: Any) -> dict:
     return {"type": "image_url", "image_url": {"url": url, **fields}}

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from obscura.auth.api_keys import create_key
 from obscura.stores.sqlite.database import open_database
@@ -26,7 +27,7 @@ class Function:
     lines: list[str] = field(default_factory=list)
 
     @property
-    def bearer(self) -> dict[str, str]:
+    def bearer(self) -> dict[str, Any]:
         return {"Authorization": f"Bearer {self.key}"}
 
 

@@ -62,7 +62,7 @@ class LoopbackServer:
         self.received: list[Received] = []
         self.arrived = asyncio.Condition()
         self.port = 0
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections: set[asyncio.Task[Any] | None] = set()
 
     @property
     def origin(self) -> str:
@@ -103,7 +103,7 @@ class LoopbackServer:
     async def close(self) -> None:
         for connection in list(self._connections):
             connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await asyncio.gather(*filter(None, self._connections), return_exceptions=True)
 
 
 @asynccontextmanager

@@ -94,6 +94,7 @@ def _follow(response: StreamedMessage, event: dict) -> None:
             response.blocks.append(_block(event["content_block"]))
         case "content_block_delta":
             _must(open_block is not None and event["index"] == len(response.blocks) - 1, f"no such open block: {event}")
+            assert open_block is not None
             _add(open_block, event["delta"])
         case "content_block_stop":
             _must(open_block is not None and event["index"] == len(response.blocks) - 1, f"no such open block: {event}")

@@ -5,6 +5,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 type Script = Callable[["RawConnection"], Awaitable[None]]
 
@@ -61,7 +62,7 @@ class RawServer:
 async def raw_server(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIterator[RawServer]:
     """Run ``script`` on every connection, and close it at the end of the script."""
     server = RawServer()
-    under_way: set[asyncio.Task[None]] = set()
+    under_way: set[asyncio.Task[Any] | None] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         under_way.add(asyncio.current_task())
@@ -85,7 +86,7 @@ async def raw_server(script: Script, tls: ssl.SSLContext | None = None) -> Async
         listener.close()
         for task in list(under_way):
             task.cancel()
-        await asyncio.gather(*under_way, return_exceptions=True)
+        await asyncio.gather(*filter(None, under_way), return_exceptions=True)
 
 
 def responding(*pieces: bytes) -> Script:

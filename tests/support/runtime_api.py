@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 DELIMITER = bytes(8)
 CONTENT_TYPE = "application/vnd.awslambda.http-integration-response"
@@ -73,7 +74,7 @@ class FakeRuntimeApi:
         self._reports: asyncio.Queue[tuple[str, dict[str, str], dict]] = asyncio.Queue()
         self._queue: asyncio.Queue[Invocation] = asyncio.Queue()
         self._under_way: dict[str, Invocation] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any] | None] = set()
         self._writers: set[asyncio.StreamWriter] = set()
 
     def invoke(self, event: object, within_s: float = 60, trace_id: str | None = None) -> Invocation:
@@ -118,7 +119,7 @@ class FakeRuntimeApi:
     async def close(self) -> None:
         for task in list(self._tasks):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*filter(None, self._tasks), return_exceptions=True)
 
     async def _serve_one(
         self, method: str, path: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

@@ -1,4 +1,4 @@
-"""A request at the gateway's door, its body still on its way in pieces."""
+"""A request whose body arrives in pieces."""
 
 from collections.abc import AsyncIterator
 
@@ -8,15 +8,15 @@ from obscura.pipeline.request import GatewayRequest
 
 
 class Pieces:
-    """A body that arrives in these pieces, and remembers how many of them were asked for."""
+    """A body that arrives in these pieces, and counts those that were read."""
 
     def __init__(self, *pieces: bytes) -> None:
         self._pieces = pieces
-        self.taken = 0
+        self.read = 0
 
     async def chunks(self) -> AsyncIterator[bytes]:
         for piece in self._pieces:
-            self.taken += 1
+            self.read += 1
             yield piece
 
 
@@ -24,3 +24,9 @@ def arriving(*pieces: bytes, **headers: str) -> GatewayRequest:
     """A request with these headers, underscores for dashes, and a body in these pieces."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return GatewayRequest(RequestHead(headers=named), Pieces(*pieces), AccessRecord("req_1"))
+
+
+def pieces_read(request: GatewayRequest) -> int:
+    """Return how many pieces of an arriving body were read."""
+    assert isinstance(request.body, Pieces)
+    return request.body.read

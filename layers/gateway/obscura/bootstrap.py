@@ -1,4 +1,4 @@
-"""The composition root: settings in, a gateway with its adapters out."""
+"""The composition root: opens the services of the pipeline by the settings."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
@@ -14,9 +14,11 @@ from obscura.auth.jwt.verifier import JwtVerifier, TokenIssuer
 from obscura.auth.limits import AccessControl, RateLimits
 from obscura.clock import Clock, SystemClock
 from obscura.dialects.base import ContentLimits
+from obscura.dialects.registry import PIVOT, require_dialect
 from obscura.execution import ImageExecutor
 from obscura.fetch.fetcher import FetchLimits, GuardedFetcher
 from obscura.fetch.policy import parse_origin
+from obscura.files.service import FileService
 from obscura.httpclient.transport import FastTransport
 from obscura.imaging import ImageLimits, warm_up
 from obscura.moderation.base import Moderator
@@ -27,39 +29,46 @@ from obscura.settings import PREFIX, ConfigurationError, Settings
 from obscura.stores.open import Stores, open_stores
 from obscura.upstreams.base import Catalog, Upstream
 from obscura.upstreams.catalog import SingleUpstreamCatalog
-from obscura.upstreams.http import HttpUpstream, UpstreamTimeouts
+from obscura.upstreams.http import ClientTransport, HttpUpstream, UpstreamTimeouts
+from obscura.upstreams.registry import default_kind, load_kind
 
 if TYPE_CHECKING:
     from obscura.upstreams.catalog_file import UpstreamEntry
 
 
 def validate_settings(settings: Settings) -> None:
-    """Check, before anything starts, what pydantic alone cannot; raises ConfigurationError that names the setting."""
+    """Validate what pydantic alone cannot, before anything starts; raises ConfigurationError that names the setting."""
     try:
         for origin in settings.fetch_allow:
             parse_origin(origin)
-    except ValueError as wrong:
-        raise ConfigurationError(f"{PREFIX}FETCH_ALLOW: {wrong}") from None
+    except ValueError as invalid:
+        raise ConfigurationError(f"{PREFIX}FETCH_ALLOW: {invalid}") from None
+    try:
+        for dialect in settings.upstream_dialects:
+            require_dialect(dialect)
+    except ValueError as invalid:
+        raise ConfigurationError(f"{PREFIX}UPSTREAM_DIALECTS: {invalid}") from None
     if settings.jwks_url is not None and not (settings.jwt_issuer and settings.jwt_audience):
         raise ConfigurationError(
-            f"{PREFIX}JWKS_URL needs {PREFIX}JWT_ISSUER and {PREFIX}JWT_AUDIENCE: whose tokens are taken, and for whom."
+            f"{PREFIX}JWKS_URL needs {PREFIX}JWT_ISSUER and {PREFIX}JWT_AUDIENCE: "
+            "the issuer and the audience of the JWTs that are accepted."
         )
     if settings.models is not None:
         from obscura.upstreams.catalog_file import CatalogError, FileCatalog, read_catalog_file
 
         try:
             FileCatalog(read_catalog_file(settings.models), lambda _entry, _key: _demo_model())
-        except CatalogError as wrong:
-            raise ConfigurationError(f"{PREFIX}MODELS: {wrong}") from None
+        except CatalogError as invalid:
+            raise ConfigurationError(f"{PREFIX}MODELS: {invalid}") from None
 
 
 @asynccontextmanager
 async def open_services(
     settings: Settings, stores: Stores | None = None, clock: Clock | None = None
 ) -> AsyncIterator[Services]:
-    """Put the gateway together for as long as the context holds.
+    """Open the services for as long as the context holds.
 
-    ``stores`` stand in for those of the settings, ``clock`` for the machine's.
+    ``stores`` replace those of the settings, ``clock`` the system's.
     """
     warm_up()
     limits = RequestLimits(
@@ -68,24 +77,29 @@ async def open_services(
         image=ImageLimits(raw_bytes=settings.max_image_bytes, pixels=settings.max_pixels),
     )
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(_client())
+        transport: httpx.AsyncBaseTransport = FastTransport()
+        client = await stack.enter_async_context(httpx.AsyncClient(transport=None if getproxies() else transport))
+        if getproxies():  # httpx's client alone knows which hosts they are for
+            transport = ClientTransport(client)
         if stores is None:
             stores = await stack.enter_async_context(open_stores(settings))
+        clock = clock or SystemClock()
+        executor = stack.enter_context(closing(ImageExecutor()))
         yield Services(
-            door=open_access_control(settings, stores, client, clock or SystemClock()),
+            access_control=open_access_control(settings, stores, client, clock),
             images=await stack.enter_async_context(_fetcher(settings, settings.max_image_bytes)),
             videos=await stack.enter_async_context(_fetcher(settings, MAX_VIDEO_BYTES)),
-            moderator=_moderator(settings, client),
-            catalog=_catalogue(settings, client),
+            moderator=_moderator(settings, transport),
+            catalog=_catalog(settings, transport),
             limits=limits,
-            executor=stack.enter_context(closing(ImageExecutor())),
-            storage=stores.storage,
-            verdicts=stores.verdicts if settings.remember_verdicts else None,
+            executor=executor,
+            file_service=FileService(stores.storage, executor, limits.image, clock),
+            verdicts=stores.verdicts if settings.cache_verdicts else None,
         )
 
 
 def open_access_control(settings: Settings, stores: Stores, client: httpx.AsyncClient, clock: Clock) -> AccessControl:
-    """Put the door together: who knows the callers and who counts them."""
+    """Return access control: the stores of keys and counters, the verifier of JWTs, and the limits."""
     return AccessControl(
         keys=stores.keys,
         tokens=_jwt_verifier(settings, client),
@@ -96,7 +110,7 @@ def open_access_control(settings: Settings, stores: Stores, client: httpx.AsyncC
         limits=RateLimits(
             settings.key_requests_per_minute, settings.jwt_requests_per_minute, settings.free_tier_requests
         ),
-        allow_cached_keys_in_outage=settings.store_outage == "keys",
+        allow_cached_keys_in_outage=settings.store_outage == "cached_keys",
     )
 
 
@@ -105,11 +119,6 @@ def _jwt_verifier(settings: Settings, client: httpx.AsyncClient) -> TokenVerifie
         return None
     published = JwksCache(partial(fetch_key_set, client, settings.jwks_url))
     return JwtVerifier(published, TokenIssuer(settings.jwt_issuer, settings.jwt_audience))
-
-
-def _client() -> httpx.AsyncClient:
-    """One client for the upstream and the moderator; where the environment names a proxy, httpx's own transport."""
-    return httpx.AsyncClient(transport=None if getproxies() else FastTransport())
 
 
 @asynccontextmanager
@@ -121,8 +130,8 @@ async def _fetcher(settings: Settings, raw_bytes: int) -> AsyncIterator[GuardedF
         await images.aclose()
 
 
-def _moderator(settings: Settings, client: httpx.AsyncClient) -> Moderator | None:
-    match settings.moderation_in_force:
+def _moderator(settings: Settings, transport: httpx.AsyncBaseTransport) -> Moderator | None:
+    match settings.effective_moderation:
         case "off":
             return None
         case "demo":
@@ -130,23 +139,25 @@ def _moderator(settings: Settings, client: httpx.AsyncClient) -> Moderator | Non
 
             return DemoModerator()
         case "openai":
-            return OpenAIModerator(client, settings.moderation_url, settings.moderation_key_in_force)
+            return OpenAIModerator(transport, settings.moderation_url, settings.effective_moderation_key)
 
 
-def _catalogue(settings: Settings, client: httpx.AsyncClient) -> Catalog:
+def _catalog(settings: Settings, transport: httpx.AsyncBaseTransport) -> Catalog:
     if settings.models is not None:
         from obscura.upstreams.catalog_file import FileCatalog, read_catalog_file
 
-        return FileCatalog(read_catalog_file(settings.models), partial(_listed_upstream, client))
+        return FileCatalog(read_catalog_file(settings.models), partial(_open_upstream, transport))
     if settings.upstream_url is None:
-        return SingleUpstreamCatalog(_demo_model(), frozenset({"chat"}))
+        return SingleUpstreamCatalog(_demo_model(), frozenset({PIVOT}))
     key = settings.upstream_key.get_secret_value() if settings.upstream_key else None
-    upstream = HttpUpstream(client, settings.upstream_url, key)
-    return SingleUpstreamCatalog(upstream, frozenset({"chat"}) | settings.upstream_dialects)
+    dialects = settings.upstream_dialects | {PIVOT}
+    dialect = load_kind(default_kind(dialects))(key)
+    return SingleUpstreamCatalog(HttpUpstream(transport, settings.upstream_url, dialect), dialects)
 
 
-def _listed_upstream(client: httpx.AsyncClient, entry: "UpstreamEntry", key: str | None) -> Upstream:
-    return HttpUpstream(client, str(entry.url), key, UpstreamTimeouts(first_byte_s=entry.timeout_s))
+def _open_upstream(transport: httpx.AsyncBaseTransport, entry: "UpstreamEntry", key: str | None) -> Upstream:
+    dialect = load_kind(entry.effective_kind)(key)
+    return HttpUpstream(transport, str(entry.url), dialect, UpstreamTimeouts(first_byte_s=entry.timeout_s))
 
 
 def _demo_model() -> Upstream:

@@ -31,8 +31,8 @@ class ImageExecutor:
 
 async def gather_or_raise_first[Result](steps: Sequence[Coroutine[None, None, Result]]) -> list[Result]:
     """Run all steps at once and return their results in order; the first failure cancels the others and is raised."""
-    if len(steps) == 1:
-        return [await steps[0]]
+    if len(steps) <= 1:
+        return [await step for step in steps]
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(step) for step in steps]

@@ -1,28 +1,56 @@
-"""Settings: read once from the environment, every name ``OBSCURA_…``, wrong values named before anything starts."""
+"""Settings: read once from the environment, every name ``OBSCURA_…``, and validated before anything starts."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 type Moderation = Literal["openai", "demo", "off"]
-type StoreOutage = Literal["closed", "keys"]
+type StoreOutage = Literal["deny", "cached_keys"]
 
 PREFIX = "OBSCURA_"
 
 
+RENAMED = {f"{PREFIX}REMEMBER_VERDICTS": f"{PREFIX}CACHE_VERDICTS"}
+"""Old names of settings and their new names; the old ones still work."""
+
+RENAMED_VALUES = {f"{PREFIX}STORE_OUTAGE": {"closed": "deny", "keys": "cached_keys"}}
+"""Old values of settings and their new values; the old ones still work."""
+
+
 class ConfigurationError(ValueError):
-    """A setting that cannot be used; the message names it and says why."""
+    """A setting that cannot be used; the message names it and the reason."""
 
 
-def named_faults(wrong: ValidationError) -> list[str]:
-    """Say which settings are wrong and why, without what they are set to."""
+@dataclass(frozen=True, slots=True)
+class Deprecation:
+    """An old name or an old value that is in use, and what to write instead."""
+
+    setting: str
+    hint: str
+
+
+def deprecations(environment: Mapping[str, str]) -> list[Deprecation]:
+    """Return the old names and values of settings that an environment uses."""
+    names = [Deprecation(old, f"is now {new}") for old, new in RENAMED.items() if old in environment]
+    values = [
+        Deprecation(setting, f"'{environment[setting]}' is now '{renamed[environment[setting]]}'")
+        for setting, renamed in RENAMED_VALUES.items()
+        if environment.get(setting) in renamed
+    ]
+    return names + values
+
+
+def setting_errors(invalid: ValidationError) -> list[str]:
+    """Return which settings are invalid and why, without their values."""
     return [
-        f"{PREFIX}{str(fault['loc'][0]).upper()}: {fault['msg']}"
-        for fault in wrong.errors(include_input=False, include_url=False)
+        f"{PREFIX}{str(error['loc'][0]).upper().removeprefix(PREFIX)}: {error['msg']}"
+        for error in invalid.errors(include_input=False, include_url=False)
     ]
 
 
@@ -38,26 +66,28 @@ def _base_url(value: str) -> str:
 
 
 def _sendable(secret: SecretStr | None) -> SecretStr | None:
-    """Return a key as a header can carry it: files and pastes end in a newline, which would end the header."""
-    told = "" if secret is None else secret.get_secret_value().strip()
-    if not (told.isascii() and told.isprintable()):
+    """Strip a key: files and pastes end in a newline, which would end the header that carries it."""
+    stripped = "" if secret is None else secret.get_secret_value().strip()
+    if not (stripped.isascii() and stripped.isprintable()):
         raise ValueError("must be printable ASCII in one line, as HTTP headers are")
-    return SecretStr(told) if told else None
+    return SecretStr(stripped) if stripped else None
+
+
+def _new_value(value: object) -> object:
+    return RENAMED_VALUES[f"{PREFIX}STORE_OUTAGE"].get(value, value) if isinstance(value, str) else value
 
 
 type BaseUrl = Annotated[str, AfterValidator(_base_url)]
 
 
 class Settings(BaseSettings):
-    """What the operator decides; the defaults run the whole of Obscura on a laptop with no key and no account."""
+    """The operator's choices; the defaults run all of Obscura on a laptop, without a key and without an account."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", populate_by_name=True)
 
     upstream_url: BaseUrl | None = None
     upstream_key: Annotated[SecretStr | None, AfterValidator(_sendable)] = None
-    upstream_dialects: Annotated[
-        frozenset[Literal["chat", "messages", "responses"]], NoDecode, BeforeValidator(_split)
-    ] = frozenset({"chat"})
+    upstream_dialects: Annotated[frozenset[str], NoDecode, BeforeValidator(_split)] = frozenset({"chat"})
     models: Path | None = None
     moderation: Moderation | None = None
     moderation_url: BaseUrl = "https://api.openai.com/v1"
@@ -66,8 +96,10 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".obscura")
     table: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{1,200}$")
     bucket: str | None = None
-    remember_verdicts: bool = True
-    store_outage: StoreOutage = "closed"
+    cache_verdicts: bool = Field(
+        default=True, validation_alias=AliasChoices(f"{PREFIX}CACHE_VERDICTS", f"{PREFIX}REMEMBER_VERDICTS")
+    )
+    store_outage: Annotated[StoreOutage, BeforeValidator(_new_value)] = "deny"
     free_tier_requests: int = Field(default=1, ge=0)
     key_requests_per_minute: int = Field(default=120, gt=0)
     jwt_requests_per_minute: int = Field(default=30, gt=0)
@@ -84,13 +116,13 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @property
-    def moderation_in_force(self) -> Moderation:
-        """What moderates: as set, else OpenAI when there is an upstream, else the demo."""
+    def effective_moderation(self) -> Moderation:
+        """The moderation as set, else OpenAI's if there is an upstream, else the demo."""
         return self.moderation or ("openai" if self.upstream_url else "demo")
 
     @property
-    def moderation_key_in_force(self) -> str | None:
-        """The moderation key; the upstream's serves where both are one host, so that one OpenAI key is enough."""
+    def effective_moderation_key(self) -> str | None:
+        """The moderation key as set, else the upstream's if both are on one host, so that one OpenAI key is enough."""
         if self.moderation_key is not None:
             return self.moderation_key.get_secret_value()
         one_host = self.upstream_url and urlsplit(self.upstream_url).netloc == urlsplit(self.moderation_url).netloc
@@ -98,6 +130,6 @@ class Settings(BaseSettings):
 
     @property
     def moderation_lacks_key(self) -> bool:
-        """Whether a public moderation endpoint is asked without a key, so that no request can get a verdict."""
-        public = self.moderation_in_force == "openai" and self.moderation_url.startswith("https:")
-        return public and self.moderation_key_in_force is None
+        """Whether a public moderation endpoint is used without a key, so that no request can get a verdict."""
+        public = self.effective_moderation == "openai" and self.moderation_url.startswith("https:")
+        return public and self.effective_moderation_key is None

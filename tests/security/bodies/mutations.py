@@ -4,6 +4,7 @@ import base64
 import json
 from copy import deepcopy
 from random import Random
+from typing import Any
 
 from tests.support.image_urls import data_url
 from tests.unit.imaging.images import one_of_each
@@ -126,7 +127,7 @@ def _cut(request: dict, random: Random) -> bytes:
     return random.choice((body[:end], body[start:], body[:start] + body[end:], body[:start] + body[:end]))
 
 
-def _nodes(value: object) -> list[tuple[dict | list, str | int]]:
+def _nodes(value: object) -> list[tuple[Any, Any]]:
     """Every value in a request: the object or array that holds it, and its key."""
     if isinstance(value, dict):
         keys = list(value)

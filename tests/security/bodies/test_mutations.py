@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections import Counter
+from typing import Any
 
 import httpx
 import pytest
@@ -18,7 +19,12 @@ from tests.support.loopback_server import loopback_server
 from tests.unit.imaging.images import a_plain
 
 MAX_CONCURRENT = 6
-SMALL = {"max_pixels": 500_000, "max_body_bytes": 1_000_000, "max_image_bytes": 200_000, "log_level": "WARNING"}
+SMALL: dict[str, Any] = {
+    "max_pixels": 500_000,
+    "max_body_bytes": 1_000_000,
+    "max_image_bytes": 200_000,
+    "log_level": "WARNING",
+}
 
 
 async def post(gateway: Gateway, body: bytes) -> httpx.Response:
@@ -62,7 +68,11 @@ async def test_damaged_requests_never_cause_a_server_error(seed: int) -> None:
     random, corpus = seeded(seed), a_corpus()
     bodies = [mutated(random.choice(corpus), random) for _ in range(200)]
     async with loopback_server(answers()) as upstream, loopback_server(answers(verdict())) as moderation:
-        settings_ = {"upstream_url": upstream.v1, "moderation": "openai", "moderation_url": moderation.v1}
+        settings_: dict[str, Any] = {
+            "upstream_url": upstream.v1,
+            "moderation": "openai",
+            "moderation_url": moderation.v1,
+        }
         async with running_gateway(**settings_, **SMALL) as gateway:
             codes = await answers_to(gateway, bodies)
 
@@ -90,7 +100,7 @@ def with_value_at(name: str, value: object) -> dict:
     holder = {"url": data_url(a_plain(8, 8, "PNG"))} | ({name: value} if name in {"url", "detail"} else {})
     image = {"type": "image_url", "image_url": value if name == "image_url" else holder}
     words = {"type": "text", "text": value if name == "text" else "hi"}
-    message = {"role": "user", "content": value if name == "content" else [words, image]}
+    message: dict[str, Any] = {"role": "user", "content": value if name == "content" else [words, image]}
     if name == "part":
         message["content"].append(value)
     request = {"model": "m", "stream": False, "messages": [value if name == "message" else message]}

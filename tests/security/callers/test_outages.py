@@ -87,7 +87,7 @@ async def test_a_locked_database_admits_no_caller_and_does_not_block_the_loop(tm
 async def test_in_an_outage_only_cached_keys_are_admitted_if_the_operator_allows() -> None:
     with aws_server_until_killed() as (_, kill):
         table = await a_table_on_aws()
-        async with running_gateway(table=table, store_outage="keys", key_requests_per_minute=120) as gateway:
+        async with running_gateway(table=table, store_outage="cached_keys", key_requests_per_minute=120) as gateway:
             async with anonymous_client(gateway) as anonymous:
                 before = await gateway.chat(chat_request("hi"))
                 await asyncio.to_thread(kill)

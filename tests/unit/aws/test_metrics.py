@@ -21,7 +21,7 @@ def blocks_of(output: str) -> list[tuple[dict, dict[str, str]]]:
     ]
 
 
-def test_images_tokens_latency_and_bytes_saved_are_counted(capsys):
+def test_images_tokens_latency_and_bytes_saved_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
     record = AccessRecord("req_1", images=[an_image(3000, 500, 100), an_image(1000, 1200, 50)])
     record.step_ms["relay"] = 12.5
 
@@ -41,7 +41,7 @@ def test_images_tokens_latency_and_bytes_saved_are_counted(capsys):
 
 
 @pytest.mark.parametrize(("code", "blocks"), [("moderation_blocked", 1), ("invalid_json", None)])
-def test_an_error_is_counted_under_its_code(capsys, code, blocks):
+def test_an_error_is_counted_under_its_code(capsys: pytest.CaptureFixture[str], code: str, blocks: int | None) -> None:
     emit_metrics(AccessRecord("req_1", code=code))
 
     (line, _), (error, _) = blocks_of(capsys.readouterr().out)
@@ -50,7 +50,7 @@ def test_an_error_is_counted_under_its_code(capsys, code, blocks):
     assert error["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service", "code"]]
 
 
-def test_each_request_has_metrics_of_its_own(capsys):
+def test_each_request_has_metrics_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     emit_metrics(AccessRecord("req_1", images=[an_image(3000, 500, 100)]))
     emit_metrics(AccessRecord("req_2"))
 

@@ -1,5 +1,7 @@
 """The registry of caller dialects: every entry loads, and what it declares fits the other entries."""
 
+from typing import Any
+
 import pytest
 
 from obscura.auth.base import KeyScope
@@ -21,7 +23,7 @@ def test_a_registered_dialect_loads_under_its_own_name_and_scope(name: str) -> N
 @pytest.mark.parametrize("name", registry.names())
 def test_a_dialect_rejects_a_body_without_what_its_schema_requires(name: str) -> None:
     dialect = registry.load_dialect(name)
-    required = dialect.request_schema["required"]
+    required: Any = dialect.request_schema["required"]
 
     with pytest.raises(ObscuraError) as caught:
         dialect.parse(RequestHead(dialect.paths[0]), RawJson(b"{}"), ContentLimits())

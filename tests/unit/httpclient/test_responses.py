@@ -70,7 +70,7 @@ async def test_a_request_is_sent_with_its_path_headers_and_body() -> None:
         await connection.send(RESPONSE)
 
     async with raw_server(script) as server, a_client() as client:
-        await client.post(f"{server.url}a%20b?c=d%26e", content=b"\x00\xff", headers={"X-One": "é".encode("latin-1")})
+        await client.post(f"{server.url}a%20b?c=d%26e", content=b"\x00\xff", headers={b"X-One": "é".encode("latin-1")})
 
     head, _, body = requests[0].partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")

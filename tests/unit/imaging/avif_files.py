@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from PIL import Image
 
@@ -37,7 +38,9 @@ class Item:
     extents: int = 1
 
 
-def coded(item: int, image: Image.Image, *properties: bytes, size: tuple[int, int] | None = None, **kwargs) -> Item:
+def coded(
+    item: int, image: Image.Image, *properties: bytes, size: tuple[int, int] | None = None, **kwargs: Any
+) -> Item:
     """An AV1 image item of Pillow's encoder."""
     stream, config = av1_of(image)
     return Item(item, b"av01", stream, [ispe(*(size or image.size)), config, *properties], **kwargs)

@@ -34,7 +34,9 @@ def a_photograph(width: int, height: int, image_format: str, *, mode: str = "RGB
     return saved(photograph_pixels(width, height).convert(mode), image_format, **options)
 
 
-def a_plain(width: int, height: int, image_format: str, colour: object = RED, mode: str = "RGB") -> bytes:
+def a_plain(
+    width: int, height: int, image_format: str, colour: float | tuple[int, ...] | str = RED, mode: str = "RGB"
+) -> bytes:
     return saved(Image.new(mode, (width, height), colour), image_format)
 
 

@@ -3,6 +3,7 @@
 import io
 import struct
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -232,7 +233,7 @@ def test_a_gif_with_a_transparent_colour_gets_alpha() -> None:
 
 
 @pytest.mark.parametrize("options", [{"progressive": True}, {"subsampling": 0}, {"restart_marker_rows": 1}])
-def test_a_scaled_decode_looks_like_a_full_one(options: dict[str, object]) -> None:
+def test_a_scaled_decode_looks_like_a_full_one(options: dict[str, Any]) -> None:
     data = a_photograph(3300, 2200, "JPEG", quality=92, **options)
     reference = opened(data).resize((768, 512), Image.Resampling.LANCZOS)
 

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -47,7 +48,7 @@ def an_interlaced_png() -> bytes:
     return png[:8] + png_chunk(b"IHDR", bytes(header)) + png[33:]
 
 
-UNCHANGED = {
+UNCHANGED: dict[str, Callable[[], bytes]] = {
     "jpeg": lambda: a_photograph(600, 400, "JPEG"),
     "progressive jpeg": lambda: a_photograph(600, 400, "JPEG", progressive=True),
     "grey jpeg": lambda: a_photograph(600, 400, "JPEG", mode="L"),
@@ -66,7 +67,7 @@ UNCHANGED = {
     "exactly within size": lambda: a_photograph(1280, 200, "JPEG"),
 }
 
-ENCODED_AGAIN = {
+ENCODED_AGAIN: dict[str, Callable[[], bytes]] = {
     "jpeg with exif": lambda: a_photograph(60, 40, "JPEG", exif=exif(1)),
     "jpeg with a profile": lambda: a_photograph(60, 40, "JPEG", icc_profile=b"profile"),
     "jpeg with a comment": lambda: a_photograph(60, 40, "JPEG", comment=b"hello"),

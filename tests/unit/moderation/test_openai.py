@@ -1,11 +1,10 @@
-"""Moderation by a server: its verdict is read strictly, and everything that is none fails closed."""
+"""The moderation endpoint: verdicts are read strictly, and everything else fails closed."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import httpx
 import pytest
 
 from obscura.errors import ModerationUnavailable
@@ -13,7 +12,7 @@ from obscura.httpclient.transport import FastTransport
 from obscura.moderation.base import Verdict
 from obscura.moderation.openai import OpenAIModerator
 from tests.support.fake_upstream import answers, hangs_up, in_turn, stays_silent, verdict
-from tests.support.loopback_server import loopback_server
+from tests.support.loopback_server import Received, Respond, Wire, loopback_server
 
 IMAGE = b"data:image/png;base64,AAAA"
 CLEAN = {"flagged": False, "categories": {"violence": False}, "category_scores": {"violence": 0.1}}
@@ -22,10 +21,10 @@ HIT = {"flagged": True, "categories": {"violence": True}, "category_scores": {"v
 
 @asynccontextmanager
 async def moderator_at(
-    base_url: str, key: str | None = "sk-mod", within_s: float = 5
+    base_url: str, key: str | None = "sk-mod", timeout_s: float = 5
 ) -> AsyncIterator[OpenAIModerator]:
-    async with httpx.AsyncClient(transport=FastTransport(), trust_env=False) as client:
-        yield OpenAIModerator(client, base_url, key, within_s)
+    async with FastTransport() as transport:
+        yield OpenAIModerator(transport, base_url, key, timeout_s)
 
 
 async def verdict_of(response: dict | bytes) -> Verdict:
@@ -33,7 +32,7 @@ async def verdict_of(response: dict | bytes) -> Verdict:
         return await moderator.review_text("hi")
 
 
-async def test_an_image_goes_out_as_it_is_and_alone() -> None:
+async def test_an_image_goes_out_unchanged_and_alone() -> None:
     async with loopback_server(answers(verdict())) as server, moderator_at(server.v1) as moderator:
         assert await moderator.review_image(IMAGE) == Verdict(flagged=False)
 
@@ -46,7 +45,7 @@ async def test_an_image_goes_out_as_it_is_and_alone() -> None:
         }
 
 
-async def test_text_goes_out_as_it_is() -> None:
+async def test_text_goes_out_unchanged() -> None:
     async with loopback_server(answers(verdict())) as server, moderator_at(server.v1) as moderator:
         await moderator.review_text('é "quoted" \U0001f600\n')
 
@@ -75,7 +74,7 @@ async def test_without_a_key_no_authorization_goes_out() -> None:
     ],
     ids=str,
 )
-async def test_what_is_flagged_anywhere_is_flagged_by_the_highest_score_among_the_hits(response, category) -> None:
+async def test_the_category_is_the_hit_with_the_highest_score(response: dict, category: str | None) -> None:
     assert await verdict_of(response) == Verdict(flagged=True, category=category)
 
 
@@ -89,7 +88,7 @@ async def test_what_is_flagged_anywhere_is_flagged_by_the_highest_score_among_th
     ],
     ids=str,
 )
-async def test_what_is_hit_nowhere_is_let_through(response: dict) -> None:
+async def test_a_verdict_without_a_hit_is_clean(response: dict) -> None:
     assert await verdict_of(response) == Verdict(flagged=False)
 
 
@@ -122,15 +121,15 @@ async def test_what_is_hit_nowhere_is_let_through(response: dict) -> None:
         {"results": [CLEAN, {}]},
         {"error": {"message": "no"}},
     ],
-    ids=lambda told: repr(told)[:60],
+    ids=lambda response: repr(response)[:60],
 )
-async def test_what_is_no_verdict_fails_closed(response: dict | bytes) -> None:
+async def test_an_invalid_verdict_fails_closed(response: dict | bytes) -> None:
     with pytest.raises(ModerationUnavailable):
         await verdict_of(response)
 
 
 @pytest.mark.parametrize("status", [201, 204, 301, 400, 401, 404, 500, 502])
-async def test_an_answer_of_another_status_fails_closed_even_with_a_verdict(status: int) -> None:
+async def test_another_status_fails_closed_even_with_a_verdict(status: int) -> None:
     async with loopback_server(answers(verdict(), status)) as server, moderator_at(server.v1) as moderator:
         with pytest.raises(ModerationUnavailable, match=str(status)):
             await moderator.review_text("hi")
@@ -139,14 +138,14 @@ async def test_an_answer_of_another_status_fails_closed_even_with_a_verdict(stat
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_a_service_that_refuses_the_key_is_the_operators_matter(status: int) -> None:
+async def test_a_rejected_key_is_reported_as_the_operators_fault(status: int) -> None:
     async with loopback_server(answers({}, status)) as server, moderator_at(server.v1) as moderator:
         with pytest.raises(ModerationUnavailable, match="check OBSCURA_MODERATION_KEY"):
             await moderator.review_text("hello")
 
 
 @pytest.mark.parametrize("status", [429, 503])
-async def test_a_busy_service_is_asked_at_most_twice_more(status: int) -> None:
+async def test_a_busy_service_gets_at_most_two_retries(status: int) -> None:
     respond = in_turn(*[answers({}, status, retry_after="0")] * 2, answers(verdict({"hate": 1.0})))
     async with loopback_server(respond) as server, moderator_at(server.v1) as moderator:
         assert await moderator.review_text("hi") == Verdict(flagged=True, category="hate")
@@ -163,12 +162,12 @@ async def test_a_service_that_stays_busy_fails_closed(status: int) -> None:
         assert len(server.received) == 3
 
 
-async def says_the_head_only(request, wire) -> None:
+async def says_the_head_only(request: Received, wire: Wire) -> None:
     await wire.head(200, content_type="application/json", content_length="100")
     await asyncio.Event().wait()
 
 
-async def says_a_little_at_a_time(request, wire) -> None:
+async def says_a_little_at_a_time(request: Received, wire: Wire) -> None:
     await wire.head(200, content_type="application/json", transfer_encoding="chunked")
     while True:
         await wire.chunk(b" ")
@@ -176,8 +175,8 @@ async def says_a_little_at_a_time(request, wire) -> None:
 
 
 @pytest.mark.parametrize("respond", [stays_silent, says_the_head_only, says_a_little_at_a_time])
-async def test_a_slow_service_fails_closed_in_time_and_is_hung_up_on(respond) -> None:
-    async with loopback_server(respond) as server, moderator_at(server.v1, within_s=0.2) as moderator:
+async def test_a_slow_service_times_out_and_its_connection_is_dropped(respond: Respond) -> None:
+    async with loopback_server(respond) as server, moderator_at(server.v1, timeout_s=0.2) as moderator:
         async with asyncio.timeout(2):
             with pytest.raises(ModerationUnavailable, match=r"within 0\.2 s"):
                 await moderator.review_image(IMAGE)
@@ -185,40 +184,40 @@ async def test_a_slow_service_fails_closed_in_time_and_is_hung_up_on(respond) ->
             await server.received[0].caller_left.wait()
 
 
-async def test_a_wait_that_retry_after_asks_for_counts_against_the_time_for_a_verdict() -> None:
+async def test_a_retry_after_counts_against_the_timeout() -> None:
     respond = answers({}, 503, retry_after="9")
-    async with loopback_server(respond) as server, moderator_at(server.v1, within_s=0.2) as moderator:
+    async with loopback_server(respond) as server, moderator_at(server.v1, timeout_s=0.2) as moderator:
         async with asyncio.timeout(2):
             with pytest.raises(ModerationUnavailable):
                 await moderator.review_text("hi")
 
 
-async def test_an_endless_answer_fails_closed() -> None:
-    async def respond(request, wire) -> None:
+async def test_an_endless_response_fails_closed() -> None:
+    async def respond(request: Received, wire: Wire) -> None:
         await wire.head(200, content_type="application/json", transfer_encoding="chunked")
         while True:
             await wire.chunk(b" " * 65536)
 
     async with loopback_server(respond) as server, moderator_at(server.v1) as moderator:
-        with pytest.raises(ModerationUnavailable, match="length"):
+        with pytest.raises(ModerationUnavailable, match="over 1,048,576 bytes"):
             await moderator.review_text("hi")
 
 
-async def test_a_service_that_hangs_up_or_is_gone_fails_closed() -> None:
+async def test_a_closed_or_refused_connection_fails_closed() -> None:
     async with loopback_server(hangs_up) as server, moderator_at(server.v1) as moderator:
         with pytest.raises(ModerationUnavailable):
             await moderator.review_text("hi")
     async with moderator_at(server.v1) as moderator:
-        with pytest.raises(ModerationUnavailable) as refused:
+        with pytest.raises(ModerationUnavailable) as raised:
             await moderator.review_text("hi")
 
-    assert str(server.port) not in refused.value.message
+    assert str(server.port) not in raised.value.message
 
 
-async def test_an_unavailable_service_never_quotes_what_it_said() -> None:
+async def test_the_error_never_quotes_the_response_of_the_service() -> None:
     response = json.dumps({"error": {"message": "internal 10.0.0.1 secret"}}).encode()
     async with loopback_server(answers(response, 500)) as server, moderator_at(server.v1) as moderator:
-        with pytest.raises(ModerationUnavailable) as refused:
+        with pytest.raises(ModerationUnavailable) as raised:
             await moderator.review_text("hi")
 
-    assert "secret" not in refused.value.message
+    assert "secret" not in raised.value.message

@@ -1,4 +1,6 @@
-"""What is wrong with a catalogue file is said before anything starts, and where."""
+"""The catalog file: every invalid entry is named before anything starts."""
+
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +12,7 @@ MODEL = '[[models]]\nid = "m"\nupstream = "a"\n'
 
 
 @pytest.mark.parametrize(
-    ("toml", "said"),
+    ("toml", "message"),
     [
         ("nonsense", "is not TOML"),
         ("", "upstreams: Field required"),
@@ -23,25 +25,27 @@ MODEL = '[[models]]\nid = "m"\nupstream = "a"\n'
         (UPSTREAM + MODEL + "context_length = 0", "models.0.context_length"),
         (UPSTREAM + 'dialects = ["smoke"]\n' + MODEL, "upstreams.0.dialects"),
         (UPSTREAM.replace("http:", "ftp:") + MODEL, "upstreams.0.url"),
+        (UPSTREAM + 'kind = "smoke"\n' + MODEL, "upstreams.0.kind: Value error, must be one of openai, anthropic"),
+        (UPSTREAM + 'kind = "openai"\ndialects = ["messages"]\n' + MODEL, "kind openai do not speak messages"),
     ],
 )
-def test_a_wrong_entry_is_named(tmp_path, toml, said):
+def test_an_invalid_entry_is_named(tmp_path: Path, toml: str, message: str) -> None:
     path = tmp_path / "models.toml"
     path.write_text(toml)
 
-    with pytest.raises(CatalogError) as wrong:
+    with pytest.raises(CatalogError) as raised:
         read_catalog_file(path)
 
-    assert said in str(wrong.value)
-    assert "models.toml" in str(wrong.value)
+    assert message in str(raised.value)
+    assert "models.toml" in str(raised.value)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match="cannot be read"):
         read_catalog_file(tmp_path / "models.toml")
 
 
-def test_a_key_that_is_not_in_the_environment_is_named(tmp_path):
+def test_a_key_missing_from_the_environment_is_named(tmp_path: Path) -> None:
     path = tmp_path / "models.toml"
     path.write_text(UPSTREAM + 'key_env = "SOME_KEY"\n' + MODEL)
 
@@ -49,17 +53,17 @@ def test_a_key_that_is_not_in_the_environment_is_named(tmp_path):
         FileCatalog(read_catalog_file(path), lambda _entry, _key: DemoModel(), {})
 
 
-def test_a_key_that_no_header_can_carry_is_named_and_not_told(tmp_path):
+def test_a_key_that_no_header_can_carry_is_named_but_not_shown(tmp_path: Path) -> None:
     path = tmp_path / "models.toml"
     path.write_text(UPSTREAM + 'key_env = "SOME_KEY"\n' + MODEL)
 
-    with pytest.raises(CatalogError, match="SOME_KEY must be printable ASCII") as refused:
+    with pytest.raises(CatalogError, match="SOME_KEY must be printable ASCII") as raised:
         FileCatalog(read_catalog_file(path), lambda _entry, _key: DemoModel(), {"SOME_KEY": "sk\r\nX-More: 1"})
 
-    assert "X-More" not in str(refused.value)
+    assert "X-More" not in str(raised.value)
 
 
-async def test_a_model_speaks_chat_and_what_its_upstream_says_beside(tmp_path):
+async def test_a_model_speaks_chat_and_the_dialects_of_its_upstream(tmp_path: Path) -> None:
     path = tmp_path / "models.toml"
     path.write_text(UPSTREAM + 'dialects = ["responses"]\n' + MODEL)
 
@@ -68,3 +72,16 @@ async def test_a_model_speaks_chat_and_what_its_upstream_says_beside(tmp_path):
     model = await catalog.find("m")
     assert model.dialects == {"chat", "responses"}
     assert await catalog.find("n") is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "kind"),
+    [("", "openai"), ('dialects = ["messages"]\n', "anthropic"), ('kind = "anthropic"\n', "anthropic")],
+)
+def test_without_a_kind_the_dialects_decide(tmp_path: Path, lines: str, kind: str) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text(UPSTREAM + lines + MODEL)
+
+    (entry,) = read_catalog_file(path).upstreams
+
+    assert entry.effective_kind == kind

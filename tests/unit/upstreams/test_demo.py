@@ -1,12 +1,13 @@
-"""The demo: it measures images, takes any request that the gateway takes, and blocks what the README names."""
+"""The demo: it measures images, takes any request that the gateway takes, and flags what the README names."""
 
 import json
 
 import pytest
 
+from obscura.dialects.base import UpstreamBody
+from obscura.dialects.chat.events import PASSTHROUGH
 from obscura.imaging import Detail, TokenProfile, image_tokens
 from obscura.moderation.demo import DemoModerator
-from obscura.upstreams.base import UpstreamRequest
 from obscura.upstreams.demo import DemoModel
 from tests.support.chat_bodies import a_message, a_request
 from tests.support.image_urls import data_url
@@ -15,66 +16,65 @@ from tests.unit.imaging.images import a_photograph, a_plain
 MAGENTA = (255, 0, 255)
 
 
-async def told_by_the_demo(request: dict, *, streamed: bool = False) -> bytes:
-    call = UpstreamRequest("/chat/completions", json.dumps(request).encode(), streamed)
-    async with DemoModel().answer(call) as response:
-        assert response.status == 200
-        return b"".join([piece async for piece in response.chunks])
+async def response_of_the_demo(request: dict, *, streamed: bool = False) -> bytes:
+    body = UpstreamBody("chat", json.dumps(request).encode(), streamed, PASSTHROUGH)
+    response = await DemoModel().send(body)
+    return response if isinstance(response, bytes) else b"".join([chunk async for chunk in response.chunks])
 
 
-async def said_by_the_demo(request: dict) -> str:
-    return json.loads(await told_by_the_demo(request))["choices"][0]["message"]["content"]
+async def content_of_the_demo(request: dict) -> str:
+    return json.loads(await response_of_the_demo(request))["choices"][0]["message"]["content"]
 
 
-async def test_it_says_that_it_is_a_demo_and_what_it_measured() -> None:
+async def test_it_names_itself_a_demo_and_describes_the_image() -> None:
     image = {"type": "image_url", "image_url": {"url": data_url(a_plain(64, 32, "PNG", (0, 0, 255)))}}
 
-    said = await said_by_the_demo(a_request(a_message({"type": "text", "text": "What is this?"}, image)))
+    content = await content_of_the_demo(a_request(a_message({"type": "text", "text": "What is this?"}, image)))
 
-    assert "demo" in said
-    assert "landscape PNG of 64 x 32 pixels" in said
-    assert "blue" in said
-    assert "3 words" in said
+    assert "demo" in content
+    assert "landscape PNG of 64 x 32 pixels" in content
+    assert "blue" in content
+    assert "3 words" in content
 
 
-async def test_images_are_told_in_order() -> None:
+async def test_images_are_described_in_order() -> None:
     parts = [
         {"type": "image_url", "image_url": data_url(a_plain(32, 64, "JPEG"))},
         {"image_url": {"url": data_url(a_plain(8, 8, "GIF"))}},
     ]
 
-    said = await said_by_the_demo(a_request(a_message(*parts)))
+    content = await content_of_the_demo(a_request(a_message(*parts)))
 
-    assert said.index("upright JPEG of 32 x 64") < said.index("square GIF of 8 x 8")
+    assert content.index("upright JPEG of 32 x 64") < content.index("square GIF of 8 x 8")
 
 
-async def test_a_stream_says_the_same_words_and_the_usage_when_asked_for() -> None:
+async def test_a_stream_has_the_same_words_and_the_usage_if_requested() -> None:
     request = a_request({"role": "user", "content": "hi"}, stream=True, stream_options={"include_usage": True})
 
-    events = (await told_by_the_demo(request, streamed=True)).decode().split("\n\n")
+    events = (await response_of_the_demo(request, streamed=True)).decode().split("\n\n")
 
     *chunks, done, end = events
     read = [json.loads(event.removeprefix("data: ")) for event in chunks]
     words = "".join(choice["delta"].get("content", "") for chunk in read for choice in chunk["choices"])
     assert (done, end) == ("data: [DONE]", "")
-    assert words.strip() == await said_by_the_demo(request)
+    assert words.strip() == await content_of_the_demo(request)
     assert [bool(chunk.get("usage")) for chunk in read] == [False] * (len(read) - 1) + [True]
 
 
 @pytest.mark.parametrize("sides", [(48, 32), (1, 1), (10, 300), (1280, 960), (768, 768)])
-async def test_the_prompts_tokens_hold_those_of_its_images(sides: tuple[int, int]) -> None:
+async def test_the_tokens_of_the_prompt_include_those_of_its_images(sides: tuple[int, int]) -> None:
     image = {"type": "image_url", "image_url": {"url": data_url(a_plain(*sides, "PNG"))}}
 
-    usage = json.loads(await told_by_the_demo(a_request(a_message(image, image))))["usage"]
+    usage = json.loads(await response_of_the_demo(a_request(a_message(image, image))))["usage"]
 
     assert usage["prompt_tokens"] == 1 + 2 * image_tokens(*sides, TokenProfile.QWEN, Detail.AUTO)
 
 
-async def test_each_answer_has_an_id_of_its_own_and_keeps_it() -> None:
+async def test_each_response_has_one_id_of_its_own() -> None:
     request = a_request({"role": "user", "content": "hi"})
 
-    first, second = json.loads(await told_by_the_demo(request)), json.loads(await told_by_the_demo(request))
-    events = (await told_by_the_demo(request, streamed=True)).decode().split("\n\n")[:-2]
+    first, second = json.loads(await response_of_the_demo(request)), json.loads(await response_of_the_demo(request))
+    events = (await response_of_the_demo(request, streamed=True)).decode().split("\n\n")[:-2]
 
     assert first["id"] != second["id"]
     assert len({json.loads(event.removeprefix("data: "))["id"] for event in events}) == 1
@@ -103,8 +103,8 @@ async def test_each_answer_has_an_id_of_its_own_and_keeps_it() -> None:
     ],
     ids=str,
 )
-async def test_any_request_that_the_gateway_takes_is_answered(request_: dict, streamed: bool) -> None:
-    assert b"demo" in await told_by_the_demo(request_, streamed=streamed)
+async def test_any_request_that_the_gateway_takes_gets_a_response(request_: dict, streamed: bool) -> None:
+    assert b"demo" in await response_of_the_demo(request_, streamed=streamed)
 
 
 @pytest.mark.parametrize("text", ["OBSCURA-BLOCK-ME", "please obscura-block-me now", "xOBSCURA-block-MEx"])

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import chain
 from typing import Any
 
 from fastapi import Depends, FastAPI
@@ -11,7 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from obscura.api.access_log import AccessLogMiddleware, Observer, set_log_level
-from obscura.api.dependencies import principal, within_deadline
+from obscura.api.dependencies import principal
 from obscura.api.error_handlers import handle_disconnect, handle_error
 from obscura.api.routers import Family, health, load_families
 from obscura.bootstrap import open_services, validate_settings
@@ -93,13 +94,14 @@ def create_family_app(
     app.add_exception_handler(ClientDisconnected, handle_disconnect)
     app.include_router(health.router)
     for family in families:
-        admitted = Depends(principal(family.scope, free_tier=family.free_tier))
-        app.include_router(family.router, dependencies=[Depends(within_deadline, scope="function"), admitted])
-        for endpoint in family.dialects:
-            for path in endpoint.dialect.paths:
-                app.state.error_formats[path] = endpoint.dialect
-                app.dialect_endpoints[path] = AccessLogMiddleware(endpoint, clock, observer)
-                app.router.routes.append(Route(path, endpoint, methods=["POST"]))
+        if family.router.routes:
+            admitted = Depends(principal(family.scope, free_tier=family.free_tier))
+            app.include_router(family.router, dependencies=[admitted])
+    for endpoint in chain.from_iterable(family.dialects for family in families):
+        for path in endpoint.dialect.paths:
+            app.state.error_formats[path] = endpoint.dialect
+            app.dialect_endpoints[path] = AccessLogMiddleware(endpoint, clock, observer)
+            app.router.routes.append(Route(path, endpoint, methods=["POST"]))  # answers the other methods with a 405
     return app
 
 

@@ -1,18 +1,17 @@
-"""Dependencies of the endpoints whose requests FastAPI routes: the deadline, the principal, the services, the body."""
+"""Dependencies of the endpoints whose requests FastAPI routes: the principal, the services, the body."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated
 
-from fastapi import Depends, Request, Response
+from fastapi import Depends, Request
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
 from obscura.api.access_log import ACCESS_RECORD
 from obscura.api.client_address import client_address, headers_of
-from obscura.api.deadline import deadline_of, enforce_deadline
-from obscura.api.error_handlers import error_format_for, invalid_request
+from obscura.api.error_handlers import invalid_request
 from obscura.auth.access import AccessRequest, Principal, admission
 from obscura.auth.base import KeyScope
 from obscura.dialects.base import RequestHead
@@ -24,13 +23,6 @@ from obscura.pipeline.request import GatewayRequest
 from obscura.pipeline.services import Services
 
 MAX_JSON_BYTES = 64 * 1024
-
-
-async def within_deadline(request: Request, response: Response) -> AsyncIterator[None]:
-    """End the endpoint at the request's deadline; add the headers of the client's dialect to its response."""
-    response.headers.update(error_format_for(request).response_headers(request.scope[ACCESS_RECORD].request_id))
-    async with enforce_deadline(deadline_of(request.scope)):
-        yield
 
 
 @cache
@@ -45,7 +37,7 @@ def principal(scope: KeyScope, *, free_tier: bool) -> Callable[[Request], Awaita
     async def admit(request: Request) -> Principal:
         address = client_address(request.scope, request.app.state.trusted_proxies)
         access = AccessRequest(headers_of(request.scope), address, scope, request.scope[ACCESS_RECORD])
-        async with admission(access, request.app.state.services.door) as admitted:
+        async with admission(access, request.app.state.services.access_control) as admitted:
             if not free_tier:
                 require_project(admitted)
             return admitted

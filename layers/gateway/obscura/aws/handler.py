@@ -13,7 +13,7 @@ from obscura.api.app import create_family_app
 from obscura.api.routers import Family
 from obscura.aws.api_gateway import LambdaScopeMiddleware, normalize_event
 from obscura.aws.metrics import emit_metrics
-from obscura.settings import PREFIX, ConfigurationError, Settings, named_faults
+from obscura.settings import PREFIX, ConfigurationError, Settings, setting_errors
 
 TEXT_TYPES = ["text/", "application/json", "+json"]
 """Content types that a buffered response carries as text; Mangum encodes every other in base64."""
@@ -66,7 +66,7 @@ def settings_on_lambda() -> Settings:
         settings = Settings()
         return Settings.model_validate(read_secrets(settings.secrets_path)) if settings.secrets_path else settings
     except ValidationError as error:
-        raise ConfigurationError("; ".join(named_faults(error))) from None
+        raise ConfigurationError("; ".join(setting_errors(error))) from None
 
 
 def read_secrets(path: str) -> dict[str, SecretStr]:

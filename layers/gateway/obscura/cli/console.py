@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from obscura.errors import ObscuraError
-from obscura.settings import ConfigurationError, named_faults
+from obscura.settings import ConfigurationError, setting_errors
 
 output = Console(soft_wrap=True, highlight=False)
 messages = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -35,7 +35,7 @@ def exit_status(error: Exception) -> int:
     """Print an expected error and return the status to exit with; raise any other again."""
     match error:
         case ValidationError():
-            for fault in named_faults(error):
+            for fault in setting_errors(error):
                 print_error(fault)
         case ConfigurationError():
             print_error(str(error))

@@ -17,9 +17,10 @@ from rich.markup import escape
 from obscura.auth.jwt.jwks import fetch_key_set
 from obscura.bootstrap import validate_settings
 from obscura.cli.console import messages, output, table
+from obscura.dialects.registry import require_dialect
 from obscura.errors import ObscuraError
 from obscura.fetch.policy import parse_origin
-from obscura.settings import PREFIX, ConfigurationError, Settings
+from obscura.settings import PREFIX, RENAMED, ConfigurationError, Settings, deprecations
 from obscura.stores.dynamodb.database import DynamoDb
 from obscura.stores.dynamodb.tables import TABLES
 from obscura.stores.open import open_stores
@@ -62,17 +63,19 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield _catalog(settings)
     elif settings.upstream_url:
         yield _reach("Upstream", settings.upstream_url, settings.upstream_key is not None)
+        yield from _unknown_dialects(settings)
     else:
         yield Finding("Upstream", "warn", f"the built-in demo model; set {PREFIX}UPSTREAM_URL for a real one")
     yield _moderation(settings)
     yield from (_allowed_origin(origin) for origin in settings.fetch_allow)
+    yield from (Finding(found.setting, "warn", found.hint) for found in deprecations(os.environ))
     yield from _unknown_settings()
 
 
 def examine_access(settings: Settings) -> Iterator[Finding]:
     """Check the stores, the JWT keys and the free tier."""
     yield _data_folder(settings) if settings.table is None else _tables(settings.table)
-    if settings.store_outage == "keys":
+    if settings.store_outage == "cached_keys":
         yield Finding("Store outage", "warn", "callers with a cached key are admitted and not counted")
     yield _jwts(settings)
     yield _free_tier(settings)
@@ -140,8 +143,16 @@ def _catalog(settings: Settings) -> Finding:
     return Finding("Catalogue", "ok", f"{settings.models}")
 
 
+def _unknown_dialects(settings: Settings) -> Iterator[Finding]:
+    for dialect in settings.upstream_dialects:
+        try:
+            require_dialect(dialect)
+        except ValueError as error:
+            yield Finding("Upstream", "bad", f"{PREFIX}UPSTREAM_DIALECTS: {error}")
+
+
 def _moderation(settings: Settings) -> Finding:
-    match settings.moderation_in_force:
+    match settings.effective_moderation:
         case "off":
             return Finding("Moderation", "warn", "off: images and text reach the model unchecked")
         case "demo":
@@ -149,7 +160,7 @@ def _moderation(settings: Settings) -> Finding:
         case "openai":
             if settings.moderation_lacks_key:
                 return Finding("Moderation", "bad", f"{PREFIX}MODERATION_KEY is not set: every request will get a 503")
-            return _reach("Moderation", settings.moderation_url, settings.moderation_key_in_force is not None)
+            return _reach("Moderation", settings.moderation_url, settings.effective_moderation_key is not None)
 
 
 def _reach(subject: str, base_url: str, has_key: bool) -> Finding:
@@ -171,7 +182,7 @@ def _allowed_origin(origin: str) -> Finding:
 
 
 def _unknown_settings() -> Iterator[Finding]:
-    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields} | RENAMED.keys()
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name not in known:
             yield Finding(name, "warn", "not a setting of this version: misspelt?")

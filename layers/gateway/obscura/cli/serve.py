@@ -123,7 +123,7 @@ def _upstream(settings: Settings) -> str:
 def _moderation(settings: Settings) -> str:
     if settings.moderation_lacks_key:
         return f"openai, without a key: every request will get a 503; set {PREFIX}MODERATION_KEY, or another moderation"
-    return settings.moderation_in_force
+    return settings.effective_moderation
 
 
 def _data_location(settings: Settings) -> str:

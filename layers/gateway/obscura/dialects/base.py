@@ -115,12 +115,16 @@ class ResponseTranslator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class UpstreamBody:
-    """A request as it goes upstream, and the translator of its response; ``path`` is below the upstream's base URL."""
+    """A request as it goes upstream, in a caller dialect, and the translator of its response.
 
-    path: str
+    ``counts_tokens`` is for a request that only counts tokens, in a dialect that has such requests.
+    """
+
+    dialect: str
     body: bytes
     streamed: bool
     translator: ResponseTranslator
+    counts_tokens: bool = False
 
 
 class ParsedRequest(Protocol):

@@ -12,10 +12,12 @@ from obscura.errors import ImageFetchFailed, ImageTooLarge
 from obscura.fetch.errors import FetchRejected, describe_failure
 from obscura.fetch.network import GuardedNetwork
 from obscura.fetch.policy import ImageUrl
+from obscura.imaging.formats import FORMATS
 
 _MAX_PIECE_BYTES = 256 * 1024
 _SMALL_PIECE_BYTES = 1024
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_ACCEPT = ", ".join([*(image.media_type for image in FORMATS.values()), "*/*;q=0.1"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def _request(url: ImageUrl) -> httpcore.Request:
     headers = (
         ("Host", url.origin.authority),
         ("User-Agent", "obscura"),
-        ("Accept", "image/png, image/jpeg, image/webp, image/gif, */*;q=0.1"),
+        ("Accept", _ACCEPT),
         ("Accept-Encoding", "identity"),
         ("Connection", "close"),
     )

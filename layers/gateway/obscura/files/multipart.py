@@ -1,4 +1,4 @@
-"""``multipart/form-data`` (RFC 7578), read as it arrives: in memory only, and bounded while it is read."""
+"""``multipart/form-data`` (RFC 7578), parsed as it arrives: in memory only, within limits (ADR 33)."""
 
 import logging
 from dataclasses import dataclass, field
@@ -9,20 +9,20 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from obscura.errors import InvalidRequest, ObscuraError
 
 OVERHEAD_BYTES = 64 * 1024
-"""What boundaries, headers and the other fields may add to the file."""
+"""The most that boundaries, headers and the other fields may add to the file."""
 MAX_FORM_PARTS = 8
 MAX_VALUE_BYTES = 1024
-UNNAMED = "upload"
+DEFAULT_FILENAME = "upload"
 MAX_FILENAME_CHARS = 255
 
-# The parser warns of each malformed body; the answer and the request's own log line say so already.
+# The parser warns of each malformed body; the response and the access log report it already.
 logging.getLogger("python_multipart.multipart").setLevel(logging.ERROR)
 
 
 def require_filename(filename: str, param: str) -> None:
     """Raise InvalidRequest for a path, for control characters and for a name over ``MAX_FILENAME_CHARS`` characters.
 
-    A name is only ever shown again; nothing is opened by it (RFC 7578 §4.2 says why).
+    A name is only ever returned; no file is opened by it (RFC 7578 §4.2 has the reason).
     """
     if len(filename) > MAX_FILENAME_CHARS:
         raise InvalidRequest(f"The file's name is over {MAX_FILENAME_CHARS} characters. Shorten it.", param=param)
@@ -32,7 +32,7 @@ def require_filename(filename: str, param: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class FileField:
-    """The field that holds a form's file: its name, its limit, and what a longer one is answered with."""
+    """The field of a form that holds its file: its name, its limit, and the error and hint for a larger file."""
 
     name: str
     max_bytes: int
@@ -42,7 +42,7 @@ class FileField:
 
 @dataclass(slots=True)
 class FormFile:
-    """A file that was sent in a form."""
+    """The file of a form."""
 
     filename: str
     content: bytearray = field(default_factory=bytearray)
@@ -50,7 +50,7 @@ class FormFile:
 
 @dataclass(slots=True)
 class Form:
-    """A form with at most one file."""
+    """A form with one file."""
 
     fields: dict[str, str]
     file: FormFile
@@ -58,7 +58,7 @@ class Form:
 
 @dataclass(slots=True)
 class _Part:
-    """The part that is being read."""
+    """The part that is being parsed."""
 
     name: str = ""
     is_file: bool = False
@@ -69,7 +69,7 @@ class _Part:
 
 
 class FormParser:
-    """Takes up a form piece by piece; any ObscuraError of ``feed`` ends it."""
+    """Parses a form chunk by chunk; after an ObscuraError of ``feed`` it must not be used again."""
 
     def __init__(self, content_type: str, file_field: FileField, known_fields: frozenset[str] = frozenset()) -> None:
         """Raises InvalidRequest unless ``content_type`` is multipart/form-data with a boundary."""
@@ -83,18 +83,18 @@ class FormParser:
         self._file: FormFile | None = None
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next piece; raises InvalidRequest or the file field's ``too_large``."""
+        """Parse the next chunk; raises InvalidRequest or the file field's ``too_large``."""
         self._size_bytes += len(chunk)
-        check_form_size(self._size_bytes, self._file_field)
+        require_form_size(self._size_bytes, self._file_field)
         try:
             self._parser.write(chunk)
         except FormParserError:
             raise _malformed("is malformed") from None
 
     def form(self) -> Form:
-        """Return the whole form, once; raises InvalidRequest when it is cut off or has no file.
+        """Return the form, once; raises InvalidRequest if it is truncated or has no file.
 
-        The reader keeps no file: it and its parser hold each other, until the garbage collector comes.
+        The file is released here: this object and its parser refer to each other, until they are garbage collected.
         """
         if not self._ended:
             raise _malformed("ends before its last boundary")
@@ -105,28 +105,28 @@ class FormParser:
         return Form(self._fields, file)
 
     def on_part_begin(self) -> None:
-        """Count the part: thousands of tiny ones would cost more than they weigh."""
+        """Count the part: thousands of tiny ones would cost more CPU than their size suggests."""
         self._parts += 1
         if self._parts > MAX_FORM_PARTS:
             raise InvalidRequest(f"The form has more than {MAX_FORM_PARTS} fields. Send the file and few others.")
         self._part = _Part()
 
     def on_header_field(self, data: bytes, start: int, end: int) -> None:
-        """Take a piece of a header's name."""
+        """Append to a header's name."""
         self._part.header += data[start:end]
 
     def on_header_value(self, data: bytes, start: int, end: int) -> None:
-        """Take a piece of a header's value."""
+        """Append to a header's value."""
         self._part.header_value += data[start:end]
 
     def on_header_end(self) -> None:
-        """Keep the one header that matters."""
+        """Keep the Content-Disposition, and ignore other headers."""
         if self._part.header.lower() == b"content-disposition":
             self._part.disposition = self._part.header_value
         self._part.header = self._part.header_value = b""
 
     def on_headers_finished(self) -> None:
-        """Decide what the part is."""
+        """Start the file or the field that the part is."""
         kind, options = parse_options_header(self._part.disposition)
         name = options.get(b"name", b"").decode(errors="replace")
         if kind != b"form-data" or not name:
@@ -135,7 +135,7 @@ class FormParser:
             raise InvalidRequest(f"The form has the field '{name}' twice.", param=name)
         self._part.name, self._part.is_file = name, name == self._file_field.name
         if self._part.is_file:
-            filename = _decoded(options.get(b"filename", b""), name) or UNNAMED
+            filename = _decoded(options.get(b"filename", b""), name) or DEFAULT_FILENAME
             require_filename(filename, name)
             self._file = FormFile(filename)
         elif name not in self._known_fields:
@@ -143,7 +143,7 @@ class FormParser:
             raise InvalidRequest(f"The form has a field '{name[:100]}'. Known ones: {fields}.", param=name[:100])
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
-        """Take a piece of the part's content."""
+        """Append to the file or to the field's value."""
         if self._part.is_file and self._file is not None:
             self._file.content += memoryview(data)[start:end]
             if len(self._file.content) > self._file_field.max_bytes:
@@ -154,22 +154,22 @@ class FormParser:
             raise InvalidRequest(f"'{self._part.name}' is over {MAX_VALUE_BYTES:,} bytes.", param=self._part.name)
 
     def on_part_end(self) -> None:
-        """Keep the value of a field that is no file."""
+        """Keep the value of a field that is not a file."""
         if not self._part.is_file:
             self._fields[self._part.name] = _decoded(bytes(self._part.value), self._part.name)
 
     def on_end(self) -> None:
-        """Note that the last boundary has come."""
+        """Note that the last boundary was parsed."""
         self._ended = True
 
 
-def check_form_size(size_bytes: int, file_field: FileField) -> None:
-    """Raise the field's ``too_large`` when a form has more bytes, by now or as declared, than it may ever have."""
+def require_form_size(size_bytes: int, file_field: FileField) -> None:
+    """Raise the field's ``too_large`` if a form has more bytes, so far or as declared, than the limit allows."""
     if size_bytes > file_field.max_bytes + OVERHEAD_BYTES:
         raise _too_large(file_field)
 
 
-def _parser_for(content_type: str, reader: FormParser) -> MultipartParser:
+def _parser_for(content_type: str, form: FormParser) -> MultipartParser:
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:
@@ -178,14 +178,14 @@ def _parser_for(content_type: str, reader: FormParser) -> MultipartParser:
         return MultipartParser(
             boundary,
             {
-                "on_part_begin": reader.on_part_begin,
-                "on_part_data": reader.on_part_data,
-                "on_part_end": reader.on_part_end,
-                "on_header_field": reader.on_header_field,
-                "on_header_value": reader.on_header_value,
-                "on_header_end": reader.on_header_end,
-                "on_headers_finished": reader.on_headers_finished,
-                "on_end": reader.on_end,
+                "on_part_begin": form.on_part_begin,
+                "on_part_data": form.on_part_data,
+                "on_part_end": form.on_part_end,
+                "on_header_field": form.on_header_field,
+                "on_header_value": form.on_header_value,
+                "on_header_end": form.on_header_end,
+                "on_headers_finished": form.on_headers_finished,
+                "on_end": form.on_end,
             },
         )
     except FormParserError:

@@ -1,1 +1,1 @@
-"""Moderation of images and text."""
+"""Moderation: images and text are reviewed before anything goes to a model."""

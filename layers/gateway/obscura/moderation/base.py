@@ -1,4 +1,4 @@
-"""Where images come from, and what is said of them."""
+"""The Protocols of this package: a moderator, and the cache of its verdicts."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,34 +7,34 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What moderation says of one image or one text; ``category`` is the flagged one with the highest score."""
+    """The verdict on one image or one text; ``category`` is the flagged category with the highest score."""
 
     flagged: bool
     category: str | None = None
 
 
 class Moderator(Protocol):
-    """Judges images and text. Raises ModerationUnavailable whenever there is no trustworthy verdict."""
+    """Reviews images and text. Raises ModerationUnavailable whenever there is no reliable verdict."""
 
     model: str
-    """What judges: a verdict holds for this model only."""
+    """The model that reviews: a verdict is valid for this model only."""
 
     async def review_image(self, data_url: bytes) -> Verdict:
-        """Judge one prepared image, an ASCII data URL: the very one that the model will see."""
+        """Review one prepared image, an ASCII data URL: the very bytes that the upstream gets."""
         ...
 
     async def review_text(self, text: str) -> Verdict:
-        """Judge all text of a request."""
+        """Review all text of a request."""
         ...
 
 
 class VerdictCache(Protocol):
-    """Images that moderation has found clean. Every method raises StoreUnavailable."""
+    """Clean verdicts by digest of the image. Every method raises StoreUnavailable."""
 
     async def is_clean(self, digest: bytes, at: datetime) -> bool:
-        """Whether a clean verdict is remembered under this 32-byte digest and holds at ``at``."""
+        """Whether a clean verdict is stored under this 32-byte digest and valid at ``at``."""
         ...
 
     async def add_clean(self, digest: bytes, at: datetime, until: datetime) -> None:
-        """Remember, at ``at``, a clean verdict that holds until ``until``."""
+        """Store, at ``at``, a clean verdict that is valid until ``until``."""
         ...

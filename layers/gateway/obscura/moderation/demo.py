@@ -1,4 +1,4 @@
-"""Demo moderation: blocks one word and one image, so that a newcomer can see what a block looks like."""
+"""Demo moderator: it flags one word and one test image, so that a newcomer can see a blocked request."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ CATEGORY = "demo/test"
 
 
 class DemoModerator:
-    """Flags ``MARKER_WORD`` in any text, and the plain magenta test image; judges nothing else."""
+    """Flags ``MARKER_WORD`` in any text, and the plain magenta test image; everything else is clean."""
 
     model = "demo"
 

@@ -8,7 +8,7 @@ from msgspec import Raw
 
 from obscura.errors import ModerationUnavailable
 from obscura.moderation.base import Verdict
-from obscura.upstreams.http import send_with_retries
+from obscura.upstreams.http import basic_credentials, http_request, send_with_retries
 
 MODEL = "omni-moderation-latest"
 VERDICT_TIMEOUT_S = 10.0
@@ -48,37 +48,41 @@ class OpenAIModerator:
     model = MODEL
 
     def __init__(
-        self, client: httpx.AsyncClient, base_url: str, key: str | None, within_s: float = VERDICT_TIMEOUT_S
+        self,
+        transport: httpx.AsyncBaseTransport,
+        base_url: str,
+        key: str | None,
+        timeout_s: float = VERDICT_TIMEOUT_S,
     ) -> None:
-        """``base_url`` ends in ``/v1``; a verdict that takes over ``within_s`` seconds, retries included, is none."""
-        self._client = client
+        """``base_url`` ends in ``/v1``; ``timeout_s`` is for one verdict, retries included."""
+        self._transport = transport
         self._url = httpx.URL(f"{base_url.rstrip('/')}/moderations")
-        self._within_s = within_s
+        self._timeout_s = timeout_s
         self._extensions = {"timeout": httpx.Timeout(None, connect=CONNECT_TIMEOUT_S).as_dict()}
-        self._headers = {"content-type": "application/json", "accept": "application/json"}
-        if key:
-            self._headers["authorization"] = f"Bearer {key}"
+        bearer = ((b"authorization", b"Bearer %b" % key.encode()),) if key else ()
+        credentials = basic_credentials(self._url) or bearer
+        self._headers = ((b"content-type", b"application/json"), (b"accept", b"application/json"), *credentials)
 
     async def review_image(self, data_url: bytes) -> Verdict:
-        """Judge one prepared image."""
+        """Review one prepared image."""
         return await self._review(_ModerationRequest([_ImageInput(_Url(Raw(b'"%b"' % data_url)))]))
 
     async def review_text(self, text: str) -> Verdict:
-        """Judge all text of a request."""
+        """Review all text of a request."""
         return await self._review(_ModerationRequest(text))
 
-    async def _review(self, question: _ModerationRequest) -> Verdict:
-        body = msgspec.json.encode(question)
-        request = httpx.Request("POST", self._url, headers=self._headers, content=body, extensions=self._extensions)
+    async def _review(self, reviewed: _ModerationRequest) -> Verdict:
+        body = msgspec.json.encode(reviewed)
+        request = http_request("POST", self._url, self._headers, body, self._extensions)
         try:
-            async with asyncio.timeout(self._within_s):
-                response = await send_with_retries(self._client, request)
+            async with asyncio.timeout(self._timeout_s):
+                response = await send_with_retries(self._transport, request)
                 try:
                     return _verdict(await _read(response))
                 finally:
                     await response.aclose()
         except TimeoutError:
-            raise _unavailable(f"gave no verdict within {self._within_s:g} s") from None
+            raise _unavailable(f"gave no verdict within {self._timeout_s:g} s") from None
         except (httpx.TransportError, httpx.DecodingError):
             raise _unavailable("cannot be reached") from None
 
@@ -86,27 +90,27 @@ class OpenAIModerator:
 async def _read(response: httpx.Response) -> bytes:
     if response.status_code in {401, 403}:
         raise ModerationUnavailable(
-            f"The moderation service refused the gateway's own credentials (status {response.status_code}), so nothing "
-            "was sent to the model. Not your fault: the operator must check OBSCURA_MODERATION_KEY."
+            f"The moderation service rejected the gateway's own credentials (status {response.status_code}), so "
+            "nothing was sent to the model. Not your fault: the operator must check OBSCURA_MODERATION_KEY."
         )
     if response.status_code != 200:
-        raise _unavailable(f"answered with status {response.status_code}")
+        raise _unavailable(f"failed with status {response.status_code}")
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk
         if len(body) > MAX_VERDICT_BYTES:
-            raise _unavailable("answered at too great a length")
+            raise _unavailable(f"sent a verdict of over {MAX_VERDICT_BYTES:,} bytes")
     return bytes(body)
 
 
 def _verdict(body: bytes) -> Verdict:
-    """Read a verdict; a category that is hit counts as flagged even where ``flagged`` says otherwise."""
+    """Read a verdict; a category that is hit counts as flagged even if ``flagged`` is false."""
     try:
         results = _verdicts.decode(body).results
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         results = []
     if not results:
-        raise _unavailable("answered with something other than a verdict")
+        raise _unavailable("sent no valid verdict")
     flagged = [result for result in results if result.flagged or any(result.categories.values())]
     if not flagged:
         return Verdict(flagged=False)

@@ -1,1 +1,1 @@
-"""Pipeline: the one road that every request takes, in the words of ports, imaging, wire and policy."""
+"""Pipeline: the one sequence of steps that every request takes, whatever its dialect and its upstream."""

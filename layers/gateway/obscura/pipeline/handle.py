@@ -1,4 +1,4 @@
-"""The road of a request, from the door to the answer; it reads as its own table of contents."""
+"""The sequence: admit, read, select the model, load and prepare images, moderate, call the upstream."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ from obscura.moderation.cache import CachingModerator
 from obscura.pipeline.call_upstream import call_upstream
 from obscura.pipeline.load_images import inline_videos, load_images, require_video_allowed
 from obscura.pipeline.moderate import moderate
-from obscura.pipeline.prepare import PreparedImagePart, prepare_images, token_counter_for
+from obscura.pipeline.prepare import PreparedImagePart, prepare_images
 from obscura.pipeline.read_body import read_body
 from obscura.pipeline.request import GatewayRequest, GatewayResponse
 from obscura.pipeline.select_model import select_model
@@ -27,22 +27,25 @@ from obscura.upstreams.base import CatalogModel
 async def handle_request(
     request: GatewayRequest, dialect: CallerDialect, services: Services
 ) -> AsyncIterator[GatewayResponse]:
-    """Take one request down the road; its answer holds as long as the context.
+    """Handle one request; its response is valid as long as the context.
 
-    Raises an ObscuraError for every answer other than the one asked for. Once a stream has begun, iterating it may
-    still raise UpstreamError or UpstreamTimeout.
+    Raises an ObscuraError for every response but a success. Once a stream has begun, iterating it may still raise
+    UpstreamError or UpstreamTimeout.
     """
-    async with admission(access_request(request, dialect, uses_free_quota=True), services.door) as caller:
-        checked = await _approve(request, caller, dialect, services)
+    async with admission(access_request(request, dialect, uses_free_quota=True), services.access_control) as principal:
+        approved = await _approve(request, principal, dialect, services)
         request.record.left_gateway = True
         with request.record.timed_step("relay"):
-            async with call_upstream(checked.to_upstream, checked.model.upstream, checked.image_tokens) as told:
-                told.headers.update(checked.headers)
-                yield told
+            response = await call_upstream(approved.body, approved.model.upstream, approved.image_tokens)
+            try:
+                response.headers.update(approved.headers)
+                yield response
+            finally:
+                await response.aclose()
 
 
 def access_request(request: GatewayRequest, dialect: CallerDialect, *, uses_free_quota: bool) -> AccessRequest:
-    """Present a request of a dialect at the door; ``uses_free_quota`` for one that the free tier counts."""
+    """Return what access control reads of a request; ``uses_free_quota`` for one that the free tier counts."""
     return AccessRequest(
         request.head.headers,
         request.address,
@@ -54,71 +57,71 @@ def access_request(request: GatewayRequest, dialect: CallerDialect, *, uses_free
 
 
 @dataclass(frozen=True, slots=True)
-class PreparedRequest[A: ParsedRequest]:
-    """A request whose images are prepared and not yet moderated; ``headers`` are for its answer."""
+class PreparedRequest[R: ParsedRequest]:
+    """A request whose images are prepared and not yet moderated."""
 
-    ask: A
+    parsed: R
     model: CatalogModel
     images: Sequence[PreparedImagePart]
-    headers: dict[str, str]
 
     @property
     def image_tokens(self) -> list[int]:
         """The tokens of each image, in request order."""
         return [image.tokens for image in self.images]
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """The header of the response with the tokens of each image."""
+        return {"x-image-tokens": ",".join(map(str, self.image_tokens))} if self.images else {}
 
-async def parse_and_prepare[A: ParsedRequest](
-    request: GatewayRequest, principal: Principal, dialect: CallerDialect[A], services: Services
-) -> PreparedRequest[A]:
-    """Take a request as far as anybody may look at it: read, its model chosen, its images prepared."""
-    step, record = request.record.timed_step, request.record
-    with step("read"):
+
+async def parse_and_prepare[R: ParsedRequest](
+    request: GatewayRequest, principal: Principal, dialect: CallerDialect[R], services: Services
+) -> PreparedRequest[R]:
+    """Read a request, select its model, and load and prepare its images: all that comes before moderation."""
+    record = request.record
+    with record.timed_step("read"):
         body = await read_body(request, services.limits.body_bytes)
-        ask = dialect.parse(request.head, body, services.limits.content)
-    record.model, record.streamed = ask.model, ask.streamed
-    require_video_allowed(principal, ask)
-    with step("choose"):
-        model = await select_model(ask, services.catalog)
-        ask.check_translatable(model.dialects)
-    with step("load"):
+        parsed = dialect.parse(request.head, body, services.limits.content)
+    record.model, record.streamed = parsed.model, parsed.streamed
+    require_video_allowed(principal, parsed)
+    with record.timed_step("choose"):
+        model = await select_model(parsed, services.catalog)
+        parsed.check_translatable(model.dialects)
+    with record.timed_step("load"):
         stored = StoredImages(principal, services.file_service)
-        loaded = await load_images(ask.images, services.images, stored)
-        await inline_videos(ask, services.videos, services.executor)
-    with step("prepare"):
-        count = token_counter_for(model)
-        images = await prepare_images(ask.images, loaded, count, services.limits.image, services.executor)
-    record.images = [image.facts for image in images]
-    taken = PreparedRequest(ask, model, images, {})
-    if images:
-        taken.headers["x-image-tokens"] = ",".join(map(str, taken.image_tokens))
-    return taken
+        loaded = await load_images(parsed.images, services.images, stored)
+        await inline_videos(parsed.videos, services.videos, services.executor)
+    with record.timed_step("prepare"):
+        images = await prepare_images(parsed.images, loaded, model, services.limits.image, services.executor)
+    record.images = [image.record for image in images]
+    return PreparedRequest(parsed, model, images)
 
 
 async def moderate_and_render(
-    taken: PreparedRequest[ParsedRequest], request: GatewayRequest, services: Services
+    prepared: PreparedRequest[ParsedRequest], request: GatewayRequest, services: Services
 ) -> UpstreamBody:
-    """Moderate a request, and write what goes upstream: the very images that were moderated."""
+    """Moderate a request, then render it for the upstream with the very images that were moderated."""
     request.record.left_gateway = services.moderator is not None
     with request.record.timed_step("moderate"):
-        await moderate(taken.ask.texts, taken.images, _moderator(request.record, services))
-    for slot, image in zip(taken.ask.images, taken.images, strict=True):
+        await moderate(prepared.parsed.texts, prepared.images, _moderator(request.record, services))
+    for slot, image in zip(prepared.parsed.images, prepared.images, strict=True):
         slot.replace(image.data_url)
-    return taken.ask.to_upstream(taken.model.dialects)
+    return prepared.parsed.to_upstream(prepared.model.dialects)
 
 
 def _moderator(record: AccessRecord, services: Services) -> Moderator | None:
     if services.moderator is None or services.verdicts is None or record.zero_retention:
         return services.moderator
-    return CachingModerator(services.moderator, services.verdicts, services.executor, record)
+    return CachingModerator(services.moderator, services.verdicts, services.executor, record, services.clock)
 
 
 @dataclass(frozen=True, slots=True)
 class _ApprovedRequest:
-    """A request that may go upstream; what it came from is already let go of."""
+    """A request that may go upstream, without the parsed one, whose megabytes are free from here on."""
 
     model: CatalogModel
-    to_upstream: UpstreamBody
+    body: UpstreamBody
     image_tokens: list[int]
     headers: dict[str, str]
 
@@ -126,9 +129,9 @@ class _ApprovedRequest:
 async def _approve(
     request: GatewayRequest, principal: Principal, dialect: CallerDialect, services: Services
 ) -> _ApprovedRequest:
-    taken = await parse_and_prepare(request, principal, dialect, services)
-    to_upstream = await moderate_and_render(taken, request, services)
-    return _ApprovedRequest(taken.model, to_upstream, taken.image_tokens, taken.headers)
+    prepared = await parse_and_prepare(request, principal, dialect, services)
+    body = await moderate_and_render(prepared, request, services)
+    return _ApprovedRequest(prepared.model, body, prepared.image_tokens, prepared.headers)
 
 
 ESTIMATE_HEADER = "x-token-estimate"
@@ -138,11 +141,11 @@ class CountableRequest(ParsedRequest, Protocol):
     """A parsed request whose tokens can be counted."""
 
     def upstream_can_count(self, dialects: Collection[str]) -> bool:
-        """Whether an upstream that speaks ``dialects`` counts by itself, asked with ``outbound``."""
+        """Whether an upstream that speaks ``dialects`` counts the tokens of what ``to_upstream`` returns."""
         ...
 
     def estimate(self, image_tokens: Sequence[int]) -> bytes:
-        """Write the answer that is made without an upstream, and that says so."""
+        """Return a response made without an upstream, marked as an estimate."""
         ...
 
 
@@ -150,18 +153,18 @@ class CountableRequest(ParsedRequest, Protocol):
 async def handle_count_tokens(
     request: GatewayRequest, dialect: CallerDialect[CountableRequest], services: Services
 ) -> AsyncIterator[GatewayResponse]:
-    """Count a request's tokens; only what goes to an upstream, one that counts by itself, is moderated first.
+    """Count the tokens of a request; it is moderated only if it goes to an upstream, one that can count.
 
-    Raises an ObscuraError for every answer other than the one asked for.
+    Raises an ObscuraError for every response but a success.
     """
-    async with admission(access_request(request, dialect, uses_free_quota=False), services.door) as caller:
-        taken = await parse_and_prepare(request, caller, dialect, services)
-        if not taken.ask.upstream_can_count(taken.model.dialects):
-            headers = {**taken.headers, ESTIMATE_HEADER: "true"}
-            yield GatewayResponse(200, "application/json", taken.ask.estimate(taken.image_tokens), headers)
+    async with admission(access_request(request, dialect, uses_free_quota=False), services.access_control) as principal:
+        prepared = await parse_and_prepare(request, principal, dialect, services)
+        if not prepared.parsed.upstream_can_count(prepared.model.dialects):
+            headers = prepared.headers | {ESTIMATE_HEADER: "true"}
+            yield GatewayResponse(200, "application/json", prepared.parsed.estimate(prepared.image_tokens), headers)
             return
-        to_upstream = await moderate_and_render(taken, request, services)
+        body = await moderate_and_render(prepared, request, services)
         with request.record.timed_step("relay"):
-            async with call_upstream(to_upstream, taken.model.upstream, ()) as told:
-                told.headers.update(taken.headers)
-                yield told
+            response = await call_upstream(body, prepared.model.upstream, ())
+            response.headers.update(prepared.headers)
+            yield response

@@ -1,4 +1,4 @@
-"""Load: each image's bytes, all at once; data URLs are only looked at, and decoded where they are prepared."""
+"""Load the images and videos of a request, all at once. Base64 stays encoded until the image is prepared."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -14,25 +14,27 @@ from obscura.fetch.base import ImageFetcher
 from obscura.imaging import PreparedImage
 
 type LoadedImage = memoryview | bytes | PreparedImage
-"""Base64 still in its JSON string, the bytes that a URL gave, or a stored image, prepared already."""
+"""Base64 still in its JSON string, fetched bytes, or a stored image, which is prepared already."""
 
 MAX_URL_CHARS = 16 * 1024
 
 
 class StoredImageSource(Protocol):
-    """The images that the caller has stored."""
+    """The stored images of the caller's project."""
 
     async def prepared(self, file_id: str, detail: str) -> PreparedImage:
-        """Return a stored image as it is prepared for a detail; raises FileNotFound or RetentionConflict."""
+        """Return a stored image, prepared for a detail; raises FileNotFound or RetentionConflict."""
         ...
 
 
-async def load_images(slots: Sequence[ImageSlot], images: ImageFetcher, stored: StoredImageSource) -> list[LoadedImage]:
-    """Return each slot's source, in order; raises the first failure, with the slot's path as its param."""
-    return await gather_or_raise_first([_load_image(slot, images, stored) for slot in slots])
+async def load_images(
+    slots: Sequence[ImageSlot], fetcher: ImageFetcher, stored: StoredImageSource
+) -> list[LoadedImage]:
+    """Return the source of each slot, in order; raises the first error, with the path of its slot as param."""
+    return await gather_or_raise_first([_load_image(slot, fetcher, stored) for slot in slots])
 
 
-async def _load_image(slot: ImageSlot, images: ImageFetcher, stored: StoredImageSource) -> LoadedImage:
+async def _load_image(slot: ImageSlot, fetcher: ImageFetcher, stored: StoredImageSource) -> LoadedImage:
     try:
         if slot.kind is SourceKind.BASE64:
             return slot.source
@@ -42,46 +44,44 @@ async def _load_image(slot: ImageSlot, images: ImageFetcher, stored: StoredImage
             return base64_of(slot.source)
         if len(slot.source) > MAX_URL_CHARS:
             raise InvalidImageUrl("The image URL is too long. Send an https URL or a base64 data URL.")
-        return await images.fetch(decode_string(slot.source))
-    except ObscuraError as refusal:
-        refusal.param = slot.path
-        raise
+        return await fetcher.fetch(decode_string(slot.source))
+    except ObscuraError as error:
+        raise error.at(slot.path) from None
 
 
 MAX_VIDEO_BYTES = 25 * 1024 * 1024
 
 
 def require_video_allowed(principal: Principal, parsed: ParsedRequest) -> None:
-    """Keep anonymous callers from videos; raises VideoAnonBlocked."""
+    """Raise VideoAnonBlocked if an anonymous caller sends a video."""
     if principal.anonymous and parsed.videos:
         raise VideoAnonBlocked("Videos need an API key; the free tier takes images.", param=parsed.videos[0].path)
 
 
-async def inline_videos(parsed: ParsedRequest, videos: ImageFetcher, executor: ImageExecutor) -> None:
-    """Put each video in place as a data URL, so that nobody fetches it again; raises what loading an image raises.
+async def inline_videos(slots: Sequence[VideoSlot], fetcher: ImageFetcher, executor: ImageExecutor) -> None:
+    """Replace each video by a data URL, so that the upstream fetches nothing; raises what loading an image raises.
 
     Raises InvalidRequest for anything but MP4, WebM and MOV of at most ``MAX_VIDEO_BYTES``.
     """
-    data_urls = await gather_or_raise_first([_load_video(slot, videos, executor) for slot in parsed.videos])
-    for slot, data_url in zip(parsed.videos, data_urls, strict=True):
+    data_urls = await gather_or_raise_first([_load_video(slot, fetcher, executor) for slot in slots])
+    for slot, data_url in zip(slots, data_urls, strict=True):
         slot.replace(data_url)
 
 
-async def _load_video(slot: VideoSlot, videos: ImageFetcher, executor: ImageExecutor) -> bytes:
+async def _load_video(slot: VideoSlot, fetcher: ImageFetcher, executor: ImageExecutor) -> bytes:
     try:
         if is_data_url(slot.source):
             encoded = base64_of(slot.source)
             return await executor.run(lambda: _video_data_url(decode_base64(encoded, MAX_VIDEO_BYTES)))
-        video = await videos.fetch(decode_string(slot.source))
+        video = await fetcher.fetch(decode_string(slot.source))
         return await executor.run(partial(_video_data_url, video))
     except ImageTooLarge:
         raise ImageTooLarge(
             f"The video has more than {MAX_VIDEO_BYTES:,} bytes, the limit for one. Send a shorter or a smaller one.",
             param=slot.path,
         ) from None
-    except ObscuraError as refusal:
-        refusal.param = slot.path
-        raise
+    except ObscuraError as error:
+        raise error.at(slot.path) from None
 
 
 def _video_data_url(video: bytes) -> bytes:
@@ -89,7 +89,7 @@ def _video_data_url(video: bytes) -> bytes:
 
 
 def _video_media_type(video: bytes) -> str:
-    """Know a video by its bytes: ISO/IEC 14496-12 §4.3 for MP4 and MOV, RFC 9559 §4 for WebM."""
+    """Detect the format of a video by its bytes: ISO/IEC 14496-12 §4.3 for MP4 and MOV, RFC 9559 §4 for WebM."""
     if video[4:8] == b"ftyp":
         return "video/quicktime" if video[8:12] == b"qt  " else "video/mp4"
     if video[4:8] in {b"moov", b"mdat", b"wide"}:

@@ -1,4 +1,4 @@
-"""Moderate: every prepared image in a call of its own, the text in another, all at once; no verdict, no answer."""
+"""Moderate a request: each image and the text in a call of its own, all at once. Without a verdict nothing passes."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from obscura.pipeline.prepare import PreparedImagePart
 
 
 async def moderate(texts: Sequence[str], images: Sequence[PreparedImagePart], moderator: Moderator | None) -> None:
-    """Raise ModerationBlocked on the first flagged image or text, ModerationUnavailable without a verdict."""
+    """Raise ModerationBlocked on the first flagged image or text, ModerationUnavailable if a verdict is missing."""
     if moderator is None:
         return
     reviews = [_review_image(image, moderator) for image in images]

@@ -1,9 +1,8 @@
-"""Prepare: every image checked, made upright and small, and its tokens counted, in the executor."""
+"""Prepare the images of a request in the executor: checked, upright, resized, and their tokens counted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 from obscura.access_record import ImageRecord
 from obscura.dialects.base import ImageSlot
@@ -23,39 +22,26 @@ class PreparedImagePart:
     path: str
     data_url: bytes
     tokens: int
-    facts: ImageRecord
-
-
-class TokenCounter(Protocol):
-    """How a model's images are counted."""
-
-    def __call__(self, width_px: int, height_px: int, *, detail: Detail) -> int:
-        """Count the tokens of an image of so many pixels."""
-        ...
-
-
-def token_counter_for(model: CatalogModel) -> TokenCounter:
-    """Return the count of a model's profile, multiplied as the model's images are."""
-    return partial(image_tokens, profile=TokenProfile(model.token_profile), factor=model.token_factor)
+    record: ImageRecord
 
 
 async def prepare_images(
     slots: Sequence[ImageSlot],
     loaded: Sequence[LoadedImage],
-    count: TokenCounter,
+    model: CatalogModel,
     limits: ImageLimits,
     executor: ImageExecutor,
 ) -> list[PreparedImagePart]:
-    """Prepare every slot's image; raises the first refusal, with the slot's path as its param."""
+    """Prepare the image of every slot; raises the first error, with the path of its slot as param."""
     return await gather_or_raise_first(
         [
-            executor.run(partial(_prepare, slot, source, count, limits))
+            executor.run(partial(_prepare, slot, source, model, limits))
             for slot, source in zip(slots, loaded, strict=True)
         ]
     )
 
 
-def _prepare(slot: ImageSlot, source: LoadedImage, count: TokenCounter, limits: ImageLimits) -> PreparedImagePart:
+def _prepare(slot: ImageSlot, source: LoadedImage, model: CatalogModel, limits: ImageLimits) -> PreparedImagePart:
     detail = Detail(slot.detail)
     try:
         if isinstance(source, PreparedImage):
@@ -63,12 +49,12 @@ def _prepare(slot: ImageSlot, source: LoadedImage, count: TokenCounter, limits: 
         else:
             data = decode_base64(source, limits.raw_bytes) if isinstance(source, memoryview) else source
             prepared = prepare(data, detail, limits)
-    except ImageError as refusal:
-        raise image_error(refusal, slot.path) from None
-    except ObscuraError as refusal:
-        refusal.param = slot.path
-        raise
-    tokens = count(prepared.width_px, prepared.height_px, detail=detail)
+    except ImageError as error:
+        raise image_error(error, slot.path) from None
+    except ObscuraError as error:
+        raise error.at(slot.path) from None
+    profile = TokenProfile(model.token_profile)
+    tokens = image_tokens(prepared.width_px, prepared.height_px, profile, detail, model.token_factor)
     return PreparedImagePart(
         slot.path, encode_data_url(prepared.data, prepared.media_type), tokens, _image_record(prepared, tokens)
     )

@@ -1,35 +1,36 @@
-"""A buffer for a body of known size, not zeroed first: ``bytearray(n)`` would hold the event loop 9 ms for 13 MB."""
+"""Read the body of a request: JSON or a multipart form, within its size limit and in time."""
 
 import asyncio
 import ctypes
 
 from obscura.dialects.json.raw import RawJson
 from obscura.errors import InvalidRequest, RequestTooLarge
-from obscura.files.multipart import FileField, Form, FormParser, check_form_size
+from obscura.files.multipart import FileField, Form, FormParser, require_form_size
 from obscura.pipeline.request import GatewayRequest
 
-# Python/C API, "Byte Array Objects": without a string, the contents are left uninitialised.
+# Python/C API, "Byte Array Objects": without a string, the contents are left uninitialised. ``bytearray(n)`` writes
+# zeros first, which blocks the event loop for 9 ms if n is 13 MB.
 _new_bytearray = ctypes.pythonapi.PyByteArray_FromStringAndSize
 _new_bytearray.restype = ctypes.py_object
 _new_bytearray.argtypes = (ctypes.c_char_p, ctypes.c_ssize_t)
 
 
 class BodyBuffer:
-    """Takes up a body piece by piece; what was not written is never given out."""
+    """Collects a body in chunks; memory that was not written is never returned."""
 
     def __init__(self, expected_bytes: int) -> None:
-        """Make room for ``expected_bytes``; more may come, or less."""
+        """Allocate ``expected_bytes``; more may arrive, or less."""
         self._bytes: bytearray = _new_bytearray(None, expected_bytes)
         self.size_bytes = 0
 
-    def append(self, piece: bytes) -> None:
-        """Take the next piece."""
-        end = self.size_bytes + len(piece)
-        self._bytes[self.size_bytes : end] = piece
+    def append(self, chunk: bytes) -> None:
+        """Copy the next chunk to the end."""
+        end = self.size_bytes + len(chunk)
+        self._bytes[self.size_bytes : end] = chunk
         self.size_bytes = end
 
-    def taken(self) -> bytearray:
-        """Return all pieces as one, and nothing behind them."""
+    def finish(self) -> bytearray:
+        """Return all chunks as one buffer, cut to their size."""
         del self._bytes[self.size_bytes :]
         return self._bytes
 
@@ -64,7 +65,7 @@ def _require_json_headers(request: GatewayRequest) -> None:
 
 
 def require_uncompressed(request: GatewayRequest) -> None:
-    """Raise InvalidRequest for a body that would grow while it is read."""
+    """Raise InvalidRequest for a compressed body, which would grow while it is read."""
     if request.head.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise InvalidRequest("The body must not be compressed. Send it without a Content-Encoding.")
 
@@ -74,18 +75,19 @@ async def _receive(request: GatewayRequest, max_body_bytes: int) -> bytearray | 
     expected_bytes = content_length(request)
     if expected_bytes > max_body_bytes:
         raise _body_too_large(max_body_bytes)
-    buffer = BodyBuffer(expected_bytes)
+    buffer: BodyBuffer | None = None
     async for chunk in request.body.chunks():
         if len(chunk) == expected_bytes:
             return chunk
+        buffer = buffer or BodyBuffer(expected_bytes)
         if buffer.size_bytes + len(chunk) > max_body_bytes:
             raise _body_too_large(max_body_bytes)
         buffer.append(chunk)
-    return buffer.taken()
+    return buffer.finish() if buffer else b""
 
 
 def content_length(request: GatewayRequest) -> int:
-    """Return the Content-Length, 0 where there is none that can be read."""
+    """Return the Content-Length, 0 if there is none or it is malformed."""
     declared = request.head.headers.get("content-length", "0")
     return int(declared) if declared.isascii() and declared.isdigit() and len(declared) < 16 else 0
 
@@ -99,12 +101,12 @@ def _body_too_large(max_body_bytes: int) -> RequestTooLarge:
 async def read_form(request: GatewayRequest, file_field: FileField, known_fields: frozenset[str] = frozenset()) -> Form:
     """Read a multipart body; raises InvalidRequest or the file field's ``too_large``."""
     require_uncompressed(request)
-    check_form_size(content_length(request), file_field)
-    reader = FormParser(request.head.headers.get("content-type", ""), file_field, known_fields)
+    require_form_size(content_length(request), file_field)
+    parser = FormParser(request.head.headers.get("content-type", ""), file_field, known_fields)
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             async for chunk in request.body.chunks():
-                reader.feed(chunk)
+                parser.feed(chunk)
     except TimeoutError:
         raise InvalidRequest(f"The body did not arrive within {BODY_TIMEOUT_S} s. Send it in smaller parts.") from None
-    return reader.form()
+    return parser.form()

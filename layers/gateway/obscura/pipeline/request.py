@@ -1,6 +1,6 @@
-"""What comes in at the start of the road and what leaves at its end, whichever door it came through."""
+"""A request as it enters the pipeline, and a response as it leaves, whatever server they come through."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,7 +14,7 @@ class RequestBody(Protocol):
     """A request body as it arrives."""
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body's pieces; raises ClientDisconnected when the connection closes before its end."""
+        """Yield the chunks of the body; raises ClientDisconnected if the connection closes before its end."""
         ...
 
 
@@ -22,7 +22,7 @@ class RequestBody(Protocol):
 class GatewayRequest:
     """One request, its body still on its way, and its access record.
 
-    ``address`` is the caller's, as the platform tells it; None where it cannot be told.
+    ``address`` is the client's as the platform reports it, None if it is not known.
     """
 
     head: RequestHead
@@ -33,17 +33,23 @@ class GatewayRequest:
 
 @dataclass(frozen=True, slots=True)
 class StreamingBody:
-    """A body that comes in chunks; ``fail`` gives what ends it, once it has begun, in place of the rest."""
+    """A body in chunks; ``fail`` renders the error that ends it in mid-stream, ``aclose`` drops what is left of it."""
 
     chunks: AsyncIterator[bytes]
     fail: Callable[[ObscuraError, str], bytes]
+    aclose: Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayResponse:
-    """What the caller gets: a status, headers, and a body that is whole or comes in chunks."""
+    """What the caller gets: a status, headers, and a body, whole or in chunks."""
 
     status: int
     content_type: str
     body: bytes | StreamingBody
     headers: dict[str, str] = field(default_factory=dict)
+
+    async def aclose(self) -> None:
+        """Drop what has not been read of a streaming body."""
+        if isinstance(self.body, StreamingBody):
+            await self.body.aclose()

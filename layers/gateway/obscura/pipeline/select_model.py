@@ -1,4 +1,4 @@
-"""Choose: the model that was asked for, and whether it takes what was sent."""
+"""Select the model that a request names, and check that it takes images if there are any."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -14,13 +14,13 @@ MAX_NAME_CHARS = 100
 async def select_model(parsed: ParsedRequest, catalog: Catalog) -> CatalogModel:
     """Return the model of a request.
 
-    Raises ModelNotFound, naming near matches, or UnsupportedOperation when an image is sent to a model that does not
-    see, naming models that do.
+    Raises ModelNotFound, naming near matches, or UnsupportedOperation if an image is sent to a model without image
+    input, naming models that have it.
     """
     model = await find_model(parsed.model, catalog)
     if parsed.images and "image" not in model.input_modalities:
-        seeing = [other.id for other in await catalog.all() if "image" in other.input_modalities]
-        hint = f"Models that see: {_joined_names(seeing)}." if seeing else "No model here does; send text only."
+        with_images = [other.id for other in await catalog.all() if "image" in other.input_modalities]
+        hint = f"Models that do: {_joined_names(with_images)}." if with_images else "None here does; send text only."
         raise UnsupportedOperation(f"The model '{model.id}' takes no images. {hint}", param=parsed.images[0].path)
     return model
 
@@ -34,7 +34,7 @@ async def find_model(model_id: str, catalog: Catalog) -> CatalogModel:
 
 
 async def find_listed_model(model_id: str, catalog: Catalog) -> CatalogModel:
-    """Return the model with this id as the list shows it; raises ModelNotFound, naming near matches."""
+    """Return the model with this id as the list of models has it; raises ModelNotFound, naming near matches."""
     listed = await catalog.all()
     for model in listed:
         if model.id == model_id:
@@ -44,10 +44,10 @@ async def find_listed_model(model_id: str, catalog: Catalog) -> CatalogModel:
 
 def _model_not_found(model_id: str, models: Iterable[CatalogModel]) -> ModelNotFound:
     known = [model.id for model in models]
-    asked = model_id[:MAX_NAME_CHARS]
-    near = get_close_matches(asked, known, n=MAX_SUGGESTIONS, cutoff=0.5)
-    hint = f"Near matches: {_joined_names(near)}." if near else f"There are: {_joined_names(known)}."
-    return ModelNotFound(f"The model '{asked}' does not exist here. {hint}", param="model")
+    requested = model_id[:MAX_NAME_CHARS]
+    near = get_close_matches(requested, known, n=MAX_SUGGESTIONS, cutoff=0.5)
+    hint = f"Near matches: {_joined_names(near)}." if near else f"The models here: {_joined_names(known)}."
+    return ModelNotFound(f"The model '{requested}' does not exist here. {hint}", param="model")
 
 
 def _joined_names(ids: Iterable[str]) -> str:

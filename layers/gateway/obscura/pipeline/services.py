@@ -1,4 +1,4 @@
-"""The gateway: the ports and limits that the road runs on, put together once at start."""
+"""What the pipeline works with: access control, stores, upstreams and limits, opened once at start."""
 
 from dataclasses import dataclass, field
 
@@ -18,7 +18,7 @@ MAX_BODY_BYTES = 35 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
-    """What one request may cost."""
+    """The limits of one request."""
 
     body_bytes: int = MAX_BODY_BYTES
     content: ContentLimits = field(default_factory=ContentLimits)
@@ -27,27 +27,27 @@ class RequestLimits:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything that a request meets on its way.
+    """Everything that handling a request needs.
 
-    Without a moderator nothing is moderated, and without verdicts none is remembered: the operator's choices.
+    Without a moderator nothing is moderated, and without ``verdicts`` none is cached: the operator's choices.
     """
 
-    door: AccessControl
+    access_control: AccessControl
     images: ImageFetcher
     videos: ImageFetcher
     moderator: Moderator | None
     catalog: Catalog
     limits: RequestLimits
     executor: ImageExecutor
-    storage: FileStorage
+    file_service: FileService
     verdicts: VerdictCache | None
 
     @property
-    def file_service(self) -> FileService:
-        """What the file endpoints work with."""
-        return FileService(self.storage, self.executor, self.limits.image, self.clock)
+    def storage(self) -> FileStorage:
+        """The stores of files and uploads."""
+        return self.file_service.storage
 
     @property
     def clock(self) -> Clock:
         """The time of day."""
-        return self.door.clock
+        return self.access_control.clock

@@ -46,7 +46,7 @@ class Stores:
 async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     """Open the stores of the settings for as long as the context holds; those on AWS connect at their first use."""
     secret = settings.address_secret.get_secret_value().encode() if settings.address_secret else None
-    outage_s = KEY_CACHE_OUTAGE_TTL_S if settings.store_outage == "keys" else 0.0
+    outage_s = KEY_CACHE_OUTAGE_TTL_S if settings.store_outage == "cached_keys" else 0.0
     with ExitStack() as stack:
         blobs: BlobStore = DiskBlobStore(settings.data_dir)
         if settings.bucket:

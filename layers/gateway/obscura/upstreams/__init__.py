@@ -1,1 +1,1 @@
-"""Whom we ask: the models behind the gateway."""
+"""Upstreams: the servers of models, the dialects that they speak, and the catalog of their models."""

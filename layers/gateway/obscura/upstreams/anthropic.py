@@ -1,22 +1,37 @@
-"""Anthropic's Messages API, and other servers that speak it."""
+"""Servers that speak Anthropic's Messages: Anthropic itself, and vLLM beside OpenAI's dialects."""
 
-from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from obscura.dialects.base import UpstreamBody
-from obscura.errors import ObscuraError, UnsupportedOperation
-from obscura.upstreams.base import ModelListing, RawHeaders, StreamDecoder, UpstreamRequest
-from obscura.upstreams.json_api import JSON_HEADERS, PATHS, bearer, decode_model_list, error_from_upstream, is_sse
+from obscura.upstreams.base import RawHeaders, UpstreamRequest
+from obscura.upstreams.openai import OpenAIUpstream
 
+MESSAGES_PATH = "/messages"
+ANTHROPIC_VERSION = b"2023-06-01"
 ANTHROPIC_KEY_PREFIX = "sk-ant-api"
-_HEADERS = (*JSON_HEADERS, (b"anthropic-version", b"2023-06-01"))
 
 
-class AnthropicUpstream:
-    """``POST /messages`` and ``/messages/count_tokens``; chat completions at ``/chat/completions`` of the same server.
+class AnthropicUpstream(OpenAIUpstream):
+    """Adds ``/messages`` and ``/messages/count_tokens`` to OpenAI's paths, with the headers of Anthropic's API.
 
-    A key of Anthropic's own goes out as ``x-api-key`` (API reference, "Authentication"): the Messages API rejects it as
-    a bearer token. Other servers of Messages (vLLM) take nothing but a bearer token.
+    Anthropic's own keys go out as ``x-api-key`` there (API reference, "Authentication"): the Messages API rejects them
+    as bearer tokens, and other servers of Messages (vLLM) take nothing but bearer tokens.
     """
 
-    speaks: ClassVar = frozenset({"chat", "messages"})
+    speaks: ClassVar[frozenset[str]] = OpenAIUpstream.speaks | {"messages"}
+
+    def __init__(self, key: str | None) -> None:
+        super().__init__(key)
+        own_key = key is not None and key.startswith(ANTHROPIC_KEY_PREFIX)
+        self._messages_credentials = ((b"x-api-key", key.encode()),) if key and own_key else self._credentials
+
+    def encode(self, body: UpstreamBody) -> UpstreamRequest:
+        """Write a request; see ``UpstreamDialect``."""
+        if body.dialect != "messages":
+            return super().encode(body)
+        path = f"{MESSAGES_PATH}/count_tokens" if body.counts_tokens else MESSAGES_PATH
+        return UpstreamRequest(path, (*self._headers(body), (b"anthropic-version", ANTHROPIC_VERSION)), body.body)
+
+    def authorize(self, request: UpstreamRequest, url: str) -> RawHeaders:
+        """Return the key's header; see ``UpstreamDialect``."""
+        return self._messages_credentials if request.path.startswith(MESSAGES_PATH) else self._credentials

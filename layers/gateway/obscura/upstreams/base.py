@@ -75,8 +75,10 @@ class UpstreamDialect(Protocol):
     translates chat completions, the pivot, both ways.
     """
 
-    speaks: frozenset[str]
-    """The caller dialects that it takes; chat is always among them."""
+    @property
+    def speaks(self) -> frozenset[str]:
+        """The caller dialects that it takes; chat, the pivot, is always among them."""
+        ...
 
     def encode(self, body: UpstreamBody) -> UpstreamRequest:
         """Write a request; raises UnsupportedOperation for a dialect that is not in ``speaks``."""
@@ -90,12 +92,12 @@ class UpstreamDialect(Protocol):
         """Return a whole response in the dialect of its request; raises UpstreamError if it is malformed."""
         ...
 
-    def stream_decoder(self, content_type: str) -> StreamDecoder | None:
-        """Return the decoder of a streamed response; None if it already is a stream of server-sent events."""
-        ...
-
     def is_stream(self, content_type: str) -> bool:
         """Whether a response of this content type is streamed; others are read whole."""
+        ...
+
+    def stream_decoder(self) -> StreamDecoder | None:
+        """Return the decoder of one streamed response; None if it already is a stream of server-sent events."""
         ...
 
     def error(self, status: int, body: bytes, headers: Mapping[str, str]) -> ObscuraError:

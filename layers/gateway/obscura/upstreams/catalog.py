@@ -1,4 +1,4 @@
-"""The catalogue without a file: one upstream, which knows its own models."""
+"""The catalog without a file: one upstream, which lists its own models."""
 
 from collections.abc import Sequence
 from time import monotonic
@@ -9,10 +9,10 @@ LIST_TTL_S = 60.0
 
 
 class SingleUpstreamCatalog:
-    """Every model id goes to the one upstream, which decides whether it has such a model."""
+    """Every model id goes to the one upstream, which reports itself if it has no such model."""
 
     def __init__(self, upstream: Upstream, dialects: frozenset[str]) -> None:
-        """``dialects`` are those that the upstream speaks."""
+        """``dialects`` are those that the upstream speaks natively."""
         self._upstream = upstream
         self._dialects = dialects
         self._listed: Sequence[CatalogModel] = ()

@@ -1,4 +1,7 @@
-"""The catalogue file: TOML that names upstreams and the models behind them, checked whole before anything starts."""
+"""The catalog file: TOML that names upstreams and their models, validated whole before anything starts.
+
+In a module of its own: pydantic takes longer to build these models than the rest of a cold start's imports (ADR 53).
+"""
 
 import os
 import tomllib
@@ -8,15 +11,16 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, ValidationError, model_validator
 
-from obscura.dialects.registry import require_dialect
+from obscura.dialects.registry import PIVOT, require_dialect
 from obscura.upstreams.base import CatalogModel, Upstream
+from obscura.upstreams.registry import default_kind, require_kind, require_spoken
 
 type Dialect = Annotated[str, AfterValidator(require_dialect)]
 type TokenProfile = Literal["qwen", "openai_tiles", "openai_patches", "anthropic"]
 
 
 class CatalogError(ValueError):
-    """The catalogue file cannot be used; the message says where and why."""
+    """The catalog file is invalid; the message names the entry and the reason."""
 
 
 class _Strict(BaseModel):
@@ -24,18 +28,37 @@ class _Strict(BaseModel):
 
 
 class UpstreamEntry(_Strict):
-    """One upstream: ``key_env`` names the environment variable with its key, so that the file holds no secret."""
+    """One upstream; ``key_env`` names the environment variable with its key, so that the file holds no secret.
+
+    Without a ``kind``, an upstream that speaks Messages is Anthropic's, and any other OpenAI's.
+    """
 
     name: str = Field(min_length=1)
     url: HttpUrl
+    kind: Annotated[str, AfterValidator(require_kind)] | None = None
     key_env: str | None = None
     dialects: frozenset[Dialect] = frozenset({"chat"})
     token_profile: TokenProfile = "qwen"
     timeout_s: Annotated[float, Field(gt=0)] = 120.0
 
+    @property
+    def all_dialects(self) -> frozenset[str]:
+        """The dialects of its requests: chat, the pivot, is one of them in any case."""
+        return self.dialects | {PIVOT}
+
+    @property
+    def effective_kind(self) -> str:
+        """The kind as set, else as its dialects have it."""
+        return self.kind or default_kind(self.dialects)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "UpstreamEntry":
+        require_spoken(self.effective_kind, self.all_dialects)
+        return self
+
 
 class ModelEntry(_Strict):
-    """One model; what it does not say, its upstream does."""
+    """One model; a ``token_profile`` that it does not set is its upstream's."""
 
     id: str = Field(min_length=1)
     upstream: str
@@ -57,10 +80,10 @@ class CatalogDocument(_Strict):
         profiles = {upstream.name: upstream.token_profile for upstream in self.upstreams}
         names = [upstream.name for upstream in self.upstreams]
         ids = [model.id for model in self.models]
-        for what, given in (("upstream", names), ("model", ids)):
-            twice = {name for name in given if given.count(name) > 1}
-            if twice:
-                raise ValueError(f"{what} named twice: {', '.join(sorted(twice))}")
+        for kind, listed in (("upstream", names), ("model", ids)):
+            duplicates = {name for name in listed if listed.count(name) > 1}
+            if duplicates:
+                raise ValueError(f"{kind} named twice: {', '.join(sorted(duplicates))}")
         for model in self.models:
             if model.upstream not in names:
                 raise ValueError(f"model '{model.id}' names upstream '{model.upstream}', which is not in the file")
@@ -70,21 +93,21 @@ class CatalogDocument(_Strict):
 
 
 def read_catalog_file(path: Path) -> CatalogDocument:
-    """Read and check the file; raises CatalogError that names the entry and what is wrong with it."""
+    """Read and validate the file; raises CatalogError that names the entry and the reason."""
     try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as failure:
         raise CatalogError(f"{path} cannot be read: {failure.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as failure:
         raise CatalogError(f"{path} is not TOML: {failure}") from None
     try:
-        return CatalogDocument.model_validate(told)
-    except ValidationError as wrong:
-        faults = (
+        return CatalogDocument.model_validate(document)
+    except ValidationError as invalid:
+        errors = (
             f"{'.'.join(str(part) for part in error['loc']) or 'file'}: {error['msg']}"
-            for error in wrong.errors(include_input=False, include_url=False)
+            for error in invalid.errors(include_input=False, include_url=False)
         )
-        raise CatalogError(f"{path}: {'; '.join(faults)}") from None
+        raise CatalogError(f"{path}: {'; '.join(errors)}") from None
 
 
 class FileCatalog:
@@ -96,14 +119,14 @@ class FileCatalog:
         open_upstream: Callable[[UpstreamEntry, str | None], Upstream],
         environment: Mapping[str, str] = os.environ,
     ) -> None:
-        """``open_upstream`` gets an entry and its key; raises CatalogError when a named key is not set."""
+        """``open_upstream`` gets an entry and its key; raises CatalogError if a key that is named is not set."""
         entries = {entry.name: entry for entry in file.upstreams}
         opened = {name: open_upstream(entry, _key(entry, environment)) for name, entry in entries.items()}
         self._models = {
             model.id: CatalogModel(
                 model.id,
                 opened[model.upstream],
-                frozenset({"chat"}) | entries[model.upstream].dialects,
+                entries[model.upstream].all_dialects,
                 model.token_profile or entries[model.upstream].token_profile,
                 model.token_factor,
                 model.input,

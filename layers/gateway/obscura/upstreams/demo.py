@@ -1,4 +1,4 @@
-"""What can be said of an image by measuring it: format, size, orientation, colours, brightness, sharpness."""
+"""The demo model: it measures images (format, size, colours, brightness, sharpness) and needs no network."""
 
 import asyncio
 import colorsys
@@ -8,14 +8,14 @@ import math
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 import pybase64
 from PIL import Image, ImageFilter, ImageStat
 
-from obscura.upstreams.base import ModelListing, UpstreamRequest, UpstreamResponse
+from obscura.dialects.base import UpstreamBody
+from obscura.upstreams.base import ModelListing, UpstreamResponse, UpstreamStream
 
 SMALL_SIDE_PX = 128
 PATCH_PX, MIN_PATCHES = 28, 4
@@ -37,7 +37,7 @@ class ImageStats:
 
     @property
     def tokens(self) -> int:
-        """How many tokens a model with patches of 28 px, at least four of them, would make of it."""
+        """The tokens of a model with patches of 28 px, at least four for each image."""
         across, down = self.width_px / PATCH_PX, self.height_px / PATCH_PX
         whole = max(1, round(across)) * max(1, round(down))
         if whole >= MIN_PATCHES:
@@ -46,7 +46,7 @@ class ImageStats:
         return math.ceil(across * grown) * math.ceil(down * grown)
 
     def sentence(self) -> str:
-        """Say it in one sentence."""
+        """Describe the image in one noun phrase."""
         shape = "square" if self.width_px == self.height_px else "upright"
         shape = "landscape" if self.width_px > self.height_px else shape
         light = "dark" if self.brightness < 0.3 else "bright" if self.brightness > 0.7 else "evenly lit"
@@ -59,7 +59,7 @@ class ImageStats:
 
 
 def measure(data: bytes) -> ImageStats:
-    """Measure an image; raises OSError when it is none."""
+    """Measure an image; raises OSError if it cannot be decoded."""
     with Image.open(io.BytesIO(data)) as image:
         kind, (width_px, height_px) = image.format or "image", image.size
         small = _on_white(image)
@@ -126,26 +126,25 @@ class _DemoRequest:
     question: str
     images: list[ImageStats]
     wants_usage: bool
-    answer_id: str
+    completion_id: str
     created_at: int
 
 
 class DemoModel:
-    """Answers chat completions, plain and streamed, without a network."""
+    """Responds to chat completions, whole and streamed, without a network."""
 
     async def models(self) -> Sequence[ModelListing]:
-        """Return the one model there is; any other name is answered just as well."""
+        """Return its one name; requests for any other get the same responses."""
         return [ModelListing(MODEL, owned_by="obscura")]
 
-    @asynccontextmanager
-    async def answer(self, request: UpstreamRequest) -> AsyncIterator[UpstreamResponse]:
-        """Look at the images and tell what can be measured; see ``obscura.ports.Upstream``."""
-        heard = await asyncio.to_thread(_parse, request.body)
-        said = _describe(heard)
-        if request.streamed:
-            yield UpstreamResponse(200, "text/event-stream", _stream(heard, said))
-        else:
-            yield UpstreamResponse(200, "application/json", _whole(heard, said))
+    async def send(self, request: UpstreamBody) -> UpstreamResponse:
+        """Measure the images of a chat completion and describe them; see ``Upstream``."""
+        parsed = await asyncio.to_thread(_parse, request.body)
+        content = _describe(parsed)
+        if not request.streamed:
+            return _completion(parsed, content)
+        events = _stream(parsed, content)
+        return UpstreamStream(events, events.aclose)
 
 
 def _parse(body: bytes) -> _DemoRequest:
@@ -163,58 +162,58 @@ def _parse(body: bytes) -> _DemoRequest:
                 question = fields["text"]
     options = request.get("stream_options")
     wants_usage = isinstance(options, dict) and options.get("include_usage") is True
-    answer_id = f"chatcmpl-demo-{secrets.token_hex(12)}"
-    return _DemoRequest(request["model"], question, images, wants_usage, answer_id, int(time.time()))
+    completion_id = f"chatcmpl-demo-{secrets.token_hex(12)}"
+    return _DemoRequest(request["model"], question, images, wants_usage, completion_id, int(time.time()))
 
 
-def _describe(heard: _DemoRequest) -> str:
-    said = ["I am Obscura's demo model: I measure images and understand nothing."]
-    for number, image in enumerate(heard.images, start=1):
-        said.append(f"Image {number} is {image.sentence()}.")
-    if not heard.images:
-        said.append("You sent no image; send one and I will tell you what I can measure.")
-    if heard.question:
-        words = len(heard.question.split())
-        said.append(f"Your question had {words} {'word' if words == 1 else 'words'}.")
-    return " ".join(said)
+def _describe(parsed: _DemoRequest) -> str:
+    sentences = ["I am Obscura's demo model: I measure images and understand nothing."]
+    for number, image in enumerate(parsed.images, start=1):
+        sentences.append(f"Image {number} is {image.sentence()}.")
+    if not parsed.images:
+        sentences.append("You sent no image; send one and I will describe what I can measure.")
+    if parsed.question:
+        words = len(parsed.question.split())
+        sentences.append(f"Your question had {words} {'word' if words == 1 else 'words'}.")
+    return " ".join(sentences)
 
 
-def _usage(heard: _DemoRequest, said: str) -> dict[str, int]:
-    prompt = len(heard.question) // CHARACTERS_PER_TOKEN + 1 + sum(image.tokens for image in heard.images)
-    completion = len(said) // CHARACTERS_PER_TOKEN + 1
+def _usage(parsed: _DemoRequest, content: str) -> dict[str, int]:
+    prompt = len(parsed.question) // CHARACTERS_PER_TOKEN + 1 + sum(image.tokens for image in parsed.images)
+    completion = len(content) // CHARACTERS_PER_TOKEN + 1
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
-def _envelope(heard: _DemoRequest, kind: str, choice: dict[str, object]) -> dict[str, object]:
+def _envelope(parsed: _DemoRequest, kind: str, choice: dict[str, object]) -> dict[str, object]:
     return {
-        "id": heard.answer_id,
+        "id": parsed.completion_id,
         "object": kind,
-        "created": heard.created_at,
-        "model": heard.model,
+        "created": parsed.created_at,
+        "model": parsed.model,
         "choices": [{"index": 0, "logprobs": None, **choice}],
     }
 
 
-async def _whole(heard: _DemoRequest, said: str) -> AsyncIterator[bytes]:
-    message = {"role": "assistant", "content": said, "refusal": None}
-    completion = _envelope(heard, "chat.completion", {"message": message, "finish_reason": "stop"})
-    yield json.dumps(completion | {"usage": _usage(heard, said)}).encode()
+def _completion(parsed: _DemoRequest, content: str) -> bytes:
+    message = {"role": "assistant", "content": content, "refusal": None}
+    completion = _envelope(parsed, "chat.completion", {"message": message, "finish_reason": "stop"})
+    return json.dumps(completion | {"usage": _usage(parsed, content)}).encode()
 
 
-async def _stream(heard: _DemoRequest, said: str) -> AsyncIterator[bytes]:
-    yield _event(heard, {"role": "assistant", "content": ""}, None)
-    for word in said.split(" "):
-        yield _event(heard, {"content": f"{word} "}, None)
+async def _stream(parsed: _DemoRequest, content: str) -> AsyncGenerator[bytes]:
+    yield _event(parsed, {"role": "assistant", "content": ""}, None)
+    for word in content.split(" "):
+        yield _event(parsed, {"content": f"{word} "}, None)
         await asyncio.sleep(0)
-    yield _event(heard, {}, "stop")
-    if heard.wants_usage:
-        last = _envelope(heard, "chat.completion.chunk", {}) | {"choices": [], "usage": _usage(heard, said)}
+    yield _event(parsed, {}, "stop")
+    if parsed.wants_usage:
+        last = _envelope(parsed, "chat.completion.chunk", {}) | {"choices": [], "usage": _usage(parsed, content)}
         yield _data(last)
     yield b"data: [DONE]\n\n"
 
 
-def _event(heard: _DemoRequest, delta: dict[str, str], finish_reason: str | None) -> bytes:
-    return _data(_envelope(heard, "chat.completion.chunk", {"delta": delta, "finish_reason": finish_reason}))
+def _event(parsed: _DemoRequest, delta: dict[str, str], finish_reason: str | None) -> bytes:
+    return _data(_envelope(parsed, "chat.completion.chunk", {"delta": delta, "finish_reason": finish_reason}))
 
 
 def _data(chunk: dict[str, object]) -> bytes:

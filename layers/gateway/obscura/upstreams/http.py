@@ -1,76 +1,29 @@
-"""One HTTP call with patience: sent again while nothing of an answer has arrived and the other side may recover."""
+"""An upstream over HTTP: transport, timeouts and retries. What goes over the wire is its dialect's business."""
 
 import asyncio
+import base64
 import random
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import httpx
-import msgspec
 
+from obscura.dialects.base import UpstreamBody
 from obscura.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
-from obscura.upstreams.base import ModelListing, UpstreamRequest, UpstreamResponse
+from obscura.upstreams.base import (
+    ModelListing,
+    RawHeaders,
+    UpstreamDialect,
+    UpstreamRequest,
+    UpstreamResponse,
+    UpstreamStream,
+)
 
 RETRIES = 2
 RETRIED_STATUSES = frozenset({429, 503})
 FIRST_BACKOFF_S = 0.25
 MAX_WAIT_S = 10.0
-
-
-async def send_with_retries(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
-    """Send a request and give the response once its head has arrived; the caller closes it.
-
-    At most ``RETRIES`` times it is sent again: after a connection that failed or closed before any byte of an answer,
-    and after a 429 or 503, waiting as long as Retry-After says (when that is longer than ``MAX_WAIT_S``, the
-    answer is given as it is) or else a doubling time with jitter. Raises httpx.TransportError when the last try fails.
-    """
-    for tried in range(RETRIES):
-        try:
-            response = await client.send(request, stream=True)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadError, httpx.RemoteProtocolError):
-            wait_s = _backoff_s(tried)
-        else:
-            wait_s = _wait_s(response, tried)
-            if response.status_code not in RETRIED_STATUSES or wait_s > MAX_WAIT_S:
-                return _without_sent_body(response)
-            await response.aclose()
-        await asyncio.sleep(wait_s)
-    return _without_sent_body(await client.send(request, stream=True))
-
-
-def _without_sent_body(response: httpx.Response) -> httpx.Response:
-    """Let go of what was sent: httpx ties a response to itself, so that megabytes would wait for the cyclic garbage."""
-    response.request = httpx.Request(response.request.method, response.request.url)
-    return response
-
-
-def _wait_s(response: httpx.Response, tried: int) -> float:
-    told: str = response.headers.get("retry-after", "")
-    return float(told) if told.isascii() and told.isdigit() and len(told) < 9 else _backoff_s(tried)
-
-
-def _backoff_s(tried: int) -> float:
-    return FIRST_BACKOFF_S * 2.0**tried * random.uniform(0.75, 1.25)  # noqa: S311 - jitter, not a secret
-
-
-PASSED_HEADERS = ("retry-after",)
-ANTHROPIC_VERSION = "2023-06-01"
-ANTHROPIC_KEY_PREFIX = "sk-ant-api"
-
-
-class _ModelEntry(msgspec.Struct):
-    id: str
-    created: int | None = None
-    owned_by: str | None = None
-
-
-class _ModelList(msgspec.Struct):
-    data: list[_ModelEntry]
-
-
-_model_list = msgspec.json.Decoder(_ModelList)
+MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,88 +36,190 @@ class UpstreamTimeouts:
 
 
 class HttpUpstream:
-    """An OpenAI-compatible server; safe for any number of calls at once over one pool of connections."""
+    """A server of models; safe for any number of calls at once over one pool of connections."""
 
     def __init__(
-        self, client: httpx.AsyncClient, base_url: str, key: str | None, timeouts: UpstreamTimeouts | None = None
+        self,
+        transport: httpx.AsyncBaseTransport,
+        base_url: str,
+        dialect: UpstreamDialect,
+        timeouts: UpstreamTimeouts | None = None,
     ) -> None:
-        """``base_url`` ends in ``/v1``; ``key`` goes out as a bearer token and nowhere else.
+        """``base_url`` is what the dialect's paths are below, such as ``https://api.openai.com/v1``.
 
-        But Anthropic's own keys go to its Messages API as ``x-api-key`` (API reference, "Authentication"); it refuses
-        them as bearer tokens, and other servers of Messages (vLLM) take nothing else.
+        Requests go to the transport itself: what httpx's client adds to it (redirects, cookies, authentication) no
+        upstream needs, and it takes 50 µs of CPU for each request.
         """
-        self._client = client
-        self._url = cache(lambda path: httpx.URL(base_url.rstrip("/") + path))
+        self._transport = transport
+        self._base_url = base_url.rstrip("/")
+        self._basic_credentials = basic_credentials(httpx.URL(base_url))
+        self._dialect = dialect
         self._timeouts = timeouts or UpstreamTimeouts()
-        self._headers = {"content-type": "application/json", "accept-encoding": "identity"}
-        self._messages_headers = self._headers | {"anthropic-version": ANTHROPIC_VERSION}
-        if key:
-            self._headers["authorization"] = f"Bearer {key}"
-            anthropics = key.startswith(ANTHROPIC_KEY_PREFIX)
-            self._messages_headers |= {"x-api-key": key} if anthropics else {"authorization": f"Bearer {key}"}
         self._extensions = {"timeout": httpx.Timeout(None, connect=self._timeouts.connect_s).as_dict()}
+        self._urls: dict[str, tuple[httpx.URL, str]] = {}
 
-    @asynccontextmanager
-    async def answer(self, request: UpstreamRequest) -> AsyncIterator[UpstreamResponse]:
-        """Open a call; see ``obscura.ports.Upstream``."""
-        accepted = "text/event-stream" if request.streamed else "application/json"
-        response = await self._head(self._request("POST", request.path, accepted, request.body))
-        try:
-            yield UpstreamResponse(
-                response.status_code,
-                response.headers.get("content-type", ""),
-                self._chunks(response),
-                {name: response.headers[name] for name in PASSED_HEADERS if name in response.headers},
-            )
-        finally:
-            await response.aclose()
+    async def send(self, request: UpstreamBody) -> UpstreamResponse:
+        """Send a request and return its response; see ``Upstream``."""
+        response = await self._head(self._dialect.encode(request))
+        if request.streamed and response.status_code == 200 and self._is_stream(response):
+            return UpstreamStream(self._events(response), response.aclose)
+        body = await self._whole_body(response)
+        if response.status_code != 200:
+            raise self._dialect.error(response.status_code, body, response.headers)
+        return self._dialect.decode(body)
 
     async def models(self) -> Sequence[ModelListing]:
-        """Return the upstream's own list (OpenAI's API reference, "List models")."""
-        response = await self._head(self._request("GET", "/models", "application/json"))
-        try:
-            if response.status_code != 200:
-                raise UpstreamError(f"The upstream gives no list of models (status {response.status_code}).")
-            told = _model_list.decode(b"".join([chunk async for chunk in self._chunks(response)]))
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise UpstreamError("The upstream's list of models cannot be read.") from None
-        finally:
-            await response.aclose()
-        return [ModelListing(entry.id, entry.created or 0, entry.owned_by or "upstream") for entry in told.data]
+        """Return the upstream's own list; see ``Upstream``."""
+        response = await self._head(self._dialect.list_models())
+        body = await self._whole_body(response)
+        if response.status_code != 200:
+            raise UpstreamError(f"The upstream does not list its models (status {response.status_code}).")
+        return self._dialect.decode_models(body)
 
-    def _request(self, method: str, path: str, accepted: str, body: bytes | None = None) -> httpx.Request:
-        spoken = self._messages_headers if path.startswith("/messages") else self._headers
-        headers = spoken | {"accept": accepted}
-        return httpx.Request(method, self._url(path), headers=headers, content=body, extensions=self._extensions)
-
-    async def _head(self, request: httpx.Request) -> httpx.Response:
+    async def _head(self, request: UpstreamRequest) -> httpx.Response:
+        """Send a request and return the response when its head has arrived."""
         try:
             async with asyncio.timeout(self._timeouts.first_byte_s):
-                return await send_with_retries(self._client, request)
+                return await send_with_retries(self._transport, self._httpx_request(request))
         except TimeoutError:
-            raise _silent(self._timeouts.first_byte_s) from None
+            raise _timeout(self._timeouts.first_byte_s) from None
         except (httpx.ConnectError, httpx.ConnectTimeout):
             raise UpstreamUnavailable("The upstream model cannot be reached. Try again in a while.") from None
         except httpx.TransportError:
-            raise UpstreamError("The upstream closed the connection without an answer. Try again.") from None
+            raise UpstreamError("The upstream closed the connection without a response. Try again.") from None
 
-    async def _chunks(self, response: httpx.Response) -> AsyncIterator[bytes]:
-        """Yield the body as it comes; an encoding that was not asked for is undone."""
-        parts = response.aiter_bytes() if "content-encoding" in response.headers else response.aiter_raw()
+    def _httpx_request(self, request: UpstreamRequest) -> httpx.Request:
+        url, url_text = self._urls.get(request.path) or self._url(request.path)
+        credentials = self._basic_credentials or self._dialect.authorize(request, url_text)
+        return http_request(request.method, url, (*request.headers, *credentials), request.body, self._extensions)
+
+    def _url(self, path: str) -> tuple[httpx.URL, str]:
+        text = self._base_url + path
+        self._urls[path] = httpx.URL(text), text
+        return self._urls[path]
+
+    def _is_stream(self, response: httpx.Response) -> bool:
+        return self._dialect.is_stream(response.headers.get("content-type", ""))
+
+    async def _whole_body(self, response: httpx.Response) -> bytes:
+        """Read a body to its end, and close the response."""
+        pieces: list[bytes] = []
+        size_bytes = 0
+        wait_s = self._timeouts.first_byte_s
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(wait_s) as timeout:
+                async for chunk in _decompressed(response):
+                    pieces.append(chunk)
+                    size_bytes += len(chunk)
+                    if size_bytes > MAX_RESPONSE_BYTES:
+                        raise UpstreamError(
+                            f"The upstream's response is over {MAX_RESPONSE_BYTES:,} bytes, the limit. Request less."
+                        )
+                    wait_s = self._timeouts.between_chunks_s
+                    timeout.reschedule(loop.time() + wait_s)
+        except TimeoutError:
+            raise _timeout(wait_s) from None
+        except (httpx.TransportError, httpx.DecodingError):
+            raise _broken_off() from None
+        finally:
+            await response.aclose()
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def _events(self, response: httpx.Response) -> AsyncIterator[bytes]:
+        """Yield a stream's events as they come."""
+        decoder = self._dialect.stream_decoder()
+        parts = _decompressed(response)
         wait_s = self._timeouts.first_byte_s
         while True:
             try:
                 async with asyncio.timeout(wait_s):
                     chunk = await anext(parts, None)
             except TimeoutError:
-                raise _silent(wait_s) from None
+                raise _timeout(wait_s) from None
             except (httpx.TransportError, httpx.DecodingError):
-                raise UpstreamError("The upstream broke off in the middle of its answer. Try again.") from None
+                raise _broken_off() from None
             if chunk is None:
                 return
-            yield chunk
+            yield chunk if decoder is None else decoder.feed(chunk)
             wait_s = self._timeouts.between_chunks_s
 
 
-def _silent(waited_s: float) -> UpstreamTimeout:
-    return UpstreamTimeout(f"The upstream sent nothing for {waited_s:g} s. Try again, or ask for a shorter answer.")
+def http_request(
+    method: str, url: httpx.URL, headers: RawHeaders, body: bytes, extensions: Mapping[str, object]
+) -> httpx.Request:
+    """Build a request whose headers are complete, which is 12 µs cheaper than to let httpx complete them."""
+    length = ((b"Content-Length", b"%d" % len(body)),) if body else ()
+    complete = ((b"Host", url.netloc), *headers, *length)
+    request = httpx.Request(method, url, headers=complete, stream=httpx.ByteStream(body), extensions=dict(extensions))
+    request.read()
+    return request
+
+
+def basic_credentials(url: httpx.URL) -> RawHeaders:
+    """Return the header for the user and password in a URL (RFC 7617 §2), none without them."""
+    if not url.userinfo:
+        return ()
+    encoded = base64.b64encode(f"{url.username}:{url.password}".encode())
+    return ((b"Authorization", b"Basic %b" % encoded),)
+
+
+class ClientTransport(httpx.AsyncBaseTransport):
+    """A client as a transport, for an environment with proxies: httpx's client knows which hosts they are for."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request and return the response when its head has arrived; raises httpx.TransportError."""
+        response = await self._client.send(request, stream=True)
+        # httpx ties a response to its request, in a cycle that would hold megabytes until the garbage collector runs.
+        response.request = httpx.Request(request.method, request.url)
+        return response
+
+
+async def send_with_retries(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.Response:
+    """Send a request and return the response when its head has arrived; the caller closes it.
+
+    It is sent again, at most ``RETRIES`` times, after a connection that failed or closed before any byte of a response,
+    and after a 429 or 503. The wait is the Retry-After (if that is over ``MAX_WAIT_S``, the response is returned as it
+    is) or else a doubling time with jitter. Raises httpx.TransportError when the last attempt fails.
+    """
+    for attempt in range(RETRIES):
+        try:
+            response = await transport.handle_async_request(request)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadError, httpx.RemoteProtocolError):
+            wait_s = _backoff_s(attempt)
+        else:
+            if response.status_code not in RETRIED_STATUSES:
+                return response
+            wait_s = _wait_s(response, attempt)
+            if wait_s > MAX_WAIT_S:
+                return response
+            await response.aclose()
+        await asyncio.sleep(wait_s)
+    return await transport.handle_async_request(request)
+
+
+def _wait_s(response: httpx.Response, attempt: int) -> float:
+    value: str = response.headers.get("retry-after", "")
+    return float(value) if value.isascii() and value.isdigit() and len(value) < 9 else _backoff_s(attempt)
+
+
+def _backoff_s(attempt: int) -> float:
+    return FIRST_BACKOFF_S * 2.0**attempt * random.uniform(0.75, 1.25)  # noqa: S311 - jitter, not a secret
+
+
+def _decompressed(response: httpx.Response) -> AsyncIterator[bytes]:
+    """Yield the body as it comes; a compression that was not requested is undone."""
+    if "content-encoding" in response.headers:
+        return response.aiter_bytes()
+    return aiter(response.stream) if isinstance(response.stream, httpx.AsyncByteStream) else response.aiter_raw()
+
+
+def _timeout(waited_s: float) -> UpstreamTimeout:
+    return UpstreamTimeout(f"The upstream sent nothing for {waited_s:g} s. Try again, or request a shorter response.")
+
+
+def _broken_off() -> UpstreamError:
+    return UpstreamError("The upstream broke off in the middle of its response. Try again.")

@@ -1,5 +1,6 @@
 """The kinds of upstreams by name: the one place where their set is written."""
 
+from collections.abc import Collection
 from importlib import import_module
 from typing import Protocol, cast
 
@@ -10,8 +11,6 @@ UPSTREAM_KINDS = {
     "anthropic": "obscura.upstreams.anthropic:AnthropicUpstream",
 }
 """Module and class of each, as strings, so that a process imports only the kinds that it uses."""
-
-DEFAULT_KIND = "openai"
 
 
 class UpstreamKind(Protocol):
@@ -24,11 +23,23 @@ class UpstreamKind(Protocol):
         ...
 
 
+def default_kind(dialects: Collection[str]) -> str:
+    """Return the kind of an upstream of which only the dialects are known: OpenAI's, unless it speaks Messages."""
+    return "anthropic" if "messages" in dialects else "openai"
+
+
 def require_kind(name: str) -> str:
     """Return a name as it is; raises ValueError, listing the names, if it is not registered. For pydantic's types."""
     if name not in UPSTREAM_KINDS:
         raise ValueError(f"must be one of {', '.join(UPSTREAM_KINDS)}")
     return name
+
+
+def require_spoken(kind: str, dialects: Collection[str]) -> None:
+    """Raise ValueError if a kind of upstream does not speak all of ``dialects``."""
+    unspoken = frozenset(dialects) - load_kind(kind).speaks
+    if unspoken:
+        raise ValueError(f"upstreams of kind {kind} do not speak {', '.join(sorted(unspoken))}")
 
 
 def load_kind(name: str) -> UpstreamKind:

@@ -1,4 +1,4 @@
-"""What is known of an image format, and of one image before anything is decoded."""
+"""The type of an image format, and the facts about one image that its container states."""
 
 import struct
 from collections.abc import Callable

@@ -16,7 +16,7 @@ _PATCH_PX, _PATCHES = 32, 1536
 
 
 class TokenProfile(StrEnum):
-    """Whose rule is counted by."""
+    """The counting rules, by family of models."""
 
     QWEN = "qwen"
     OPENAI_TILES = "openai_tiles"
@@ -37,8 +37,8 @@ def image_tokens(
         width_px: its width.
         height_px: its height.
         profile: the rule.
-        detail: only OpenAI's tiles ask for it: low costs the base alone.
-        factor: only OpenAI's patches ask for it: the model's multiplier, rounded up.
+        detail: for OpenAI's tiles only: low costs the base alone.
+        factor: for OpenAI's patches only: the model's multiplier, rounded up.
 
     Raises:
         ValueError: a side below 1 px, or, for Qwen, an aspect ratio above 200:1.
@@ -60,7 +60,7 @@ def image_tokens(
 def _qwen(width_px: int, height_px: int) -> int:
     """Qwen2.5-VL: ``smart_resize`` of transformers, one token a 28-px square.
 
-    Rounds half to even, and does not lift a side that rounds to zero before it asks for the minimum, as there.
+    Rounds half to even, and does not lift a side that rounds to zero before the minimum is applied, as there.
     """
     if max(width_px, height_px) / min(width_px, height_px) > _QWEN_ASPECT_RATIO:
         raise ValueError(f"Qwen takes aspect ratios up to {_QWEN_ASPECT_RATIO}:1, not {width_px}:{height_px}.")

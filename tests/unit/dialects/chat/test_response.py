@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from obscura.dialects.chat.response import ChunkParser, parse_completion
+from obscura.dialects.chat.response import ChatCompletion, ChatMessage, Choice, ChunkParser, parse_completion
 from obscura.errors import UpstreamError
 
 COMPLETION = {"id": "c1", "model": "m", "created": 5, "choices": [{"index": 0, "message": {"content": "Hello"}}]}
 CALL = {"id": "call_1", "function": {"name": "look", "arguments": {"x": [1.50, None]}}}
 
 
-def parsed(**changed: object):
+def parsed(**changed: object) -> tuple[ChatCompletion, Choice, ChatMessage]:
     return parse_completion(json.dumps(COMPLETION | changed).encode())
 
 

@@ -50,7 +50,7 @@ IMAGES_SENT_TWICE = {
 def test_of_an_image_sent_twice_only_the_checked_one_goes_upstream(text: str) -> None:
     parsed_request = parse(text)
     (slot,) = parsed_request.images
-    assert slot.source == b"data:LAST"
+    assert bytes(slot.source) == b"data:LAST"
 
     slot.replace(b"data:CHECKED")
 

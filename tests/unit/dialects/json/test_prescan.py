@@ -1,5 +1,7 @@
 """The first pass over a JSON body: accepted bodies are strict JSON within the bounds."""
 
+from random import Random
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -100,7 +102,9 @@ def test_json_that_is_no_object_is_an_invalid_request(body: bytes) -> None:
 
 @given(values, styles, st.lists(st.tuples(st.integers(0, 400), st.binary(max_size=2)), max_size=3))
 @example({"a": "\\"}, None, [(5, b"\\")])
-def test_a_body_is_accepted_exactly_if_another_strict_parser_accepts_it(value, style, edits) -> None:
+def test_a_body_is_accepted_exactly_if_another_strict_parser_accepts_it(
+    value: object, style: Random | None, edits: list[tuple[int, bytes]]
+) -> None:
     text = bytearray(b'{"a":"\\\\"}' if style is None else written({"a": value}, style).encode())
     for position, replacement in edits:
         start = position % (len(text) + 1)
@@ -117,7 +121,7 @@ def test_punctuation_is_accepted_exactly_if_a_strict_parser_accepts_it(text: str
 
 
 @given(values, styles, st.text(st.sampled_from('{}[]":,\\ 0'), max_size=24))
-def test_small_and_large_bodies_are_accepted_alike(value, style, text: str) -> None:
+def test_small_and_large_bodies_are_accepted_alike(value: object, style: Random, text: str) -> None:
     for body in (written({"a": value}, style).encode(), b'{"a":' + text.encode() + b"}"):
         assert accepted(body) == accepted(body + b" " * MAX_SMALL_BODY_BYTES)
 

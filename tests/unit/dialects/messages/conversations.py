@@ -47,7 +47,7 @@ def parse(request: object) -> MessagesRequest:
     return MessagesDialect().parse(RequestHead(), RawJson(body), ContentLimits())
 
 
-def with_images(parsed_request: MessagesRequest) -> MessagesRequest:
+def with_images[R: MessagesRequest](parsed_request: R) -> R:
     """The same request with a prepared image in place of each of its images."""
     for slot in parsed_request.images:
         slot.replace(PREPARED)

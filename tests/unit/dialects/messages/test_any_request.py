@@ -2,6 +2,8 @@
 
 import copy
 import json
+from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -161,7 +163,7 @@ FULL = a_request(
 )
 
 
-def nodes(value: object) -> list[tuple[dict | list, str | int]]:
+def nodes(value: Any) -> list[tuple[Any, Any]]:
     """Every value in a request: the object or array that holds it, and its key."""
     keys = list(value) if isinstance(value, dict) else list(range(len(value))) if isinstance(value, list) else []
     return [node for key in keys for node in [(value, key), *nodes(value[key])]]
@@ -179,7 +181,21 @@ def check_translated_or_rejected(body: bytes) -> None:
             strictly_read(sent)
 
 
-STRANGE = (None, True, -1, 1e308, "", "x", [], {}, [[]], [None], {"type": "image"}, {"type": "text"}, [{"type": []}])
+STRANGE: tuple[object, ...] = (
+    None,
+    True,
+    -1,
+    1e308,
+    "",
+    "x",
+    [],
+    {},
+    [[]],
+    [None],
+    {"type": "image"},
+    {"type": "text"},
+    [{"type": []}],
+)
 
 
 @pytest.mark.parametrize("number", range(len(nodes(FULL))))
@@ -193,7 +209,7 @@ def test_a_strange_value_anywhere_is_translated_or_rejected(number: int) -> None
 
 
 @given(st.integers(0, len(nodes(FULL)) - 1), values)
-def test_any_value_anywhere_is_translated_or_rejected(number, sub_tree) -> None:
+def test_any_value_anywhere_is_translated_or_rejected(number: int, sub_tree: object) -> None:
     request = copy.deepcopy(FULL)
     holder, key = nodes(request)[number]
     holder[key] = sub_tree
@@ -202,7 +218,7 @@ def test_any_value_anywhere_is_translated_or_rejected(number, sub_tree) -> None:
 
 
 @given(values, styles)
-def test_any_json_is_translated_or_rejected(value, style) -> None:
+def test_any_json_is_translated_or_rejected(value: object, style: Random) -> None:
     check_translated_or_rejected(written(value, style).encode())
 
 

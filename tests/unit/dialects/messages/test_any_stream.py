@@ -59,7 +59,8 @@ orderly = st.lists(chunks, max_size=12).map(lambda stream: [*stream, DONE])
 
 def translate(pieces: list[bytes]) -> bytes:
     """The events that the caller gets; if the upstream fails, with an error event at the end."""
-    translator, response = parse(a_request(stream=True)).to_upstream().translator.stream((7,)), []
+    translator = parse(a_request(stream=True)).to_upstream().translator.stream((7,))
+    response: list[bytes] = []
     try:
         response.extend(map(translator.feed, pieces))
         response.append(translator.finish())
@@ -79,7 +80,7 @@ def without_made_up_ids(response: StreamedMessage) -> tuple[object, ...]:
 
 
 @given(mostly_chunks.map(b"".join) | orderly.map(b"".join), st.lists(st.integers(0, 10_000), max_size=20))
-def test_any_chunks_become_a_valid_stream_or_a_valid_start_and_an_error(stream, cuts) -> None:
+def test_any_chunks_become_a_valid_stream_or_a_valid_start_and_an_error(stream: bytes, cuts: list[int]) -> None:
     response = parse_stream(translate(cut(stream, cuts)))
 
     assert response.stopped != (response.error is not None)
@@ -113,7 +114,7 @@ argument_texts = st.dictionaries(st.sampled_from("ab"), st.integers() | st.text(
 
 
 @given(st.lists(argument_texts, min_size=1, max_size=4), st.data())
-def test_interleaved_calls_arrive_whole_and_in_the_order_they_began(inputs, data) -> None:
+def test_interleaved_calls_arrive_whole_and_in_the_order_they_began(inputs: list[str], data: st.DataObject) -> None:
     waiting = [_pieces_of(text, index, data) for index, text in enumerate(inputs)]
     heads, stream = [each.pop(0) for each in waiting], []
     stream += heads[:1]
@@ -135,7 +136,7 @@ def test_interleaved_calls_arrive_whole_and_in_the_order_they_began(inputs, data
     assert response.delta["stop_reason"] == "tool_use"
 
 
-def _pieces_of(arguments: str, index: int, data) -> list[bytes]:
+def _pieces_of(arguments: str, index: int, data: st.DataObject) -> list[bytes]:
     cuts = data.draw(st.lists(st.integers(0, len(arguments)), max_size=3).map(sorted))
     pieces = [arguments[start:end] for start, end in zip([0, *cuts], [*cuts, len(arguments)], strict=True)]
     head = {"index": index, "id": f"call_{index}", "function": {"name": "f", "arguments": ""}}

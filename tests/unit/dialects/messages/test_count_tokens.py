@@ -82,7 +82,7 @@ def test_an_upstream_that_speaks_messages_counts_the_prepared_images() -> None:
     to_upstream = parsed_request.to_upstream({"chat", "messages"})
 
     assert parsed_request.upstream_can_count({"chat", "messages"})
-    assert (to_upstream.path, to_upstream.streamed) == ("/messages/count_tokens", False)
+    assert (to_upstream.dialect, to_upstream.counts_tokens, to_upstream.streamed) == ("messages", True, False)
     assert json.loads(to_upstream.body)["messages"][0]["content"][0]["source"]["data"] == "UFJFUA=="
 
 

@@ -206,7 +206,7 @@ def test_a_response_has_the_fields_that_the_table_says() -> None:
         "completion_tokens_details": {"reasoning_tokens": 1},
     }
     least, most = translated(a_completion(content="a")), translated(a_completion(content="a", usage=usage), (5,))
-    response = rows("The answer")
+    response = rows("The response")
 
     def fields(message: dict) -> set[str]:
         return {*message, *(f"usage.{field}" for field in message["usage"])} - {"usage"}

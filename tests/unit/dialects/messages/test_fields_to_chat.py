@@ -1,5 +1,7 @@
 """The fields of a Messages request beside its messages, as those of chat: generation, tools, thinking, formats."""
 
+from typing import Any
+
 import pytest
 
 from obscura.errors import InvalidRequest, ObscuraError, UnsupportedField
@@ -12,7 +14,7 @@ RESPONSE_FORMAT = {
     "type": "json_schema",
     "json_schema": {"name": "output", "strict": True, "schema": SCHEMA},
 }
-FUNCTION = {"type": "function", "function": {"name": "look_up", "parameters": a_tool()["input_schema"]}}
+FUNCTION: dict[str, Any] = {"type": "function", "function": {"name": "look_up", "parameters": a_tool()["input_schema"]}}
 
 
 def added(**fields: object) -> dict:

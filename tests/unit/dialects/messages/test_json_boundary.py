@@ -19,7 +19,7 @@ def complete_after(*pieces: str) -> list[bool]:
 
 
 @given(st.dictionaries(words, values, max_size=4) | st.lists(values, max_size=4), st.data())
-def test_an_object_or_array_is_complete_with_its_last_character_only(value, data) -> None:
+def test_an_object_or_array_is_complete_with_its_last_character_only(value: object, data: st.DataObject) -> None:
     text = json.dumps(value, ensure_ascii=data.draw(st.booleans()))
     cuts = data.draw(st.lists(st.integers(0, len(text) - 1), max_size=6).map(sorted))
     pieces = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text) - 1], strict=True)]

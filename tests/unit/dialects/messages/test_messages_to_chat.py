@@ -1,6 +1,7 @@
 """Messages of a conversation as chat messages: roles, order, texts, images, tool calls and their results."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -228,7 +229,9 @@ def test_a_malformed_block_is_an_invalid_request_with_its_path(message: dict, pa
     ],
 )
 @pytest.mark.parametrize("inside", [user, lambda block: user(tool_result("a", block))], ids=["user", "tool result"])
-def test_uncheckable_images_and_videos_are_rejected_for_any_upstream(block: dict, inside) -> None:
+def test_uncheckable_images_and_videos_are_rejected_for_any_upstream(
+    block: dict, inside: Callable[[dict], dict]
+) -> None:
     with pytest.raises(UnsupportedOperation) as caught:
         parse(a_request(inside(block)))
 

@@ -77,7 +77,7 @@ def test_a_request_without_images_is_the_same_bytes(length: int) -> None:
 def test_a_native_request_goes_to_the_messages_endpoint(streamed: bool) -> None:
     to_upstream = parse(a_request(stream=streamed)).to_upstream({"chat", "messages"})
 
-    assert (to_upstream.path, to_upstream.streamed) == ("/messages", streamed)
+    assert (to_upstream.dialect, to_upstream.streamed) == ("messages", streamed)
 
 
 def test_prefilled_turns_and_unknown_fields_go_to_a_native_upstream() -> None:

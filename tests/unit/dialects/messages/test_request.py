@@ -1,5 +1,7 @@
 """Messages requests parsed: images with their paths and sources, and the texts for moderation."""
 
+from collections.abc import Callable
+
 import pytest
 
 from obscura.dialects.base import SourceKind
@@ -39,7 +41,7 @@ def test_every_image_is_found_with_its_path_in_request_order() -> None:
         ({"type": "file", "file_id": "file_1"}, SourceKind.FILE_ID, "file_id"),
     ],
 )
-def test_a_source_is_parsed_by_its_type_and_its_media_type_is_ignored(source, kind, key) -> None:
+def test_a_source_is_parsed_by_its_type_and_its_media_type_is_ignored(source: dict, kind: SourceKind, key: str) -> None:
     (slot,) = parse(a_request(user({"type": "image", "source": source}))).images
 
     assert (slot.kind, bytes(slot.source).decode(), slot.detail) == (kind, source[key], "auto")
@@ -92,7 +94,7 @@ def test_every_text_that_the_model_reads_is_moderated() -> None:
 
 @pytest.mark.parametrize("count", [16, 17])
 @pytest.mark.parametrize("inside", [user, lambda *blocks: user(tool_result("a", *blocks))], ids=["message", "result"])
-def test_a_message_and_a_tool_result_may_have_sixteen_parts(count: int, inside) -> None:
+def test_a_message_and_a_tool_result_may_have_sixteen_parts(count: int, inside: Callable[..., dict]) -> None:
     request = a_request(inside(*[text("x")] * count))
 
     if count == 16:

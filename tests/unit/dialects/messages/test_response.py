@@ -1,6 +1,7 @@
 """Whole chat completions as messages."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -62,7 +63,7 @@ def test_without_an_upstream_usage_only_images_are_counted() -> None:
 
 @pytest.mark.parametrize("key", ["reasoning_content", "reasoning"])
 def test_reasoning_comes_first_as_thinking(key: str) -> None:
-    response = translated(a_completion(content="A cat.", **{key: "Whiskers."}))
+    response = translated(a_completion(**dict[str, Any]({"content": "A cat.", key: "Whiskers."})))
 
     assert response["content"] == [
         {"type": "thinking", "thinking": "Whiskers.", "signature": ""},

@@ -234,7 +234,8 @@ def test_a_stream_without_content_is_an_empty_message() -> None:
 
 def broken(*pieces: bytes) -> bytes:
     """The events of a stream that fails: those before the failure, and the error event."""
-    translator, response = parse(a_request(stream=True)).to_upstream().translator.stream(()), []
+    translator = parse(a_request(stream=True)).to_upstream().translator.stream(())
+    response: list[bytes] = []
     try:
         response.extend(map(translator.feed, pieces))
         response.append(translator.finish())

@@ -38,7 +38,7 @@ STATEFUL = {
 
 def as_native(request: object) -> dict:
     upstream_body = to_upstream(request, "chat", "responses")
-    assert upstream_body.path == "/responses"
+    assert upstream_body.dialect == "responses"
     return json.loads(upstream_body.body)
 
 

@@ -73,7 +73,7 @@ def test_interleaved_deltas_of_parallel_calls_keep_their_output_index() -> None:
 
 
 @pytest.mark.parametrize("index", [None, 0], ids=["no index", "always 0"])
-def test_calls_without_indexes_are_told_apart_by_their_ids(index: int | None) -> None:
+def test_calls_without_indexes_are_distinguished_by_their_ids(index: int | None) -> None:
     events = streamed(
         piece(index, id="call_a", name="look", arguments="{}"),
         piece(index, id="call_b", name="look", arguments='{"b"'),

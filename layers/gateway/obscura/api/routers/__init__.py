@@ -1,13 +1,17 @@
 """Endpoint families, a module each: what one Lambda function serves. ``FAMILIES`` is the only list of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from typing import Any
 
-from fastapi import APIRouter
-from fastapi.routing import iter_route_contexts
+from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute, iter_route_contexts
 
+from obscura.api.access_log import ACCESS_RECORD
+from obscura.api.deadline import deadline_of, enforce_deadline
 from obscura.api.dialect_endpoint import DialectEndpoint
+from obscura.api.error_handlers import error_format_for
 from obscura.auth.base import KeyScope
 
 FAMILIES = {
@@ -18,6 +22,26 @@ FAMILIES = {
     "files": "obscura.api.routers.files",
 }
 """The module of each family; as strings, so that a Lambda function imports only its own."""
+
+
+class FamilyRoute(APIRoute):
+    """A route that ends at the request's deadline; its responses carry the headers of the client's dialect.
+
+    A dependency with ``yield`` would do the same in 80 µs more a request.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Wrap the endpoint (FastAPI's documentation, "Custom Request and APIRoute class")."""
+        handle = super().get_route_handler()
+
+        async def handle_within_deadline(request: Request) -> Response:
+            async with enforce_deadline(deadline_of(request.scope)):
+                response = await handle(request)
+            request_id = request.scope[ACCESS_RECORD].request_id
+            response.headers.update(error_format_for(request).response_headers(request_id))
+            return response
+
+        return handle_within_deadline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +61,13 @@ class Family:
     router: APIRouter = field(default_factory=APIRouter)
 
     def __post_init__(self) -> None:
-        """Raise ValueError if a dialect admits callers under another scope: the pipeline takes it from the name."""
+        """Raise ValueError for a dialect of another scope, which is its name, and for a route without a deadline."""
         for endpoint in self.dialects:
             if endpoint.dialect.name != self.scope:
                 raise ValueError(f"the dialect {endpoint.dialect.name} is not of the scope {self.scope}")
+        for route in iter_route_contexts(self.router.routes):
+            if not isinstance(route.original_route, FamilyRoute):
+                raise ValueError(f"{route.path} is not a FamilyRoute, which ends at the deadline")
 
     def routes(self) -> Iterator[tuple[str, str]]:
         """Yield the method and the path of every endpoint."""

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
 from obscura.api.dependencies import FormBody, JsonBody, RequestServices, principal, validate
-from obscura.api.routers import Family
+from obscura.api.routers import Family, FamilyRoute
 from obscura.auth.access import Principal
 from obscura.auth.base import KeyScope
 from obscura.errors import ImageTooLarge, RequestTooLarge
@@ -52,7 +52,7 @@ part_form = FormBody(
     "data",
     lambda services: FileField("data", MAX_PART_BYTES, RequestTooLarge, "Send smaller parts, such as of 4 MB."),
 )
-routes = APIRouter()
+routes = APIRouter(route_class=FamilyRoute)
 
 
 @routes.post("/files")

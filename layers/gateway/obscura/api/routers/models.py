@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from obscura.api.dependencies import RequestServices
 from obscura.api.error_handlers import speaks_anthropic
-from obscura.api.routers import Family
+from obscura.api.routers import Family, FamilyRoute
 from obscura.auth.base import KeyScope
 from obscura.imaging import Detail
 from obscura.pipeline.select_model import find_listed_model
@@ -117,7 +117,7 @@ class CatalogModelList(BaseModel):
     object: Literal["list"] = "list"
 
 
-router = APIRouter()
+router = APIRouter(route_class=FamilyRoute)
 
 
 @router.get("/v1/models")

@@ -25,7 +25,9 @@ INIT_FAILED, SNAPSHOT_FAILED, RESTORE_FAILED = 1, 64, 65
 SERVER_ERROR = 500
 """From this status on, the Runtime API says that the environment cannot go on ("Non-recoverable state")."""
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("lambda_runtime")
+"""Not below the logger ``obscura``, whose lines are the access log's."""
+
 _log.addFilter(add_request_id)
 
 

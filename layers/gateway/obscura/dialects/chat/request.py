@@ -52,7 +52,7 @@ class ChatRequest:
 
     def to_upstream(self, dialects: Collection[str] = (PIVOT,)) -> UpstreamBody:
         """Render the request for an upstream that speaks chat, as every one does."""
-        return UpstreamBody("/chat/completions", self.body.render(), self.streamed, PASSTHROUGH)
+        return UpstreamBody(PIVOT, self.body.render(), self.streamed, PASSTHROUGH)
 
 
 _IMAGE: JsonSchema = {

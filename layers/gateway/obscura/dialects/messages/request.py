@@ -69,10 +69,10 @@ class MessagesRequest:
         Raises what ``check_translatable`` raises.
         """
         if NATIVE in dialects:
-            return UpstreamBody("/messages", self.native_body(), self.streamed, PASSTHROUGH)
+            return UpstreamBody(NATIVE, self.native_body(), self.streamed, PASSTHROUGH)
         chat = to_chat_request(self.body, self.streamed)
         translator = MessagesTranslator(self.model, chat.stop_sequences, chat.thinking_shown)
-        return UpstreamBody("/chat/completions", self.body.render(chat.tree), self.streamed, translator)
+        return UpstreamBody(PIVOT, self.body.render(chat.tree), self.streamed, translator)
 
     def native_body(self) -> bytes:
         """Render the request as it came, with the prepared images as base64 sources."""
@@ -100,7 +100,7 @@ class CountTokensRequest(MessagesRequest):
 
     def to_upstream(self, dialects: Collection[str] = (NATIVE,)) -> UpstreamBody:
         """Render the request for an upstream that counts, which only those that speak Messages do."""
-        return UpstreamBody("/messages/count_tokens", self.native_body(), False, PASSTHROUGH)
+        return UpstreamBody(NATIVE, self.native_body(), False, PASSTHROUGH, counts_tokens=True)
 
     def upstream_can_count(self, dialects: Collection[str]) -> bool:
         """Whether an upstream that speaks ``dialects`` counts by itself."""

@@ -84,11 +84,11 @@ class ResponsesRequest:
         body = self.content.body
         if NATIVE in dialects:
             self.check_translatable(dialects)
-            return UpstreamBody("/responses", body.render(), self.streamed, PASSTHROUGH)
+            return UpstreamBody(NATIVE, body.render(), self.streamed, PASSTHROUGH)
         tools = read_tools(body)
         chat = to_chat_request(self.content, tools, self.streamed)
         translator = ResponsesTranslator(self.model, request_echo(body, tools))
-        return UpstreamBody("/chat/completions", body.render(chat), self.streamed, translator)
+        return UpstreamBody(PIVOT, body.render(chat), self.streamed, translator)
 
 
 _PART: JsonSchema = {

@@ -18,9 +18,9 @@ from obscura.imaging.isobmff import (
     read_items,
 )
 
-_MAX_PIXELS = 16_000_000
-"""Pillow's decoder takes 9 bytes a pixel for a usual image, 17 with 10 bits, full chroma and alpha, and up to 25 with
-synthetic film grain on top: 170, 310 and 430 MB at this cap, with the interpreter."""
+_MAX_PIXELS = 14_000_000
+"""Pillow's decoder takes 9 bytes a pixel for a usual image, 18 with 10 bits, full chroma and alpha, and 26 if synthetic
+film grain comes on top: 150, 290 and 410 MB at this cap, with the interpreter."""
 _MAX_CODED_PIXELS = 2 * _MAX_PIXELS
 """All coded images and layers of a file: the colours, and the alpha channel, which is an image of its own."""
 _MAX_SAMPLES = 65_536

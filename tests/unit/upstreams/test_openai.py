@@ -1,19 +1,20 @@
-"""What an upstream's refusal becomes."""
+"""The errors of OpenAI-compatible upstreams, and the errors of the gateway that they become."""
 
 import json
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from obscura.errors import ObscuraError
-from obscura.upstreams.errors import MAX_MESSAGE_CHARS, error_from_upstream, retry_after_s
+from obscura.upstreams.openai import MAX_MESSAGE_CHARS, error_from_upstream, retry_after_s
 from tests.support.json_texts import styles, values, written
 
-TOLD = {"error": {"message": "max_tokens is too large", "type": "x", "param": "max_tokens", "code": "y"}}
+BODY = {"error": {"message": "max_tokens is too large", "type": "x", "param": "max_tokens", "code": "y"}}
 
 
-def refusal(status: int, body: object = TOLD, **headers: str) -> ObscuraError:
+def error_of(status: int, body: object = BODY, **headers: str) -> ObscuraError:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return error_from_upstream(status, raw, {name.replace("_", "-"): value for name, value in headers.items()})
 
@@ -22,15 +23,15 @@ def refusal(status: int, body: object = TOLD, **headers: str) -> ObscuraError:
     ("status", "code"),
     [(400, "invalid_request"), (404, "model_not_found"), (413, "request_too_large"), (422, "invalid_request")],
 )
-def test_a_refusal_of_the_request_keeps_its_status_message_and_param(status: int, code: str) -> None:
-    error = refusal(status)
+def test_an_error_about_the_request_keeps_status_message_and_param(status: int, code: str) -> None:
+    error = error_of(status)
 
     assert (error.response_status, error.code) == (status, code)
     assert (error.message, error.param) == ("max_tokens is too large", "max_tokens")
 
 
 @pytest.mark.parametrize(
-    ("status", "answered", "code"),
+    ("status", "expected", "code"),
     [
         (401, 502, "upstream_error"),
         (402, 502, "upstream_error"),
@@ -51,10 +52,10 @@ def test_a_refusal_of_the_request_keeps_its_status_message_and_param(status: int
         (999, 502, "upstream_error"),
     ],
 )
-def test_every_other_refusal_is_told_in_our_words(status: int, answered: int, code: str) -> None:
-    error = refusal(status)
+def test_every_other_error_gets_the_gateways_own_message(status: int, expected: int, code: str) -> None:
+    error = error_of(status)
 
-    assert (error.response_status, error.code, error.param) == (answered, code, None)
+    assert (error.response_status, error.code, error.param) == (expected, code, None)
     assert "max_tokens" not in error.message
 
 
@@ -68,8 +69,8 @@ def test_every_other_refusal_is_told_in_our_words(status: int, answered: int, co
         ({"error": {"message": "no such thing", "param": None}}, "no such thing"),
     ],
 )
-def test_the_message_is_found_in_every_shape_that_upstreams_use(body: dict, message: str) -> None:
-    assert refusal(400, body).message == message
+def test_the_message_is_found_in_every_format_that_upstreams_use(body: dict, message: str) -> None:
+    assert error_of(400, body).message == message
 
 
 @pytest.mark.parametrize(
@@ -77,34 +78,34 @@ def test_the_message_is_found_in_every_shape_that_upstreams_use(body: dict, mess
     [b"", b"<html>", b"\xff\xfe", b"null", b"[]", b'{"error":', {}, {"error": None}, {"error": {}}, {"error": [1]}],
     ids=str,
 )
-def test_a_refusal_that_tells_nothing_still_says_what_happened(body: object) -> None:
-    error = refusal(422, body)
+def test_an_error_without_a_message_names_its_status(body: object) -> None:
+    error = error_of(422, body)
 
-    assert error.message == "The upstream refused the request (status 422)."
+    assert error.message == "The upstream rejected the request (status 422)."
     assert error.response_status == 422
 
 
 def test_a_long_message_is_cut() -> None:
-    assert len(refusal(400, {"error": {"message": "x" * 100_000}}).message) == MAX_MESSAGE_CHARS
+    assert len(error_of(400, {"error": {"message": "x" * 100_000}}).message) == MAX_MESSAGE_CHARS
 
 
 @pytest.mark.parametrize("depth", [1_000, 200_000])
-def test_a_body_of_endless_depth_tells_nothing(depth: int) -> None:
+def test_a_body_nested_too_deeply_is_ignored(depth: int) -> None:
     body = b'{"x":' + b"[" * depth + b"]" * depth + b"}"
 
-    assert refusal(400, body).message == "The upstream refused the request (status 400)."
+    assert error_of(400, body).message == "The upstream rejected the request (status 400)."
 
 
 @given(st.sampled_from([400, 404, 413, 422, 429, 500]), values, styles)
-def test_whatever_json_an_upstream_sends_its_refusal_is_one_of_ours(status: int, value: object, style) -> None:
-    error = refusal(status, written({"error": value}, style).encode())
+def test_any_json_becomes_an_error_of_the_gateway(status: int, value: object, style: Random) -> None:
+    error = error_of(status, written({"error": value}, style).encode())
 
     assert isinstance(error, ObscuraError)
     assert error.message
 
 
 @pytest.mark.parametrize(
-    ("response", "seconds"),
+    ("retry_after", "seconds"),
     [
         ("17", 17),
         (" 17 ", 17),
@@ -117,10 +118,10 @@ def test_whatever_json_an_upstream_sends_its_refusal_is_one_of_ours(status: int,
         ("Wed, 21 Oct 2026 07:28:00 GMT", 1),
     ],
 )
-def test_a_rate_limit_always_says_when_to_come_back(response: str, seconds: int) -> None:
-    assert refusal(429, retry_after=response).retry_after_s == seconds
+def test_a_rate_limit_always_has_a_retry_after(retry_after: str, seconds: int) -> None:
+    assert error_of(429, retry_after=retry_after).retry_after_s == seconds
 
 
-def test_no_retry_after_is_none() -> None:
+def test_a_missing_retry_after_is_none() -> None:
     assert retry_after_s({}) is None
-    assert refusal(429).retry_after_s == 1
+    assert error_of(429).retry_after_s == 1
