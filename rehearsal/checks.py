@@ -173,9 +173,9 @@ _LOG_PREFIX = f"/aws/lambda/{NAME}-"
 _BLOCKS = ["BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"]
 
 
-def _compare(place: str, named: set[str]) -> Iterator[str]:
-    yield from (f"{place}: {family} is missing" for family in sorted(FAMILIES.keys() - named))
-    yield from (f"{place}: {family} is no family of the code" for family in sorted(named - FAMILIES.keys()))
+def _compare(part: str, named: set[str]) -> Iterator[str]:
+    yield from (f"{part}: {family} is missing" for family in sorted(FAMILIES.keys() - named))
+    yield from (f"{part}: {family} is no family of the code" for family in sorted(named - FAMILIES.keys()))
 
 
 def _log_groups(stack: Stack) -> set[str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from obscura.api.access_log import log_exception, set_log_level
-from tests.support.gateway import chat_request, running_gateway
+from tests.support.gateway import Gateway, chat_request
 
 ALWAYS = ["level", "message", "timestamp", "service", "request_id"]
 
@@ -32,33 +32,32 @@ def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[dict]]:
     return written
 
 
-async def test_a_line_has_the_keys_that_operators_query(lines: Callable[[], list[dict]]) -> None:
-    async with running_gateway() as gateway:
-        await gateway.chat(chat_request("hello"))
-        [line] = lines()
+async def test_a_line_has_the_keys_that_operators_query(lines: Callable[[], list[dict]], demo_gateway: Gateway) -> None:
+    await demo_gateway.chat(chat_request("hello"))
+    [line] = lines()
 
-        assert list(line) == [
-            *ALWAYS, "method", "path", "dialect", "status", "elapsed_ms", "project", "model", "streamed", "body_bytes",
-            "images", "formats", "bytes_before", "bytes_after", "pixels_before", "pixels_after", "cached_verdicts",
-            "image_tokens", "step_ms",
-        ]  # fmt: skip
-        assert (line["level"], line["message"], line["service"]) == ("INFO", "request", "obscura")
-        assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}[+-]\d{4}", line["timestamp"])
-
-
-async def test_a_path_outside_of_the_dialects_is_not_logged(lines: Callable[[], list[dict]]) -> None:
-    async with running_gateway() as gateway:
-        await gateway.client.get("/v1/files/a-private-id")
-        [line] = lines()
-
-        assert list(line) == [*ALWAYS, "method", "status", "code", "elapsed_ms"]
+    assert list(line) == [
+        *ALWAYS, "method", "path", "dialect", "status", "elapsed_ms", "project", "model", "streamed", "body_bytes",
+        "images", "formats", "bytes_before", "bytes_after", "pixels_before", "pixels_after", "cached_verdicts",
+        "image_tokens", "step_ms",
+    ]  # fmt: skip
+    assert (line["level"], line["message"], line["service"]) == ("INFO", "request", "obscura")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}[+-]\d{4}", line["timestamp"])
 
 
-async def test_a_model_that_is_no_name_is_not_logged(lines: Callable[[], list[dict]]) -> None:
-    async with running_gateway() as gateway:
-        await gateway.chat(chat_request("hello") | {"model": "a private text"})
+async def test_a_path_outside_of_the_dialects_is_not_logged(
+    lines: Callable[[], list[dict]], demo_gateway: Gateway
+) -> None:
+    await demo_gateway.client.get("/v1/files/a-private-id")
+    [line] = lines()
 
-        assert [line["model"] for line in lines()] == ["(not a name)"]
+    assert list(line) == [*ALWAYS, "method", "status", "code", "elapsed_ms"]
+
+
+async def test_a_model_that_is_no_name_is_not_logged(lines: Callable[[], list[dict]], demo_gateway: Gateway) -> None:
+    await demo_gateway.chat(chat_request("hello") | {"model": "a private text"})
+
+    assert [line["model"] for line in lines()] == ["(not a name)"]
 
 
 def test_an_exception_is_logged_by_type_and_place_without_its_message(lines: Callable[[], list[dict]]) -> None:

@@ -7,7 +7,7 @@ from obscura.moderation.demo import MARKER_WORD
 from tests.api.test_messages import NATIVE, error_of, image, text
 from tests.support.fake_upstream import answers
 from tests.support.gateway import Gateway, running_gateway
-from tests.support.loopback_server import loopback_server
+from tests.support.loopback_server import LoopbackServer, loopback_server
 from tests.unit.imaging.images import a_plain
 
 PATH = "/v1/messages/count_tokens"
@@ -18,22 +18,20 @@ async def count(gateway: Gateway, *content: object, **fields: object) -> httpx.R
     return await gateway.client.post(PATH, json=body)
 
 
-async def test_an_estimate_is_marked_as_one_and_calls_no_upstream() -> None:
-    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        response = await count(gateway, text("12345678"), image(a_plain(768, 768, "PNG")))
+async def test_an_estimate_is_marked_as_one_and_calls_no_upstream(upstream: LoopbackServer, gateway: Gateway) -> None:
+    response = await count(gateway, text("12345678"), image(a_plain(768, 768, "PNG")))
 
-        assert response.json() == {"input_tokens": 4 + 2 + 729, "estimate": True}
-        assert response.headers["x-token-estimate"] == "true"
-        assert response.headers["x-image-tokens"] == "729"
-        assert response.headers["request-id"] == response.headers["x-request-id"]
-        assert upstream.received == []
+    assert response.json() == {"input_tokens": 4 + 2 + 729, "estimate": True}
+    assert response.headers["x-token-estimate"] == "true"
+    assert response.headers["x-image-tokens"] == "729"
+    assert response.headers["request-id"] == response.headers["x-request-id"]
+    assert upstream.received == []
 
 
-async def test_an_estimate_counts_the_images_as_the_model_would_get_them() -> None:
-    async with running_gateway() as gateway:
-        response = await count(gateway, image(a_plain(2560, 2560, "PNG")), model="obscura-demo")
+async def test_an_estimate_counts_the_images_as_the_model_would_get_them(demo_gateway: Gateway) -> None:
+    response = await count(demo_gateway, image(a_plain(2560, 2560, "PNG")), model="obscura-demo")
 
-        assert response.json()["input_tokens"] == 4 + 2116
+    assert response.json()["input_tokens"] == 4 + 2116
 
 
 async def test_an_upstream_that_speaks_messages_counts_by_itself() -> None:
@@ -74,21 +72,20 @@ async def test_only_what_is_sent_to_an_upstream_is_moderated() -> None:
         ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "unsupported_field", "tools[0].type"),
     ],
 )
-async def test_a_request_that_would_be_rejected_is_not_counted(fields: dict, code: str, param: str) -> None:
-    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        response = await count(gateway, text("hi"), **fields)
+async def test_a_request_that_would_be_rejected_is_not_counted(
+    fields: dict, code: str, param: str, gateway: Gateway
+) -> None:
+    response = await count(gateway, text("hi"), **fields)
 
-        assert error_of(response) == (400, "invalid_request_error", code)
-        assert response.json()["error"]["param"] == param
-
-
-async def test_counting_needs_a_key() -> None:
-    async with running_gateway() as gateway:
-        response = await gateway.client.post(PATH, json={}, headers={"authorization": "Bearer obs_wrong"})
-
-        assert error_of(response) == (401, "authentication_error", "invalid_api_key")
+    assert error_of(response) == (400, "invalid_request_error", code)
+    assert response.json()["error"]["param"] == param
 
 
-async def test_another_method_gets_anthropics_error_format() -> None:
-    async with running_gateway() as gateway:
-        assert error_of(await gateway.client.get(PATH)) == (405, "invalid_request_error", "unsupported_operation")
+async def test_counting_needs_a_key(demo_gateway: Gateway) -> None:
+    response = await demo_gateway.client.post(PATH, json={}, headers={"authorization": "Bearer obs_wrong"})
+
+    assert error_of(response) == (401, "authentication_error", "invalid_api_key")
+
+
+async def test_another_method_gets_anthropics_error_format(demo_gateway: Gateway) -> None:
+    assert error_of(await demo_gateway.client.get(PATH)) == (405, "invalid_request_error", "unsupported_operation")

@@ -21,7 +21,7 @@ from obscura.dialects.registry import load_dialect
 from obscura.settings import Settings
 from obscura.stores.open import local_stores
 from obscura.stores.sqlite.database import open_database
-from tests.support.gateway import running_gateway
+from tests.support.gateway import Gateway, running_gateway
 
 ANTHROPIC = {"anthropic-version": "2023-06-01"}
 
@@ -124,11 +124,10 @@ async def test_an_endpoint_that_fastapi_routes_ends_at_the_deadline(tmp_path: Pa
     ],
 )
 async def test_a_paths_dialect_decides_the_error_format_else_the_client(
-    path: str, headers: dict, anthropic: bool
+    path: str, headers: dict, anthropic: bool, demo_gateway: Gateway
 ) -> None:
-    async with running_gateway() as gateway:
-        response = await gateway.client.get(path, headers=headers)
+    response = await demo_gateway.client.get(path, headers=headers)
 
-        assert response.status_code in {404, 405}
-        assert ("request_id" in response.json()) == anthropic
-        assert (response.headers.get("request-id") == response.headers["x-request-id"]) == anthropic
+    assert response.status_code in {404, 405}
+    assert ("request_id" in response.json()) == anthropic
+    assert (response.headers.get("request-id") == response.headers["x-request-id"]) == anthropic

@@ -11,7 +11,7 @@ from obscura.files.multipart import FileField, FormParser
 from obscura.files.requests import FORM_FIELDS
 from obscura.pipeline.read_body import read_form
 from tests.support.forms import BOUNDARY, FORM, form, kept_in, part
-from tests.support.gateway import running_gateway
+from tests.support.gateway import Gateway
 from tests.support.slow_body import arriving, pieces_read
 from tests.unit.imaging.images import a_photograph
 
@@ -61,29 +61,29 @@ BAD: dict[str, tuple[dict[str, str], bytes]] = {
 
 
 @pytest.mark.parametrize(("headers", "body"), BAD.values(), ids=BAD)
-async def test_a_malformed_form_is_a_client_error_and_nothing_is_kept(headers: dict[str, str], body: bytes) -> None:
-    async with running_gateway(max_image_bytes=1_000_000) as gateway:
-        response = await gateway.client.post("/v1/files", content=body, headers=headers)
+@pytest.mark.gateway(max_image_bytes=1_000_000)
+async def test_a_malformed_form_is_a_client_error_and_nothing_is_kept(
+    headers: dict[str, str], body: bytes, demo_gateway: Gateway
+) -> None:
+    response = await demo_gateway.client.post("/v1/files", content=body, headers=headers)
 
-        assert response.status_code in {400, 413}
-        assert response.json()["error"]["code"] in {"invalid_request", "image_too_large", "invalid_image"}
-        assert response.json()["error"]["message"].endswith((".", "…'."))
-        assert kept_in(gateway.data_dir) == []
+    assert response.status_code in {400, 413}
+    assert response.json()["error"]["code"] in {"invalid_request", "image_too_large", "invalid_image"}
+    assert response.json()["error"]["message"].endswith((".", "…'."))
+    assert kept_in(demo_gateway.data_dir) == []
 
 
 @pytest.mark.parametrize("filename", ["cät 🐈.jpg", 'say "hi".jpg', "a b;c.jpg", "..", "a" * 255])
-async def test_a_name_is_kept_as_it_was_sent(filename: str) -> None:
-    async with running_gateway() as gateway:
-        response = await gateway.client.post("/v1/files", files={"file": (filename, PHOTO)})
+async def test_a_name_is_kept_as_it_was_sent(filename: str, demo_gateway: Gateway) -> None:
+    response = await demo_gateway.client.post("/v1/files", files={"file": (filename, PHOTO)})
 
-        assert response.json()["filename"] in {filename, filename.replace('"', "%22")}
+    assert response.json()["filename"] in {filename, filename.replace('"', "%22")}
 
 
-async def test_a_file_without_a_name_gets_one() -> None:
-    async with running_gateway() as gateway:
-        response = await gateway.client.post("/v1/files", content=form(part("file", PHOTO)), headers=FORM)
+async def test_a_file_without_a_name_gets_one(demo_gateway: Gateway) -> None:
+    response = await demo_gateway.client.post("/v1/files", content=form(part("file", PHOTO)), headers=FORM)
 
-        assert response.json()["filename"] == "upload"
+    assert response.json()["filename"] == "upload"
 
 
 async def test_no_more_of_a_form_is_read_than_its_limit() -> None:

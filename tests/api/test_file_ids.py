@@ -10,7 +10,7 @@ from tests.support.fake_upstream import answers, streams
 from tests.support.gateway import Gateway, chat_request, image_part, running_gateway, text
 from tests.support.image_urls import data_url, image_in
 from tests.support.json_texts import data_urls_in
-from tests.support.loopback_server import loopback_server
+from tests.support.loopback_server import LoopbackServer, loopback_server
 from tests.unit.imaging.images import a_photograph, opened
 
 PHOTO = a_photograph(2400, 1800, "JPEG")
@@ -98,33 +98,31 @@ async def test_a_zero_retention_request_cannot_use_a_stored_image(form: str) -> 
         assert upstream.received == []
 
 
-async def test_a_stored_image_is_prepared_like_one_in_the_request() -> None:
-    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        file_id = await stored(gateway)
-        sent = image_part(data_url(PHOTO, "image/jpeg"), detail="high")
-        named = {"type": "image_url", "image_url": {"file_id": file_id, "detail": "high"}}
+async def test_a_stored_image_is_prepared_like_one_in_the_request(upstream: LoopbackServer, gateway: Gateway) -> None:
+    file_id = await stored(gateway)
+    sent = image_part(data_url(PHOTO, "image/jpeg"), detail="high")
+    named = {"type": "image_url", "image_url": {"file_id": file_id, "detail": "high"}}
 
-        for part in (sent, named, named):
-            await gateway.chat(chat_request(part))
-
-        first, second, third = (data_urls_in(request.body) for request in upstream.received)
-        assert first == second == third
-
-
-async def test_a_prepared_form_of_another_version_is_replaced() -> None:
-    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        file_id = await stored(gateway)
-        part = {"type": "image_url", "image_url": {"file_id": file_id}}
+    for part in (sent, named, named):
         await gateway.chat(chat_request(part))
-        blob = gateway.data_dir / "files" / "prepared" / file_id / "auto"
-        original = blob.read_bytes()
 
-        for other in (b"", b"\n", b"{}\n", b"not JSON at all", original.replace(b'"as_of":1', b'"as_of":0', 1)):
-            blob.write_bytes(other)
-            await gateway.chat(chat_request(part))
+    first, second, third = (data_urls_in(request.body) for request in upstream.received)
+    assert first == second == third
 
-            assert blob.read_bytes() == original
-        assert len({tuple(data_urls_in(request.body)) for request in upstream.received}) == 1
+
+async def test_a_prepared_form_of_another_version_is_replaced(upstream: LoopbackServer, gateway: Gateway) -> None:
+    file_id = await stored(gateway)
+    part = {"type": "image_url", "image_url": {"file_id": file_id}}
+    await gateway.chat(chat_request(part))
+    blob = gateway.data_dir / "files" / "prepared" / file_id / "auto"
+    original = blob.read_bytes()
+
+    for other in (b"", b"\n", b"{}\n", b"not JSON at all", original.replace(b'"as_of":1', b'"as_of":0', 1)):
+        blob.write_bytes(other)
+        await gateway.chat(chat_request(part))
+
+        assert blob.read_bytes() == original
+    assert len({tuple(data_urls_in(request.body)) for request in upstream.received}) == 1
 
 
 async def test_tokens_are_counted_by_the_profile_of_each_model(tmp_path: Path) -> None:
@@ -155,21 +153,20 @@ async def test_tokens_are_counted_by_the_profile_of_each_model(tmp_path: Path) -
         assert [response.headers["x-image-tokens"] for response in responses] == ["1564", "765", "1564"]
 
 
-async def test_a_stream_can_use_a_stored_image() -> None:
-    async with loopback_server(streams()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        part = {"type": "image_url", "image_url": {"file_id": await stored(gateway)}}
+async def test_a_stream_can_use_a_stored_image(upstream: LoopbackServer, gateway: Gateway) -> None:
+    upstream.respond = streams()
+    part = {"type": "image_url", "image_url": {"file_id": await stored(gateway)}}
 
-        response = await gateway.chat(chat_request(part, stream=True))
+    response = await gateway.chat(chat_request(part, stream=True))
 
-        assert response.status_code == 200
-        assert "data: [DONE]" in response.text
+    assert response.status_code == 200
+    assert "data: [DONE]" in response.text
 
 
-async def test_a_file_id_of_the_upstream_itself_is_passed_through() -> None:
-    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        part = {"type": "file", "file": {"file_id": "file-abc123"}}
+async def test_a_file_id_of_the_upstream_itself_is_passed_through(upstream: LoopbackServer, gateway: Gateway) -> None:
+    part = {"type": "file", "file": {"file_id": "file-abc123"}}
 
-        response = await gateway.chat(chat_request(part))
+    response = await gateway.chat(chat_request(part))
 
-        assert response.status_code == 200
-        assert upstream.received[0].json()["messages"][0]["content"] == [part]
+    assert response.status_code == 200
+    assert upstream.received[0].json()["messages"][0]["content"] == [part]

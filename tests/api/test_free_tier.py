@@ -12,9 +12,9 @@ import pytest
 from tests.support.access_control import FixedClock
 from tests.support.anonymous import FREE_TIER, anonymous_client
 from tests.support.fake_upstream import CHUNKS, answers, hangs_up, stays_silent, streams, verdict
-from tests.support.gateway import chat_request, image_part, running_gateway, text
+from tests.support.gateway import Gateway, chat_request, image_part, running_gateway, text
 from tests.support.image_urls import a_data_url
-from tests.support.loopback_server import Respond, loopback_server
+from tests.support.loopback_server import LoopbackServer, Respond, loopback_server
 
 REQUEST_HEAD = (
     b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-free-tier: 1\r\ncontent-length: 99\r\n"
@@ -51,17 +51,19 @@ async def test_concurrent_requests_never_exceed_the_limit() -> None:
         assert left == [0, 1, 2, 3, 4]
 
 
-async def test_the_headers_of_a_failed_request_include_the_released_one() -> None:
-    async with loopback_server(answers({}, 500)) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        async with anonymous_client(gateway) as anonymous:
-            malformed = await anonymous.chat({"model": "m"})
-            failed = await anonymous.chat(chat_request("hi"))
+async def test_the_headers_of_a_failed_request_include_the_released_one(
+    upstream: LoopbackServer, gateway: Gateway
+) -> None:
+    upstream.respond = answers({}, 500)
+    async with anonymous_client(gateway) as anonymous:
+        malformed = await anonymous.chat({"model": "m"})
+        failed = await anonymous.chat(chat_request("hi"))
 
-            assert [response.status_code for response in (malformed, failed)] == [400, 502]
-            assert [response.headers["x-ratelimit-remaining-requests"] for response in (malformed, failed)] == [
-                "1",
-                "1",
-            ]
+        assert [response.status_code for response in (malformed, failed)] == [400, 502]
+        assert [response.headers["x-ratelimit-remaining-requests"] for response in (malformed, failed)] == [
+            "1",
+            "1",
+        ]
 
 
 @pytest.mark.parametrize("value", ["true", "1", "TRUE"])

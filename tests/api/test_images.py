@@ -8,10 +8,10 @@ from PIL import Image
 
 from obscura.imaging import image_tokens
 from tests.support.fake_upstream import ANSWER, CHUNKS, answers, streams, verdict
-from tests.support.gateway import chat_request, image_part, running_gateway, text
+from tests.support.gateway import Gateway, chat_request, image_part, running_gateway, text
 from tests.support.image_urls import data_url, image_in
 from tests.support.json_texts import data_urls_in
-from tests.support.loopback_server import loopback_server
+from tests.support.loopback_server import LoopbackServer, loopback_server
 from tests.unit.imaging.images import (
     a_photograph,
     a_plain,
@@ -68,24 +68,25 @@ async def test_images_keep_their_order_and_are_counted_each_and_in_sum() -> None
         assert response.json()["usage"]["prompt_tokens_details"] == {"image_tokens": sum(expected)}
 
 
-async def test_a_streams_usage_has_the_image_tokens_and_the_rest_is_unchanged() -> None:
-    async with loopback_server(streams()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        response = await gateway.chat(chat_request(image_part(data_url(a_plain(768, 768, "PNG"))), stream=True))
+async def test_a_streams_usage_has_the_image_tokens_and_the_rest_is_unchanged(
+    upstream: LoopbackServer, gateway: Gateway
+) -> None:
+    upstream.respond = streams()
+    response = await gateway.chat(chat_request(image_part(data_url(a_plain(768, 768, "PNG"))), stream=True))
 
-        assert response.headers["x-image-tokens"] == "729"
-        *events, usage_event, done, _ = response.content.split(b"\n\n")
-        assert b"\n\n".join(events) + b"\n\n" == b"".join(CHUNKS[:-2])
-        assert done == b"data: [DONE]"
-        usage = json.loads(usage_event.removeprefix(b"data: "))["usage"]
-        assert usage == ANSWER["usage"] | {"prompt_tokens_details": {"image_tokens": 729}}
+    assert response.headers["x-image-tokens"] == "729"
+    *events, usage_event, done, _ = response.content.split(b"\n\n")
+    assert b"\n\n".join(events) + b"\n\n" == b"".join(CHUNKS[:-2])
+    assert done == b"data: [DONE]"
+    usage = json.loads(usage_event.removeprefix(b"data: "))["usage"]
+    assert usage == ANSWER["usage"] | {"prompt_tokens_details": {"image_tokens": 729}}
 
 
-async def test_without_images_there_are_no_image_tokens() -> None:
-    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        response = await gateway.chat(chat_request("hi"))
+async def test_without_images_there_are_no_image_tokens(gateway: Gateway) -> None:
+    response = await gateway.chat(chat_request("hi"))
 
-        assert "x-image-tokens" not in response.headers
-        assert response.json()["usage"] == ANSWER["usage"]
+    assert "x-image-tokens" not in response.headers
+    assert response.json()["usage"] == ANSWER["usage"]
 
 
 async def test_moderation_and_model_get_the_same_bytes() -> None:
@@ -215,11 +216,10 @@ async def test_a_url_without_an_image_is_named(status: int) -> None:
         assert "secret" not in response.text
 
 
-async def test_the_demo_model_gets_the_prepared_image() -> None:
-    async with running_gateway() as gateway:
-        response = await gateway.chat(chat_request(image_part(data_url(a_photograph(1600, 800, "JPEG")))))
+async def test_the_demo_model_gets_the_prepared_image(demo_gateway: Gateway) -> None:
+    response = await demo_gateway.chat(chat_request(image_part(data_url(a_photograph(1600, 800, "JPEG")))))
 
-        assert "JPEG of 1280 x 640 pixels" in response.json()["choices"][0]["message"]["content"]
+    assert "JPEG of 1280 x 640 pixels" in response.json()["choices"][0]["message"]["content"]
 
 
 async def test_the_log_has_sizes_and_formats_and_nothing_of_the_content(caplog: pytest.LogCaptureFixture) -> None:

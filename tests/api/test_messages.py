@@ -11,7 +11,7 @@ from obscura.moderation.demo import MARKER_WORD
 from tests.support.fake_upstream import ANSWER, CHUNKS, answers, chunk, hangs_up, streams
 from tests.support.gateway import Gateway, running_gateway
 from tests.support.image_urls import image_in
-from tests.support.loopback_server import Received, Respond, Wire, loopback_server
+from tests.support.loopback_server import LoopbackServer, Received, Respond, Wire, loopback_server
 from tests.support.message_stream_grammar import parse_stream
 from tests.unit.imaging.images import a_plain, opened
 
@@ -49,30 +49,29 @@ def serving_too(image: bytes) -> Respond:
     return respond
 
 
-async def test_a_request_is_sent_as_chat_and_returned_as_a_message() -> None:
-    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        response = await message(gateway, text("What is it?"), system="Be brief.")
+async def test_a_request_is_sent_as_chat_and_returned_as_a_message(upstream: LoopbackServer, gateway: Gateway) -> None:
+    response = await message(gateway, text("What is it?"), system="Be brief.")
 
-        assert upstream.received[0].path == "/v1/chat/completions"
-        assert upstream.received[0].json() == {
-            "model": "m",
-            "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is it?"}],
-            "max_tokens": 50,
-        }
-        assert response.status_code == 200
-        assert response.json()["content"] == [text("A cat.")]
-        assert response.headers["request-id"] == response.headers["x-request-id"]
+    assert upstream.received[0].path == "/v1/chat/completions"
+    assert upstream.received[0].json() == {
+        "model": "m",
+        "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is it?"}],
+        "max_tokens": 50,
+    }
+    assert response.status_code == 200
+    assert response.json()["content"] == [text("A cat.")]
+    assert response.headers["request-id"] == response.headers["x-request-id"]
 
 
-async def test_a_stream_of_chunks_becomes_a_stream_of_events() -> None:
-    async with loopback_server(streams()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        response = await message(gateway, image(a_plain(56, 56, "PNG")), stream=True)
+async def test_a_stream_of_chunks_becomes_a_stream_of_events(upstream: LoopbackServer, gateway: Gateway) -> None:
+    upstream.respond = streams()
+    response = await message(gateway, image(a_plain(56, 56, "PNG")), stream=True)
 
-        heard = parse_stream(response.content)
-        assert response.headers["content-type"].startswith("text/event-stream")
-        assert heard.texts() == ["A cat."]
-        assert heard.usage["image_tokens"] == int(response.headers["x-image-tokens"]) == 4
-        assert upstream.received[0].json()["stream_options"] == {"include_usage": True}
+    heard = parse_stream(response.content)
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert heard.texts() == ["A cat."]
+    assert heard.usage["image_tokens"] == int(response.headers["x-image-tokens"]) == 4
+    assert upstream.received[0].json()["stream_options"] == {"include_usage": True}
 
 
 async def test_images_of_every_source_arrive_prepared_in_request_order() -> None:
@@ -241,42 +240,41 @@ async def test_an_unauthenticated_client_gets_anthropics_error_format() -> None:
         assert error_of(unknown) == (401, "authentication_error", "invalid_api_key")
 
 
-async def test_the_key_may_come_as_x_api_key() -> None:
-    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
-            body = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "hi"}]}
-            response = await client.post("/v1/messages", json=body, headers={"x-api-key": gateway.key})
+async def test_the_key_may_come_as_x_api_key(gateway: Gateway) -> None:
+    async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
+        body = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": "hi"}]}
+        response = await client.post("/v1/messages", json=body, headers={"x-api-key": gateway.key})
 
-            assert response.status_code == 200
-
-
-async def test_unknown_paths_and_wrong_methods_get_anthropics_error_format() -> None:
-    async with running_gateway() as gateway:
-        nowhere = await gateway.client.post("/v1/messages/nowhere", json={})
-        batches = await gateway.client.get("/v1/messages/batches")
-        wrong = await gateway.client.get("/v1/messages")
-
-        assert error_of(nowhere) == error_of(batches) == (404, "not_found_error", "not_found")
-        assert error_of(wrong) == (405, "invalid_request_error", "unsupported_operation")
-        assert wrong.headers["allow"] == "POST"
+        assert response.status_code == 200
 
 
-async def test_a_body_past_the_limit_is_request_too_large() -> None:
-    async with running_gateway(max_body_bytes=1000) as gateway:
-        response = await message(gateway, text("x" * 1000))
+async def test_unknown_paths_and_wrong_methods_get_anthropics_error_format(demo_gateway: Gateway) -> None:
+    nowhere = await demo_gateway.client.post("/v1/messages/nowhere", json={})
+    batches = await demo_gateway.client.get("/v1/messages/batches")
+    wrong = await demo_gateway.client.get("/v1/messages")
 
-        assert error_of(response) == (413, "request_too_large", "request_too_large")
+    assert error_of(nowhere) == error_of(batches) == (404, "not_found_error", "not_found")
+    assert error_of(wrong) == (405, "invalid_request_error", "unsupported_operation")
+    assert wrong.headers["allow"] == "POST"
+
+
+@pytest.mark.gateway(max_body_bytes=1000)
+async def test_a_body_past_the_limit_is_request_too_large(demo_gateway: Gateway) -> None:
+    response = await message(demo_gateway, text("x" * 1000))
+
+    assert error_of(response) == (413, "request_too_large", "request_too_large")
 
 
 @pytest.mark.parametrize(
     ("content", "content_type", "code"),
     [(b"{", "application/json", "invalid_json"), (b"a=b", "application/x-www-form-urlencoded", "invalid_request")],
 )
-async def test_a_body_that_is_no_request_is_rejected(content: bytes, content_type: str, code: str) -> None:
-    async with running_gateway() as gateway:
-        response = await gateway.client.post("/v1/messages", content=content, headers={"content-type": content_type})
+async def test_a_body_that_is_no_request_is_rejected(
+    content: bytes, content_type: str, code: str, demo_gateway: Gateway
+) -> None:
+    response = await demo_gateway.client.post("/v1/messages", content=content, headers={"content-type": content_type})
 
-        assert error_of(response) == (400, "invalid_request_error", code)
+    assert error_of(response) == (400, "invalid_request_error", code)
 
 
 @pytest.mark.parametrize(
@@ -291,23 +289,21 @@ async def test_a_body_that_is_no_request_is_rejected(content: bytes, content_typ
     ],
 )
 async def test_a_content_block_that_is_not_supported_is_named_by_its_path(
-    block: dict, code: str, param: str, status: int
+    block: dict, code: str, param: str, status: int, upstream: LoopbackServer, gateway: Gateway
 ) -> None:
-    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        response = await message(gateway, text("look"), block)
+    response = await message(gateway, text("look"), block)
 
-        kind = "not_found_error" if status == 404 else "invalid_request_error"
-        assert error_of(response) == (status, kind, code)
-        assert response.json()["error"]["param"] == f"messages[0].content[1].{param}".rstrip(".")
-        assert upstream.received == []
+    kind = "not_found_error" if status == 404 else "invalid_request_error"
+    assert error_of(response) == (status, kind, code)
+    assert response.json()["error"]["param"] == f"messages[0].content[1].{param}".rstrip(".")
+    assert upstream.received == []
 
 
-async def test_an_untranslatable_field_never_reaches_the_upstream() -> None:
-    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        response = await message(gateway, text("hi"), container="c_1")
+async def test_an_untranslatable_field_never_reaches_the_upstream(upstream: LoopbackServer, gateway: Gateway) -> None:
+    response = await message(gateway, text("hi"), container="c_1")
 
-        assert error_of(response) == (400, "invalid_request_error", "unsupported_field")
-        assert upstream.received == []
+    assert error_of(response) == (400, "invalid_request_error", "unsupported_field")
+    assert upstream.received == []
 
 
 @pytest.mark.parametrize("place", ["system", "thinking", "tool_result"])

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.fake_upstream import answers, in_turn
-from tests.support.gateway import chat_request, image_part, running_gateway, text
+from tests.support.gateway import Gateway, chat_request, image_part, running_gateway, text
 from tests.support.image_urls import a_data_url
-from tests.support.loopback_server import loopback_server
+from tests.support.loopback_server import LoopbackServer, loopback_server
 
 ANTHROPIC = {"anthropic-version": "2023-06-01"}
 LISTED = {"object": "list", "data": [{"id": "llava", "object": "model", "created": 1700000000, "owned_by": "vllm"}]}
@@ -55,56 +55,61 @@ def a_catalogue(tmp_path: Path, first: str, second: str) -> str:
     return str(path)
 
 
-async def test_without_a_file_the_upstreams_list_is_returned_in_either_format() -> None:
-    async with loopback_server(answers(LISTED)) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        openai = (await gateway.client.get("/v1/models")).json()
-        anthropic = (await gateway.client.get("/v1/models", headers=ANTHROPIC)).json()
-        catalog = (await gateway.client.get("/api/models", params={"modality": "image"})).json()
+async def test_without_a_file_the_upstreams_list_is_returned_in_either_format(
+    upstream: LoopbackServer, gateway: Gateway
+) -> None:
+    upstream.respond = answers(LISTED)
+    openai = (await gateway.client.get("/v1/models")).json()
+    anthropic = (await gateway.client.get("/v1/models", headers=ANTHROPIC)).json()
+    catalog = (await gateway.client.get("/api/models", params={"modality": "image"})).json()
 
-        assert openai == LISTED
-        assert anthropic == {
-            "data": [{"type": "model", "id": "llava", "display_name": "llava", "created_at": "2023-11-14T22:13:20Z"}],
-            "has_more": False,
-            "first_id": "llava",
-            "last_id": "llava",
-        }
-        assert catalog["data"][0]["detail_limits"] == {"low": 768, "auto": 1280, "high": 2048}
-        assert upstream.received[0].path == "/v1/models"
-        assert len(upstream.received) == 1
+    assert openai == LISTED
+    assert anthropic == {
+        "data": [{"type": "model", "id": "llava", "display_name": "llava", "created_at": "2023-11-14T22:13:20Z"}],
+        "has_more": False,
+        "first_id": "llava",
+        "last_id": "llava",
+    }
+    assert catalog["data"][0]["detail_limits"] == {"low": 768, "auto": 1280, "high": 2048}
+    assert upstream.received[0].path == "/v1/models"
+    assert len(upstream.received) == 1
 
 
 @pytest.mark.parametrize("headers", [{}, ANTHROPIC], ids=["openai", "anthropic"])
-async def test_without_a_file_one_model_is_returned_as_in_the_list(headers: dict) -> None:
-    async with loopback_server(answers(LISTED)) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        (listed,) = (await gateway.client.get("/v1/models", headers=headers)).json()["data"]
-        one = await gateway.client.get("/v1/models/llava", headers=headers)
+async def test_without_a_file_one_model_is_returned_as_in_the_list(
+    headers: dict, upstream: LoopbackServer, gateway: Gateway
+) -> None:
+    upstream.respond = answers(LISTED)
+    (listed,) = (await gateway.client.get("/v1/models", headers=headers)).json()["data"]
+    one = await gateway.client.get("/v1/models/llava", headers=headers)
 
-        assert one.json() == listed
+    assert one.json() == listed
 
 
 @pytest.mark.parametrize("model_id", ["llava-2", "", "%ff%fe", "a" * 5000], ids=lambda model_id: model_id[:9])
-async def test_without_a_file_a_model_that_is_not_listed_is_not_found(model_id: str) -> None:
-    async with loopback_server(answers(LISTED)) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        response = await gateway.client.get(f"/v1/models/{model_id}")
+async def test_without_a_file_a_model_that_is_not_listed_is_not_found(
+    model_id: str, upstream: LoopbackServer, gateway: Gateway
+) -> None:
+    upstream.respond = answers(LISTED)
+    response = await gateway.client.get(f"/v1/models/{model_id}")
 
-        error = response.json()["error"]
-        assert (response.status_code, error["code"], error["param"]) == (404, "model_not_found", "model")
-        assert "llava" in error["message"]
-
-
-async def test_an_upstream_without_a_list_is_reported() -> None:
-    async with loopback_server(answers({}, 404)) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        response = await gateway.client.get("/v1/models")
-
-        assert (response.status_code, response.json()["error"]["code"]) == (502, "upstream_error")
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["param"]) == (404, "model_not_found", "model")
+    assert "llava" in error["message"]
 
 
-async def test_the_lists_need_a_key() -> None:
-    async with running_gateway() as gateway:
-        response = await gateway.client.get("/v1/models", headers={"authorization": "Bearer obs_wrong"})
+async def test_an_upstream_without_a_list_is_reported(upstream: LoopbackServer, gateway: Gateway) -> None:
+    upstream.respond = answers({}, 404)
+    response = await gateway.client.get("/v1/models")
 
-        assert (response.status_code, response.json()["error"]["code"]) == (401, "invalid_api_key")
-        assert "x-request-id" in response.headers
+    assert (response.status_code, response.json()["error"]["code"]) == (502, "upstream_error")
+
+
+async def test_the_lists_need_a_key(demo_gateway: Gateway) -> None:
+    response = await demo_gateway.client.get("/v1/models", headers={"authorization": "Bearer obs_wrong"})
+
+    assert (response.status_code, response.json()["error"]["code"]) == (401, "invalid_api_key")
+    assert "x-request-id" in response.headers
 
 
 async def test_a_file_sends_each_model_to_its_upstream_with_its_key(
@@ -208,8 +213,7 @@ async def test_the_list_of_models_is_cached() -> None:
 
 
 @pytest.mark.parametrize("version", [{}, ANTHROPIC], ids=["openai", "anthropic"])
-async def test_the_demo_lists_its_one_model(version: dict) -> None:
-    async with running_gateway() as gateway:
-        response = (await gateway.client.get("/v1/models", headers=version)).json()
+async def test_the_demo_lists_its_one_model(version: dict, demo_gateway: Gateway) -> None:
+    response = (await demo_gateway.client.get("/v1/models", headers=version)).json()
 
-        assert [model["id"] for model in response["data"]] == ["obscura-demo"]
+    assert [model["id"] for model in response["data"]] == ["obscura-demo"]

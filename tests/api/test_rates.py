@@ -13,7 +13,7 @@ from obscura.stores.sqlite.keys import SqliteKeyStore
 from tests.support.access_control import FixedClock
 from tests.support.fake_upstream import answers, streams
 from tests.support.gateway import Gateway, chat_request, running_gateway
-from tests.support.loopback_server import loopback_server
+from tests.support.loopback_server import LoopbackServer, loopback_server
 
 AT_NOON = FixedClock()
 NAMES = ("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests")
@@ -75,13 +75,13 @@ async def test_a_failed_request_is_counted_and_its_headers_say_what_is_left() ->
         ]
 
 
-async def test_a_stream_has_the_headers_too() -> None:
-    async with loopback_server(streams()) as upstream:
-        async with running_gateway(upstream_url=upstream.v1, key_requests_per_minute=9) as gateway:
-            response = await gateway.chat(chat_request("hi", stream=True))
+@pytest.mark.gateway(key_requests_per_minute=9)
+async def test_a_stream_has_the_headers_too(upstream: LoopbackServer, gateway: Gateway) -> None:
+    upstream.respond = streams()
+    response = await gateway.chat(chat_request("hi", stream=True))
 
-            assert response.headers["content-type"].startswith("text/event-stream")
-            assert rate_limit_of(response)[0] == 9
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert rate_limit_of(response)[0] == 9
 
 
 @pytest.mark.parametrize(
@@ -97,14 +97,13 @@ async def test_a_stream_has_the_headers_too() -> None:
     ],
 )
 async def test_without_admission_the_headers_say_that_nothing_is_left(
-    method: str, path: str, headers: dict[str, str], status: int
+    method: str, path: str, headers: dict[str, str], status: int, demo_gateway: Gateway
 ) -> None:
-    async with running_gateway() as gateway:
-        response = await gateway.client.request(method, path, headers=headers)
+    response = await demo_gateway.client.request(method, path, headers=headers)
 
-        limit, remaining, reset = rate_limit_of(response)
-        assert (response.status_code, limit, remaining) == (status, 0, 0)
-        assert 55 <= datetime.fromisoformat(reset).timestamp() - time.time() <= 61
+    limit, remaining, reset = rate_limit_of(response)
+    assert (response.status_code, limit, remaining) == (status, 0, 0)
+    assert 55 <= datetime.fromisoformat(reset).timestamp() - time.time() <= 61
 
 
 async def new_key_headers(gateway: Gateway, **limits: Any) -> dict[str, str]:
@@ -136,18 +135,17 @@ MESSAGE = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content
     ],
 )
 async def test_a_key_with_scopes_is_for_those_families_only(
-    scope: str, method: str, path: str, body: dict[str, Any] | None
+    scope: str, method: str, path: str, body: dict[str, Any] | None, demo_gateway: Gateway
 ) -> None:
-    async with running_gateway() as gateway:
-        inside = await new_key_headers(gateway, scopes=frozenset({scope, "files"}))
-        outside = await new_key_headers(
-            gateway, scopes=frozenset({"chat", "messages", "responses", "models"} - {scope})
-        )
+    inside = await new_key_headers(demo_gateway, scopes=frozenset({scope, "files"}))
+    outside = await new_key_headers(
+        demo_gateway, scopes=frozenset({"chat", "messages", "responses", "models"} - {scope})
+    )
 
-        admitted = await gateway.client.request(method, path, json=body, headers=inside)
-        rejected = await gateway.client.request(method, path, json=body, headers=outside)
+    admitted = await demo_gateway.client.request(method, path, json=body, headers=inside)
+    rejected = await demo_gateway.client.request(method, path, json=body, headers=outside)
 
-        assert admitted.status_code == 200
-        assert (rejected.status_code, rejected.json()["error"]["code"]) == (403, "permission_denied")
-        assert scope in rejected.json()["error"]["message"]
-        assert rate_limit_of(rejected)[:2] == (0, 0)
+    assert admitted.status_code == 200
+    assert (rejected.status_code, rejected.json()["error"]["code"]) == (403, "permission_denied")
+    assert scope in rejected.json()["error"]["message"]
+    assert rate_limit_of(rejected)[:2] == (0, 0)

@@ -7,28 +7,26 @@ import httpx
 import pytest
 
 from tests.support.fake_upstream import ANSWER, CHUNKS, answers, hangs_up, in_turn, stays_silent, streams
-from tests.support.gateway import chat_request, running_gateway
-from tests.support.loopback_server import Received, Wire, loopback_server
+from tests.support.gateway import Gateway, chat_request, running_gateway
+from tests.support.loopback_server import LoopbackServer, Received, Wire, loopback_server
 
 
-async def test_a_response_is_passed_on_byte_for_byte() -> None:
-    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        response = await gateway.chat(chat_request("hello"))
+async def test_a_response_is_passed_on_byte_for_byte(gateway: Gateway) -> None:
+    response = await gateway.chat(chat_request("hello"))
 
-        assert response.status_code == 200
-        assert response.content == json.dumps(ANSWER).encode()
-        assert response.headers["x-request-id"].startswith("req_")
+    assert response.status_code == 200
+    assert response.content == json.dumps(ANSWER).encode()
+    assert response.headers["x-request-id"].startswith("req_")
 
 
 @pytest.mark.parametrize(
     ("path", "body"), [("/chat/completions", chat_request("hi")), ("/responses", {"model": "m", "input": "hi"})]
 )
-async def test_the_path_without_v1_is_the_same_endpoint(path: str, body: bytes) -> None:
-    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        response = await gateway.client.post(path, json=body)
-        same = await gateway.client.post(f"/v1{path}", json=body)
+async def test_the_path_without_v1_is_the_same_endpoint(path: str, body: bytes, gateway: Gateway) -> None:
+    response = await gateway.client.post(path, json=body)
+    same = await gateway.client.post(f"/v1{path}", json=body)
 
-        assert (response.status_code, response.json().keys()) == (200, same.json().keys())
+    assert (response.status_code, response.json().keys()) == (200, same.json().keys())
 
 
 async def test_unknown_fields_go_upstream_untouched() -> None:
@@ -47,15 +45,16 @@ async def test_unknown_fields_go_upstream_untouched() -> None:
         assert [piece for piece in untouched if piece not in seen.body] == []
 
 
-async def test_the_upstream_gets_the_operators_key_and_never_the_callers() -> None:
-    async with loopback_server(answers()) as upstream:
-        async with running_gateway(upstream_url=upstream.v1, upstream_key="sk-operator") as gateway:
-            await gateway.chat(chat_request("hello"))
+@pytest.mark.gateway(upstream_key="sk-operator")
+async def test_the_upstream_gets_the_operators_key_and_never_the_callers(
+    upstream: LoopbackServer, gateway: Gateway
+) -> None:
+    await gateway.chat(chat_request("hello"))
 
-            seen = upstream.received[0]
-            assert seen.path == "/v1/chat/completions"
-            assert seen.headers["authorization"] == "Bearer sk-operator"
-            assert gateway.key not in str(seen.headers)
+    seen = upstream.received[0]
+    assert seen.path == "/v1/chat/completions"
+    assert seen.headers["authorization"] == "Bearer sk-operator"
+    assert gateway.key not in str(seen.headers)
 
 
 async def test_a_stream_is_passed_on_chunk_by_chunk_as_it_arrives() -> None:
@@ -156,15 +155,16 @@ async def test_an_upstream_error_about_the_request_keeps_its_message(status: int
         (302, 502, "upstream_error"),
     ],
 )
-async def test_another_upstream_error_becomes_one_of_our_codes(status: int, response_status: int, code: str) -> None:
-    async with loopback_server(answers({"error": {"message": "secret detail"}}, status)) as upstream:
-        async with running_gateway(upstream_url=upstream.v1) as gateway:
-            response = await gateway.chat(chat_request("hello"))
+async def test_another_upstream_error_becomes_one_of_our_codes(
+    status: int, response_status: int, code: str, upstream: LoopbackServer, gateway: Gateway
+) -> None:
+    upstream.respond = answers({"error": {"message": "secret detail"}}, status)
+    response = await gateway.chat(chat_request("hello"))
 
-            assert response.status_code == response_status
-            assert response.json()["error"]["code"] == code
-            assert "secret detail" not in response.text
-            assert ("retry-after" in response.headers) == (code == "rate_limit_exceeded")
+    assert response.status_code == response_status
+    assert response.json()["error"]["code"] == code
+    assert "secret detail" not in response.text
+    assert ("retry-after" in response.headers) == (code == "rate_limit_exceeded")
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -187,22 +187,23 @@ async def test_retry_after_is_honoured() -> None:
         assert asyncio.get_running_loop().time() - began >= 1
 
 
-async def test_a_long_retry_after_is_passed_on() -> None:
-    async with loopback_server(answers({}, 429, retry_after="3600")) as upstream:
-        async with running_gateway(upstream_url=upstream.v1) as gateway:
-            response = await gateway.chat(chat_request("hello"))
+async def test_a_long_retry_after_is_passed_on(upstream: LoopbackServer, gateway: Gateway) -> None:
+    upstream.respond = answers({}, 429, retry_after="3600")
+    response = await gateway.chat(chat_request("hello"))
 
-            assert response.status_code == 429
-            assert response.headers["retry-after"] == "3600"
-            assert len(upstream.received) == 1
+    assert response.status_code == 429
+    assert response.headers["retry-after"] == "3600"
+    assert len(upstream.received) == 1
 
 
-async def test_a_request_that_the_upstream_drops_is_retried_then_reported() -> None:
-    async with loopback_server(hangs_up) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        response = await gateway.chat(chat_request("hello"))
+async def test_a_request_that_the_upstream_drops_is_retried_then_reported(
+    upstream: LoopbackServer, gateway: Gateway
+) -> None:
+    upstream.respond = hangs_up
+    response = await gateway.chat(chat_request("hello"))
 
-        assert (response.status_code, response.json()["error"]["code"]) == (502, "upstream_error")
-        assert len(upstream.received) == 3
+    assert (response.status_code, response.json()["error"]["code"]) == (502, "upstream_error")
+    assert len(upstream.received) == 3
 
 
 async def test_an_unreachable_upstream_is_reported() -> None:
@@ -215,12 +216,11 @@ async def test_an_unreachable_upstream_is_reported() -> None:
         assert str(closed.port) not in response.text
 
 
-async def test_an_upstream_that_responds_with_no_json_is_reported() -> None:
-    async with loopback_server(answers(b"<html>oops</html>")) as upstream:
-        async with running_gateway(upstream_url=upstream.v1) as gateway:
-            response = await gateway.chat(chat_request("hello"))
+async def test_an_upstream_that_responds_with_no_json_is_reported(upstream: LoopbackServer, gateway: Gateway) -> None:
+    upstream.respond = answers(b"<html>oops</html>")
+    response = await gateway.chat(chat_request("hello"))
 
-            assert (response.status_code, response.json()["error"]["code"]) == (502, "upstream_error")
+    assert (response.status_code, response.json()["error"]["code"]) == (502, "upstream_error")
 
 
 @pytest.mark.parametrize("spoken", ["chat", "messages", "responses"], ids="upstream speaks {}".format)
@@ -245,24 +245,22 @@ async def test_a_stream_is_the_same_whatever_its_chunks() -> None:
         assert response.content == whole
 
 
-async def test_an_unknown_path_and_a_wrong_method_are_named() -> None:
-    async with running_gateway() as gateway:
-        nowhere = await gateway.client.get("/v1/nowhere")
-        wrong = await gateway.client.get("/v1/chat/completions")
+async def test_an_unknown_path_and_a_wrong_method_are_named(demo_gateway: Gateway) -> None:
+    nowhere = await demo_gateway.client.get("/v1/nowhere")
+    wrong = await demo_gateway.client.get("/v1/chat/completions")
 
-        assert (nowhere.status_code, nowhere.json()["error"]["code"]) == (404, "not_found")
-        assert wrong.status_code == 405
-        assert wrong.headers["allow"] == "POST"
-        assert "x-request-id" in nowhere.headers
+    assert (nowhere.status_code, nowhere.json()["error"]["code"]) == (404, "not_found")
+    assert wrong.status_code == 405
+    assert wrong.headers["allow"] == "POST"
+    assert "x-request-id" in nowhere.headers
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions/", "/v1/messages/", "/v1/responses/", "/v1/files/"])
-async def test_no_path_redirects_to_a_host_that_the_client_names(path: str) -> None:
-    async with running_gateway() as gateway:
-        response = await gateway.client.post(path, json=chat_request("hello"), headers={"host": "elsewhere.example"})
+async def test_no_path_redirects_to_a_host_that_the_client_names(path: str, demo_gateway: Gateway) -> None:
+    response = await demo_gateway.client.post(path, json=chat_request("hello"), headers={"host": "elsewhere.example"})
 
-        assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
-        assert "location" not in response.headers
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
+    assert "location" not in response.headers
 
 
 async def test_no_key_a_wrong_key_and_a_malformed_header_are_rejected() -> None:
@@ -275,11 +273,10 @@ async def test_no_key_a_wrong_key_and_a_malformed_header_are_rejected() -> None:
         assert codes == [(401, "missing_credentials"), *[(401, "invalid_api_key")] * 3]
 
 
-async def test_the_key_may_come_as_x_api_key() -> None:
-    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
-            response = await client.post(
-                "/v1/chat/completions", json=chat_request("hi"), headers={"x-api-key": gateway.key}
-            )
+async def test_the_key_may_come_as_x_api_key(gateway: Gateway) -> None:
+    async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
+        response = await client.post(
+            "/v1/chat/completions", json=chat_request("hi"), headers={"x-api-key": gateway.key}
+        )
 
-            assert response.status_code == 200
+        assert response.status_code == 200

@@ -10,7 +10,7 @@ from obscura.moderation.demo import MARKER_WORD
 from tests.support.fake_upstream import ANSWER, CHUNKS, answers, chunk, hangs_up, in_turn, streams
 from tests.support.gateway import Gateway, running_gateway
 from tests.support.image_urls import data_url, image_in
-from tests.support.loopback_server import Received, Respond, Wire, loopback_server
+from tests.support.loopback_server import LoopbackServer, Received, Respond, Wire, loopback_server
 from tests.support.response_stream_grammar import checked, events_of
 from tests.unit.dialects.responses.requests import FUNCTION, a_message, a_request, call, image, output, text
 from tests.unit.imaging.images import a_plain, opened
@@ -42,30 +42,29 @@ def framed(*events: dict) -> list[bytes]:
     return [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events]
 
 
-async def test_a_request_is_sent_as_chat_and_returned_as_a_response() -> None:
-    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        response = await respond_to(gateway, "What is it?", instructions="Be brief.", max_output_tokens=50)
+async def test_a_request_is_sent_as_chat_and_returned_as_a_response(upstream: LoopbackServer, gateway: Gateway) -> None:
+    response = await respond_to(gateway, "What is it?", instructions="Be brief.", max_output_tokens=50)
 
-        assert upstream.received[0].path == "/v1/chat/completions"
-        assert upstream.received[0].json() == {
-            "model": "m",
-            "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is it?"}],
-            "max_tokens": 50,
-        }
-        assert response.status_code == 200
-        assert response.headers["x-request-id"].startswith("req_")
-        assert response.json()["output"][0]["content"][0]["text"] == "A cat."
+    assert upstream.received[0].path == "/v1/chat/completions"
+    assert upstream.received[0].json() == {
+        "model": "m",
+        "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is it?"}],
+        "max_tokens": 50,
+    }
+    assert response.status_code == 200
+    assert response.headers["x-request-id"].startswith("req_")
+    assert response.json()["output"][0]["content"][0]["text"] == "A cat."
 
 
-async def test_a_stream_of_chunks_becomes_a_stream_of_events() -> None:
-    async with loopback_server(streams()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        response = await respond_to(gateway, a_message(image(data_url(a_plain(56, 56, "PNG")))), stream=True)
+async def test_a_stream_of_chunks_becomes_a_stream_of_events(upstream: LoopbackServer, gateway: Gateway) -> None:
+    upstream.respond = streams()
+    response = await respond_to(gateway, a_message(image(data_url(a_plain(56, 56, "PNG")))), stream=True)
 
-        *_, last = checked(response.content)
-        assert response.headers["content-type"].startswith("text/event-stream")
-        assert last["response"]["output"][0]["content"][0]["text"] == "A cat."
-        assert last["response"]["usage"]["input_tokens_details"]["image_tokens"] == 4
-        assert upstream.received[0].json()["stream_options"] == {"include_usage": True}
+    *_, last = checked(response.content)
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert last["response"]["output"][0]["content"][0]["text"] == "A cat."
+    assert last["response"]["usage"]["input_tokens_details"]["image_tokens"] == 4
+    assert upstream.received[0].json()["stream_options"] == {"include_usage": True}
 
 
 async def test_images_of_every_source_arrive_prepared_in_request_order() -> None:
@@ -134,17 +133,16 @@ async def test_a_function_call_and_its_output_keep_the_same_id() -> None:
         ([output("a", f"please {MARKER_WORD}")], {}, "moderation_blocked", None),
     ],
 )
+@pytest.mark.gateway(moderation="demo")
 async def test_an_error_has_openais_format_and_nothing_goes_upstream(
-    items: list, fields: dict, code: str, param: str | None
+    items: list, fields: dict, code: str, param: str | None, upstream: LoopbackServer, gateway: Gateway
 ) -> None:
-    async with loopback_server(answers()) as upstream:
-        async with running_gateway(upstream_url=upstream.v1, moderation="demo") as gateway:
-            response = await respond_to(gateway, *items, **fields)
+    response = await respond_to(gateway, *items, **fields)
 
-            error = response.json()["error"]
-            assert response.status_code == 400
-            assert (error["type"], error["code"], error["param"]) == ("invalid_request_error", code, param)
-            assert upstream.received == []
+    error = response.json()["error"]
+    assert response.status_code == 400
+    assert (error["type"], error["code"], error["param"]) == ("invalid_request_error", code, param)
+    assert upstream.received == []
 
 
 @pytest.mark.parametrize(
@@ -154,19 +152,19 @@ async def test_an_error_has_openais_format_and_nothing_goes_upstream(
         ("POST", "/v1/responses/resp_1/cancel", 404, "not_found"),
     ],
 )
-async def test_an_unknown_path_gets_openais_error_format(method: str, path: str, status: int, code: str) -> None:
-    async with running_gateway() as gateway:
-        response = await gateway.client.request(method, path)
+async def test_an_unknown_path_gets_openais_error_format(
+    method: str, path: str, status: int, code: str, demo_gateway: Gateway
+) -> None:
+    response = await demo_gateway.client.request(method, path)
 
-        assert response.status_code == status
-        assert response.json()["error"]["code"] == code
+    assert response.status_code == status
+    assert response.json()["error"]["code"] == code
 
 
-async def test_a_malformed_body_gets_openais_error_format() -> None:
-    async with running_gateway() as gateway:
-        response = await gateway.client.post("/v1/responses", content=b'{"model"')
+async def test_a_malformed_body_gets_openais_error_format(demo_gateway: Gateway) -> None:
+    response = await demo_gateway.client.post("/v1/responses", content=b'{"model"')
 
-        assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_json")
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_json")
 
 
 @pytest.mark.parametrize(
@@ -181,11 +179,13 @@ async def test_a_malformed_body_gets_openais_error_format() -> None:
         (hangs_up, 502, "upstream_error"),
     ],
 )
-async def test_a_malformed_upstream_response_becomes_one_of_our_codes(respond: Respond, status: int, code: str) -> None:
-    async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        response = await respond_to(gateway, "hi")
+async def test_a_malformed_upstream_response_becomes_one_of_our_codes(
+    respond: Respond, status: int, code: str, upstream: LoopbackServer, gateway: Gateway
+) -> None:
+    upstream.respond = respond
+    response = await respond_to(gateway, "hi")
 
-        assert (response.status_code, response.json()["error"]["code"]) == (status, code)
+    assert (response.status_code, response.json()["error"]["code"]) == (status, code)
 
 
 @pytest.mark.parametrize(
@@ -199,18 +199,20 @@ async def test_a_malformed_upstream_response_becomes_one_of_our_codes(respond: R
     ],
     ids=["connection", "end", "no JSON", "error", "call without a name"],
 )
-async def test_an_upstream_that_breaks_in_mid_stream_ends_in_failed_and_an_error(respond: Respond) -> None:
-    async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        response = await respond_to(gateway, "hi", stream=True)
+async def test_an_upstream_that_breaks_in_mid_stream_ends_in_failed_and_an_error(
+    respond: Respond, upstream: LoopbackServer, gateway: Gateway
+) -> None:
+    upstream.respond = respond
+    response = await respond_to(gateway, "hi", stream=True)
 
-        *_, failed, error = checked(response.content)
-        assert failed["response"]["output"][0]["content"][0]["text"] == "A "
-        assert (failed["response"]["output"][0]["status"], failed["response"]["error"]["code"]) == (
-            "incomplete",
-            "server_error",
-        )
-        assert (error["type"], error["code"]) == ("error", "upstream_error")
-        assert "secret" not in response.text
+    *_, failed, error = checked(response.content)
+    assert failed["response"]["output"][0]["content"][0]["text"] == "A "
+    assert (failed["response"]["output"][0]["status"], failed["response"]["error"]["code"]) == (
+        "incomplete",
+        "server_error",
+    )
+    assert (error["type"], error["code"]) == ("error", "upstream_error")
+    assert "secret" not in response.text
 
 
 async def test_a_native_upstream_gets_the_request_with_its_image_prepared() -> None:

@@ -4,8 +4,8 @@ import pytest
 
 from tests.support.fake_upstream import answers, hangs_up, streams
 from tests.support.forms import kept_in
-from tests.support.gateway import chat_request, running_gateway
-from tests.support.loopback_server import Respond, loopback_server
+from tests.support.gateway import Gateway, chat_request
+from tests.support.loopback_server import LoopbackServer, Respond
 from tests.unit.imaging.images import a_photograph
 
 PHOTO = a_photograph(300, 200, "JPEG")
@@ -14,36 +14,34 @@ UPLOAD = {"filename": "a.jpg", "bytes": 9, "mime_type": "image/jpeg", "purpose":
 
 
 @pytest.mark.parametrize("by", ["header", "key"])
-async def test_a_zero_retention_request_cannot_store_anything(by: str) -> None:
-    async with running_gateway() as gateway:
-        upload_id = (await gateway.client.post("/v1/uploads", json=UPLOAD)).json()["id"]
-        headers = ZERO if by == "header" else await gateway.headers_of("tests", zero_retention=True)
+async def test_a_zero_retention_request_cannot_store_anything(by: str, demo_gateway: Gateway) -> None:
+    upload_id = (await demo_gateway.client.post("/v1/uploads", json=UPLOAD)).json()["id"]
+    headers = ZERO if by == "header" else await demo_gateway.headers_of("tests", zero_retention=True)
 
-        responses = [
-            await gateway.client.post("/v1/files", files={"file": ("a.jpg", PHOTO)}, headers=headers),
-            await gateway.client.post("/v1/uploads", json=UPLOAD, headers=headers),
-            await gateway.client.post(f"/v1/uploads/{upload_id}/parts", files={"data": b"x"}, headers=headers),
-            await gateway.client.post(f"/v1/uploads/{upload_id}/complete", json={"part_ids": ["p"]}, headers=headers),
-        ]
+    responses = [
+        await demo_gateway.client.post("/v1/files", files={"file": ("a.jpg", PHOTO)}, headers=headers),
+        await demo_gateway.client.post("/v1/uploads", json=UPLOAD, headers=headers),
+        await demo_gateway.client.post(f"/v1/uploads/{upload_id}/parts", files={"data": b"x"}, headers=headers),
+        await demo_gateway.client.post(f"/v1/uploads/{upload_id}/complete", json={"part_ids": ["p"]}, headers=headers),
+    ]
 
-        for response in responses:
-            assert (response.status_code, response.json()["error"]["code"]) == (400, "retention_conflict")
-            assert response.headers["x-zero-retention"] == "true"
-        assert kept_in(gateway.data_dir) == []
+    for response in responses:
+        assert (response.status_code, response.json()["error"]["code"]) == (400, "retention_conflict")
+        assert response.headers["x-zero-retention"] == "true"
+    assert kept_in(demo_gateway.data_dir) == []
 
 
-async def test_a_zero_retention_request_may_list_and_delete_but_not_use_files() -> None:
-    async with running_gateway() as gateway:
-        file_id = (await gateway.client.post("/v1/files", files={"file": ("a.jpg", PHOTO)})).json()["id"]
+async def test_a_zero_retention_request_may_list_and_delete_but_not_use_files(demo_gateway: Gateway) -> None:
+    file_id = (await demo_gateway.client.post("/v1/files", files={"file": ("a.jpg", PHOTO)})).json()["id"]
 
-        used = await gateway.client.get(f"/v1/files/{file_id}/content", headers=ZERO)
-        listed = await gateway.client.get("/v1/files", headers=ZERO)
-        found = await gateway.client.get(f"/v1/files/{file_id}", headers=ZERO)
-        deleted = await gateway.client.delete(f"/v1/files/{file_id}", headers=ZERO)
+    used = await demo_gateway.client.get(f"/v1/files/{file_id}/content", headers=ZERO)
+    listed = await demo_gateway.client.get("/v1/files", headers=ZERO)
+    found = await demo_gateway.client.get(f"/v1/files/{file_id}", headers=ZERO)
+    deleted = await demo_gateway.client.delete(f"/v1/files/{file_id}", headers=ZERO)
 
-        assert (used.status_code, used.json()["error"]["code"]) == (400, "retention_conflict")
-        assert [listed.status_code, found.status_code, deleted.status_code] == [200] * 3
-        assert {response.headers["x-zero-retention"] for response in (used, listed, found, deleted)} == {"true"}
+    assert (used.status_code, used.json()["error"]["code"]) == (400, "retention_conflict")
+    assert [listed.status_code, found.status_code, deleted.status_code] == [200] * 3
+    assert {response.headers["x-zero-retention"] for response in (used, listed, found, deleted)} == {"true"}
 
 
 @pytest.mark.parametrize(
@@ -58,11 +56,11 @@ async def test_a_zero_retention_request_may_list_and_delete_but_not_use_files() 
     ],
 )
 async def test_every_response_to_a_zero_retention_request_says_so(
-    respond: Respond, request_body: object, status: int
+    respond: Respond, request_body: object, status: int, upstream: LoopbackServer, gateway: Gateway
 ) -> None:
-    async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        zero = await gateway.chat(request_body, headers=ZERO)
-        plain = await gateway.chat(request_body)
+    upstream.respond = respond
+    zero = await gateway.chat(request_body, headers=ZERO)
+    plain = await gateway.chat(request_body)
 
-        assert (zero.status_code, zero.headers.get_list("x-zero-retention")) == (status, ["true"])
-        assert (plain.status_code, plain.headers.get_list("x-zero-retention")) == (status, [])
+    assert (zero.status_code, zero.headers.get_list("x-zero-retention")) == (status, ["true"])
+    assert (plain.status_code, plain.headers.get_list("x-zero-retention")) == (status, [])

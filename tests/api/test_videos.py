@@ -4,9 +4,9 @@ import httpx
 import pytest
 
 from tests.support.fake_upstream import answers
-from tests.support.gateway import chat_request, running_gateway, text
+from tests.support.gateway import Gateway, chat_request, running_gateway, text
 from tests.support.image_urls import data_url, image_in
-from tests.support.loopback_server import Received, Wire, loopback_server
+from tests.support.loopback_server import LoopbackServer, Received, Wire, loopback_server
 
 MP4 = b"\x00\x00\x00\x18ftypmp42" + bytes(2000)
 MOV = b"\x00\x00\x00\x14ftypqt  " + bytes(2000)
@@ -19,14 +19,15 @@ def video(url: str) -> dict:
 
 
 @pytest.mark.parametrize(("sent", "media_type"), [(MP4, "video/mp4"), (MOV, "video/quicktime"), (WEBM, "video/webm")])
-async def test_a_video_goes_upstream_whole_under_the_type_that_its_bytes_have(sent: bytes, media_type: str) -> None:
-    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        response = await gateway.chat(chat_request(text("what happens?"), video(data_url(sent, "video/lies"))))
+async def test_a_video_goes_upstream_whole_under_the_type_that_its_bytes_have(
+    sent: bytes, media_type: str, upstream: LoopbackServer, gateway: Gateway
+) -> None:
+    response = await gateway.chat(chat_request(text("what happens?"), video(data_url(sent, "video/lies"))))
 
-        passed = upstream.received[0].json()["messages"][0]["content"][1]["video_url"]["url"]
-        assert response.status_code == 200
-        assert passed.startswith(f"data:{media_type};base64,")
-        assert image_in(passed) == sent
+    passed = upstream.received[0].json()["messages"][0]["content"][1]["video_url"]["url"]
+    assert response.status_code == 200
+    assert passed.startswith(f"data:{media_type};base64,")
+    assert image_in(passed) == sent
 
 
 async def test_a_video_by_url_is_fetched_by_the_guard() -> None:
@@ -52,14 +53,15 @@ async def test_a_video_by_url_is_fetched_by_the_guard() -> None:
     [(AVI, "invalid_request"), (b"\x00\x00\x00\x18ftyp" + bytes(25 * 1024 * 1024), "image_too_large")],
     ids=["avi", "over 25 MiB"],
 )
-async def test_other_formats_and_large_videos_are_rejected(sent: bytes, code: str) -> None:
-    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        response = await gateway.chat(chat_request(video(data_url(sent, "video/mp4"))))
+async def test_other_formats_and_large_videos_are_rejected(
+    sent: bytes, code: str, upstream: LoopbackServer, gateway: Gateway
+) -> None:
+    response = await gateway.chat(chat_request(video(data_url(sent, "video/mp4"))))
 
-        assert (response.status_code, response.json()["error"]["code"]) == (400, code)
-        assert response.json()["error"]["param"] == "messages[0].content[0].video_url.url"
-        assert response.json()["error"]["message"].startswith("The video ")
-        assert upstream.received == []
+    assert (response.status_code, response.json()["error"]["code"]) == (400, code)
+    assert response.json()["error"]["param"] == "messages[0].content[0].video_url.url"
+    assert response.json()["error"]["message"].startswith("The video ")
+    assert upstream.received == []
 
 
 async def test_anonymous_callers_may_send_no_video() -> None:
@@ -73,9 +75,9 @@ async def test_anonymous_callers_may_send_no_video() -> None:
         assert (response.status_code, response.json()["error"]["code"]) == (400, "video_anon_blocked")
 
 
-async def test_without_a_free_tier_anonymous_callers_are_rejected() -> None:
-    async with running_gateway(free_tier_requests=0) as gateway:
-        async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as client:
-            response = await client.post("/v1/chat/completions", json=chat_request("hi"), headers={"x-free-tier": "1"})
+@pytest.mark.gateway(free_tier_requests=0)
+async def test_without_a_free_tier_anonymous_callers_are_rejected(demo_gateway: Gateway) -> None:
+    async with httpx.AsyncClient(base_url=demo_gateway.url, trust_env=False) as client:
+        response = await client.post("/v1/chat/completions", json=chat_request("hi"), headers={"x-free-tier": "1"})
 
-        assert (response.status_code, response.json()["error"]["code"]) == (401, "missing_credentials")
+    assert (response.status_code, response.json()["error"]["code"]) == (401, "missing_credentials")

@@ -40,17 +40,18 @@ async def read_response(reader: asyncio.StreamReader) -> tuple[int, bytes]:
 
 @pytest.mark.parametrize("offer", ["Upgrade: h2c\r\n", "UPGRADE:h2c\r\n", "upgrade: websocket, h2c\r\n"])
 @pytest.mark.parametrize("at_once", [True, False], ids=["in one piece", "body after its head"])
-async def test_the_body_of_a_request_that_offers_an_upgrade_is_read(offer: str, at_once: bool) -> None:
-    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        head = request_head(gateway, f"{JAVA_HEADERS}{offer}Content-Length: {len(BODY)}\r\n\r\n")
-        async with connected(gateway) as (reader, writer):
-            for _ in range(2):
-                writer.writelines([head + BODY] if at_once else [head])
-                await writer.drain()
-                writer.write(b"" if at_once else BODY)
-                status, response = await read_response(reader)
+async def test_the_body_of_a_request_that_offers_an_upgrade_is_read(
+    offer: str, at_once: bool, gateway: Gateway
+) -> None:
+    head = request_head(gateway, f"{JAVA_HEADERS}{offer}Content-Length: {len(BODY)}\r\n\r\n")
+    async with connected(gateway) as (reader, writer):
+        for _ in range(2):
+            writer.writelines([head + BODY] if at_once else [head])
+            await writer.drain()
+            writer.write(b"" if at_once else BODY)
+            status, response = await read_response(reader)
 
-                assert (status, json.loads(response)) == (200, ANSWER)
+            assert (status, json.loads(response)) == (200, ANSWER)
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ async def running_gateway(
 ) -> AsyncIterator[Gateway]:
     """Serve with these settings (``upstream_url`` and so on).
 
-    Unless a setting says otherwise, moderation is off, no caller reaches a rate limit, and the stores are in memory, or below
+    Unless set otherwise, moderation is off, no rate limit is reached, and the stores are in memory, or below
     ``folder``, or with ``table`` in DynamoDB; ``verdicts`` take the place of the store's.
     """
     spare = TemporaryDirectory(prefix="obscura-tests-")

@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from tests.support.gateway import chat_request, running_gateway
+from tests.support.gateway import Gateway, chat_request, running_gateway
 from tests.support.token_issuer import AUDIENCE, ISSUER, RSA_KEY, a_jwk, a_token, token_issuer
 
 PEM = RSA_KEY.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -152,12 +152,11 @@ async def test_an_invalid_token_is_rejected_even_with_the_free_tier() -> None:
         assert response.status_code == 401
 
 
-async def test_without_an_issuer_tokens_are_rejected_and_the_setting_is_named() -> None:
-    async with running_gateway() as gateway:
-        response = await gateway.chat(chat_request("hi"), headers=bearer(a_token()))
+async def test_without_an_issuer_tokens_are_rejected_and_the_setting_is_named(demo_gateway: Gateway) -> None:
+    response = await demo_gateway.chat(chat_request("hi"), headers=bearer(a_token()))
 
-        assert (response.status_code, response.json()["error"]["code"]) == (401, "invalid_token")
-        assert "OBSCURA_JWKS_URL" in response.json()["error"]["message"]
+    assert (response.status_code, response.json()["error"]["code"]) == (401, "invalid_token")
+    assert "OBSCURA_JWKS_URL" in response.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("token", ["eyJ.eyJ", "a.b.c.d.e", "nonsense"])

@@ -6,6 +6,7 @@ import pytest
 
 from obscura.upstreams.catalog_file import CatalogError, FileCatalog, read_catalog_file
 from obscura.upstreams.demo import DemoModel
+from obscura.upstreams.registry import UPSTREAM_KINDS
 
 UPSTREAM = '[[upstreams]]\nname = "a"\nurl = "http://127.0.0.1:9/v1"\n'
 MODEL = '[[models]]\nid = "m"\nupstream = "a"\n'
@@ -25,7 +26,10 @@ MODEL = '[[models]]\nid = "m"\nupstream = "a"\n'
         (UPSTREAM + MODEL + "context_length = 0", "models.0.context_length"),
         (UPSTREAM + 'dialects = ["smoke"]\n' + MODEL, "upstreams.0.dialects"),
         (UPSTREAM.replace("http:", "ftp:") + MODEL, "upstreams.0.url"),
-        (UPSTREAM + 'kind = "smoke"\n' + MODEL, "upstreams.0.kind: Value error, must be one of openai, anthropic"),
+        (
+            UPSTREAM + 'kind = "smoke"\n' + MODEL,
+            f"upstreams.0.kind: Value error, must be one of {', '.join(UPSTREAM_KINDS)}",
+        ),
         (UPSTREAM + 'kind = "openai"\ndialects = ["messages"]\n' + MODEL, "kind openai do not speak messages"),
     ],
 )

@@ -4,7 +4,7 @@ On Lambda each family is an application of its own, and all of them have one add
 serve the endpoints: FastAPI's response models, the models of its bodies, and the request schemas of the dialects.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -35,7 +35,7 @@ _IMAGE_TOKENS: Json = {"x-image-tokens": {"schema": {"type": "string"}, "descrip
 _VERSION = "/v1"
 
 
-def describe(title: str, version: str, families: Iterable[Family]) -> Json:
+def describe(title: str, version: str, families: Sequence[Family]) -> Json:
     """Return the schema of ``families`` and of health."""
     everything = FastAPI(title=title, version=version)
     everything.include_router(health.router)

@@ -17,7 +17,8 @@ from obscura.imaging.formats import FORMATS
 _MAX_PIECE_BYTES = 256 * 1024
 _SMALL_PIECE_BYTES = 1024
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_ACCEPT = ", ".join([*(image.media_type for image in FORMATS.values()), "*/*;q=0.1"])
+_COMMON = [image.media_type for image in FORMATS.values() if image.is_common]  # a rare one takes longer to decode
+_ACCEPT = ", ".join([*_COMMON, "*/*;q=0.1"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,7 +135,7 @@ class Connection(asyncio.Protocol):
         return bool(readable.poll(0))
 
     def close(self) -> None:
-        """Drop the connection at once, whatever is on its way."""
+        """Drop the connection at once, with all data in flight."""
         if self._transport is not None:
             self._transport.abort()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from obscura.dialects.base import UpstreamBody
 from obscura.errors import ObscuraError
@@ -71,13 +71,15 @@ class StreamDecoder(Protocol):
 class UpstreamDialect(Protocol):
     """How one kind of upstream is spoken to; the kinds are listed in ``upstreams.registry``.
 
-    Bodies of the dialects in ``speaks`` go through as they are. A kind of upstream that does not speak chat natively
-    translates chat completions, the pivot, both ways.
+    A kind whose servers take a dialect as it is passes bodies through. Any other kind translates chat completions,
+    the pivot, both ways. Kinds inherit from this class, so that mypy holds them to it.
     """
 
-    @property
-    def speaks(self) -> frozenset[str]:
-        """The caller dialects that it takes; chat, the pivot, is always among them."""
+    speaks: ClassVar[frozenset[str]]
+    """The caller dialects that it takes; chat, the pivot, is always among them."""
+
+    def __init__(self, key: str | None) -> None:
+        """Create the dialect of one upstream, with the operator's key for it."""
         ...
 
     def encode(self, body: UpstreamBody) -> UpstreamRequest:

@@ -17,7 +17,7 @@ from obscura.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from obscura.upstreams.base import ModelListing, RawHeaders, StreamDecoder, UpstreamRequest
+from obscura.upstreams.base import ModelListing, RawHeaders, StreamDecoder, UpstreamDialect, UpstreamRequest
 
 _PATHS = {"chat": "/chat/completions", "responses": "/responses"}
 _JSON: RawHeaders = (
@@ -28,7 +28,7 @@ _JSON: RawHeaders = (
 _EVENTS: RawHeaders = (*_JSON[:2], (b"accept", b"text/event-stream"))
 
 
-class OpenAIUpstream:
+class OpenAIUpstream(UpstreamDialect):
     """An OpenAI-compatible server. All bodies go through as they are, both ways; see ``UpstreamDialect``."""
 
     speaks: ClassVar[frozenset[str]] = frozenset(_PATHS)

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from importlib import import_module
-from typing import Protocol, cast
 
 from obscura.upstreams.base import UpstreamDialect
 
@@ -11,16 +10,6 @@ UPSTREAM_KINDS = {
     "anthropic": "obscura.upstreams.anthropic:AnthropicUpstream",
 }
 """Module and class of each, as strings, so that a process imports only the kinds that it uses."""
-
-
-class UpstreamKind(Protocol):
-    """The class of an upstream's dialect."""
-
-    speaks: frozenset[str]
-
-    def __call__(self, key: str | None) -> UpstreamDialect:
-        """Create the dialect of one upstream, with the operator's key for it."""
-        ...
 
 
 def default_kind(dialects: Collection[str]) -> str:
@@ -42,7 +31,8 @@ def require_spoken(kind: str, dialects: Collection[str]) -> None:
         raise ValueError(f"upstreams of kind {kind} do not speak {', '.join(sorted(unspoken))}")
 
 
-def load_kind(name: str) -> UpstreamKind:
+def load_kind(name: str) -> type[UpstreamDialect]:
     """Import a kind and return its class; raises KeyError on a name that is not registered."""
     module, _, class_name = UPSTREAM_KINDS[name].partition(":")
-    return cast("UpstreamKind", getattr(import_module(module), class_name))
+    kind: type[UpstreamDialect] = getattr(import_module(module), class_name)
+    return kind

@@ -51,8 +51,8 @@ def prepare(
 ) -> PreparedImage:
     """Check, decode, downscale, turn upright and re-encode one image, or keep its bytes if they are canonical.
 
-    Safe in any thread; runs without the interpreter's lock for nearly all of its time, except while Pillow decodes an
-    AVIF. ``bytes`` are not copied; other buffers are, once.
+    Safe in any thread; runs without the interpreter's lock for nearly all of its time. ``bytes`` are not copied; other
+    buffers are, once.
 
     Args:
         data: the file, of any declared type.

@@ -45,8 +45,8 @@ def error_report(exception: BaseException, category: str = "Function", reason: s
     """
     frames = raised_at(exception)
     name = type(exception).__name__
-    place = f"{name} in {frames[-1]}" if frames else name
-    message = str(exception) if isinstance(exception, ConfigurationError | UnknownEvent) else place
+    location = f"{name} in {frames[-1]}" if frames else name
+    message = str(exception) if isinstance(exception, ConfigurationError | UnknownEvent) else location
     return ErrorReport(f"{category}.{reason or name}", message, frames)
 
 

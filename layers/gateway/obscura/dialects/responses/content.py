@@ -1,5 +1,6 @@
 """The content of a request: its items and parts as nodes of the body's tree, their images and texts."""
 
+import re
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -56,8 +57,8 @@ class RequestContent:
 
 
 _FILE_SOURCES = ("file_data", "file_id", "file_url")
-_BASE64_SIGNATURES = (b"iVBORw0KGgo", b"/9j/", b"R0lGOD", b"UklGR")
-"""The first bytes of PNG, JPEG, GIF and WEBP, as base64."""
+_BASE64_IMAGE = re.compile(rb"iVBORw0KGgo|/9j/|R0lGOD|UklGR|AAAA[A-Za-z0-9+/]{2}Z0eX")
+"""The first bytes of PNG, JPEG, GIF and WEBP, and of AVIF's file type box, as base64."""
 _MAX_PREFIX_CHARS = 256
 CACHE_BREAKPOINT = "prompt_cache_breakpoint"
 
@@ -133,7 +134,7 @@ def _image_source(body: RawJson, fields: RawObject) -> str | None:
     if b"\\" in start:
         start = body.text(data)[:_MAX_PREFIX_CHARS].encode()
     head, comma, encoded = start.partition(b",")
-    is_image = (encoded if comma else start).startswith(_BASE64_SIGNATURES)
+    is_image = _BASE64_IMAGE.match(encoded if comma else start) is not None
     return "file_data" if is_image or head.lower().startswith(b"data:image/") else None
 
 
