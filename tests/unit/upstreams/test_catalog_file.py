@@ -28,7 +28,7 @@ MODEL = '[[models]]\nid = "m"\nupstream = "a"\n'
         (UPSTREAM.replace("http:", "ftp:") + MODEL, "upstreams.0.url"),
         (
             UPSTREAM + 'kind = "smoke"\n' + MODEL,
-            f"upstreams.0.kind: Value error, must be one of {', '.join(UPSTREAM_KINDS)}",
+            f"must be one of {', '.join(UPSTREAM_KINDS)}",
         ),
         (UPSTREAM + 'kind = "openai"\ndialects = ["messages"]\n' + MODEL, "kind openai do not speak messages"),
     ],

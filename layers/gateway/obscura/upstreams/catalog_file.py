@@ -1,6 +1,6 @@
 """The catalog file: TOML that names upstreams and their models, validated whole before anything starts.
 
-In a module of its own: pydantic takes longer to build these models than the rest of a cold start's imports (ADR 53).
+In a module of its own, imported only if there is a file: pydantic takes 7 ms of a cold start to build it (ADR 53).
 """
 
 import os

@@ -98,7 +98,7 @@ def _unit(stream: memoryview, position: int) -> tuple[int, int, int]:
 
 def _sequence(bits: _Bits) -> _Sequence:
     sequence = _Sequence()
-    bits.take(4)  # profile, still_picture
+    bits.take(4)  # profile, still_image
     sequence.reduced = bits.flag()
     if sequence.reduced:
         bits.take(5)  # level

@@ -17,10 +17,10 @@ class Detail(StrEnum):
     @property
     def longest_side_px(self) -> int:
         """The longest side that a prepared image may have."""
-        return _LONGEST_SIDE_PX[self]
+        return _SIDE_PX[self]
 
 
-_LONGEST_SIDE_PX = {Detail.LOW: 768, Detail.AUTO: 1280, Detail.HIGH: 2048}
+_SIDE_PX = {Detail.LOW: 768, Detail.AUTO: 1280, Detail.HIGH: 2048}
 
 
 @dataclass(frozen=True, slots=True)

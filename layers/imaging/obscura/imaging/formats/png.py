@@ -80,7 +80,7 @@ def _read_chunk(seen: _Seen, kind: bytes, payload: memoryview) -> None:
 
 
 def _is_harmless(kind: bytes, payload: memoryview) -> bool:
-    """Return whether a chunk may stay: it says what every decoder assumes anyway, and has no room for other data.
+    """Return whether a chunk may stay: it says what every decoder assumes anyway, and has no space for other data.
 
     With other gammas and chromaticities two decoders show two images from the same bytes, and the model would see
     another image than the one that was moderated.
