@@ -1,5 +1,6 @@
 """The list of commands, which is written without importing them, held to the commands."""
 
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 
 from obscura.cli import app
 from obscura.cli.lazy_group import SUMMARIES, load_command
+from tests.support.coverage import unmeasured
 
 
 def test_version_is_that_of_the_installed_package() -> None:
@@ -34,7 +36,7 @@ def test_help_imports_no_command_and_no_library_of_one() -> None:
     code = "import sys; from obscura.cli import main; sys.argv[1:] = ['--help']; main()"
     traced = subprocess.run(
         [sys.executable, "-X", "importtime", "-c", code],
-        capture_output=True, text=True, timeout=30, check=True,
+        env=unmeasured(os.environ), capture_output=True, text=True, timeout=30, check=True,
     )  # fmt: skip
 
     imported = {line.rpartition("|")[2].strip() for line in traced.stderr.splitlines()}
