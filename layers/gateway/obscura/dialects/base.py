@@ -80,6 +80,15 @@ class VideoSlot:
     replace: Callable[[bytes], None]
 
 
+@dataclass(frozen=True, slots=True)
+class UncheckedPart:
+    """A part that nothing here can check: its ``type``, its JSON path, and the error if it may not pass."""
+
+    kind: str
+    path: str
+    error: ObscuraError
+
+
 class StreamTranslator(Protocol):
     """Translates one streamed response, chunk by chunk."""
 
@@ -152,7 +161,17 @@ class ParsedRequest(Protocol):
 
     @property
     def texts(self) -> Sequence[str]:
-        """Every text that is to be moderated, in request order."""
+        """Every text that the caller wrote and the model may read, in request order: all of it is to be moderated."""
+        ...
+
+    @property
+    def unchecked(self) -> Sequence[UncheckedPart]:
+        """The parts that only a model which passes their type may get (``pass_types`` in the catalog)."""
+        ...
+
+    @property
+    def unmoderated(self) -> Sequence[UncheckedPart]:
+        """The parts that are sent without a moderation, and that the response names: audio and video."""
         ...
 
     def check_translatable(self, dialects: Collection[str]) -> None:

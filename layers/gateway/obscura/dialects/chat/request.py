@@ -1,58 +1,52 @@
 """The chat dialect (OpenAI's API reference, "Create chat completion"): a request parsed, and rendered for upstream."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
 
 from msgspec import Raw
 
 from obscura.dialects.base import (
     CREDENTIAL_HEADERS,
     ContentLimits,
-    ImageSlot,
     JsonSchema,
     RequestHead,
     UpstreamBody,
-    VideoSlot,
 )
-from obscura.dialects.chat.content import RequestContent, collect_part
+from obscura.dialects.chat.content import collect_part
 from obscura.dialects.chat.events import PASSTHROUGH
+from obscura.dialects.chat.rules import REQUEST
+from obscura.dialects.content import ContentRequest, RequestContent
 from obscura.dialects.errors import OpenAIErrorFormat
 from obscura.dialects.json.fields import optional_bool, require_image_count, require_part_count, required_string
-from obscura.dialects.json.raw import RawJson, RawObject, is_array, is_null, is_string, open_array, open_object
+from obscura.dialects.json.raw import (
+    RawJson,
+    RawObject,
+    is_array,
+    is_null,
+    is_object,
+    is_string,
+    open_array,
+    open_object,
+)
 from obscura.dialects.registry import PIVOT
+from obscura.dialects.rules.leaves import review
 from obscura.errors import InvalidRequest
 
 
-@dataclass(slots=True)
-class ChatRequest:
+@dataclass(frozen=True, slots=True)
+class ChatRequest(ContentRequest):
     """A chat completion request."""
 
     model: str
     streamed: bool
-    body: RawJson
-    content: RequestContent = field(default_factory=RequestContent)
-
-    @property
-    def images(self) -> Sequence[ImageSlot]:
-        """Every image, in request order."""
-        return self.content.images
-
-    @property
-    def videos(self) -> Sequence[VideoSlot]:
-        """Every video, in request order."""
-        return self.content.videos
-
-    @property
-    def texts(self) -> Sequence[str]:
-        """Every text of the messages, in request order."""
-        return self.content.texts
+    content: RequestContent
 
     def check_translatable(self, dialects: Collection[str]) -> None:
         """Accept every request: chat is passed on as it came."""
 
     def to_upstream(self, dialects: Collection[str] = (PIVOT,)) -> UpstreamBody:
         """Render the request for an upstream that speaks chat, as every one does."""
-        return UpstreamBody(PIVOT, self.body.render(), self.streamed, PASSTHROUGH)
+        return UpstreamBody(PIVOT, self.content.body.render(), self.streamed, PASSTHROUGH)
 
 
 _IMAGE: JsonSchema = {
@@ -103,33 +97,44 @@ class ChatDialect(OpenAIErrorFormat):
     def parse(self, head: RequestHead, body: RawJson, limits: ContentLimits) -> ChatRequest:
         """Parse a request: model, stream, and the images, videos and texts of its messages."""
         root = body.root
-        request = ChatRequest(required_string(body, root, "model"), optional_bool(root, "stream"), body)
+        model, streamed = required_string(body, root, "model"), optional_bool(root, "stream")
         if is_null(root.get("messages")):
             raise InvalidRequest("'messages' is required: an array of at least one message.", param="messages")
         messages = open_array(root["messages"], "messages")
         if not messages:
             raise InvalidRequest("'messages' is empty. Send at least one message.", param="messages")
+        content = RequestContent(body, limits)
         root["messages"] = [
-            _collect_message(message, f"messages[{index}]", request, limits) for index, message in enumerate(messages)
+            _collect_message(message, f"messages[{index}]", content) for index, message in enumerate(messages)
         ]
-        require_image_count(request.images, limits)
+        _collect_prediction(root, content)
+        review(root, REQUEST, content)
+        require_image_count(content.images, limits)
         body.check_unread()
-        return request
+        return ChatRequest(model, streamed, content)
 
 
-def _collect_message(leaf: Raw, path: str, request: ChatRequest, limits: ContentLimits) -> RawObject:
+def _collect_message(leaf: Raw, path: str, content: RequestContent) -> RawObject:
     message = open_object(leaf, path)
-    required_string(request.body, message, "role", path)
-    content = message.get("content")
-    if is_string(content):
-        request.content.texts.append(request.body.text(content))
-    elif is_array(content):
-        parts = open_array(content, f"{path}.content")
-        require_part_count(parts, f"{path}.content", limits)
-        message["content"] = [
-            collect_part(part, f"{path}.content[{index}]", request.body, request.content)
-            for index, part in enumerate(parts)
-        ]
-    elif not is_null(content):
-        raise InvalidRequest(f"'{path}.content' must be a string or an array of parts.", param=f"{path}.content")
+    required_string(content.body, message, "role", path)
+    _collect_content(message, path, content)
     return message
+
+
+def _collect_content(holder: RawObject, path: str, content: RequestContent) -> None:
+    leaf = holder.get("content")
+    if is_array(leaf):
+        parts = open_array(leaf, f"{path}.content")
+        require_part_count(parts, f"{path}.content", content.limits)
+        holder["content"] = [
+            collect_part(part, f"{path}.content[{index}]", content) for index, part in enumerate(parts)
+        ]
+    elif not is_null(leaf) and not is_string(leaf):
+        raise InvalidRequest(f"'{path}.content' must be a string or an array of parts.", param=f"{path}.content")
+
+
+def _collect_prediction(root: RawObject, content: RequestContent) -> None:
+    if is_object(root.get("prediction")):
+        prediction = open_object(root["prediction"], "prediction")
+        _collect_content(prediction, "prediction", content)
+        root["prediction"] = prediction

@@ -10,6 +10,7 @@ from msgspec import Raw
 from obscura.dialects.base import ContentLimits, ImageSlot
 from obscura.dialects.json.raw import (
     FALSE,
+    MAX_NAME_CHARS,
     TRUE,
     Node,
     RawJson,
@@ -23,8 +24,6 @@ from obscura.dialects.json.raw import (
 from obscura.errors import InvalidRequest, TooManyContentParts, TooManyImages, UnsupportedField
 
 DETAILS = ("low", "auto", "high")
-MAX_NAME_CHARS = 100
-"""How much of a key that the caller made up goes into a path."""
 
 
 def join_path(path: str, key: str) -> str:

@@ -30,8 +30,8 @@ _string_decoder = msgspec.json.Decoder(str)
 class PrescannedJson:
     """A JSON text whose long strings are replaced by short placeholder strings.
 
-    ``placeholder`` is random for each text, so no caller can write one; ``text`` has the string with index i as
-    ``"<placeholder><i>"``. ``long_strings`` are views of the original bytes, without their quotes.
+    ``placeholder`` is random for each text, so no caller can write one, and no identifier; ``text`` has the string with
+    index i as ``"<placeholder><i>"``. ``long_strings`` are views of the original bytes, without their quotes.
     """
 
     text: bytes | bytearray
@@ -63,7 +63,7 @@ def extract_long_strings(body: bytes | bytearray) -> PrescannedJson:
         skeleton.append(body[position:opening])
         closing = _closing_quote(body, opening)
         if closing - opening > LONG_STRING_BYTES:
-            placeholder = placeholder or secrets.token_hex(12).encode()
+            placeholder = placeholder or b"~%b." % secrets.token_hex(12).encode()
             short += (body[short_from:opening], b'"%s%d"' % (placeholder, len(long_strings)))
             long_strings.append(view[opening + 1 : closing])
             short_from = closing + 1

@@ -1,10 +1,12 @@
 """A request body as a tree of raw slices: only the fields that Obscura knows are decoded, the rest stays as sent.
 
 The tree's inner nodes are dicts and lists, its leaves msgspec ``Raw`` slices. A dialect opens the nodes on the way to
-the fields that it knows and replaces some leaves. Rendering writes each opened object again; a key that was sent twice
-there is rendered once, with the value that was read.
+the fields that it knows and replaces some leaves. Rendering writes each opened object again. An object that has a key
+twice is no object that is opened: some readers take the first value, others the last.
 """
 
+import json
+import re
 from typing import Any, TypeGuard
 
 import msgspec
@@ -16,12 +18,17 @@ from obscura.errors import InvalidJson, InvalidRequest
 type Node = Raw | dict[str, Node] | list[Node]
 type RawObject = dict[str, Node]
 
+MAX_NAME_CHARS = 100
+"""How much of a key that the caller made up goes into a path."""
+
 TRUE, FALSE, NULL = Raw(b"true"), Raw(b"false"), Raw(b"null")
 
 # A dict of leaves that is new is a dict of nodes too, which the type system cannot know.
 _OBJECT: Any = dict[str, Raw]
 _object_decoder: msgspec.json.Decoder[RawObject] = msgspec.json.Decoder(_OBJECT)
 _array_decoder = msgspec.json.Decoder(list[Raw])
+_strings_decoder = msgspec.json.Decoder(list[str])
+_STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
 
 class RawJson:
@@ -37,6 +44,7 @@ class RawJson:
         self._unread = set(range(len(prescanned.long_strings)))
         try:
             self.root = _object_decoder.decode(prescanned.text)
+            _require_unique_keys(self.root, prescanned.text, "")
         except msgspec.ValidationError:
             raise InvalidRequest("The body must be a JSON object.") from None
         except (msgspec.DecodeError, RecursionError) as failure:
@@ -52,6 +60,17 @@ class RawJson:
     def text(self, leaf: Raw) -> str:
         """Decode a string leaf; raises InvalidJson on invalid UTF-8, escapes or control characters."""
         return decode_string(self.string_slice(leaf)) if self._placeholder else decode_quoted(leaf)
+
+    def strings(self, node: Node) -> list[str]:
+        """Decode every string in a node, keys included, at any depth; raises InvalidJson as ``text`` does."""
+        found = _STRINGS.findall(node if isinstance(node, Raw) else msgspec.json.encode(node))
+        try:
+            strings = _strings_decoder.decode(b"[%b]" % b",".join(found))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise InvalidJson("The body is not valid JSON: a string has invalid UTF-8 or escapes.") from None
+        if not self._placeholder:
+            return strings
+        return [self._whole_string(string) for string in strings]
 
     def check_unread(self) -> None:
         """Decode the long strings that were not read so far, once each, so that nothing malformed is passed on."""
@@ -69,6 +88,10 @@ class RawJson:
             index, _, after = piece.partition(b'"')
             pieces += (b'"', self._long_strings[int(index)], b'"', after)
         return b"".join(pieces)
+
+    def _whole_string(self, string: str) -> str:
+        long_string = self._long_string(string.encode()) if string[0:1] == "~" else None
+        return string if long_string is None else decode_string(long_string)
 
     def _long_string(self, content: bytes) -> memoryview | None:
         if not content.startswith(self._placeholder):
@@ -90,9 +113,32 @@ def open_object(leaf: Node, path: str) -> RawObject:
     if not isinstance(leaf, Raw):
         raise TypeError("an opened node is not a leaf")
     try:
-        return _object_decoder.decode(leaf)
+        fields = _object_decoder.decode(leaf)
     except msgspec.ValidationError:
         raise InvalidRequest(f"'{path}' must be an object.", param=path) from None
+    _require_unique_keys(fields, leaf, path)
+    return fields
+
+
+def _require_unique_keys(fields: RawObject, text: Raw | bytes | bytearray, path: str) -> None:
+    """Raise InvalidRequest if an object has a key twice.
+
+    Without white space and escapes between its fields, an object without such a key is as long as its own copy; with
+    white space it has as many quotes, as long as no key has one.
+    """
+    copy = msgspec.json.encode(fields)
+    if len(copy) == memoryview(text).nbytes:
+        return
+    written = bytes(text)
+    if written.count(b'"') == copy.count(b'"') and not any('"' in key for key in fields):
+        return
+    pairs: list[tuple[str, object]] = json.loads(written, object_pairs_hook=list)
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            name = f"{path}.{key[:MAX_NAME_CHARS]}".removeprefix(".")
+            raise InvalidRequest(f"'{name}' is there twice. Send it once.", param=name)
+        seen.add(key)
 
 
 def open_array(leaf: Node, path: str) -> list[Raw]:

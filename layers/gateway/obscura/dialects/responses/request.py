@@ -15,8 +15,9 @@ from obscura.dialects.base import (
     VideoSlot,
 )
 from obscura.dialects.errors import OpenAIErrorFormat
-from obscura.dialects.json.fields import MAX_NAME_CHARS, optional_bool, require_image_count, required_string
+from obscura.dialects.json.fields import optional_bool, require_image_count, required_string
 from obscura.dialects.json.raw import (
+    MAX_NAME_CHARS,
     Node,
     RawJson,
     RawObject,

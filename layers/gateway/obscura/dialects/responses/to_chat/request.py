@@ -4,7 +4,6 @@ from msgspec import Raw
 
 from obscura.dialects.chat.build import STREAM_FIELDS, json_schema_format
 from obscura.dialects.json.fields import (
-    MAX_NAME_CHARS,
     optional_array,
     optional_bool,
     optional_object,
@@ -16,7 +15,7 @@ from obscura.dialects.json.fields import (
     unsupported_field,
     without_nulls,
 )
-from obscura.dialects.json.raw import Node, RawJson, RawObject, is_null, is_string, quoted
+from obscura.dialects.json.raw import MAX_NAME_CHARS, Node, RawJson, RawObject, is_null, is_string, quoted
 from obscura.dialects.responses.content import RequestContent
 from obscura.dialects.responses.to_chat.messages import chat_messages
 from obscura.dialects.responses.to_chat.tools import Tools, chat_tool_fields

@@ -1,0 +1,145 @@
+"""The rules of a chat request's fields (OpenAI's API reference, "Create chat completion"; docs/fields-chat.md).
+
+Also of the extensions that servers of this API share: vLLM's and SGLang's, OpenRouter's and Gemini's.
+"""
+
+from obscura.dialects.file_parts import FILE_SOURCES
+from obscura.dialects.rules.containers import ByKey, ByType, Each, Fields, either
+from obscura.dialects.rules.leaves import Rule, identifier, links, opaque, recording, replaced, schema, text, unknown
+
+_CACHE: dict[str, Rule] = {"cache_control": identifier, "prompt_cache_breakpoint": identifier}
+_IMAGE = Fields({"url": replaced, "detail": identifier, "file_id": replaced}, other=replaced)
+_IMAGE_PART = Fields(
+    {"type": identifier, "text": text, "image_url": _IMAGE, "detail": identifier, "file_id": replaced}, _CACHE
+)
+_SOURCES: dict[str, Rule] = dict.fromkeys(FILE_SOURCES, replaced)
+_FILE = Fields({"filename": text, "mime_type": identifier}, _SOURCES)
+_VIDEO = Fields({"url": replaced}, other=replaced)
+_FILE_PART = Fields(
+    {
+        "type": identifier,
+        "file": _FILE,
+        "input_file": _FILE,
+        "filename": text,
+        "mime_type": identifier,
+        "detail": identifier,
+    },
+    _SOURCES,
+    _CACHE,
+)
+PARTS = {
+    "text": Fields({"type": identifier, "text": text, "annotations": links}, _CACHE),
+    "refusal": Fields({"type": identifier, "refusal": text}, _CACHE),
+    "image_url": _IMAGE_PART,
+    "input_image": _IMAGE_PART,
+    "": _IMAGE_PART.with_fields({"video_url": _VIDEO}),
+    "video_url": Fields({"type": identifier, "text": text, "video_url": _VIDEO}, _CACHE),
+    "input_audio": Fields(
+        {"type": identifier, "input_audio": Fields({"data": recording, "format": identifier})}, _CACHE
+    ),
+    "file": _FILE_PART,
+    "input_file": _FILE_PART,
+}
+"""The parts by type; the media in them were collected, and taken out of the tree, before the rules are applied."""
+
+_CONTENT = either(text, Each(ByType(PARTS, other=either(text, unknown))))
+_FUNCTION_CALL = Fields({"name": text, "arguments": text})
+_THOUGHT = Fields({"google": Fields({"thought_signature": opaque, "thought": identifier})})
+_TOOL_CALL = Fields(
+    {
+        "id": identifier,
+        "type": identifier,
+        "index": identifier,
+        "function": _FUNCTION_CALL.with_fields({"extra_content": _THOUGHT, "thought_signature": opaque}),
+        "custom": Fields({"name": text, "input": text}),
+        "extra_content": _THOUGHT,
+    }
+)
+_REASONING = Fields(
+    {
+        "type": identifier,
+        "id": identifier,
+        "format": identifier,
+        "index": identifier,
+        "text": text,
+        "summary": text,
+        "thinking": text,
+        "data": opaque,
+        "signature": opaque,
+    }
+)
+_MESSAGE = Fields(
+    {
+        "role": identifier,
+        "content": _CONTENT,
+        "name": text,
+        "refusal": text,
+        "tool_call_id": identifier,
+        "tool_calls": Each(_TOOL_CALL),
+        "function_call": _FUNCTION_CALL,
+        "audio": Fields({"id": identifier}),
+        "annotations": links,
+        "reasoning": text,
+        "reasoning_content": text,
+        "reasoning_details": Each(_REASONING),
+        "thinking_blocks": Each(_REASONING),
+        "extra_content": _THOUGHT,
+    },
+    _CACHE,
+)
+_FUNCTION = Fields({"name": text, "description": text, "parameters": schema, "strict": identifier}, _CACHE)
+_TOOL = Fields(
+    {
+        "type": identifier,
+        "function": _FUNCTION,
+        "custom": Fields({"name": text, "description": text, "format": schema}),
+    },
+    _CACHE,
+)
+_IDENTIFIERS = (
+    *("model", "models", "stream", "stream_options", "frequency_penalty", "presence_penalty", "logit_bias", "logprobs"),
+    *("top_logprobs", "max_completion_tokens", "max_tokens", "n", "seed", "temperature", "top_p", "top_k", "min_p"),
+    *("modalities", "audio", "parallel_tool_calls", "prompt_cache_key", "prompt_cache_options", "reasoning_effort"),
+    *(
+        "prompt_cache_retention",
+        "safety_identifier",
+        "service_tier",
+        "store",
+        "user",
+        "verbosity",
+        "route",
+        "transforms",
+    ),
+)
+_SCHEMAS = ("guided_json", "guided_regex", "guided_grammar", "guided_choice", "structured_outputs", "json_schema")
+
+REQUEST = Fields(
+    {
+        "messages": Each(_MESSAGE),
+        "tools": Each(_TOOL),
+        "functions": Each(_FUNCTION),
+        "tool_choice": either(identifier, text),
+        "function_call": either(identifier, text),
+        "response_format": Fields(
+            {
+                "type": identifier,
+                "json_schema": Fields({"name": text, "description": text, "schema": schema, "strict": identifier}),
+                "schema": schema,
+                "grammar": schema,
+            }
+        ),
+        "prediction": Fields({"type": identifier, "content": _CONTENT}),
+        "stop": text,
+        "metadata": ByKey(links),
+        "web_search_options": links,
+        "moderation": links,
+        "chat_template": schema,
+        "chat_template_kwargs": links,
+        "documents": links,
+        **dict.fromkeys(
+            ("guided_json", "guided_regex", "guided_grammar", "guided_choice", "structured_outputs", "json_schema"),
+            schema,
+        ),
+        **dict.fromkeys(_IDENTIFIERS, identifier),
+    }
+)

@@ -1,0 +1,56 @@
+"""File parts of OpenAI's dialects: what a file is, decided by its bytes before its declared type is believed."""
+
+from dataclasses import dataclass
+
+from obscura.dialects.base import SourceKind, is_file_id
+from obscura.dialects.data_url import is_data_url
+from obscura.dialects.json.fields import text_or_empty
+from obscura.dialects.json.raw import RawJson, RawObject, is_string
+from obscura.dialects.media import MediaKind, base64_kind
+
+FILE_SOURCES = ("file_data", "file_id", "file_url")
+_MAX_START_CHARS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """Where the bytes of a file part come from; ``kind`` of media is None if the part does not tell."""
+
+    key: str
+    source_kind: SourceKind
+    media: MediaKind | None
+    is_ours: bool
+    """Whether it may be one of our own files: everything but a provider's file id."""
+
+
+def file_source(body: RawJson, file: RawObject, declared_types: tuple[str, ...]) -> FileSource | None:
+    """Return the source of a file part, opened; None without one. ``declared_types`` are media types, lower case."""
+    key = next((key for key in FILE_SOURCES if is_string(file.get(key))), None)
+    leaf = file.get(key) if key else None
+    if key is None or not is_string(leaf):
+        return None
+    declared = _declared_media(declared_types)
+    if key == "file_id":
+        return FileSource(key, SourceKind.FILE_ID, declared, is_file_id(body.text(leaf)))
+    if key == "file_url":
+        return FileSource(key, SourceKind.URL, declared, True)
+    source = body.string_slice(leaf)
+    start = bytes(source[:_MAX_START_CHARS])
+    text = body.text(leaf)[:_MAX_START_CHARS] if b"\\" in start else start.decode("ascii", "replace")
+    kind = SourceKind.URL if is_data_url(source) else SourceKind.BASE64
+    in_url = (text.partition(",")[0][5:].partition(";")[0].strip().lower(),) if text[:5].lower() == "data:" else ()
+    return FileSource(key, kind, base64_kind(text) or _declared_media((*in_url, *declared_types)), True)
+
+
+def declared_types(body: RawJson, *holders: RawObject) -> tuple[str, ...]:
+    """Return the media types that a part and its file declare, in lower case."""
+    return tuple(text_or_empty(body, holder.get("mime_type")).strip().lower() for holder in holders)
+
+
+def _declared_media(media_types: tuple[str, ...]) -> MediaKind | None:
+    for media_type in media_types:
+        if media_type.startswith("image/"):
+            return MediaKind.IMAGE
+        if media_type == "application/pdf":
+            return MediaKind.PDF
+    return None

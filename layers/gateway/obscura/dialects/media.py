@@ -1,0 +1,138 @@
+"""Whether a string could be media or lead to it, whatever field it stands in: by its content alone.
+
+Used for strings that no rule of a dialect's field table knows to be text. A string is decoded in every way in which a
+server might read an image out of it, and its first bytes are compared with the signatures of media formats.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Iterator
+from enum import Enum
+from urllib.parse import unquote
+
+MAX_RUN_CHARS = 4096
+"""A longer run without white space is no text: no word, identifier or key of any API is as long."""
+
+_SIGNATURE_BYTES = 48
+_MAX_HEADER_CHARS = 512
+_MIN_ENCODED_CHARS = 12
+"""No image is shorter: 12 characters of base64 are 9 bytes, and the smallest GIF that decodes has 26."""
+
+_URL = re.compile(
+    r"[\x00-\x20]*(?:[a-z][a-z0-9+.\-]{0,30}:)?[\\/]{2}|[\x00-\x20]*(?:data|blob|file|cid|mailto|about):", re.IGNORECASE
+)
+_DATA_URL = re.compile(r"data:\s*[\w.+\-]+/[\w.+\-]+\s*[;,]|;\s*base64\s*,", re.IGNORECASE)
+_RUN = re.compile(rf"[!-~\x80-\xff]{{{MAX_RUN_CHARS + 1}}}")
+_NUMBERS = re.compile(rf"[\d\s,.+\-eE\[\]]{{{MAX_RUN_CHARS + 1}}}".encode())
+_BYTE_LIST = re.compile(rb"\[\s*\d{1,3}\s*(?:,\s*\d{1,3}\s*){15,47}")
+_IGNORED_IN_BASE64 = re.compile(r"\s+|\\[nrt\\/]|\\u00[0-9a-f]{2}|=", re.IGNORECASE)
+_BASE64_RUN = re.compile(rf"[A-Za-z0-9+/_\-]{{{_MIN_ENCODED_CHARS},}}")
+_HEX = re.compile(r"(?:0x)?(?:(?:\\x|[\s,:])*[0-9a-f]{2}){10}", re.IGNORECASE)
+_NOT_HEX = re.compile(r"\\x|0x|[\s,:]", re.IGNORECASE)
+_BASE32_RUN = re.compile(r"[A-Z2-7]{16}")
+
+_IMAGE_STARTS = (
+    *(b"\x89PNG", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\0\0\1\0"),
+    *(b"8BPS", b"\xff\x0a", b"\0\0\0\x0cJXL ", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"qoif", b"<svg", b"<?xml"),
+)
+_DOCUMENT_STARTS = (b"%PDF-", b"%!PS", b"PK\3\4", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"{\\rtf")
+_RECORDING_STARTS = (b"OggS", b"fLaC", b"ID3", b"\x1a\x45\xdf\xa3")
+_BMP_HEADER_BYTES = (12, 40, 52, 56, 64, 108, 124)
+_IMAGE_BRANDS = (b"avif", b"avis", b"mif1", b"mif2", b"msf1", b"hei", b"hev")
+PDF_START = b"%PDF-"
+
+
+class MediaKind(Enum):
+    """What a file is by its first bytes."""
+
+    IMAGE = "image"
+    PDF = "PDF"
+    DOCUMENT = "document"
+    RECORDING = "audio or video"
+
+
+def media_kind(data: bytes) -> MediaKind | None:
+    """Return what bytes begin as (the formats' own specifications), None if as no known format.
+
+    Two bytes are no signature: a BMP must also have a header of a known size, an MP3 frame a valid first word.
+    """
+    if data.startswith(_IMAGE_STARTS) or (
+        data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in _BMP_HEADER_BYTES
+    ):
+        return MediaKind.IMAGE
+    if data[4:8] == b"ftyp":
+        return MediaKind.IMAGE if data[8:12].startswith(_IMAGE_BRANDS) else MediaKind.RECORDING
+    if data[:4] == b"RIFF" and data[8:12] in {b"WEBP", b"WAVE", b"AVI "}:
+        return MediaKind.IMAGE if data[8:12] == b"WEBP" else MediaKind.RECORDING
+    if data.startswith(_DOCUMENT_STARTS):
+        return MediaKind.PDF if data.startswith(PDF_START) else MediaKind.DOCUMENT
+    mp3_frame = len(data) > 3 and data[0] == 0xFF and data[1] in {0xFB, 0xF3, 0xF2, 0xF1, 0xF9}
+    if data.startswith(_RECORDING_STARTS) or (mp3_frame and data[2] not in {0, 0xFF}):
+        return MediaKind.RECORDING
+    return None
+
+
+def holds_media(text: str) -> bool:
+    """Whether a string decodes to media: base64 of any alphabet and padding, hex, base32, base85, or its raw bytes."""
+    if len(text) < _MIN_ENCODED_CHARS:
+        return False
+    return any(media_kind(start) is not None for start in _decoded_starts(text))
+
+
+def base64_kind(encoded: str) -> MediaKind | None:
+    """Return what base64 or a data URL decodes to, by its first bytes."""
+    _, comma, data = encoded[:_MAX_HEADER_CHARS].partition(",")
+    start = _IGNORED_IN_BASE64.sub("", data if comma else encoded[:_MAX_HEADER_CHARS])
+    return media_kind(_start(base64.b64decode, start[:64].replace("-", "+").replace("_", "/"), 4))
+
+
+def leads_to_media(text: str) -> bool:
+    """Whether a string is a URL, of whatever scheme, or has a data URL in it; percent-encoded ones too."""
+    plain = unquote(text) if "%" in text else text
+    return _URL.match(plain) is not None or holds_data_url(plain)
+
+
+def holds_data_url(text: str) -> bool:
+    """Whether there is a data URL anywhere in a string."""
+    return _DATA_URL.search(text) is not None
+
+
+def is_opaque(text: str) -> bool:
+    """Whether a string has a run of over ``MAX_RUN_CHARS`` characters that is no text."""
+    return len(text) > MAX_RUN_CHARS and _RUN.search(text) is not None
+
+
+def holds_numbered_media(json_text: bytes) -> bool:
+    """Whether a JSON text has a list of numbers that are the bytes of media, or over ``MAX_RUN_CHARS`` characters."""
+    if len(json_text) > MAX_RUN_CHARS and _NUMBERS.search(json_text):
+        return True
+    lists = (found[0].strip(b"[ ").split(b",") for found in _BYTE_LIST.finditer(json_text))
+    return any(media_kind(bytes(int(number) & 0xFF for number in numbers)) for numbers in lists)
+
+
+def _decoded_starts(text: str) -> Iterator[bytes]:
+    """Yield the first bytes of what a string may decode to."""
+    plain = unquote(text) if "%" in text else text
+    head = plain[:_SIGNATURE_BYTES]
+    if head.isascii() or all(char <= "\xff" for char in head):
+        yield head.encode("latin-1").lstrip()
+    cleaned = _IGNORED_IN_BASE64.sub("", plain)
+    for run in _BASE64_RUN.finditer(cleaned):
+        yield _start(base64.b64decode, run[0][:64].replace("-", "+").replace("_", "/"), 4)
+    if _HEX.match(plain.lstrip()):
+        yield _start(bytes.fromhex, _NOT_HEX.sub("", plain[:400])[: 2 * _SIGNATURE_BYTES], 2)
+    if _BASE32_RUN.match(upper := cleaned[:80].upper()):
+        yield _start(base64.b32decode, upper, 8)
+    if not any(map(str.isspace, head)):
+        yield _start(base64.b85decode, plain[:60], 5)
+        whole = plain.removeprefix("<~")[:60]
+        yield from (_start(base64.a85decode, whole[: len(whole) - cut], 1) for cut in range(5))
+
+
+def _start(decode: Callable[[str], bytes], encoded: str, group: int) -> bytes:
+    """Decode the whole groups of some characters; nothing if they are not of that encoding."""
+    try:
+        return decode(encoded[: len(encoded) - len(encoded) % group])
+    except (ValueError, binascii.Error):
+        return b""

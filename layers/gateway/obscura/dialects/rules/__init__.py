@@ -1,0 +1,1 @@
+"""Rules: what each field of a request is allowed to hold, and which of it is moderated as text."""

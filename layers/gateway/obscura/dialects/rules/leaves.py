@@ -1,0 +1,176 @@
+"""The rules of single values: text, identifiers, opaque values, and what no rule knows.
+
+A dialect describes its requests by nested rules. ``review`` walks the tree of a request by them after the media were
+collected: every string is then text to be moderated, an identifier, a provider's own opaque value, or it is refused.
+What no rule names falls under ``unknown``, which lets nothing pass that is media or leads to it, and has the rest
+moderated. So a field that nobody here has heard of can be sent, and can carry nothing unseen.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from obscura.dialects.content import RequestContent
+from obscura.dialects.json.raw import MAX_NAME_CHARS, Node, RawObject, is_null, is_string
+from obscura.dialects.media import (
+    MAX_RUN_CHARS,
+    MediaKind,
+    base64_kind,
+    holds_data_url,
+    holds_media,
+    holds_numbered_media,
+    is_opaque,
+    leads_to_media,
+)
+from obscura.errors import UnsupportedOperation
+
+MAX_IDENTIFIER_CHARS = 64
+MAX_SECRET_CHARS = 8192
+
+_TOKEN = r"[A-Za-z0-9_.:@+\-]+(?:/[A-Za-z0-9_.:@+\-]+)*+"
+_IDENTIFIER = re.compile(
+    rf'"(?:(?=[^"]{{1,{MAX_IDENTIFIER_CHARS}}}"){_TOKEN})?"|null|true|false|-?[0-9.eE+\-]+'.encode()
+)
+_IDENTIFIER_TEXT = re.compile(rf"(?=.{{0,{MAX_IDENTIFIER_CHARS}}}\Z)(?:{_TOKEN})?")
+_BASE64 = re.compile(r"(?:data:(?:audio|video)/[\w.+\-]+(?:;[\w.+\-=]+)*,)?[A-Za-z0-9+/_\-]{8,}=*", re.IGNORECASE)
+_OPAQUE_VALUE = re.compile(r"[A-Za-z0-9+/_=.:|\-]*")
+_SCALARS = frozenset(b"ntf-0123456789")
+
+
+@dataclass(slots=True)
+class Review:
+    """The walk over one request: what it collects, and the path to where it stands."""
+
+    content: RequestContent
+    path: list[str | int] = field(default_factory=list)
+
+    @property
+    def param(self) -> str:
+        """The JSON path to where the walk stands."""
+        path = ""
+        for key in self.path:
+            path += f"[{key}]" if isinstance(key, int) else f".{key[:MAX_NAME_CHARS]}"
+        return path.removeprefix(".")
+
+    def refuse(self, what: str) -> UnsupportedOperation:
+        """Return the error for a string that may not go on from here."""
+        return UnsupportedOperation(
+            f"'{self.param}' {what}, which cannot be checked there. Send images as image parts of a message, documents "
+            "as file parts, and text as text; or have the operator pass the type (pass_types in the catalog).",
+            param=self.param,
+        )
+
+
+type Rule = Callable[[Node, Review], None]
+
+
+def review(root: RawObject, rule: Rule, content: RequestContent) -> None:
+    """Review a whole request; raises UnsupportedOperation or InvalidRequest, each with the JSON path as its param."""
+    rule(root, Review(content))
+
+
+def text(node: Node, review: Review) -> None:
+    """Text, whatever is in it, or a value of any form whose strings all are: each is moderated, none is refused."""
+    content = review.content
+    if is_string(node):
+        content.texts.append(content.body.text(node))
+    elif _has_strings(node):
+        content.texts.append("\n".join(content.body.strings(node)))
+
+
+def schema(node: Node, review: Review) -> None:
+    """A JSON Schema, or another text of a program: as ``text``, but a data URL of media is refused."""
+    if not _has_strings(node):
+        return
+    strings = review.content.body.strings(node)
+    for string in strings:
+        if holds_data_url(string):
+            raise review.refuse("has a data URL")
+    review.content.texts.append("\n".join(strings))
+
+
+def links(node: Node, review: Review) -> None:
+    """Strings that are text or the URLs of web pages, which no model loads; media itself is refused."""
+    _moderate_without_media(node, review, urls_allowed=True)
+
+
+def unknown(node: Node, review: Review) -> None:
+    """What no rule knows: refused if any of it may be media or lead to it, and moderated as text otherwise."""
+    _moderate_without_media(node, review, urls_allowed=False)
+
+
+def identifier(node: Node, review: Review) -> None:
+    """A number, or a short word of a machine's: an id, a role, an enumeration. Anything else is ``unknown``."""
+    if isinstance(node, (dict, list)) or not _IDENTIFIER.fullmatch(node):
+        if not isinstance(node, (dict, list)) and memoryview(node)[0] in b"[{":
+            strings = review.content.body.strings(node)
+            if all(map(_IDENTIFIER_TEXT.fullmatch, strings)) and not holds_numbered_media(bytes(node)):
+                return
+        unknown(node, review)
+
+
+def opaque(node: Node, review: Review) -> None:
+    """A value that a provider made and reads back itself; refused if its first bytes are media."""
+    if not is_string(node):
+        unknown(node, review)
+        return
+    value = review.content.body.text(node)
+    if holds_media(value) or leads_to_media(value):
+        raise review.refuse("is media")
+    if not _OPAQUE_VALUE.fullmatch(value):
+        review.content.texts.append(value)
+
+
+def recording(node: Node, review: Review) -> None:
+    """The base64 of an audio recording or a video, which the response names as not moderated; no other file."""
+    value = review.content.body.text(node) if is_string(node) else ""
+    if not _BASE64.fullmatch(value) or base64_kind(value) not in {None, MediaKind.RECORDING}:
+        raise review.refuse("is not the base64 of a recording")
+
+
+def secret(node: Node, review: Review) -> None:
+    """A credential or an address for the provider's own calls: no model reads it, and nobody else may see it."""
+    if not _has_strings(node):
+        return
+    for string in review.content.body.strings(node):
+        if len(string) > MAX_SECRET_CHARS or holds_data_url(string) or holds_media(string):
+            raise review.refuse("is media or too long")
+
+
+def replaced(node: Node, review: Review) -> None:
+    """Where a medium was taken out of the tree, to be put back when it is checked: nothing else may stand here."""
+    if not is_null(node):
+        unknown(node, review)
+
+
+def _has_strings(node: Node) -> bool:
+    return isinstance(node, (dict, list)) or memoryview(node)[0] not in _SCALARS
+
+
+def review_key(key: str, review: Review) -> None:
+    """A key of the caller's own may be read by the model too, and can be as long as an image."""
+    if not (key.isascii() and len(key) <= MAX_IDENTIFIER_CHARS and key.replace("_", "").isalnum()):
+        _require_no_media(key, review, urls_allowed=False)
+        review.content.texts.append(key)
+
+
+def _moderate_without_media(node: Node, review: Review, *, urls_allowed: bool) -> None:
+    if not _has_strings(node):
+        return
+    body = review.content.body
+    strings = body.strings(node)
+    for string in strings:
+        _require_no_media(string, review, urls_allowed=urls_allowed)
+    if not is_string(node) and holds_numbered_media(body.render(node)):
+        raise review.refuse(f"has a list of numbers that is media or over {MAX_RUN_CHARS:,} characters long")
+    if strings:
+        review.content.texts.append("\n".join(strings))
+
+
+def _require_no_media(string: str, review: Review, *, urls_allowed: bool) -> None:
+    if holds_data_url(string) or (not urls_allowed and leads_to_media(string)):
+        raise review.refuse("has a URL")
+    if holds_media(string):
+        raise review.refuse("is media in an encoded form")
+    if is_opaque(string):
+        raise review.refuse(f"has over {MAX_RUN_CHARS:,} characters without white space that are no text")
