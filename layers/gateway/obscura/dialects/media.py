@@ -80,6 +80,13 @@ def holds_media(text: str) -> bool:
     return any(media_kind(start) is not None for start in _decoded_starts(text))
 
 
+def token_holds_media(token: str) -> bool:
+    """Whether a short string without white space and punctuation decodes to media: as base64 or hex."""
+    if base64_kind(token) is not None:
+        return True
+    return _HEX.match(token) is not None and media_kind(_start(bytes.fromhex, token, 2)) is not None
+
+
 def base64_kind(encoded: str) -> MediaKind | None:
     """Return what base64 or a data URL decodes to, by its first bytes."""
     _, comma, data = encoded[:_MAX_HEADER_CHARS].partition(",")

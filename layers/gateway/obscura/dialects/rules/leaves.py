@@ -21,6 +21,7 @@ from obscura.dialects.media import (
     holds_numbered_media,
     is_opaque,
     leads_to_media,
+    token_holds_media,
 )
 from obscura.errors import UnsupportedOperation
 
@@ -31,9 +32,10 @@ _TOKEN = r"[A-Za-z0-9_.:@+\-]+(?:/[A-Za-z0-9_.:@+\-]+)*+"
 _IDENTIFIER = re.compile(
     rf'"(?:(?=[^"]{{1,{MAX_IDENTIFIER_CHARS}}}"){_TOKEN})?"|null|true|false|-?[0-9.eE+\-]+'.encode()
 )
-_IDENTIFIER_TEXT = re.compile(rf"(?=.{{0,{MAX_IDENTIFIER_CHARS}}}\Z)(?:{_TOKEN})?")
+_TOKEN_TEXT = re.compile(rf"(?=.{{0,{MAX_IDENTIFIER_CHARS}}}\Z)(?:{_TOKEN})?")
 _BASE64 = re.compile(r"(?:data:(?:audio|video)/[\w.+\-]+(?:;[\w.+\-=]+)*,)?[A-Za-z0-9+/_\-]{8,}=*", re.IGNORECASE)
 _OPAQUE_VALUE = re.compile(r"[A-Za-z0-9+/_=.:|\-]*")
+_MIN_MEDIA_CHARS = 24
 _SCALARS = frozenset(b"ntf-0123456789")
 
 
@@ -101,12 +103,18 @@ def unknown(node: Node, review: Review) -> None:
 
 def identifier(node: Node, review: Review) -> None:
     """A number, or a short word of a machine's: an id, a role, an enumeration. Anything else is ``unknown``."""
-    if isinstance(node, (dict, list)) or not _IDENTIFIER.fullmatch(node):
-        if not isinstance(node, (dict, list)) and memoryview(node)[0] in b"[{":
-            strings = review.content.body.strings(node)
-            if all(map(_IDENTIFIER_TEXT.fullmatch, strings)) and not holds_numbered_media(bytes(node)):
-                return
-        unknown(node, review)
+    if not isinstance(node, (dict, list)) and _IDENTIFIER.fullmatch(node):
+        if memoryview(node).nbytes <= _MIN_MEDIA_CHARS or not token_holds_media(bytes(node)[1:-1].decode()):
+            return
+    elif _has_strings(node) and not is_string(node):
+        strings = review.content.body.strings(node)
+        if all(map(_is_token, strings)) and not holds_numbered_media(review.content.body.render(node)):
+            return
+    unknown(node, review)
+
+
+def _is_token(string: str) -> bool:
+    return _TOKEN_TEXT.fullmatch(string) is not None and not token_holds_media(string)
 
 
 def opaque(node: Node, review: Review) -> None:
