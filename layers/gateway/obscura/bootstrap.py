@@ -75,6 +75,7 @@ async def open_services(
         body_bytes=settings.max_body_bytes,
         content=ContentLimits(images=settings.max_images),
         image=ImageLimits(raw_bytes=settings.max_image_bytes, pixels=settings.max_pixels),
+        refuse_unmoderated=settings.unmoderated_media == "refuse",
     )
     async with AsyncExitStack() as stack:
         transport: httpx.AsyncBaseTransport = FastTransport()

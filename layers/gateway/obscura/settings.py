@@ -11,6 +11,7 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, Secre
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 type Moderation = Literal["openai", "demo", "off"]
+type UnmoderatedMedia = Literal["pass", "refuse"]
 type StoreOutage = Literal["deny", "cached_keys"]
 
 PREFIX = "OBSCURA_"
@@ -92,6 +93,7 @@ class Settings(BaseSettings):
     moderation: Moderation | None = None
     moderation_url: BaseUrl = "https://api.openai.com/v1"
     moderation_key: Annotated[SecretStr | None, AfterValidator(_sendable)] = None
+    unmoderated_media: UnmoderatedMedia = "pass"
     fetch_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     data_dir: Path = Path(".obscura")
     table: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{1,200}$")

@@ -20,7 +20,8 @@ _MIN_ENCODED_CHARS = 12
 """No image is shorter: 12 characters of base64 are 9 bytes, and the smallest GIF that decodes has 26."""
 
 _URL = re.compile(
-    r"[\x00-\x20]*(?:[a-z][a-z0-9+.\-]{0,30}:)?[\\/]{2}|[\x00-\x20]*(?:data|blob|file|cid|mailto|about):", re.IGNORECASE
+    r"[\x00-\x20]*(?:(?:[a-z][a-z0-9+.\-]{0,30}:)?[\\/]{2}|(?:data|blob|file|cid|about|https?|ftp):(?=\S))",
+    re.IGNORECASE,
 )
 _DATA_URL = re.compile(r"data:\s*[\w.+\-]+/[\w.+\-]+\s*[;,]|;\s*base64\s*,", re.IGNORECASE)
 _RUN = re.compile(rf"[!-~\x80-\xff]{{{MAX_RUN_CHARS + 1}}}")

@@ -20,6 +20,7 @@ from obscura.pipeline.read_body import read_body
 from obscura.pipeline.request import GatewayRequest, GatewayResponse
 from obscura.pipeline.select_model import select_model
 from obscura.pipeline.services import Services
+from obscura.pipeline.unmoderated import UNMODERATED_HEADER, require_checkable
 from obscura.upstreams.base import CatalogModel
 
 
@@ -63,6 +64,7 @@ class PreparedRequest[R: ParsedRequest]:
     parsed: R
     model: CatalogModel
     images: Sequence[PreparedImagePart]
+    unmoderated: Sequence[str]
 
     @property
     def image_tokens(self) -> list[int]:
@@ -71,8 +73,9 @@ class PreparedRequest[R: ParsedRequest]:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The header of the response with the tokens of each image."""
-        return {"x-image-tokens": ",".join(map(str, self.image_tokens))} if self.images else {}
+        """The headers of the response: the tokens of each image, and the types of what was not moderated."""
+        tokens = {"x-image-tokens": ",".join(map(str, self.image_tokens))} if self.images else {}
+        return tokens | ({UNMODERATED_HEADER: ",".join(self.unmoderated)} if self.unmoderated else {})
 
 
 async def parse_and_prepare[R: ParsedRequest](
@@ -87,6 +90,7 @@ async def parse_and_prepare[R: ParsedRequest](
     require_video_allowed(principal, parsed)
     with record.timed_step("choose"):
         model = await select_model(parsed, services.catalog)
+        unmoderated = require_checkable(parsed, model, principal, refuse_unmoderated=services.limits.refuse_unmoderated)
         parsed.check_translatable(model.dialects)
     with record.timed_step("load"):
         stored = StoredImages(principal, services.file_service)
@@ -95,7 +99,7 @@ async def parse_and_prepare[R: ParsedRequest](
     with record.timed_step("prepare"):
         images = await prepare_images(parsed.images, loaded, model, services.limits.image, services.executor)
     record.images = [image.record for image in images]
-    return PreparedRequest(parsed, model, images)
+    return PreparedRequest(parsed, model, images, unmoderated)
 
 
 async def moderate_and_render(

@@ -23,6 +23,8 @@ class RequestLimits:
     body_bytes: int = MAX_BODY_BYTES
     content: ContentLimits = field(default_factory=ContentLimits)
     image: ImageLimits = field(default_factory=ImageLimits)
+    refuse_unmoderated: bool = False
+    """Whether audio and video, which cannot be moderated, are refused to known callers too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,8 @@ class CatalogModel:
     context_length: int | None = None
     created_at: int = 0
     owned_by: str = "obscura"
+    pass_types: frozenset[str] = frozenset()
+    """The types of content parts that nothing here can check, and that its upstream gets all the same."""
 
 
 class Catalog(Protocol):

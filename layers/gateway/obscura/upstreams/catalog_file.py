@@ -67,6 +67,7 @@ class ModelEntry(_Strict):
     token_profile: TokenProfile | None = None
     token_factor: Annotated[float, Field(gt=0)] = 1.0
     owned_by: str = "obscura"
+    pass_types: frozenset[str] = frozenset()
 
 
 class CatalogDocument(_Strict):
@@ -132,6 +133,7 @@ class FileCatalog:
                 model.input,
                 model.context_length,
                 owned_by=model.owned_by,
+                pass_types=model.pass_types,
             )
             for model in file.models
         }

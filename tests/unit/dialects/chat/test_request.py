@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from obscura.dialects.base import ImageSlot
 from obscura.dialects.chat.request import ChatRequest
 from obscura.errors import ObscuraError
-from tests.support.chat_bodies import PIXEL, a_message, a_request, parse
+from tests.support.chat_bodies import PIXEL, a_message, a_request, parse, replaced
 from tests.support.json_texts import values
 
 PART = "messages[0].content[0]"
@@ -138,7 +138,7 @@ A_MESSAGE = {"role": "user", "content": "hi"}
         (a_request(a_message({"type": None})), f"{PART}.type"),
         (a_request(a_message({"type": 1})), f"{PART}.type"),
         (a_request(a_message({"type": "image_url"})), f"{PART}.image_url"),
-        (a_request(a_message({"type": "input_image", "file_id": "f"})), f"{PART}.image_url"),
+        (a_request(a_message({"type": "input_image", "file_id": 7})), f"{PART}.file_id"),
         (a_request(a_message({"type": "image_url", "image_url": None})), f"{PART}.image_url"),
         (a_request(a_message({"type": "image_url", "image_url": 1})), f"{PART}.image_url"),
         (a_request(a_message({"type": "image_url", "image_url": []})), f"{PART}.image_url"),
@@ -182,32 +182,35 @@ UNCHECKABLE = [
     {"type": "image_file", "image_file": {"file_id": "f"}},
     {"type": "input_video", "video_url": URL},
     {"type": "video", "video": [URL]},
+    {"type": "Text", "text": "read by some servers, known to none"},
+    {"type": "text\u200b", "text": "one more character"},
+    {"type": "document", "source": {"type": "text", "data": "in the form of another API"}},
+    {},
 ]
 VIDEOS = [{"type": "video_url", "video_url": {"url": URL}}, {"type": "video_url", "video_url": URL}, {"video_url": URL}]
 
 
 @pytest.mark.parametrize("part", UNCHECKABLE, ids=str)
 def test_an_image_in_a_form_that_cannot_be_checked_is_rejected(part: dict) -> None:
-    with pytest.raises(ObscuraError) as caught:
-        parse(a_request(A_MESSAGE, a_message("look", part)))
+    (unchecked,) = parse(a_request(A_MESSAGE, a_message("look", part))).unchecked
 
-    assert (caught.value.code, caught.value.param) == ("unsupported_operation", "messages[1].content[1]")
+    assert (unchecked.kind, unchecked.path) == (part.get("type", ""), "messages[1].content[1]")
+    assert (unchecked.error.code, unchecked.error.param) == ("unsupported_operation", "messages[1].content[1]")
 
 
 @pytest.mark.parametrize("part", UNCHECKABLE + VIDEOS, ids=str)
 def test_an_uncheckable_image_beside_a_valid_one_is_rejected_too(part: dict) -> None:
     with pytest.raises(ObscuraError) as caught:
-        parse(a_request(a_message(part | {"image_url": {"url": PIXEL}})))
+        request = parse(a_request(a_message(part | {"image_url": {"url": PIXEL}, "image": PIXEL})))
+        raise request.unchecked[0].error
 
-    assert (caught.value.code, caught.value.param) == ("unsupported_operation", PART)
+    assert caught.value.code == "unsupported_operation"
+    assert caught.value.param.startswith(PART)
 
 
 @pytest.mark.parametrize("part", [{"image": PIXEL}, {"type": "IMAGE", "image": PIXEL}, {"video": [URL]}], ids=str)
 def test_an_image_under_another_key_that_servers_read_is_rejected(part: dict) -> None:
-    with pytest.raises(ObscuraError) as caught:
-        parse(a_request(a_message(part)))
-
-    assert caught.value.code == "unsupported_operation"
+    assert parse(a_request(a_message(part))).unchecked
 
 
 def test_sixteen_parts_of_any_kind_are_accepted_and_seventeen_rejected() -> None:
@@ -242,7 +245,7 @@ def parse_or_reject(request: object) -> ChatRequest | None:
 def test_any_json_is_a_request_or_a_client_error(value: object) -> None:
     parsed_request = parse_or_reject(value)
 
-    assert parsed_request is None or json.loads(parsed_request.to_upstream().body) == value
+    assert parsed_request is None or json.loads(replaced(parsed_request).to_upstream().body) == value
 
 
 FULL = a_request(
@@ -274,7 +277,7 @@ def test_any_json_anywhere_in_a_request_is_a_request_or_a_client_error(path: tup
 
     parsed_request = parse_or_reject(request)
 
-    assert parsed_request is None or json.loads(parsed_request.to_upstream().body) == request
+    assert parsed_request is None or json.loads(replaced(parsed_request).to_upstream().body) == request
 
 
 @pytest.mark.parametrize("part", VIDEOS, ids=str)
@@ -295,7 +298,12 @@ def test_a_video_is_found_and_replaced_in_every_form(part: dict) -> None:
     [
         ({"type": "file", "file": {"file_data": PIXEL}}, "file.file_data"),
         ({"type": "input_file", "file_data": "AAAA", "mime_type": "image/png"}, "file_data"),
-        ({"type": "input_file", "file_id": "file_1", "mime_type": "IMAGE/jpeg"}, "file_id"),
+        ({"type": "input_file", "file_id": f"file_{'0' * 36}", "mime_type": "IMAGE/jpeg"}, "file_id"),
+        ({"type": "file", "file": {"file_id": f"file_{'0' * 36}"}}, "file.file_id"),
+        ({"type": "input_file", "input_file": {"file_id": f"file_{'0' * 36}"}}, "input_file.file_id"),
+        ({"type": "input_file", "input_file": {"file_data": "AAAA", "mime_type": "image/png"}}, "input_file.file_data"),
+        ({"type": "file", "file": {"file_data": "iVBORw0KGgoAAAAN", "mime_type": "text/plain"}}, "file.file_data"),
+        ({"type": "file", "file": {"file_url": URL, "mime_type": "image/png"}}, "file.file_url"),
     ],
     ids=str,
 )
@@ -311,10 +319,28 @@ def test_a_file_that_is_an_image_is_sent_on_as_an_image(part: dict, path: str) -
     ]
 
 
-def test_a_file_of_another_kind_stays_as_sent() -> None:
-    part = {"type": "file", "file": {"file_data": "data:application/pdf;base64,AAAA", "filename": "a.pdf"}}
+@pytest.mark.parametrize(
+    ("file", "code", "param"),
+    [
+        ({"file_data": "data:application/x;base64,AAAA", "filename": "a.bin"}, "unsupported_operation", "file_data"),
+        ({"file_data": "UEsDBBQAAAAIAAAAIQ", "filename": "a.docx"}, "unsupported_operation", "file_data"),
+        ({"file_url": "https://example.com/a"}, "unsupported_operation", "file_url"),
+        ({"file_id": "file-of-the-provider"}, "file_not_found", "file_id"),
+    ],
+    ids=str,
+)
+def test_a_file_of_another_kind_is_unchecked(file: dict, code: str, param: str) -> None:
+    parsed_request = parse(a_request(a_message({"type": "file", "file": file})))
 
-    parsed_request = parse(a_request(a_message(part)))
+    (unchecked,) = parsed_request.unchecked
+    assert (unchecked.kind, unchecked.path, unchecked.error.code) == ("file", PART, code)
+    assert unchecked.error.param == f"{PART}.file.{param}"
+    assert json.loads(parsed_request.to_upstream().body)["messages"][0]["content"][0]["file"] == file
 
-    assert parsed_request.images == []
-    assert json.loads(parsed_request.to_upstream().body)["messages"][0]["content"] == [part]
+
+def test_an_image_that_was_not_replaced_is_not_sent() -> None:
+    parsed_request = parse(a_request(a_message({"type": "image_url", "image_url": {"url": PIXEL}})))
+
+    part = json.loads(parsed_request.to_upstream().body)["messages"][0]["content"][0]
+
+    assert part == {"type": "image_url", "image_url": {"url": None}}

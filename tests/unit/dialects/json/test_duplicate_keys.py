@@ -1,13 +1,11 @@
-"""A key that is sent twice is rendered once, with the value that was checked."""
-
-import json
+"""A key that is sent twice is refused: some readers take the first value, others the last."""
 
 import pytest
 
 from obscura.dialects.base import ContentLimits, RequestHead
 from obscura.dialects.chat.request import ChatDialect, ChatRequest
 from obscura.dialects.json.raw import RawJson
-from tests.support.json_texts import pairs_of
+from obscura.errors import ObscuraError
 
 LONG = "A" * 5000
 
@@ -46,20 +44,18 @@ IMAGES_SENT_TWICE = {
 }
 
 
+def assert_refused(text: str) -> None:
+    with pytest.raises(ObscuraError) as caught:
+        parse(text)
+
+    assert (caught.value.status, caught.value.code) == (400, "invalid_request")
+    assert "twice" in caught.value.message
+
+
+@pytest.mark.parametrize("spaced", [False, True], ids=["compact", "spaced"])
 @pytest.mark.parametrize("text", IMAGES_SENT_TWICE.values(), ids=IMAGES_SENT_TWICE.keys())
-def test_of_an_image_sent_twice_only_the_checked_one_goes_upstream(text: str) -> None:
-    parsed_request = parse(text)
-    (slot,) = parsed_request.images
-    assert bytes(slot.source) == b"data:LAST"
-
-    slot.replace(b"data:CHECKED")
-
-    rendered = parsed_request.to_upstream().body
-    assert b"data:CHECKED" in rendered
-    assert b"FIRST" not in rendered
-    assert b"LAST" not in rendered
-    keys = [key for key, _ in pairs_of(rendered)]
-    assert len(keys) == len(set(keys))
+def test_an_image_sent_twice_is_refused(text: str, spaced: bool) -> None:
+    assert_refused(text.replace(",", " , ").replace('":', '" : ') if spaced else text)
 
 
 @pytest.mark.parametrize(
@@ -72,27 +68,37 @@ def test_of_an_image_sent_twice_only_the_checked_one_goes_upstream(text: str) ->
         '{"model":"m","messages":[{"role":"user","content":"FIRST"}],"messages":[{"role":"user","content":"LAST"}]}',
     ],
 )
-def test_of_a_text_sent_twice_only_the_moderated_one_goes_upstream(text: str) -> None:
-    parsed_request = parse(text)
-
-    assert parsed_request.texts == ["LAST"]
-    assert b"FIRST" not in parsed_request.to_upstream().body
+def test_a_text_sent_twice_is_refused(text: str) -> None:
+    assert_refused(text)
 
 
-def test_of_model_and_stream_sent_twice_only_the_last_goes_upstream() -> None:
-    parsed_request = parse(
-        '{"model":"a","stream":true,"m\\u006fdel":"b","stream":false,"messages":[{"role":"x","role":"user","content":""}]}'
-    )
+@pytest.mark.parametrize(
+    ("text", "param"),
+    [
+        ('{"model":"a","m\\u006fdel":"b","messages":[{"role":"user","content":""}]}', "model"),
+        ('{"model":"a","messages":[{"role":"x","role":"user","content":""}]}', "messages[0].role"),
+        (
+            '{"model":"a","messages":[{"role":"x","content":"","tool_calls":[{"id":"a","id":"b"}]}]}',
+            "messages[0].tool_calls[0].id",
+        ),
+        ('{"a\\"":1,"a\\u0022":1,"model":"a","messages":[{"role":"x","content":""}]}', 'a"'),
+    ],
+)
+def test_the_error_names_the_key_that_is_there_twice(text: str, param: str) -> None:
+    with pytest.raises(ObscuraError) as caught:
+        parse(text)
 
-    rendered = parsed_request.to_upstream().body
-
-    assert (parsed_request.model, parsed_request.streamed) == ("b", False)
-    assert json.loads(rendered) == {"model": "b", "stream": False, "messages": [{"role": "user", "content": ""}]}
-    keys = [key for key, _ in pairs_of(rendered)]
-    assert len(keys) == len(set(keys))
+    assert caught.value.param == param
 
 
-def test_duplicates_in_unopened_objects_go_upstream_as_sent() -> None:
-    parsed_request = parse('{"model":"m","x":{"a":1,"a":2},"messages":[{"role":"user","content":"hi"}]}')
+def test_keys_with_quotes_and_white_space_are_no_duplicates() -> None:
+    request = parse('{ "a\\"" : 1, "model" : "m" , "messages":[{"role":"user", "content" : "hi"}], "b\\"":"c" }')
 
-    assert b'{"a":1,"a":2}' in parsed_request.to_upstream().body
+    assert request.texts == ['a"', "hi", 'b"', "c"]
+
+
+def test_of_an_unopened_object_every_string_is_moderated_even_of_a_key_sent_twice() -> None:
+    request = parse('{"model":"m","x":{"a":"one","a":"two"},"messages":[{"role":"user","content":"hi"}]}')
+
+    assert request.texts == ["a\none\na\ntwo", "hi"]
+    assert b'{"a":"one","a":"two"}' in request.to_upstream().body

@@ -19,7 +19,7 @@ def collect_part(leaf: Node, path: str, content: RequestContent) -> Node:
     A part without a type is an image or a video by its key, as servers such as vLLM have it. Raises InvalidRequest for
     a malformed part; one of another type is recorded as unchecked.
     """
-    if not is_object(leaf):
+    if is_string(leaf):
         return leaf
     part = open_object(leaf, path)
     kind = required_string(content.body, part, "type", path) if "type" in part else ""
@@ -31,7 +31,7 @@ def collect_part(leaf: Node, path: str, content: RequestContent) -> Node:
         _collect_file(part, path, content)
     elif kind == "input_audio":
         content.unmoderated.append(unmoderated_part(kind, path))
-    elif kind not in PARTS:
+    elif kind not in PARTS or (not kind and "text" not in part):
         content.add_unchecked(part, unchecked_part(kind, path))
     return part
 

@@ -27,8 +27,11 @@ _FILE_PART = Fields(
     _SOURCES,
     _CACHE,
 )
+_TEXT_PART = Fields({"type": identifier, "text": text, "annotations": links}, _CACHE)
 PARTS = {
-    "text": Fields({"type": identifier, "text": text, "annotations": links}, _CACHE),
+    "text": _TEXT_PART,
+    "input_text": _TEXT_PART,
+    "output_text": _TEXT_PART,
     "refusal": Fields({"type": identifier, "refusal": text}, _CACHE),
     "image_url": _IMAGE_PART,
     "input_image": _IMAGE_PART,

@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Mapping
 
 from obscura.dialects.json.raw import Node, is_array, is_object, is_string, open_array, open_object
-from obscura.dialects.rules.leaves import Review, Rule, review_key, text, unknown
+from obscura.dialects.rules.leaves import Review, Rule, review_key, unchecked, unknown
 from obscura.errors import InvalidRequest
 
 
@@ -112,7 +112,7 @@ class ByType:
                 return
             node = open_object(node, review.param)
         if review.content.unchecked and id(node) in review.content.unchecked:
-            text(node, review)
+            unchecked(node, review)
             return
         kind = node.get("type")
         name = review.content.body.text(kind) if is_string(kind) else ""
