@@ -163,10 +163,27 @@ async def test_a_stream_can_use_a_stored_image(upstream: LoopbackServer, gateway
     assert "data: [DONE]" in response.text
 
 
-async def test_a_file_id_of_the_upstream_itself_is_passed_through(upstream: LoopbackServer, gateway: Gateway) -> None:
-    part = {"type": "file", "file": {"file_id": "file-abc123"}}
+PROVIDERS_FILE = {"type": "file", "file": {"file_id": "file-abc123"}}
 
-    response = await gateway.chat(chat_request(part))
 
-    assert response.status_code == 200
-    assert upstream.received[0].json()["messages"][0]["content"] == [part]
+async def test_a_file_id_of_the_upstream_itself_is_not_found(upstream: LoopbackServer, gateway: Gateway) -> None:
+    response = await gateway.chat(chat_request(PROVIDERS_FILE))
+
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "file_not_found")
+    assert upstream.received == []
+
+
+async def test_a_file_of_the_upstream_is_passed_to_a_model_that_the_operator_passes_it_to(
+    upstream: LoopbackServer, tmp_path: Path
+) -> None:
+    catalog = tmp_path / "models.toml"
+    catalog.write_text(
+        f'[[upstreams]]\nname = "own"\nurl = "{upstream.v1}"\n'
+        '[[models]]\nid = "qwen-vl"\nupstream = "own"\npass_types = ["file", "image_embeds"]\n'
+    )
+    embeds = {"type": "image_embeds", "image_embeds": "AAAA"}
+    async with running_gateway(models=catalog) as gateway:
+        response = await gateway.chat(chat_request(PROVIDERS_FILE, embeds) | {"model": "qwen-vl"})
+
+    assert (response.status_code, response.headers["x-unmoderated"]) == (200, "file,image_embeds")
+    assert upstream.received[0].json()["messages"][0]["content"] == [PROVIDERS_FILE, embeds]

@@ -167,7 +167,7 @@ async def test_a_model_id_as_long_as_a_body_delays_no_other_request(
         began = asyncio.get_running_loop().time()
         response = await gateway.chat(chat_request("hi") | {"model": "qwen" * 5_000_000})
 
-        assert (response.status_code, response.json()["error"]["code"]) == (404, "model_not_found")
+        assert (response.status_code, response.json()["error"]["code"]) == (400, "unsupported_operation")
         assert asyncio.get_running_loop().time() - began < 1
 
 

@@ -3,9 +3,10 @@
 import httpx
 import pytest
 
+from tests.support.anonymous import anonymous_client
 from tests.support.fake_upstream import answers
-from tests.support.gateway import Gateway, chat_request, running_gateway, text
-from tests.support.image_urls import data_url, image_in
+from tests.support.gateway import Gateway, chat_request, image_part, running_gateway, text
+from tests.support.image_urls import a_data_url, data_url, image_in
 from tests.support.loopback_server import LoopbackServer, Received, Wire, loopback_server
 
 MP4 = b"\x00\x00\x00\x18ftypmp42" + bytes(2000)
@@ -73,6 +74,52 @@ async def test_anonymous_callers_may_send_no_video() -> None:
         )
 
         assert (response.status_code, response.json()["error"]["code"]) == (400, "video_anon_blocked")
+
+
+AUDIO = {"type": "input_audio", "input_audio": {"data": "UklGRiQAAABXQVZFZm10IBAAAAA=", "format": "wav"}}
+
+
+async def test_what_was_not_moderated_is_named_in_the_response(upstream: LoopbackServer, gateway: Gateway) -> None:
+    parts = [AUDIO, video(data_url(MP4, "video/mp4")), AUDIO, text("what happens?")]
+
+    response = await gateway.chat(chat_request(*parts))
+    with_image = await gateway.chat(chat_request(image_part(a_data_url(8, 8))))
+
+    assert (response.status_code, response.headers["x-unmoderated"]) == (200, "input_audio,video_url")
+    assert (with_image.status_code, with_image.headers.get("x-unmoderated")) == (200, None)
+    assert upstream.received[0].json()["messages"][0]["content"][0] == AUDIO
+
+
+@pytest.mark.gateway(unmoderated_media="refuse")
+@pytest.mark.parametrize("part", [AUDIO, video(data_url(MP4, "video/mp4"))], ids=["audio", "video"])
+async def test_a_deployment_may_refuse_what_cannot_be_moderated(
+    part: dict, upstream: LoopbackServer, gateway: Gateway
+) -> None:
+    response = await gateway.chat(chat_request(text("hear"), part))
+
+    error = response.json()["error"]
+    assert (response.status_code, error["code"]) == (400, "unsupported_operation")
+    assert error["param"] == "messages[0].content[1]"
+    assert upstream.received == []
+
+
+async def test_anonymous_callers_may_send_no_audio() -> None:
+    async with running_gateway() as gateway, anonymous_client(gateway) as anonymous:
+        response = await anonymous.chat(chat_request(AUDIO))
+
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "unsupported_operation")
+
+
+@pytest.mark.parametrize("brand", [b"avif", b"heic", b"mif1"])
+async def test_an_image_in_the_container_of_a_video_is_no_video(
+    brand: bytes, upstream: LoopbackServer, gateway: Gateway
+) -> None:
+    image = b"\0\0\0\x18ftyp" + brand + bytes(2000)
+
+    response = await gateway.chat(chat_request(video(data_url(image, "video/mp4"))))
+
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "invalid_request")
+    assert upstream.received == []
 
 
 @pytest.mark.gateway(free_tier_requests=0)

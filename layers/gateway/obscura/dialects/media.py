@@ -16,8 +16,8 @@ MAX_RUN_CHARS = 4096
 
 _SIGNATURE_BYTES = 48
 _MAX_HEADER_CHARS = 512
-_MIN_ENCODED_CHARS = 12
-"""No image is shorter: 12 characters of base64 are 9 bytes, and the smallest GIF that decodes has 26."""
+_MIN_ENCODED_CHARS = 24
+"""No image is shorter, however it is encoded: the smallest GIF that decodes has 26 bytes."""
 
 _URL = re.compile(
     r"[\x00-\x20]*(?:(?:[a-z][a-z0-9+.\-]{0,30}:)?[\\/]{2}|(?:data|blob|file|cid|about|https?|ftp):(?=\S))",

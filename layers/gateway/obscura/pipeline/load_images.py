@@ -8,6 +8,7 @@ from obscura.auth.access import Principal
 from obscura.dialects.base import ImageSlot, ParsedRequest, SourceKind, VideoSlot
 from obscura.dialects.data_url import base64_of, decode_base64, encode_data_url, is_data_url
 from obscura.dialects.json.prescan import decode_string
+from obscura.dialects.media import MediaKind, media_kind
 from obscura.errors import ImageTooLarge, InvalidImageUrl, InvalidRequest, ObscuraError, VideoAnonBlocked
 from obscura.execution import ImageExecutor, gather_or_raise_first
 from obscura.fetch.base import ImageFetcher
@@ -90,6 +91,8 @@ def _video_data_url(video: bytes) -> bytes:
 
 def _video_media_type(video: bytes) -> str:
     """Detect the format of a video by its bytes: ISO/IEC 14496-12 §4.3 for MP4 and MOV, RFC 9559 §4 for WebM."""
+    if media_kind(video[:64]) is not MediaKind.RECORDING and video[4:8] == b"ftyp":
+        raise InvalidRequest("The video is an image. Send it as an image_url part.")
     if video[4:8] == b"ftyp":
         return "video/quicktime" if video[8:12] == b"qt  " else "video/mp4"
     if video[4:8] in {b"moov", b"mdat", b"wide"}:
