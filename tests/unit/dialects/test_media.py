@@ -86,7 +86,7 @@ def test_a_url_leads_to_media(text: str) -> None:
             "gpt-4o",
             "see https://example.com for more",
             "data: a, b",
-            "C:\\pictures",
+            "C:\\files",
             "1:2",
             "//"[:1],
         ),

@@ -3,7 +3,7 @@
 A dialect describes its requests by nested rules. ``review`` walks the tree of a request by them after the media were
 collected: every string is then text to be moderated, an identifier, a provider's own opaque value, or it is refused.
 What no rule names falls under ``unknown``, which lets nothing pass that is media or leads to it, and has the rest
-moderated. So a field that nobody here has heard of can be sent, and can carry nothing unseen.
+moderated. So a field that is not known here can be sent, and can carry nothing unseen.
 """
 
 import re
@@ -142,7 +142,7 @@ def recording(node: Node, review: Review) -> None:
 
 
 def secret(node: Node, review: Review) -> None:
-    """A credential or an address for the provider's own calls: no model reads it, and nobody else may see it."""
+    """A credential or an address for the provider's own calls: no model reads it, and no other service may see it."""
     if not _has_strings(node):
         return
     for string in review.content.body.strings(node):
