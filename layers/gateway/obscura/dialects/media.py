@@ -9,13 +9,15 @@ import binascii
 import re
 from collections.abc import Callable, Iterator
 from enum import Enum
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 
 MAX_RUN_CHARS = 4096
 """A longer run without white space is no text: no word, identifier or key of any API is as long."""
 
 _SIGNATURE_BYTES = 48
 _MAX_HEADER_CHARS = 512
+_MAX_LAYERS = 4
+"""How many times over base64 is decoded."""
 _MIN_ENCODED_CHARS = 24
 """No image is shorter, however it is encoded: the smallest GIF that decodes has 26 bytes."""
 
@@ -95,6 +97,13 @@ def base64_kind(encoded: str) -> MediaKind | None:
     return media_kind(_start(base64.b64decode, start[:64].replace("-", "+").replace("_", "/"), 4))
 
 
+def base64_kinds(encoded: str) -> set[MediaKind]:
+    """Return what base64 or a data URL decodes to, over and over if it is base64 of base64."""
+    _, comma, data = encoded[:_MAX_HEADER_CHARS].partition(",")
+    starts = _from_base64(data if comma else encoded)
+    return {kind for kind in map(media_kind, starts) if kind is not None}
+
+
 def leads_to_media(text: str) -> bool:
     """Whether a string is a URL, of whatever scheme, or has a data URL in it; percent-encoded ones too."""
     plain = unquote(text) if "%" in text else text
@@ -121,21 +130,35 @@ def holds_numbered_media(json_text: bytes) -> bool:
 
 def _decoded_starts(text: str) -> Iterator[bytes]:
     """Yield the first bytes of what a string may decode to."""
-    plain = unquote(text) if "%" in text else text
+    plain = text
+    if "%" in text:
+        yield unquote_to_bytes(text[: 3 * _SIGNATURE_BYTES])
+        plain = unquote(text)
     head = plain[:_SIGNATURE_BYTES]
     if head.isascii() or all(char <= "\xff" for char in head):
         yield head.encode("latin-1").lstrip()
-    cleaned = _IGNORED_IN_BASE64.sub("", plain)
-    for run in _BASE64_RUN.finditer(cleaned):
-        yield _start(base64.b64decode, run[0][:64].replace("-", "+").replace("_", "/"), 4)
+    without_space = _IGNORED_IN_BASE64.sub("", plain)
+    for written in (plain, without_space) if len(without_space) < len(plain) else (plain,):
+        for run in _BASE64_RUN.finditer(written):
+            yield from _from_base64(run[0])
     if _HEX.match(plain.lstrip()):
         yield _start(bytes.fromhex, _NOT_HEX.sub("", plain[:400])[: 2 * _SIGNATURE_BYTES], 2)
-    if _BASE32_RUN.match(upper := cleaned[:80].upper()):
+    if _BASE32_RUN.match(upper := without_space[:80].upper()):
         yield _start(base64.b32decode, upper, 8)
     if not any(map(str.isspace, head)):
         yield _start(base64.b85decode, plain[:60], 5)
         whole = plain.removeprefix("<~")[:60]
         yield from (_start(base64.a85decode, whole[: len(whole) - cut], 1) for cut in range(5))
+
+
+def _from_base64(encoded: str) -> Iterator[bytes]:
+    """Yield the first bytes of base64, and what they are if they are base64 again."""
+    head = encoded[:_MAX_HEADER_CHARS].replace("-", "+").replace("_", "/")
+    for _ in range(_MAX_LAYERS):
+        decoded = _start(base64.b64decode, head, 4)
+        yield decoded
+        if not _BASE64_RUN.match(head := decoded.decode("latin-1")):
+            return
 
 
 def _start(decode: Callable[[str], bytes], encoded: str, group: int) -> bytes:

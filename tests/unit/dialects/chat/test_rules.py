@@ -146,7 +146,7 @@ URL_FIELDS = {
     "annotations": lambda url: a_request(
         {"role": "assistant", "content": "x", "annotations": [{"type": "url_citation", "url_citation": {"url": url}}]}
     ),
-    "metadata": lambda url: a_request(HELLO, metadata={"page": url}),
+    "documents": lambda url: a_request(HELLO, documents=[{"text": url}]),
     "description": lambda url: a_request(
         HELLO, tools=[{"type": "function", "function": {"name": "f", "description": url}}]
     ),

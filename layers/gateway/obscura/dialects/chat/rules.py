@@ -5,9 +5,21 @@ Also of the extensions that servers of this API share: vLLM's and SGLang's, Open
 
 from obscura.dialects.file_parts import FILE_SOURCES
 from obscura.dialects.rules.containers import ByKey, ByType, Each, Fields, either
-from obscura.dialects.rules.leaves import Rule, identifier, links, opaque, recording, replaced, schema, text, unknown
+from obscura.dialects.rules.leaves import (
+    Rule,
+    identifier,
+    links,
+    number,
+    opaque,
+    recording,
+    replaced,
+    schema,
+    text,
+    unknown,
+)
 
-_CACHE: dict[str, Rule] = {"cache_control": identifier, "prompt_cache_breakpoint": identifier}
+_CACHE_CONTROL = Fields({"type": identifier, "ttl": identifier, "mode": identifier}, other=identifier)
+_CACHE: dict[str, Rule] = {"cache_control": _CACHE_CONTROL, "prompt_cache_breakpoint": _CACHE_CONTROL}
 _IMAGE = Fields({"url": replaced, "detail": identifier, "file_id": replaced}, other=replaced)
 _IMAGE_PART = Fields(
     {"type": identifier, "text": text, "image_url": _IMAGE, "detail": identifier, "file_id": replaced}, _CACHE
@@ -45,14 +57,14 @@ PARTS = {
 }
 """The parts by type; the media in them were collected, and taken out of the tree, before the rules are applied."""
 
-_CONTENT = either(text, Each(ByType(PARTS, other=either(text, unknown))))
+_CONTENT = either(text, Each(ByType(PARTS, other=unknown)))
 _FUNCTION_CALL = Fields({"name": text, "arguments": text})
 _THOUGHT = Fields({"google": Fields({"thought_signature": opaque, "thought": identifier})})
 _TOOL_CALL = Fields(
     {
         "id": identifier,
         "type": identifier,
-        "index": identifier,
+        "index": number,
         "function": _FUNCTION_CALL.with_fields({"extra_content": _THOUGHT, "thought_signature": opaque}),
         "custom": Fields({"name": text, "input": text}),
         "extra_content": _THOUGHT,
@@ -63,7 +75,7 @@ _REASONING = Fields(
         "type": identifier,
         "id": identifier,
         "format": identifier,
-        "index": identifier,
+        "index": number,
         "text": text,
         "summary": text,
         "thinking": text,
@@ -90,29 +102,56 @@ _MESSAGE = Fields(
     },
     _CACHE,
 )
-_FUNCTION = Fields({"name": text, "description": text, "parameters": schema, "strict": identifier}, _CACHE)
+_FUNCTION = Fields({"name": text, "description": text, "parameters": schema, "strict": number}, _CACHE)
+_GRAMMAR = Fields({"definition": text, "syntax": identifier})
+_FORMAT = Fields({"type": identifier, "grammar": _GRAMMAR, "definition": text, "syntax": identifier})
+_NAMED = Fields({"name": text})
+_TOOL_CHOICE = Fields(
+    {
+        "type": identifier,
+        "function": _NAMED,
+        "custom": _NAMED,
+        "name": text,
+        "allowed_tools": Fields(
+            {
+                "mode": identifier,
+                "tools": Each(Fields({"type": identifier, "function": _NAMED, "custom": _NAMED, "name": text})),
+            }
+        ),
+    },
+    other=identifier,
+)
+_LOCATION = Fields(dict.fromkeys(("city", "country", "region", "timezone"), text))
+_WEB_SEARCH = Fields(
+    {
+        "search_context_size": identifier,
+        "user_location": Fields({"type": identifier, "approximate": _LOCATION}),
+    }
+)
 _TOOL = Fields(
     {
         "type": identifier,
         "function": _FUNCTION,
-        "custom": Fields({"name": text, "description": text, "format": schema}),
+        "custom": Fields({"name": text, "description": text, "format": _FORMAT}),
     },
     _CACHE,
 )
-_IDENTIFIERS = (
-    *("model", "models", "stream", "stream_options", "frequency_penalty", "presence_penalty", "logit_bias", "logprobs"),
-    *("top_logprobs", "max_completion_tokens", "max_tokens", "n", "seed", "temperature", "top_p", "top_k", "min_p"),
-    *("modalities", "audio", "parallel_tool_calls", "prompt_cache_key", "prompt_cache_options", "reasoning_effort"),
+_NUMBERS = (
     *(
-        "prompt_cache_retention",
-        "safety_identifier",
-        "service_tier",
-        "store",
-        "user",
-        "verbosity",
-        "route",
-        "transforms",
+        "stream",
+        "frequency_penalty",
+        "presence_penalty",
+        "logprobs",
+        "top_logprobs",
+        "max_completion_tokens",
+        "max_tokens",
     ),
+    *("n", "seed", "temperature", "top_p", "top_k", "min_p", "parallel_tool_calls", "store"),
+)
+_IDENTIFIERS = (
+    *("model", "models", "modalities", "prompt_cache_key"),
+    *("prompt_cache_retention", "reasoning_effort", "safety_identifier", "service_tier", "user"),
+    *("verbosity", "route", "transforms"),
 )
 _SCHEMAS = ("guided_json", "guided_regex", "guided_grammar", "guided_choice", "structured_outputs", "json_schema")
 
@@ -121,21 +160,23 @@ REQUEST = Fields(
         "messages": Each(_MESSAGE),
         "tools": Each(_TOOL),
         "functions": Each(_FUNCTION),
-        "tool_choice": either(identifier, text),
-        "function_call": either(identifier, text),
+        "tool_choice": _TOOL_CHOICE,
+        "function_call": Fields({"name": text}, other=identifier),
         "response_format": Fields(
             {
                 "type": identifier,
-                "json_schema": Fields({"name": text, "description": text, "schema": schema, "strict": identifier}),
+                "json_schema": Fields({"name": text, "description": text, "schema": schema, "strict": number}),
                 "schema": schema,
                 "grammar": schema,
             }
         ),
         "prediction": Fields({"type": identifier, "content": _CONTENT}),
-        "stop": text,
-        "metadata": ByKey(links),
-        "web_search_options": links,
-        "moderation": links,
+        "stop": either(text, Each(text)),
+        "metadata": ByKey(unknown),
+        "web_search_options": _WEB_SEARCH,
+        "audio": Fields({"format": identifier, "voice": Fields({"id": identifier}, other=identifier)}),
+        "prompt_cache_options": _CACHE_CONTROL,
+        "stream_options": Fields({"include_usage": number, "include_obfuscation": number}),
         "chat_template": schema,
         "chat_template_kwargs": links,
         "documents": links,
@@ -144,5 +185,7 @@ REQUEST = Fields(
             schema,
         ),
         **dict.fromkeys(_IDENTIFIERS, identifier),
+        **dict.fromkeys(_NUMBERS, number),
+        "logit_bias": ByKey(number),
     }
 )

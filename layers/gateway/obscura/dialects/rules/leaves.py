@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from obscura.dialects.content import RequestContent
-from obscura.dialects.json.raw import MAX_NAME_CHARS, Node, RawObject, is_null, is_string
+from obscura.dialects.json.raw import MAX_NAME_CHARS, Node, RawObject, is_array, is_null, is_string
 from obscura.dialects.media import (
     MAX_RUN_CHARS,
     MediaKind,
-    base64_kind,
+    base64_kinds,
     holds_data_url,
     holds_media,
     holds_numbered_media,
@@ -77,12 +77,23 @@ def review(root: RawObject, rule: Rule, content: RequestContent) -> None:
 
 
 def text(node: Node, review: Review) -> None:
-    """Text, whatever is in it, or a value of any form whose strings all are: each is moderated, none is refused."""
-    content = review.content
+    """A string that is text, whatever is in it: moderated, never refused. Any other value is ``unknown``."""
     if is_string(node):
-        content.texts.append(content.body.text(node))
-    elif _has_strings(node):
-        content.texts.append("\n".join(content.body.strings(node)))
+        review.content.texts.append(review.content.body.text(node))
+    else:
+        unknown(node, review)
+
+
+def data(node: Node, review: Review) -> None:
+    """A value of any form whose strings all are text, such as the arguments of a tool: moderated, never refused."""
+    if _has_strings(node):
+        review.content.texts.append("\n".join(review.content.body.strings(node)))
+
+
+def number(node: Node, review: Review) -> None:
+    """A number, a boolean or null. Anything else is ``unknown``."""
+    if _has_strings(node):
+        unknown(node, review)
 
 
 def schema(node: Node, review: Review) -> None:
@@ -107,11 +118,11 @@ def unknown(node: Node, review: Review) -> None:
 
 
 def identifier(node: Node, review: Review) -> None:
-    """A number, or a short word of a machine's: an id, a role, an enumeration. Anything else is ``unknown``."""
+    """A number, a short word of a machine's (an id, a role, an enumeration), or a list of them. Else ``unknown``."""
     if not isinstance(node, (dict, list)) and _IDENTIFIER.fullmatch(node):
         if memoryview(node).nbytes <= _MIN_MEDIA_CHARS or not token_holds_media(bytes(node)[1:-1].decode()):
             return
-    elif _has_strings(node) and not is_string(node):
+    elif is_array(node) or isinstance(node, list):
         strings = review.content.body.strings(node)
         if all(map(_is_token, strings)) and not holds_numbered_media(review.content.body.render(node)):
             return
@@ -137,7 +148,7 @@ def opaque(node: Node, review: Review) -> None:
 def recording(node: Node, review: Review) -> None:
     """The base64 of an audio recording or a video, which the response names as not moderated; no other file."""
     value = review.content.body.text(node) if is_string(node) else ""
-    if not _BASE64.fullmatch(value) or base64_kind(value) not in {None, MediaKind.RECORDING}:
+    if not _BASE64.fullmatch(value) or not base64_kinds(value) <= {MediaKind.RECORDING}:
         raise review.refuse("is not the base64 of a recording")
 
 
