@@ -18,7 +18,7 @@ from obscura.dialects.rules.leaves import (
     unknown,
 )
 
-_CACHE_CONTROL = Fields({"type": identifier, "ttl": identifier, "mode": identifier}, other=identifier)
+_CACHE_CONTROL = Fields({"type": identifier, "ttl": identifier, "mode": identifier})
 _CACHE: dict[str, Rule] = {"cache_control": _CACHE_CONTROL, "prompt_cache_breakpoint": _CACHE_CONTROL}
 _IMAGE = Fields({"url": replaced, "detail": identifier, "file_id": replaced}, other=replaced)
 _IMAGE_PART = Fields(
