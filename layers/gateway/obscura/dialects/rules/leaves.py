@@ -145,6 +145,12 @@ def secret(node: Node, review: Review) -> None:
             raise review.refuse("is media or too long")
 
 
+def unchecked(node: Node, review: Review) -> None:
+    """A part that only the operator can let pass: its text is moderated, its media go on unseen."""
+    strings = review.content.body.strings(node)
+    review.content.texts.append("\n".join(string for string in strings if not is_opaque(string)))
+
+
 def replaced(node: Node, review: Review) -> None:
     """Where a medium was taken out of the tree, to be put back when it is checked: nothing else may stand here."""
     if not is_null(node):

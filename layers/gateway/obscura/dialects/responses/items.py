@@ -1,0 +1,193 @@
+"""The rules of input items and content parts (OpenAI's API reference, "Create a model response", input)."""
+
+from obscura.dialects.file_parts import FILE_SOURCES
+from obscura.dialects.responses.tools import ENVIRONMENT, TEXT_FORMAT, TOOL
+from obscura.dialects.responses.unlisted import unlisted, unseen_image, words
+from obscura.dialects.rules.containers import ByKey, ByType, Each, Fields, either
+from obscura.dialects.rules.leaves import Rule, identifier, links, opaque, recording, replaced, schema, text
+
+_TYPE: dict[str, Rule] = {"type": identifier}
+_CACHE: dict[str, Rule] = {"type": identifier, "prompt_cache_breakpoint": identifier}
+_FILE: dict[str, Rule] = {"filename": words, "mime_type": identifier, "detail": identifier}
+_SOURCES: dict[str, Rule] = dict.fromkeys(FILE_SOURCES, replaced)
+
+PART = ByType(
+    {
+        "input_text": Fields({"text": words}, _CACHE),
+        "input_image": Fields({"image_url": replaced, "file_id": replaced, "detail": identifier}, _CACHE),
+        "input_file": Fields({"input_file": Fields(_FILE, _SOURCES)}, _FILE, _SOURCES, _CACHE),
+        "input_audio": Fields({"input_audio": Fields({"data": recording, "format": identifier})}, _CACHE),
+        "output_text": Fields({"text": words, "annotations": links, "logprobs": links}, _CACHE),
+        "refusal": Fields({"refusal": words}, _TYPE),
+    },
+    other=unlisted("input_text, input_image, input_file, input_audio, output_text or refusal parts"),
+)
+"""The media of the parts were collected, and taken out of the tree, before the rules are applied."""
+
+_CONTENT = either(words, Each(PART))
+_CALL: dict[str, Rule] = {
+    "type": identifier,
+    "id": identifier,
+    "call_id": identifier,
+    "status": identifier,
+    "caller": identifier,
+}
+_TOOL_CALL: dict[str, Rule] = {"name": words, "namespace": words, "async": identifier}
+_CHECKS = Each(Fields({"id": identifier, "code": words, "message": words}))
+_ACTION = Fields(
+    {
+        "type": identifier,
+        "button": identifier,
+        "keys": Each(words),
+        "path": Each(Fields({"x": identifier, "y": identifier})),
+        "text": words,
+        **dict.fromkeys(("x", "y", "scroll_x", "scroll_y"), identifier),
+    }
+)
+_SCREENSHOT = Fields({"image_url": replaced, "file_id": replaced, "current_url": links, "detail": identifier}, _TYPE)
+_COMMAND = Fields(
+    {
+        "type": identifier,
+        "command": Each(words),
+        "commands": Each(words),
+        "env": ByKey(words),
+        "user": words,
+        "working_directory": words,
+        "timeout_ms": identifier,
+        "max_output_length": identifier,
+    }
+)
+_MCP_CALL: dict[str, Rule] = {"server_label": words, "approval_request_id": identifier, "arguments": words}
+_MESSAGE = Fields(
+    {"type": identifier, "id": identifier, "role": identifier, "content": _CONTENT, "status": identifier},
+    {"phase": identifier},
+)
+
+_ITEMS: dict[str, Rule] = {
+    "": _MESSAGE,
+    "message": _MESSAGE,
+    "item_reference": Fields({"id": identifier}, _TYPE),
+    "function_call": Fields({"arguments": words}, _TOOL_CALL, _CALL),
+    "function_call_output": Fields({"output": _CONTENT}, _TOOL_CALL, _CALL),
+    "custom_tool_call": Fields({"input": words}, _TOOL_CALL, _CALL),
+    "custom_tool_call_output": Fields({"output": _CONTENT}, _TOOL_CALL, _CALL),
+    "reasoning": Fields(
+        {
+            **dict.fromkeys(
+                ("summary", "content"),
+                Each(
+                    ByType(
+                        dict.fromkeys(("summary_text", "reasoning_text"), Fields({"text": words}, _TYPE)),
+                        other=unlisted("summary_text or reasoning_text"),
+                    )
+                ),
+            ),
+            "encrypted_content": opaque,
+        },
+        _CALL,
+    ),
+    "compaction": Fields({"encrypted_content": opaque}, _CALL),
+    "compaction_trigger": Fields(_CALL),
+    "configuration_update": Fields({"reasoning": identifier, "text": Fields({"format": TEXT_FORMAT})}, _CALL),
+    "computer_call": Fields({"action": _ACTION, "actions": Each(_ACTION), "pending_safety_checks": _CHECKS}, _CALL),
+    "computer_call_output": Fields(
+        {
+            "output": ByType(
+                dict.fromkeys(("computer_screenshot", "input_image", ""), _SCREENSHOT),
+                other=unlisted("a computer_screenshot"),
+            ),
+            "acknowledged_safety_checks": _CHECKS,
+        },
+        _CALL,
+    ),
+    "web_search_call": Fields(
+        {
+            "action": Fields(
+                {
+                    "type": identifier,
+                    "query": words,
+                    "queries": Each(words),
+                    "pattern": words,
+                    "sources": links,
+                    "url": links,
+                }
+            ),
+            "results": links,
+        },
+        _CALL,
+    ),
+    "file_search_call": Fields(
+        {
+            "queries": Each(words),
+            "results": Each(
+                Fields(
+                    {
+                        "attributes": links,
+                        "file_id": identifier,
+                        "filename": words,
+                        "score": identifier,
+                        "text": words,
+                    }
+                )
+            ),
+        },
+        _CALL,
+    ),
+    "code_interpreter_call": Fields(
+        {
+            "code": words,
+            "container_id": identifier,
+            "outputs": Each(
+                ByType({"logs": Fields({"logs": words}, _TYPE)}, other=unseen_image("code_interpreter_call"))
+            ),
+        },
+        _CALL,
+    ),
+    "image_generation_call": Fields(
+        {
+            "result": unseen_image("image_generation_call"),
+            "revised_prompt": words,
+            "error": links,
+            "svg_usage": identifier,
+            **dict.fromkeys(("action", "background", "output_format", "quality", "size"), identifier),
+        },
+        _CALL,
+    ),
+    "local_shell_call": Fields({"action": _COMMAND}, _CALL),
+    "local_shell_call_output": Fields({"output": words}, _CALL),
+    "shell_call": Fields({"action": _COMMAND, "environment": ENVIRONMENT}, _CALL),
+    "shell_call_output": Fields(
+        {
+            "output": Each(Fields({"stdout": words, "stderr": words, "outcome": identifier})),
+            "max_output_length": identifier,
+        },
+        _CALL,
+    ),
+    "apply_patch_call": Fields({"operation": Fields({"diff": words, "path": words}, _TYPE)}, _CALL),
+    "apply_patch_call_output": Fields({"output": words}, _CALL),
+    "mcp_list_tools": Fields(
+        {
+            "server_label": words,
+            "tools": Each(Fields({"name": words, "description": words, "input_schema": schema, "annotations": schema})),
+            "error": words,
+        },
+        _CALL,
+    ),
+    "mcp_approval_request": Fields({"name": words}, _MCP_CALL, _CALL),
+    "mcp_approval_response": Fields({"approve": identifier, "reason": words}, _MCP_CALL, _CALL),
+    "mcp_call": Fields(
+        {
+            "name": words,
+            "output": words,
+            "error": Fields({"type": identifier, "code": identifier, "message": words, "content": links}, other=words),
+        },
+        _MCP_CALL,
+        _CALL,
+    ),
+    "tool_search_call": Fields({"arguments": text, "execution": identifier}, _CALL),
+    "tool_search_output": Fields({"tools": Each(TOOL), "execution": identifier}, _CALL),
+    "additional_tools": Fields({"tools": Each(TOOL), "role": identifier}, _CALL),
+    "program": Fields({"code": words, "fingerprint": opaque}, _CALL),
+    "program_output": Fields({"result": words}, _CALL),
+}
+ITEM = ByType(_ITEMS, other=unlisted("message, function_call, function_call_output or reasoning items"))

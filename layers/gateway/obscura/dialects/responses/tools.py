@@ -1,0 +1,128 @@
+"""The rules of tools, and of the formats of answers, as a request describes them to the model.
+
+The address and the credentials of an MCP server, and the secrets of a container's network, are for the upstream's own
+calls: they go to the upstream and to nobody else, so the moderation does not see them.
+"""
+
+from obscura.dialects.json.raw import Node
+from obscura.dialects.responses.unlisted import provider_files, unseen_image, words
+from obscura.dialects.rules.containers import ByType, Each, Fields, either
+from obscura.dialects.rules.leaves import Review, Rule, identifier, links, schema, secret
+
+_ANY: dict[str, Rule] = {"type": identifier, "allowed_callers": identifier, "defer_loading": identifier}
+_NAMED: dict[str, Rule] = {"name": words, "description": words, "async": identifier}
+_NETWORK = Fields(
+    {
+        "type": identifier,
+        "allowed_domains": links,
+        "domain_secrets": Each(Fields({"domain": links, "name": words, "value": secret})),
+    }
+)
+
+
+def _container(kind: str) -> Fields:
+    """Return the rule of a container, in which programs of the model's run; ``kind`` is the type of its tool."""
+    skill = Fields(
+        {
+            "type": identifier,
+            "skill_id": identifier,
+            "version": identifier,
+            "name": words,
+            "description": words,
+            "path": words,
+            "source": Fields({"type": identifier, "media_type": identifier, "data": unseen_image(kind)}),
+        }
+    )
+    return Fields(
+        {
+            "type": identifier,
+            "container_id": identifier,
+            "file_ids": provider_files(kind),
+            "memory_limit": identifier,
+            "network_policy": _NETWORK,
+            "skills": Each(skill),
+        }
+    )
+
+
+ENVIRONMENT = _container("shell")
+TEXT_FORMAT = Fields(
+    {"type": identifier, "name": words, "description": words, "schema": schema, "strict": identifier},
+)
+
+
+def _tool(node: Node, review: Review) -> None:
+    """A tool within another, such as a namespace."""
+    TOOL(node, review)
+
+
+_WEB_SEARCH = Fields(
+    {
+        "filters": links,
+        "user_location": links,
+        "external_web_access": identifier,
+        "search_context_size": identifier,
+        "search_content_types": identifier,
+    },
+    _ANY,
+)
+_COMPUTER = Fields(
+    {"display_height": identifier, "display_width": identifier, "environment": identifier},
+    _ANY,
+)
+TOOL = ByType(
+    {
+        "function": Fields({"parameters": schema, "output_schema": schema, "strict": identifier}, _NAMED, _ANY),
+        "custom": Fields(
+            {"format": Fields({"type": identifier, "syntax": identifier, "definition": schema})}, _NAMED, _ANY
+        ),
+        "namespace": Fields({"tools": Each(_tool)}, _NAMED, _ANY),
+        "tool_search": Fields({"parameters": schema, "execution": identifier}, _NAMED, _ANY),
+        "mcp": Fields(
+            {
+                "server_label": words,
+                "server_description": words,
+                "server_url": secret,
+                "authorization": secret,
+                "headers": secret,
+                "connector_id": identifier,
+                "tunnel_id": identifier,
+                "allowed_tools": links,
+                "require_approval": links,
+            },
+            _ANY,
+        ),
+        "code_interpreter": Fields({"container": either(identifier, _container("code_interpreter"))}, _ANY),
+        "shell": Fields({"environment": ENVIRONMENT}, _ANY),
+        "image_generation": Fields(
+            {
+                "input_image_mask": unseen_image("image_generation"),
+                **dict.fromkeys(
+                    (
+                        *("action", "background", "complexity", "frame_count", "frame_duration_ms", "input_fidelity"),
+                        *("model", "moderation", "output_compression", "output_format", "partial_images", "quality"),
+                        *("size", "svg"),
+                    ),
+                    identifier,
+                ),
+            },
+            _ANY,
+        ),
+        "file_search": Fields(
+            {
+                "vector_store_ids": identifier,
+                "filters": links,
+                "max_num_results": identifier,
+                "ranking_options": identifier,
+            },
+            _ANY,
+        ),
+        **dict.fromkeys(
+            ("web_search", "web_search_2025_08_26", "web_search_preview", "web_search_preview_2025_03_11"), _WEB_SEARCH
+        ),
+        **dict.fromkeys(("computer", "computer_use_preview", "computer_use"), _COMPUTER),
+        **dict.fromkeys(("local_shell", "apply_patch", "programmatic_tool_calling"), Fields(_ANY)),
+    },
+    other=Fields({"parameters": schema, "tools": Each(_tool)}, _NAMED, _ANY),
+)
+"""A tool of a type that is not listed describes itself as a function does; what else it has is unknown."""
