@@ -1,6 +1,7 @@
 """The rules of input items and content parts (OpenAI's API reference, "Create a model response", input)."""
 
 from obscura.dialects.file_parts import FILE_SOURCES
+from obscura.dialects.responses.media_parts import SCREENSHOTS
 from obscura.dialects.responses.tools import ENVIRONMENT, TEXT_FORMAT, TOOL
 from obscura.dialects.responses.unlisted import unlisted, unseen_image, words
 from obscura.dialects.rules.containers import ByKey, ByType, Each, Fields, either
@@ -93,7 +94,7 @@ _ITEMS: dict[str, Rule] = {
     "computer_call_output": Fields(
         {
             "output": ByType(
-                dict.fromkeys(("computer_screenshot", "input_image", ""), _SCREENSHOT),
+                dict.fromkeys(SCREENSHOTS, _SCREENSHOT),
                 other=unlisted("a computer_screenshot"),
             ),
             "acknowledged_safety_checks": _CHECKS,

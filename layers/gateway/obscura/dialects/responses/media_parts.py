@@ -14,12 +14,14 @@ from obscura.dialects.base import ImageSlot, SourceKind, UncheckedPart, is_file_
 from obscura.dialects.content import RequestContent
 from obscura.dialects.data_url import is_data_url
 from obscura.dialects.file_parts import FILE_SOURCES, FileSource, declared_types, file_source
-from obscura.dialects.json.fields import image_detail
+from obscura.dialects.json.fields import image_detail, text_or_empty
 from obscura.dialects.json.raw import NULL, Node, RawJson, RawObject, is_null, is_object, is_string, open_object, quoted
 from obscura.dialects.media import MediaKind
 from obscura.errors import FileNotFound, InvalidRequest, UnsupportedOperation
 
 CACHE_BREAKPOINT = "prompt_cache_breakpoint"
+SCREENSHOTS = ("computer_screenshot", "input_image", "")
+"""The types of a computer call's output; the documentation has had the first two."""
 _MAX_HEADER_CHARS = 256
 
 
@@ -48,11 +50,15 @@ def collect_image(
 
 
 def collect_screenshot(leaf: Node | None, path: str, content: RequestContent) -> RawObject:
-    """Open the output of a computer call; its image has high detail, since the model points at pixels of it."""
+    """Open the output of a computer call; its image has high detail, since the model points at pixels of it.
+
+    An output of a type that is not known stays as it is: its rule records it as unchecked.
+    """
     if not is_object(leaf):
         raise InvalidRequest(f"'{path}' must be an object with a screenshot's image_url or file_id.", param=path)
     fields = open_object(leaf, path)
-    collect_image(fields, path, content, "high", "computer_call_output")
+    if text_or_empty(content.body, fields.get("type")) in SCREENSHOTS:
+        collect_image(fields, path, content, "high", "computer_call_output")
     return fields
 
 
