@@ -242,13 +242,13 @@ def test_an_image_in_a_file_is_an_image_whatever_its_declared_type_says() -> Non
 @pytest.mark.parametrize("spelling", ["data URL", "base64", "nested"])
 def test_a_text_file_becomes_moderated_text(words: str, spelling: str) -> None:
     encoded = base64.b64encode(words.encode()).decode()
-    file = {
+    files: dict[str, dict] = {
         "data URL": {"file_data": f"data:text/plain; charset=utf-8;base64,{encoded}"},
         "base64": {"file_data": encoded, "mime_type": "Text/Markdown"},
         "nested": {"input_file": {"file_data": encoded, "mime_type": "text/csv"}},
-    }[spelling]
+    }
     request = a_request(
-        [a_message(FILE | file | {"filename": "a.txt", "prompt_cache_breakpoint": {"mode": "explicit"}})]
+        [a_message(FILE | files[spelling] | {"filename": "a.txt", "prompt_cache_breakpoint": {"mode": "explicit"}})]
     )
 
     expected = f"a.txt\n\n{words.removeprefix(chr(0xFEFF))}"
