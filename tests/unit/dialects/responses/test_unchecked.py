@@ -295,7 +295,7 @@ def test_audio_rides_along_and_is_named_as_unmoderated() -> None:
     assert as_native(request)["input"][0]["content"][1] == part
 
 
-def test_credentials_and_addresses_go_to_the_upstream_and_to_nobody_else() -> None:
+def test_credentials_and_addresses_go_to_the_upstream_alone() -> None:
     mcp = {
         "type": "mcp", "server_label": "crm", "server_description": "Customers.", "require_approval": "never",
         "server_url": "https://x.test/sse?key=secret-1", "authorization": "secret-2", "headers": {"X-Key": "secret-3"},

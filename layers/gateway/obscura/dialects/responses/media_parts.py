@@ -135,7 +135,7 @@ def _become(part: RawObject, kind: str, fields: RawObject) -> None:
 def _plain_text(body: RawJson, leaf: Raw, source: FileSource, types: tuple[str, ...]) -> str | None:
     """Return the text of a file that is declared as ``text/…`` and is UTF-8; None for any other.
 
-    XML is text too, though a picture in SVG begins like it: as text, no model sees a picture in it.
+    XML is text too, though an image in SVG begins like it: in a text part, no model sees an image in it.
     """
     if source.key != "file_data":
         return None

@@ -1,7 +1,7 @@
 """The rules of tools, and of the formats of answers, as a request describes them to the model.
 
 The address and the credentials of an MCP server, and the secrets of a container's network, are for the upstream's own
-calls: they go to the upstream and to nobody else, so the moderation does not see them.
+calls: they go to the upstream alone, so the moderation does not see them.
 """
 
 from obscura.dialects.json.raw import Node

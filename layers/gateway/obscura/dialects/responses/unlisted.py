@@ -49,7 +49,7 @@ def unseen_image(kind: str) -> Rule:
 
 
 def provider_files(kind: str) -> Rule:
-    """Return the rule of a list of file ids that only the upstream can read, so that nobody has checked the files."""
+    """Return the rule of a list of file ids that only the upstream can read, so that they are not checked."""
 
     def rule(node: Node, review: Review) -> None:
         if is_null(node) or (is_array(node) and not open_array(node, review.param)):
