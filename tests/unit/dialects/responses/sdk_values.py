@@ -59,7 +59,7 @@ def by_kind(union: Iterable[type], instead: Mapping[type, list[Any]]) -> dict[st
     """Return the values of the types of a union by their ``type``."""
     found: dict[str, list[dict]] = {}
     for one in union:
-        for kind in kinds_of(one):
+        for kind in sorted(kinds_of(one)):
             found.setdefault(kind, []).extend(value | {"type": kind} for value in _objects_of(one, instead, 0))
     return found
 

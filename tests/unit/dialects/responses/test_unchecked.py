@@ -130,7 +130,7 @@ def test_a_part_of_an_unknown_type_is_unchecked(part: dict) -> None:
         ({"type": "input_audio", "input_audio": AUDIO | {"data": PNG}}, ".input_audio.data"),
         (
             {"type": "output_text", "text": "hi", "annotations": [{"url": f"data:image/png;base64,{PNG}"}]},
-            ".annotations",
+            ".annotations[0].url",
         ),
     ],
 )
@@ -154,7 +154,7 @@ def test_media_in_any_other_field_of_a_part_is_refused_at_once(part: dict, path:
         ({"type": "compaction", "encrypted_content": f"data:image/png;base64,{PNG}"}, "encrypted_content"),
         ({"type": "web_search_call", "id": "w", "action": {"type": "search", "query": "q", "sources": [
             {"type": "url", "url": f"data:image/png;base64,{PNG}"},
-        ]}}, "action.sources"),
+        ]}}, "action.sources[0].url"),
         ({"type": "function_call", "call_id": "a", "name": "n", "arguments": {"url": URL}}, "arguments"),
         (TOOLS | {"tools": [{"type": "mcp", "server_label": "s", "headers": {"a": PNG}}]}, "tools[0].headers"),
         (TOOLS | {"tools": [{"type": "mcp", "server_label": "s", "image": {"url": URL}}]}, "tools[0].image"),
@@ -333,6 +333,22 @@ def test_schemas_arguments_results_and_sources_may_hold_urls_and_base64() -> Non
 
     assert as_native(request) == request
     assert parsed(request).unchecked == []
+
+
+def test_a_long_history_with_sources_and_logprobs_goes_on() -> None:
+    sources = [{"type": "url", "url": f"https://x.test/pages/{number}?q=photographs"} for number in range(1000)]
+    token = {"token": " lake", "bytes": [*b" lake"], "logprob": -0.25}
+    answer = {"type": "output_text", "text": "A lake.", "annotations": [], "logprobs": [
+        token | {"top_logprobs": [token] * 5},
+    ] * 300}  # fmt: skip
+    request = a_request(
+        [
+            {"type": "web_search_call", "id": "w", "action": {"type": "search", "query": "q", "sources": sources}},
+            {"type": "message", "id": "m", "status": "completed", "role": "assistant", "content": [answer]},
+        ]
+    )
+
+    assert as_native(request) == request
 
 
 def test_no_image_that_was_not_replaced_goes_upstream() -> None:

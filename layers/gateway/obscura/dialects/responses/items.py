@@ -2,15 +2,28 @@
 
 from obscura.dialects.file_parts import FILE_SOURCES
 from obscura.dialects.responses.media_parts import SCREENSHOTS
-from obscura.dialects.responses.tools import ENVIRONMENT, TEXT_FORMAT, TOOL
-from obscura.dialects.responses.unlisted import unlisted, unseen_image, words
+from obscura.dialects.responses.tools import ENVIRONMENT, REASONING, TEXT_FORMAT, TOOL
+from obscura.dialects.responses.unlisted import address, flat, unlisted, unseen_image, words
 from obscura.dialects.rules.containers import ByKey, ByType, Each, Fields, either
-from obscura.dialects.rules.leaves import Rule, identifier, links, opaque, recording, replaced, schema, text
+from obscura.dialects.rules.leaves import Rule, identifier, links, opaque, recording, replaced, schema
 
 _TYPE: dict[str, Rule] = {"type": identifier}
-_CACHE: dict[str, Rule] = {"type": identifier, "prompt_cache_breakpoint": identifier}
+_CACHE: dict[str, Rule] = {"type": identifier, "prompt_cache_breakpoint": flat("mode", "ttl")}
 _FILE: dict[str, Rule] = {"filename": words, "mime_type": identifier, "detail": identifier}
 _SOURCES: dict[str, Rule] = dict.fromkeys(FILE_SOURCES, replaced)
+
+_ANNOTATIONS = Each(
+    Fields(
+        {
+            **dict.fromkeys(("type", "file_id", "container_id", "index", "start_index", "end_index"), identifier),
+            "filename": words,
+            "title": words,
+            "url": address,
+        }
+    )
+)
+_TOKEN: dict[str, Rule] = {"token": words, "bytes": identifier, "logprob": identifier}
+_LOGPROBS = Each(Fields(_TOKEN, {"top_logprobs": Each(Fields(_TOKEN))}))
 
 PART = ByType(
     {
@@ -18,7 +31,7 @@ PART = ByType(
         "input_image": Fields({"image_url": replaced, "file_id": replaced, "detail": identifier}, _CACHE),
         "input_file": Fields({"input_file": Fields(_FILE, _SOURCES)}, _FILE, _SOURCES, _CACHE),
         "input_audio": Fields({"input_audio": Fields({"data": recording, "format": identifier})}, _CACHE),
-        "output_text": Fields({"text": words, "annotations": links, "logprobs": links}, _CACHE),
+        "output_text": Fields({"text": words, "annotations": _ANNOTATIONS, "logprobs": _LOGPROBS}, _CACHE),
         "refusal": Fields({"refusal": words}, _TYPE),
     },
     other=unlisted("input_text, input_image, input_file, input_audio, output_text or refusal parts"),
@@ -31,7 +44,7 @@ _CALL: dict[str, Rule] = {
     "id": identifier,
     "call_id": identifier,
     "status": identifier,
-    "caller": identifier,
+    "caller": flat("type", "caller_id"),
 }
 _TOOL_CALL: dict[str, Rule] = {"name": words, "namespace": words, "async": identifier}
 _CHECKS = Each(Fields({"id": identifier, "code": words, "message": words}))
@@ -45,7 +58,7 @@ _ACTION = Fields(
         **dict.fromkeys(("x", "y", "scroll_x", "scroll_y"), identifier),
     }
 )
-_SCREENSHOT = Fields({"image_url": replaced, "file_id": replaced, "current_url": links, "detail": identifier}, _TYPE)
+_SCREENSHOT = Fields({"image_url": replaced, "file_id": replaced, "current_url": address, "detail": identifier}, _TYPE)
 _COMMAND = Fields(
     {
         "type": identifier,
@@ -89,7 +102,7 @@ _ITEMS: dict[str, Rule] = {
     ),
     "compaction": Fields({"encrypted_content": opaque}, _CALL),
     "compaction_trigger": Fields(_CALL),
-    "configuration_update": Fields({"reasoning": identifier, "text": Fields({"format": TEXT_FORMAT})}, _CALL),
+    "configuration_update": Fields({"reasoning": REASONING, "text": Fields({"format": TEXT_FORMAT})}, _CALL),
     "computer_call": Fields({"action": _ACTION, "actions": Each(_ACTION), "pending_safety_checks": _CHECKS}, _CALL),
     "computer_call_output": Fields(
         {
@@ -109,8 +122,8 @@ _ITEMS: dict[str, Rule] = {
                     "query": words,
                     "queries": Each(words),
                     "pattern": words,
-                    "sources": links,
-                    "url": links,
+                    "sources": Each(Fields({"type": identifier, "url": address})),
+                    "url": address,
                 }
             ),
             "results": links,
@@ -123,7 +136,7 @@ _ITEMS: dict[str, Rule] = {
             "results": Each(
                 Fields(
                     {
-                        "attributes": links,
+                        "attributes": ByKey(address),
                         "file_id": identifier,
                         "filename": words,
                         "score": identifier,
@@ -149,7 +162,7 @@ _ITEMS: dict[str, Rule] = {
             "result": unseen_image("image_generation_call"),
             "revised_prompt": words,
             "error": links,
-            "svg_usage": identifier,
+            "svg_usage": flat("model", "input_tokens", "output_tokens", "reasoning_tokens", "total_tokens"),
             **dict.fromkeys(("action", "background", "output_format", "quality", "size"), identifier),
         },
         _CALL,
@@ -159,7 +172,7 @@ _ITEMS: dict[str, Rule] = {
     "shell_call": Fields({"action": _COMMAND, "environment": ENVIRONMENT}, _CALL),
     "shell_call_output": Fields(
         {
-            "output": Each(Fields({"stdout": words, "stderr": words, "outcome": identifier})),
+            "output": Each(Fields({"stdout": words, "stderr": words, "outcome": flat("type", "exit_code")})),
             "max_output_length": identifier,
         },
         _CALL,
@@ -185,7 +198,7 @@ _ITEMS: dict[str, Rule] = {
         _MCP_CALL,
         _CALL,
     ),
-    "tool_search_call": Fields({"arguments": text, "execution": identifier}, _CALL),
+    "tool_search_call": Fields({"arguments": schema, "execution": identifier}, _CALL),
     "tool_search_output": Fields({"tools": Each(TOOL), "execution": identifier}, _CALL),
     "additional_tools": Fields({"tools": Each(TOOL), "role": identifier}, _CALL),
     "program": Fields({"code": words, "fingerprint": opaque}, _CALL),

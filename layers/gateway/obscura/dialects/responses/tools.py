@@ -5,7 +5,7 @@ calls: they go to the upstream alone, so the moderation does not see them.
 """
 
 from obscura.dialects.json.raw import Node
-from obscura.dialects.responses.unlisted import provider_files, unseen_image, words
+from obscura.dialects.responses.unlisted import address, flat, provider_files, unseen_image, words
 from obscura.dialects.rules.containers import ByType, Each, Fields, either
 from obscura.dialects.rules.leaves import Review, Rule, identifier, links, schema, secret
 
@@ -14,8 +14,8 @@ _NAMED: dict[str, Rule] = {"name": words, "description": words, "async": identif
 _NETWORK = Fields(
     {
         "type": identifier,
-        "allowed_domains": links,
-        "domain_secrets": Each(Fields({"domain": links, "name": words, "value": secret})),
+        "allowed_domains": Each(address),
+        "domain_secrets": Each(Fields({"domain": address, "name": words, "value": secret})),
     }
 )
 
@@ -46,6 +46,7 @@ def _container(kind: str) -> Fields:
 
 
 ENVIRONMENT = _container("shell")
+REASONING = flat("effort", "summary", "generate_summary", "context", "mode")
 TEXT_FORMAT = Fields(
     {"type": identifier, "name": words, "description": words, "schema": schema, "strict": identifier},
 )
@@ -56,10 +57,13 @@ def _tool(node: Node, review: Review) -> None:
     TOOL(node, review)
 
 
+_MCP_TOOLS = Fields({"read_only": identifier, "tool_names": Each(words)})
 _WEB_SEARCH = Fields(
     {
-        "filters": links,
-        "user_location": links,
+        "filters": Fields({"allowed_domains": Each(address)}),
+        "user_location": Fields(
+            {"type": identifier, **dict.fromkeys(("city", "country", "region", "timezone"), words)},
+        ),
         "external_web_access": identifier,
         "search_context_size": identifier,
         "search_content_types": identifier,
@@ -87,8 +91,8 @@ TOOL = ByType(
                 "headers": secret,
                 "connector_id": identifier,
                 "tunnel_id": identifier,
-                "allowed_tools": links,
-                "require_approval": links,
+                "allowed_tools": Each(words, other=_MCP_TOOLS),
+                "require_approval": either(identifier, Fields({"always": _MCP_TOOLS, "never": _MCP_TOOLS})),
             },
             _ANY,
         ),
@@ -101,10 +105,11 @@ TOOL = ByType(
                     (
                         *("action", "background", "complexity", "frame_count", "frame_duration_ms", "input_fidelity"),
                         *("model", "moderation", "output_compression", "output_format", "partial_images", "quality"),
-                        *("size", "svg"),
+                        "size",
                     ),
                     identifier,
                 ),
+                "svg": Fields({"model": identifier, "reasoning": flat("effort")}),
             },
             _ANY,
         ),
@@ -113,7 +118,13 @@ TOOL = ByType(
                 "vector_store_ids": identifier,
                 "filters": links,
                 "max_num_results": identifier,
-                "ranking_options": identifier,
+                "ranking_options": Fields(
+                    {
+                        "ranker": identifier,
+                        "score_threshold": identifier,
+                        "hybrid_search": flat("embedding_weight", "text_weight"),
+                    }
+                ),
             },
             _ANY,
         ),

@@ -5,12 +5,20 @@ Each is recorded as unchecked: it goes to no model but one whose catalog entry p
 
 from obscura.dialects.base import UncheckedPart
 from obscura.dialects.json.raw import Node, is_array, is_null, is_object, is_string, open_array
-from obscura.dialects.rules.containers import either
-from obscura.dialects.rules.leaves import Review, Rule, text, unchecked, unknown
+from obscura.dialects.rules.containers import Fields, either
+from obscura.dialects.rules.leaves import Review, Rule, identifier, schema, text, unchecked, unknown
 from obscura.errors import FileNotFound, ObscuraError, UnsupportedOperation
 
 words = either(text, unknown)
 """Text that is a string: whatever is in it. Any other value is unknown."""
+
+address = either(schema, unknown)
+"""The URL of a web page or another address, which no model loads: text, but no data URL. Any other value is unknown."""
+
+
+def flat(*names: str) -> Fields:
+    """Return the rule of an object whose fields are numbers, enumerations and ids."""
+    return Fields(dict.fromkeys(names, identifier))
 
 
 def unlisted(expected: str) -> Rule:
