@@ -1,11 +1,8 @@
 """The tables in the docs name every field of the SDK and say what the code does with it."""
 
-import json
 from collections.abc import Callable
 
 import pytest
-from openai.types import chat as chat_types
-from openai.types.chat import completion_create_params as chat_params
 from openai.types.responses import Response, ResponseInputItemParam
 from openai.types.responses import response_create_params as params
 from openai.types.responses.response_input_audio_param import ResponseInputAudioParam
@@ -16,9 +13,6 @@ from openai.types.responses.response_text_config_param import ResponseTextConfig
 from openai.types.responses.tool_param import ToolParam
 from openai.types.shared_params import Reasoning
 
-from obscura.dialects.base import ContentLimits, RequestHead
-from obscura.dialects.chat.request import ChatDialect
-from obscura.dialects.json.raw import RawJson
 from obscura.errors import UnsupportedField, UnsupportedOperation
 from tests.unit.dialects.responses.field_examples import BUILDERS, DESCRIBED, ITEMS, PARTS, in_part, in_request
 from tests.unit.dialects.responses.field_tables import by_kind, fields_of, fields_with, members_of, table
@@ -33,7 +27,7 @@ from tests.unit.dialects.responses.requests import (
 )
 from tests.unit.dialects.responses.test_response import EVERYTHING
 
-RESPONSES, CHAT = "fields-responses.md", "fields-chat.md"
+RESPONSES = "fields-responses.md"
 FILES = ("input_file",)
 IMAGES = ("input_image.image_url", "input_image.file_id")
 
@@ -141,42 +135,3 @@ def test_each_field_of_the_answer_comes_from_where_the_table_says() -> None:
         key for key in least if least[key] != most[key]
     }
     assert unchanged == {"error"}
-
-
-def test_the_tables_of_chat_are_complete() -> None:
-    messages = [fields_of(one) for one in members_of(chat_types.ChatCompletionMessageParam)]
-    parts = [
-        *members_of(chat_types.ChatCompletionContentPartParam),
-        chat_types.ChatCompletionContentPartRefusalParam,
-    ]
-    kinds = {"text", "image_url", "input_audio", "file", "refusal"}
-
-    assert set(table(CHAT, "Request")) == fields_of(chat_params.CompletionCreateParamsBase) | {"stream"}
-    assert set(table(CHAT, "Messages")) == set.union(*messages)
-    assert set(table(CHAT, "Content parts")) == by_kind(parts, kinds) | {"video_url.type", "video_url.video_url"}
-
-
-def test_chat_passes_unknown_values_byte_for_byte() -> None:
-    odd = '{"n" : 1.50, "s":"\\u00e9"}'
-    opened = "prediction"  # its content is read, so the object around it is written again
-    fields, in_message, in_parts = (
-        [field for field in fields_with("passed", CHAT, one) if field != opened]
-        for one in ("Request", "Messages", "Content parts")
-    )
-    parts = [_chat_part(field, odd) for field in in_parts if not field.endswith(".type")]
-    message = ",".join(['"role":"user"', *(f'"{name}":{odd}' for name in in_message), f'"content":[{",".join(parts)}]'])
-    body = "{" + ",".join(['"model":"m"', *(f'"{name}":{odd}' for name in fields), f'"messages":[{{{message}}}]']) + "}"
-
-    request = ChatDialect().parse(RequestHead(), RawJson(body.encode()), ContentLimits())
-    for slot in request.images:
-        slot.replace(b"https://x.test/a.png")
-    response = request.to_upstream().body
-
-    assert json.loads(response) == json.loads(body)
-    assert response.count(odd.encode()) == body.count(odd) == len(fields) + len(in_message) + len(parts)
-
-
-def _chat_part(path: str, odd: str) -> str:
-    kind, field = path.split(".")
-    needed = {"image_url": '"image_url":{"url":"https://x.test/a.png"},'}.get(kind, "")
-    return f'{{"type":"{kind}",{needed}"{field}":{odd}}}'
