@@ -84,11 +84,8 @@ def collect_file(part: RawObject, path: str, content: RequestContent) -> str:
 
     The file stands in the part itself, or in its ``input_file``. Raises InvalidRequest for a malformed source.
     """
-    body, holder, holder_path = content.body, part, path
-    if is_object(nested := part.get("input_file")):
-        holder_path = f"{path}.input_file"
-        part["input_file"] = holder = open_object(nested, holder_path)
-    _require_strings(holder, holder_path)
+    body = content.body
+    holder, holder_path = _file_holder(part, path)
     types = declared_types(body, holder, part)
     source = file_source(body, holder, types)
     if source is None:
@@ -114,6 +111,24 @@ def collect_file(part: RawObject, path: str, content: RequestContent) -> str:
         return "input_image"
     content.add_unchecked(part, UncheckedPart("input_file", path, _uncheckable(source, source_path)))
     return "input_file"
+
+
+def _file_holder(part: RawObject, path: str) -> tuple[RawObject, str]:
+    """Return the object that holds the file of a part, and its path; raises InvalidRequest if there is another file."""
+    nested = part.get("input_file")
+    if nested is None or is_null(nested):
+        _require_strings(part, path)
+        return part, path
+    holder_path = f"{path}.input_file"
+    holder = open_object(nested, holder_path)
+    part["input_file"] = holder
+    _require_strings(holder, holder_path)
+    for key in FILE_SOURCES:
+        if not is_null(part.get(key)):
+            raise InvalidRequest(
+                f"'{path}' has a file in input_file and one beside it. Send one of them.", param=f"{path}.{key}"
+            )
+    return holder, holder_path
 
 
 def _require_strings(file: RawObject, path: str) -> None:

@@ -134,6 +134,10 @@ TOOL = ByType(
         **dict.fromkeys(("computer", "computer_use_preview", "computer_use"), _COMPUTER),
         **dict.fromkeys(("local_shell", "apply_patch", "programmatic_tool_calling"), Fields(_ANY)),
     },
-    other=Fields({"parameters": schema, "tools": Each(_tool)}, _NAMED, _ANY),
+    other=Fields(
+        {"parameters": schema, "tools": Each(_tool), "input_image_mask": unseen_image("image_generation")},
+        _NAMED,
+        _ANY,
+    ),
 )
 """A tool of a type that is not listed describes itself as a function does; what else it has is unknown."""
