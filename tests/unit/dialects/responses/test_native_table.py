@@ -4,7 +4,7 @@ The planted strings stand at every place of the openai SDK's types where a calle
 """
 
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,35 +121,38 @@ ALL = [
     for value in values
     for leaf in leaves_of(value)
 ]
-EACH = {(str(one), one.place): one for one in ALL}
+EACH = {(one.place, str(one)): one for one in ALL}.values()
+SECRETS = [one for one in EACH if set(SECRET) & set(one.leaf) and one.leaf[-1] not in {"domain", "name"}]
+OTHERS = [one for one in EACH if not set(SECRET) & set(one.leaf)]
 
 
-def each(secret: bool) -> Iterator[Any]:
-    for one in EACH.values():
-        if bool(set(SECRET) & set(one.leaf)) == secret and not (secret and one.leaf[-1] in {"domain", "name"}):
-            yield pytest.param(one, id=f"{one.place}: {one}")
+def outcomes(planted: Iterable[Planted], string: str) -> dict[str, list[str]]:
+    """Return where a string gets each outcome."""
+    found: dict[str, list[str]] = {}
+    for one in planted:
+        found.setdefault(one.outcome(string), []).append(f"{one.place}: {one}")
+    return found
 
 
 def test_a_short_word_of_a_machine_is_nowhere_stopped() -> None:
-    assert [str(one) for one in ALL if one.outcome(TOKEN) == "stopped"] == []
+    assert outcomes(ALL, TOKEN).get("stopped", []) == []
     assert len(ALL) > 800
 
 
-@pytest.mark.parametrize("one", each(secret=False))
-def test_words_are_moderated_or_refused_wherever_they_stand(one: Planted) -> None:
-    assert one.outcome(WORDS) in {"moderated", "refused"}
+@pytest.mark.parametrize("string", [WORDS, URL, *MEDIA], ids=["words", "URL", "base64", "data URL"])
+def test_nothing_but_secrets_reaches_the_upstream_unseen(string: str) -> None:
+    found = outcomes(OTHERS, string)
+
+    assert found.get("unseen", []) == []
+    assert len(found["refused"]) > 5
+    assert len(found["moderated"]) > 50
+    assert "stopped" not in found or string is not WORDS
 
 
-@pytest.mark.parametrize("one", each(secret=False))
-def test_media_and_urls_reach_the_upstream_only_as_moderated_text(one: Planted) -> None:
-    assert one.outcome(URL) != "unseen"
-    assert {one.outcome(medium) for medium in MEDIA} <= {"stopped", "refused", "moderated"}
-
-
-@pytest.mark.parametrize("one", each(secret=True))
-def test_secrets_go_to_the_upstream_alone_and_are_no_media(one: Planted) -> None:
-    assert (one.outcome(WORDS), one.outcome(URL)) == ("unseen", "unseen")
-    assert {one.outcome(medium) for medium in MEDIA} == {"stopped"}
+def test_secrets_go_to_the_upstream_alone_and_are_no_media() -> None:
+    assert {frozenset(outcomes(SECRETS, string)) for string in (WORDS, URL)} == {frozenset({"unseen"})}
+    assert {frozenset(outcomes(SECRETS, string)) for string in MEDIA} == {frozenset({"stopped"})}
+    assert len(SECRETS) > 4
 
 
 def _treatments(place: str, kind: str) -> dict[str, set[str]]:
