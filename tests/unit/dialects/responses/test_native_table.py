@@ -170,7 +170,7 @@ def _treatments(place: str, kind: str) -> dict[str, set[str]]:
         if name in {"input", "tools"} and place == "request":
             found = {"moderated"}
         if kind == "computer_call_output" and name == "output":
-            found = {"moderated"}
+            found = {"moderated", "refused"}
         for treatment in found or {"passed"}:
             treatments[treatment].add(name)
     return treatments
