@@ -263,13 +263,13 @@ async def test_a_native_stream_that_breaks_ends_in_an_error_with_the_next_number
 
 
 async def test_an_image_that_a_native_upstream_would_fetch_itself_is_rejected() -> None:
-    made_before = {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": "AAAA"}
+    seen = {"type": "shell_call_output", "call_id": "a", "output": [{"image": {"url": "https://x.test/a.png"}}]}
     async with loopback_server(answers(NATIVE_ANSWER)) as upstream:
         async with running_gateway(upstream_url=upstream.v1, **NATIVE) as gateway:
-            response = await respond_to(gateway, made_before, a_message(text("Again.")))
+            response = await respond_to(gateway, seen, a_message(text("Again.")))
 
             assert response.json()["error"]["code"] == "unsupported_operation"
-            assert response.json()["error"]["param"] == "input[0]"
+            assert response.json()["error"]["param"] == "input[0].output[0].image"
             assert upstream.received == []
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.unit.dialects.responses.requests import FUNCTION, a_request, call, output
+from tests.unit.dialects.responses.requests import AUDIO, FILE_ID, FUNCTION, a_request, call, output
 
 DESCRIBED = FUNCTION | {"description": "Looks."}
 FORMAT = {"type": "json_schema", "name": "n", "schema": {"type": "object"}}
@@ -41,16 +41,16 @@ ITEMS = {
 }
 AS_PART: dict[str, Any] = {
     "input_text.text": "other", "input_image.image_url": "https://x.test/a.png", "input_image.detail": "low",
-    "input_image.file_id": "file_1", "input_file.file_data": "JVBERi0=", "input_file.file_id": "file_1",
+    "input_image.file_id": FILE_ID, "input_file.file_data": "JVBERi0=", "input_file.file_id": FILE_ID,
     "input_file.filename": "b.pdf", "input_file.detail": "low", "input_file.file_url": "https://x.test/a.pdf",
-    "input_audio.input_audio": {"data": "BBBB", "format": "mp3"}, "output_text.text": "other",
+    "input_audio.input_audio": AUDIO | {"format": "mp3"}, "output_text.text": "other",
     "output_text.annotations": [{}], "output_text.logprobs": [{}], "refusal.refusal": "other",
 }  # fmt: skip
 PARTS: dict[str, dict[str, Any]] = {
     "input_text": {"type": "input_text", "text": "hi"},
     "input_image": {"type": "input_image", "image_url": "https://x.test/b.png", "detail": "auto"},
     "input_file": {"type": "input_file", "filename": "a.pdf"},
-    "input_audio": {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
+    "input_audio": {"type": "input_audio", "input_audio": AUDIO},
     "output_text": {"type": "output_text", "text": "hi"},
     "refusal": {"type": "refusal", "refusal": "No."},
 }

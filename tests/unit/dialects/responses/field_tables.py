@@ -54,3 +54,16 @@ def by_kind(types: Iterable[type], spelled_out: set[str]) -> set[str]:
         for kind in kinds_of(one) if hasattr(one, "__annotations__") else ():
             names |= {f"{kind}.{field}" for field in fields_of(one)} if kind in spelled_out else {kind}
     return names
+
+
+def native_table() -> dict[tuple[str, str], dict[str, set[str]]]:
+    """Return the fields of each type by what becomes of them natively, from the table of Responses."""
+    section = (DOCS / "fields-responses.md").read_text().partition("\n## Natively\n")[2].partition("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if re.match(r"\| (?:request|\w+) ", line)]
+    found = {}
+    for place, kinds, *cells in (row for row in rows if row[0] != "where"):
+        names = [set(re.findall(r"`([^`]+)`", cell)) for cell in cells]
+        treatments = dict(zip(("moderated", "passed", "refused"), names, strict=True))
+        for kind in re.findall(r"`([^`]+)`", kinds) or ["request"]:
+            found[place, kind] = treatments
+    return found

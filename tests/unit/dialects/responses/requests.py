@@ -1,6 +1,7 @@
 """Builders of Responses requests and chat completions, and their translation without a gateway."""
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from obscura.dialects.base import ContentLimits, RequestHead, UpstreamBody
@@ -9,6 +10,8 @@ from obscura.dialects.responses.request import ResponsesDialect, ResponsesReques
 from tests.support.fake_upstream import ANSWER
 
 PIXEL = "data:image/png;base64,iVBORw0KGgoAAAAA"
+FILE_ID = f"file_{'0' * 36}"
+AUDIO = {"data": "UklGRiQAAABXQVZFZm10IBAAAAABAAEA", "format": "wav"}
 PREPARED = b"data:image/png;base64,UFJFUEFSRUQ="
 FUNCTION: dict[str, Any] = {
     "type": "function",
@@ -46,16 +49,28 @@ def output(call_id: str, value: object) -> dict:
     return {"type": "function_call_output", "call_id": call_id, "output": value}
 
 
-def to_upstream(request: object, *dialects: str) -> UpstreamBody:
-    """Return the upstream request, each image replaced by the prepared one."""
+def to_upstream(request: object, *dialects: str, passing: Collection[str] = ()) -> UpstreamBody:
+    """Return the upstream request, each image replaced by the prepared one.
+
+    Raises what the pipeline raises: the error of a part that cannot be checked, unless its type is one of ``passing``.
+    """
     parsed_request = parsed(request)
+    for part in parsed_request.unchecked:
+        if part.kind not in passing:
+            raise part.error
     for slot in parsed_request.images:
         slot.replace(PREPARED)
     return parsed_request.to_upstream(dialects or ("chat",))
 
 
-def as_chat(request: object) -> dict:
-    return json.loads(to_upstream(request).body)
+def as_chat(request: object, passing: Collection[str] = ()) -> dict:
+    return json.loads(to_upstream(request, passing=passing).body)
+
+
+def as_native(request: object, passing: Collection[str] = ()) -> dict:
+    upstream_body = to_upstream(request, "chat", "responses", passing=passing)
+    assert upstream_body.dialect == "responses"
+    return json.loads(upstream_body.body)
 
 
 def messages_of(*items: object, **fields: object) -> list[dict]:

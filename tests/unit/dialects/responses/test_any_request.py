@@ -1,13 +1,16 @@
 """Any conversation keeps its roles, order, call ids and images; any other value is translated or rejected."""
 
 import json
+from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from obscura.dialects.base import UncheckedPart
 from obscura.errors import ObscuraError
 from tests.support.json_texts import values
 from tests.unit.dialects.responses.requests import (
+    FILE_ID,
     FUNCTION,
     PREPARED,
     a_message,
@@ -20,6 +23,7 @@ from tests.unit.dialects.responses.requests import (
     text,
     to_upstream,
 )
+from tests.unit.dialects.responses.test_native_table import ALL, Planted
 
 roles = st.sampled_from(["user", "assistant", "system", "developer"])
 message_parts = st.lists(st.just("image") | st.text("abc", min_size=1, max_size=3), min_size=1, max_size=3)
@@ -81,12 +85,16 @@ paths = st.sampled_from(
     [
         ("input",), ("input", 0), ("input", 0, "content"), ("input", 0, "content", 0), ("input", 0, "content", 1),
         ("input", 0, "content", 1, "image_url"), ("input", 0, "content", 1, "detail"), ("input", 0, "role"),
+        ("input", 0, "content", 2), ("input", 0, "content", 2, "input_file"), ("input", 0, "content", 2, "detail"),
+        ("input", 0, "content", 2, "input_file", "file_id"), ("input", 0, "content", 2, "input_file", "file_data"),
+        ("input", 0, "content", 2, "input_file", "mime_type"), ("input", 0, "content", 2, "filename"),
         ("input", 1), ("input", 1, "call_id"), ("input", 1, "caller"), ("input", 2, "output"),
         ("input", 2, "output", 0), ("input", 2, "type"), ("tools",), ("tools", 0), ("tools", 0, "parameters"),
         ("tools", 0, "allowed_callers"), ("tool_choice",), ("tool_choice", "tools"), ("tool_choice", "tools", 0),
         ("text",), ("text", "format"), ("text", "format", "schema"), ("reasoning",), ("include",), ("include", 0),
-        ("metadata",), ("stream_options",), ("prompt",), ("prompt", "variables"), ("prompt_cache_options",),
-        ("model",), ("stream",), ("store",), ("truncation",), ("instructions",), ("parallel_tool_calls",),
+        ("metadata",), ("stream_options",), ("prompt",), ("prompt", "variables"), ("prompt", "variables", "a"),
+        ("prompt_cache_options",), ("model",), ("stream",), ("store",), ("truncation",), ("instructions",),
+        ("parallel_tool_calls",), ("x_vendor",),
     ]
 )  # fmt: skip
 
@@ -97,7 +105,7 @@ def test_any_value_anywhere_is_translated_or_rejected_with_400(
 ) -> None:
     sent = a_request(
         [
-            a_message(text("hi"), image()),
+            a_message(text("hi"), image(), {"type": "input_file", "input_file": {"file_id": FILE_ID}}),
             call("call_a", caller={"type": "direct"}),
             output("call_a", [text("a"), image()]),
         ],
@@ -106,7 +114,7 @@ def test_any_value_anywhere_is_translated_or_rejected_with_400(
         text={"format": {"type": "json_schema", "name": "n", "schema": {}}},
         reasoning={"effort": "low"},
         include=["reasoning.encrypted_content"],
-        prompt={"variables": {}} if path[0] == "prompt" else None,
+        prompt={"variables": {"a": "b"}} if path[0] == "prompt" else None,
         metadata={},
     )
     holder = sent
@@ -114,12 +122,24 @@ def test_any_value_anywhere_is_translated_or_rejected_with_400(
         holder = holder[step]
     holder[path[-1]] = value
 
+    check(sent, *dialects)
+
+
+def check(sent: object, *dialects: str) -> None:
+    """Check that a request is written as JSON, or is the caller's error; the same if the operator passes its types."""
+    for passing in ((), {part.kind for part in _unchecked(sent)}):
+        try:
+            json.loads(to_upstream(sent, *dialects, passing=passing).body)
+        except ObscuraError as error:
+            assert 400 <= error.status < 500
+            assert error.message
+
+
+def _unchecked(sent: object) -> Sequence[UncheckedPart]:
     try:
-        written = to_upstream(sent, *dialects)
-        json.loads(written.body)
-    except ObscuraError as error:
-        assert error.status == 400
-        assert error.message
+        return parsed(sent).unchecked
+    except ObscuraError:
+        return ()
 
 
 @given(
@@ -127,7 +147,10 @@ def test_any_value_anywhere_is_translated_or_rejected_with_400(
 )
 def test_any_item_is_translated_or_rejected_with_400(item: dict) -> None:
     for dialects in (("chat",), ("chat", "responses")):
-        try:
-            to_upstream(a_request([item]), *dialects)
-        except ObscuraError as error:
-            assert error.status == 400
+        check(a_request([item]), *dialects)
+
+
+@given(st.sampled_from(ALL), values)
+def test_any_value_in_any_field_of_the_sdk_is_a_request_or_a_client_error(planted: Planted, value: object) -> None:
+    for dialects in (("chat",), ("chat", "responses")):
+        check(planted.request(value), *dialects)

@@ -4,6 +4,8 @@ import pytest
 
 from obscura.errors import InvalidRequest, ObscuraError, UnsupportedField
 from tests.unit.dialects.responses.requests import (
+    AUDIO,
+    FILE_ID,
     FUNCTION,
     PIXEL,
     PREPARED,
@@ -65,17 +67,11 @@ def test_a_streamed_request_includes_the_usage() -> None:
         (a_message(image(detail="low")), {
             "role": "user", "content": [PREPARED_PART | {"image_url": {"url": PREPARED.decode(), "detail": "low"}}],
         }),
-        (a_message({"type": "input_image", "file_id": "file_1", "detail": "auto"}), {
+        (a_message({"type": "input_image", "file_id": FILE_ID, "detail": "auto"}), {
             "role": "user", "content": [PREPARED_PART | {"image_url": {"url": PREPARED.decode(), "detail": "auto"}}],
         }),
-        (a_message({"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}), {
-            "role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}],
-        }),
-        (a_message({"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}), {
-            "role": "user",
-            "content": [
-                {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}},
-            ],
+        (a_message({"type": "input_audio", "input_audio": AUDIO}), {
+            "role": "user", "content": [{"type": "input_audio", "input_audio": AUDIO}],
         }),
         (a_message({"type": "input_text", "text": "hi", "prompt_cache_breakpoint": {"mode": "explicit"}}), {
             "role": "user",
@@ -86,6 +82,14 @@ def test_a_streamed_request_includes_the_usage() -> None:
 )  # fmt: skip
 def test_a_message_keeps_its_role_and_its_parts(item: dict, message: dict) -> None:
     assert messages_of(item) == [message]
+
+
+def test_a_file_that_the_operator_passes_is_a_file() -> None:
+    file = {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}
+
+    chat = as_chat(a_request([a_message({"type": "input_file", **file})]), passing=["input_file"])
+
+    assert chat["messages"] == [{"role": "user", "content": [{"type": "file", "file": file}]}]
 
 
 def test_calls_join_the_assistants_message_before_them() -> None:
@@ -246,7 +250,6 @@ def test_a_field_that_needs_state_is_rejected_with_a_hint(request_fields: dict, 
 @pytest.mark.parametrize(
     ("request_fields", "param"),
     [
-        ({"input": [a_message({"type": "input_sound"})]}, "input[0].content[0].type"),
         ({"input": [a_message({"type": "input_text", "text": "x", "x_vendor": 1})]}, "input[0].content[0].x_vendor"),
         ({"text": {"format": {"type": "grammar"}}}, "text.format.type"),
         ({"include": ["reasoning.encrypted_content", "message.output_text.logprobs"]}, "include[1]"),

@@ -1,6 +1,6 @@
-"""The Responses dialect: a request parsed, its images and texts collected, its body written for the upstream."""
+"""The Responses dialect: a request parsed, its media and texts collected, its body written for the upstream."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from msgspec import Raw
@@ -8,17 +8,15 @@ from msgspec import Raw
 from obscura.dialects.base import (
     CREDENTIAL_HEADERS,
     ContentLimits,
-    ImageSlot,
     JsonSchema,
     RequestHead,
     UpstreamBody,
-    VideoSlot,
 )
+from obscura.dialects.content import ContentRequest
 from obscura.dialects.errors import OpenAIErrorFormat
 from obscura.dialects.json.fields import optional_bool, require_image_count, required_string
 from obscura.dialects.json.raw import (
     MAX_NAME_CHARS,
-    Node,
     RawJson,
     RawObject,
     is_array,
@@ -29,53 +27,32 @@ from obscura.dialects.json.raw import (
     open_object,
 )
 from obscura.dialects.registry import PIVOT
-from obscura.dialects.responses.content import (
-    Item,
-    Part,
-    RequestContent,
-    collect_part,
-    collect_parts,
-    collect_screenshot,
-)
-from obscura.dialects.responses.native import PASSTHROUGH, collect_native_item, collect_native_tools
+from obscura.dialects.responses.content import Item, Part, ResponsesContent, collect_part, collect_parts
+from obscura.dialects.responses.media_parts import collect_screenshot
+from obscura.dialects.responses.native import PASSTHROUGH
 from obscura.dialects.responses.response import request_echo
+from obscura.dialects.responses.rules import REQUEST
 from obscura.dialects.responses.stream import ResponsesTranslator
 from obscura.dialects.responses.to_chat.request import to_chat_request
 from obscura.dialects.responses.to_chat.tools import read_tools
+from obscura.dialects.rules.leaves import review
 from obscura.errors import InvalidRequest
 
 NATIVE = "responses"
 
 
 @dataclass(frozen=True, slots=True)
-class ResponsesRequest:
+class ResponsesRequest(ContentRequest):
     """A request for a model response."""
 
     model: str
     streamed: bool
-    content: RequestContent
-
-    @property
-    def images(self) -> Sequence[ImageSlot]:
-        """Every image, in request order."""
-        return self.content.images
-
-    @property
-    def videos(self) -> Sequence[VideoSlot]:
-        """Empty: Responses have no videos."""
-        return ()
-
-    @property
-    def texts(self) -> Sequence[str]:
-        """The instructions and every text of the input, outputs of functions included."""
-        return self.content.texts
+    content: ResponsesContent
 
     def check_translatable(self, dialects: Collection[str]) -> None:
-        """Raise UnsupportedField or InvalidRequest, or UnsupportedOperation for an image that cannot be checked."""
+        """Raise UnsupportedField or InvalidRequest for what cannot be translated."""
         if NATIVE not in dialects:
             to_chat_request(self.content, read_tools(self.content.body), self.streamed)
-        elif self.content.uncheckable is not None:
-            raise self.content.uncheckable
 
     def to_upstream(self, dialects: Collection[str] = (PIVOT,)) -> UpstreamBody:
         """Write the request unchanged but for its images, or as a chat completion request for a chat upstream.
@@ -84,7 +61,6 @@ class ResponsesRequest:
         """
         body = self.content.body
         if NATIVE in dialects:
-            self.check_translatable(dialects)
             return UpstreamBody(NATIVE, body.render(), self.streamed, PASSTHROUGH)
         tools = read_tools(body)
         chat = to_chat_request(self.content, tools, self.streamed)
@@ -139,10 +115,11 @@ class ResponsesDialect(OpenAIErrorFormat):
     request_schema = REQUEST_SCHEMA
 
     def parse(self, head: RequestHead, body: RawJson, limits: ContentLimits) -> ResponsesRequest:
-        """Parse a request: model, stream, and the images and texts of its instructions and input."""
+        """Parse a request: model, stream, the media of its input, and every text that the model may read."""
         model, streamed = required_string(body, body.root, "model"), optional_bool(body.root, "stream")
-        content = RequestContent(body, limits)
+        content = ResponsesContent(body, limits)
         collect(content)
+        review(body.root, REQUEST, content)
         require_image_count(content.images, limits)
         body.check_unread()
         return ResponsesRequest(model, streamed, content)
@@ -152,46 +129,39 @@ _PART_LISTS = {"message": "content", "function_call_output": "output", "custom_t
 """The items that have content parts, and the key of the list."""
 
 
-def collect(content: RequestContent) -> None:
-    """Collect a request's images and texts, and open its input in the body's tree.
+def collect(content: ResponsesContent) -> None:
+    """Take a request's media out of its input and its prompt, which are opened in the body's tree for that.
 
     Raises InvalidRequest, UnsupportedOperation or TooManyContentParts, each with the JSON path.
     """
     root = content.body.root
     instructions = root.get("instructions")
-    if is_string(instructions):
-        content.texts.append(content.body.text(instructions))
-    elif not is_null(instructions):
+    if not is_null(instructions) and not is_string(instructions):
         raise InvalidRequest("'instructions' must be a string.", param="instructions")
     _collect_prompt(root, content)
-    collect_native_tools(root.get("tools"), "tools", content)
     leaf = root.get("input")
-    if is_string(leaf):
-        content.texts.append(content.body.text(leaf))
-    elif is_array(leaf):
+    if is_array(leaf):
         content.items += [
             _collect_item(item, f"input[{index}]", content) for index, item in enumerate(open_array(leaf, "input"))
         ]
         root["input"] = [item.fields for item in content.items]
-    elif not is_null(leaf):
+    elif not is_null(leaf) and not is_string(leaf):
         raise InvalidRequest("'input' must be a string or an array of items.", param="input")
 
 
-def _collect_item(leaf: Raw, path: str, content: RequestContent) -> Item:
+def _collect_item(leaf: Raw, path: str, content: ResponsesContent) -> Item:
     fields = open_object(leaf, path)
     kind = _item_kind(fields, path, content)
     if kind == "computer_call_output":
         fields["output"] = collect_screenshot(fields.get("output"), f"{path}.output", content)
-        return Item(path, kind, fields)
     if kind not in _PART_LISTS:
-        collect_native_item(leaf, kind, path, content)
         return Item(path, kind, fields)
     if kind == "message":
         required_string(content.body, fields, "role", path)
     return Item(path, kind, fields, _collect_part_list(fields, _PART_LISTS[kind], path, content))
 
 
-def _item_kind(fields: RawObject, path: str, content: RequestContent) -> str:
+def _item_kind(fields: RawObject, path: str, content: ResponsesContent) -> str:
     """Return an item's type; without one, an item with a role is a message, one with an id a reference."""
     if is_null(fields.get("type")):
         for key, kind in (("role", "message"), ("id", "item_reference")):
@@ -200,20 +170,18 @@ def _item_kind(fields: RawObject, path: str, content: RequestContent) -> str:
     return required_string(content.body, fields, "type", path)
 
 
-def _collect_part_list(fields: RawObject, key: str, path: str, content: RequestContent) -> list[Part] | None:
+def _collect_part_list(fields: RawObject, key: str, path: str, content: ResponsesContent) -> list[Part] | None:
     leaf = fields.get(key)
-    if is_string(leaf):
-        content.texts.append(content.body.text(leaf))
-    elif is_array(leaf):
+    if is_array(leaf):
         parts = collect_parts(leaf, f"{path}.{key}", content)
         fields[key] = [part.fields for part in parts]
         return parts
-    elif not is_null(leaf):
+    if not is_null(leaf) and not is_string(leaf):
         raise InvalidRequest(f"'{path}.{key}' must be a string or an array of parts.", param=f"{path}.{key}")
     return None
 
 
-def _collect_prompt(root: RawObject, content: RequestContent) -> None:
+def _collect_prompt(root: RawObject, content: ResponsesContent) -> None:
     """Collect the variables of a prompt template: texts, or parts with images."""
     if not is_object(root.get("prompt")):
         return
@@ -222,12 +190,8 @@ def _collect_prompt(root: RawObject, content: RequestContent) -> None:
         return
     variables = open_object(prompt["variables"], "prompt.variables")
     for name, leaf in variables.items():
-        variables[name] = _collect_variable(leaf, f"prompt.variables.{name[:MAX_NAME_CHARS]}", content)
+        if is_object(leaf):
+            path = f"prompt.variables.{name[:MAX_NAME_CHARS]}"
+            variables[name] = collect_part(leaf, path, content).fields
     prompt["variables"] = variables
     root["prompt"] = prompt
-
-
-def _collect_variable(leaf: Node, path: str, content: RequestContent) -> Node:
-    if is_string(leaf):
-        content.texts.append(content.body.text(leaf))
-    return collect_part(leaf, path, content).fields if is_object(leaf) else leaf

@@ -170,7 +170,7 @@ def unchecked(node: Node, review: Review) -> None:
 def replaced(node: Node, review: Review) -> None:
     """Where a medium was taken out of the tree, to be put back when it is checked: nothing else may stand here."""
     if not is_null(node):
-        unknown(node, review)
+        raise review.refuse("is a second source of one part, or none that is known here")
 
 
 def _has_strings(node: Node) -> bool:

@@ -15,7 +15,8 @@ from obscura.dialects.json.fields import (
     without_nulls,
 )
 from obscura.dialects.json.raw import NULL, Node, RawJson, RawObject, is_null, is_string, quoted
-from obscura.dialects.responses.content import CACHE_BREAKPOINT, Item, Part, RequestContent
+from obscura.dialects.responses.content import Item, Part, ResponsesContent
+from obscura.dialects.responses.media_parts import CACHE_BREAKPOINT
 from obscura.errors import InvalidRequest
 
 _TEXT_KINDS = {"input_text", "output_text"}
@@ -29,7 +30,7 @@ _OUTPUT_FIELDS = ("type", "call_id", "output", "id", "status", "name", "caller")
 _SEND_THE_ITEM = "It stores no items: send the item itself, or choose a model whose upstream speaks this API."
 
 
-def chat_messages(content: RequestContent) -> list[Node]:
+def chat_messages(content: ResponsesContent) -> list[Node]:
     """Write ``instructions`` and ``input`` as messages.
 
     Raises UnsupportedField for an item, a part or a field without counterpart; InvalidRequest for a malformed one.

@@ -16,7 +16,7 @@ from obscura.dialects.json.fields import (
     without_nulls,
 )
 from obscura.dialects.json.raw import MAX_NAME_CHARS, Node, RawJson, RawObject, is_null, is_string, quoted
-from obscura.dialects.responses.content import RequestContent
+from obscura.dialects.responses.content import ResponsesContent
 from obscura.dialects.responses.to_chat.messages import chat_messages
 from obscura.dialects.responses.to_chat.tools import Tools, chat_tool_fields
 from obscura.errors import InvalidRequest, UnsupportedField
@@ -65,7 +65,7 @@ _IGNORED_INCLUDES = {
 """Fields of items that a translated answer never has; encrypted reasoning would be dropped if sent back."""
 
 
-def to_chat_request(content: RequestContent, tools: Tools, streamed: bool) -> RawObject:
+def to_chat_request(content: ResponsesContent, tools: Tools, streamed: bool) -> RawObject:
     """Write the chat completion request.
 
     Raises UnsupportedField, naming it, for the first field without counterpart (ADR 11); InvalidRequest for a malformed

@@ -1,0 +1,143 @@
+"""The rules of tools, and of the formats of answers, as a request describes them to the model.
+
+The address and the credentials of an MCP server, and the secrets of a container's network, are for the upstream's own
+calls: they go to the upstream alone, so the moderation does not see them.
+"""
+
+from obscura.dialects.json.raw import Node
+from obscura.dialects.responses.unlisted import address, flat, provider_files, unseen_image
+from obscura.dialects.rules.containers import ByType, Each, Fields, either
+from obscura.dialects.rules.leaves import Review, Rule, identifier, links, schema, secret, text
+
+_ANY: dict[str, Rule] = {"type": identifier, "allowed_callers": identifier, "defer_loading": identifier}
+_NAMED: dict[str, Rule] = {"name": text, "description": text, "async": identifier}
+_NETWORK = Fields(
+    {
+        "type": identifier,
+        "allowed_domains": Each(address),
+        "domain_secrets": Each(Fields({"domain": address, "name": text, "value": secret})),
+    }
+)
+
+
+def _container(kind: str) -> Fields:
+    """Return the rule of a container, in which programs of the model's run; ``kind`` is the type of its tool."""
+    skill = Fields(
+        {
+            "type": identifier,
+            "skill_id": identifier,
+            "version": identifier,
+            "name": text,
+            "description": text,
+            "path": text,
+            "source": Fields({"type": identifier, "media_type": identifier, "data": unseen_image(kind)}),
+        }
+    )
+    return Fields(
+        {
+            "type": identifier,
+            "container_id": identifier,
+            "file_ids": provider_files(kind),
+            "memory_limit": identifier,
+            "network_policy": _NETWORK,
+            "skills": Each(skill),
+        }
+    )
+
+
+ENVIRONMENT = _container("shell")
+REASONING = flat("effort", "summary", "generate_summary", "context", "mode")
+TEXT_FORMAT = Fields(
+    {"type": identifier, "name": text, "description": text, "schema": schema, "strict": identifier},
+)
+
+
+def _tool(node: Node, review: Review) -> None:
+    """A tool within another, such as a namespace."""
+    TOOL(node, review)
+
+
+_MCP_TOOLS = Fields({"read_only": identifier, "tool_names": Each(text)})
+_WEB_SEARCH = Fields(
+    {
+        "filters": Fields({"allowed_domains": Each(address)}),
+        "user_location": Fields(
+            {"type": identifier, **dict.fromkeys(("city", "country", "region", "timezone"), text)},
+        ),
+        "external_web_access": identifier,
+        "search_context_size": identifier,
+        "search_content_types": identifier,
+    },
+    _ANY,
+)
+_COMPUTER = Fields(
+    {"display_height": identifier, "display_width": identifier, "environment": identifier},
+    _ANY,
+)
+TOOL = ByType(
+    {
+        "function": Fields({"parameters": schema, "output_schema": schema, "strict": identifier}, _NAMED, _ANY),
+        "custom": Fields(
+            {"format": Fields({"type": identifier, "syntax": identifier, "definition": schema})}, _NAMED, _ANY
+        ),
+        "namespace": Fields({"tools": Each(_tool)}, _NAMED, _ANY),
+        "tool_search": Fields({"parameters": schema, "execution": identifier}, _NAMED, _ANY),
+        "mcp": Fields(
+            {
+                "server_label": text,
+                "server_description": text,
+                "server_url": secret,
+                "authorization": secret,
+                "headers": secret,
+                "connector_id": identifier,
+                "tunnel_id": identifier,
+                "allowed_tools": Each(text, other=_MCP_TOOLS),
+                "require_approval": either(identifier, Fields({"always": _MCP_TOOLS, "never": _MCP_TOOLS})),
+            },
+            _ANY,
+        ),
+        "code_interpreter": Fields({"container": either(identifier, _container("code_interpreter"))}, _ANY),
+        "shell": Fields({"environment": ENVIRONMENT}, _ANY),
+        "image_generation": Fields(
+            {
+                "input_image_mask": unseen_image("image_generation"),
+                **dict.fromkeys(
+                    (
+                        *("action", "background", "complexity", "frame_count", "frame_duration_ms", "input_fidelity"),
+                        *("model", "moderation", "output_compression", "output_format", "partial_images", "quality"),
+                        "size",
+                    ),
+                    identifier,
+                ),
+                "svg": Fields({"model": identifier, "reasoning": flat("effort")}),
+            },
+            _ANY,
+        ),
+        "file_search": Fields(
+            {
+                "vector_store_ids": identifier,
+                "filters": links,
+                "max_num_results": identifier,
+                "ranking_options": Fields(
+                    {
+                        "ranker": identifier,
+                        "score_threshold": identifier,
+                        "hybrid_search": flat("embedding_weight", "text_weight"),
+                    }
+                ),
+            },
+            _ANY,
+        ),
+        **dict.fromkeys(
+            ("web_search", "web_search_2025_08_26", "web_search_preview", "web_search_preview_2025_03_11"), _WEB_SEARCH
+        ),
+        **dict.fromkeys(("computer", "computer_use_preview", "computer_use"), _COMPUTER),
+        **dict.fromkeys(("local_shell", "apply_patch", "programmatic_tool_calling"), Fields(_ANY)),
+    },
+    other=Fields(
+        {"parameters": schema, "tools": Each(_tool), "input_image_mask": unseen_image("image_generation")},
+        _NAMED,
+        _ANY,
+    ),
+)
+"""A tool of a type that is not listed describes itself as a function does; what else it has is unknown."""
