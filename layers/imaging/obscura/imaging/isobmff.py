@@ -1,4 +1,4 @@
-"""Boxes and items of ISO base media files (ISO/IEC 14496-12), read within bounds: for AVIF and its relatives."""
+"""Boxes and items of ISO base media files (ISO/IEC 14496-12), read within bounds: for AVIF and HEIC."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -159,6 +159,26 @@ def read_items(boxes: BoxReader, meta: Box) -> Items:
     if b"iprp" in parts:
         _read_properties(boxes, parts[b"iprp"], items)
     return items
+
+
+def read_references(boxes: BoxReader, meta: Box) -> list[tuple[bytes, int, list[int]]]:
+    """Read the references between items (§8.11.12): their kind, the item that they start at, and those they name.
+
+    Raises:
+        MalformedBoxError: cut, or longer than any encoder makes them.
+
+    """
+    iref = boxes.parts(meta, 4).get(b"iref")
+    if iref is None:
+        return []
+    _, version, _ = boxes.open_full(iref)
+    id_bytes = 2 if version == 0 else 4
+    references: list[tuple[bytes, int, list[int]]] = []
+    for box in boxes.children(iref.start + 4, iref.end):
+        cursor = Cursor(boxes.data, box.start, box.end)
+        item = cursor.uint(id_bytes)
+        references.append((box.kind, item, [cursor.uint(id_bytes) for _ in range(cursor.uint(2))]))
+    return references
 
 
 def _read_kinds(boxes: BoxReader, iinf: Box, items: Items) -> None:
