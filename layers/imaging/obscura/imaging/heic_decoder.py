@@ -25,7 +25,10 @@ Rectangle = tuple[int, int, int, int]
 
 @dataclass(slots=True)
 class Plane:
-    """A coded image, or the cells of a grid, row by row; each cell is a file that ``one_image`` wrote."""
+    """A coded image, or the cells of a grid, row by row; each cell is a file that ``one_image`` wrote.
+
+    ``samples`` are those of all channels that the decoder computes.
+    """
 
     width_px: int
     height_px: int
@@ -33,6 +36,7 @@ class Plane:
     cell_height_px: int
     cells: list[bytes]
     is_grey: bool
+    samples: int = 0
 
 
 def one_image(config: bytes, sets: list[bytes], slices: list[bytes], size: tuple[int, int], nclx: bytes) -> bytes:
@@ -143,6 +147,8 @@ def _read_planes(plan: bytes, width_px: int, height_px: int) -> Iterator[Plane]:
 def _assembled(plane: Plane, mode: str, crop: Rectangle) -> Image.Image:
     """Decode a plane, cell by cell, each freed before the next one."""
     left, top, right, bottom = crop
+    if crop == (0, 0, plane.cell_width_px, plane.cell_height_px):
+        return _decoded(plane.cells[0], mode).crop(crop)
     whole = Image.new(mode, (right - left, bottom - top))
     columns = -(-plane.width_px // plane.cell_width_px)
     for index, cell in enumerate(plane.cells):

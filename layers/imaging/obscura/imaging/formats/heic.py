@@ -10,7 +10,7 @@ import struct
 from obscura.imaging.container import ContainerInfo, ImageFormat
 from obscura.imaging.errors import ImageError, corrupt
 from obscura.imaging.heic_decoder import HeicImageFile, Plane, Rectangle, one_image, write_plan
-from obscura.imaging.hevc import coded_size, parameter_sets, still_picture
+from obscura.imaging.hevc import CodedSize, coded_size, parameter_sets, still_picture
 from obscura.imaging.isobmff import (
     Box,
     BoxReader,
@@ -22,7 +22,16 @@ from obscura.imaging.isobmff import (
 )
 
 _MAX_PIXELS = 25_000_000
+"""A phone's photograph of 24 megapixels, in cells of 512 px, takes 6 bytes a pixel: 180 MB with the interpreter."""
+_MAX_SAMPLES = 40_000_000
+"""Luma, chroma and alpha: 20 to 50 ns each; 4:2:0 has 1.5 a pixel, 4:4:4 with alpha 4."""
+_MAX_DECODED_BYTES = 270_000_000
+_CODED_BYTES, _WHOLE_BYTES = 15, 5
+"""Most bytes for each pixel of one coded image while it is decoded, and of the whole that cells are put together in."""
 _MAX_CELLS = 600
+_MAX_ITEMS = 1200
+"""A photograph of 200 megapixels has 768 cells: it is to be told that it is too large, not that it is broken."""
+_SAMPLES_PER_PIXEL = {0: 1.0, 1: 1.5, 2: 2.0, 3: 3.0}
 _CODED_UNIT_PX = 64
 """Coded sides may be larger than those that are shown, up to the next coding tree block."""
 
@@ -57,7 +66,7 @@ class _Scan:
     def __init__(self, boxes: BoxReader) -> None:
         self._boxes, self._data = boxes, boxes.data
         meta = self._find_meta()
-        self._items = read_items(boxes, meta)
+        self._items = read_items(boxes, meta, _MAX_ITEMS)
         self._references = read_references(boxes, meta)
         self._cells = self._stream_bytes = 0
 
@@ -74,6 +83,7 @@ class _Scan:
             alpha = None if alpha_item is None else self._plane(alpha_item)
             if alpha and (alpha.width_px, alpha.height_px) != (width_px, height_px):
                 raise corrupt("HEIC", "has an alpha channel of another size")
+            _check_cost(colours, alpha)
             is_premultiplied = (b"prem", primary, [alpha_item]) in self._references
             decoded = (write_plan(colours, alpha, crop, is_premultiplied=is_premultiplied),)
         left, top, right, bottom = crop
@@ -104,8 +114,8 @@ class _Scan:
         width_px, height_px = self._size(item)
         nclx = self._nclx(item)
         if kind == b"hvc1":
-            cell, is_grey = self._cell(item, nclx)
-            return Plane(width_px, height_px, width_px, height_px, [cell], is_grey)
+            file, coded = self._cell(item, nclx)
+            return _plane((width_px, height_px), (width_px, height_px), [(file, coded)])
         if kind != b"grid":
             raise _unsupported(f"an image of the kind {kind.decode('ascii', 'replace')!a}")
         rows, columns = self._grid(item, width_px, height_px)
@@ -119,8 +129,7 @@ class _Scan:
         ):
             raise corrupt("HEIC", "contradicts itself about its size")
         read = [self._cell(cell, nclx, (cell_width_px, cell_height_px)) for cell in cells]
-        is_grey = all(is_grey for _, is_grey in read)
-        return Plane(width_px, height_px, cell_width_px, cell_height_px, [cell for cell, _ in read], is_grey)
+        return _plane((width_px, height_px), (cell_width_px, cell_height_px), read)
 
     def _grid(self, item: int, width_px: int, height_px: int) -> tuple[int, int]:
         """Read the rows and columns of a grid (ISO/IEC 23008-12 §6.6.2.3)."""
@@ -132,8 +141,8 @@ class _Scan:
             raise corrupt("HEIC", "contradicts itself about its size")
         return rows, columns
 
-    def _cell(self, item: int, nclx: bytes, size: tuple[int, int] | None = None) -> tuple[bytes, bool]:
-        """Write the file of one coded image; say whether it is grey.
+    def _cell(self, item: int, nclx: bytes, size: tuple[int, int] | None = None) -> tuple[bytes, CodedSize]:
+        """Write the file of one coded image.
 
         ``nclx`` are the colours of a grid, for a cell that states none.
         """
@@ -161,7 +170,7 @@ class _Scan:
         header[17] = header[18] = 0xF8 | coded.bit_depth - 8
         size_coded = coded.width_px, coded.height_px
         file = one_image(bytes(header), sets + inner_sets, slices, size_coded, self._nclx(item) or nclx)
-        return file, coded.chroma_format == 0
+        return file, coded
 
     def _nclx(self, item: int) -> bytes:
         """Return the numbers of an ``nclx`` colour box (ISO/IEC 14496-12 §12.1.5), or nothing."""
@@ -214,6 +223,35 @@ class _Scan:
                 raise MalformedBoxError
             edges += [start, start + shown_px]
         return edges[0], edges[2], edges[1], edges[3]
+
+
+def _plane(size: tuple[int, int], cell_size: tuple[int, int], cells: list[tuple[bytes, CodedSize]]) -> Plane:
+    is_grey = all(coded.chroma_format == 0 for _, coded in cells)
+    samples = sum(coded.coded_pixels * _SAMPLES_PER_PIXEL[coded.chroma_format] for _, coded in cells)
+    return Plane(*size, *cell_size, [file for file, _ in cells], is_grey, int(samples))
+
+
+def _check_cost(colours: Plane, alpha: Plane | None) -> None:
+    """Reject what would take more time or memory than any photograph of the pixel limit does.
+
+    Raises:
+        ImageError: ``image_too_many_pixels``.
+
+    """
+    planes = [colours, alpha] if alpha else [colours]
+    samples = sum(plane.samples for plane in planes)
+    cell_pixels = max(plane.cell_width_px * plane.cell_height_px for plane in planes)
+    is_whole = all(len(plane.cells) == 1 for plane in planes)
+    whole_bytes = 0 if is_whole else _WHOLE_BYTES * colours.width_px * colours.height_px
+    if samples <= _MAX_SAMPLES and _CODED_BYTES * cell_pixels + whole_bytes <= _MAX_DECODED_BYTES:
+        return
+    raise ImageError(
+        "image_too_many_pixels",
+        f"The HEIC image is {colours.width_px} x {colours.height_px} px in {len(colours.cells)} coded images of "
+        f"{samples} samples in all; the limit is {_MAX_SAMPLES} samples, and {_MAX_DECODED_BYTES // _CODED_BYTES} "
+        "pixels in one coded image. Scale it down, or send it as JPEG or PNG.",
+        _MAX_SAMPLES if samples > _MAX_SAMPLES else _MAX_DECODED_BYTES // _CODED_BYTES,
+    )
 
 
 def _unsupported(what: str) -> ImageError:

@@ -1,12 +1,10 @@
 """TIFF: a walk over the tags of the first page (TIFF 6.0); the decoder gets a file of known numbers, written here."""
 
 import struct
-import sys
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
-from PIL import Image
-from PIL.TiffImagePlugin import TiffImageFile
+from PIL import ImageFile
 
 from obscura.imaging.container import UPRIGHT, ContainerInfo, ImageFormat, Span
 from obscura.imaging.errors import ImageError, corrupt
@@ -18,7 +16,6 @@ _MAX_CHUNKS = 32_768
 _MAX_TILE_OVERHANG_PIXELS = 4_000_000
 _MAX_ENTRIES = 512
 _ENTRY_BYTES = 12
-_STRIP_PIXELS = 1 << 20
 
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 254, 256, 257, 258, 259, 262, 266
 _STRIP_OFFSETS, _ORIENTATION, _SAMPLES, _ROWS_PER_STRIP, _STRIP_SIZES, _PLANAR = 273, 274, 277, 278, 279, 284
@@ -278,22 +275,10 @@ def _unsupported(what: str) -> ImageError:
     )
 
 
-class TiffPage(TiffImageFile):
-    """A TIFF of Pillow's; big-endian grey of 16 bits becomes grey of 8, which Pillow cannot convert by itself."""
+def _open(file: IO[bytes]) -> ImageFile.ImageFile:
+    from obscura.imaging.tiff_decoder import TiffPage  # noqa: PLC0415 - a large module, and TIFF is rare
 
-    def load_end(self) -> None:
-        """Take the high byte of each sample, in strips."""
-        if self.mode != "I;16B":
-            return
-        # libtiff has brought the samples of a compressed image to this machine's order; Pillow calls them big-endian.
-        raw = "L;16B" if self._compression == "raw" or sys.byteorder == "big" else "L;16"
-        grey = Image.new("L", self.size)
-        rows = max(1, _STRIP_PIXELS // self.width)
-        for top in range(0, self.height, rows):
-            box = (0, top, self.width, min(top + rows, self.height))
-            samples = Image.Image.crop(self, box).tobytes()
-            grey.paste(Image.frombytes("L", (self.width, box[3] - top), samples, "raw", raw), box)
-        self.im, self._mode = grey.im, "L"
+    return TiffPage(file)
 
 
 TIFF = ImageFormat(
@@ -301,7 +286,7 @@ TIFF = ImageFormat(
     media_type="image/tiff",
     recognizes=lambda data: data.startswith((b"II*\0", b"MM\0*")),
     scan=scan,
-    reader=TiffPage,
+    reader=_open,
     max_pixels=_MAX_PIXELS,
     is_common=False,
 )
