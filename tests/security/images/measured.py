@@ -31,7 +31,7 @@ def prepared_in_a_child(data: bytes) -> Measured:
     return Measured(**json.loads(child.stdout))
 
 
-def _peak_mb() -> float:
+def peak_mb() -> float:
     status = Path("/proc/self/status")
     if status.exists():
         # getrusage's maximum survives exec, and with it the size of the process that started this one.
@@ -52,7 +52,7 @@ def _main() -> None:
         code = error.code
     took_s = time.perf_counter() - begun_s
     json.dump(
-        {"code": code, "width_px": width_px, "height_px": height_px, "took_s": took_s, "peak_mb": _peak_mb()},
+        {"code": code, "width_px": width_px, "height_px": height_px, "took_s": took_s, "peak_mb": peak_mb()},
         sys.stdout,
     )
 

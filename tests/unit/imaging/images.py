@@ -155,7 +155,7 @@ def one_of_each() -> dict[str, bytes]:
         "heic": (HEIC_FILES / "quarters.heic").read_bytes,
         "grey heic of 10 bits": (HEIC_FILES / "grey_10_bit.heic").read_bytes,
         "tiff": lambda: saved(image, "TIFF", compression="tiff_lzw"),
-        "tiff of two pages": lambda: an_animation(40, 30, "TIFF"),
+        "grey tiff": lambda: saved(image.convert("L"), "TIFF"),
         "rgba tiff": lambda: saved(alpha, "TIFF", compression="tiff_adobe_deflate"),
         "palette tiff, turned": lambda: saved(image.quantize(32), "TIFF", tiffinfo={ORIENTATION: 6}),
         "bmp": lambda: saved(image, "BMP"),

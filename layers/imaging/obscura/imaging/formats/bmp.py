@@ -113,10 +113,10 @@ def _read_palette(data: bytes, header: _Header, start: int) -> tuple[bytes, int]
     entry_bytes = 3 if header.size_bytes == _CORE else 4
     most = 1 << header.bits
     count = min(header.colours or most, most)
-    if header.size_bytes == _CORE:
-        # Its length is not stated; some writers leave colours out.
-        (pixels_at,) = struct.unpack_from("<I", data, 10)
-        count = min(most, max(0, pixels_at - start) // entry_bytes)
+    (pixels_at,) = struct.unpack_from("<I", data, 10)
+    if pixels_at:
+        # OS/2 does not state the length, and some writers leave colours out.
+        count = min(count, max(0, pixels_at - start) // entry_bytes)
     end = start + entry_bytes * count
     entries = data[start:end]
     if len(entries) < entry_bytes * count:
