@@ -9,7 +9,7 @@ import random
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from obscura.imaging import Detail, ImageError, prepare
 from tests.security.images.measured import REPOSITORY, peak_mb
@@ -64,8 +64,8 @@ def _main() -> None:
         except ImageError as error:
             codes.append(error.code)
         slowest_s = max(slowest_s, time.process_time() - begun_s)
-    outcome = {"prepared": prepared, "rejected": len(codes), "codes": sorted(set(codes)), "slowest_s": slowest_s}
-    json.dump(outcome | {"peak_mb": peak_mb()}, sys.stdout)
+    outcome = Outcome(prepared, len(codes), sorted(set(codes)), slowest_s, peak_mb())
+    json.dump(asdict(outcome), sys.stdout)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import zlib
 from tests.security.images.bombs import RAW_LIMIT
 from tests.unit.imaging.avif_files import box, full_box, grid
 from tests.unit.imaging.bmp_files import a_bmp
-from tests.unit.imaging.heic_files import a_heic, coded
+from tests.unit.imaging.heic_files import a_heic, auxiliary, coded, stored
 from tests.unit.imaging.tiff_files import Tags, a_tiff, tags_of
 
 PALETTE = bytes(range(256)) * 4
@@ -16,6 +16,16 @@ def a_heic_of_cells(rows: int, columns: int) -> bytes:
     """A grid whose cells are items of their own."""
     cells = [coded(2 + each, "red") for each in range(rows * columns)]
     return a_heic(grid(1, rows, columns, (64 * columns, 64 * rows), [cell.id for cell in cells]), *cells)
+
+
+def heics_at_the_limits() -> dict[str, bytes]:
+    """The most that one coded image, a grid, and full chroma with alpha may have."""
+    cells = [coded(2 + each, "cell_512") for each in range(100)]
+    return {
+        "grid": a_heic(grid(1, 10, 10, (5000, 5000), [cell.id for cell in cells]), *cells),
+        "one coded image": stored("large"),
+        "full chroma and alpha": a_heic(coded(1, "large_444_10_bit"), auxiliary(2, 1, "large_grey")),
+    }
 
 
 def a_heic_of_one_cell_often() -> bytes:
@@ -44,17 +54,15 @@ def a_heic_of_units() -> bytes:
 
 def a_tiff_of_zeros(side: int, *, bits: int = 8, samples: int = 3, rows: int, photometric: int = 2) -> bytes:
     """A valid image of one colour, deflated a thousandfold."""
-    strips = []
-    for top in range(0, side, rows):
-        strips.append(_zeros(side * samples * bits // 8 * min(rows, side - top)))
+    strips = [_zeros(side * samples * bits // 8 * min(rows, side - top)) for top in range(0, side, rows)]
     more: Tags = {259: (3, (8,)), 278: (4, (rows,))}
-    if samples == 4:
+    if samples == 4 and photometric == 2:
         more[338] = (3, (2,))
     return a_tiff(tags_of(side, side, bits=bits, samples=samples, photometric=photometric) | more, strips)
 
 
 def _zeros(size_bytes: int) -> bytes:
-    deflater, block = zlib.compressobj(9), bytes(1 << 20)
+    deflater, block = zlib.compressobj(1), bytes(1 << 20)
     parts = [deflater.compress(block[: min(1 << 20, size_bytes - at)]) for at in range(0, size_bytes, 1 << 20)]
     return b"".join(parts) + deflater.flush()
 

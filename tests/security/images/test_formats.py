@@ -1,4 +1,4 @@
-"""HEIC, TIFF and BMP made to crash, hang or exhaust: within three seconds and 300 MB, and never another exception."""
+"""HEIC, TIFF and BMP made to crash, hang or exhaust: within 3 s of CPU and 300 MB, and never another exception."""
 
 from collections.abc import Callable
 
@@ -57,7 +57,7 @@ def test_cut_or_damaged_it_is_an_image_or_an_image_error(name: str) -> None:
 def within_bounds(data: bytes) -> Measured:
     assert len(data) <= RAW_LIMIT
     measured = prepared_in_a_child(data)
-    assert measured.took_s < MAX_S
+    assert measured.cpu_s < MAX_S
     assert measured.peak_mb < MAX_MB
     return measured
 
@@ -71,7 +71,7 @@ def within_bounds(data: bytes) -> Measured:
         format_bombs.a_heic_of_units,
         format_bombs.a_tiff_of_one_strip_often,
         lambda: format_bombs.a_heic_of_cells(25, 25),
-        lambda: stored("quarters")[:8] + bytes(10_000_000),
+        lambda: stored("quarters")[:24] + bytes(10_000_000),
         lambda: b"II*\0\x08\0\0\0\xff\xff" + bytes(14_000_000),
     ],
     ids=["one cell", "references", "boxes", "units", "one strip", "cells", "zeros", "entries"],
@@ -85,6 +85,11 @@ def test_what_would_be_multiplied_is_invalid_at_once(build: Callable[[], bytes])
 
 def test_a_heic_of_as_many_cells_as_are_allowed_is_an_image() -> None:
     assert within_bounds(format_bombs.a_heic_of_cells(20, 30)).code is None
+
+
+@pytest.mark.parametrize("name", format_bombs.heics_at_the_limits())
+def test_a_heic_at_the_limits_stays_within_bounds(name: str) -> None:
+    assert within_bounds(format_bombs.heics_at_the_limits()[name]).code is None
 
 
 def test_large_boxes_of_a_heic_are_not_copied() -> None:
@@ -111,9 +116,8 @@ def test_the_most_expensive_tiffs_stay_within_bounds(name: str) -> None:
     assert within_bounds(TIFFS[name]()).code is None
 
 
-@pytest.mark.parametrize("side", [6001, 14_143])
-def test_a_tiff_past_its_pixels_is_not_inflated(side: int) -> None:
-    measured = within_bounds(format_bombs.a_tiff_of_zeros(side, rows=side))
+def test_a_tiff_past_its_pixels_is_not_inflated() -> None:
+    measured = within_bounds(format_bombs.a_tiff_of_zeros(6001, rows=6001))
 
     assert measured.code == "image_too_many_pixels"
     assert measured.peak_mb < 60

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from itertools import accumulate
 
 SIZES = {1: "B", 2: "B", 3: "H", 4: "I", 5: "Q", 12: "d", 13: "I", 16: "Q"}
 STRIP_OFFSETS, STRIP_SIZES = 273, 279
@@ -42,7 +43,7 @@ def a_tiff(
     """A file of these strips or tiles, which stand after the directory."""
 
     def written(start: int) -> bytes:
-        offsets = [start + sum(map(len, strips[:index])) for index in range(len(strips))]
+        offsets = [*accumulate(map(len, strips), initial=start)][:-1]
         own: Tags = {places[0]: (4, tuple(offsets)), places[1]: (4, tuple(map(len, strips)))}
         return directory(own | tags, order)
 
