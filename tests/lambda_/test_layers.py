@@ -52,7 +52,9 @@ def test_packages_that_lambda_never_runs_are_left_out(unwanted: str) -> None:
 
 
 def test_both_layers_share_the_obscura_namespace_without_a_file_in_common() -> None:
-    gateway, imaging = ({path.relative_to(layer) for path in layer.rglob("*") if path.is_file()} for layer in LAYERS[:2])
+    gateway, imaging = (
+        {path.relative_to(layer) for path in layer.rglob("*") if path.is_file()} for layer in LAYERS[:2]
+    )
 
     assert gateway & imaging == set()
     assert Path("python/obscura/imaging/__init__.py") in imaging

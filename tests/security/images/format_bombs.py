@@ -46,7 +46,7 @@ def a_heic_of_boxes() -> bytes:
 
 
 def a_heic_of_units() -> bytes:
-    """Three million empty NAL units before the picture."""
+    """Three million empty NAL units before the image."""
     cell = coded(1, "quarters")
     cell.data = bytes(4) * 3_000_000 + cell.data
     return a_heic(cell)
@@ -81,9 +81,9 @@ def a_tiff_of_tiny_strips() -> bytes:
     return a_tiff(tags_of(1000, 32_768, samples=1, photometric=1) | more, [row] * 32_768)
 
 
-def a_bmp_of_runs(command: bytes, side: int = 2800) -> bytes:
+def a_bmp_of_runs(command: bytes, side: int = 2000) -> bytes:
     """Run lengths of two bytes each, as many as are allowed."""
-    pixels = command * (2_000_000 // len(command))
+    pixels = command * (1_000_000 // len(command))
     return a_bmp(side, side, 8, pixels, compression=1, palette=PALETTE, data_bytes=len(pixels))
 
 

@@ -96,7 +96,7 @@ def config_with(*units: bytes) -> bytes:
 
 
 def sequence_set(width: int, height: int, *, chroma: int = 1, depth: int = 8) -> bytes:
-    """A sequence parameter set as far as its bit depths, for pictures of this size."""
+    """A sequence parameter set as far as its bit depths, for images of this size."""
     bits = "0000" + "000" + "1" + "0" * 96 + _exp_golomb(0) + _exp_golomb(chroma) + ("0" if chroma == 3 else "")
     bits += _exp_golomb(width) + _exp_golomb(height) + "0" + 2 * _exp_golomb(depth - 8) + "1"
     bits = bits.ljust(-(-len(bits) // 8) * 8, "0")

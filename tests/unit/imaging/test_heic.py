@@ -268,22 +268,22 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "no parameter sets": lambda: a_heic(Item(1, b"hvc1", STREAM, [ispe(128, 128)])),
     "parameter sets cut short": lambda: a_heic(coded(1, "quarters", config=CONFIG[:60])),
     "parameter sets of 65,535 arrays": lambda: a_heic(coded(1, "quarters", config=CONFIG[:22] + b"\xff" + bytes(50))),
-    "only a picture parameter set": lambda: a_heic(coded(1, "quarters", config=config_with(_sets(CONFIG)[2]))),
+    "only a PPS": lambda: a_heic(coded(1, "quarters", config=config_with(_sets(CONFIG)[2]))),
     "two sizes": lambda: a_heic(
         coded(1, "quarters", config=config_with(*_sets(CONFIG), sequence_set_of("red")))
     ),
-    "a larger picture than is shown": lambda: a_heic(
+    "a larger image than is shown": lambda: a_heic(
         coded(1, "quarters", config=config_with(*_sets(CONFIG), sequence_set(8192, 8192)))
     ),
-    "a larger picture alone": lambda: a_heic(
+    "a larger image alone": lambda: a_heic(
         coded(1, "quarters", config=config_with(sequence_set(16_384, 16_384)))
     ),
-    "a smaller picture": lambda: a_heic(coded(1, "quarters", size=(192, 192))),
+    "a smaller image": lambda: a_heic(coded(1, "quarters", size=(192, 192))),
     "samples of 16 bits": lambda: a_heic(coded(1, "quarters", config=config_with(sequence_set(128, 128, depth=16)))),
     "a size of 31 zeros": lambda: a_heic(coded(1, "quarters", config=config_with(b"\x42\x01" + bytes(60)))),
-    "two pictures": lambda: a_heic(coded(1, "quarters", stream=STREAM + with_lengths(SLICE))),
-    "no picture": lambda: a_heic(coded(1, "quarters", stream=b"")),
-    "a picture that refers to another": lambda: a_heic(
+    "two images": lambda: a_heic(coded(1, "quarters", stream=STREAM + with_lengths(SLICE))),
+    "no image": lambda: a_heic(coded(1, "quarters", stream=b"")),
+    "an image that refers to another": lambda: a_heic(
         coded(1, "quarters", stream=with_lengths(b"\x02" + SLICE[1:]))
     ),
     "a unit past the end": lambda: a_heic(coded(1, "quarters", stream=STREAM[:-1])),

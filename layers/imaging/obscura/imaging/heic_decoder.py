@@ -45,7 +45,7 @@ def one_image(config: bytes, sets: list[bytes], slices: list[bytes], size: tuple
     Args:
         config: the first 22 bytes of its ``hvcC`` payload, which say that lengths have four bytes.
         sets: its parameter sets.
-        slices: the slices of its picture.
+        slices: the slices of its image.
         size: the sides that its sequence parameter set states.
         nclx: the numbers of its ``nclx`` colour box, or nothing.
 

@@ -11,14 +11,14 @@ _MAX_UNITS = 4096
 _MAX_BIT_DEPTH = 12
 _VPS, _SPS, _PPS = 32, 33, 34
 _PARAMETER_SETS = frozenset({_VPS, _SPS, _PPS})
-_STILL_PICTURE = frozenset(range(16, 22))
-"""Slices of a picture that refers to no other: BLA, IDR and CRA (table 7-1)."""
+_STILL_IMAGE = frozenset(range(16, 22))
+"""Slices of an image that refers to no other: BLA, IDR and CRA (table 7-1)."""
 _CHROMA_SHIFTS = {0: (0, 0), 1: (1, 1), 2: (1, 0), 3: (0, 0)}
 
 
 @dataclass(frozen=True, slots=True)
 class CodedSize:
-    """What a sequence parameter set (§7.3.2.2) says of a picture.
+    """What a sequence parameter set (§7.3.2.2) says of an image.
 
     ``coded_pixels`` are those that a decoder allocates; the sides are what is left after the conformance window.
     """
@@ -62,16 +62,16 @@ def parameter_sets(config: bytes) -> tuple[list[bytes], int]:
     return sets, (config[21] & 3) + 1
 
 
-def still_picture(stream: bytes, length_bytes: int) -> tuple[list[bytes], list[bytes]]:
-    """Return the parameter sets inside an item and the slices of its one picture; all else is left out.
+def still_image(stream: bytes, length_bytes: int) -> tuple[list[bytes], list[bytes]]:
+    """Return the parameter sets inside an item and the slices of its one image; all else is left out.
 
     Raises:
-        ImageError: ``invalid_image``: cut, more than one picture, or a picture that refers to another.
+        ImageError: ``invalid_image``: cut, more than one image, or an image that refers to another.
 
     """
     sets: list[bytes] = []
     slices: list[bytes] = []
-    position = pictures = 0
+    position = images = 0
     for _ in range(_MAX_UNITS):
         if position == len(stream):
             break
@@ -86,12 +86,12 @@ def still_picture(stream: bytes, length_bytes: int) -> tuple[list[bytes], list[b
         if kind in _PARAMETER_SETS:
             sets.append(_small(unit))
         elif kind < _VPS:
-            # first_slice_segment_in_pic_flag (§7.3.6.1) begins another picture.
-            pictures += unit[2] >> 7 if len(unit) > 2 else 0
+            # first_slice_segment_in_pic_flag (§7.3.6.1) begins another image.
+            images += unit[2] >> 7 if len(unit) > 2 else 0
             slices.append(unit)
-            if kind not in _STILL_PICTURE:
+            if kind not in _STILL_IMAGE:
                 raise malformed()
-    if position != len(stream) or pictures != 1 or len(sets) > _MAX_PARAMETER_SETS:
+    if position != len(stream) or images != 1 or len(sets) > _MAX_PARAMETER_SETS:
         raise malformed()
     return sets, slices
 
@@ -135,7 +135,7 @@ class _Bits:
         return self._value >> self._left & ((1 << count) - 1)
 
     def exp_golomb(self) -> int:
-        """Read ue(v) (§9.2)."""
+        """Read an Exp-Golomb code (§9.2)."""
         zeros = 0
         while not self.take(1):
             zeros += 1

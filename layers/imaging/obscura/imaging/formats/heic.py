@@ -10,7 +10,7 @@ import struct
 from obscura.imaging.container import ContainerInfo, ImageFormat
 from obscura.imaging.errors import ImageError, corrupt
 from obscura.imaging.heic_decoder import HeicImageFile, Plane, Rectangle, one_image, write_plan
-from obscura.imaging.hevc import CodedSize, coded_size, parameter_sets, still_picture
+from obscura.imaging.hevc import CodedSize, coded_size, parameter_sets, still_image
 from obscura.imaging.isobmff import (
     Box,
     BoxReader,
@@ -30,7 +30,7 @@ _CODED_BYTES, _WHOLE_BYTES = 15, 5
 """Most bytes for each pixel of one coded image while it is decoded, and of the whole that cells are put together in."""
 _MAX_CELLS = 600
 _MAX_ITEMS = 1200
-"""A photograph of 200 megapixels has 768 cells: it is to be told that it is too large, not that it is broken."""
+"""A photograph of 200 megapixels has 768 cells: its error has to say that it is too large, not that it is broken."""
 _SAMPLES_PER_PIXEL = {0: 1.0, 1: 1.5, 2: 2.0, 3: 3.0}
 _CODED_UNIT_PX = 64
 """Coded sides may be larger than those that are shown, up to the next coding tree block."""
@@ -160,7 +160,7 @@ class _Scan:
         if self._cells > _MAX_CELLS or self._stream_bytes > len(self._data):
             raise corrupt("HEIC", "has more coded images than its size allows")
         sets, length_bytes = parameter_sets(self._data[config.start : config.end])
-        inner_sets, slices = still_picture(stream, length_bytes)
+        inner_sets, slices = still_image(stream, length_bytes)
         coded = coded_size(sets + inner_sets)
         largest = -(-width_px // _CODED_UNIT_PX) * -(-height_px // _CODED_UNIT_PX) * _CODED_UNIT_PX**2
         if coded.width_px < width_px or coded.height_px < height_px or coded.coded_pixels > largest:
