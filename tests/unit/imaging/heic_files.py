@@ -61,6 +61,12 @@ def a_grid_of_quarters(*properties: bytes, size: tuple[int, int] = (128, 128)) -
     return a_heic(grid(1, 2, 2, size, [cell.id for cell in cells], *properties), *cells)
 
 
+def clap(width: int, height: int, left: int, top: int) -> bytes:
+    """The part of a 128 x 128 px image that is shown: its sides, and twice the offset of its centre over 2."""
+    offsets = 2 * left + width - 128, 2 * top + height - 128
+    return box(b"clap", struct.pack(">IIIIiIiI", width, 1, height, 1, offsets[0], 2, offsets[1], 2))
+
+
 def nal_units(stream: bytes) -> list[bytes]:
     units, position = [], 0
     while position < len(stream):
@@ -76,17 +82,19 @@ def with_lengths(*units: bytes) -> bytes:
 
 def sequence_set_of(name: str) -> bytes:
     """The sequence parameter set of a stored file."""
-    config = hevc_of(name)[1]
-    position = 23
+    return next(unit for unit in parameter_sets_of(hevc_of(name)[1]) if unit[0] >> 1 == 33)
+
+
+def parameter_sets_of(config: bytes) -> list[bytes]:
+    """The parameter sets of an ``hvcC`` payload."""
+    sets, position = [], 23
     for _ in range(config[22]):
-        kind, count = config[position] & 0x3F, int.from_bytes(config[position + 1 : position + 3])
-        position += 3
+        count, position = int.from_bytes(config[position + 1 : position + 3]), position + 3
         for _ in range(count):
             end = position + 2 + int.from_bytes(config[position : position + 2])
-            if kind == 33:
-                return config[position + 2 : end]
+            sets.append(config[position + 2 : end])
             position = end
-    raise AssertionError(name)
+    return sets
 
 
 def config_with(*units: bytes) -> bytes:

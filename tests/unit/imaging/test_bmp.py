@@ -137,6 +137,19 @@ def test_an_index_past_the_palette_is_black() -> None:
     assert image.convert("RGB").getpixel((0, 0)) == (0, 0, 0)
 
 
+def with_profile(size: int) -> bytes:
+    plain = bytearray(with_alpha(99, BGRA, header=124))
+    plain[14 + 56 : 14 + 60] = b"DEBM"
+    plain[14 + 112 : 14 + 120] = struct.pack("<II", len(plain) - 14, size)
+    return bytes(plain) + b"a profile"
+
+
+def test_the_icc_profile_is_found_and_a_damaged_one_is_none() -> None:
+    assert scan(with_profile(9)).icc_profile == b"a profile"
+    assert [scan(with_profile(size)).icc_profile for size in (0, 10, 2**32 - 1)] == [None] * 3
+    assert scan(with_alpha(99, BGRA, header=124)).icc_profile is None
+
+
 def test_only_headers_palette_and_pixels_are_handed_on() -> None:
     data = saved(four_corners(60, 40), "BMP") + b"PK\x03\x04 something else"
 

@@ -142,6 +142,17 @@ def test_other_tags_never_reach_the_decoder() -> None:
     assert corners(prepare(data).data) == UPRIGHT
 
 
+def test_the_icc_profile_is_found_and_a_damaged_one_is_none() -> None:
+    profile = {34675: (1, tuple(b"a profile"))}
+    data = a_tiff(tags_of(60, 40) | profile, [IMAGE.tobytes()])
+    entry = struct.pack("<HHI", 34675, 1, 9)
+
+    assert scan(data).icc_profile == b"a profile"
+    assert scan(data.replace(entry, struct.pack("<HHI", 34675, 1, 900_000))).icc_profile is None
+    assert scan(data.replace(entry, struct.pack("<HHI", 34675, 1, 2**31))).icc_profile is None
+    assert scan(saved(IMAGE, "TIFF", icc_profile=b"a profile of Pillow's")).icc_profile == b"a profile of Pillow's"
+
+
 def test_an_orientation_that_is_none_is_upright() -> None:
     assert decoded(a_tiff(tags_of(60, 40) | {274: (3, (9,))}, [IMAGE.tobytes()]))[1].orientation == 1
 

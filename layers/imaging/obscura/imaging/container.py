@@ -57,6 +57,7 @@ class ContainerInfo:
     image, with nothing after it. ``image_spans`` is what the decoder gets: the image and nothing else, neither
     metadata nor further frames nor bytes after the end; bytes between them replace a run of the file that it must not
     see, in formats that count offsets from the start of the file. ``bit_depth`` is that of one stored sample.
+    ``icc_profile`` is the ICC profile that the file embeds, if any.
     """
 
     source_format: ImageFormat
@@ -66,6 +67,7 @@ class ContainerInfo:
     is_canonical: bool
     image_spans: tuple[Span | bytes, ...]
     bit_depth: int = 8
+    icc_profile: bytes | None = None
 
 
 def merge_adjacent(spans: list[Span]) -> tuple[Span, ...]:
@@ -79,6 +81,8 @@ def merge_adjacent(spans: list[Span]) -> tuple[Span, ...]:
     return tuple(merged)
 
 
+MAX_ICC_PROFILE_BYTES = 1 << 20
+"""Of a larger one none is taken: those of cameras and displays have some kilobytes, printers' up to a megabyte."""
 UPRIGHT = 1
 _ORIENTATION_TAG = 0x0112
 _SHORT = 3

@@ -5,19 +5,21 @@ from dataclasses import dataclass
 
 from PIL.BmpImagePlugin import BmpImageFile
 
-from obscura.imaging.container import UPRIGHT, ContainerInfo, ImageFormat, Span
+from obscura.imaging.container import MAX_ICC_PROFILE_BYTES, UPRIGHT, ContainerInfo, ImageFormat, Span
 from obscura.imaging.errors import ImageError, corrupt
 
 _MAX_RUN_LENGTH_PIXELS = 4_000_000
 _MAX_RUN_LENGTH_BYTES = 1_000_000
 """Pillow decodes run lengths in Python: up to 0.2 µs for each pixel, and 0.5 µs for each byte."""
 _FILE_HEADER_BYTES = 14
-_CORE, _INFO, _OS2 = 12, 40, 64
-_HEADERS = frozenset({_CORE, _INFO, 52, 56, _OS2, 108, 124})
+_CORE, _INFO, _OS2, _V5 = 12, 40, 64, 124
+_HEADERS = frozenset({_CORE, _INFO, 52, 56, _OS2, 108, _V5})
 """OS/2 1.x; Windows 3, with colour masks, with alpha; OS/2 2.x; versions 4 and 5 (Microsoft, "Bitmap Header Types")."""
 _NONE, _RLE8, _RLE4, _MASKS, _ALPHA_MASKS = 0, 1, 2, 3, 6
 _COMPRESSED = {_RLE8: 8, _RLE4: 4}
 _OTHER_COMPRESSIONS = {4: "JPEG", 5: "PNG"}
+_EMBEDDED = b"DEBM"
+"""PROFILE_EMBEDDED, little-endian."""
 _BITS = frozenset({1, 4, 8, 16, 24, 32})
 _KNOWN_MASKS = frozenset(
     {
@@ -65,7 +67,8 @@ def scan(data: bytes) -> ContainerInfo:
     if start < palette_end or end > len(data):
         raise corrupt("BMP", "is cut short, or contradicts itself about its size")
     image_spans: tuple[Span | bytes, ...] = (_rewritten(header, masks, palette), (start, end))
-    return ContainerInfo(BMP, header.width_px, header.height_px, UPRIGHT, False, image_spans)
+    profile = _icc_profile(data, header)
+    return ContainerInfo(BMP, header.width_px, header.height_px, UPRIGHT, False, image_spans, icc_profile=profile)
 
 
 def _read_header(data: bytes) -> _Header:
@@ -123,6 +126,16 @@ def _read_palette(data: bytes, header: _Header, start: int) -> tuple[bytes, int]
         raise corrupt("BMP", "is cut short")
     colours = b"".join(entries[at : at + 3] + b"\0" for at in range(0, len(entries), entry_bytes))
     return colours.ljust(4 * most, b"\0"), end
+
+
+def _icc_profile(data: bytes, header: _Header) -> bytes | None:
+    """Return the profile that a header of version 5 embeds (BITMAPV5HEADER); a damaged one counts as none."""
+    if header.size_bytes != _V5 or data[_FILE_HEADER_BYTES + 56 : _FILE_HEADER_BYTES + 60] != _EMBEDDED:
+        return None
+    start, count = struct.unpack_from("<II", data, _FILE_HEADER_BYTES + 112)
+    start += _FILE_HEADER_BYTES
+    profile = data[start : start + count] if 0 < count <= MAX_ICC_PROFILE_BYTES else b""
+    return profile if profile and len(profile) == count else None
 
 
 def _pixel_bytes(header: _Header, left_bytes: int) -> int:

@@ -7,7 +7,7 @@ thumbnail and no further image, and a grid is never in its memory as a whole.
 
 import struct
 
-from obscura.imaging.container import ContainerInfo, ImageFormat
+from obscura.imaging.container import MAX_ICC_PROFILE_BYTES, ContainerInfo, ImageFormat
 from obscura.imaging.errors import ImageError, corrupt
 from obscura.imaging.heic_decoder import HeicImageFile, Plane, Rectangle, one_image, write_plan
 from obscura.imaging.hevc import CodedSize, coded_size, parameter_sets, still_image
@@ -87,7 +87,8 @@ class _Scan:
             is_premultiplied = (b"prem", primary, [alpha_item]) in self._references
             decoded = (write_plan(colours, alpha, crop, is_premultiplied=is_premultiplied),)
         left, top, right, bottom = crop
-        return ContainerInfo(HEIC, right - left, bottom - top, orientation, False, decoded)
+        profile = self._icc_profile(primary)
+        return ContainerInfo(HEIC, right - left, bottom - top, orientation, False, decoded, icc_profile=profile)
 
     def _find_meta(self) -> Box:
         position = 0
@@ -178,6 +179,15 @@ class _Scan:
             if each.kind == b"colr" and self._data[each.start : each.start + 4] == b"nclx":
                 return self._data[each.start + 4 : min(each.end, each.start + 11)].ljust(7, b"\0")
         return b""
+
+    def _icc_profile(self, item: int) -> bytes | None:
+        """Return the ICC profile of an image (ISO/IEC 14496-12 §12.1.5), or that of a grid's first cell."""
+        cells = [to[0] for kind, start, to in self._references if (kind, start) == (b"dimg", item) and to]
+        for each in (box for source in [item, *cells] for box in self._items.properties.get(source, ())):
+            kind = self._data[each.start : each.start + 4]
+            if each.kind == b"colr" and kind in {b"prof", b"rICC"} and each.end - each.start <= MAX_ICC_PROFILE_BYTES:
+                return self._data[each.start + 4 : each.end]
+        return None
 
     def _alpha_item(self) -> int | None:
         for kind, item, masters in self._references:

@@ -6,7 +6,7 @@ from typing import IO, NamedTuple
 
 from PIL import ImageFile
 
-from obscura.imaging.container import UPRIGHT, ContainerInfo, ImageFormat, Span
+from obscura.imaging.container import MAX_ICC_PROFILE_BYTES, UPRIGHT, ContainerInfo, ImageFormat, Span
 from obscura.imaging.errors import ImageError, corrupt
 
 _MAX_PIXELS = 36_000_000
@@ -20,11 +20,11 @@ _ENTRY_BYTES = 12
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = 254, 256, 257, 258, 259, 262, 266
 _STRIP_OFFSETS, _ORIENTATION, _SAMPLES, _ROWS_PER_STRIP, _STRIP_SIZES, _PLANAR = 273, 274, 277, 278, 279, 284
 _PREDICTOR, _COLOUR_MAP, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_SIZES = 317, 320, 322, 323, 324, 325
-_EXTRA_SAMPLES, _SAMPLE_FORMAT, _DNG_VERSION = 338, 339, 50706
+_EXTRA_SAMPLES, _SAMPLE_FORMAT, _ICC_PROFILE, _DNG_VERSION = 338, 339, 34675, 50706
 _READ = frozenset(
     {_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, _STRIP_OFFSETS, _ORIENTATION, _SAMPLES,
      _ROWS_PER_STRIP, _STRIP_SIZES, _PLANAR, _PREDICTOR, _COLOUR_MAP, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS,
-     _TILE_SIZES, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _DNG_VERSION}
+     _TILE_SIZES, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _ICC_PROFILE, _DNG_VERSION}
 )  # fmt: skip
 _BYTE, _SHORT, _LONG = 1, 3, 4
 _KINDS = {_BYTE: ("B", 1), _SHORT: ("H", 2), _LONG: ("I", 4)}
@@ -114,7 +114,17 @@ class _Page:
         if 0 < width_px * height_px <= _MAX_PIXELS:
             chunks = self._chunks(layout, width_px, height_px)
             spans = (self._rewritten(layout, chunks, width_px, height_px), *chunks.spans)
-        return ContainerInfo(TIFF, width_px, height_px, orientation, False, spans)
+        profile = self._icc_profile()
+        return ContainerInfo(TIFF, width_px, height_px, orientation, False, spans, icc_profile=profile)
+
+    def _icc_profile(self) -> bytes | None:
+        """Return the ICC profile (ICC.1 annex B.4); a damaged one counts as none."""
+        _, count, at = self._entries.get(_ICC_PROFILE, (0, 0, 0))
+        if not 4 < count <= MAX_ICC_PROFILE_BYTES:
+            return None
+        start = self._uint(at, 4)
+        profile = self._data[start : start + count]
+        return profile if len(profile) == count else None
 
     def _uint(self, position: int, size_bytes: int) -> int:
         value = self._data[position : position + size_bytes]
