@@ -54,9 +54,9 @@ def main() -> None:
         sys.exit(2)
     command += ["--target", str(packages), "-r", str(source / "requirements.txt")]
     subprocess.run(command, check=True)  # noqa: S603 our own arguments and paths
-    shutil.copytree(source / "obscura", packages / "obscura")
-    if (source / "bin").is_dir():
-        shutil.copytree(source / "bin", options.into / "bin")
+    for folder, target in (("obscura", packages / "obscura"), ("bin", options.into / "bin")):
+        if (source / folder).is_dir():
+            shutil.copytree(source / folder, target)
     strip(packages)
     compile_bytecode(packages)
     measure(options.layer, packages, options.limit_mb)

@@ -1,4 +1,4 @@
-"""Built artefacts laid out as on Lambda: both layers in ``/opt``, a function's code in ``/var/task``, all read-only.
+"""Built artefacts laid out as on Lambda: the layers in ``/opt``, a function's code in ``/var/task``, all read-only.
 
 Each process gets a root file system of its own for this (``lambda_root.sh``, ADR 54). That takes Linux with user
 namespaces; on other machines the same folders are used from where they were built, and ``Layout.rejection`` says why.
@@ -119,7 +119,7 @@ def install_layout(built: Path = BUILT) -> Layout:
     opt, runtime, root = built.parent / f"{built.name}-opt", built.parent / "runtime", built.parent / "root"
     for folder in (opt, runtime):
         shutil.rmtree(folder, ignore_errors=True)
-    for layer in ("GatewayLayer", "ImagingLayer"):
+    for layer in ("GatewayLayer", "ImagingLayer", "HeicDecoderLayer"):
         shutil.copytree(built / layer, opt, dirs_exist_ok=True)
     root.mkdir(exist_ok=True)
     runtime.mkdir()

@@ -10,6 +10,7 @@ from tests.support.fake_upstream import answers
 from tests.support.gateway import chat_request, image_part, running_gateway, text
 from tests.support.image_urls import data_url
 from tests.support.loopback_server import loopback_server
+from tests.unit.imaging.heic_files import stored
 from tests.unit.imaging.images import (
     a_photograph,
     a_plain,
@@ -42,9 +43,12 @@ BAD_IMAGES = {
     "truncated png": (data_url(a_photograph(90, 60, "PNG")[:-200]), "invalid_image"),
     "truncated jpeg": (data_url(a_photograph(90, 60, "JPEG")[:-200]), "invalid_image"),
     "damaged png": (data_url(a_photograph(90, 60, "PNG").replace(b"IDAT", b"IDAT\0", 1)), "invalid_image"),
-    "heic": (data_url(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99), "image/heic"), "unsupported_image_format"),
+    "truncated heic": (data_url(stored("quarters")[:-50], "image/heic"), "invalid_image"),
+    "sequence alone": (data_url(b"\0\0\0\x18ftyphevc\0\0\0\0msf1hevc\0\0\0\x08moov"), "unsupported_image_format"),
+    "jpeg xl": (data_url(b"\xff\x0a" + bytes(99), "image/jxl"), "unsupported_image_format"),
     "svg": (data_url(b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/svg+xml"), "unsupported_image_format"),
-    "bmp": (data_url(saved(four_corners(9, 9), "BMP"), "image/png"), "unsupported_image_format"),
+    "truncated bmp": (data_url(saved(four_corners(9, 9), "BMP")[:-9], "image/png"), "invalid_image"),
+    "tiff in jpeg": (data_url(saved(four_corners(9, 9), "TIFF", compression="jpeg")), "unsupported_image_format"),
     "text": (data_url(b"hello"), "unsupported_image_format"),
     "too wide": (data_url(a_plain(402, 2, "PNG")), "unsupported_image_dimensions"),
     "too many pixels": (data_url(a_plain(1001, 1000, "PNG")), "image_too_many_pixels"),
@@ -67,15 +71,17 @@ async def test_each_bad_image_has_its_code_and_path_and_is_not_sent_upstream() -
 
 
 async def test_the_one_bad_image_among_good_ones_is_named() -> None:
-    good, heic = data_url(a_plain(9, 9, "PNG")), BAD_IMAGES["heic"][0]
+    good, jpeg_xl = data_url(a_plain(9, 9, "PNG")), BAD_IMAGES["jpeg xl"][0]
     async with running_gateway() as gateway:
         response = await gateway.chat(
-            chat_request(text("look"), image_part(good), {"type": "input_image", "image_url": heic}, image_part(good))
+            chat_request(
+                text("look"), image_part(good), {"type": "input_image", "image_url": jpeg_xl}, image_part(good)
+            )
         )
 
         error = response.json()["error"]
         assert (error["code"], error["param"]) == ("unsupported_image_format", "messages[0].content[2].image_url")
-        assert "HEIC" in error["message"]
+        assert "JPEG XL" in error["message"]
 
 
 async def test_sixteen_images_are_allowed_and_seventeen_too_many() -> None:

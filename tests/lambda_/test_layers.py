@@ -13,8 +13,9 @@ import pytest
 from rehearsal.layout import BUILT
 from rehearsal.stack import ROOT
 
-LAYERS = (BUILT / "GatewayLayer", BUILT / "ImagingLayer")
-MAX_BYTES = 75_000_000
+HEIC = BUILT / "HeicDecoderLayer"
+LAYERS = (BUILT / "GatewayLayer", BUILT / "ImagingLayer", HEIC)
+MAX_BYTES = 81_000_000
 UNCHECKED_HASH = (1).to_bytes(4, "little")
 
 
@@ -22,7 +23,7 @@ def files() -> list[Path]:
     return [path for layer in LAYERS for path in layer.rglob("*") if path.is_file()]
 
 
-def test_together_they_stay_under_75_mb_unzipped() -> None:
+def test_together_they_stay_under_81_mb_unzipped() -> None:
     size = sum(path.stat().st_size for path in files())
 
     assert 10_000_000 < size < MAX_BYTES
@@ -51,10 +52,19 @@ def test_packages_that_lambda_never_runs_are_left_out(unwanted: str) -> None:
 
 
 def test_both_layers_share_the_obscura_namespace_without_a_file_in_common() -> None:
-    gateway, imaging = ({path.relative_to(layer) for path in layer.rglob("*") if path.is_file()} for layer in LAYERS)
+    gateway, imaging = (
+        {path.relative_to(layer) for path in layer.rglob("*") if path.is_file()} for layer in LAYERS[:2]
+    )
 
     assert gateway & imaging == set()
     assert Path("python/obscura/imaging/__init__.py") in imaging
+
+
+def test_the_heic_layer_has_its_decoder_alone() -> None:
+    packages = {path.name.split("-")[0].split(".")[0] for path in (HEIC / "python").iterdir()}
+
+    assert packages == {"pi_heif", "_pi_heif"}
+    assert not any(path.name.startswith("_pi_heif") for layer in LAYERS[:2] for path in (layer / "python").iterdir())
 
 
 def test_the_exec_wrapper_can_be_executed() -> None:

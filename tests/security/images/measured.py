@@ -8,7 +8,7 @@ import resource
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from obscura.imaging import ImageError, prepare, warm_up
@@ -22,6 +22,7 @@ class Measured:
     width_px: int
     height_px: int
     took_s: float
+    cpu_s: float
     peak_mb: float
 
 
@@ -31,7 +32,7 @@ def prepared_in_a_child(data: bytes) -> Measured:
     return Measured(**json.loads(child.stdout))
 
 
-def _peak_mb() -> float:
+def peak_mb() -> float:
     status = Path("/proc/self/status")
     if status.exists():
         # getrusage's maximum survives exec, and with it the size of the process that started this one.
@@ -44,17 +45,15 @@ def _main() -> None:
     warm_up()
     data = sys.stdin.buffer.read()
     code, width_px, height_px = None, 0, 0
-    begun_s = time.perf_counter()
+    begun_s, begun_cpu_s = time.perf_counter(), time.process_time()
     try:
         prepared = prepare(data)
         width_px, height_px = prepared.width_px, prepared.height_px
     except ImageError as error:
         code = error.code
-    took_s = time.perf_counter() - begun_s
-    json.dump(
-        {"code": code, "width_px": width_px, "height_px": height_px, "took_s": took_s, "peak_mb": _peak_mb()},
-        sys.stdout,
-    )
+    took_s, cpu_s = time.perf_counter() - begun_s, time.process_time() - begun_cpu_s
+    measured = Measured(code, width_px, height_px, took_s, cpu_s, peak_mb())
+    json.dump(asdict(measured), sys.stdout)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ OUTCOMES = {
     "decompression_bomb_extents.gif": None,
     "invalid-exif-without-x-resolution.jpg": None,
     "multiple_exif.jpg": None,
-    "oom-225817ca0f8c663be7ab4b9e717b02c661e66834.tif": "unsupported_image_format",
+    "oom-225817ca0f8c663be7ab4b9e717b02c661e66834.tif": "invalid_image",
     "ossfuzz-4836216264589312.pcx": "unsupported_image_format",
     "split_fdat_zero_chunk.png": None,
     "syntax_num_frames_zero.png": "invalid_image",

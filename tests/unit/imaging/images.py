@@ -4,13 +4,16 @@ import io
 import struct
 import zlib
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, PngImagePlugin
 
 from obscura.imaging import formats
 
-FORMATS = tuple(formats.FORMATS)
+FORMATS = tuple(name for name in formats.FORMATS if name != "HEIC")
+"""Those that Pillow writes; ``heic_files`` has the other."""
+HEIC_FILES = Path(__file__).parent / "heic"
 ORIENTATION = 0x0112
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -149,5 +152,13 @@ def one_of_each() -> dict[str, bytes]:
         "rgba avif": lambda: saved(alpha, "AVIF"),
         "grey avif, rotated": lambda: saved(image.convert("L"), "AVIF", exif=exif(6)),
         "animated avif": lambda: an_animation(40, 30, "AVIF"),
+        "heic": (HEIC_FILES / "quarters.heic").read_bytes,
+        "grey heic of 10 bits": (HEIC_FILES / "grey_10_bit.heic").read_bytes,
+        "tiff": lambda: saved(image, "TIFF", compression="tiff_lzw"),
+        "grey tiff": lambda: saved(image.convert("L"), "TIFF"),
+        "rgba tiff": lambda: saved(alpha, "TIFF", compression="tiff_adobe_deflate"),
+        "palette tiff, turned": lambda: saved(image.quantize(32), "TIFF", tiffinfo={ORIENTATION: 6}),
+        "bmp": lambda: saved(image, "BMP"),
+        "palette bmp": lambda: saved(image.quantize(200), "BMP"),
     }
     return {name: build() for name, build in kinds.items()}

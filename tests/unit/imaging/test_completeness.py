@@ -5,7 +5,8 @@ import random
 import pytest
 
 from obscura.imaging import Detail, ImageError, PreparedImage, prepare
-from tests.unit.imaging.images import FORMATS, a_photograph, one_of_each, photograph_pixels, saved
+from obscura.imaging.formats import FORMATS
+from tests.unit.imaging.images import a_photograph, one_of_each, photograph_pixels, saved
 
 CORPUS = one_of_each()
 MUTATIONS = 3000

@@ -2,14 +2,13 @@ import pytest
 
 from obscura.imaging import SUPPORTED_FORMATS, ImageError, prepare
 from obscura.imaging.formats import FORMATS as FORMATS_BY_NAME
+from tests.unit.imaging import heic_files
 from tests.unit.imaging.avif_files import an_avif, coded
+from tests.unit.imaging.heic_files import a_heic
 from tests.unit.imaging.images import FORMATS, a_photograph, a_plain, four_corners
 
 UNSUPPORTED = {
-    "HEIC": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
-    "HEIF": b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic",
-    "TIFF": b"II*\0\x08\0\0\0",
-    "BMP": b"BM\x46\0\0\0",
+    "BigTIFF": b"II+\0\x08\0\0\0",
     "ICO": b"\0\0\1\0\1\0",
     "PSD": b"8BPS\0\1",
     "PDF": b"%PDF-1.7\n",
@@ -33,7 +32,7 @@ def test_an_unsupported_format_is_named_with_the_supported_ones(name: str) -> No
     assert f"Convert it to {SUPPORTED_FORMATS}" in error.value.message
 
 
-@pytest.mark.parametrize("image_format", ["TIFF", "BMP", "ICO", "JPEG2000", "PPM"])
+@pytest.mark.parametrize("image_format", ["ICO", "JPEG2000", "PPM"])
 def test_formats_that_only_pillow_supports_are_unsupported(image_format: str) -> None:
     data = a_plain(16, 16, image_format)
 
@@ -50,10 +49,21 @@ def test_an_avif_is_detected_by_any_of_its_brands(brands: bytes) -> None:
     assert prepare(data).source_format == "AVIF"
 
 
+@pytest.mark.parametrize("brands", [b"heic\0\0\0\0mif1heic", b"mif1\0\0\0\0mif1heic", b"heix\0\0\0\0heixmiaf"])
+def test_a_heic_is_detected_by_any_of_its_brands(brands: bytes) -> None:
+    assert prepare(a_heic(heic_files.coded(1, "quarters"), brands=brands)).source_format == "HEIC"
+
+
+def test_a_file_of_both_brands_is_an_avif() -> None:
+    data = an_avif(coded(1, four_corners(64, 64)), brands=b"mif1\0\0\0\0mif1heicavif")
+
+    assert prepare(data).source_format == "AVIF"
+
+
 def test_the_supported_formats_are_named_in_one_sentence() -> None:
-    assert SUPPORTED_FORMATS == "PNG, JPEG, WEBP, GIF or AVIF"
+    assert SUPPORTED_FORMATS == "PNG, JPEG, WEBP, GIF, AVIF, HEIC, TIFF or BMP"
     assert {each.media_type for each in FORMATS_BY_NAME.values()} == {
-        f"image/{name}" for name in ("png", "jpeg", "webp", "gif", "avif")
+        f"image/{name}" for name in ("png", "jpeg", "webp", "gif", "avif", "heic", "tiff", "bmp")
     }
 
 

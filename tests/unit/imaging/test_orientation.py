@@ -26,7 +26,7 @@ def as_a_camera_stores_it(upright: Image.Image, orientation: int) -> Image.Image
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "AVIF"])
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
 @pytest.mark.parametrize("size", [(120, 80), (3000, 1000)])
 def test_every_orientation_comes_out_upright(orientation: int, image_format: str, size: tuple[int, int]) -> None:
     stored = as_a_camera_stores_it(four_corners(*size), orientation)

@@ -20,6 +20,8 @@ from obscura.cli.console import messages, output, table
 from obscura.dialects.registry import require_dialect
 from obscura.errors import ObscuraError
 from obscura.fetch.policy import parse_origin
+from obscura.imaging.container import ImageFormat
+from obscura.imaging.formats import FORMATS
 from obscura.settings import PREFIX, RENAMED, ConfigurationError, Settings, deprecations
 from obscura.stores.dynamodb.database import DynamoDb
 from obscura.stores.dynamodb.tables import TABLES
@@ -58,6 +60,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield Finding("Python", "ok", sys.version.split()[0])
     turbo = features.check_feature("libjpeg_turbo")
     yield Finding("libjpeg-turbo", "ok" if turbo else "warn", "present" if turbo else "absent: JPEGs decode slowly")
+    yield from (_decoder(image_format) for image_format in FORMATS.values() if image_format.package)
     yield from examine_access(settings)
     if settings.models is not None:
         yield _catalog(settings)
@@ -79,6 +82,13 @@ def examine_access(settings: Settings) -> Iterator[Finding]:
         yield Finding("Store outage", "warn", "callers with a cached key are admitted and not counted")
     yield _jwts(settings)
     yield _free_tier(settings)
+
+
+def _decoder(image_format: ImageFormat) -> Finding:
+    if image_format.is_available:
+        return Finding(image_format.name, "ok", "decoder present")
+    package = f"{image_format.package}".replace("_", "-")
+    return Finding(image_format.name, "warn", f"no decoder: its images are rejected; install {package}")
 
 
 def _data_folder(settings: Settings) -> Finding:

@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import IO
 
 from PIL import ImageFile
@@ -25,6 +26,7 @@ class ImageFormat:
         decodes_scaled: whether the decoder can deliver the image at 1/2, 1/4 or 1/8 of its size.
         pixels_are_exactly: whether the compressed pixels of a scanned file inflate to exactly this many bytes, if the
             format can hide other bytes after them.
+        package: the package that decodes it, if it is not Pillow; a deployment may have been made without it.
         is_common: whether ``warm_up`` loads its decoder; a rare format with a large library waits for its first file.
 
     """
@@ -38,6 +40,12 @@ class ImageFormat:
     decodes_scaled: bool = False
     pixels_are_exactly: Callable[[bytes, int], bool] | None = None
     is_common: bool = True
+    package: str | None = None
+
+    @property
+    def is_available(self) -> bool:
+        """Whether this deployment has what decodes the format."""
+        return self.package is None or find_spec(self.package) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,7 @@ class ContainerInfo:
     image, with nothing after it. ``image_spans`` is what the decoder gets: the image and nothing else, neither
     metadata nor further frames nor bytes after the end; bytes between them replace a run of the file that it must not
     see, in formats that count offsets from the start of the file. ``bit_depth`` is that of one stored sample.
+    ``icc_profile`` is the ICC profile that the file embeds, if any.
     """
 
     source_format: ImageFormat
@@ -58,6 +67,7 @@ class ContainerInfo:
     is_canonical: bool
     image_spans: tuple[Span | bytes, ...]
     bit_depth: int = 8
+    icc_profile: bytes | None = None
 
 
 def merge_adjacent(spans: list[Span]) -> tuple[Span, ...]:
@@ -71,6 +81,8 @@ def merge_adjacent(spans: list[Span]) -> tuple[Span, ...]:
     return tuple(merged)
 
 
+MAX_ICC_PROFILE_BYTES = 1 << 20
+"""Of a larger one none is taken: those of cameras and displays have some kilobytes, printers' up to a megabyte."""
 UPRIGHT = 1
 _ORIENTATION_TAG = 0x0112
 _SHORT = 3

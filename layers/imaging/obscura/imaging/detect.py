@@ -5,11 +5,8 @@ from obscura.imaging.errors import ImageError
 from obscura.imaging.formats import FORMATS, SUPPORTED_FORMATS
 
 _UNSUPPORTED: tuple[tuple[bytes, str], ...] = (
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"II+\0", "TIFF"),
-    (b"MM\0+", "TIFF"),
-    (b"BM", "BMP"),
+    (b"II+\0", "BigTIFF"),
+    (b"MM\0+", "BigTIFF"),
     (b"\0\0\1\0", "ICO"),
     (b"8BPS", "PSD"),
     (b"%PDF-", "PDF"),
@@ -19,8 +16,6 @@ _UNSUPPORTED: tuple[tuple[bytes, str], ...] = (
     (b"\xff\x4f\xff\x51", "JPEG 2000"),
 )
 
-# ISO/IEC 14496-12 §4.3: the major brand follows "ftyp". HEIF's brands: ISO/IEC 23008-12.
-_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1")
 _TEXT_WINDOW_BYTES = 1024
 
 
@@ -28,11 +23,17 @@ def detect_format(data: bytes) -> ImageFormat:
     """Return the format of ``data`` by its signature.
 
     Raises:
-        ImageError: ``unsupported_image_format``, by name if the format is known.
+        ImageError: ``unsupported_image_format``, by name if the format is known; also for a format whose decoder this
+            deployment was made without.
 
     """
     for image_format in FORMATS.values():
         if image_format.recognizes(data):
+            if not image_format.is_available:
+                raise ImageError(
+                    "unsupported_image_format",
+                    f"This deployment has no {image_format.name} decoder. Convert the image to {SUPPORTED_FORMATS}.",
+                )
             return image_format
     name = _unsupported_name(data)
     if name is None:
@@ -47,7 +48,7 @@ def _unsupported_name(data: bytes) -> str | None:
         if data.startswith(signature):
             return name
     if data[4:8] == b"ftyp":
-        return "HEIC/HEIF" if data[8:12] in _HEIF_BRANDS else "Video (MP4, QuickTime)"
+        return "Video (MP4, QuickTime)"
     opening = data[:_TEXT_WINDOW_BYTES].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if opening.startswith(b"<svg") or (
         opening.startswith((b"<?xml", b"<!--", b"<!doctype svg")) and b"<svg" in opening

@@ -1,4 +1,4 @@
-"""Boxes and items of ISO base media files (ISO/IEC 14496-12), read within bounds: for AVIF and its relatives."""
+"""Boxes and items of ISO base media files (ISO/IEC 14496-12), read within bounds: for AVIF and HEIC."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -139,7 +139,7 @@ class Items:
         return memoryview(b"".join(view[start:end] for start, end in spans))
 
 
-def read_items(boxes: BoxReader, meta: Box) -> Items:
+def read_items(boxes: BoxReader, meta: Box, max_items: int = _MAX_ITEMS) -> Items:
     """Read a ``meta`` box (§8.11).
 
     Raises:
@@ -153,7 +153,7 @@ def read_items(boxes: BoxReader, meta: Box) -> Items:
         cursor, version, _ = boxes.open_full(parts[b"pitm"])
         items.primary = cursor.uint(2 if version == 0 else 4)
     if b"iinf" in parts:
-        _read_kinds(boxes, parts[b"iinf"], items)
+        _read_kinds(boxes, parts[b"iinf"], items, max_items)
     if b"iloc" in parts:
         _read_locations(boxes, parts[b"iloc"], parts.get(b"idat"), items)
     if b"iprp" in parts:
@@ -161,7 +161,27 @@ def read_items(boxes: BoxReader, meta: Box) -> Items:
     return items
 
 
-def _read_kinds(boxes: BoxReader, iinf: Box, items: Items) -> None:
+def read_references(boxes: BoxReader, meta: Box) -> list[tuple[bytes, int, list[int]]]:
+    """Read the references between items (§8.11.12): their kind, the item that they start at, and those they name.
+
+    Raises:
+        MalformedBoxError: cut, or longer than any encoder makes them.
+
+    """
+    iref = boxes.parts(meta, 4).get(b"iref")
+    if iref is None:
+        return []
+    _, version, _ = boxes.open_full(iref)
+    id_bytes = 2 if version == 0 else 4
+    references: list[tuple[bytes, int, list[int]]] = []
+    for box in boxes.children(iref.start + 4, iref.end):
+        cursor = Cursor(boxes.data, box.start, box.end)
+        item = cursor.uint(id_bytes)
+        references.append((box.kind, item, [cursor.uint(id_bytes) for _ in range(cursor.uint(2))]))
+    return references
+
+
+def _read_kinds(boxes: BoxReader, iinf: Box, items: Items, max_items: int) -> None:
     _, version, _ = boxes.open_full(iinf)
     for entry in boxes.children(iinf.start + (6 if version == 0 else 8), iinf.end):
         cursor, version, _ = boxes.open_full(entry)
@@ -169,7 +189,7 @@ def _read_kinds(boxes: BoxReader, iinf: Box, items: Items) -> None:
         cursor.skip(2)
         at = cursor.position
         cursor.skip(4)
-        if item in items.kinds or len(items.kinds) == _MAX_ITEMS:
+        if item in items.kinds or len(items.kinds) == max_items:
             raise MalformedBoxError
         items.kinds_at[item], items.kinds[item] = at, items.data[at : at + 4]
 
