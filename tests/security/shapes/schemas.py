@@ -1,0 +1,253 @@
+"""The request schemas of the three APIs, read from the type definitions of the installed SDKs.
+
+A new version of an SDK extends the schemas, and with them the request shapes, by itself.
+"""
+
+import types
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Annotated, Any, Literal, NotRequired, Required, Union, get_args, get_origin, get_type_hints
+
+from anthropic.types import message_create_params as messages_params
+from anthropic.types.beta import message_create_params as beta_messages_params
+from openai.types.chat import completion_create_params as chat_params
+from openai.types.responses import response_create_params as responses_params
+from typing_extensions import is_typeddict
+
+from tests.security.shapes.plants import data_url, encoded, image, pdf, video, wave
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A string."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enumeration:
+    """One of some strings (or numbers)."""
+
+    values: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A number, a boolean or null."""
+
+    sample: object
+
+
+@dataclass(frozen=True, slots=True)
+class Anything:
+    """Any JSON value: a JSON schema, the arguments of a tool."""
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """An array."""
+
+    item: "Type"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """An object with keys of the caller's own."""
+
+    value: "Type"
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """A union."""
+
+    variants: tuple["Type", ...]
+
+
+@dataclass(slots=True, eq=False)
+class Object:
+    """An object with known fields; filled after it was made, since types are recursive."""
+
+    name: str
+    fields: dict[str, "Type"] = field(default_factory=dict)
+    required: frozenset[str] = frozenset()
+
+    @property
+    def label(self) -> str:
+        """Its ``type`` or ``role``, if that is fixed, else the name of its class."""
+        for key in ("type", "role"):
+            fixed = self.fields.get(key)
+            if isinstance(fixed, Enumeration) and key in self.required:
+                return str(fixed.values[0])
+        return self.name
+
+    def fits(self, value: Mapping[str, object]) -> bool:
+        """Whether the enumerations of a value, its ``type`` above all, are those of this object."""
+        for key, known in self.fields.items():
+            if isinstance(known, Enumeration) and key in {"type", "role"}:
+                if key in value and value[key] not in known.values:
+                    return False
+                if key not in value and key in self.required:
+                    return False
+        return True
+
+
+type Type = Text | Enumeration | Scalar | Anything | List | Table | OneOf | Object
+
+_made: dict[type, Object] = {}
+
+
+def _type_of(hint: Any) -> Type | None:
+    """Return the type of a hint; None if it is no JSON (a file handle) or a response class beside its parameters."""
+    origin = get_origin(hint)
+    if origin in {Required, NotRequired, Annotated}:
+        return _type_of(get_args(hint)[0])
+    if is_typeddict(hint):
+        return _object(hint)
+    if origin is Literal:
+        return Enumeration(get_args(hint))
+    if origin in {Union, types.UnionType}:
+        variants = [found for argument in get_args(hint) if (found := _type_of(argument)) is not None]
+        flat = [inner for found in variants for inner in (found.variants if isinstance(found, OneOf) else (found,))]
+        return flat[0] if len(flat) == 1 else OneOf(tuple(flat))
+    if origin in {dict, Mapping} or hint is dict:
+        value = _type_of(get_args(hint)[1]) if get_args(hint) else Anything()
+        return Table(value or Anything()) if not isinstance(value, Anything) else Anything()
+    if origin is not None and isinstance(origin, type) and issubclass(origin, Iterable):
+        item = _type_of(get_args(hint)[0])
+        return None if item is None else List(item)
+    if hint is object or hint is Any:
+        return Anything()
+    return _plain(hint)
+
+
+def _plain(hint: Any) -> Type | None:
+    scalars: dict[Any, Type] = {str: Text(), bool: Scalar(True), int: Scalar(1), float: Scalar(0.5)}
+    return scalars.get(hint)
+
+
+def _object(hint: Any) -> Object:
+    if hint not in _made:
+        made = _made[hint] = Object(hint.__name__.removesuffix("Param").removesuffix("Params"))
+        hints = get_type_hints(hint, include_extras=True)
+        found = {name: _type_of(inner) for name, inner in hints.items()}
+        made.fields = {name: inner for name, inner in found.items() if inner is not None}
+        needed = {name for name, inner in hints.items() if get_origin(inner) is Required or hint.__total__}
+        made.required = frozenset(needed & made.fields.keys())
+    return _made[hint]
+
+
+def _extended(base: Object, extra: Mapping[str, Type]) -> Object:
+    return Object(base.name, extra | base.fields, base.required)
+
+
+@cache
+def request_type(dialect: str) -> Object:
+    """Return the schema of a dialect's requests; that of Messages is the beta's, which has all of the stable one."""
+    if dialect == "chat":
+        return _chat()
+    if dialect == "responses":
+        return _with_stream(_object(responses_params.ResponseCreateParamsNonStreaming))
+    stable = _object(messages_params.MessageCreateParamsNonStreaming)
+    beta = _object(beta_messages_params.MessageCreateParamsNonStreaming)
+    fields = {name: inner for name, inner in beta.fields.items() if name != "betas"}  # a header
+    headers = {"workspace_id", "user_profile_id"}
+    fields = {name: inner for name, inner in fields.items() if name not in headers}
+    extra = {name: inner for name, inner in stable.fields.items() if name not in headers}
+    return _with_stream(_extended(Object(beta.name, fields, beta.required), extra))
+
+
+def _with_stream(base: Object) -> Object:
+    base.fields["stream"] = Scalar(True)
+    return base
+
+
+def _chat() -> Object:
+    """OpenAI's schema, and the one content part that the gateway takes beyond it: ``video_url``."""
+    base = _with_stream(_object(chat_params.CompletionCreateParamsNonStreaming))
+    url = Object("VideoURL", {"url": Text()}, frozenset({"url"}))
+    part = Object("VideoPart", {"type": Enumeration(("video_url",)), "video_url": url}, frozenset({"type", "video_url"}))
+    messages = base.fields["messages"]
+    assert isinstance(messages, List)
+    assert isinstance(messages.item, OneOf)
+    user = next(each for each in messages.item.variants if isinstance(each, Object) and each.label == "user")
+    content = user.fields["content"]
+    assert isinstance(content, OneOf)
+    lists = [each for each in content.variants if isinstance(each, List)]
+    assert isinstance(lists[0].item, OneOf)
+    widened = List(OneOf((*lists[0].item.variants, part)))
+    user.fields["content"] = OneOf((*(each for each in content.variants if not isinstance(each, List)), widened))
+    return base
+
+
+_GOOD_IMAGE = data_url(image("PNG"), "image/png")
+_EXAMPLES: dict[tuple[str, str], Any] = {
+    ("ImageURL", "url"): _GOOD_IMAGE,
+    ("VideoURL", "url"): data_url(video(), "video/mp4"),
+    ("InputAudio", "data"): encoded(wave()),
+    ("FileFile", "file_data"): data_url(pdf(), "application/pdf"),
+    ("FileFile", "filename"): "a.pdf",
+    ("ResponseInputImage", "image_url"): _GOOD_IMAGE,
+    ("ResponseInputImageContent", "image_url"): _GOOD_IMAGE,
+    ("ResponseComputerToolCallOutputScreenshot", "image_url"): _GOOD_IMAGE,
+    ("ResponseInputFile", "file_data"): data_url(pdf(), "application/pdf"),
+    ("ResponseInputFileContent", "file_data"): data_url(pdf(), "application/pdf"),
+    ("BetaBase64ImageSource", "data"): encoded(image("PNG")),
+    ("BetaBase64PDFSource", "data"): encoded(pdf()),
+}
+"""Values of fields in which any other is an error of its own, so that the places beside them are reached."""
+
+
+def _example_of(kind: Object, name: str, inner: Type) -> Any:
+    return _EXAMPLES[kind.name, name] if (kind.name, name) in _EXAMPLES else example(inner)
+
+
+def example(kind: Type) -> Any:
+    """Return the smallest value of a type: the required fields, the first variant that ends."""
+    match kind:
+        case Text():
+            return "x"
+        case Enumeration():
+            return kind.values[0]
+        case Scalar():
+            return kind.sample
+        case Anything():
+            return {}
+        case List():
+            return [example(kind.item)]
+        case Table():
+            return {"k": example(kind.value)}
+        case OneOf():
+            return example(kind.variants[0])
+        case Object():
+            return {
+                name: _example_of(kind, name, inner)
+                for name, inner in kind.fields.items()
+                if name in kind.required or (kind.name, name) in _EXAMPLES
+            }
+
+
+def variants(kind: Type) -> Sequence[Type]:
+    """Return the members of a union, or the type itself."""
+    return kind.variants if isinstance(kind, OneOf) else (kind,)
+
+
+def objects(kind: Type) -> list[Object]:
+    """Return every object of a schema, once."""
+    found: dict[Object, None] = {}
+
+    def visit(inner: Type) -> None:
+        match inner:
+            case Object() if inner not in found:
+                found[inner] = None
+                for known in inner.fields.values():
+                    visit(known)
+            case List():
+                visit(inner.item)
+            case Table():
+                visit(inner.value)
+            case OneOf():
+                for variant in inner.variants:
+                    visit(variant)
+
+    visit(kind)
+    return list(found)
