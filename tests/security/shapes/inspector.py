@@ -85,11 +85,14 @@ def _judge(leaf: Leaf, seen: Seen, unmoderated: frozenset[str]) -> Iterator[Find
 
 def _judge_unknown(leaf: Leaf, seen: Seen) -> Iterator[Finding]:
     if isinstance(leaf.value, list):
-        media = media_in_numbers(leaf.value)
+        spelled = media_in_numbers(leaf.value)
         long = len(str(leaf.value)) > MAX_UNKNOWN_RUN_CHARS
-        if media or long:
-            yield Finding(f"numbers: {media.kind if media else 'a long list'}", leaf.path, tolerated=not long)
+        if spelled or long:
+            yield Finding(f"numbers: {spelled.kind if spelled else 'a long list'}", leaf.path, tolerated=not long)
         return
+    media = media_in(leaf.value)
+    if media and all(found.data in seen.images for found in media):
+        return  # a prepared image, as chat's ``"image_url": "data:…"``
     yield from _judge_text(leaf, seen)
     yield from _media(leaf, seen)
     yield from _address(leaf)

@@ -104,8 +104,7 @@ def _known(value: Any, kind: Type, path: str, holder: Object | None, key: str, d
                 if name in kind.fields:
                     yield from _known(inner, kind.fields[name], at, kind, name, dialect)
                 else:
-                    yield Leaf(at, name, Role.UNKNOWN)
-                    yield from _unknown(inner, at)
+                    yield from _unknown_member(name, inner, at)
         case OneOf():
             yield from _one_of(value, kind, path, holder, key, dialect)
         case List() if isinstance(value, list):
@@ -153,7 +152,9 @@ def _one_of(value: Any, kind: OneOf, path: str, holder: Object | None, key: str,
 def _by_type(dialect: str) -> dict[str, Object]:
     """Return every object of an API by its ``type``, for a part that stands where the schema has it not."""
     found: dict[str, Object] = {}
-    for each in objects(request_type(dialect)):
+    root = request_type(dialect)
+    conversation = objects(root.fields["input" if dialect == "responses" else "messages"])
+    for each in (*conversation, *objects(root)):
         if "type" in each.required and isinstance(fixed := each.fields["type"], Enumeration):
             found.setdefault(str(fixed.values[0]), each)
     return found
@@ -189,20 +190,14 @@ def _open(value: Any, role: Role, path: str) -> Iterator[Leaf]:
         yield Leaf(path, value, role)
 
 
+_MADE_BY_PROVIDERS = re.compile(r"reasoning_details\[\]\.(data|signature)$|google\.thought_signature$")
+
+
 def _unknown(value: Any, path: str) -> Iterator[Leaf]:
     """Yield the strings, keys and lists of numbers of a value in a field that is not known."""
     if isinstance(value, dict):
         for name, inner in value.items():
-            at = f"{path}.{name}"
-            yield Leaf(f"{path}.{{}}", name, Role.UNKNOWN)
-            if re.search(r"reasoning_details\[\]\.(data|signature)$|google\.thought_signature$", at) and isinstance(
-                inner, str
-            ):
-                yield Leaf(at, inner, Role.OPAQUE)
-            elif name in _UNKNOWN_SCHEMAS:
-                yield from _open(inner, Role.SCHEMA, at)
-            else:
-                yield from _unknown(inner, at)
+            yield from _unknown_member(name, inner, f"{path}.{name}")
     elif isinstance(value, list):
         if value and not any(isinstance(item, str | list | dict) for item in value):
             yield Leaf(path, value, Role.UNKNOWN)
@@ -210,3 +205,13 @@ def _unknown(value: Any, path: str) -> Iterator[Leaf]:
             yield from _unknown(item, f"{path}[]")
     elif isinstance(value, str):
         yield Leaf(path, value, Role.UNKNOWN)
+
+
+def _unknown_member(name: str, value: Any, path: str) -> Iterator[Leaf]:
+    yield Leaf(path, name, Role.UNKNOWN)
+    if isinstance(value, str) and _MADE_BY_PROVIDERS.search(path):
+        yield Leaf(path, value, Role.OPAQUE)
+    elif name in _UNKNOWN_SCHEMAS:
+        yield from _open(value, Role.SCHEMA, path)
+    else:
+        yield from _unknown(value, path)

@@ -73,7 +73,8 @@ def media_in(text: str) -> tuple[Media, ...]:
     """Return all media in a string: as data URLs, base64 (once or twice), hex or percent-encoding."""
     found: dict[bytes, Media] = {}
     for media in _media_in(text):
-        found.setdefault(media.data, media)
+        if not any(inner in media.data for inner in found):  # the same again, with what stands before it
+            found[media.data] = media
     return tuple(found.values())
 
 

@@ -13,6 +13,7 @@ from anthropic.types import message_create_params as messages_params
 from anthropic.types.beta import message_create_params as beta_messages_params
 from openai.types.chat import completion_create_params as chat_params
 from openai.types.responses import response_create_params as responses_params
+from openai.types.responses.response_input_audio_param import ResponseInputAudioParam
 from typing_extensions import is_typeddict
 
 from tests.security.shapes.plants import data_url, encoded, image, pdf, video, wave
@@ -146,7 +147,7 @@ def request_type(dialect: str) -> Object:
     if dialect == "chat":
         return _chat()
     if dialect == "responses":
-        return _with_stream(_object(responses_params.ResponseCreateParamsNonStreaming))
+        return _responses()
     stable = _object(messages_params.MessageCreateParamsNonStreaming)
     beta = _object(beta_messages_params.MessageCreateParamsNonStreaming)
     fields = {name: inner for name, inner in beta.fields.items() if name != "betas"}  # a header
@@ -166,17 +167,26 @@ def _chat() -> Object:
     base = _with_stream(_object(chat_params.CompletionCreateParamsNonStreaming))
     url = Object("VideoURL", {"url": Text()}, frozenset({"url"}))
     part = Object("VideoPart", {"type": Enumeration(("video_url",)), "video_url": url}, frozenset({"type", "video_url"}))
-    messages = base.fields["messages"]
-    assert isinstance(messages, List)
-    assert isinstance(messages.item, OneOf)
-    user = next(each for each in messages.item.variants if isinstance(each, Object) and each.label == "user")
-    content = user.fields["content"]
-    assert isinstance(content, OneOf)
-    lists = [each for each in content.variants if isinstance(each, List)]
-    assert isinstance(lists[0].item, OneOf)
-    widened = List(OneOf((*lists[0].item.variants, part)))
-    user.fields["content"] = OneOf((*(each for each in content.variants if not isinstance(each, List)), widened))
+    _add_part(next(each for each in objects(base.fields["messages"]) if each.label == "user"), part)
     return base
+
+
+def _responses() -> Object:
+    """OpenAI's schema, with the ``input_audio`` part that its SDK has, but in no union."""
+    base = _with_stream(_object(responses_params.ResponseCreateParamsNonStreaming))
+    part = _object(ResponseInputAudioParam)
+    _add_part(next(each for each in objects(base.fields["input"]) if each.name == "EasyInputMessage"), part)
+    return base
+
+
+def _add_part(message: Object, part: Object) -> None:
+    """Add a part to the list that a message's content may be."""
+    content = message.fields["content"]
+    assert isinstance(content, OneOf)
+    [parts] = [each for each in content.variants if isinstance(each, List)]
+    assert isinstance(parts.item, OneOf)
+    others = tuple(each for each in content.variants if each is not parts)
+    message.fields["content"] = OneOf((*others, List(OneOf((*parts.item.variants, part)))))
 
 
 _GOOD_IMAGE = data_url(image("PNG"), "image/png")
