@@ -106,7 +106,8 @@ def _judge_unknown(leaf: Leaf, seen: Seen) -> Iterator[Finding]:
 def _judge_text(leaf: Leaf, seen: Seen) -> Iterator[Finding]:
     if not isinstance(leaf.value, str):
         return
-    for text in (leaf.value, *strings_of(nested_json(leaf.value))):
+    decoded = strings_of(nested_json(leaf.value)) if leaf.path.endswith(".arguments") else []  # as chat templates do
+    for text in (leaf.value, *decoded):
         if PHRASE in text and not _was_moderated(text, PHRASE, seen):
             yield Finding("text", leaf.path)
         elif WORD in text.replace(PHRASE, "") and not _was_moderated(text, WORD, seen):

@@ -10,13 +10,14 @@ from tests.security.shapes.gateway_in_process import Seen
 from tests.security.shapes.inspector import inspect
 from tests.security.shapes.json_writer import Members, Raw, write
 from tests.security.shapes.ordinary import SIGNATURE
+from tests.security.shapes.readings import strings_of
 from tests.security.shapes.places import minimal_request, places
 from tests.security.shapes.plants import IMAGE_URL, PHRASE, data_url, encoded, image, video, wave
 from tests.security.shapes.shapes import spellings
 
 DIALECTS = ("chat", "responses", "messages")
-TOLERATED = {"small_hex", "small_percent", "small_integers", "file_id", "file_id_object"}
-"""What issue 10 lets pass in a field that is not known."""
+TOLERATED = {"small_hex", "small_percent", "small_integers"}
+"""Encodings that issue 10 lets pass in a field that is not known, once they are moderated as text; file ids too."""
 
 
 def found(request: Any, dialect: str, seen: Seen | None = None, *unmoderated: str) -> list[str]:
@@ -24,8 +25,13 @@ def found(request: Any, dialect: str, seen: Seen | None = None, *unmoderated: st
     return [finding.what for finding in findings if not finding.tolerated]
 
 
-def is_harmless(carrier: Carrier) -> bool:
-    return carrier.group == "plain" or carrier.name in TOLERATED
+def is_tolerated(carrier: Carrier) -> bool:
+    return carrier.group in {"plain", "file"} or carrier.name in TOLERATED
+
+
+def moderated(carrier: Carrier) -> Seen:
+    """What moderation sees if all strings of a carrier are taken for text."""
+    return Seen(texts=strings_of(json.loads(carrier.value.text)))
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -33,23 +39,21 @@ def is_harmless(carrier: Carrier) -> bool:
 def test_each_carrier_is_found_in_an_unknown_field(dialect: str, carrier: Carrier) -> None:
     base = minimal_request(dialect)
     wrapped = Members([("x", Members([("y", [carrier.value])]))])
-
-    if is_harmless(carrier):
-        assert not found(base | {"x_extra": carrier.value}, dialect)
-    elif carrier.name == "file_id_parts":
-        pytest.skip("an id under an unknown key leads nowhere that a rule of issue 10 names")
-    else:
-        assert found(base | {"x_extra": carrier.value}, dialect)
-        assert found(base | {"x_extra": wrapped}, dialect)
+    for value in (carrier.value, wrapped):
+        if is_tolerated(carrier):
+            assert not found(base | {"x_extra": value}, dialect, moderated(carrier))
+        else:
+            assert found(base | {"x_extra": value}, dialect)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("carrier", carriers(), ids=lambda carrier: carrier.name)
-def test_each_carrier_is_found_in_a_known_token_field(dialect: str, carrier: Carrier) -> None:
+def test_media_and_addresses_moderated_as_text_are_found_nevertheless(dialect: str, carrier: Carrier) -> None:
     place = next(place for place in places(dialect) if place.path in {"user", "inference_geo"})
-    exempt = carrier.group == "plain" or carrier.name in TOLERATED | {"word", "file_id_parts"}
+    for request in (place.request(carrier.value), minimal_request(dialect) | {"x_extra": carrier.value}):
+        may_pass = is_tolerated(carrier) or carrier.group == "text"
 
-    assert bool(found(place.request(carrier.value), dialect)) is not exempt or carrier.name.startswith("small")
+        assert bool(found(request, dialect, moderated(carrier))) is not may_pass
 
 
 @pytest.mark.parametrize("carrier", chosen("phrase", "phrase_escaped", "phrase_as_json", "word", "https_url", "base64"))
@@ -75,6 +79,15 @@ def test_every_text_place_of_the_schemas_is_watched(dialect: str) -> None:
     media = ("input_audio<InputAudio>.data", "video_url<VideoURL>.url", "InputAudio>.data")
 
     assert [path for path in unwatched if not path.endswith((*opaque, *media))] == []
+
+
+def test_escapes_in_the_arguments_of_a_call_hide_no_text() -> None:
+    [carrier] = chosen("phrase_as_json")
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": carrier.value}}
+    request = minimal_request("chat") | {"messages": [{"role": "assistant", "tool_calls": [call]}]}
+
+    assert found(request, "chat", moderated(carrier)) == ["text"]
+    assert not found(request, "chat", Seen(texts=[*moderated(carrier).texts, PHRASE]))
 
 
 @pytest.mark.parametrize("name", ["PNG", "JPEG", "GIF", "WEBP"])
