@@ -171,7 +171,7 @@ def _files() -> Iterable[Carrier]:
 
 
 def _texts() -> Sequence[Carrier]:
-    nested = '{"q": "%s"}' % "".join(f"\\u{ord(character):04x}" for character in PHRASE)
+    nested = f'{{"q": {escaped(PHRASE).text}}}'
     return list(
         _group(
             "text",

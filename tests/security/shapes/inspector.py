@@ -12,7 +12,7 @@ from tests.security.shapes.readings import Unreadable, nested_json, readings, st
 
 MAX_UNKNOWN_RUN_CHARS = 4096
 _TOKEN = re.compile(r"[A-Za-z0-9_.:/@+-]{0,64}")
-_LONG_RUN = re.compile(r"\S{%d,}" % (MAX_UNKNOWN_RUN_CHARS + 1))
+_LONG_RUN = re.compile(rf"\S{{{MAX_UNKNOWN_RUN_CHARS + 1},}}")
 _TELLING_RUN = re.compile(r"\S{48,}|\S*://\S*|//\S+")
 """Runs that no translation of the gateway's own makes: they must have been moderated wherever they are text."""
 WINDOW_CHARS = 400
@@ -30,7 +30,9 @@ class Finding:
     tolerated: bool = False
 
 
-def inspect(bodies: Iterable[bytes], dialect: str, seen: Seen, unmoderated: frozenset[str] = frozenset()) -> list[Finding]:
+def inspect(
+    bodies: Iterable[bytes], dialect: str, seen: Seen, unmoderated: frozenset[str] = frozenset()
+) -> list[Finding]:
     """Return all findings in the bodies that an upstream got for one request."""
     findings: dict[Finding, None] = {}
     for body in bodies:

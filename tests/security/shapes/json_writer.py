@@ -1,8 +1,9 @@
 """A JSON writer that writes what ``json`` cannot: members twice, keys as spelled, values as raw text."""
 
 import json
-from json.encoder import encode_basestring, encode_basestring_ascii
+from collections.abc import Iterable
 from dataclasses import dataclass
+from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any
 
 
@@ -23,15 +24,20 @@ def write(value: Any) -> str:
         case Raw():
             return value.text
         case Members():
-            return "{%s}" % ",".join(f"{_key(key)}:{write(inner)}" for key, inner in value)
+            return _object(value)
         case dict():
-            return "{%s}" % ",".join(f"{_key(key)}:{write(inner)}" for key, inner in value.items())
+            return _object(value.items())
         case list() | tuple():
-            return "[%s]" % ",".join(map(write, value))
+            return f"[{','.join(map(write, value))}]"
         case str():
             return encode_basestring_ascii(value)
         case _:
             return json.dumps(value)
+
+
+def _object(members: Iterable[tuple[str | Raw, Any]]) -> str:
+    written = ",".join(f"{_key(key)}:{write(inner)}" for key, inner in members)
+    return f"{{{written}}}"
 
 
 def _key(key: str | Raw) -> str:
@@ -40,4 +46,5 @@ def _key(key: str | Raw) -> str:
 
 def escaped(text: str) -> Raw:
     """Return a string of which every character is written as an escape."""
-    return Raw('"%s"' % "".join(f"\\u{ord(character):04x}" for character in text))
+    written = "".join(f"\\u{ord(character):04x}" for character in text)
+    return Raw(f'"{written}"')

@@ -122,6 +122,7 @@ def _known(value: Any, kind: Type, path: str, holder: Object | None, key: str, d
 
 
 def _one_of(value: Any, kind: OneOf, path: str, holder: Object | None, key: str, dialect: str) -> Iterator[Leaf]:
+    found: list[Type]
     if isinstance(value, str):
         wanted: tuple[type, ...] = (Text, Enumeration, Anything)
         found = [each for wanted_type in wanted for each in kind.variants if isinstance(each, wanted_type)]
@@ -130,7 +131,7 @@ def _one_of(value: Any, kind: OneOf, path: str, holder: Object | None, key: str,
     elif isinstance(value, dict):
         known = [each for each in kind.variants if isinstance(each, Object)]
         fitting = [each for each in known if each.fits(value)]
-        found = sorted(fitting, key=lambda each: -len(each.fields.keys() & value.keys()))
+        found = [*sorted(fitting, key=lambda each: -len(each.fields.keys() & value.keys()))]
         found += [each for each in kind.variants if isinstance(each, Table | Anything)]
         if not found and known and _PART.search(path):
             elsewhere = _by_type(dialect).get(str(value.get("type")))
@@ -139,7 +140,7 @@ def _one_of(value: Any, kind: OneOf, path: str, holder: Object | None, key: str,
             elif "type" in value or "role" not in value:
                 yield Leaf(path, str(value.get("type")), Role.UNKNOWN_TYPE)
             else:
-                found = known[:1]
+                found = [known[0]]
     else:
         return
     if found:

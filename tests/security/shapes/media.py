@@ -11,18 +11,25 @@ from urllib.parse import unquote_to_bytes
 from tests.security.shapes.plants import planted_bytes
 
 _SIGNATURES = (
-    ("image", re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8[79]a|RIFF....WEBP|II\*\x00|MM\x00\*|BM....\x00{4}", re.S)),
-    ("image", re.compile(rb"....ftyp(?:avi[fs]|hei[cfxs]|mif1|msf1)|\x00{3}\x0cjP  |8BPS", re.S)),
-    ("video", re.compile(rb"....(?:ftyp|moov|mdat)|\x1aE\xdf\xa3|RIFF....AVI ", re.S)),
-    ("audio", re.compile(rb"RIFF....WAVE|ID3[\x02-\x04]|OggS|fLaC|\xff[\xf1\xf9\xfb\xf3\xf2]..", re.S)),
+    (
+        "image",
+        re.compile(
+            rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8[79]a|RIFF....WEBP|II\*\x00|MM\x00\*|BM....\x00{4}", re.DOTALL
+        ),
+    ),
+    ("image", re.compile(rb"....ftyp(?:avi[fs]|hei[cfxs]|mif1|msf1)|\x00{3}\x0cjP  |8BPS", re.DOTALL)),
+    ("video", re.compile(rb"....(?:ftyp|moov|mdat)|\x1aE\xdf\xa3|RIFF....AVI ", re.DOTALL)),
+    ("audio", re.compile(rb"RIFF....WAVE|ID3[\x02-\x04]|OggS|fLaC|\xff[\xf1\xf9\xfb\xf3\xf2]..", re.DOTALL)),
     ("document", re.compile(rb"%PDF-|PK\x03\x04|\xd0\xcf\x11\xe0|\{\\rtf")),
-    ("image", re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?<svg[\s>]", re.S)),
+    ("image", re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?<svg[\s>]", re.DOTALL)),
 )
 _DATA_URL = re.compile(r"data:([^,]{0,200}),", re.IGNORECASE)
 _RUN = re.compile(r"[A-Za-z0-9+/_-]{24,}={0,2}")
 _HEX_RUN = re.compile(r"(?:[0-9a-fA-F]{2}[\s:]?){16,}")
 _SPACE = re.compile(r"\s+")
-_KNOWN_STARTS = re.compile(r"iVBORw0KGgo|/9j/|_9j_|R0lGOD|UklGR|JVBERi0|SUkq|TU0A|AAAA[A-Za-z0-9+/_-]{2}ZnR5c|GkXf|UEsDB")
+_KNOWN_STARTS = re.compile(
+    r"iVBORw0KGgo|/9j/|_9j_|R0lGOD|UklGR|JVBERi0|SUkq|TU0A|AAAA[A-Za-z0-9+/_-]{2}ZnR5c|GkXf|UEsDB"
+)
 _URL = re.compile(r"[a-z][a-z0-9+.-]+:/|//[^/\s]|(?:data|blob|file|javascript):", re.IGNORECASE)
 _URL_IGNORED = re.compile(r"[\0-\x20]+")
 """What a URL parser drops or skips (WHATWG URL Standard, "basic URL parser")."""

@@ -91,7 +91,7 @@ AGENT_TEXTS: dict[str, str] = {
     "a URL": "https://example.com/screenshots/1.png",
     "HTML": '<html><body><img src="https://example.com/cat.png"><a href="//cdn.example.com/x.js">x</a></body></html>',
     "JSON": '{"image": {"url": "https://example.com/cat.png", "width": 640}, "ok": true}',
-    "escaped JSON": '{"note": "caf\\u00e9", "image_url": "https:\\/\\/example.com\\/cat.png"}',
+    "escaped JSON": '{"note": "\\u00fcber", "image_url": "https:\\/\\/example.com\\/cat.png"}',
     "a diff": "--- a/x.py\n+++ b/x.py\n@@ -1 +1 @@\n-print('a')\n+print('b')\n",
     "a hex dump": "\n".join(f"{offset:08x}  89 50 4e 47 0d 0a 1a 0a 00 00 00 0d" for offset in range(0, 4096, 16)),
     "minified code": "function a(b){return b.c+" + "d(e,f)+" * 900 + "0}",

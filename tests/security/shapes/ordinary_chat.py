@@ -61,7 +61,9 @@ _PLAIN = {
     "one question": chat(),
     "developer and user": chat({"role": "developer", "content": "You are a helpful assistant."}, "Hello!"),
     "system parts": chat({"role": "system", "content": [text("Be brief.")]}, "Hello!"),
-    "names": chat({"role": "user", "name": "alice", "content": "Hi"}, {"role": "assistant", "name": "bot", "content": "Hi"}),
+    "names": chat(
+        {"role": "user", "name": "alice", "content": "Hi"}, {"role": "assistant", "name": "bot", "content": "Hi"}
+    ),
     "stream": chat(stream=True, stream_options={"include_usage": True}),
     "logprobs": chat(logprobs=True, top_logprobs=2),
     "sampling": chat(temperature=0.2, top_p=0.9, n=1, seed=42, presence_penalty=0.1, frequency_penalty=-0.5),
@@ -80,12 +82,17 @@ _PLAIN = {
     "web search": chat(
         web_search_options={
             "search_context_size": "low",
-            "user_location": {"type": "approximate", "approximate": {"country": "GB", "city": "London", "timezone": "Europe/London"}},
+            "user_location": {
+                "type": "approximate",
+                "approximate": {"country": "GB", "city": "London", "timezone": "Europe/London"},
+            },
         }
     ),
     "audio answer": chat(modalities=["text", "audio"], audio={"voice": "alloy", "format": "wav"}),
     "past audio": chat("Hi", {"role": "assistant", "audio": {"id": "audio_abc123"}}, "Go on."),
-    "refusal sent back": chat("Hi", {"role": "assistant", "content": None, "refusal": "I cannot help with that."}, "Why?"),
+    "refusal sent back": chat(
+        "Hi", {"role": "assistant", "content": None, "refusal": "I cannot help with that."}, "Why?"
+    ),
     "old functions": chat(functions=[{"name": "get", "parameters": SCHEMAS["plain"]}], function_call="auto"),
     "old function call": chat(
         "Hi",
@@ -101,14 +108,15 @@ _PLAIN = {
                 "type": "custom",
                 "custom": {
                     "name": "math",
-                    "format": {"type": "grammar", "grammar": {"syntax": "lark", "definition": 'start: expr\nexpr: "1"'}},
+                    "format": {
+                        "type": "grammar",
+                        "grammar": {"syntax": "lark", "definition": 'start: expr\nexpr: "1"'},
+                    },
                 },
             }
         ]
     ),
-    "tool choice": chat(
-        tools=[tool(SCHEMAS["plain"])], tool_choice={"type": "function", "function": {"name": "get"}}
-    ),
+    "tool choice": chat(tools=[tool(SCHEMAS["plain"])], tool_choice={"type": "function", "function": {"name": "get"}}),
     "allowed tools": chat(
         tools=[tool(SCHEMAS["plain"])],
         tool_choice={
@@ -137,14 +145,18 @@ _SERVERS = {
     "vLLM stop tokens": chat(stop_token_ids=[151643, 151645], bad_words=["foo"], allowed_token_ids=[1, 2, 3]),
     "documents of a template": chat(documents=[{"title": "Cats", "text": "Cats sleep for 15 hours a day."}]),
     "chat template": chat(chat_template="{% for m in messages %}{{ m.content }}{% endfor %}"),
-    "reasoning content": chat("Hi", {"role": "assistant", "content": "Yes.", "reasoning_content": "The user greets."}, "Go on."),
+    "reasoning content": chat(
+        "Hi", {"role": "assistant", "content": "Yes.", "reasoning_content": "The user greets."}, "Go on."
+    ),
     "OpenRouter provider": chat(
         provider={"order": ["anthropic", "openai"], "allow_fallbacks": False, "data_collection": "deny"},
         transforms=["middle-out"],
         models=["anthropic/claude-sonnet-4.5", "openai/gpt-5"],
         route="fallback",
     ),
-    "OpenRouter plugins": chat(plugins=[{"id": "web", "max_results": 3}, {"id": "file-parser", "pdf": {"engine": "pdf-text"}}]),
+    "OpenRouter plugins": chat(
+        plugins=[{"id": "web", "max_results": 3}, {"id": "file-parser", "pdf": {"engine": "pdf-text"}}]
+    ),
     "OpenRouter reasoning": chat(reasoning={"effort": "high", "exclude": False}, usage={"include": True}),
     "OpenRouter reasoning details": chat(
         "Hi",
@@ -152,7 +164,13 @@ _SERVERS = {
             "role": "assistant",
             "content": "Yes.",
             "reasoning_details": [
-                {"type": "reasoning.text", "text": "The user greets.", "signature": SIGNATURE, "format": "anthropic-claude-v1", "index": 0},
+                {
+                    "type": "reasoning.text",
+                    "text": "The user greets.",
+                    "signature": SIGNATURE,
+                    "format": "anthropic-claude-v1",
+                    "index": 0,
+                },
                 {"type": "reasoning.encrypted", "data": SIGNATURE, "id": "rs_1", "format": "openai-responses-v1"},
             ],
         },
@@ -193,7 +211,9 @@ _IMAGES = {
     "image in a system message": chat({"role": "system", "content": [text(), image_part()]}, "Hi"),
     "LangChain's image": chat(user(text(), {"type": "image_url", "image_url": {"url": JPEG_URL, "detail": "auto"}})),
     "image in a tool result": tool_turn("{}", [text("The screenshot:"), image_part()]),
-    "image of an earlier turn": chat(user(text(), image_part()), {"role": "assistant", "content": "A cat."}, "What colour?"),
+    "image of an earlier turn": chat(
+        user(text(), image_part()), {"role": "assistant", "content": "A cat."}, "What colour?"
+    ),
     "input_file with data": chat(
         user(text(), {"type": "input_file", "input_file": {"file_data": PNG_URL, "mime_type": "image/png"}})
     ),
@@ -213,7 +233,9 @@ def requests() -> list[Ordinary]:
         *named("chat", _SERVERS),
         *named("chat", _IMAGES, images=1),
         *named("chat", _CLIPS),
-        *each("chat", "tool", SCHEMAS, lambda schema: chat(tools=[tool(schema), tool(schema, name="other", strict=False)])),
+        *each(
+            "chat", "tool", SCHEMAS, lambda schema: chat(tools=[tool(schema), tool(schema, name="other", strict=False)])
+        ),
         *each("chat", "answer", SCHEMAS, lambda schema: chat(response_format=_structured(schema))),
         *each("chat", "tool result", AGENT_TEXTS, lambda words: tool_turn('{"q": "x"}', words)),
         *each("chat", "tool result in parts", AGENT_TEXTS, lambda words: tool_turn("{}", [text(words or "-")])),

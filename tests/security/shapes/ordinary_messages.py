@@ -15,7 +15,7 @@ from tests.security.shapes.ordinary import (
     named,
 )
 
-EPHEMERAL = {"cache_control": {"type": "ephemeral"}}
+EPHEMERAL: dict[str, Any] = {"cache_control": {"type": "ephemeral"}}
 
 
 def ask(*messages: Any, **fields: Any) -> dict[str, Any]:
@@ -74,7 +74,9 @@ _PLAIN = {
     "thinking sent back": ask(
         "Hi", [{"type": "thinking", "thinking": "The user greets.", "signature": SIGNATURE}, text("Hello!")], "Go on."
     ),
-    "redacted thinking sent back": ask("Hi", [{"type": "redacted_thinking", "data": SIGNATURE}, text("Hello!")], "Go on."),
+    "redacted thinking sent back": ask(
+        "Hi", [{"type": "redacted_thinking", "data": SIGNATURE}, text("Hello!")], "Go on."
+    ),
     "tool choice": ask(tools=[tool(SCHEMAS["plain"])], tool_choice={"type": "tool", "name": "get"}),
     "any tool": ask(tools=[tool(SCHEMAS["plain"])], tool_choice={"type": "any", "disable_parallel_tool_use": True}),
     "custom type": ask(tools=[tool(SCHEMAS["plain"], type="custom")]),
@@ -87,11 +89,16 @@ _PLAIN = {
 }
 _NATIVE = {
     "prefill": ask("Is it a cat?", "The answer is ("),
-    "web search": ask(tools=[{"type": "web_search_20250305", "name": "web_search", "max_uses": 5, "allowed_domains": ["example.com"]}]),
+    "web search": ask(
+        tools=[{"type": "web_search_20250305", "name": "web_search", "max_uses": 5, "allowed_domains": ["example.com"]}]
+    ),
     "web fetch": ask(tools=[{"type": "web_fetch_20250910", "name": "web_fetch", "max_uses": 5}]),
     "code execution": ask(tools=[{"type": "code_execution_20250825", "name": "code_execution"}]),
     "bash and editor": ask(
-        tools=[{"type": "bash_20250124", "name": "bash"}, {"type": "text_editor_20250728", "name": "str_replace_based_edit_tool"}]
+        tools=[
+            {"type": "bash_20250124", "name": "bash"},
+            {"type": "text_editor_20250728", "name": "str_replace_based_edit_tool"},
+        ]
     ),
     "computer": ask(
         tools=[{"type": "computer_20250124", "name": "computer", "display_width_px": 1024, "display_height_px": 768}]
@@ -146,7 +153,13 @@ _NATIVE = {
         "Go on.",
     ),
     "citations sent back": ask(
-        [{"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Grass is green."}, "citations": {"enabled": True}}],
+        [
+            {
+                "type": "document",
+                "source": {"type": "text", "media_type": "text/plain", "data": "Grass is green."},
+                "citations": {"enabled": True},
+            }
+        ],
         [
             text(
                 "Green.",
@@ -172,9 +185,14 @@ _NATIVE = {
 _DOCUMENTS = {
     "text document": document({"type": "text", "media_type": "text/plain", "data": "The grass is green."}),
     "text document with title": document(
-        {"type": "text", "media_type": "text/plain", "data": "The grass is green."}, title="Grass", context="A memo.", **EPHEMERAL
+        {"type": "text", "media_type": "text/plain", "data": "The grass is green."},
+        title="Grass",
+        context="A memo.",
+        **EPHEMERAL,
     ),
-    "content document": document({"type": "content", "content": [text("The grass is green."), text("The sky is blue.")]}),
+    "content document": document(
+        {"type": "content", "content": [text("The grass is green."), text("The sky is blue.")]}
+    ),
     "content document as a string": document({"type": "content", "content": "The grass is green."}),
 }
 _IMAGES = {
@@ -186,7 +204,9 @@ _IMAGES = {
     "image in a tool result": tool_turn({"action": "screenshot"}, [image_block()]),
     "image and text in a tool result": tool_turn({}, [text("The screenshot:"), image_block(JPEG, "image/jpeg")]),
     "PDF": document({"type": "base64", "media_type": "application/pdf", "data": PDF}),
-    "PDF with title": document({"type": "base64", "media_type": "application/pdf", "data": PDF}, title="Draft", **EPHEMERAL),
+    "PDF with title": document(
+        {"type": "base64", "media_type": "application/pdf", "data": PDF}, title="Draft", **EPHEMERAL
+    ),
 }
 _NATIVE_IMAGES = {
     "image in a content document": document({"type": "content", "content": [text(), image_block()]}),
@@ -207,5 +227,7 @@ def requests() -> list[Ordinary]:
         *each("messages", "tool", SCHEMAS, lambda schema: ask(tools=[tool(schema)])),
         *each("messages", "tool result", AGENT_TEXTS, lambda words: tool_turn({"q": "x"}, words)),
         *each("messages", "tool result in blocks", AGENT_TEXTS, lambda words: tool_turn({}, [text(words or "-")])),
-        *each("messages", "arguments", AGENT_TEXTS, lambda words: tool_turn({"content": words, "more": [words]}, "done")),
+        *each(
+            "messages", "arguments", AGENT_TEXTS, lambda words: tool_turn({"content": words, "more": [words]}, "done")
+        ),
     ]

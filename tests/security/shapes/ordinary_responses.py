@@ -45,7 +45,14 @@ def tool(schema: Any, **more: Any) -> dict[str, Any]:
 
 def tool_turn(arguments: str, output: Any) -> dict[str, Any]:
     """Return an agent's conversation: a call and its output."""
-    call = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "get", "arguments": arguments, "status": "completed"}
+    call = {
+        "type": "function_call",
+        "id": "fc_1",
+        "call_id": "call_1",
+        "name": "get",
+        "arguments": arguments,
+        "status": "completed",
+    }
     result = {"type": "function_call_output", "call_id": "call_1", "output": output}
     return create({"role": "user", "content": "Do it."}, call, result, tools=[tool(SCHEMAS["plain"])])
 
@@ -68,25 +75,54 @@ _PLAIN = {
     "output sent back": create(_HI, output_message("Hello!"), _HI),
     "phases": create(_HI, output_message("Hello!") | {"phase": "final_answer"}, _HI),
     "refusal sent back": create(
-        _HI, {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [{"type": "refusal", "refusal": "No."}]}, _HI
+        _HI,
+        {
+            "type": "message",
+            "id": "msg_1",
+            "role": "assistant",
+            "status": "completed",
+            "content": [{"type": "refusal", "refusal": "No."}],
+        },
+        _HI,
     ),
     "citations sent back": create(
         _HI,
         output_message(
             "Cats sleep.",
-            annotations=[{"type": "url_citation", "url": "https://example.com/cats", "title": "Cats", "start_index": 0, "end_index": 11}],
+            annotations=[
+                {
+                    "type": "url_citation",
+                    "url": "https://example.com/cats",
+                    "title": "Cats",
+                    "start_index": 0,
+                    "end_index": 11,
+                }
+            ],
         ),
         _HI,
     ),
     "reasoning sent back": create(
         _HI,
-        {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Greeting."}], "encrypted_content": SIGNATURE},
+        {
+            "type": "reasoning",
+            "id": "rs_1",
+            "summary": [{"type": "summary_text", "text": "Greeting."}],
+            "encrypted_content": SIGNATURE,
+        },
         output_message("Hello!"),
         _HI,
         include=["reasoning.encrypted_content"],
     ),
     "reasoning text sent back": create(
-        _HI, {"type": "reasoning", "id": "rs_1", "summary": [], "content": [{"type": "reasoning_text", "text": "Greeting."}]}, output_message("Hello!"), _HI
+        _HI,
+        {
+            "type": "reasoning",
+            "id": "rs_1",
+            "summary": [],
+            "content": [{"type": "reasoning_text", "text": "Greeting."}],
+        },
+        output_message("Hello!"),
+        _HI,
     ),
     "reasoning": create(reasoning={"effort": "low", "summary": "auto"}),
     "verbosity": create(text={"verbosity": "low"}),
@@ -97,7 +133,9 @@ _PLAIN = {
     "user": create(user=USER_HASH, safety_identifier=USER_HASH, prompt_cache_key="tenant-17:v3"),
     "cache": create(prompt_cache_retention="24h", service_tier="auto"),
     "not stored": create(store=False, background=False, truncation="disabled", parallel_tool_calls=True),
-    "nulls": create(instructions=None, previous_response_id=None, conversation=None, prompt=None, tools=[], metadata=None),
+    "nulls": create(
+        instructions=None, previous_response_id=None, conversation=None, prompt=None, tools=[], metadata=None
+    ),
     "stream": create(stream=True, stream_options={"include_obfuscation": False}),
     "tool choice": create(tools=[tool(SCHEMAS["plain"])], tool_choice={"type": "function", "name": "get"}),
     "allowed tools": create(
@@ -109,16 +147,34 @@ _PLAIN = {
     "long conversation": create(*[_HI] * 120),
 }
 _NATIVE = {
-    "web search": create(tools=[{"type": "web_search", "filters": {"allowed_domains": ["example.com"]}, "search_context_size": "low"}]),
+    "web search": create(
+        tools=[{"type": "web_search", "filters": {"allowed_domains": ["example.com"]}, "search_context_size": "low"}]
+    ),
     "file search": create(tools=[{"type": "file_search", "vector_store_ids": ["vs_123"], "max_num_results": 5}]),
     "code interpreter": create(tools=[{"type": "code_interpreter", "container": {"type": "auto"}}]),
-    "custom tool": create(tools=[{"type": "custom", "name": "sql", "description": "Runs SQL.", "format": {"type": "text"}}]),
+    "custom tool": create(
+        tools=[{"type": "custom", "name": "sql", "description": "Runs SQL.", "format": {"type": "text"}}]
+    ),
     "MCP": create(
-        tools=[{"type": "mcp", "server_label": "deepwiki", "server_url": "https://mcp.deepwiki.com/mcp", "require_approval": "never"}]
+        tools=[
+            {
+                "type": "mcp",
+                "server_label": "deepwiki",
+                "server_url": "https://mcp.deepwiki.com/mcp",
+                "require_approval": "never",
+            }
+        ]
     ),
     "MCP calls sent back": create(
         _HI,
-        {"type": "mcp_call", "id": "mcp_1", "server_label": "deepwiki", "name": "ask", "arguments": '{"q": "x"}', "output": "See https://example.com."},
+        {
+            "type": "mcp_call",
+            "id": "mcp_1",
+            "server_label": "deepwiki",
+            "name": "ask",
+            "arguments": '{"q": "x"}',
+            "output": "See https://example.com.",
+        },
         _HI,
     ),
     "web search sent back": create(
@@ -127,14 +183,23 @@ _NATIVE = {
             "type": "web_search_call",
             "id": "ws_1",
             "status": "completed",
-            "action": {"type": "search", "query": "cats", "sources": [{"type": "url", "url": "https://example.com/cats"}]},
+            "action": {
+                "type": "search",
+                "query": "cats",
+                "sources": [{"type": "url", "url": "https://example.com/cats"}],
+            },
         },
         output_message("Cats sleep."),
         _HI,
     ),
     "opened page sent back": create(
         _HI,
-        {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "open_page", "url": "https://example.com/cats"}},
+        {
+            "type": "web_search_call",
+            "id": "ws_1",
+            "status": "completed",
+            "action": {"type": "open_page", "url": "https://example.com/cats"},
+        },
         _HI,
     ),
     "code sent back": create(
@@ -151,7 +216,13 @@ _NATIVE = {
     ),
     "shell sent back": create(
         _HI,
-        {"type": "local_shell_call", "id": "ls_1", "call_id": "call_1", "status": "completed", "action": {"type": "exec", "command": ["ls", "-la"], "env": {"A": "1"}}},
+        {
+            "type": "local_shell_call",
+            "id": "ls_1",
+            "call_id": "call_1",
+            "status": "completed",
+            "action": {"type": "exec", "command": ["ls", "-la"], "env": {"A": "1"}},
+        },
         {"type": "local_shell_call_output", "id": "call_1", "output": "total 0"},
     ),
     "compaction sent back": create(_HI, {"type": "compaction", "id": "cmp_1", "encrypted_content": SIGNATURE}, _HI),
@@ -174,8 +245,19 @@ _IMAGES = {
 _NATIVE_IMAGES = {
     "screenshot": create(
         _HI,
-        {"type": "computer_call", "id": "cu_1", "call_id": "call_1", "action": {"type": "screenshot"}, "pending_safety_checks": [], "status": "completed"},
-        {"type": "computer_call_output", "call_id": "call_1", "output": {"type": "computer_screenshot", "image_url": PNG_URL}},
+        {
+            "type": "computer_call",
+            "id": "cu_1",
+            "call_id": "call_1",
+            "action": {"type": "screenshot"},
+            "pending_safety_checks": [],
+            "status": "completed",
+        },
+        {
+            "type": "computer_call_output",
+            "call_id": "call_1",
+            "output": {"type": "computer_screenshot", "image_url": PNG_URL},
+        },
     )
 }
 _CLIPS = {"sound": create(user(text(), {"type": "input_audio", "input_audio": {"data": WAVE, "format": "wav"}}))}

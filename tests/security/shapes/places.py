@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from tests.security.shapes.json_writer import Members
+from tests.security.shapes.json_writer import Members, Raw
 from tests.security.shapes.schemas import (
     Anything,
     Enumeration,
@@ -49,7 +49,7 @@ class Place:
             return self.wrap([USER, value, USER] if self.path in {"messages[]", "input[]"} else [value])
         return self.wrap(Members([*self.members, (self.key, value)]))
 
-    def request_with(self, *members: tuple[str, Any]) -> Any:
+    def request_with(self, *members: tuple[str | Raw, Any]) -> Any:
         """Return a whole request whose holder has these members beside its own."""
         return self.wrap(Members([*self.members, *members]))
 
@@ -95,9 +95,7 @@ class _Walk:
         for name, inner in kind.fields.items():
             rest = tuple((key, value) for key, value in base.items() if key != name)
             yield self._place(f"{path}.{name}", _kind(inner), name, rest, wrap, example(inner))
-            yield from self._inside(
-                inner, f"{path}.{name}", _member(wrap, rest, name), (*above, kind)
-            )
+            yield from self._inside(inner, f"{path}.{name}", _member(wrap, rest, name), (*above, kind))
 
     def _inside(self, kind: Type, path: str, wrap: Wrap, above: tuple[Object, ...]) -> Iterator[Place]:
         """Yield the places inside of a value."""

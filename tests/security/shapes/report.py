@@ -18,7 +18,8 @@ def written(tally: Tally, elapsed_s: float) -> str:
     lines = [
         f"## {tally.lane.name}",
         "",
-        f"{tally.shapes:,} shapes in {elapsed_s:.0f} s ({tally.shapes / elapsed_s:,.0f} a second), {tally.served:,} served, "
+        f"{tally.shapes:,} shapes in {elapsed_s:.0f} s ({tally.shapes / elapsed_s:,.0f} a second), "
+        f"{tally.served:,} served, "
         f"**{tally.unmoderated:,} with unmoderated findings** (and {tally.tolerated:,} tolerated: short hex, percent, "
         f"numbers, file ids in unknown fields), {len(tally.faults)} answers of 500 and above.",
         "",
@@ -65,7 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tally, elapsed_s = timed_run(lane, given.sample)
         bad += tally.unmoderated + len(tally.faults)
         sections.append(written(tally, elapsed_s))
-        print(f"{lane.name}: {tally.shapes:,} shapes, {tally.unmoderated:,} unmoderated, {len(tally.faults)} faults", flush=True)
+        print(
+            f"{lane.name}: {tally.shapes:,} shapes, {tally.unmoderated:,} unmoderated, {len(tally.faults)} faults",
+            flush=True,
+        )
         given.out.write_text("# Request shapes\n\n" + "\n".join(sections))
     return 1 if bad else 0
 

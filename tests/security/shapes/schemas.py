@@ -107,23 +107,35 @@ def _type_of(hint: Any) -> Type | None:
     if origin is Literal:
         return Enumeration(get_args(hint))
     if origin in {Union, types.UnionType}:
-        variants = [found for argument in get_args(hint) if (found := _type_of(argument)) is not None]
-        flat = [inner for found in variants for inner in (found.variants if isinstance(found, OneOf) else (found,))]
-        return flat[0] if len(flat) == 1 else OneOf(tuple(flat))
-    if origin in {dict, Mapping} or hint is dict:
-        value = _type_of(get_args(hint)[1]) if get_args(hint) else Anything()
-        return Table(value or Anything()) if not isinstance(value, Anything) else Anything()
-    if origin is not None and isinstance(origin, type) and issubclass(origin, Iterable):
-        item = _type_of(get_args(hint)[0])
-        return None if item is None else List(item)
-    if hint is object or hint is Any:
-        return Anything()
-    return _plain(hint)
+        return _union(get_args(hint))
+    return _plain(hint) if origin is None else _collection(origin, get_args(hint))
+
+
+def _union(hints: Iterable[Any]) -> Type:
+    found = [each for hint in hints if (each := _type_of(hint)) is not None]
+    flat = [inner for each in found for inner in (each.variants if isinstance(each, OneOf) else (each,))]
+    return flat[0] if len(flat) == 1 else OneOf(tuple(flat))
+
+
+def _collection(origin: Any, hints: Sequence[Any]) -> Type | None:
+    inner = _type_of(hints[-1])
+    if origin in {dict, Mapping}:
+        return Anything() if inner is None or isinstance(inner, Anything) else Table(inner)
+    iterable = isinstance(origin, type) and issubclass(origin, Iterable)
+    return List(inner) if iterable and inner is not None else None
 
 
 def _plain(hint: Any) -> Type | None:
-    scalars: dict[Any, Type] = {str: Text(), bool: Scalar(True), int: Scalar(1), float: Scalar(0.5)}
-    return scalars.get(hint)
+    plain: dict[Any, Type] = {
+        str: Text(),
+        bool: Scalar(True),
+        int: Scalar(1),
+        float: Scalar(0.5),
+        object: Anything(),
+        dict: Anything(),
+        Any: Anything(),
+    }
+    return plain.get(hint)
 
 
 def _object(hint: Any) -> Object:
@@ -137,7 +149,7 @@ def _object(hint: Any) -> Object:
     return _made[hint]
 
 
-def _extended(base: Object, extra: Mapping[str, Type]) -> Object:
+def _extended(base: Object, extra: dict[str, Type]) -> Object:
     return Object(base.name, extra | base.fields, base.required)
 
 
@@ -166,7 +178,9 @@ def _chat() -> Object:
     """OpenAI's schema, and the one content part that the gateway takes beyond it: ``video_url``."""
     base = _with_stream(_object(chat_params.CompletionCreateParamsNonStreaming))
     url = Object("VideoURL", {"url": Text()}, frozenset({"url"}))
-    part = Object("VideoPart", {"type": Enumeration(("video_url",)), "video_url": url}, frozenset({"type", "video_url"}))
+    part = Object(
+        "VideoPart", {"type": Enumeration(("video_url",)), "video_url": url}, frozenset({"type", "video_url"})
+    )
     _add_part(next(each for each in objects(base.fields["messages"]) if each.label == "user"), part)
     return base
 
@@ -213,27 +227,24 @@ def _example_of(kind: Object, name: str, inner: Type) -> Any:
 
 def example(kind: Type) -> Any:
     """Return the smallest value of a type: the required fields, the first variant that ends."""
+    found: Any = "x"
     match kind:
-        case Text():
-            return "x"
         case Enumeration():
-            return kind.values[0]
+            found = kind.values[0]
         case Scalar():
-            return kind.sample
+            found = kind.sample
         case Anything():
-            return {}
+            found = {}
         case List():
-            return [example(kind.item)]
+            found = [example(kind.item)]
         case Table():
-            return {"k": example(kind.value)}
+            found = {"k": example(kind.value)}
         case OneOf():
-            return example(kind.variants[0])
+            found = example(kind.variants[0])
         case Object():
-            return {
-                name: _example_of(kind, name, inner)
-                for name, inner in kind.fields.items()
-                if name in kind.required or (kind.name, name) in _EXAMPLES
-            }
+            names = [name for name in kind.fields if name in kind.required or (kind.name, name) in _EXAMPLES]
+            found = {name: _example_of(kind, name, kind.fields[name]) for name in names}
+    return found
 
 
 def variants(kind: Type) -> Sequence[Type]:

@@ -1,4 +1,4 @@
-"""The request shapes: every place × every carrier, spellings of keys, nesting, and extensions that no schema has."""
+"""The request shapes: every carrier in every place, spellings of keys, nesting, and extensions that no schema has."""
 
 import hashlib
 import heapq
@@ -74,13 +74,24 @@ def shapes_at(place: Place) -> Iterator[Shape]:
 
 
 SHAPES_OF_A_PLACE = 10
+MAX_NEAR_OBJECTS = 2
 
 
 def sampled(dialect: str, count: int) -> list[Shape]:
-    """Return about ``count`` shapes, the same ones in each run: those of the smallest hashes, few of each place."""
+    """Return about ``count`` shapes, the same ones in each run: those of the smallest hashes, few of each place.
+
+    Half of the places are near the root, where most of what is not refused stands.
+    """
     special = [Shape(dialect, "(body)", name, "special", group, body) for name, group, body in special_bodies(dialect)]
     of_places = max(1, (count - len(special)) // SHAPES_OF_A_PLACE)
-    chosen_places = heapq.nsmallest(of_places, places(dialect), key=lambda place: _rank(place.path))
+    near = [place for place in places(dialect) if place.path.count("<") <= MAX_NEAR_OBJECTS]
+    halves = ((places(dialect), of_places - of_places // 2), (near, of_places // 2))
+    by_path = {
+        place.path: place
+        for half, wanted in halves
+        for place in heapq.nsmallest(wanted, half, key=lambda place: _rank(place.path))
+    }
+    chosen_places = list(by_path.values())
     each = max(SHAPES_OF_A_PLACE, (count - len(special)) // len(chosen_places))
     found = [
         shape
@@ -136,7 +147,7 @@ def spellings(key: str) -> list[tuple[str, str | Raw]]:
     folds = key.replace("s", "ſ", 1) if "s" in key else key.replace("k", "\u212a", 1)  # noqa: RUF001
     wide = chr(ord(key[0]) + 0xFEE0) + key[1:]
     capitals = [key.upper(), key.capitalize(), folds, wide]
-    escape = Raw('"%s\\u%04x%s"' % (key[:1], ord(key[1]), key[2:])) if len(key) > 1 else Raw(f'"{key}"')
+    escape = Raw(f'"\\u{ord(key[0]):04x}{key[1:]}"')
     names = ("capitals", "a capital", "fold", "wide letter")
     found: list[tuple[str, str | Raw]] = [
         (name, variant) for name, variant in zip(names, capitals, strict=True) if variant != key

@@ -28,7 +28,9 @@ def special_bodies(dialect: str) -> Iterator[Special]:
     yield "NaN", "text", hidden[:-1] + b',"temperature":NaN}'
     yield "overlong UTF-8", "text", hidden.replace(b"zebrawort", b"\xc0\xbaebrawort")
     for name, text in (
-        ("a lone high surrogate", "\\ud83d"), ("a lone low surrogate", "\\udc00"), ("reversed surrogates", "\\udc00\\ud83d")
+        ("a lone high surrogate", "\\ud83d"),
+        ("a lone low surrogate", "\\udc00"),
+        ("reversed surrogates", "\\udc00\\ud83d"),
     ):
         phrase = json.dumps(PHRASE)[1:-1]
         with_surrogate = f"{phrase[:10]}{text}{phrase[10:]} {phrase}"
@@ -58,13 +60,19 @@ def _many(dialect: str) -> Iterator[Special]:
     yield "in the last of 400 messages", "text", _body(with_messages(dialect, [*words, PHRASE]))
     url = data_url(image("PNG"), "image/png")
     yield "in item 60 of an unknown list", "image", _body(minimal_request(dialect) | {"x": [*words[:60], url]})
-    yield "in item 300 of nested lists", "image", _body(minimal_request(dialect) | {"x": [[[word] for word in words], [url]]})
+    yield (
+        "in item 300 of nested lists",
+        "image",
+        _body(minimal_request(dialect) | {"x": [[[word] for word in words], [url]]}),
+    )
     deep: Any = {"image_url": url}
     for _ in range(60):
         deep = {"x": [deep]}
     yield "120 levels deep", "image", _body(minimal_request(dialect) | {"x": deep})
-    yield "among 2,000 unknown fields", "image", _body(
-        minimal_request(dialect) | {f"x_{index}": "hello" for index in range(2000)} | {"x_last": url}
+    yield (
+        "among 2,000 unknown fields",
+        "image",
+        _body(minimal_request(dialect) | {f"x_{index}": "hello" for index in range(2000)} | {"x_last": url}),
     )
     for field in ("text", "prompt", "inputs", "query", "suffix", "system", "context", "instructions", "chat_template"):
         if field not in minimal_request(dialect):

@@ -1,7 +1,6 @@
 """Go, JavaScript and Python read the same strings in what the upstream gets, and moderation saw them."""
 
 import json
-from pathlib import Path
 
 import pytest
 

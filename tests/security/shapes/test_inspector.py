@@ -10,9 +10,9 @@ from tests.security.shapes.gateway_in_process import Seen
 from tests.security.shapes.inspector import inspect
 from tests.security.shapes.json_writer import Members, Raw, write
 from tests.security.shapes.ordinary import SIGNATURE
-from tests.security.shapes.readings import strings_of
 from tests.security.shapes.places import minimal_request, places
 from tests.security.shapes.plants import IMAGE_URL, PHRASE, data_url, encoded, image, video, wave
+from tests.security.shapes.readings import strings_of
 from tests.security.shapes.shapes import spellings
 
 DIALECTS = ("chat", "responses", "messages")
@@ -114,7 +114,9 @@ def test_a_key_that_another_reader_takes_for_the_known_one_is_found(carrier: str
     for name, variant in spellings(key):
         message = Members([("role", "user"), ("content", "hello"), (variant, value)])
         request = minimal_request("chat")
-        members = Members([*request.items(), (variant, value)]) if key == "messages" else request | {"messages": [message]}
+        members = (
+            Members([*request.items(), (variant, value)]) if key == "messages" else request | {"messages": [message]}
+        )
 
         assert found(members, "chat"), name
         seen = Seen(texts=["hello there hello"])
@@ -170,7 +172,11 @@ def test_an_address_in_a_schema_or_in_prose_is_text_and_in_an_unknown_field_it_i
     assert not found(minimal_request("chat") | {"tools": tools}, "chat", seen)
     assert not found(minimal_request("chat") | {"x": "See https://example.com/a for more."}, "chat", seen)
     assert found(minimal_request("chat") | {"x": IMAGE_URL}, "chat", seen)
-    assert found(minimal_request("chat") | {"x": json.dumps({"u": IMAGE_URL})}, "chat", Seen(texts=[json.dumps({"u": IMAGE_URL})]))
+    assert found(
+        minimal_request("chat") | {"x": json.dumps({"u": IMAGE_URL})},
+        "chat",
+        Seen(texts=[json.dumps({"u": IMAGE_URL})]),
+    )
 
 
 @pytest.mark.parametrize("start", [b"\xef\xbb\xbf{}", b'{"a": "\\ud800"}', b"{} {}", b"\xff"])

@@ -35,7 +35,9 @@ async def test_no_ordinary_request_is_refused(lane: Lane) -> None:
                 refused.append(f"{each.name}: {outcome.status} {outcome.body[:200].decode(errors='replace')}")
             elif len(outcome.seen.images) < each.images:
                 lost.append(each.name)
-            unseen += [f"{each.name}: {finding.what} at {finding.path}" for finding in findings if not finding.tolerated]
+            unseen += [
+                f"{each.name}: {finding.what} at {finding.path}" for finding in findings if not finding.tolerated
+            ]
 
     assert not refused, "\n".join(refused)
     assert not lost
