@@ -90,12 +90,12 @@ def _media_in(text: str) -> Iterator[Media]:
         data = decoded_data_url(text[found.start() :])
         kind = data and kind_of(data)
         if data is not None and (kind or re.match(r"(?:image|video|audio)/|application/pdf", found[1], re.IGNORECASE)):
-            yield Media(kind or "image", "data URL", data)
+            yield Media(kind or "image", _how("data URL", text, text[found.start() :]), data)
     for candidate in _base64_candidates(text):
         data = from_base64(candidate)
         for how, inner in (("base64", data), ("base64 twice", data and _again(data))):
             if inner and (kind := kind_of(inner)):
-                yield Media(kind, how, inner)
+                yield Media(kind, _how(how, text, candidate), inner)
     for run in _HEX_RUN.finditer(text):
         data = bytes.fromhex(re.sub(r"[\s:]", "", run[0]))
         if kind := kind_of(data):
@@ -104,6 +104,10 @@ def _media_in(text: str) -> Iterator[Media]:
         data = unquote_to_bytes(text)
         if kind := kind_of(data):
             yield Media(kind, "percent", data)
+
+
+def _how(encoding: str, text: str, part: str) -> str:
+    return encoding if len(text.strip()) == len(part.strip()) else f"{encoding} inside a text"
 
 
 def _base64_candidates(text: str) -> Iterator[str]:
