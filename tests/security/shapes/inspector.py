@@ -114,9 +114,13 @@ def _judge_text(leaf: Leaf, seen: Seen) -> Iterator[Finding]:
             yield Finding("text", leaf.path)
         elif WORD in text.replace(PHRASE, "") and not _was_moderated(text, WORD, seen):
             yield Finding("a word", leaf.path)
-    runs = {run[0] for run in _TELLING_RUN.finditer(leaf.value)}
-    if any(not _whole(run, seen) for run in runs):
+    # Arguments may be moderated as they stand, or string by string.
+    if not _runs_moderated([leaf.value], seen) and not (decoded and _runs_moderated(decoded, seen)):
         yield Finding("text: a run of characters", leaf.path)
+
+
+def _runs_moderated(texts: Iterable[str], seen: Seen) -> bool:
+    return all(_whole(run[0], seen) for text in texts for run in _TELLING_RUN.finditer(text))
 
 
 def _was_moderated(text: str, marker: str, seen: Seen) -> bool:

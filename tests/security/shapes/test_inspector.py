@@ -90,6 +90,16 @@ def test_escapes_in_the_arguments_of_a_call_hide_no_text() -> None:
     assert not found(request, "chat", Seen(texts=[*moderated(carrier).texts, PHRASE]))
 
 
+def test_arguments_may_be_moderated_string_by_string() -> None:
+    arguments = json.dumps({"k": IMAGE_URL, "more": ["x" * 80]}, separators=(",", ":"))
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    request = minimal_request("chat") | {"messages": [{"role": "assistant", "tool_calls": [call]}]}
+
+    assert not found(request, "chat", Seen(texts=[arguments]))
+    assert not found(request, "chat", Seen(texts=[IMAGE_URL, "x" * 80]))
+    assert found(request, "chat", Seen(texts=[IMAGE_URL]))
+
+
 @pytest.mark.parametrize("name", ["PNG", "JPEG", "GIF", "WEBP"])
 def test_a_prepared_image_is_not_reported(name: str) -> None:
     prepared = image(name)

@@ -72,7 +72,8 @@ def parts_with(file_id: str, dialect: str) -> dict[str, Any]:
 def request_with(content_part: Any, dialect: str) -> bytes:
     conversation = [{"role": "user", "content": [content_part]}]
     key = "input" if dialect == "responses" else "messages"
-    return json.dumps({"model": "m", "max_tokens": 99, key: conversation}).encode()
+    limit = {"max_tokens": 99} if dialect == "messages" else {}
+    return json.dumps({"model": "m", key: conversation} | limit).encode()
 
 
 async def stored_file(gateway: GatewayInProcess) -> str:
