@@ -85,7 +85,7 @@ _TOKENS = re.compile(
     r"(.*_)?ids?|keys?|model|user|version|voice|size|type|mode|token|namespace|container|conversation|inference_geo|"
     r"safety_identifier|prompt_cache_key|fingerprint|authorization(_token)?|fallback_credit_token|metadata|headers"
 )
-_SCHEMAS = {"parameters", "schema", "input_schema", "output_schema", "properties"}
+_SCHEMAS = {"parameters", "schema", "input_schema", "output_schema"}
 _UNKNOWN_SCHEMAS = {"guided_json", "json_schema", "input_schema", "structured_outputs"}
 """What local servers call the schema of an answer (vLLM, SGLang)."""
 _PART = re.compile(r"(^input|^messages|content|output|system)\[\]$")
@@ -99,26 +99,32 @@ def leaves(body: Any, dialect: str) -> Iterator[Leaf]:
 def _known(value: Any, kind: Type, path: str, holder: Object | None, key: str, dialect: str) -> Iterator[Leaf]:
     match kind:
         case Object() if isinstance(value, dict):
-            for name, inner in value.items():
-                at = f"{path}.{name}".lstrip(".")
-                if name in kind.fields:
-                    yield from _known(inner, kind.fields[name], at, kind, name, dialect)
-                else:
-                    yield from _unknown_member(name, inner, at)
+            yield from _members(value, kind, path, dialect)
         case OneOf():
             yield from _one_of(value, kind, path, holder, key, dialect)
         case List() if isinstance(value, list):
             for item in value:
                 yield from _known(item, kind.item, f"{path}[]", holder, key, dialect)
         case Table() | Anything():
-            yield from _open(value, _role(holder, key, kind), path)
+            yield from _open(value, _role(holder, key), path)
         case Text() if isinstance(value, str):
-            yield Leaf(path, value, _role(holder, key, kind), _CLIPS.get((_name(holder), key), ""))
+            yield Leaf(path, value, _role(holder, key), _CLIPS.get((_name(holder), key), ""))
         case Enumeration() | Scalar() if isinstance(value, str):
             if not (isinstance(kind, Enumeration) and value in kind.values):
                 yield Leaf(path, value, Role.TOKEN if isinstance(kind, Enumeration) else Role.UNKNOWN)
         case _:
             yield from _unknown(value, path)
+
+
+def _members(value: dict[str, Any], kind: Object, path: str, dialect: str) -> Iterator[Leaf]:
+    for name, inner in value.items():
+        at = f"{path}.{name}".lstrip(".")
+        if name in kind.fields and name in _SCHEMAS:
+            yield from _open(inner, Role.SCHEMA, at)
+        elif name in kind.fields:
+            yield from _known(inner, kind.fields[name], at, kind, name, dialect)
+        else:
+            yield from _unknown_member(name, inner, at)
 
 
 def _one_of(value: Any, kind: OneOf, path: str, holder: Object | None, key: str, dialect: str) -> Iterator[Leaf]:
@@ -161,7 +167,7 @@ def _by_type(dialect: str) -> dict[str, Object]:
     return found
 
 
-def _role(holder: Object | None, key: str, kind: Type) -> Role:
+def _role(holder: Object | None, key: str) -> Role:
     name = _name(holder)
     if (name, key) in _CLIPS:
         return Role.CLIP
@@ -169,8 +175,6 @@ def _role(holder: Object | None, key: str, kind: Type) -> Role:
         return Role.IMAGE
     if _OPAQUE.fullmatch(key) or (name, key) == ("RedactedThinkingBlock", "data"):
         return Role.OPAQUE
-    if key in _SCHEMAS and not isinstance(kind, Text):
-        return Role.SCHEMA
     return Role.TOKEN if _TOKENS.fullmatch(key) else Role.TEXT
 
 

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from tests.security.shapes import ordinary_chat, ordinary_messages, ordinary_responses
-from tests.security.shapes.gateway_in_process import LANES, GatewayInProcess, Lane, gateway_in_process
+from tests.security.shapes.gateway_in_process import LANES, GatewayInProcess, Lane, Seen, gateway_in_process
+from tests.security.shapes.inspector import inspect
 from tests.security.shapes.ordinary import Ordinary
 from tests.security.shapes.plants import image
+from tests.security.shapes.readings import strings_of
 from tests.security.shapes.run import judge
 from tests.support.forms import FORM, form, part
 
@@ -47,6 +49,17 @@ async def test_no_ordinary_request_is_refused(lane: Lane) -> None:
 def test_there_are_enough_ordinary_requests() -> None:
     assert all(len(requests_of(lane)) >= 80 for lane in LANES)
     assert len({(each.dialect, each.name) for each in REQUESTS}) == len(REQUESTS) >= 400
+
+
+@pytest.mark.parametrize("each", REQUESTS, ids=lambda each: f"{each.dialect}: {each.name}")
+def test_the_inspector_reports_no_ordinary_request_that_was_moderated(each: Ordinary) -> None:
+    seen = Seen(texts=strings_of(each.body), images={image("PNG"), image("JPEG")})
+    clips = frozenset({"input_audio", "video_url"})
+    changed_by_the_gateway = "PDF" in each.name or each.name == "input_file with data"
+
+    findings = inspect([json.dumps(each.body).encode()], each.dialect, seen, clips)
+
+    assert bool(findings) is changed_by_the_gateway
 
 
 def parts_with(file_id: str, dialect: str) -> dict[str, Any]:
