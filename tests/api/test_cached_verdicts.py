@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from obscura.stores.dynamodb.counters import DynamoVerdictCache
 from obscura.stores.dynamodb.database import DynamoDb
+from obscura.stores.dynamodb.verdicts import DynamoVerdictCache
 from obscura.stores.sqlite.counters import SqliteVerdictCache
 from obscura.stores.sqlite.database import Database
 from tests.support.fake_upstream import answers, hangs_up, in_turn, verdict

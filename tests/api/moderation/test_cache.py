@@ -13,8 +13,8 @@ from obscura.clock import SystemClock
 from obscura.execution import ImageExecutor
 from obscura.moderation.base import Verdict
 from obscura.moderation.cache import CachingModerator
-from obscura.stores.dynamodb.counters import DynamoVerdictCache
 from obscura.stores.dynamodb.database import DynamoDb
+from obscura.stores.dynamodb.verdicts import DynamoVerdictCache
 from tests.support.aws_server import aws_environment, aws_server
 from tests.support.fake_upstream import hangs_up, stays_silent
 from tests.support.image_urls import a_data_url
