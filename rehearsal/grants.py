@@ -26,8 +26,8 @@ class Call:
         return f"{self.service} {self.operation} {self.target}"
 
 
-_ITEM_CALLS = ("get_item", "put_item", "update_item", "delete_item", "query", "scan", "batch_get_item", "batch_write_item")
 _FILE_CALLS = ("get_item", "put_item", "update_item", "delete_item", "query")
+_ITEM_CALLS = (*_FILE_CALLS, "scan", "batch_get_item", "batch_write_item")
 _TABLES = ("keys", "rates", "files", "verdicts")
 _OBJECT_CALLS = ("get_object", "put_object", "delete_object")
 _PREFIXES = ("originals/", "prepared/", "parts/", "elsewhere/")
@@ -112,10 +112,9 @@ def _item_arguments(call: Call) -> dict[str, Any]:
             return table | {"Item": key}
         case "scan":
             return table
-        case "batch_get_item":
-            return {"RequestItems": {table["TableName"]: {"Keys": [key]}}}
-        case "batch_write_item":
-            return {"RequestItems": {table["TableName"]: [{"PutRequest": {"Item": key}}]}}
+        case "batch_get_item" | "batch_write_item":
+            part: Any = {"Keys": [key]} if call.operation == "batch_get_item" else [{"PutRequest": {"Item": key}}]
+            return {"RequestItems": {table["TableName"]: part}}
         case "query":
             return table | {
                 "KeyConditionExpression": f"{parts[0]} = :x",

@@ -45,7 +45,7 @@ async def prepared(preparation: Preparation, source: memoryview | bytes, detail:
 @pytest.mark.parametrize("source", [memoryview(ENCODED), PHOTO], ids=["base64", "fetched"])
 async def test_an_image_seen_before_is_not_prepared_again(preparation: Preparation, source: memoryview | bytes) -> None:
     first = await prepared(preparation, source)
-    another_model = replace(preparation, model=replace(preparation.model, token_profile="openai_tiles"))  # noqa: S106
+    another_model = replace(preparation, model=replace(preparation.model, token_profile="openai_tiles"))
 
     second = await prepared(preparation, source)
     third = await prepared(another_model, source)

@@ -19,7 +19,7 @@ _LAST_SPACE = re.compile(r"\s\S*\Z")
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A piece of a passage, from ``start`` up to ``end``, and the numbers of the texts that have a part in it."""
+    """A piece of a joined, from ``start`` up to ``end``, and the numbers of the texts that have a part in it."""
 
     start: int
     end: int
@@ -27,7 +27,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class JoinedTexts:
     """Texts joined for moderation, in pieces of at most ``MAX_PIECE_CHARS`` characters that cover all of it.
 
     Every run of up to ``OVERLAP_CHARS`` characters is whole in one of the pieces.
@@ -51,7 +51,7 @@ def _tail(before: str, text: str) -> str:
     return (before + SEPARATOR + text if before else text)[-OVERLAP_CHARS:]
 
 
-def join(texts: Sequence[str], contexts: Sequence[str], numbers: Sequence[int]) -> Passage:
+def join(texts: Sequence[str], contexts: Sequence[str], numbers: Sequence[int]) -> JoinedTexts:
     """Join the texts of these numbers, which rise, each directly after its context.
 
     ``Piece.texts`` counts along ``numbers``.
@@ -73,7 +73,7 @@ def join(texts: Sequence[str], contexts: Sequence[str], numbers: Sequence[int]) 
         spans.append((end - len(texts[number]), end))
         previous = number
     text = SEPARATOR.join(parts)
-    return Passage(text, list(_with_texts(cut(text), spans)))
+    return JoinedTexts(text, list(_with_texts(cut(text), spans)))
 
 
 def cut(text: str) -> Iterator[tuple[int, int]]:

@@ -96,7 +96,7 @@ async def _all_of(*steps: _Step) -> list[PreparedImagePart]:
 def _moderation(record: AccessRecord, principal: Principal, services: Services) -> Moderation | None:
     """Return the moderation of one request; zero-retention requests neither use nor make cached verdicts.
 
-    Texts of unauthenticated callers are not cached, since these are strangers to each other in one project (ADR 68).
+    Texts of unauthenticated callers are not cached, since they share one project and do not know each other (ADR 68).
     """
     moderator = services.moderator
     if moderator is None:

@@ -8,7 +8,7 @@ from obscura.errors import ModerationBlocked, RequestTooLarge
 from obscura.execution import ImageExecutor, gather_or_raise_first
 from obscura.moderation.base import Moderator
 from obscura.moderation.cache import TextVerdicts
-from obscura.moderation.pieces import Passage, contexts_of, join
+from obscura.moderation.pieces import JoinedTexts, contexts_of, join
 from obscura.pipeline.prepare import PreparedImagePart
 
 MAX_IMAGE_CALLS = 16
@@ -69,25 +69,25 @@ class Moderation:
         if self._verdicts is not None and numbers:
             numbers = await self._verdicts.unknown(len(numbers), read.digests)
         if numbers:
-            passage = await self._run(lambda: join(read.texts, read.contexts, numbers), off_loop=large)
-            await self._review_passage(passage, [read.digests.get(number) for number in numbers])
+            joined = await self._run(lambda: join(read.texts, read.contexts, numbers), off_loop=large)
+            await self._review_joined(joined, [read.digests.get(number) for number in numbers])
 
     def _read(self, texts: Sequence[str]) -> _Texts:
         written = [text for text in texts if text and not text.isspace()]
         contexts = contexts_of(written)
         return _Texts(written, contexts, self._verdicts.digests(written, contexts) if self._verdicts else {})
 
-    async def _review_passage(self, passage: Passage, digests: Sequence[bytes | None]) -> None:
-        pieces = iter(passage.pieces)
+    async def _review_joined(self, joined: JoinedTexts, digests: Sequence[bytes | None]) -> None:
+        pieces = iter(joined.pieces)
         left = [0] * len(digests)
-        for piece in passage.pieces:
+        for piece in joined.pieces:
             for number in piece.texts:
                 left[number] += 1
 
         async def review_next() -> None:
             for piece in pieces:
                 async with self._text_calls:
-                    verdict = await self._moderator.review_text(passage.text[piece.start : piece.end])
+                    verdict = await self._moderator.review_text(joined.text[piece.start : piece.end])
                 if verdict.flagged:
                     raise _blocked("The text", verdict.category, None)
                 for number in piece.texts:
@@ -96,7 +96,7 @@ class Moderation:
                     done = [digests[number] for number in piece.texts if left[number] == 0]
                     await self._verdicts.add([digest for digest in done if digest is not None])
 
-        await gather_or_raise_first([review_next() for _ in range(min(MAX_TEXT_CALLS, len(passage.pieces)))])
+        await gather_or_raise_first([review_next() for _ in range(min(MAX_TEXT_CALLS, len(joined.pieces)))])
 
     async def _run[Result](self, work: Callable[[], Result], *, off_loop: bool) -> Result:
         return await self._executor.run(work) if off_loop else work()

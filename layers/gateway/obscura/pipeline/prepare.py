@@ -26,7 +26,7 @@ class PreparedImagePart:
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """How the images of one request are prepared; without ``cache``, each one anew."""
+    """How the images of one request are prepared; without ``cache``, each of them."""
 
     model: CatalogModel
     limits: ImageLimits
