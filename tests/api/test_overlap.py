@@ -54,8 +54,8 @@ async def deployed(**settings: Any) -> AsyncIterator[Deployment]:
         loopback_server(answers()) as upstream,
     ):
         given: dict[str, Any] = {"moderation": "openai", "moderation_url": moderation.v1, "moderation_key": "k"}
-        fetch = {"upstream_url": upstream.v1, "fetch_allow": (host.origin,)}
-        async with running_gateway(**fetch, **given | settings) as gateway:
+        given |= {"upstream_url": upstream.v1, "fetch_allow": (host.origin,)}
+        async with running_gateway(**given | settings) as gateway:
             deployment = Deployment(gateway, moderation, host, upstream)
             moderation.respond = deployment.moderate
             async with asyncio.timeout(20):
