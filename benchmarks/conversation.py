@@ -1,4 +1,4 @@
-"""What moderation costs a conversation, and what its pictures cost: ``python -m benchmarks.conversation``.
+"""What moderation costs a conversation, and what its images cost: ``python -m benchmarks.conversation``.
 
 Three parts, each against ``obscura serve`` in a process of its own, with moderation, image hosts and an upstream on
 loopback in this one: the calls and the time of each turn of a growing conversation, with and without the cache of
@@ -35,11 +35,11 @@ SYSTEM_CHARS, USER_CHARS, ASSISTANT_CHARS = 6_000, 400, 1_600
 MODERATION_S = 0.3
 HOST_DELAYS_S = (0.05, 0.2, 0.35, 0.5)
 OVERLAP_AIM_MS = 310
-PICTURES = 10
-PICTURES_AIM = 0.15
+IMAGES = 10
+IMAGES_AIM = 0.15
 _WORDS = (
     "the",
-    "picture",
+    "painting",
     "shows",
     "a",
     "harbour",
@@ -55,7 +55,7 @@ _WORDS = (
 
 
 @dataclass(frozen=True)
-class Bench:
+class Deployment:
     """A serving gateway, its client, and the servers around it."""
 
     process: ServingProcess
@@ -81,7 +81,7 @@ async def run(rounds: int) -> None:
     """Run the three parts in turn."""
     await print_growing_conversation(max(1, rounds // 5))
     await print_slow_hosts(rounds)
-    await print_pictures_again(rounds)
+    await print_images_again(rounds)
 
 
 async def moderates(request: Received, wire: Wire) -> None:
@@ -96,7 +96,7 @@ async def sends_later(request: Received, wire: Wire) -> None:
 
 
 @asynccontextmanager
-async def bench(**settings: str) -> AsyncIterator[Bench]:
+async def deployed(**settings: str) -> AsyncIterator[Deployment]:
     """Serve with these settings; moderation is OpenAI's API, answered here."""
     async with (
         loopback_server(moderates) as moderation,
@@ -113,7 +113,7 @@ async def bench(**settings: str) -> AsyncIterator[Bench]:
             headers = {"authorization": f"Bearer {process.key}"}
             try:
                 async with httpx.AsyncClient(base_url=process.v1, headers=headers, timeout=60) as client:
-                    yield Bench(process, client, moderation, upstream, host)
+                    yield Deployment(process, client, moderation, upstream, host)
             finally:
                 await asyncio.to_thread(manager.__exit__, None, None, None)
 
@@ -136,7 +136,7 @@ async def conversation(rounds: int, **settings: str) -> tuple[list[int], list[fl
     """Return the calls and the median milliseconds of each turn."""
     calls: list[int] = []
     elapsed_ms: list[list[float]] = [[] for _ in range(TURNS)]
-    async with bench(**settings) as running:
+    async with deployed(**settings) as running:
         for _ in range(rounds):
             calls.clear()
             messages = [message("system", SYSTEM_CHARS)]
@@ -161,8 +161,8 @@ async def print_slow_hosts(rounds: int) -> None:
     """Print the time until the upstream has a request with images by URL, with moderation and without."""
     elapsed_ms: dict[str, list[float]] = {"without moderation": [], "with moderation": []}
     async with (
-        bench(MODERATION="off") as unmoderated,
-        bench(CACHE_VERDICTS="false") as moderated,
+        deployed(MODERATION="off") as unmoderated,
+        deployed(CACHE_VERDICTS="false") as moderated,
     ):
         for running in (unmoderated, moderated):
             await until_upstream(running)
@@ -177,7 +177,7 @@ async def print_slow_hosts(rounds: int) -> None:
     print(f"{'added':>20} {added_ms:>8.1f} ms, aim {OVERLAP_AIM_MS} ms\n")
 
 
-async def until_upstream(running: Bench) -> float:
+async def until_upstream(running: Deployment) -> float:
     """Return the milliseconds from the request's start to its arrival at the upstream."""
     arrived_s = 0.0
 
@@ -194,11 +194,11 @@ async def until_upstream(running: Bench) -> float:
     return (arrived_s - began_s) * 1e3
 
 
-async def print_pictures_again(rounds: int) -> None:
-    """Print what a turn costs whose pictures the turn before had, beside that one."""
-    images = [photograph(2592, 1944, 1_000_000) for _ in range(PICTURES)]
+async def print_images_again(rounds: int) -> None:
+    """Print what a turn costs whose images the turn before had, beside that one."""
+    images = [photograph(2592, 1944, 1_000_000) for _ in range(IMAGES)]
     figures: list[list[float]] = []
-    async with bench(IMAGE_CACHE_MB="256") as running:
+    async with deployed(IMAGE_CACHE_MB="256") as running:
         running.moderation.respond = answers(verdict())
         await turn_with(running, images)
         for _ in range(rounds):
@@ -206,13 +206,13 @@ async def print_pictures_again(rounds: int) -> None:
             unseen = [image + secrets.token_bytes(8) for image in images]
             figures.append([*await turn_with(running, unseen), *await turn_with(running, unseen)])
     first_ms, first_cpu, again_ms, again_cpu = (median(column) for column in zip(*figures, strict=True))
-    print(f"{PICTURES} JPEGs of {len(images[0]) / 1e6:.1f} MB, 5 megapixels, inline, medians of {rounds}")
+    print(f"{IMAGES} JPEGs of {len(images[0]) / 1e6:.1f} MB, 5 megapixels, inline, medians of {rounds}")
     print(f"{'first turn':>20} {first_ms:>8.1f} ms {first_cpu:>8.1f} ms of CPU")
     print(f"{'the next':>20} {again_ms:>8.1f} ms {again_cpu:>8.1f} ms of CPU")
-    print(f"{'ratio':>20} {again_ms / first_ms:>8.1%}    {again_cpu / first_cpu:>8.1%}, aim {PICTURES_AIM:.0%}")
+    print(f"{'ratio':>20} {again_ms / first_ms:>8.1%}    {again_cpu / first_cpu:>8.1%}, aim {IMAGES_AIM:.0%}")
 
 
-async def turn_with(running: Bench, images: list[bytes]) -> tuple[float, float]:
+async def turn_with(running: Deployment, images: list[bytes]) -> tuple[float, float]:
     """Return the milliseconds of a request with these images inline, and those of the gateway's CPU."""
     urls = [f"data:image/jpeg;base64,{base64.b64encode(image).decode()}" for image in images]
     content = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
