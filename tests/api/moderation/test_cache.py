@@ -13,7 +13,6 @@ import pytest
 
 from obscura.access_record import AccessRecord
 from obscura.clock import SystemClock
-from obscura.execution import ImageExecutor
 from obscura.moderation.base import Verdict
 from obscura.moderation.cache import CachingModerator, CleanVerdicts
 from obscura.stores.dynamodb.database import DynamoDb
@@ -64,9 +63,9 @@ async def test_without_the_store_every_image_is_reviewed(
     moderator = CountingModerator()
     record = AccessRecord("req_1")
     async with store(respond, monkeypatch):
-        with closing(ImageExecutor()) as executor, closing(DynamoDb("nowhere")) as database:
+        with closing(DynamoDb("nowhere")) as database:
             clean = CleanVerdicts(DynamoVerdictCache(database), record, SystemClock())
-            caching = CachingModerator(moderator, clean, executor)
+            caching = CachingModerator(moderator, clean)
             image = a_data_url(9, 9).encode()
             began_s = monotonic()
 

@@ -1,6 +1,10 @@
 """The check of one request's content: whose images are cached, and what the access record says of its steps."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +12,8 @@ import pytest
 from obscura.access_record import AccessRecord
 from obscura.auth.access import Principal
 from obscura.bootstrap import open_services
+from obscura.execution import ImageExecutor
+from obscura.moderation.base import Verdict
 from obscura.pipeline.check_content import ContentCheck
 from obscura.pipeline.prepare import PreparedImagePart
 from obscura.pipeline.services import Services
@@ -70,3 +76,48 @@ async def test_each_step_is_timed_from_its_first_start_to_its_last_end(services:
 
     assert record.step_ms.keys() == {"load", "prepare", "moderate"}
     assert record.step_ms["moderate"] >= record.step_ms["prepare"]
+
+
+class ExecutorBlockedAfterOneImage(ImageExecutor):
+    """One worker, which after its first job does nothing until ``released``, or for ten seconds."""
+
+    def __init__(self) -> None:
+        super().__init__(workers=1)
+        self.released = threading.Event()
+        self.in_time: asyncio.Future[bool] | None = None
+
+    async def run[Result](self, work: Callable[[], Result]) -> Result:
+        job = asyncio.ensure_future(super().run(work))
+        await asyncio.sleep(0)
+        if self.in_time is None:
+            self.in_time = asyncio.ensure_future(super().run(lambda: self.released.wait(10)))
+        return await job
+
+
+class ReleasingModerator:
+    """Finds everything clean, and lets the executor go on at the first image."""
+
+    model = "releasing"
+    local = False
+
+    def __init__(self, released: threading.Event) -> None:
+        self.released = released
+
+    async def review_image(self, data_url: bytes) -> Verdict:
+        self.released.set()
+        return Verdict(flagged=False)
+
+    async def review_text(self, text: str) -> Verdict:
+        return Verdict(flagged=False)
+
+
+async def test_an_image_is_moderated_while_the_next_one_waits_for_a_worker(services: Services) -> None:
+    with closing(ExecutorBlockedAfterOneImage()) as executor:
+        blocked = replace(services, executor=executor, moderator=ReleasingModerator(executor.released))
+        check = ContentCheck.of(AccessRecord("req_1"), Principal("p", False), MODEL, blocked, moderated=True)
+
+        images = await check.run(parse(chat_request(text("hello"), PHOTO, PHOTO)))
+
+        assert len(images) == 2
+        assert executor.in_time is not None
+        assert await executor.in_time is True

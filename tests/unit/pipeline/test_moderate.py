@@ -1,7 +1,6 @@
 """The moderation of one request: its calls are bounded all together, and a client that leaves ends them."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import closing
 
 import pytest
@@ -9,7 +8,6 @@ import pytest
 from obscura.access_record import AccessRecord, ImageRecord
 from obscura.clock import SystemClock
 from obscura.errors import ModerationBlocked, RequestTooLarge
-from obscura.execution import ImageExecutor
 from obscura.moderation.base import Verdict
 from obscura.moderation.cache import MAX_TEXT_LOOKUPS, CleanVerdicts, TextVerdicts
 from obscura.moderation.pieces import MAX_PIECE_CHARS
@@ -57,15 +55,9 @@ class PatientModerator:
             self.under_way -= 1
 
 
-@pytest.fixture
-async def executor() -> AsyncIterator[ImageExecutor]:
-    with closing(ImageExecutor()) as threads:
-        yield threads
-
-
-async def test_all_texts_of_a_request_share_one_bound(executor: ImageExecutor) -> None:
+async def test_all_texts_of_a_request_share_one_bound() -> None:
     moderator = PatientModerator(MAX_TEXT_CALLS)
-    moderation = Moderation(moderator, executor)
+    moderation = Moderation(moderator)
 
     async with asyncio.timeout(10):
         await asyncio.gather(*[moderation.review_texts([TEXT]) for _ in range(3)])
@@ -74,9 +66,9 @@ async def test_all_texts_of_a_request_share_one_bound(executor: ImageExecutor) -
     assert len(moderator.texts) > 3 * len(TEXT) // MAX_PIECE_CHARS
 
 
-async def test_the_images_of_a_request_are_reviewed_some_at_a_time(executor: ImageExecutor) -> None:
+async def test_the_images_of_a_request_are_reviewed_some_at_a_time() -> None:
     moderator = PatientModerator(MAX_IMAGE_CALLS)
-    moderation = Moderation(moderator, executor)
+    moderation = Moderation(moderator)
 
     async with asyncio.timeout(10):
         await asyncio.gather(*[moderation.review_image(IMAGE) for _ in range(100)])
@@ -84,20 +76,20 @@ async def test_the_images_of_a_request_are_reviewed_some_at_a_time(executor: Ima
     assert moderator.most == MAX_IMAGE_CALLS
 
 
-async def test_a_flagged_piece_ends_the_calls_under_way(executor: ImageExecutor) -> None:
+async def test_a_flagged_piece_ends_the_calls_under_way() -> None:
     moderator = PatientModerator(MAX_TEXT_CALLS, flagged="awful")
 
     async with asyncio.timeout(10):
         with pytest.raises(ModerationBlocked):
-            await Moderation(moderator, executor).review_texts(["awful " + TEXT])
+            await Moderation(moderator).review_texts(["awful " + TEXT])
 
     assert moderator.under_way == 0
     assert len(moderator.texts) <= 2 * MAX_TEXT_CALLS
 
 
-async def test_a_client_that_leaves_ends_the_calls_under_way(executor: ImageExecutor) -> None:
+async def test_a_client_that_leaves_ends_the_calls_under_way() -> None:
     moderator = PatientModerator(MAX_TEXT_CALLS + 1)
-    reviewing = asyncio.create_task(Moderation(moderator, executor).review_texts([TEXT]))
+    reviewing = asyncio.create_task(Moderation(moderator).review_texts([TEXT]))
     async with asyncio.timeout(10):
         while moderator.under_way < MAX_TEXT_CALLS:
             await asyncio.sleep(0)
@@ -110,23 +102,23 @@ async def test_a_client_that_leaves_ends_the_calls_under_way(executor: ImageExec
 
 
 @pytest.mark.parametrize("texts", [[], [""], [" \n", "\t"]])
-async def test_no_text_needs_no_call(executor: ImageExecutor, texts: list[str]) -> None:
+async def test_no_text_needs_no_call(texts: list[str]) -> None:
     moderator = PatientModerator(1)
 
-    await Moderation(moderator, executor).review_texts(texts)
+    await Moderation(moderator).review_texts(texts)
 
     assert moderator.texts == []
 
 
-async def test_of_thousands_of_texts_the_longest_are_looked_up(executor: ImageExecutor) -> None:
+async def test_of_thousands_of_texts_the_longest_are_looked_up() -> None:
     record = AccessRecord("req_1")
     texts = ["tiny"] * 2000 + [f"{number}: somewhat longer" for number in range(MAX_TEXT_LOOKUPS)]
     with closing(open_database(None)) as database:
         verdicts = TextVerdicts(CleanVerdicts(SqliteVerdictCache(database), record, SystemClock()), "patient", "p")
         first, second = PatientModerator(1), PatientModerator(1)
 
-        await Moderation(first, executor, verdicts).review_texts(texts)
-        await Moderation(second, executor, verdicts).review_texts(texts)
+        await Moderation(first, verdicts).review_texts(texts)
+        await Moderation(second, verdicts).review_texts(texts)
 
     assert record.cached_verdicts == MAX_TEXT_LOOKUPS
     assert sum(text.count("longer") for text in first.texts) >= MAX_TEXT_LOOKUPS

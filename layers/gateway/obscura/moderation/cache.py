@@ -11,7 +11,6 @@ import pybase64
 from obscura.access_record import AccessRecord
 from obscura.clock import Clock
 from obscura.errors import StoreUnavailable
-from obscura.execution import ImageExecutor
 from obscura.moderation.base import Moderator, Verdict, VerdictCache
 
 VERDICT_TTL = timedelta(hours=24)
@@ -56,17 +55,17 @@ class CachingModerator:
     The key is the SHA-256 of the prepared image and the moderator's model. Flagged images are never cached.
     """
 
-    def __init__(self, moderator: Moderator, clean: CleanVerdicts, executor: ImageExecutor) -> None:
-        """``executor`` hashes the images."""
+    def __init__(self, moderator: Moderator, clean: CleanVerdicts) -> None:
+        """``clean`` is the one request's."""
         self.model = moderator.model
         self.local = moderator.local
         self._moderator = moderator
         self._clean = clean
-        self._executor = executor
 
     async def review_image(self, data_url: bytes) -> Verdict:
         """Return the cached verdict, or the moderator's."""
-        digest = await self._executor.run(lambda: _image_digest(data_url, self.model))
+        # Not in the image executor, where it would wait for the preparation of all other images.
+        digest = await asyncio.to_thread(_image_digest, data_url, self.model)
         if await self._clean.among([digest]):
             return Verdict(flagged=False)
         verdict = await self._moderator.review_image(data_url)

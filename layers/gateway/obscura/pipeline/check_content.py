@@ -106,5 +106,5 @@ def _moderation(record: AccessRecord, principal: Principal, services: Services) 
         clean = CleanVerdicts(services.verdicts, record, services.clock)
         if not moderator.local and not principal.anonymous:
             texts = TextVerdicts(clean, moderator.model, principal.project)
-        moderator = CachingModerator(moderator, clean, services.executor)
-    return Moderation(moderator, services.executor, texts)
+        moderator = CachingModerator(moderator, clean)
+    return Moderation(moderator, texts)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from obscura.errors import ModerationBlocked, RequestTooLarge
-from obscura.execution import ImageExecutor, gather_or_raise_first
+from obscura.execution import gather_or_raise_first
 from obscura.moderation.base import Moderator
 from obscura.moderation.cache import TextVerdicts
 from obscura.moderation.pieces import JoinedTexts, contexts_of, join
@@ -43,10 +43,9 @@ class _Texts:
 class Moderation:
     """The moderation of one request. Its calls may begin at any time, and are bounded all together."""
 
-    def __init__(self, moderator: Moderator, executor: ImageExecutor, verdicts: TextVerdicts | None = None) -> None:
-        """``verdicts`` spare texts that were found clean; ``executor`` joins and hashes long ones."""
+    def __init__(self, moderator: Moderator, verdicts: TextVerdicts | None = None) -> None:
+        """``verdicts`` spare texts that were found clean."""
         self._moderator = moderator
-        self._executor = executor
         self._verdicts = verdicts
         self._image_calls = asyncio.Semaphore(MAX_IMAGE_CALLS)
         self._text_calls = asyncio.Semaphore(MAX_TEXT_CALLS)
@@ -64,12 +63,12 @@ class Moderation:
         The first piece that is flagged or has no verdict ends the calls under way.
         """
         large = len(texts) > OFF_LOOP_TEXTS or sum(map(len, texts)) > OFF_LOOP_CHARS
-        read = await self._run(lambda: self._read(texts), off_loop=large)
+        read = await _run(lambda: self._read(texts), off_loop=large)
         numbers: Sequence[int] = range(len(read.texts))
         if self._verdicts is not None and numbers:
             numbers = await self._verdicts.unknown(len(numbers), read.digests)
         if numbers:
-            joined = await self._run(lambda: join(read.texts, read.contexts, numbers), off_loop=large)
+            joined = await _run(lambda: join(read.texts, read.contexts, numbers), off_loop=large)
             await self._review_joined(joined, [read.digests.get(number) for number in numbers])
 
     def _read(self, texts: Sequence[str]) -> _Texts:
@@ -98,8 +97,9 @@ class Moderation:
 
         await gather_or_raise_first([review_next() for _ in range(min(MAX_TEXT_CALLS, len(joined.pieces)))])
 
-    async def _run[Result](self, work: Callable[[], Result], *, off_loop: bool) -> Result:
-        return await self._executor.run(work) if off_loop else work()
+
+async def _run[Result](work: Callable[[], Result], *, off_loop: bool) -> Result:
+    return await asyncio.to_thread(work) if off_loop else work()
 
 
 def _blocked(what: str, category: str | None, path: str | None) -> ModerationBlocked:
