@@ -87,10 +87,10 @@ class ExecutorBlockedAfterOneImage(ImageExecutor):
         self.in_time: asyncio.Future[bool] | None = None
 
     async def run[Result](self, work: Callable[[], Result]) -> Result:
-        job = asyncio.ensure_future(super().run(work))
-        await asyncio.sleep(0)
+        loop = asyncio.get_running_loop()
+        job = loop.run_in_executor(self._threads, work)
         if self.in_time is None:
-            self.in_time = asyncio.ensure_future(super().run(lambda: self.released.wait(10)))
+            self.in_time = loop.run_in_executor(self._threads, self.released.wait, 10)
         return await job
 
 
