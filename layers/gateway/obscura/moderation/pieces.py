@@ -1,4 +1,4 @@
-"""Text in pieces under the moderation API's limit: every character is in one, and no short run of them is cut in two.
+"""Text in pieces under the moderation API's limit: each character is in one, no short run is cut (ADR 68).
 
 OpenAI documents no limit of a text input; catalogs of its models list 32,768 tokens for ``omni-moderation-latest``. A
 token is at least one byte and a character at most four bytes of UTF-8, so that ``MAX_PIECE_CHARS`` characters of any
