@@ -129,10 +129,11 @@ _HOOK = "_determine_resource"
 
 
 def _table_arn(handler: BaseResponse) -> str:
-    """Return the one table of a call; all parts of a transaction have the same."""
+    """Return the one table of a call; all parts of a transaction or a batch have the same."""
     request: Json = json.loads(handler.raw_body)
     parts = [operation for part in request.get("TransactItems", ()) for operation in part.values()]
-    name = request.get("TableName") or (parts[0]["TableName"] if parts else "*")
+    batch = next(iter(request.get("RequestItems", ())), None)
+    name = request.get("TableName") or batch or (parts[0]["TableName"] if parts else "*")
     return f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"
 
 

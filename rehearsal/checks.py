@@ -17,8 +17,11 @@ STREAM_TIMEOUT_MS = 900_000
 BUFFERED_TIMEOUT_S = 30
 WRAPPER = "/opt/bin/obscura-runtime"
 LEFT_TO_DEFAULTS = frozenset(
-    {"models", "max_body_bytes", "max_image_bytes", "max_pixels", "max_images", "trusted_proxies"}
-)
+    {
+        "models", "max_body_bytes", "max_image_bytes", "max_pixels", "max_images", "max_text_chars", "image_cache_mb",
+        "trusted_proxies",
+    }
+)  # fmt: skip
 """Settings that a stack does not need (one upstream, no proxy but API Gateway) or whose defaults suit Lambda too; the
 template sets every other one."""
 

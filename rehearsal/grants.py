@@ -26,7 +26,8 @@ class Call:
         return f"{self.service} {self.operation} {self.target}"
 
 
-_ITEM_CALLS = ("get_item", "put_item", "update_item", "delete_item", "query", "scan")
+_FILE_CALLS = ("get_item", "put_item", "update_item", "delete_item", "query")
+_ITEM_CALLS = (*_FILE_CALLS, "scan", "batch_get_item", "batch_write_item")
 _TABLES = ("keys", "rates", "files", "verdicts")
 _OBJECT_CALLS = ("get_object", "put_object", "delete_object")
 _PREFIXES = ("originals/", "prepared/", "parts/", "elsewhere/")
@@ -52,14 +53,14 @@ ADMISSION = frozenset(
 )
 INFERENCE = ADMISSION | {
     Call("dynamodb", "get_item", "files"),
-    Call("dynamodb", "get_item", "verdicts"),
-    Call("dynamodb", "put_item", "verdicts"),
+    Call("dynamodb", "batch_get_item", "verdicts"),
+    Call("dynamodb", "batch_write_item", "verdicts"),
     Call("s3", "get_object", "originals/"),
     Call("s3", "get_object", "prepared/"),
     Call("s3", "put_object", "prepared/"),
 }
 FILES = ADMISSION | {
-    *(Call("dynamodb", operation, "files") for operation in _ITEM_CALLS if operation != "scan"),
+    *(Call("dynamodb", operation, "files") for operation in _FILE_CALLS),
     *(Call("s3", operation, prefix) for prefix in _PREFIXES[:3] for operation in _OBJECT_CALLS),
 }
 
@@ -111,6 +112,9 @@ def _item_arguments(call: Call) -> dict[str, Any]:
             return table | {"Item": key}
         case "scan":
             return table
+        case "batch_get_item" | "batch_write_item":
+            part: Any = {"Keys": [key]} if call.operation == "batch_get_item" else [{"PutRequest": {"Item": key}}]
+            return {"RequestItems": {table["TableName"]: part}}
         case "query":
             return table | {
                 "KeyConditionExpression": f"{parts[0]} = :x",

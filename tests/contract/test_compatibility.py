@@ -80,7 +80,7 @@ async def write_all(stores: Stores) -> None:
     assert await stores.storage.uploads.add_part(PENDING, PART_ID, 700, NOON)
     await stores.storage.uploads.add(COMPLETED)
     assert await stores.storage.uploads.finish(COMPLETED, "completed", FILE.id, NOON)
-    await stores.verdicts.add_clean(DIGEST, NOON, FAR)
+    await stores.verdicts.add_clean_all([DIGEST], NOON, FAR)
 
 
 async def counters_of(address: Address, stores: Stores) -> list[Counter]:
@@ -169,7 +169,7 @@ async def test_a_stored_prepared_image_is_not_prepared_again(open_stored: OpenSt
 @each_store
 async def test_a_stored_verdict_is_valid(open_stored: OpenStored, tmp_path: Path) -> None:
     async with open_stored(tmp_path) as stores:
-        assert await stores.verdicts.is_clean(DIGEST, NOON) is True
+        assert await stores.verdicts.clean_among([DIGEST], NOON) == {DIGEST}
 
 
 async def test_a_gateway_serves_a_stored_data_folder(tmp_path: Path) -> None:

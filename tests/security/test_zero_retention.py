@@ -106,7 +106,7 @@ async def audited(folder: Path, *turns: Respond) -> AsyncIterator[Audited]:
         env = environment(
             folder / "data",
             UPSTREAM_URL=outside.v1, MODERATION_URL=outside.v1, MODERATION_KEY="k", FETCH_ALLOW=outside.origin,
-            LOG_LEVEL="DEBUG",
+            LOG_LEVEL="DEBUG", IMAGE_CACHE_MB="64",
         ) | {"TMPDIR": str(folder / "temp"), "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
         run = ("-m", "tests.support.audited_process", str(folder / "record"), str(folder / "needles"))
         manager = serving(env, run=run)

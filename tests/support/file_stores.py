@@ -12,10 +12,10 @@ import boto3
 from obscura.files.base import BlobStore, FileRepository, UploadRepository
 from obscura.moderation.base import VerdictCache
 from obscura.stores.disk import DiskBlobStore
-from obscura.stores.dynamodb.counters import DynamoVerdictCache
 from obscura.stores.dynamodb.database import DynamoDb
 from obscura.stores.dynamodb.files import DynamoFileRepository, DynamoUploadRepository
 from obscura.stores.dynamodb.tables import create_missing_tables
+from obscura.stores.dynamodb.verdicts import DynamoVerdictCache
 from obscura.stores.s3 import S3BlobStore
 from obscura.stores.sqlite.counters import SqliteVerdictCache
 from obscura.stores.sqlite.database import open_database

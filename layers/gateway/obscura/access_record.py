@@ -56,7 +56,9 @@ class AccessRecord:
     """Facts of one request, filled in as it is handled.
 
     ``rate_limit`` is that of an admitted caller. ``left_gateway`` says that some of the request was sent to moderation
-    or to the upstream. ``step_ms`` has the milliseconds of each step of the pipeline, in the order of the steps.
+    or to the upstream. ``step_ms`` has the milliseconds of each step of the pipeline, from its first start to its last
+    end; loading, preparation and moderation overlap, so that their sum may be more than the request took.
+    ``cached_verdicts`` counts the images and texts that were not moderated again.
     """
 
     request_id: str
@@ -72,12 +74,16 @@ class AccessRecord:
     images: list[ImageRecord] = field(default_factory=list)
     cached_verdicts: int = 0
     step_ms: dict[str, float] = field(default_factory=dict)
+    step_began_s: dict[str, float] = field(default_factory=dict)
     status: int = 0
     code: str | None = None
 
     def timed_step(self, name: str) -> "_TimedStep":
-        """Time one step of the pipeline, as a context manager; a step that fails is timed too."""
-        return _TimedStep(self.step_ms, name)
+        """Time one step of the pipeline, as a context manager; a step that fails is timed too.
+
+        A step that is begun several times, for several images at once, is timed from the first start.
+        """
+        return _TimedStep(self, name)
 
     def elapsed_ms(self) -> float:
         """Return the milliseconds since the request began."""
@@ -87,19 +93,19 @@ class AccessRecord:
 class _TimedStep:
     """Not ``contextlib.contextmanager``: a request has seven steps, and a generator takes twice as long."""
 
-    __slots__ = ("_began_s", "_name", "_step_ms")
+    __slots__ = ("_began_s", "_name", "_record")
 
-    def __init__(self, step_ms: dict[str, float], name: str) -> None:
-        self._step_ms = step_ms
+    def __init__(self, record: AccessRecord, name: str) -> None:
+        self._record = record
         self._name = name
 
     def __enter__(self) -> None:
-        self._began_s = perf_counter()
+        self._began_s = self._record.step_began_s.setdefault(self._name, perf_counter())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._step_ms[self._name] = _milliseconds_since(self._began_s)
+        self._record.step_ms[self._name] = _milliseconds_since(self._began_s)
 
 
 def _milliseconds_since(began_s: float) -> float:

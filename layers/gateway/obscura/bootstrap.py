@@ -23,6 +23,7 @@ from obscura.httpclient.transport import FastTransport
 from obscura.imaging import ImageLimits, warm_up
 from obscura.moderation.base import Moderator
 from obscura.moderation.openai import OpenAIModerator
+from obscura.pipeline.image_cache import ImageCache
 from obscura.pipeline.load_images import MAX_VIDEO_BYTES
 from obscura.pipeline.services import RequestLimits, Services
 from obscura.settings import PREFIX, ConfigurationError, Settings
@@ -73,6 +74,7 @@ async def open_services(
     warm_up()
     limits = RequestLimits(
         body_bytes=settings.max_body_bytes,
+        text_chars=settings.max_text_chars,
         content=ContentLimits(images=settings.max_images),
         image=ImageLimits(raw_bytes=settings.max_image_bytes, pixels=settings.max_pixels),
         refuse_unmoderated=settings.unmoderated_media == "refuse",
@@ -96,6 +98,7 @@ async def open_services(
             executor=executor,
             file_service=FileService(stores.storage, executor, limits.image, clock),
             verdicts=stores.verdicts if settings.cache_verdicts else None,
+            image_cache=ImageCache(settings.image_cache_mb * 1024 * 1024) if settings.image_cache_mb else None,
         )
 
 

@@ -114,6 +114,8 @@ class Settings(BaseSettings):
     max_image_bytes: int = Field(default=15 * 1024 * 1024, gt=0)
     max_pixels: int = Field(default=64_000_000, gt=0)
     max_images: int = Field(default=16, ge=0)
+    max_text_chars: int = Field(default=4_000_000, gt=0)
+    image_cache_mb: int = Field(default=0, ge=0)
     secrets_path: str | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

@@ -1,5 +1,6 @@
 """The Protocols of this package: a moderator, and the cache of its verdicts."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -19,22 +20,28 @@ class Moderator(Protocol):
     model: str
     """The model that reviews: a verdict is valid for this model only."""
 
+    local: bool
+    """Whether text is reviewed in this process, where a verdict takes less time than its lookup in a cache."""
+
     async def review_image(self, data_url: bytes) -> Verdict:
         """Review one prepared image, an ASCII data URL: the very bytes that the upstream gets."""
         ...
 
     async def review_text(self, text: str) -> Verdict:
-        """Review all text of a request."""
+        """Review one piece of text, of at most ``pieces.MAX_PIECE_CHARS`` characters."""
         ...
 
 
 class VerdictCache(Protocol):
-    """Clean verdicts by digest of the image. Every method raises StoreUnavailable."""
+    """Clean verdicts by 32-byte digest of what was reviewed. Every method raises StoreUnavailable.
 
-    async def is_clean(self, digest: bytes, at: datetime) -> bool:
-        """Whether a clean verdict is stored under this 32-byte digest and valid at ``at``."""
+    Any number of digests may be given; a store that is too busy for all of them finds and adds some.
+    """
+
+    async def clean_among(self, digests: Collection[bytes], at: datetime) -> set[bytes]:
+        """Return those of ``digests`` under which a clean verdict is stored that is valid at ``at``."""
         ...
 
-    async def add_clean(self, digest: bytes, at: datetime, until: datetime) -> None:
-        """Store, at ``at``, a clean verdict that is valid until ``until``."""
+    async def add_clean_all(self, digests: Collection[bytes], at: datetime, until: datetime) -> None:
+        """Store, at ``at``, a clean verdict under each digest, valid until ``until``."""
         ...

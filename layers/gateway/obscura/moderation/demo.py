@@ -15,6 +15,7 @@ class DemoModerator:
     """Flags ``MARKER_WORD`` in any text, and the plain magenta test image; everything else is clean."""
 
     model = "demo"
+    local = True
 
     async def review_image(self, data_url: bytes) -> Verdict:
         """Flag the test image."""

@@ -46,6 +46,7 @@ class OpenAIModerator:
     """``POST /moderations`` (OpenAI's API reference, "Create moderation"); every failure fails closed."""
 
     model = MODEL
+    local = False
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class OpenAIModerator:
         return await self._review(_ModerationRequest([_ImageInput(_Url(Raw(b'"%b"' % data_url)))]))
 
     async def review_text(self, text: str) -> Verdict:
-        """Review all text of a request."""
+        """Review one piece of text, a plain string in a call of its own."""
         return await self._review(_ModerationRequest(text))
 
     async def _review(self, reviewed: _ModerationRequest) -> Verdict:

@@ -1,21 +1,18 @@
-"""The sequence: admit, read, select the model, load and prepare images, moderate, call the upstream."""
+"""The sequence: admit, read, select the model, load, prepare and moderate the content, call the upstream."""
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from obscura.access_record import AccessRecord
 from obscura.auth.access import AccessRequest, Principal, admission
 from obscura.auth.base import KeyScope
 from obscura.dialects.base import CallerDialect, ParsedRequest, UpstreamBody
-from obscura.files.stored_images import StoredImages
-from obscura.moderation.base import Moderator
-from obscura.moderation.cache import CachingModerator
 from obscura.pipeline.call_upstream import call_upstream
-from obscura.pipeline.load_images import inline_videos, load_images, require_video_allowed
-from obscura.pipeline.moderate import moderate
-from obscura.pipeline.prepare import PreparedImagePart, prepare_images
+from obscura.pipeline.check_content import ContentCheck
+from obscura.pipeline.load_images import require_video_allowed
+from obscura.pipeline.moderate import require_text_length
+from obscura.pipeline.prepare import PreparedImagePart
 from obscura.pipeline.read_body import read_body
 from obscura.pipeline.request import GatewayRequest, GatewayResponse
 from obscura.pipeline.select_model import select_model
@@ -58,8 +55,35 @@ def access_request(request: GatewayRequest, dialect: CallerDialect, *, uses_free
 
 
 @dataclass(frozen=True, slots=True)
+class SelectedRequest[R: ParsedRequest]:
+    """A parsed request, the model that it goes to, and the types of what goes there unmoderated."""
+
+    parsed: R
+    model: CatalogModel
+    unmoderated: Sequence[str]
+
+
+async def read_and_select[R: ParsedRequest](
+    request: GatewayRequest, principal: Principal, dialect: CallerDialect[R], services: Services
+) -> SelectedRequest[R]:
+    """Read a request, check its limits, and select its model: all that needs no more than the body and the catalog."""
+    record = request.record
+    with record.timed_step("read"):
+        body = await read_body(request, services.limits.body_bytes)
+        parsed = dialect.parse(request.head, body, services.limits.content)
+    record.model, record.streamed = parsed.model, parsed.streamed
+    require_video_allowed(principal, parsed)
+    require_text_length(parsed.texts, services.limits.text_chars, anonymous=principal.anonymous)
+    with record.timed_step("choose"):
+        model = await select_model(parsed, services.catalog)
+        unmoderated = require_checkable(parsed, model, principal, refuse_unmoderated=services.limits.refuse_unmoderated)
+        parsed.check_translatable(model.dialects)
+    return SelectedRequest(parsed, model, unmoderated)
+
+
+@dataclass(frozen=True, slots=True)
 class PreparedRequest[R: ParsedRequest]:
-    """A request whose images are prepared and not yet moderated."""
+    """A request whose images are prepared, and moderated if it goes to an upstream."""
 
     parsed: R
     model: CatalogModel
@@ -77,47 +101,21 @@ class PreparedRequest[R: ParsedRequest]:
         tokens = {"x-image-tokens": ",".join(map(str, self.image_tokens))} if self.images else {}
         return tokens | ({UNMODERATED_HEADER: ",".join(self.unmoderated)} if self.unmoderated else {})
 
+    def render(self) -> UpstreamBody:
+        """Render the request for the upstream, with the very images that were moderated."""
+        for slot, image in zip(self.parsed.images, self.images, strict=True):
+            slot.replace(image.data_url)
+        return self.parsed.to_upstream(self.model.dialects)
 
-async def parse_and_prepare[R: ParsedRequest](
-    request: GatewayRequest, principal: Principal, dialect: CallerDialect[R], services: Services
+
+async def prepare_and_moderate[R: ParsedRequest](
+    selected: SelectedRequest[R], request: GatewayRequest, principal: Principal, services: Services, *, moderated: bool
 ) -> PreparedRequest[R]:
-    """Read a request, select its model, and load and prepare its images: all that comes before moderation."""
-    record = request.record
-    with record.timed_step("read"):
-        body = await read_body(request, services.limits.body_bytes)
-        parsed = dialect.parse(request.head, body, services.limits.content)
-    record.model, record.streamed = parsed.model, parsed.streamed
-    require_video_allowed(principal, parsed)
-    with record.timed_step("choose"):
-        model = await select_model(parsed, services.catalog)
-        unmoderated = require_checkable(parsed, model, principal, refuse_unmoderated=services.limits.refuse_unmoderated)
-        parsed.check_translatable(model.dialects)
-    with record.timed_step("load"):
-        stored = StoredImages(principal, services.file_service)
-        loaded = await load_images(parsed.images, services.images, stored)
-        await inline_videos(parsed.videos, services.videos, services.executor)
-    with record.timed_step("prepare"):
-        images = await prepare_images(parsed.images, loaded, model, services.limits.image, services.executor)
-    record.images = [image.record for image in images]
-    return PreparedRequest(parsed, model, images, unmoderated)
-
-
-async def moderate_and_render(
-    prepared: PreparedRequest[ParsedRequest], request: GatewayRequest, services: Services
-) -> UpstreamBody:
-    """Moderate a request, then render it for the upstream with the very images that were moderated."""
-    request.record.left_gateway = services.moderator is not None
-    with request.record.timed_step("moderate"):
-        await moderate(prepared.parsed.texts, prepared.images, _moderator(request.record, services))
-    for slot, image in zip(prepared.parsed.images, prepared.images, strict=True):
-        slot.replace(image.data_url)
-    return prepared.parsed.to_upstream(prepared.model.dialects)
-
-
-def _moderator(record: AccessRecord, services: Services) -> Moderator | None:
-    if services.moderator is None or services.verdicts is None or record.zero_retention:
-        return services.moderator
-    return CachingModerator(services.moderator, services.verdicts, services.executor, record, services.clock)
+    """Load and prepare what a request carries, and moderate it if it goes to an upstream."""
+    check = ContentCheck.of(request.record, principal, selected.model, services, moderated=moderated)
+    images = await check.run(selected.parsed)
+    request.record.images = [image.record for image in images]
+    return PreparedRequest(selected.parsed, selected.model, images, selected.unmoderated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +131,9 @@ class _ApprovedRequest:
 async def _approve(
     request: GatewayRequest, principal: Principal, dialect: CallerDialect, services: Services
 ) -> _ApprovedRequest:
-    prepared = await parse_and_prepare(request, principal, dialect, services)
-    body = await moderate_and_render(prepared, request, services)
-    return _ApprovedRequest(prepared.model, body, prepared.image_tokens, prepared.headers)
+    selected = await read_and_select(request, principal, dialect, services)
+    prepared = await prepare_and_moderate(selected, request, principal, services, moderated=True)
+    return _ApprovedRequest(prepared.model, prepared.render(), prepared.image_tokens, prepared.headers)
 
 
 ESTIMATE_HEADER = "x-token-estimate"
@@ -162,12 +160,14 @@ async def handle_count_tokens(
     Raises an ObscuraError for every response but a success.
     """
     async with admission(access_request(request, dialect, uses_free_quota=False), services.access_control) as principal:
-        prepared = await parse_and_prepare(request, principal, dialect, services)
-        if not prepared.parsed.upstream_can_count(prepared.model.dialects):
+        selected = await read_and_select(request, principal, dialect, services)
+        counted = selected.parsed.upstream_can_count(selected.model.dialects)
+        prepared = await prepare_and_moderate(selected, request, principal, services, moderated=counted)
+        if not counted:
             headers = prepared.headers | {ESTIMATE_HEADER: "true"}
             yield GatewayResponse(200, "application/json", prepared.parsed.estimate(prepared.image_tokens), headers)
             return
-        body = await moderate_and_render(prepared, request, services)
+        body = prepared.render()
         with request.record.timed_step("relay"):
             response = await call_upstream(body, prepared.model.upstream, ())
             response.headers.update(prepared.headers)

@@ -1,4 +1,4 @@
-"""Load the images and videos of a request, all at once. Base64 stays encoded until the image is prepared."""
+"""Load the images and videos of a request, each by itself. Base64 stays encoded until the image is prepared."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -28,14 +28,8 @@ class StoredImageSource(Protocol):
         ...
 
 
-async def load_images(
-    slots: Sequence[ImageSlot], fetcher: ImageFetcher, stored: StoredImageSource
-) -> list[LoadedImage]:
-    """Return the source of each slot, in order; raises the first error, with the path of its slot as param."""
-    return await gather_or_raise_first([_load_image(slot, fetcher, stored) for slot in slots])
-
-
-async def _load_image(slot: ImageSlot, fetcher: ImageFetcher, stored: StoredImageSource) -> LoadedImage:
+async def load_image(slot: ImageSlot, fetcher: ImageFetcher, stored: StoredImageSource) -> LoadedImage:
+    """Return the source of one slot; raises an error with the path of the slot as param."""
     try:
         if slot.kind is SourceKind.BASE64:
             return slot.source

@@ -1,34 +1,105 @@
-"""Moderate a request: each image and the text in a call of its own, all at once. Without a verdict nothing passes."""
+"""Moderate a request: each image and each piece of text in a call of its own. Without a verdict nothing passes."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from obscura.errors import ModerationBlocked
+from obscura.errors import ModerationBlocked, RequestTooLarge
 from obscura.execution import gather_or_raise_first
 from obscura.moderation.base import Moderator
+from obscura.moderation.cache import TextVerdicts
+from obscura.moderation.pieces import JoinedTexts, contexts_of, join
 from obscura.pipeline.prepare import PreparedImagePart
 
+MAX_IMAGE_CALLS = 16
+MAX_TEXT_CALLS = 8
+OFF_LOOP_CHARS = 100_000
+OFF_LOOP_TEXTS = 1_000
+FREE_TIER_TEXT_CHARS = 100_000
 
-async def moderate(texts: Sequence[str], images: Sequence[PreparedImagePart], moderator: Moderator | None) -> None:
-    """Raise ModerationBlocked on the first flagged image or text, ModerationUnavailable if a verdict is missing."""
-    if moderator is None:
+
+def require_text_length(texts: Sequence[str], max_chars: int, *, anonymous: bool) -> None:
+    """Raise RequestTooLarge if the texts of a request have over ``max_chars`` characters, or the free tier's limit."""
+    limit = min(max_chars, FREE_TIER_TEXT_CHARS) if anonymous else max_chars
+    chars = sum(map(len, texts))
+    if chars <= limit:
         return
-    reviews = [_review_image(image, moderator) for image in images]
-    text = "\n\n".join(text for text in texts if text.strip())
-    if text:
-        reviews.append(_review_text(text, moderator))
-    await gather_or_raise_first(reviews)
+    if limit < max_chars:
+        way_out = f"the free tier takes {limit:,}. Shorten it, or send an API key: with one, {max_chars:,} are taken."
+    else:
+        way_out = f"the limit is {limit:,}. Shorten it, or send it in several requests."
+    raise RequestTooLarge(f"The request has {chars:,} characters of text; {way_out}")
 
 
-async def _review_image(image: PreparedImagePart, moderator: Moderator) -> None:
-    verdict = await moderator.review_image(image.data_url)
-    if verdict.flagged:
-        raise _blocked("The image", verdict.category, image.path)
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """Texts with their contexts and, if verdicts are cached, the digests of those that are looked up."""
+
+    texts: Sequence[str]
+    contexts: Sequence[str]
+    digests: dict[int, bytes]
 
 
-async def _review_text(text: str, moderator: Moderator) -> None:
-    verdict = await moderator.review_text(text)
-    if verdict.flagged:
-        raise _blocked("The text", verdict.category, None)
+class Moderation:
+    """The moderation of one request. Its calls may begin at any time, and are bounded all together."""
+
+    def __init__(self, moderator: Moderator, verdicts: TextVerdicts | None = None) -> None:
+        """``verdicts`` spare texts that were found clean."""
+        self._moderator = moderator
+        self._verdicts = verdicts
+        self._image_calls = asyncio.Semaphore(MAX_IMAGE_CALLS)
+        self._text_calls = asyncio.Semaphore(MAX_TEXT_CALLS)
+
+    async def review_image(self, image: PreparedImagePart) -> None:
+        """Raise ModerationBlocked if the image is flagged, ModerationUnavailable if there is no verdict."""
+        async with self._image_calls:
+            verdict = await self._moderator.review_image(image.data_url)
+        if verdict.flagged:
+            raise _blocked("The image", verdict.category, image.path)
+
+    async def review_texts(self, texts: Sequence[str]) -> None:
+        """Review all texts whole, but for those that are known to be clean; raises what ``review_image`` raises.
+
+        The first piece that is flagged or has no verdict ends the calls under way.
+        """
+        large = len(texts) > OFF_LOOP_TEXTS or sum(map(len, texts)) > OFF_LOOP_CHARS
+        read = await _run(lambda: self._read(texts), off_loop=large)
+        numbers: Sequence[int] = range(len(read.texts))
+        if self._verdicts is not None and numbers:
+            numbers = await self._verdicts.unknown(len(numbers), read.digests)
+        if numbers:
+            joined = await _run(lambda: join(read.texts, read.contexts, numbers), off_loop=large)
+            await self._review_joined(joined, [read.digests.get(number) for number in numbers])
+
+    def _read(self, texts: Sequence[str]) -> _Texts:
+        written = [text for text in texts if text and not text.isspace()]
+        contexts = contexts_of(written)
+        return _Texts(written, contexts, self._verdicts.digests(written, contexts) if self._verdicts else {})
+
+    async def _review_joined(self, joined: JoinedTexts, digests: Sequence[bytes | None]) -> None:
+        pieces = iter(joined.pieces)
+        left = [0] * len(digests)
+        for piece in joined.pieces:
+            for number in piece.texts:
+                left[number] += 1
+
+        async def review_next() -> None:
+            for piece in pieces:
+                async with self._text_calls:
+                    verdict = await self._moderator.review_text(joined.text[piece.start : piece.end])
+                if verdict.flagged:
+                    raise _blocked("The text", verdict.category, None)
+                for number in piece.texts:
+                    left[number] -= 1
+                if self._verdicts is not None:
+                    done = [digests[number] for number in piece.texts if left[number] == 0]
+                    await self._verdicts.add([digest for digest in done if digest is not None])
+
+        await gather_or_raise_first([review_next() for _ in range(min(MAX_TEXT_CALLS, len(joined.pieces)))])
+
+
+async def _run[Result](work: Callable[[], Result], *, off_loop: bool) -> Result:
+    return await asyncio.to_thread(work) if off_loop else work()
 
 
 def _blocked(what: str, category: str | None, path: str | None) -> ModerationBlocked:

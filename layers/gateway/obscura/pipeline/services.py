@@ -11,9 +11,11 @@ from obscura.files.base import FileStorage
 from obscura.files.service import FileService
 from obscura.imaging import ImageLimits
 from obscura.moderation.base import Moderator, VerdictCache
+from obscura.pipeline.image_cache import ImageCache
 from obscura.upstreams.base import Catalog
 
 MAX_BODY_BYTES = 35 * 1024 * 1024
+MAX_TEXT_CHARS = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class RequestLimits:
     """The limits of one request."""
 
     body_bytes: int = MAX_BODY_BYTES
+    text_chars: int = MAX_TEXT_CHARS
     content: ContentLimits = field(default_factory=ContentLimits)
     image: ImageLimits = field(default_factory=ImageLimits)
     refuse_unmoderated: bool = False
@@ -31,7 +34,8 @@ class RequestLimits:
 class Services:
     """Everything that handling a request needs.
 
-    Without a moderator nothing is moderated, and without ``verdicts`` none is cached: the operator's choices.
+    Without a moderator nothing is moderated, without ``verdicts`` none is cached, and without ``image_cache`` no
+    prepared image is: the operator's choices.
     """
 
     access_control: AccessControl
@@ -43,6 +47,7 @@ class Services:
     executor: ImageExecutor
     file_service: FileService
     verdicts: VerdictCache | None
+    image_cache: ImageCache | None = None
 
     @property
     def storage(self) -> FileStorage:

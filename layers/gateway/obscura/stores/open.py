@@ -12,11 +12,12 @@ from obscura.files.base import BlobStore, FileStorage
 from obscura.moderation.base import VerdictCache
 from obscura.settings import Settings
 from obscura.stores.disk import DiskBlobStore
-from obscura.stores.dynamodb.counters import DynamoQuotaStore, DynamoRateCounter, DynamoVerdictCache
+from obscura.stores.dynamodb.counters import DynamoQuotaStore, DynamoRateCounter
 from obscura.stores.dynamodb.database import DynamoDb
 from obscura.stores.dynamodb.files import DynamoFileRepository, DynamoUploadRepository
 from obscura.stores.dynamodb.keys import DynamoAddressSecret, DynamoKeyStore
 from obscura.stores.dynamodb.tables import create_missing_tables
+from obscura.stores.dynamodb.verdicts import DynamoVerdictCache
 from obscura.stores.s3 import S3BlobStore
 from obscura.stores.sqlite.counters import SqliteQuotaStore, SqliteRateCounter, SqliteVerdictCache
 from obscura.stores.sqlite.database import Database, open_database

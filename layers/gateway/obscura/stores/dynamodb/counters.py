@@ -1,9 +1,8 @@
-"""Counters and verdicts in DynamoDB: one item for each subject and window, one for each clean image."""
+"""Counters in DynamoDB: one item for each subject and window."""
 
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from obscura.auth.base import Counter, Window
@@ -159,23 +158,3 @@ def _transact(client: Client, updates: "Iterable[UpdateTypeDef]") -> ExpectedErr
     with expect_error("TransactionCanceledException") as error:
         client.transact_write_items(TransactItems=[{"Update": update} for update in updates])
     return error
-
-
-class DynamoVerdictCache:
-    """An item for each clean image. A call that fails is not repeated: moderation is as quick."""
-
-    def __init__(self, database: DynamoDb) -> None:
-        """``database`` may be shared with other stores."""
-        self._database = database
-        self._table = database.table("verdicts")
-
-    async def is_clean(self, digest: bytes, at: datetime) -> bool:
-        """Whether a clean verdict is cached."""
-        key = {"id": digest.hex()}
-        values = await self._database.call_once(lambda client: read_item(client, self._table, key, consistent=False))
-        return values is not None and int(values[EXPIRES_AT]) > at.timestamp()
-
-    async def add_clean(self, digest: bytes, at: datetime, until: datetime) -> None:
-        """Cache a clean verdict; DynamoDB itself deletes expired ones."""
-        values = {"id": digest.hex(), EXPIRES_AT: int(until.timestamp())}
-        await self._database.call_once(lambda client: client.put_item(TableName=self._table, Item=to_item(values)))
