@@ -80,6 +80,13 @@ def text(node: Node, review: Review) -> None:
         content.texts.append("\n".join(content.body.strings(node)))
 
 
+def passed(node: Node, review: Review) -> None:
+    """What only the operator can pass: as ``text``, but without the base64 of files, which is no text."""
+    if _has_strings(node):
+        texts = [string for string in review.content.body.strings(node) if base64_kind(string) is None]
+        review.content.texts.append("\n".join(texts))
+
+
 def schema(node: Node, review: Review) -> None:
     """A JSON Schema, or another text of a program: as ``text``, but a data URL of media is refused."""
     if not _has_strings(node):
