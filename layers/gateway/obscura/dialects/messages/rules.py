@@ -29,6 +29,9 @@ def _ids(*names: str) -> dict[str, Rule]:
 string = either(text, unknown)
 """Text, which has to be a string: of what is no string, such as a block, the rule is ``unknown``."""
 
+link = either(links, unknown)
+"""The URL of a page, or text, which has to be a string too."""
+
 
 def _block(*fields: dict[str, Rule]) -> Fields:
     return Fields(_ids("cache_control"), *fields)
@@ -47,7 +50,7 @@ def _document(node: Node, review: Review) -> None:
 _CITATION = Fields(
     _ids("document_index", "search_result_index", "file_id", "start_char_index", "end_char_index"),
     _ids("start_page_number", "end_page_number", "start_block_index", "end_block_index"),
-    {"cited_text": string, "document_title": string, "title": string, "url": links, "source": links},
+    {"cited_text": string, "document_title": string, "title": string, "url": link, "source": link},
     {"encrypted_index": opaque},
 )
 _IMAGE_SOURCE = Fields(_ids("media_type"), dict.fromkeys(("data", "url", "file_id"), replaced))
@@ -74,7 +77,7 @@ _TOOL = Fields(
         "input_schema": schema,
         "input_examples": schema,
     },
-    {"allowed_domains": links, "blocked_domains": links, "tools": Each(_MCP_TOOL)},
+    {"allowed_domains": Each(link), "blocked_domains": Each(link), "tools": Each(_MCP_TOOL)},
     {"user_location": Fields(_ids(), dict.fromkeys(("city", "region", "country", "timezone"), string))},
 )
 _TOOL_CHANGE = _block({"tool": Fields(_ids(), {"name": string, "server_name": string, "definition": _TOOL})})
@@ -105,7 +108,7 @@ BLOCKS: dict[str, Rule] = {
     "text": _block({"text": string, "citations": Each(_CITATION)}),
     "image": _block({"source": _IMAGE_SOURCE, "transformations": identifier}),
     "document": _block({"source": _DOCUMENT_SOURCE, "title": string, "context": string, "citations": identifier}),
-    "search_result": _block({"source": links, "title": string, "content": _content, "citations": identifier}),
+    "search_result": _block({"source": link, "title": string, "content": _content, "citations": identifier}),
     "thinking": _block({"thinking": string, "signature": opaque}),
     "redacted_thinking": _block({"data": opaque}),
     "tool_use": _CALL,
@@ -114,10 +117,10 @@ BLOCKS: dict[str, Rule] = {
     "tool_result": _block(_ids("tool_use_id", "is_error"), {"content": _content, "toolset_name": string}),
     "mcp_tool_result": _block(_ids("tool_use_id", "is_error"), {"content": _content}),
     "web_search_tool_result": _result(
-        {"web_search_result": Fields(_ids("page_age"), {"title": string, "url": links, "encrypted_content": opaque})}
+        {"web_search_result": Fields(_ids("page_age"), {"title": string, "url": link, "encrypted_content": opaque})}
     ),
     "web_fetch_tool_result": _result(
-        {"web_fetch_result": Fields(_ids("retrieved_at"), {"url": links, "content": _document})}
+        {"web_fetch_result": Fields(_ids("retrieved_at"), {"url": link, "content": _document})}
     ),
     "code_execution_tool_result": _result(
         {"code_execution_result": _OUTPUT, "encrypted_code_execution_result": _OUTPUT}
@@ -136,9 +139,9 @@ BLOCKS: dict[str, Rule] = {
     "tool_reference": _block({"tool_name": string}),
     "browser_state": _block(
         {
-            "tabs": Each(Fields(_ids("tab_id", "active"), {"title": string, "url": links})),
+            "tabs": Each(Fields(_ids("tab_id", "active"), {"title": string, "url": link})),
             "state_changes": Each(
-                Fields(_ids("tab_id", "download_id", "size_bytes"), {"url": links, "path": string, "error": string})
+                Fields(_ids("tab_id", "download_id", "size_bytes"), {"url": link, "path": string, "error": string})
             ),
         }
     ),
@@ -148,7 +151,9 @@ BLOCKS: dict[str, Rule] = {
     "tool_addition": _TOOL_CHANGE,
     "tool_removal": _TOOL_CHANGE,
     "mcp_tool_listing": _block({"mcp_server_name": string, "tools": Each(_MCP_TOOL)}),
-    "fallback": _block({"from": Fields({"model": identifier}), "to": Fields({"model": identifier}), "trigger": links}),
+    "fallback": _block(
+        {"from": Fields({"model": identifier}), "to": Fields({"model": identifier}), "trigger": unknown}
+    ),
 }
 """The blocks by type; images were collected, and taken out of the tree, before the rules are applied."""
 
