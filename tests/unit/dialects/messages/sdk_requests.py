@@ -14,6 +14,8 @@ from anthropic.types.beta import beta_content_block_param, beta_tool_result_bloc
 HEADERS = {"betas", "user_profile_id", "workspace_id"}
 """Fields of the SDK's types that it sends as headers."""
 WORD = "word"
+MAX_FIELDS = 26
+"""More only has the list of a toolset's members, which are all alike."""
 
 ARRAYS = {list, abc.Iterable, abc.Sequence, typing_extensions.get_origin(SequenceNotStr[str])}
 
@@ -98,17 +100,18 @@ def requests() -> Iterator[dict[str, object]]:
 
 
 def places(values: list[dict[str, object]]) -> list[tuple[dict[str, object], Keys]]:
-    """A request and the keys to one of its values, for each place where the SDK's types have a value."""
-    found = {kinds: (value, keys) for value in values for kinds, keys in _places(value, (), ())}
+    """A request and the keys to one of its values, for each field of an object in each field of another."""
+    found = {kinds[-4:]: (value, keys) for value in values for kinds, keys in _places(value, (), ())}
     return list(found.values())
 
 
 def _places(value: object, kinds: tuple[object, ...], keys: Keys) -> Iterator[tuple[tuple[object, ...], Keys]]:
     if isinstance(value, dict):
         kinds = (*kinds, str(value.get("type")))
-        for key, inner in value.items():
+        for key, inner in list(value.items())[:MAX_FIELDS]:
             yield (*kinds, key), (*keys, key)
-            yield from _places(inner, (*kinds, key), (*keys, key))
+            if key != "definition":  # of a tool: as in tools
+                yield from _places(inner, (*kinds, key), (*keys, key))
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             yield (*kinds, type(inner)), (*keys, index)
