@@ -9,7 +9,8 @@ from typing import Any
 import typing_extensions
 from anthropic._types import SequenceNotStr
 from anthropic.types import message_create_params, tool_result_block_param
-from anthropic.types.beta import beta_content_block_param, beta_tool_result_block_param, message_create_params as beta
+from anthropic.types.beta import beta_content_block_param, beta_tool_result_block_param
+from anthropic.types.beta import message_create_params as beta
 
 HEADERS = {"betas", "user_profile_id", "workspace_id"}
 """Fields of the SDK's types that it sends as headers."""
@@ -95,8 +96,8 @@ def requests() -> Iterator[dict[str, object]]:
         for role in typed_dicts(fields_of(kind)["messages"]):
             for example in _objects(role):
                 yield _request() | {"messages": [_with_few_blocks(example)]}
-    for kind in block_types().values():
-        yield from (_request(block) for block in _objects(kind))
+    for block_type in block_types().values():
+        yield from (_request(block) for block in _objects(block_type))
 
 
 def places(values: list[dict[str, object]]) -> list[tuple[dict[str, object], Keys]]:

@@ -47,7 +47,7 @@ def cells(section: str) -> dict[str, list[str]]:
     (table,) = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
     found: dict[str, list[str]] = {}
     for fields, rest in re.findall(r"^\| (`.*?) \| (.*)\|$", table, re.MULTILINE):
-        found |= dict.fromkeys(re.findall(r"`(.*?)`", fields), [cell.strip() for cell in rest.split(" |")])
+        found |= {field: [cell.strip() for cell in rest.split(" |")] for field in re.findall(r"`(.*?)`", fields)}
     return found
 
 

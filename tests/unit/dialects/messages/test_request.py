@@ -175,7 +175,7 @@ def test_a_document_that_is_a_file_is_unchecked(source: dict, param: str, inside
     assert not any(PDF in words for words in parsed.texts)
 
 
-def test_a_document_by_a_strangers_file_id_is_not_found() -> None:
+def test_a_document_by_an_unknown_file_id_is_not_found() -> None:
     (part,) = parse(a_request(user({"type": "document", "source": {"type": "file", "file_id": "file_011C"}}))).unchecked
 
     assert (part.kind, type(part.error)) == ("document", FileNotFound)
@@ -220,7 +220,7 @@ def test_what_the_provider_loads_by_itself_is_said_to_be_unmoderated(fields: dic
     assert (part.kind, part.path, part.error.param) == (kind, path, path)
 
 
-def test_an_mcp_servers_url_and_token_are_shown_to_nobody_else() -> None:
+def test_an_mcp_servers_url_and_token_are_not_moderated() -> None:
     server = {"type": "url", "name": "docs", "url": "https://mcp.example.com/key", "authorization_token": "secret"}
 
     assert parse(a_request(mcp_servers=[server])).texts == ["hello", "docs"]

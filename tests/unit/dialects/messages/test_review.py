@@ -7,18 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
-from obscura.errors import InvalidRequest, ObscuraError, UnsupportedOperation
-from tests.unit.dialects.messages.conversations import (
-    a_request,
-    a_tool,
-    assistant,
-    image,
-    parse,
-    text,
-    tool_result,
-    tool_use,
-    user,
-)
+from obscura.errors import ObscuraError
+from tests.unit.dialects.messages.conversations import parse
 from tests.unit.dialects.messages.sdk_requests import Keys, at, places, requests
 from tests.unit.imaging.images import a_plain
 
