@@ -6,9 +6,12 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from obscura.errors import ObscuraError
-from tests.unit.dialects.messages.conversations import parse
+from tests.support.json_texts import strictly_read, values
+from tests.unit.dialects.messages.conversations import parse, with_images
 from tests.unit.dialects.messages.sdk_requests import Keys, at, places, requests
 from tests.unit.imaging.images import a_plain
 
@@ -100,8 +103,7 @@ def test_an_image_in_any_place_is_an_image_or_refused(block: str) -> None:
             assert found in {"image", "refused"}, written(keys)
 
 
-@pytest.mark.parametrize("block", BLOCKS)
-@pytest.mark.parametrize("key", ["x_vendor", "content"])
+@pytest.mark.parametrize(("block", "key"), [("image", "x_vendor"), ("list", "content"), ("image_url", "Content")])
 def test_an_image_in_an_unknown_field_is_an_image_or_refused(block: str, key: str) -> None:
     value, carrier = BLOCKS[block]
 
@@ -109,3 +111,50 @@ def test_an_image_in_an_unknown_field_is_an_image_or_refused(block: str, key: st
         holder = at(request, keys)
         if isinstance(holder, dict) and key not in holder and not TEXT_OF_ANY_FORM & set(keys):
             assert outcome(planted(request, (*keys, key), value), keys, carrier) in {"image", "refused"}, written(keys)
+
+
+STRANGE = (
+    None,
+    True,
+    -1,
+    1e308,
+    "",
+    "x",
+    [],
+    {},
+    [[]],
+    [None],
+    {"type": []},
+    [{"type": "image"}],
+    {"type": "document"},
+)
+
+
+def test_a_strange_value_in_any_place_is_a_request_or_a_client_error() -> None:
+    for number, (request, keys) in enumerate(PLACES):
+        check_sent_or_rejected(planted(request, keys, STRANGE[number % len(STRANGE)]))
+
+
+@given(st.sampled_from(PLACES), values)
+def test_any_json_in_any_place_is_a_request_or_a_client_error(
+    place: tuple[dict[str, Any], Keys], value: object
+) -> None:
+    request, keys = place
+
+    check_sent_or_rejected(planted(request, keys, value))
+
+
+def check_sent_or_rejected(request: dict[str, Any]) -> None:
+    """Check that an upstream of either kind gets JSON, or the caller an error of its own."""
+    for dialects in ({"messages"}, {"chat"}):
+        try:
+            parsed = parse(request)
+            parsed.check_translatable(dialects)
+            for part in parsed.unchecked:
+                raise part.error
+            sent = with_images(parsed).to_upstream(dialects).body
+        except ObscuraError as error:
+            assert error.status in {400, 404}
+            assert error.message
+        else:
+            strictly_read(sent)
