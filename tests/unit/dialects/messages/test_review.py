@@ -113,7 +113,7 @@ def test_an_image_in_an_unknown_field_is_an_image_or_refused(block: str, key: st
             assert outcome(planted(request, (*keys, key), value), keys, carrier) in {"image", "refused"}, written(keys)
 
 
-STRANGE = (
+STRANGE: tuple[object, ...] = (
     None,
     True,
     -1,
