@@ -285,7 +285,8 @@ async def test_a_body_that_is_no_request_is_rejected(
         (image_by("ftp://example.com/a.png"), "invalid_image_url", "source.url", 400),
         ({"type": "image", "source": {"type": "file", "file_id": "f_1"}}, "file_not_found", "source.file_id", 404),
         ({"type": "document", "source": {"type": "text", "data": "x"}}, "unsupported_field", "type", 400),
-        ({"type": "video_url", "video_url": {"url": "https://example.com/a.mp4"}}, "unsupported_operation", "", 400),
+        (text("so") | {"video_url": "https://example.com/a.mp4"}, "unsupported_operation", "video_url", 400),
+        ({"type": "document", "source": image(b"\xff\xd8\xff")["source"]}, "unsupported_operation", "source", 400),
     ],
 )
 async def test_a_content_block_that_is_not_supported_is_named_by_its_path(
@@ -299,6 +300,20 @@ async def test_a_content_block_that_is_not_supported_is_named_by_its_path(
     assert upstream.received == []
 
 
+async def test_an_image_in_an_unknown_field_never_reaches_a_native_upstream() -> None:
+    async with loopback_server(answers(NATIVE_ANSWER)) as upstream:
+        async with running_gateway(upstream_url=upstream.v1, **NATIVE) as gateway:
+            carried = {"x_vendor": {"image": image(a_plain(4, 4, "PNG"))}}
+
+            whole = await message(gateway, text("hi"), **carried)
+            inner = await message(gateway, text("hi") | carried)
+
+            assert error_of(whole) == error_of(inner) == (400, "invalid_request_error", "unsupported_operation")
+            assert whole.json()["error"]["param"] == "x_vendor"
+            assert inner.json()["error"]["param"] == "messages[0].content[0].x_vendor"
+            assert upstream.received == []
+
+
 async def test_an_untranslatable_field_never_reaches_the_upstream(upstream: LoopbackServer, gateway: Gateway) -> None:
     response = await message(gateway, text("hi"), container="c_1")
 
@@ -306,10 +321,21 @@ async def test_an_untranslatable_field_never_reaches_the_upstream(upstream: Loop
     assert upstream.received == []
 
 
-@pytest.mark.parametrize("place", ["system", "thinking", "tool_result"])
+@pytest.mark.parametrize("place", ["system", "thinking", "tool_result", "tool", "schema", "call"])
 async def test_blocked_text_of_any_field_is_reported_with_its_category(place: str) -> None:
     blocks: dict[str, dict[str, Any]] = {
         "system": {"system": [text(MARKER_WORD)]},
+        "tool": {"tools": [{"name": "f", "description": MARKER_WORD, "input_schema": {}}]},
+        "schema": {"tools": [{"name": "f", "input_schema": {"properties": {"a": {"enum": [MARKER_WORD]}}}}]},
+        "call": {
+            "messages": [
+                {
+                    "role": "assistant",
+                    "content": [{"type": "tool_use", "id": "a", "name": "f", "input": {"word": MARKER_WORD}}],
+                },
+                {"role": "user", "content": "go on"},
+            ]
+        },
         "thinking": {
             "messages": [
                 {"role": "assistant", "content": [{"type": "thinking", "thinking": MARKER_WORD, "signature": ""}]},

@@ -15,8 +15,10 @@ def parse(request: object) -> ChatRequest:
 
 def replaced(parsed_request: ChatRequest) -> ChatRequest:
     """The request with the source of each image and video in its place again, as if it had been checked."""
-    for slot in (*parsed_request.images, *parsed_request.videos):
-        slot.replace(bytes(slot.source))
+    for image in parsed_request.images:
+        image.replace(bytes(image.source))
+    for video in parsed_request.videos:
+        video.replace(bytes(video.source))
     return parsed_request
 
 

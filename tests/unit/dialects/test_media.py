@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -30,7 +31,7 @@ def a_file(name: str) -> bytes:
 
 
 FILES = {name: a_file(name) for name in ("PNG", "JPEG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "ICO", "PDF")}
-ENCODINGS = {
+ENCODINGS: dict[str, Callable[[bytes], str]] = {
     "base64": lambda data: base64.b64encode(data).decode(),
     "URL-safe": lambda data: base64.urlsafe_b64encode(data).decode(),
     "without padding": lambda data: base64.b64encode(data).decode().rstrip("="),

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from msgspec import Raw
+
 from obscura.dialects.base import SourceKind, is_file_id
 from obscura.dialects.data_url import is_data_url
 from obscura.dialects.json.fields import text_or_empty
@@ -34,12 +36,16 @@ def file_source(body: RawJson, file: RawObject, declared_types: tuple[str, ...])
         return FileSource(key, SourceKind.FILE_ID, declared, is_file_id(body.text(leaf)))
     if key == "file_url":
         return FileSource(key, SourceKind.URL, declared, True)
-    source = body.string_slice(leaf)
-    start = bytes(source[:_MAX_START_CHARS])
-    text = body.text(leaf)[:_MAX_START_CHARS] if b"\\" in start else start.decode("ascii", "replace")
-    kind = SourceKind.URL if is_data_url(source) else SourceKind.BASE64
+    text = string_start(body, leaf)
+    kind = SourceKind.URL if is_data_url(body.string_slice(leaf)) else SourceKind.BASE64
     in_url = (text.partition(",")[0][5:].partition(";")[0].strip().lower(),) if text[:5].lower() == "data:" else ()
     return FileSource(key, kind, base64_kind(text) or _declared_media((*in_url, *declared_types)), True)
+
+
+def string_start(body: RawJson, leaf: Raw) -> str:
+    """Return the first characters of a string that may be a file of many megabytes, escapes resolved."""
+    start = bytes(body.string_slice(leaf)[:_MAX_START_CHARS])
+    return body.text(leaf)[:_MAX_START_CHARS] if b"\\" in start else start.decode("ascii", "replace")
 
 
 def declared_types(body: RawJson, *holders: RawObject) -> tuple[str, ...]:

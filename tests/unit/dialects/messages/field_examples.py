@@ -2,7 +2,7 @@
 
 from tests.unit.dialects.messages.conversations import a_tool, text, user
 
-FORMAT = {"type": "json_schema", "schema": {"type": "object"}}
+FORMAT: dict[str, object] = {"type": "json_schema", "schema": {"type": "object", "title": "x"}}
 CACHED = {"type": "ephemeral"}
 EXAMPLES: dict[str, dict[str, object]] = {
     "Request": {
@@ -17,7 +17,7 @@ EXAMPLES: dict[str, dict[str, object]] = {
         "stop_sequences": ["END"],
         "metadata.user_id": "u",
         "tools": [a_tool("count")],
-        "tool_choice": {"type": "any"},
+        "tool_choice": {"type": "tool", "name": "look_up"},
         "thinking": {"type": "enabled", "budget_tokens": 5000},
         "thinking.type": "adaptive",
         "thinking.budget_tokens": 20_000,
@@ -26,25 +26,30 @@ EXAMPLES: dict[str, dict[str, object]] = {
         "output_config.format": FORMAT,
         "output_config.task_budget": {"type": "tokens", "total": 9},
         "output_format": FORMAT,
-        "context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]},
+        "context_management": {"edits": [{"type": "compact_20260112", "instructions": "be brief"}]},
         "cache_control": CACHED,
         "service_tier": "auto",
         "diagnostics": {"previous_message_id": "msg_1"},
         "speed": "fast",
         "container": "c",
-        "mcp_servers": [{"type": "url"}],
+        "mcp_servers": [{"type": "url", "name": "docs", "url": "https://mcp.example.com", "authorization_token": "t"}],
         "inference_geo": "us",
         "billing_policy": {},
-        "compaction": {},
+        "compaction": {"type": "summarize", "instructions": "be brief"},
         "fallback_credit_token": "t",
-        "fallbacks": "default",
+        "fallbacks": [{"model": "m-2", "output_config": {"format": FORMAT | {"schema": {"title": "x"}}}}],
         "thread": {},
     },
-    "Messages": {"role": "system", "content": "hi"},
+    "Messages": {
+        "role": "system",
+        "content": "hi",
+        "clear_at": "never",
+        "output_config": {"effort": "low"},
+    },
     "Blocks": {
         "text.type": "text",
         "text.text": "other words",
-        "text.citations": [{"type": "char_location"}],
+        "text.citations": [{"type": "char_location", "cited_text": "words"}],
         "image.type": "image",
         "image.source": {"type": "url", "url": "https://example.com/a.png"},
         "image.transformations": {"oversized_image": "error"},
@@ -68,13 +73,13 @@ EXAMPLES: dict[str, dict[str, object]] = {
         "type": "bash_20250124",
         "name": "count",
         "description": "Counts.",
-        "input_schema": {"type": "object", "required": []},
+        "input_schema": {"type": "object", "required": ["word"]},
         "strict": True,
         "cache_control": CACHED,
         "eager_input_streaming": True,
         "defer_loading": True,
         "allowed_callers": ["code_execution_20260120"],
-        "input_examples": [{}],
+        "input_examples": [{"word": "x"}],
     },
     "Tool choice": {"type": "any", "name": "look_up", "disable_parallel_tool_use": True},
 }

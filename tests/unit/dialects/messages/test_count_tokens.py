@@ -64,6 +64,17 @@ def test_tool_calls_and_results_count() -> None:
     assert estimated(*long_result) > estimated(*short)
 
 
+def test_tools_and_calls_count_once_as_the_json_that_they_are() -> None:
+    tools = [a_tool(description="Looks a word up.", input_schema={"type": "object", "properties": {"word": {}}})]
+    call = tool_use(word="camera obscura")
+    request = [user("hello"), assistant(call), user(tool_result("toolu_1", "A dark box."))]
+
+    json_bytes = sum(len(json.dumps(node)) for node in (tools, call["name"], call["input"]))
+    text_bytes = len("hello" + "A dark box." + "Be brief.")
+
+    assert estimated(*request, tools=tools, system="Be brief.") == 3 * 4 + -(-(json_bytes + text_bytes) // 4)
+
+
 def test_a_request_that_could_not_be_sent_is_not_counted_either() -> None:
     with pytest.raises(UnsupportedField) as caught:
         a_count(container="c_1").check_translatable({"chat"})

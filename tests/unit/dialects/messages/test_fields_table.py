@@ -8,8 +8,7 @@ from pathlib import Path
 
 import anthropic.types as sdk
 import pytest
-from anthropic.types import content_block_param, tool_result_block_param
-from anthropic.types.beta import BetaOutputConfigParam
+from anthropic.types.beta import BetaOutputConfigParam, BetaSystemMessageParam
 from anthropic.types.beta.message_create_params import MessageCreateParamsBase
 
 from obscura.errors import UnsupportedField
@@ -20,6 +19,7 @@ from tests.unit.dialects.messages.conversations import (
     assistant,
     image,
     in_chat,
+    parse,
     passed_natively,
     text,
     tool_result,
@@ -28,11 +28,9 @@ from tests.unit.dialects.messages.conversations import (
     user,
 )
 from tests.unit.dialects.messages.field_examples import EXAMPLES
+from tests.unit.dialects.messages.sdk_requests import block_types, examples, fields_of, tool_types
 
 PAGE = (Path(__file__).parents[4] / "docs/fields-messages.md").read_text()
-HEADERS = {"betas", "user_profile_id", "workspace_id"}
-"""Fields of the SDK's types that it sends as headers."""
-
 BLOCKS = {"text": text("words"), "image": image(), "tool_use": tool_use(), "tool_result": tool_result("toolu_1", "r")}
 BARE_BLOCKS = {
     "thinking": {"type": "thinking", "thinking": "hm", "signature": "s"},
@@ -44,13 +42,18 @@ UNSEEN = {"thinking.display", "image.source", *(f"{kind}.type" for kind in BLOCK
 """Fields whose translation a chat request does not show: kept for the response, replaced, or always the same."""
 
 
-def rows(section: str) -> dict[str, tuple[str, str]]:
-    """Each field of a section's table, with its treatment and the note."""
+def cells(section: str) -> dict[str, list[str]]:
+    """Each field of a section's table, with the other cells of its row."""
     (table,) = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
-    response: dict[str, tuple[str, str]] = {}
-    for fields, treatment, note in re.findall(r"^\| (`.*?) \| (.*?) \|(.*)\|$", table, re.MULTILINE):
-        response |= dict.fromkeys(re.findall(r"`(.*?)`", fields), (treatment, note))
-    return response
+    found: dict[str, list[str]] = {}
+    for fields, rest in re.findall(r"^\| (`.*?) \| (.*)\|$", table, re.MULTILINE):
+        found |= {field: [cell.strip() for cell in rest.split(" |")] for field in re.findall(r"`(.*?)`", fields)}
+    return found
+
+
+def rows(section: str) -> dict[str, tuple[str, str]]:
+    """Each field of a section's table, with its treatment over chat and the note."""
+    return {field: (row[-2], row[-1]) for field, row in cells(section).items()}
 
 
 def base(section: str, field: str) -> tuple[dict, list[str | int]]:
@@ -151,12 +154,70 @@ def test_an_upstream_that_speaks_messages_gets_every_field(section: str, field: 
     assert passed == request
 
 
-def fields_of(*kinds: type) -> set[str]:
-    return {field for kind in kinds for field in typing.get_type_hints(kind)}
+MARK = "markedword"
+OTHER, OWN_TOOLS = "Other blocks", "Anthropic's own tools"
 
 
-def block_types(union: object) -> set[str]:
-    return {name for kind in typing.get_args(union) for name in typing.get_args(typing.get_type_hints(kind)["type"])}
+def marked(value: object) -> list[object]:
+    """The value with a marked word in place of one of its strings, for each of them; types and keys stay."""
+    if isinstance(value, str):
+        return [MARK]
+    items = list(value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ())
+    variants: list[object] = []
+    for key, inner in items:
+        for variant in marked(inner) if key not in {"type", "role"} else ():
+            changed: typing.Any = copy.deepcopy(value)
+            changed[key] = variant
+            variants.append(changed)
+    return variants
+
+
+def requests_with(section: str, field: str) -> list[dict]:
+    """Requests with a marked word in each of the strings that a field of the table can hold."""
+    if section == OTHER:
+        kind, _, name = field.partition(".")
+        blocks = [block for block in examples(block_types()[kind]) if isinstance(block, dict)]
+        return [a_request(user(block | {name: value})) for block in blocks for value in marked(block[name])]
+    if section == OWN_TOOLS:
+        tools = [tool for kind in tool_types() for tool in examples(kind) if isinstance(tool, dict) and field in tool]
+        return [a_request(tools=[tool | {field: value}]) for tool in tools for value in marked(tool[field])]
+    return [with_field(section, field, value)[0] for value in marked(EXAMPLES[section].get(field))]
+
+
+REVIEWED = [
+    (section, field, row[0])
+    for section in (*EXAMPLES, OTHER, OWN_TOOLS)
+    for field, row in cells(section).items()
+    if row[0] != "see below" and not field.endswith("type")
+]
+
+
+@pytest.mark.parametrize(("section", "field", "treatment"), REVIEWED)
+def test_a_field_is_moderated_passed_or_refused_as_the_table_says(section: str, field: str, treatment: str) -> None:
+    parsed = [parse(request) for request in requests_with(section, field)]
+
+    if treatment == "refused":
+        assert all(request.unchecked for request in parsed)
+        return
+    # A document is refused by its source, whatever its other fields hold.
+    assert {part.kind for request in parsed for part in request.unchecked} <= {"document"}
+    parsed = [request for request in parsed if not request.unchecked]
+    moderated = any(MARK in words for request in parsed for words in request.texts)
+    seen = any(MARK in bytes(slot.source).decode() for request in parsed for slot in request.images)
+    assert treatment == ("moderated" if moderated or seen else "passed")
+
+
+def test_the_tables_of_the_native_fields_have_every_field_of_the_sdk() -> None:
+    passed = {"type", "cache_control"}
+    blocks = {f"{kind}.{field}" for kind, hints in block_types().items() for field in fields_of(hints).keys() - passed}
+    tools = {field for kind in tool_types() for field in fields_of(kind)}
+
+    assert blocks - cells("Blocks").keys() - cells(OTHER).keys() == set()
+    assert tools - cells("Tools").keys() - cells(OWN_TOOLS).keys() == set()
+
+
+def all_fields(*kinds: object) -> set[str]:
+    return {field for kind in kinds for field in fields_of(kind)}
 
 
 @pytest.mark.parametrize("section", EXAMPLES)
@@ -169,7 +230,7 @@ def test_every_row_has_an_example_and_every_example_a_row(section: str) -> None:
 def test_the_request_table_has_every_field_of_the_sdks_request() -> None:
     listed = {field.partition(".")[0] for field in rows("Request")}
 
-    assert fields_of(MessageCreateParamsBase) - HEADERS - listed == set()
+    assert all_fields(MessageCreateParamsBase) - listed == set()
 
 
 @pytest.mark.parametrize(
@@ -178,7 +239,7 @@ def test_the_request_table_has_every_field_of_the_sdks_request() -> None:
         ("Request", "thinking.", (sdk.ThinkingConfigEnabledParam, sdk.ThinkingConfigAdaptiveParam)),
         ("Request", "output_config.", (BetaOutputConfigParam,)),
         ("Request", "metadata.", (sdk.MetadataParam,)),
-        ("Messages", "", typing.get_args(sdk.MessageParam)),
+        ("Messages", "", (*typing.get_args(sdk.MessageParam), BetaSystemMessageParam)),
         ("Blocks", "text.", (sdk.TextBlockParam,)),
         ("Blocks", "image.", (sdk.ImageBlockParam,)),
         ("Blocks", "tool_use.", (sdk.ToolUseBlockParam,)),
@@ -188,14 +249,13 @@ def test_the_request_table_has_every_field_of_the_sdks_request() -> None:
     ],
 )
 def test_a_table_has_every_field_of_the_sdks_types(section: str, prefix: str, kinds: tuple[type, ...]) -> None:
-    assert {prefix + field for field in fields_of(*kinds)} - set(rows(section)) == set()
+    assert {prefix + field for field in all_fields(*kinds)} - set(rows(section)) == set()
 
 
 def test_the_blocks_table_has_every_block_of_the_sdks() -> None:
     listed = {field.partition(".")[0] for field in rows("Blocks")}
-    known = block_types(content_block_param.ContentBlockParam) | block_types(tool_result_block_param.Content)
 
-    assert known - listed == set()
+    assert block_types().keys() - listed == set()
 
 
 def test_a_response_has_the_fields_that_the_table_says() -> None:

@@ -233,6 +233,7 @@ def test_uncheckable_images_and_videos_are_rejected_for_any_upstream(
     block: dict, inside: Callable[[dict], dict]
 ) -> None:
     with pytest.raises(UnsupportedOperation) as caught:
-        parse(a_request(inside(block)))
+        for part in parse(a_request(inside(block))).unchecked:
+            raise part.error
 
     assert caught.value.param.startswith("messages[0].content[0]")

@@ -37,8 +37,10 @@ def test_images_become_base64_sources_anywhere_in_a_request() -> None:
 
 
 def test_an_image_that_is_not_prepared_is_never_sent() -> None:
-    with pytest.raises(TypeError):
-        parse(a_request(user(image()))).to_upstream({"messages"})
+    parsed = parse(a_request(user(image()), user(tool_result("a", image()))))
+
+    assert b"AAAA" not in parsed.to_upstream({"messages"}).body
+    assert b"AAAA" not in parsed.to_upstream({"chat"}).body
 
 
 def test_everything_else_goes_upstream_byte_for_byte() -> None:

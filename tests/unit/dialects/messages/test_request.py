@@ -1,13 +1,22 @@
 """Messages requests parsed: images with their paths and sources, and the texts for moderation."""
 
+import base64
 from collections.abc import Callable
 
 import pytest
 
 from obscura.dialects.base import SourceKind
-from obscura.errors import InvalidRequest, ObscuraError, TooManyContentParts, TooManyImages
+from obscura.errors import (
+    FileNotFound,
+    InvalidRequest,
+    ObscuraError,
+    TooManyContentParts,
+    TooManyImages,
+    UnsupportedOperation,
+)
 from tests.unit.dialects.messages.conversations import (
     a_request,
+    a_tool,
     assistant,
     image,
     parse,
@@ -86,10 +95,15 @@ def test_every_text_that_the_model_reads_is_moderated() -> None:
             assistant({"type": "thinking", "thinking": "3", "signature": "s"}, text("4"), tool_use(word="-")),
             user(tool_result("a", "5"), tool_result("b", text("6")), text("7"), document, search_result, fetched),
             system=[text("1")],
+            tools=[a_tool("13", description="14")],
+            stop_sequences=["15"],
         )
     )
 
-    assert parsed_request.texts == [*map(str, range(1, 13)), "8", "9", "10"]
+    numbered = sorted(int(words) for words in parsed_request.texts if words.isdigit())
+    assert numbered == sorted([*range(1, 16), 8, 9, 10])
+    assert parsed_request.texts[0] == "2"
+    assert {"look_up", "word\n-", "s"} < set(parsed_request.texts)
 
 
 @pytest.mark.parametrize("count", [16, 17])
@@ -130,3 +144,99 @@ def test_a_body_that_is_no_request_is_rejected(body: bytes, code: str) -> None:
         parse(body)
 
     assert (caught.value.status, caught.value.code) == (400, code)
+
+
+PDF = base64.b64encode(b"%PDF-1.7 and its objects").decode()
+OURS = f"file_{'0' * 36}"
+
+
+@pytest.mark.parametrize(
+    ("source", "param"),
+    [
+        ({"type": "base64", "media_type": "application/pdf", "data": PDF}, "source.data"),
+        ({"type": "url", "url": "https://example.com/a.pdf"}, "source.url"),
+        ({"type": "file", "file_id": OURS}, "source.file_id"),
+        ({"type": "text", "media_type": "text/plain", "data": PDF}, "source"),
+        ({"type": "text", "media_type": "application/pdf", "data": "words"}, "source"),
+        ({"type": "bucket", "path": "a.pdf"}, "source"),
+    ],
+)
+@pytest.mark.parametrize("inside", [user, lambda block: user(tool_result("a", block))], ids=["user", "tool result"])
+def test_a_document_that_is_a_file_is_unchecked(source: dict, param: str, inside: Callable[[dict], dict]) -> None:
+    parsed = parse(a_request(inside({"type": "document", "source": source, "title": "the title"})))
+
+    (part,) = parsed.unchecked
+    assert (part.kind, part.error.code, part.error.param) == (
+        "document",
+        "unsupported_operation",
+        f"{part.path}.{param}",
+    )
+    assert any("the title" in words for words in parsed.texts)
+    assert not any(PDF in words for words in parsed.texts)
+
+
+def test_a_document_by_an_unknown_file_id_is_not_found() -> None:
+    (part,) = parse(a_request(user({"type": "document", "source": {"type": "file", "file_id": "file_011C"}}))).unchecked
+
+    assert (part.kind, type(part.error)) == ("document", FileNotFound)
+    assert (part.error.status, part.error.param) == (404, "messages[0].content[0].source.file_id")
+
+
+def test_a_document_that_is_fetched_by_the_provider_is_unchecked_too() -> None:
+    document = {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": PDF}}
+    fetched = {"type": "web_fetch_tool_result", "content": {"type": "web_fetch_result", "content": document}}
+
+    (part,) = parse(a_request(user(fetched))).unchecked
+
+    assert (part.kind, part.path) == ("document", "messages[0].content[0].content.content")
+
+
+@pytest.mark.parametrize("kind", ["container_upload", "video", "Image", "input_file"])
+def test_a_block_of_another_type_is_unchecked_and_its_words_moderated(kind: str) -> None:
+    parsed = parse(
+        a_request(user(text("look"), {"type": kind, "file_id": "file_1", "words": "two words", "data": PDF}))
+    )
+
+    (part,) = parsed.unchecked
+    assert (part.kind, part.path, type(part.error)) == (kind, "messages[0].content[1]", UnsupportedOperation)
+    assert any("two words" in words for words in parsed.texts)
+    assert not any(PDF in words for words in parsed.texts)
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "path"),
+    [
+        (
+            {"mcp_servers": [{"type": "url", "name": "docs", "url": "https://mcp.example.com/key"}]},
+            "mcp_servers",
+            "mcp_servers[0]",
+        ),
+        ({"tools": [{"type": "web_fetch_20990101", "name": "web_fetch"}]}, "web_fetch", "tools[0]"),
+    ],
+)
+def test_what_the_provider_loads_by_itself_is_said_to_be_unmoderated(fields: dict, kind: str, path: str) -> None:
+    (part,) = parse(a_request(**fields)).unmoderated
+
+    assert (part.kind, part.path, part.error.param) == (kind, path, path)
+
+
+def test_an_mcp_servers_url_and_token_are_not_moderated() -> None:
+    server = {"type": "url", "name": "docs", "url": "https://mcp.example.com/key", "authorization_token": "secret"}
+
+    assert parse(a_request(mcp_servers=[server])).texts == ["hello", "docs"]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        a_request(Messages=[user("unseen")]),
+        a_request(user("hi") | {"CONTENT": "unseen"}),
+        a_request(user(text("look", Type="image"))),
+        a_request(user(image(SOURCE={"type": "url", "url": "unseen"}))),
+        a_request(user("hi") | {"\uff52ole": "system"}),
+        a_request(**{"\u017fystem": "unseen"}),
+    ],
+)
+def test_a_key_that_is_almost_a_known_one_is_rejected(request_: dict) -> None:
+    with pytest.raises(InvalidRequest):
+        parse(request_)

@@ -1,11 +1,10 @@
-"""The content of a Messages request: its image blocks and its texts, in messages, tool results and documents."""
-
-from dataclasses import dataclass, field
-from functools import partial
+"""The media in the blocks of a Messages request, each taken out of the tree until it is checked."""
 
 from msgspec import Raw
 
-from obscura.dialects.base import ContentLimits, ImageSlot, SourceKind
+from obscura.dialects.base import ImageSlot, SourceKind, UncheckedPart, is_file_id
+from obscura.dialects.content import RequestContent
+from obscura.dialects.file_parts import string_start
 from obscura.dialects.json.fields import (
     one_of,
     raw_object_at,
@@ -15,95 +14,72 @@ from obscura.dialects.json.fields import (
     text_or_empty,
 )
 from obscura.dialects.json.raw import (
+    NULL,
     Node,
     RawJson,
     RawObject,
     is_array,
+    is_null,
     is_object,
     is_string,
     open_array,
     open_object,
     quoted,
 )
-from obscura.errors import InvalidRequest, UnsupportedOperation
+from obscura.dialects.media import MediaKind, base64_kind
+from obscura.dialects.messages.rules import BLOCKS
+from obscura.errors import FileNotFound, InvalidRequest, ObscuraError, UnsupportedOperation
 
 _SOURCES = {
     "base64": (SourceKind.BASE64, "data"),
     "url": (SourceKind.URL, "url"),
     "file": (SourceKind.FILE_ID, "file_id"),
 }
-_TEXTS = ("text", "thinking", "title", "context")
+_WITH_CONTENT = frozenset({"tool_result", "search_result", "mcp_tool_result"})
+_SEND_INSTEAD = (
+    "Send its text, and its images as image blocks; or have the operator pass the type (pass_types of the model in the "
+    "catalog)."
+)
 
 
-@dataclass(slots=True)
-class RequestContent:
-    """The images and texts of one request, in request order; ``image_blocks`` are the blocks of ``images``."""
+def collect_content(leaf: Node, path: str, content: RequestContent) -> Node:
+    """Take the media of some content out, and return it: a string as it came, an array of blocks or a block opened.
 
-    image_blocks: list[RawObject] = field(default_factory=list)
-    images: list[ImageSlot] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
-
-
-class ContentCollector:
-    """Opens content, and adds its images and texts to ``content``."""
-
-    def __init__(self, body: RawJson, limits: ContentLimits) -> None:
-        self._body = body
-        self._limits = limits
-        self.content = RequestContent()
-
-    def collect(self, leaf: Node, path: str) -> Node:
-        """Return a string as it came, an array of blocks or one block opened; any other leaf as it came.
-
-        Raises InvalidRequest on a malformed block, UnsupportedOperation on an image or video in a form that cannot be
-        checked.
-        """
-        if is_string(leaf):
-            self.content.texts.append(self._body.text(leaf))
-        elif is_array(leaf):
-            return [self._block(block, f"{path}[{index}]") for index, block in enumerate(open_array(leaf, path))]
-        elif is_object(leaf):
-            return self._block(leaf, path)
-        return leaf
-
-    def collect_limited(self, leaf: Node, path: str) -> Node:
-        """Collect content whose number of blocks is limited; raises TooManyContentParts too."""
-        if is_array(leaf):
-            require_part_count(open_array(leaf, path), path, self._limits)
-        return self.collect(leaf, path)
-
-    def _block(self, leaf: Raw, path: str) -> RawObject:
-        block = open_object(leaf, path)
-        kind = required_string(self._body, block, "type", path)
-        if kind == "text" and len(block) == 2 and is_string(text := block.get("text")):
-            self.content.texts.append(self._body.text(text))
-            return block
-        _reject_uncheckable(block, kind, path)
-        if kind == "image":
-            self.content.images.append(image_slot(block, path, self._body))
-            self.content.image_blocks.append(block)
-        elif kind != "tool_use":
-            self.content.texts += [self._body.text(text) for key in _TEXTS if is_string(text := block.get(key))]
-            if "content" in block:
-                collect = self.collect_limited if kind == "tool_result" else self.collect
-                block["content"] = collect(block["content"], f"{path}.content")
-            if is_object(source := block.get("source")):
-                block["source"] = self._document_source(source, f"{path}.source")
-        return block
-
-    def _document_source(self, leaf: Raw, path: str) -> RawObject:
-        """Open the source of a document: text, or blocks again; a file of another kind stays as it came."""
-        source = open_object(leaf, path)
-        if text_or_empty(self._body, source.get("media_type")).casefold().startswith(("image/", "video/")):
-            raise UnsupportedOperation(f"'{path}' is an image or a video. Send images as image blocks.", param=path)
-        if text_or_empty(self._body, source.get("type")) == "text" and is_string(data := source.get("data")):
-            self.content.texts.append(self._body.text(data))
-        if "content" in source:
-            source["content"] = self.collect(source["content"], f"{path}.content")
-        return source
+    Raises InvalidRequest on a malformed block, UnsupportedOperation on an image that is no image block.
+    """
+    if is_array(leaf):
+        return [
+            _collect_block(block, f"{path}[{index}]", content) for index, block in enumerate(open_array(leaf, path))
+        ]
+    return _collect_block(leaf, path, content) if is_object(leaf) else leaf
 
 
-def image_slot(block: RawObject, block_path: str, body: RawJson) -> ImageSlot:
+def collect_limited(leaf: Node, path: str, content: RequestContent) -> Node:
+    """Collect content whose number of blocks is limited; raises TooManyContentParts too."""
+    if is_array(leaf):
+        require_part_count(open_array(leaf, path), path, content.limits)
+    return collect_content(leaf, path, content)
+
+
+def _collect_block(leaf: Raw, path: str, content: RequestContent) -> RawObject:
+    block = open_object(leaf, path)
+    kind = required_string(content.body, block, "type", path)
+    if kind == "image":
+        content.images.append(_image_slot(block, path, content.body))
+    elif kind == "document":
+        _collect_document(block, path, content)
+    elif kind in _WITH_CONTENT:
+        if "content" in block:
+            collect = collect_limited if kind == "tool_result" else collect_content
+            block["content"] = collect(block["content"], f"{path}.content", content)
+    elif kind == "web_fetch_tool_result":
+        _collect_fetched(block, path, content)
+    elif kind not in BLOCKS:
+        content.add_unchecked(block, _unchecked_block(kind, path))
+    return block
+
+
+def _image_slot(block: RawObject, block_path: str, body: RawJson) -> ImageSlot:
     """Open the source of an image block (API reference, "Image block"); its media type is ignored.
 
     Anthropic's images have no detail, so it is auto. Raises InvalidRequest on a malformed source.
@@ -115,39 +91,75 @@ def image_slot(block: RawObject, block_path: str, body: RawJson) -> ImageSlot:
     if key not in source:
         raise InvalidRequest(f"'{path}' has no {key}.", param=f"{path}.{key}")
     leaf = raw_string_at(source, key, path)
-    return ImageSlot(f"{path}.{key}", body.string_slice(leaf), "auto", partial(_replace_source, block), kind)
+    source[key] = NULL
+
+    def replace(data_url: bytes) -> None:
+        head, _, data = data_url.partition(b";base64,")
+        block["source"] = {
+            "type": quoted(b"base64"),
+            "media_type": quoted(head.removeprefix(b"data:")),
+            "data": quoted(data),
+        }
+
+    return ImageSlot(f"{path}.{key}", body.string_slice(leaf), "auto", replace, kind)
 
 
-def set_base64_source(block: RawObject) -> None:
-    """Replace a prepared image's data URL by the base64 source that Anthropic's API takes.
-
-    Raises TypeError on an image that is not prepared: no image that was not checked is sent.
-    """
-    data_url = block["source"]
-    if not isinstance(data_url, Raw):
-        raise TypeError("the image is not prepared")
-    head, _, data = bytes(memoryview(data_url)[1:-1]).partition(b";base64,")
-    block["source"] = {
-        "type": quoted(b"base64"),
-        "media_type": quoted(head.removeprefix(b"data:")),
-        "data": quoted(data),
-    }
-
-
-def _replace_source(block: RawObject, data_url: bytes) -> None:
-    block["source"] = quoted(data_url)
+def _collect_document(block: RawObject, block_path: str, content: RequestContent) -> None:
+    """Open the source of a document: its blocks are collected, its text stays; of a file nothing is checked yet."""
+    if not is_object(leaf := block.get("source")):
+        return
+    path = f"{block_path}.source"
+    source = open_object(leaf, path)
+    block["source"] = source
+    kind = text_or_empty(content.body, source.get("type"))
+    if kind == "content":
+        if "content" in source:
+            source["content"] = collect_content(source["content"], f"{path}.content", content)
+    elif kind != "text" or not _is_plain_text(source, content.body):
+        _collect_file(block, source, block_path, content)
 
 
-def _reject_uncheckable(block: RawObject, kind: str, path: str) -> None:
-    """Reject videos, and images in the forms of other APIs, which a lenient upstream might read."""
-    names = [kind.casefold(), *(key.casefold() for key in block)]
-    if any("video" in name for name in names):
-        raise UnsupportedOperation(
-            f"'{path}' is a video. Only /v1/chat/completions takes videos, as video_url parts; send frames here.",
-            param=path,
-        )
-    if kind != "image" and any("image" in name for name in names):
-        raise UnsupportedOperation(
-            f"'{path}' carries an image in a form that cannot be checked. Send it as a block of type image.",
-            param=path,
-        )
+def _is_plain_text(source: RawObject, body: RawJson) -> bool:
+    """Whether a text source is text: its data is looked at before its declared type is believed."""
+    data = source.get("data")
+    if is_string(data) and base64_kind(string_start(body, data)) is not None:
+        return False
+    return _media_type(source, body).startswith("text/") or is_null(source.get("media_type"))
+
+
+def _media_type(source: RawObject, body: RawJson) -> str:
+    return text_or_empty(body, source.get("media_type")).strip().lower()
+
+
+def _collect_file(block: RawObject, source: RawObject, block_path: str, content: RequestContent) -> None:
+    """Record a document that is a file: unchecked, whatever its source. Raises UnsupportedOperation for an image."""
+    body, path = content.body, f"{block_path}.source"
+    data = source.get("data")
+    media = base64_kind(string_start(body, data)) if is_string(data) else None
+    if media is MediaKind.IMAGE or (media is None and _media_type(source, body).startswith(("image/", "video/"))):
+        raise UnsupportedOperation(f"'{path}' is an image or a video. Send images as image blocks.", param=path)
+    content.add_unchecked(block, UncheckedPart("document", block_path, _file_error(source, path, body)))
+
+
+def _file_error(source: RawObject, path: str, body: RawJson) -> ObscuraError:
+    _, key = _SOURCES.get(text_or_empty(body, source.get("type")), (None, ""))
+    if key == "file_id" and not is_file_id(text_or_empty(body, source.get(key))):
+        return FileNotFound("There is no file with this id. Upload it here first.", param=f"{path}.{key}")
+    param = f"{path}.{key}" if key else path
+    return UnsupportedOperation(f"'{param}' is a file whose content cannot be checked. {_SEND_INSTEAD}", param=param)
+
+
+def _collect_fetched(block: RawObject, path: str, content: RequestContent) -> None:
+    """Collect the document in a result of the provider's web fetch, as the caller sends it back."""
+    if not is_object(leaf := block.get("content")):
+        return
+    result = open_object(leaf, f"{path}.content")
+    block["content"] = result
+    if is_object(document := result.get("content")):
+        result["content"] = _collect_block(document, f"{path}.content.content", content)
+
+
+def _unchecked_block(kind: str, path: str) -> UncheckedPart:
+    what = "is a file for the provider's container" if kind == "container_upload" else "is of a type not known here"
+    error = UnsupportedOperation(f"'{path}' {what}, which cannot be checked. {_SEND_INSTEAD}", param=path)
+    return UncheckedPart(kind, path, error)

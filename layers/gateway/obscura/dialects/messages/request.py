@@ -9,12 +9,11 @@ from msgspec import Raw
 from obscura.dialects.base import (
     CREDENTIAL_HEADERS,
     ContentLimits,
-    ImageSlot,
     JsonSchema,
     RequestHead,
     UpstreamBody,
-    VideoSlot,
 )
+from obscura.dialects.content import ContentRequest, RequestContent
 from obscura.dialects.errors import AnthropicErrorFormat
 from obscura.dialects.json.fields import (
     optional_array,
@@ -24,61 +23,42 @@ from obscura.dialects.json.fields import (
     required_string,
 )
 from obscura.dialects.json.raw import Node, RawJson, is_array, is_null, is_string, open_object
-from obscura.dialects.messages.content import ContentCollector, RequestContent, set_base64_source
+from obscura.dialects.messages.content import collect_content, collect_limited
 from obscura.dialects.messages.events import PASSTHROUGH
+from obscura.dialects.messages.rules import REQUEST, TOOLS
 from obscura.dialects.messages.stream import MessagesTranslator
 from obscura.dialects.messages.to_chat.request import to_chat_request
 from obscura.dialects.registry import PIVOT
+from obscura.dialects.rules.leaves import Review, Rule, review, text
 from obscura.errors import InvalidRequest
 
 NATIVE = "messages"
 
 
-@dataclass(slots=True)
-class MessagesRequest:
-    """A request for a message; ``body.root`` holds its content opened."""
+@dataclass(frozen=True, slots=True)
+class MessagesRequest(ContentRequest):
+    """A request for a message; ``content.body.root`` holds its content opened."""
 
     model: str
     streamed: bool
-    body: RawJson
     content: RequestContent
-
-    @property
-    def images(self) -> Sequence[ImageSlot]:
-        """Every image, in request order: system, then messages."""
-        return self.content.images
-
-    @property
-    def videos(self) -> Sequence[VideoSlot]:
-        """Empty: Messages have no videos."""
-        return ()
-
-    @property
-    def texts(self) -> Sequence[str]:
-        """Every text: system, text and thinking blocks, tool results, documents."""
-        return self.content.texts
 
     def check_translatable(self, dialects: Collection[str]) -> None:
         """Raise UnsupportedField or InvalidRequest if the request must be translated and cannot be."""
         if NATIVE not in dialects:
-            to_chat_request(self.body, self.streamed)
+            to_chat_request(self.content.body, self.streamed)
 
     def to_upstream(self, dialects: Collection[str] = (PIVOT,)) -> UpstreamBody:
         """Render the request, unchanged but for its images, or translated to chat.
 
         Raises what ``check_translatable`` raises.
         """
+        body = self.content.body
         if NATIVE in dialects:
-            return UpstreamBody(NATIVE, self.native_body(), self.streamed, PASSTHROUGH)
-        chat = to_chat_request(self.body, self.streamed)
+            return UpstreamBody(NATIVE, body.render(), self.streamed, PASSTHROUGH)
+        chat = to_chat_request(body, self.streamed)
         translator = MessagesTranslator(self.model, chat.stop_sequences, chat.thinking_shown)
-        return UpstreamBody(PIVOT, self.body.render(chat.tree), self.streamed, translator)
-
-    def native_body(self) -> bytes:
-        """Render the request as it came, with the prepared images as base64 sources."""
-        for block in self.content.image_blocks:
-            set_base64_source(block)
-        return self.body.render()
+        return UpstreamBody(PIVOT, body.render(chat.tree), self.streamed, translator)
 
 
 BYTES_PER_TOKEN = 4
@@ -96,34 +76,49 @@ class CountTokensRequest(MessagesRequest):
     def check_translatable(self, dialects: Collection[str]) -> None:
         """Raise UnsupportedField or InvalidRequest if the counted request could not be sent."""
         if NATIVE not in dialects:
-            to_chat_request(self.body, False, needs_max_tokens=False)
+            to_chat_request(self.content.body, False, needs_max_tokens=False)
 
     def to_upstream(self, dialects: Collection[str] = (NATIVE,)) -> UpstreamBody:
         """Render the request for an upstream that counts, which only those that speak Messages do."""
-        return UpstreamBody(NATIVE, self.native_body(), False, PASSTHROUGH, counts_tokens=True)
+        return UpstreamBody(NATIVE, self.content.body.render(), False, PASSTHROUGH, counts_tokens=True)
 
     def upstream_can_count(self, dialects: Collection[str]) -> bool:
         """Whether an upstream that speaks ``dialects`` counts by itself."""
         return NATIVE in dialects
 
     def estimate(self, image_tokens: Sequence[int]) -> bytes:
-        """Render the response for an upstream that cannot count; it says that it is an estimate."""
-        text_bytes = sum(len(text.encode()) for text in self.texts)
-        node = self.body.root["messages"]
+        """Render the response for an upstream that cannot count; it says that it is an estimate.
+
+        Every text counts, and tools and tool calls as the JSON that they are.
+        """
+        root = self.content.body.root
+        node = root["messages"]
         messages = node if isinstance(node, list) else []
+        text_bytes = _bytes_of(self.texts)
         text_bytes += sum(
-            self._tool_call_bytes(message["content"]) for message in messages if isinstance(message, dict)
+            self._call_punctuation(message["content"]) for message in messages if isinstance(message, dict)
         )
-        if "tools" in self.body.root:
-            text_bytes += len(self.body.render(self.body.root["tools"]))
+        if "tools" in root:
+            text_bytes += self._punctuation(root["tools"], TOOLS)
         text_tokens = -(-text_bytes // BYTES_PER_TOKEN)
         return msgspec.json.encode(
             _TokenCount(text_tokens + TOKENS_PER_MESSAGE * len(messages) + sum(image_tokens), True)
         )
 
-    def _tool_call_bytes(self, content: Node) -> int:
+    def _call_punctuation(self, content: Node) -> int:
         blocks = [block for block in (content if isinstance(content, list) else []) if isinstance(block, dict)]
-        return sum(len(self.body.render(block[key])) for block in blocks for key in ("name", "input") if key in block)
+        return sum(self._punctuation(block[key], text) for block in blocks for key in ("name", "input") if key in block)
+
+    def _punctuation(self, node: Node, rule: Rule) -> int:
+        """Return how many bytes longer a part of the request is than the texts that its rule finds in it."""
+        body = self.content.body
+        found = RequestContent(body, self.content.limits)
+        rule(node, Review(found))
+        return len(body.render(node)) - _bytes_of(found.texts)
+
+
+def _bytes_of(texts: Sequence[str]) -> int:
+    return sum(len(text.encode()) for text in texts)
 
 
 _SOURCE: JsonSchema = {
@@ -184,10 +179,10 @@ class MessagesDialect(AnthropicErrorFormat):
     request_schema = REQUEST_SCHEMA
 
     def parse(self, head: RequestHead, body: RawJson, limits: ContentLimits) -> MessagesRequest:
-        """Parse a request: model, max_tokens, stream, and the images and texts of system and messages."""
+        """Parse a request: model, max_tokens, stream, and the images and texts of all its fields."""
         model, content = _parse(body, limits)
         required_int(body.root, "max_tokens")
-        return MessagesRequest(model, optional_bool(body.root, "stream"), body, content)
+        return MessagesRequest(model, optional_bool(body.root, "stream"), content)
 
 
 class CountTokensDialect(AnthropicErrorFormat):
@@ -202,31 +197,32 @@ class CountTokensDialect(AnthropicErrorFormat):
     def parse(self, head: RequestHead, body: RawJson, limits: ContentLimits) -> CountTokensRequest:
         """Parse a request, as for a message."""
         model, content = _parse(body, limits)
-        return CountTokensRequest(model, False, body, content)
+        return CountTokensRequest(model, False, content)
 
 
 def _parse(body: RawJson, limits: ContentLimits) -> tuple[str, RequestContent]:
-    root, collector = body.root, ContentCollector(body, limits)
+    root, content = body.root, RequestContent(body, limits)
     model = required_string(body, root, "model")
     system = root.get("system")
     if not is_null(system):
-        root["system"] = collector.collect(_string_or_array(system, "system"), "system")
+        root["system"] = collect_content(_string_or_array(system, "system"), "system", content)
     messages = optional_array(root, "messages")
     if not messages:
         raise InvalidRequest("'messages' is required: an array of at least one message.", param="messages")
     root["messages"] = [
-        _collect_message(message, f"messages[{index}]", body, collector) for index, message in enumerate(messages)
+        _collect_message(message, f"messages[{index}]", content) for index, message in enumerate(messages)
     ]
-    require_image_count(collector.content.images, limits)
+    review(root, REQUEST, content)
+    require_image_count(content.images, limits)
     body.check_unread()
-    return model, collector.content
+    return model, content
 
 
-def _collect_message(leaf: Raw, path: str, body: RawJson, collector: ContentCollector) -> Node:
+def _collect_message(leaf: Raw, path: str, content: RequestContent) -> Node:
     message = open_object(leaf, path)
-    required_string(body, message, "role", path)
-    content = _string_or_array(message.get("content"), f"{path}.content")
-    message["content"] = collector.collect_limited(content, f"{path}.content")
+    required_string(content.body, message, "role", path)
+    blocks = _string_or_array(message.get("content"), f"{path}.content")
+    message["content"] = collect_limited(blocks, f"{path}.content", content)
     return message
 
 

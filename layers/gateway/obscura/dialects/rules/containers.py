@@ -94,15 +94,16 @@ class ByKey:
 
 
 class ByType:
-    """An object whose ``type`` names its rule, such as a content part; unlisted types and other values are ``other``.
+    """An object whose ``type``, or another ``key``, names its rule; unlisted types and other values are ``other``.
 
-    Of a part that was recorded as unchecked, the strings are moderated, and media are not looked for: it goes to no
-    model but one for which the operator passes it.
+    Of a part that was recorded as unchecked, the strings that are no media are moderated, and none is refused: it goes
+    to no model but one for which the operator passes it.
     """
 
-    def __init__(self, rules: Mapping[str, Rule], other: Rule = unknown) -> None:
+    def __init__(self, rules: Mapping[str, Rule], other: Rule = unknown, key: str = "type") -> None:
         self._rules = dict(rules)
         self._other = other
+        self._key = key
 
     def __call__(self, node: Node, review: Review) -> None:
         """Review an object by the rule of its type."""
@@ -114,7 +115,7 @@ class ByType:
         if review.content.unchecked and id(node) in review.content.unchecked:
             unchecked(node, review)
             return
-        kind = node.get("type")
+        kind = node.get(self._key)
         name = review.content.body.text(kind) if is_string(kind) else ""
         self._rules.get(name, self._other)(node, review)
 

@@ -15,6 +15,7 @@ from obscura.dialects.json.raw import MAX_NAME_CHARS, Node, RawObject, is_array,
 from obscura.dialects.media import (
     MAX_RUN_CHARS,
     MediaKind,
+    base64_kind,
     base64_kinds,
     holds_data_url,
     holds_media,
@@ -162,9 +163,11 @@ def secret(node: Node, review: Review) -> None:
 
 
 def unchecked(node: Node, review: Review) -> None:
-    """A part that only the operator can let pass: its text is moderated, its media go on unseen."""
-    strings = review.content.body.strings(node)
-    review.content.texts.append("\n".join(string for string in strings if not is_opaque(string)))
+    """What only the operator can let pass: its texts are moderated, the base64 of its files and other media are not."""
+    if _has_strings(node):
+        strings = review.content.body.strings(node)
+        texts = (string for string in strings if base64_kind(string) is None and not is_opaque(string))
+        review.content.texts.append("\n".join(texts))
 
 
 def replaced(node: Node, review: Review) -> None:

@@ -13,7 +13,7 @@ from obscura.dialects.json.fields import (
     text_or_empty,
     unsupported_field,
 )
-from obscura.dialects.json.raw import Node, RawJson, RawObject, is_null, is_string, quoted
+from obscura.dialects.json.raw import NULL, Node, RawJson, RawObject, is_null, is_string, quoted
 from obscura.errors import InvalidRequest
 
 EMPTY_STRING = quoted(b"")
@@ -112,7 +112,15 @@ def _image_part(block: RawObject, path: str, body: RawJson) -> RawObject:
         raise unsupported_field(
             f"{path}.transformations.oversized_image", "Large images are downsized; send 'downsize'."
         )
-    return content_part("image_url", {"url": block["source"]})
+    return content_part("image_url", {"url": _data_url(block["source"])})
+
+
+def _data_url(source: Node) -> Raw:
+    """Return the data URL of a source, null as long as its image is not prepared."""
+    media_type, data = (source.get("media_type"), source.get("data")) if isinstance(source, dict) else (None, None)
+    if not is_string(media_type) or not is_string(data):
+        return NULL
+    return quoted(b"data:%b;base64,%b" % (bytes(media_type)[1:-1], bytes(data)[1:-1]))
 
 
 def _result_texts(block: RawObject, path: str, body: RawJson) -> list[Raw]:
