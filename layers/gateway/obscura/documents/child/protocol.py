@@ -1,0 +1,54 @@
+"""What gateway and child say to each other over the child's stdin and stdout: one request, then frames.
+
+The child parses a hostile file, so nothing that it says is believed: every number is checked again by the gateway, and
+the sentences of errors are the gateway's own.
+"""
+
+import struct
+from enum import IntEnum
+
+REQUEST = struct.Struct("!QIIII")
+"""Bytes of the document that follow, longest side in px (0: only check the document), pages, pixels, characters."""
+
+FRAME = struct.Struct("!BIII")
+"""A kind and three numbers, which mean what the kind says."""
+
+
+class Frame(IntEnum):
+    """The kinds of frames, and their three numbers."""
+
+    DOCUMENT = 1
+    """Pages, 0, 0: the document can be read and is within its limits."""
+    PAGE = 2
+    """Width and height in px, characters of text: the text as UTF-32 in this machine's byte order, then RGB by rows."""
+    REFUSED = 3
+    """A ``Refusal``, the page that it concerns (0: none, 1: the first), and the number that is over its limit."""
+    END = 4
+    """0, 0, 0: nothing follows."""
+
+
+class Refusal(IntEnum):
+    """Why a document is refused."""
+
+    BROKEN = 1
+    ENCRYPTED = 2
+    XFA = 3
+    NO_PAGES = 4
+    TOO_MANY_PAGES = 5
+    PAGE_SIZE = 6
+    TOO_MANY_PIXELS = 7
+    PAGE_BROKEN = 8
+    TOO_MUCH_TEXT = 9
+    OUT_OF_MEMORY = 10
+
+
+MAX_PAGE_SIDE_UNITS = 14_400
+"""ISO 32000-1, annex C.2: the largest side of a page, 200 inches."""
+MAX_ASPECT_RATIO = 200
+"""As for images (``obscura.imaging.limits``), so that a page that was rendered is never refused as an image."""
+
+
+def rendered_size(width: float, height: float, longest_side_px: int) -> tuple[int, int]:
+    """Return the size in px of a page of this size in units; both sides are positive."""
+    scale = longest_side_px / max(width, height)
+    return max(1, round(width * scale)), max(1, round(height * scale))
