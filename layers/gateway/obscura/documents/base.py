@@ -8,6 +8,7 @@ from obscura.errors import DocumentTooLarge, InvalidDocument
 
 MEDIA_TYPE = "application/pdf"
 _HEADER_WINDOW_BYTES = 1024
+_GREY, _TRUECOLOUR = 0, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class DocumentLimits:
 
 @dataclass(frozen=True, slots=True)
 class RenderedPage:
-    """A page of a document: RGB, row by row, on white, and its text layer.
+    """A page of a document: its pixels row by row, on white, as RGB or in one channel of grey, and its text layer.
 
     ``number`` counts from 1. The text has every character of the layer, also what the page does not show.
     """
@@ -50,13 +51,14 @@ class RenderedPage:
 
         The text chunk says so: a PNG without one would keep its bytes (PNG, third edition, §11.3.3.2 "tEXt").
         """
-        stride = 3 * self.width_px
+        stride = len(self.pixels) // self.height_px
+        colour_type = _GREY if stride == self.width_px else _TRUECOLOUR
         rows = b"".join(
             part
             for start in range(0, len(self.pixels), stride)
             for part in (b"\0", self.pixels[start : start + stride])
         )
-        header = struct.pack("!IIBBBBB", self.width_px, self.height_px, 8, 2, 0, 0, 0)
+        header = struct.pack("!IIBBBBB", self.width_px, self.height_px, 8, colour_type, 0, 0, 0)
         chunks = ((b"IHDR", header), (b"tEXt", b"Source\0PDF"), (b"IDAT", zlib.compress(rows, 0)), (b"IEND", b""))
         return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, payload) for kind, payload in chunks)
 

@@ -141,24 +141,25 @@ class _Job:
         self._next(child, Frame.END)
 
     def _document(self, child: "ChildProcess") -> int:
-        pages, _, _ = self._next(child, Frame.DOCUMENT)
+        pages, *_ = self._next(child, Frame.DOCUMENT)
         _believe(1 <= pages <= self.limits.pages)
         return pages
 
     def _page(self, number: int, child: "ChildProcess") -> RenderedPage:
-        width_px, height_px, chars = self._next(child, Frame.PAGE)
+        width_px, height_px, channels, chars = self._next(child, Frame.PAGE)
         _believe(max(width_px, height_px) == self.longest_side_px and min(width_px, height_px) >= 1)
-        _believe(chars <= self.limits.page_chars)
+        _believe(channels in {1, 3} and chars <= self.limits.page_chars)
         codes = array("I", bytes(child.read(4 * chars)))
-        return RenderedPage(number, width_px, height_px, child.read(3 * width_px * height_px), _text_of(codes))
+        pixels = child.read(channels * width_px * height_px)
+        return RenderedPage(number, width_px, height_px, pixels, _text_of(codes))
 
-    def _next(self, child: "ChildProcess", expected: Frame) -> tuple[int, int, int]:
-        kind, first, second, third = FRAME.unpack(child.read(FRAME.size))
+    def _next(self, child: "ChildProcess", expected: Frame) -> tuple[int, int, int, int]:
+        kind, *numbers = FRAME.unpack(child.read(FRAME.size))
         if kind == Frame.REFUSED:
-            _believe(first in {*Refusal})
-            raise refused(Refusal(first), second, third, self.limits)
+            _believe(numbers[0] in {*Refusal})
+            raise refused(Refusal(numbers[0]), numbers[1], numbers[2], self.limits)
         _believe(kind == expected)
-        return first, second, third
+        return numbers[0], numbers[1], numbers[2], numbers[3]
 
 
 class _Unbelievable(Exception):

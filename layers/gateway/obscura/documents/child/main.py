@@ -18,7 +18,7 @@ class _Refused(Exception):
 
     def __init__(self, reason: Refusal, page: int = 0, number: float = 0) -> None:
         super().__init__(reason)
-        self.frame = FRAME.pack(Frame.REFUSED, reason, page, min(int(number), 0xFFFF_FFFF))
+        self.frame = FRAME.pack(Frame.REFUSED, reason, page, min(int(number), 0xFFFF_FFFF), 0)
 
 
 def main() -> None:
@@ -30,18 +30,18 @@ def main() -> None:
     try:
         for frame in _frames(library, document, longest_side_px, pages, pixels, text_chars):
             _write(frame)
-        _write(FRAME.pack(Frame.END, 0, 0, 0))
+        _write(FRAME.pack(Frame.END, 0, 0, 0, 0))
     except _Refused as refused:
         _write(refused.frame)
     except MemoryError:
-        _write(FRAME.pack(Frame.REFUSED, Refusal.OUT_OF_MEMORY, 0, 0))
+        _write(FRAME.pack(Frame.REFUSED, Refusal.OUT_OF_MEMORY, 0, 0, 0))
     # PDFium's own tear-down would only cost time.
     os._exit(0)
 
 
 def _frames(  # noqa: PLR0913, PLR0917 one limit each
     library: CDLL, document: bytearray, longest_side_px: int, max_pages: int, max_pixels: int, max_chars: int
-) -> Iterator[bytes | memoryview]:
+) -> Iterator[bytes]:
     content = (c_char * len(document)).from_buffer(document)
     handle = library.FPDF_LoadMemDocument64(content, len(document), None)
     if not handle:
@@ -55,7 +55,7 @@ def _frames(  # noqa: PLR0913, PLR0917 one limit each
     if pages > max_pages:
         raise _Refused(Refusal.TOO_MANY_PAGES, number=pages)
     _check_sizes(library, handle, pages, longest_side_px, max_pixels)
-    yield FRAME.pack(Frame.DOCUMENT, pages, 0, 0)
+    yield FRAME.pack(Frame.DOCUMENT, pages, 0, 0, 0)
     if longest_side_px:
         for index in range(pages):
             yield from _page_frames(library, handle, index, longest_side_px, max_chars)
@@ -86,9 +86,7 @@ def _check_size(index: int, width: float, height: float) -> None:
         raise _Refused(Refusal.PAGE_SIZE, index + 1)
 
 
-def _page_frames(
-    library: CDLL, handle: int, index: int, longest_side_px: int, max_chars: int
-) -> Iterator[bytes | memoryview]:
+def _page_frames(library: CDLL, handle: int, index: int, longest_side_px: int, max_chars: int) -> Iterator[bytes]:
     page = library.FPDF_LoadPage(handle, index)
     if not page:
         raise _Refused(Refusal.PAGE_BROKEN, index + 1)
@@ -98,7 +96,7 @@ def _page_frames(
     text = _text(library, page, index, max_chars)
     pixels = _pixels(library, page, *size)
     library.FPDF_ClosePage(page)
-    yield FRAME.pack(Frame.PAGE, *size, len(text) // 4)
+    yield FRAME.pack(Frame.PAGE, *size, len(pixels) // (size[0] * size[1]), len(text) // 4)
     yield text
     yield pixels
 
@@ -121,8 +119,8 @@ def _text(library: CDLL, page: int, index: int, max_chars: int) -> bytes:
     return bytes((c_uint * count)(*codes))
 
 
-def _pixels(library: CDLL, page: int, width_px: int, height_px: int) -> memoryview:
-    """Return the page as RGB on white: its content, annotations and form fields as they are stored."""
+def _pixels(library: CDLL, page: int, width_px: int, height_px: int) -> bytes:
+    """Return the page on white, its annotations and the fields of its forms included: as RGB, or as grey if it is."""
     stride = (3 * width_px + 3) & ~3
     buffer = create_string_buffer(stride * height_px)
     bitmap = library.FPDFBitmap_CreateEx(width_px, height_px, pdfium.FORMAT_BGR, buffer, stride)
@@ -132,9 +130,9 @@ def _pixels(library: CDLL, page: int, width_px: int, height_px: int) -> memoryvi
     library.FPDF_RenderPageBitmap(bitmap, page, 0, 0, width_px, height_px, 0, pdfium.FLAGS)
     library.FPDFBitmap_Destroy(bitmap)
     rows = memoryview(buffer).cast("B")
-    if stride == 3 * width_px:
-        return rows
-    return memoryview(b"".join(rows[start : start + 3 * width_px] for start in range(0, len(rows), stride)))
+    pixels = b"".join(rows[start : start + 3 * width_px] for start in range(0, len(rows), stride))
+    red = pixels[0::3]
+    return red if red == pixels[1::3] and red == pixels[2::3] else pixels
 
 
 def _read(count: int) -> bytearray:
@@ -148,7 +146,7 @@ def _read(count: int) -> bytearray:
     return data
 
 
-def _write(frame: bytes | memoryview) -> None:
+def _write(frame: bytes) -> None:
     left = memoryview(frame)
     while left:
         left = left[os.write(_STDOUT, left) :]

@@ -10,21 +10,24 @@ from enum import IntEnum
 REQUEST = struct.Struct("!QIIII")
 """Bytes of the document that follow, longest side in px (0: only check the document), pages, pixels, characters."""
 
-FRAME = struct.Struct("!BIII")
-"""A kind and three numbers, which mean what the kind says."""
+FRAME = struct.Struct("!BIIII")
+"""A kind and four numbers, which mean what the kind says."""
 
 
 class Frame(IntEnum):
-    """The kinds of frames, and their three numbers."""
+    """The kinds of frames, and their numbers; those that are not named are 0."""
 
     DOCUMENT = 1
-    """Pages, 0, 0: the document can be read and is within its limits."""
+    """Pages: the document can be read and is within its limits."""
     PAGE = 2
-    """Width and height in px, characters of text: the text as UTF-32 in this machine's byte order, then RGB by rows."""
+    """Width and height in px, channels, characters of text.
+
+    The text follows, as UTF-32 in this machine's byte order, then the pixels row by row: RGB, or grey in one channel.
+    """
     REFUSED = 3
     """A ``Refusal``, the page that it concerns (0: none, 1: the first), and the number that is over its limit."""
     END = 4
-    """0, 0, 0: nothing follows."""
+    """Nothing follows."""
 
 
 class Refusal(IntEnum):
