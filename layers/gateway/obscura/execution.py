@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 MIN_WORKERS = 2
 
@@ -27,6 +28,19 @@ class ImageExecutor:
     def close(self) -> None:
         """Cancel queued work; work under way ends by itself."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+async def both[First, Second](
+    first: Coroutine[None, None, First], second: Coroutine[None, None, Second]
+) -> tuple[First, Second]:
+    """Run two steps at once and return both results; the first failure cancels the other and is raised."""
+    results: dict[bool, Any] = {}
+
+    async def keep(is_second: bool, step: Coroutine[None, None, object]) -> None:
+        results[is_second] = await step
+
+    await gather_or_raise_first([keep(False, first), keep(True, second)])
+    return results[False], results[True]
 
 
 async def gather_or_raise_first[Result](steps: Sequence[Coroutine[None, None, Result]]) -> list[Result]:

@@ -9,10 +9,13 @@ from obscura.access_record import AccessRecord
 from obscura.auth.access import AccessRequest, Principal, admission
 from obscura.auth.base import KeyScope
 from obscura.dialects.base import CallerDialect, ParsedRequest, UpstreamBody
+from obscura.execution import both
+from obscura.files.stored_documents import StoredDocuments
 from obscura.files.stored_images import StoredImages
 from obscura.moderation.base import Moderator
 from obscura.moderation.cache import CachingModerator
 from obscura.pipeline.call_upstream import call_upstream
+from obscura.pipeline.load_documents import DocumentSources, PreparedDocument, in_request_order, load_documents
 from obscura.pipeline.load_images import inline_videos, load_images, require_video_allowed
 from obscura.pipeline.moderate import moderate
 from obscura.pipeline.prepare import PreparedImagePart, prepare_images
@@ -63,16 +66,27 @@ class PreparedRequest[R: ParsedRequest]:
     parsed: R
     model: CatalogModel
     images: Sequence[PreparedImagePart]
+    documents: Sequence[PreparedDocument]
+
+    @property
+    def images_and_pages(self) -> Sequence[PreparedImagePart]:
+        """The images and the pages of the documents, in request order."""
+        return in_request_order(self.images, self.documents) if self.documents else self.images
+
+    @property
+    def texts(self) -> list[str]:
+        """Every text that is to be moderated, those of the documents' pages included."""
+        return [*self.parsed.texts, *(text for document in self.documents for text in document.texts)]
 
     @property
     def image_tokens(self) -> list[int]:
-        """The tokens of each image, in request order."""
-        return [image.tokens for image in self.images]
+        """The tokens of each image and page, in request order."""
+        return [image.tokens for image in self.images_and_pages]
 
     @property
     def headers(self) -> dict[str, str]:
-        """The header of the response with the tokens of each image."""
-        return {"x-image-tokens": ",".join(map(str, self.image_tokens))} if self.images else {}
+        """The header of the response with the tokens of each image and page."""
+        return {"x-image-tokens": ",".join(map(str, self.image_tokens))} if self.image_tokens else {}
 
 
 async def parse_and_prepare[R: ParsedRequest](
@@ -90,12 +104,32 @@ async def parse_and_prepare[R: ParsedRequest](
         parsed.check_translatable(model.dialects)
     with record.timed_step("load"):
         stored = StoredImages(principal, services.file_service)
-        loaded = await load_images(parsed.images, services.images, stored)
+        loading = load_images(parsed.images, services.images, stored)
+        documents: Sequence[PreparedDocument] = ()
+        if parsed.documents:
+            sources = _document_sources(principal, services)
+            rendering = load_documents(parsed.documents, len(parsed.images), model, sources)
+            loaded, documents = await both(loading, rendering)
+        else:
+            loaded = await loading
         await inline_videos(parsed.videos, services.videos, services.executor)
     with record.timed_step("prepare"):
         images = await prepare_images(parsed.images, loaded, model, services.limits.image, services.executor)
-    record.images = [image.record for image in images]
-    return PreparedRequest(parsed, model, images)
+    prepared = PreparedRequest(parsed, model, images, documents)
+    record.images = [image.record for image in prepared.images_and_pages]
+    return prepared
+
+
+def _document_sources(principal: Principal, services: Services) -> DocumentSources:
+    return DocumentSources(
+        fetcher=services.document_files,
+        stored=StoredDocuments(principal, services.file_service),
+        renderer=services.documents,
+        executor=services.executor,
+        limits=services.limits.document,
+        image_limits=services.limits.image,
+        max_images=services.limits.content.images,
+    )
 
 
 async def moderate_and_render(
@@ -104,9 +138,11 @@ async def moderate_and_render(
     """Moderate a request, then render it for the upstream with the very images that were moderated."""
     request.record.left_gateway = services.moderator is not None
     with request.record.timed_step("moderate"):
-        await moderate(prepared.parsed.texts, prepared.images, _moderator(request.record, services))
+        await moderate(prepared.texts, prepared.images_and_pages, _moderator(request.record, services))
     for slot, image in zip(prepared.parsed.images, prepared.images, strict=True):
         slot.replace(image.data_url)
+    for document in prepared.documents:
+        document.replace_slot()
     return prepared.parsed.to_upstream(prepared.model.dialects)
 
 

@@ -22,7 +22,7 @@ async def moderate(texts: Sequence[str], images: Sequence[PreparedImagePart], mo
 async def _review_image(image: PreparedImagePart, moderator: Moderator) -> None:
     verdict = await moderator.review_image(image.data_url)
     if verdict.flagged:
-        raise _blocked("The image", verdict.category, image.path)
+        raise _blocked(image.name, verdict.category, image.path)
 
 
 async def _review_text(text: str, moderator: Moderator) -> None:

@@ -23,6 +23,8 @@ class PreparedImagePart:
     data_url: bytes
     tokens: int
     record: ImageRecord
+    name: str = "The image"
+    """What errors call it."""
 
 
 async def prepare_images(
@@ -53,10 +55,15 @@ def _prepare(slot: ImageSlot, source: LoadedImage, model: CatalogModel, limits: 
         raise image_error(error, slot.path) from None
     except ObscuraError as error:
         raise error.at(slot.path) from None
+    return image_part(slot.path, prepared, detail, model)
+
+
+def image_part(path: str, prepared: PreparedImage, detail: Detail, model: CatalogModel) -> PreparedImagePart:
+    """Return a prepared image as a part of the request, its tokens counted as the model counts them."""
     profile = TokenProfile(model.token_profile)
     tokens = image_tokens(prepared.width_px, prepared.height_px, profile, detail, model.token_factor)
     return PreparedImagePart(
-        slot.path, encode_data_url(prepared.data, prepared.media_type), tokens, _image_record(prepared, tokens)
+        path, encode_data_url(prepared.data, prepared.media_type), tokens, _image_record(prepared, tokens)
     )
 
 

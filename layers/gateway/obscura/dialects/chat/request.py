@@ -8,6 +8,7 @@ from msgspec import Raw
 from obscura.dialects.base import (
     CREDENTIAL_HEADERS,
     ContentLimits,
+    DocumentSlot,
     ImageSlot,
     JsonSchema,
     RequestHead,
@@ -41,6 +42,11 @@ class ChatRequest:
     def videos(self) -> Sequence[VideoSlot]:
         """Every video, in request order."""
         return self.content.videos
+
+    @property
+    def documents(self) -> Sequence[DocumentSlot]:
+        """Empty so far: parts with PDFs are rejected."""
+        return ()
 
     @property
     def texts(self) -> Sequence[str]:

@@ -9,6 +9,7 @@ from msgspec import Raw
 from obscura.dialects.base import (
     CREDENTIAL_HEADERS,
     ContentLimits,
+    DocumentSlot,
     ImageSlot,
     JsonSchema,
     RequestHead,
@@ -51,6 +52,11 @@ class MessagesRequest:
     @property
     def videos(self) -> Sequence[VideoSlot]:
         """Empty: Messages have no videos."""
+        return ()
+
+    @property
+    def documents(self) -> Sequence[DocumentSlot]:
+        """Empty so far: parts with PDFs are rejected."""
         return ()
 
     @property

@@ -8,6 +8,7 @@ from msgspec import Raw
 from obscura.dialects.base import (
     CREDENTIAL_HEADERS,
     ContentLimits,
+    DocumentSlot,
     ImageSlot,
     JsonSchema,
     RequestHead,
@@ -62,6 +63,11 @@ class ResponsesRequest:
     @property
     def videos(self) -> Sequence[VideoSlot]:
         """Empty: Responses have no videos."""
+        return ()
+
+    @property
+    def documents(self) -> Sequence[DocumentSlot]:
+        """Empty so far: parts with PDFs are rejected."""
         return ()
 
     @property

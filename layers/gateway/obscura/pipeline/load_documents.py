@@ -1,0 +1,174 @@
+"""Load the PDFs of a request and render their pages: each becomes an image like any other, and its text goes along."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol
+
+from obscura.dialects.base import DocumentSlot, SourceKind
+from obscura.dialects.data_url import base64_of, decode_base64, is_data_url
+from obscura.dialects.json.prescan import decode_string
+from obscura.documents.base import DocumentLimits, RenderedPage, require_pdf
+from obscura.documents.render import DocumentRenderer
+from obscura.errors import (
+    DocumentTooLarge,
+    ImageTooLarge,
+    InvalidDocument,
+    InvalidImage,
+    InvalidImageUrl,
+    ObscuraError,
+    TooManyImages,
+)
+from obscura.execution import ImageExecutor, gather_or_raise_first
+from obscura.fetch.base import ImageFetcher
+from obscura.files.service import image_error
+from obscura.imaging import Detail, ImageError, ImageLimits, prepare
+from obscura.pipeline.load_images import MAX_URL_CHARS
+from obscura.pipeline.prepare import PreparedImagePart, image_part
+from obscura.upstreams.base import CatalogModel
+
+
+class StoredDocumentSource(Protocol):
+    """The stored documents of the caller's project."""
+
+    async def original(self, file_id: str) -> bytes:
+        """Return a stored PDF; raises FileNotFound, RetentionConflict or InvalidDocument."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentSources:
+    """Where documents come from, what renders them, and the limits of documents and of their pages as images."""
+
+    fetcher: ImageFetcher
+    stored: StoredDocumentSource
+    renderer: DocumentRenderer
+    executor: ImageExecutor
+    limits: DocumentLimits
+    image_limits: ImageLimits
+    max_images: int
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedDocument:
+    """The pages of a document as prepared images, and the text of each, in order."""
+
+    slot: DocumentSlot
+    images: Sequence[PreparedImagePart]
+    texts: Sequence[str]
+
+    def replace_slot(self) -> None:
+        """Write the pages into the request in place of the document: the very images and texts that were moderated."""
+        self.slot.replace([image.data_url for image in self.images], self.texts)
+
+
+async def load_documents(
+    slots: Sequence[DocumentSlot], images: int, model: CatalogModel, sources: DocumentSources
+) -> list[PreparedDocument]:
+    """Load and prepare every document, in order, in a request that has this many images beside them.
+
+    Raises the first error, with the path of its slot as param: those of loading an image, InvalidDocument,
+    DocumentTooLarge, or TooManyImages if images and pages are more than a request may have.
+    """
+    documents = await gather_or_raise_first([_prepare_document(slot, images, model, sources) for slot in slots])
+    total = images
+    for document in documents:
+        total += len(document.images)
+        if total > sources.max_images:
+            raise _too_many(total, sources.max_images).at(document.slot.path)
+    return documents
+
+
+def in_request_order(
+    images: Sequence[PreparedImagePart], documents: Sequence[PreparedDocument]
+) -> list[PreparedImagePart]:
+    """Return the images of a request and the pages of its documents, in the order in which the request has them."""
+    ordered: list[PreparedImagePart] = []
+    taken = 0
+    for document in documents:
+        ordered += images[taken : document.slot.images_before]
+        taken = document.slot.images_before
+        ordered += document.images
+    return [*ordered, *images[taken:]]
+
+
+async def _prepare_document(
+    slot: DocumentSlot, images: int, model: CatalogModel, sources: DocumentSources
+) -> PreparedDocument:
+    try:
+        data = await _load(slot, sources)
+        limits = sources.limits
+        require_pdf(data, limits.stored_bytes if slot.kind is SourceKind.FILE_ID else limits.raw_bytes)
+        pages = await sources.renderer.render(
+            data,
+            longest_side_px=Detail(slot.detail).longest_side_px,
+            limits=limits,
+            prepare=_page_preparer(slot, len(data), model, sources.image_limits),
+            check_pages=partial(_check_pages, images, sources.max_images),
+        )
+    except (ImageTooLarge, InvalidImage) as error:
+        kind = DocumentTooLarge if isinstance(error, ImageTooLarge) else InvalidDocument
+        raise kind(error.message.replace("image", "document"), param=slot.path) from None
+    except ObscuraError as error:
+        raise error.at(slot.path) from None
+    return PreparedDocument(slot, [image for image, _ in pages], [text for _, text in pages])
+
+
+async def _load(slot: DocumentSlot, sources: DocumentSources) -> bytes:
+    if slot.kind is SourceKind.FILE_ID:
+        return await sources.stored.original(decode_string(slot.source))
+    if slot.kind is SourceKind.BASE64:
+        encoded = slot.source
+    elif is_data_url(slot.source):
+        try:
+            encoded = base64_of(slot.source)
+        except InvalidImageUrl:
+            raise InvalidDocument(
+                "The data URL must be base64: 'data:application/pdf;base64,' and the document's bytes."
+            ) from None
+    elif len(slot.source) > MAX_URL_CHARS:
+        raise InvalidImageUrl("The document's URL is too long. Send an https URL or a base64 data URL.")
+    else:
+        return await sources.fetcher.fetch(decode_string(slot.source))
+    try:
+        return await sources.executor.run(partial(decode_base64, encoded, sources.limits.raw_bytes))
+    except ImageTooLarge:
+        raise DocumentTooLarge(
+            f"The document has more than {sources.limits.raw_bytes:,} bytes, the limit. "
+            f"Store it as a file ({sources.limits.stored_bytes:,} bytes are allowed there), or send fewer pages."
+        ) from None
+
+
+def _check_pages(images: int, max_images: int, pages: int) -> None:
+    if images + pages > max_images:
+        raise _too_many(images + pages, max_images)
+
+
+def _too_many(images: int, max_images: int) -> TooManyImages:
+    return TooManyImages(
+        f"The request has {images} images, each page of a document counted as one; {max_images} are allowed. "
+        "Send fewer pages, or split it."
+    )
+
+
+def _page_preparer(
+    slot: DocumentSlot, document_bytes: int, model: CatalogModel, limits: ImageLimits
+) -> Callable[[RenderedPage], tuple[PreparedImagePart, str]]:
+    detail = Detail(slot.detail)
+    # What a document may have was checked; a page as pixels is larger than any image that a caller sends.
+    rendered = replace(limits, raw_bytes=max(limits.raw_bytes, _MAX_PAGE_BYTES), pixels=max(limits.pixels, _MAX_PIXELS))
+
+    def prepare_page(page: RenderedPage) -> tuple[PreparedImagePart, str]:
+        try:
+            prepared = prepare(page.png(), detail, rendered)
+        except ImageError as error:
+            raise image_error(error) from None
+        prepared = replace(prepared, source_format="PDF", source_bytes=document_bytes)
+        part = image_part(slot.path, prepared, detail, model)
+        return replace(part, name=f"Page {page.number} of the document"), page.text
+
+    return prepare_page
+
+
+_MAX_PIXELS = Detail.HIGH.longest_side_px**2
+_MAX_PAGE_BYTES = 4 * _MAX_PIXELS
