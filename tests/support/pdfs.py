@@ -40,7 +40,7 @@ class PdfBuilder:
         return self.page_of(self.stream(content), size, entries, resources)
 
     def page_of(self, content: int, size: Size = A4, entries: bytes = b"", resources: bytes = b"") -> int:
-        box = b"/MediaBox [0 0 %g %g]" % size if b"/MediaBox" not in entries else b""
+        box = b"/MediaBox [0 0 %.3f %.3f]" % size if b"/MediaBox" not in entries else b""
         body = b"<</Type/Page/Parent 2 0 R %s /Contents %d 0 R /Resources <</Font <</F1 3 0 R>> %s>> %s>>"
         number = self.add(body % (box, content, resources, entries))
         self.kids.append(number)

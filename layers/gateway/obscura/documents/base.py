@@ -30,7 +30,7 @@ class DocumentLimits:
     pixels: int = 64_000_000
     page_chars: int = 200_000
     seconds: float = 10.0
-    memory_bytes: int = 768 * 1024 * 1024
+    memory_bytes: int = 512 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

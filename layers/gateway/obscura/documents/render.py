@@ -120,7 +120,7 @@ class _Job:
         try:
             # ``cancel`` may have come while the child was started: it sees the child, or this sees the flag.
             if self.cancelled:
-                return
+                raise ChildEnded
             yield from self._frames(child)
         except ChildTimedOut:
             raise too_slow(limits) from None
@@ -136,7 +136,8 @@ class _Job:
         for number in range(1, pages + 1) if self.longest_side_px else ():
             page = self._page(number, child)
             pixels += page.width_px * page.height_px
-            _believe(pixels <= self.limits.pixels + pages)
+            # The two sides of a page may be rounded otherwise than in the check of its size.
+            _believe(pixels <= self.limits.pixels + pages * self.longest_side_px)
             yield page
         self._next(child, Frame.END)
 

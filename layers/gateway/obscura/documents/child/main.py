@@ -26,10 +26,14 @@ def main() -> None:
     library = pdfium.load(sys.argv[1])
     sandbox.enter(int(sys.argv[2]), int(sys.argv[3]))
     document_bytes, longest_side_px, pages, pixels, text_chars = REQUEST.unpack(_read(REQUEST.size))
-    document = _read(document_bytes)
+    content = _read(document_bytes)
     try:
-        for frame in _frames(library, document, longest_side_px, pages, pixels, text_chars):
-            _write(frame)
+        document = _Document(library, content)
+        count = document.check(longest_side_px, pages, pixels)
+        _write(FRAME.pack(Frame.DOCUMENT, count, 0, 0, 0))
+        for index in range(count if longest_side_px else 0):
+            for frame in document.page_frames(index, longest_side_px, text_chars):
+                _write(frame)
         _write(FRAME.pack(Frame.END, 0, 0, 0, 0))
     except _Refused as refused:
         _write(refused.frame)
@@ -39,40 +43,94 @@ def main() -> None:
     os._exit(0)
 
 
-def _frames(  # noqa: PLR0913, PLR0917 one limit each
-    library: CDLL, document: bytearray, longest_side_px: int, max_pages: int, max_pixels: int, max_chars: int
-) -> Iterator[bytes]:
-    content = (c_char * len(document)).from_buffer(document)
-    handle = library.FPDF_LoadMemDocument64(content, len(document), None)
-    if not handle:
-        locked = library.FPDF_GetLastError() in {pdfium.ERROR_PASSWORD, pdfium.ERROR_SECURITY}
-        raise _Refused(Refusal.ENCRYPTED if locked else Refusal.BROKEN)
-    if library.FPDF_GetFormType(handle) == pdfium.FORM_XFA_FULL:
-        raise _Refused(Refusal.XFA)
-    pages = library.FPDF_GetPageCount(handle)
-    if pages < 1:
-        raise _Refused(Refusal.NO_PAGES)
-    if pages > max_pages:
-        raise _Refused(Refusal.TOO_MANY_PAGES, number=pages)
-    _check_sizes(library, handle, pages, longest_side_px, max_pixels)
-    yield FRAME.pack(Frame.DOCUMENT, pages, 0, 0, 0)
-    if longest_side_px:
+class _Document:
+    """A document that PDFium has opened, and its form, if it could be read."""
+
+    def __init__(self, library: CDLL, content: bytearray) -> None:
+        self._library = library
+        self._content = (c_char * len(content)).from_buffer(content)
+        self._handle = library.FPDF_LoadMemDocument64(self._content, len(content), None)
+        if not self._handle:
+            locked = library.FPDF_GetLastError() in {pdfium.ERROR_PASSWORD, pdfium.ERROR_SECURITY}
+            raise _Refused(Refusal.ENCRYPTED if locked else Refusal.BROKEN)
+        if library.FPDF_GetFormType(self._handle) == pdfium.FORM_XFA_FULL:
+            raise _Refused(Refusal.XFA)
+        self._config = pdfium.FormConfig(1)
+        self._form = library.FPDFDOC_InitFormFillEnvironment(self._handle, byref(self._config))
+
+    def check(self, longest_side_px: int, max_pages: int, max_pixels: int) -> int:
+        """Return the number of pages; check it, each page's size and all pixels before any content is parsed."""
+        pages: int = self._library.FPDF_GetPageCount(self._handle)
+        if pages < 1:
+            raise _Refused(Refusal.NO_PAGES)
+        if pages > max_pages:
+            raise _Refused(Refusal.TOO_MANY_PAGES, number=pages)
+        total = 0
         for index in range(pages):
-            yield from _page_frames(library, handle, index, longest_side_px, max_chars)
+            width, height = c_double(), c_double()
+            if not self._library.FPDF_GetPageSizeByIndex(self._handle, index, byref(width), byref(height)):
+                raise _Refused(Refusal.PAGE_BROKEN, index + 1)
+            _check_size(index, width.value, height.value)
+            across, down = rendered_size(width.value, height.value, longest_side_px or 1)
+            total += across * down
+        if total > max_pixels:
+            raise _Refused(Refusal.TOO_MANY_PIXELS, number=total)
+        return pages
 
-
-def _check_sizes(library: CDLL, handle: int, pages: int, longest_side_px: int, max_pixels: int) -> None:
-    """Check the size of every page, and the pixels of all, before the content of any is parsed."""
-    total = 0
-    for index in range(pages):
-        width, height = c_double(), c_double()
-        if not library.FPDF_GetPageSizeByIndex(handle, index, byref(width), byref(height)):
+    def page_frames(self, index: int, longest_side_px: int, max_chars: int) -> Iterator[bytes]:
+        """Yield a page's frame, its text and its pixels."""
+        library = self._library
+        page = library.FPDF_LoadPage(self._handle, index)
+        if not page:
             raise _Refused(Refusal.PAGE_BROKEN, index + 1)
-        _check_size(index, width.value, height.value)
-        across, down = rendered_size(width.value, height.value, longest_side_px or 1)
-        total += across * down
-    if total > max_pixels:
-        raise _Refused(Refusal.TOO_MANY_PIXELS, number=total)
+        width, height = library.FPDF_GetPageWidthF(page), library.FPDF_GetPageHeightF(page)
+        _check_size(index, width, height)
+        across, down = rendered_size(width, height, longest_side_px)
+        text = self._text(page, index, max_chars)
+        pixels = self._pixels(page, across, down)
+        library.FPDF_ClosePage(page)
+        yield FRAME.pack(Frame.PAGE, across, down, len(pixels) // (across * down), len(text) // 4)
+        yield text
+        yield pixels
+
+    def _text(self, page: int, index: int, max_chars: int) -> bytes:
+        """Return the text layer in PDFium's order, text that the page does not show included.
+
+        As UTF-32 in this machine's byte order; surrogates may stand in it.
+        """
+        library = self._library
+        text_page = library.FPDFText_LoadPage(page)
+        if not text_page:
+            return b""
+        count = library.FPDFText_CountChars(text_page)
+        if count > max_chars:
+            raise _Refused(Refusal.TOO_MUCH_TEXT, index + 1, count)
+        # FPDFText_GetText cuts the end off where a character takes two UTF-16 units.
+        codes = [library.FPDFText_GetUnicode(text_page, at) for at in range(count)]
+        library.FPDFText_ClosePage(text_page)
+        # No codec can be imported here any more: the gateway decodes.
+        return bytes((c_uint * count)(*codes))
+
+    def _pixels(self, page: int, width_px: int, height_px: int) -> bytes:
+        """Return the page on white, with its annotations and the fields of its form: as RGB, or as grey if it is."""
+        library = self._library
+        stride = (3 * width_px + 3) & ~3
+        buffer = create_string_buffer(stride * height_px)
+        bitmap = library.FPDFBitmap_CreateEx(width_px, height_px, pdfium.FORMAT_BGR, buffer, stride)
+        if not bitmap:
+            raise MemoryError
+        library.FPDFBitmap_FillRect(bitmap, 0, 0, width_px, height_px, pdfium.WHITE)
+        library.FPDF_RenderPageBitmap(bitmap, page, 0, 0, width_px, height_px, 0, pdfium.FLAGS)
+        if self._form:
+            # Actions of the document or of the page would take calls of their own, which are not made.
+            library.FORM_OnAfterLoadPage(page, self._form)
+            library.FPDF_FFLDraw(self._form, bitmap, page, 0, 0, width_px, height_px, 0, pdfium.FLAGS)
+            library.FORM_OnBeforeClosePage(page, self._form)
+        library.FPDFBitmap_Destroy(bitmap)
+        rows = memoryview(buffer).cast("B")
+        pixels = b"".join(rows[start : start + 3 * width_px] for start in range(0, len(rows), stride))
+        red = pixels[0::3]
+        return red if red == pixels[1::3] and red == pixels[2::3] else pixels
 
 
 def _check_size(index: int, width: float, height: float) -> None:
@@ -84,55 +142,6 @@ def _check_size(index: int, width: float, height: float) -> None:
         or longest > MAX_ASPECT_RATIO * shortest
     ):
         raise _Refused(Refusal.PAGE_SIZE, index + 1)
-
-
-def _page_frames(library: CDLL, handle: int, index: int, longest_side_px: int, max_chars: int) -> Iterator[bytes]:
-    page = library.FPDF_LoadPage(handle, index)
-    if not page:
-        raise _Refused(Refusal.PAGE_BROKEN, index + 1)
-    width, height = library.FPDF_GetPageWidthF(page), library.FPDF_GetPageHeightF(page)
-    _check_size(index, width, height)
-    size = rendered_size(width, height, longest_side_px)
-    text = _text(library, page, index, max_chars)
-    pixels = _pixels(library, page, *size)
-    library.FPDF_ClosePage(page)
-    yield FRAME.pack(Frame.PAGE, *size, len(pixels) // (size[0] * size[1]), len(text) // 4)
-    yield text
-    yield pixels
-
-
-def _text(library: CDLL, page: int, index: int, max_chars: int) -> bytes:
-    """Return the text layer in PDFium's order, text that the page does not show included.
-
-    As UTF-32 in this machine's byte order; surrogates may stand in it.
-    """
-    text_page = library.FPDFText_LoadPage(page)
-    if not text_page:
-        return b""
-    count = library.FPDFText_CountChars(text_page)
-    if count > max_chars:
-        raise _Refused(Refusal.TOO_MUCH_TEXT, index + 1, count)
-    # FPDFText_GetText cuts the end off where a character takes two UTF-16 units.
-    codes = [library.FPDFText_GetUnicode(text_page, at) for at in range(count)]
-    library.FPDFText_ClosePage(text_page)
-    # No codec can be imported here any more: the gateway decodes.
-    return bytes((c_uint * count)(*codes))
-
-
-def _pixels(library: CDLL, page: int, width_px: int, height_px: int) -> bytes:
-    """Return the page on white, its annotations and the fields of its forms included: as RGB, or as grey if it is."""
-    stride = (3 * width_px + 3) & ~3
-    buffer = create_string_buffer(stride * height_px)
-    bitmap = library.FPDFBitmap_CreateEx(width_px, height_px, pdfium.FORMAT_BGR, buffer, stride)
-    if not bitmap:
-        raise MemoryError
-    library.FPDFBitmap_FillRect(bitmap, 0, 0, width_px, height_px, pdfium.WHITE)
-    library.FPDF_RenderPageBitmap(bitmap, page, 0, 0, width_px, height_px, 0, pdfium.FLAGS)
-    library.FPDFBitmap_Destroy(bitmap)
-    rows = memoryview(buffer).cast("B")
-    pixels = b"".join(rows[start : start + 3 * width_px] for start in range(0, len(rows), stride))
-    red = pixels[0::3]
-    return red if red == pixels[1::3] and red == pixels[2::3] else pixels
 
 
 def _read(count: int) -> bytearray:

@@ -1,4 +1,4 @@
-"""The few functions of PDFium that the child calls, by ctypes (PDFium's public/fpdfview.h and fpdf_text.h).
+"""The few functions of PDFium that the child calls, by ctypes (public/fpdfview.h, fpdf_formfill.h, fpdf_text.h).
 
 ``pypdfium2_raw`` declares all 450 of them, which takes 50 ms at each start; these take one.
 """
@@ -28,6 +28,10 @@ _SIGNATURES: dict[str, tuple[object, tuple[object, ...]]] = {
     "FPDFBitmap_FillRect": (c_int, (c_void_p, c_int, c_int, c_int, c_int, c_ulong)),
     "FPDFBitmap_Destroy": (None, (c_void_p,)),
     "FPDF_RenderPageBitmap": (None, (c_void_p, c_void_p, c_int, c_int, c_int, c_int, c_int, c_int)),
+    "FPDFDOC_InitFormFillEnvironment": (c_void_p, (c_void_p, c_void_p)),
+    "FORM_OnAfterLoadPage": (None, (c_void_p, c_void_p)),
+    "FORM_OnBeforeClosePage": (None, (c_void_p, c_void_p)),
+    "FPDF_FFLDraw": (None, (c_void_p, c_void_p, c_void_p, c_int, c_int, c_int, c_int, c_int, c_int)),
     "FPDFText_LoadPage": (c_void_p, (c_void_p,)),
     "FPDFText_ClosePage": (None, (c_void_p,)),
     "FPDFText_CountChars": (c_int, (c_void_p,)),
@@ -44,6 +48,12 @@ class _Config(ctypes.Structure):
         ("isolate", c_void_p),
         ("v8_embedder_slot", c_uint),
     )
+
+
+class FormConfig(ctypes.Structure):
+    """FPDF_FORMFILLINFO, version 1: no callback and no JavaScript platform, so that no action reaches anything."""
+
+    _fields_ = (("version", c_int), ("callbacks", c_void_p * 32))
 
 
 def load(path: str) -> ctypes.CDLL:
