@@ -87,5 +87,5 @@ def one_page(content: bytes, size: Size = A4, entries: bytes = b"", resources: b
     return pdf.build()
 
 
-def flate(data: bytes) -> tuple[bytes, bytes]:
+def deflated(data: bytes) -> tuple[bytes, bytes]:
     return zlib.compress(data, 9), b"/Filter/FlateDecode"

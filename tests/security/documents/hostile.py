@@ -7,7 +7,7 @@ from functools import partial
 from hashlib import md5
 from itertools import pairwise
 
-from tests.support.pdfs import PdfBuilder, a_pdf, assembled, flate, one_page, rectangle, stream, text_operators
+from tests.support.pdfs import PdfBuilder, a_pdf, assembled, deflated, one_page, rectangle, stream, text_operators
 
 _MARKER = text_operators("marker")
 HELVETICA = b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>"
@@ -88,25 +88,31 @@ def object_stream_loop() -> bytes:
 
 def flate_bomb() -> bytes:
     """A content stream of 1 GB in 1 MB."""
-    packer = zlib.compressobj(9)
-    packed = b"".join(packer.compress(b" " * 10_000_000) for _ in range(100)) + packer.flush()
-    return _content(packed, b"/Filter/FlateDecode")
+    return _content(spaces(100), b"/Filter/FlateDecode")
 
 
 def flate_bomb_twice() -> bytes:
     """A content stream of 2 GB, deflated twice."""
-    packer = zlib.compressobj(9)
-    packed = b"".join(packer.compress(b" " * 10_000_000) for _ in range(200)) + packer.flush()
-    return _content(zlib.compress(packed, 9), b"/Filter[/FlateDecode/FlateDecode]")
+    return _content(zlib.compress(spaces(200), 9), b"/Filter[/FlateDecode/FlateDecode]")
+
+
+def spaces(times: int) -> bytes:
+    """Ten million spaces, so many times, deflated once and repeated (RFC 1951 §2: blocks after a full flush)."""
+    packer, piece = zlib.compressobj(9, wbits=-15), b" " * 10_000_000
+    packed = packer.compress(piece) + packer.flush(zlib.Z_FULL_FLUSH)
+    checksum = 1
+    for _ in range(times):
+        checksum = zlib.adler32(piece, checksum)
+    return b"\x78\xda" + packed * times + b"\x03\x00" + checksum.to_bytes(4)
 
 
 def endless_paths() -> bytes:
     """Four million strokes across the page."""
-    return _content(*flate(b"0 0 m 500 800 l S 0 800 m 500 0 l S\n" * 2_000_000))
+    return _content(*deflated(b"0 0 m 500 800 l S 0 800 m 500 0 l S\n" * 2_000_000))
 
 
 def endless_text() -> bytes:
-    return _content(*flate(b"BT /F1 9 Tf " + b"(aaaaaaaaaaaaaaaaaaaa) Tj 0 0 Td " * 20_000 + b"ET"))
+    return _content(*deflated(b"BT /F1 9 Tf " + b"(aaaaaaaaaaaaaaaaaaaa) Tj 0 0 Td " * 20_000 + b"ET"))
 
 
 def form_doubling() -> bytes:
@@ -168,7 +174,8 @@ def image(entries: bytes, data: bytes) -> bytes:
 
 def huge_image() -> bytes:
     return image(
-        b"/Width 60000/Height 60000/BitsPerComponent 8/ColorSpace/DeviceRGB/Filter/FlateDecode", flate(bytes(10**7))[0]
+        b"/Width 60000/Height 60000/BitsPerComponent 8/ColorSpace/DeviceRGB/Filter/FlateDecode",
+        deflated(bytes(10**7))[0],
     )
 
 

@@ -3,7 +3,9 @@
 import asyncio
 import io
 import json
+import os
 import random
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +19,7 @@ from obscura.documents.base import DocumentLimits, RenderedPage
 from obscura.documents.render import DocumentRenderer
 from obscura.errors import DocumentTooLarge, InvalidDocument
 from tests.security.documents.hostile import HOSTILE, encrypted, external_references, image
-from tests.support.pdfs import PdfBuilder, a_pdf, flate, rectangle, text_operators
+from tests.support.pdfs import PdfBuilder, a_pdf, deflated, rectangle, text_operators
 
 LIMITS = DocumentLimits()
 REPOSITORY = Path(__file__).parents[3]
@@ -80,7 +82,7 @@ def test_time_and_memory_are_bounded(name: str) -> None:
 def ordinary_documents() -> list[bytes]:
     mixed = PdfBuilder(catalogue=b"/AcroForm <</Fields [4 0 R]>>")
     field = mixed.add(b"<</Type/Annot/Subtype/Widget/FT/Tx/T (f)/V (M)/Rect [0 0 90 90]/DA (/F1 9 Tf 0 g)>>")
-    mixed.page_of(mixed.stream(*flate(text_operators("packed") * 20)), (300, 300), b"/Annots [%d 0 R]" % field)
+    mixed.page_of(mixed.stream(*deflated(text_operators("packed") * 20)), (300, 300), b"/Annots [%d 0 R]" % field)
     mixed.page(rectangle(9, 9, 99, 99, "1 0 0") + text_operators("two"), (300, 300), b"/Rotate 90")
     photograph = Image.linear_gradient("L").convert("RGB")
     images = []
@@ -140,7 +142,7 @@ async def test_a_crash_is_an_error_of_its_document_alone(renderer: DocumentRende
     pid = await _child()
     other = asyncio.create_task(rendered(renderer, a_pdf()))
 
-    subprocess.run(["kill", "-SEGV", str(pid)], check=True)
+    os.kill(pid, signal.SIGSEGV)
 
     with pytest.raises(InvalidDocument, match="could not be rendered"):
         await slow

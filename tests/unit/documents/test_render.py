@@ -4,7 +4,7 @@ import asyncio
 import io
 import json
 import zlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -27,7 +27,7 @@ RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
 
 @pytest.fixture
-def renderer() -> AsyncIterator[DocumentRenderer]:
+def renderer() -> Iterator[DocumentRenderer]:
     with closing(DocumentRenderer()) as renderer:
         yield renderer
 
@@ -297,7 +297,7 @@ def children() -> list[int]:
     return [int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
 
 
-async def until(condition: object) -> None:
+async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(10):
         while not condition():
             await asyncio.sleep(0.005)

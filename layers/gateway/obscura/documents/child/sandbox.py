@@ -33,7 +33,7 @@ _ALLOWED = {
 
 
 def enter(memory_bytes: int, cpu_seconds: int) -> None:
-    """Give up everything but memory, CPU time and the pipes; a limit that this system does not have is left out.
+    """Keep nothing but memory, CPU time and the pipes; a limit that this system does not have is left out.
 
     RLIMIT_NOFILE is 0, so that no descriptor can be made, of a file, a socket or anything else; those that are open
     stay open.
