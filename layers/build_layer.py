@@ -32,11 +32,15 @@ UNUSED = (
     "bin",
     "boto3/examples",
     "obscura/cli",
+    "pypdfium2",
+    "pypdfium2_cfg",
+    "pypdfium2_cli",
+    "pypdfium2_raw/bindings.py",
     *(f"PIL/_{module}.*.so" for module in ("imagingcms", "imagingft", "imagingtk")),
     *(f"pillow.libs/lib{library}-*" for library in ("brotli*", "freetype", "harfbuzz", "lcms2", "png16")),
 )
-"""Tests, type stubs, commands, the command line, and Pillow's parts for fonts and colour profiles; licences and the
-metadata that packages read of themselves stay."""
+"""Tests, type stubs, commands, the command line, Pillow's parts for fonts and colour profiles, and of pypdfium2 all but
+PDFium's library, which the child process loads by itself; licences and the metadata that packages read of themselves stay."""
 
 
 def main() -> None:
@@ -54,7 +58,8 @@ def main() -> None:
         sys.exit(2)
     command += ["--target", str(packages), "-r", str(source / "requirements.txt")]
     subprocess.run(command, check=True)  # noqa: S603 our own arguments and paths
-    shutil.copytree(source / "obscura", packages / "obscura")
+    if (source / "obscura").is_dir():
+        shutil.copytree(source / "obscura", packages / "obscura")
     if (source / "bin").is_dir():
         shutil.copytree(source / "bin", options.into / "bin")
     strip(packages)
