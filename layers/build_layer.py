@@ -40,7 +40,7 @@ UNUSED = (
     *(f"pillow.libs/lib{library}-*" for library in ("brotli*", "freetype", "harfbuzz", "lcms2", "png16")),
 )
 """Tests, type stubs, commands, the command line, Pillow's parts for fonts and colour profiles, and of pypdfium2 all but
-PDFium's library, which the child process loads by itself; licences and the metadata that packages read of themselves stay."""
+the library, which the child process loads; licences and the metadata that packages read of themselves stay."""
 
 
 def main() -> None:

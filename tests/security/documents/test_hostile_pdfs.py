@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from obscura.documents.base import DocumentLimits, RenderedPage
+from obscura.documents.base import DocumentLimits
+from obscura.documents.page import RenderedPage
 from obscura.documents.render import DocumentRenderer
 from obscura.errors import DocumentTooLarge, InvalidDocument
 from tests.security.documents.hostile import HOSTILE, encrypted, external_references, image

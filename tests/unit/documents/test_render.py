@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from obscura.documents import child_process
-from obscura.documents.base import DocumentLimits, RenderedPage
+from obscura.documents.base import DocumentLimits
+from obscura.documents.page import RenderedPage
 from obscura.documents.render import DocumentRenderer
 from obscura.errors import DocumentTooLarge, InvalidDocument, ObscuraError, UnsupportedOperation
 from obscura.imaging import Detail, prepare

@@ -3,19 +3,17 @@
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from obscura.access_record import AccessRecord
 from obscura.auth.access import AccessRequest, Principal, admission
 from obscura.auth.base import KeyScope
 from obscura.dialects.base import CallerDialect, ParsedRequest, UpstreamBody
 from obscura.execution import both
-from obscura.files.stored_documents import StoredDocuments
 from obscura.files.stored_images import StoredImages
 from obscura.moderation.base import Moderator
 from obscura.moderation.cache import CachingModerator
 from obscura.pipeline.call_upstream import call_upstream
-from obscura.pipeline.load_documents import DocumentSources, PreparedDocument, in_request_order, load_documents
 from obscura.pipeline.load_images import inline_videos, load_images, require_video_allowed
 from obscura.pipeline.moderate import moderate
 from obscura.pipeline.prepare import PreparedImagePart, prepare_images
@@ -24,6 +22,9 @@ from obscura.pipeline.request import GatewayRequest, GatewayResponse
 from obscura.pipeline.select_model import select_model
 from obscura.pipeline.services import Services
 from obscura.upstreams.base import CatalogModel
+
+if TYPE_CHECKING:
+    from obscura.pipeline.load_documents import PreparedDocument
 
 
 @asynccontextmanager
@@ -66,12 +67,16 @@ class PreparedRequest[R: ParsedRequest]:
     parsed: R
     model: CatalogModel
     images: Sequence[PreparedImagePart]
-    documents: Sequence[PreparedDocument]
+    documents: "Sequence[PreparedDocument]"
 
     @property
     def images_and_pages(self) -> Sequence[PreparedImagePart]:
         """The images and the pages of the documents, in request order."""
-        return in_request_order(self.images, self.documents) if self.documents else self.images
+        if not self.documents:
+            return self.images
+        from obscura.pipeline.load_documents import in_request_order
+
+        return in_request_order(self.images, self.documents)
 
     @property
     def texts(self) -> list[str]:
@@ -107,9 +112,7 @@ async def parse_and_prepare[R: ParsedRequest](
         loading = load_images(parsed.images, services.images, stored)
         documents: Sequence[PreparedDocument] = ()
         if parsed.documents:
-            sources = _document_sources(principal, services)
-            rendering = load_documents(parsed.documents, len(parsed.images), model, sources)
-            loaded, documents = await both(loading, rendering)
+            loaded, documents = await both(loading, _load_documents(parsed, model, principal, services))
         else:
             loaded = await loading
         await inline_videos(parsed.videos, services.videos, services.executor)
@@ -120,16 +123,12 @@ async def parse_and_prepare[R: ParsedRequest](
     return prepared
 
 
-def _document_sources(principal: Principal, services: Services) -> DocumentSources:
-    return DocumentSources(
-        fetcher=services.document_files,
-        stored=StoredDocuments(principal, services.file_service),
-        renderer=services.documents,
-        executor=services.executor,
-        limits=services.limits.document,
-        image_limits=services.limits.image,
-        max_images=services.limits.content.images,
-    )
+async def _load_documents(
+    parsed: ParsedRequest, model: CatalogModel, principal: Principal, services: Services
+) -> "Sequence[PreparedDocument]":
+    from obscura.pipeline.load_documents import document_sources, load_documents
+
+    return await load_documents(parsed.documents, len(parsed.images), model, document_sources(principal, services))
 
 
 async def moderate_and_render(

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
 
+from obscura.auth.access import Principal
 from obscura.dialects.base import DocumentSlot, SourceKind
 from obscura.dialects.data_url import base64_of, decode_base64, is_data_url
 from obscura.dialects.json.prescan import decode_string
-from obscura.documents.base import DocumentLimits, RenderedPage, require_pdf
+from obscura.documents.base import DocumentLimits, require_pdf
+from obscura.documents.page import RenderedPage
 from obscura.documents.render import DocumentRenderer
 from obscura.errors import (
     DocumentTooLarge,
@@ -22,18 +23,12 @@ from obscura.errors import (
 from obscura.execution import ImageExecutor, gather_or_raise_first
 from obscura.fetch.base import ImageFetcher
 from obscura.files.service import image_error
+from obscura.files.stored_documents import StoredDocuments
 from obscura.imaging import Detail, ImageError, ImageLimits, prepare
 from obscura.pipeline.load_images import MAX_URL_CHARS
 from obscura.pipeline.prepare import PreparedImagePart, image_part
+from obscura.pipeline.services import Services
 from obscura.upstreams.base import CatalogModel
-
-
-class StoredDocumentSource(Protocol):
-    """The stored documents of the caller's project."""
-
-    async def original(self, file_id: str) -> bytes:
-        """Return a stored PDF; raises FileNotFound, RetentionConflict or InvalidDocument."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +36,25 @@ class DocumentSources:
     """Where documents come from, what renders them, and the limits of documents and of their pages as images."""
 
     fetcher: ImageFetcher
-    stored: StoredDocumentSource
+    stored: StoredDocuments
     renderer: DocumentRenderer
     executor: ImageExecutor
     limits: DocumentLimits
     image_limits: ImageLimits
     max_images: int
+
+
+def document_sources(principal: Principal, services: Services) -> DocumentSources:
+    """Return the sources of one caller's documents."""
+    return DocumentSources(
+        fetcher=services.document_files,
+        stored=StoredDocuments(principal, services.file_service),
+        renderer=services.documents,
+        executor=services.executor,
+        limits=services.limits.document,
+        image_limits=services.limits.image,
+        max_images=services.limits.content.images,
+    )
 
 
 @dataclass(frozen=True, slots=True)
