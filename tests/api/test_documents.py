@@ -3,6 +3,7 @@
 No dialect has documents so far: a dialect of the tests' own adds them to a chat request.
 """
 
+import io
 import json
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
@@ -13,6 +14,7 @@ from typing import Any
 
 import pybase64
 import pytest
+from PIL import Image
 
 from obscura.access_record import AccessRecord
 from obscura.auth.access import Principal
@@ -339,6 +341,16 @@ async def test_a_pdf_is_checked_when_it_is_stored(content: bytes, code: str, set
     assert (response.status_code, response.json()["error"]["code"]) == (400, code)
     assert response.json()["error"]["param"] == "file"
     assert listed.json()["data"] == []
+
+
+async def test_an_image_that_mentions_a_pdf_is_an_image() -> None:
+    image = io.BytesIO()
+    Image.new("RGB", (9, 9)).save(image, "JPEG", comment=b"made from %PDF-1.7")
+    async with running_gateway() as gateway:
+        stored = await store(gateway.client.post, image.getvalue(), "photo.jpg")
+
+    assert b"%PDF-" in image.getvalue()[:1024]
+    assert stored.json()["mime_type"] == "image/jpeg"
 
 
 async def test_pdfs_and_images_have_limits_of_their_own() -> None:

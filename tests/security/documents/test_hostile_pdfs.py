@@ -1,6 +1,7 @@
 """Hostile PDFs: each within the limits of time and memory, an error of that document and of nothing else."""
 
 import asyncio
+import ctypes
 import io
 import json
 import os
@@ -16,6 +17,7 @@ import pytest
 from PIL import Image
 
 from obscura.documents.base import DocumentLimits
+from obscura.documents.child_process import pdfium_path
 from obscura.documents.page import RenderedPage
 from obscura.documents.render import DocumentRenderer
 from obscura.errors import DocumentTooLarge, InvalidDocument
@@ -225,6 +227,13 @@ async def test_files_and_hosts_that_a_document_names_are_never_read(renderer: Do
     [page] = await rendered(renderer, external_references(str(secret)))
 
     assert page.text == "marker"
+
+
+def test_this_pdfium_has_no_javascript() -> None:
+    library = ctypes.CDLL(str(pdfium_path()))
+
+    assert hasattr(library, "FPDF_InitLibraryWithConfig")
+    assert not hasattr(library, "FPDF_GetRecommendedV8Flags")
 
 
 async def test_scripts_never_run(renderer: DocumentRenderer) -> None:

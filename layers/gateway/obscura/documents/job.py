@@ -3,7 +3,7 @@
 import re
 import sys
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 
 from obscura.documents.base import DocumentLimits
@@ -31,7 +31,7 @@ class Job:
         if self.child is not None:
             self.child.kill()
 
-    def pages(self) -> Iterator[int | RenderedPage]:
+    def pages(self) -> Generator[int | RenderedPage]:
         """Yield the number of pages, then each page; the child ends with the iteration, or before."""
         limits = self.limits
         request = REQUEST.pack(len(self.data), self.longest_side_px, limits.pages, limits.pixels, limits.page_chars)
@@ -49,7 +49,7 @@ class Job:
         finally:
             child.close()
 
-    def _frames(self, child: ChildProcess) -> Iterator[int | RenderedPage]:
+    def _frames(self, child: ChildProcess) -> Generator[int | RenderedPage]:
         pages = self._document(child)
         yield pages
         pixels = 0

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from obscura.documents.base import DocumentLimits
@@ -55,11 +56,12 @@ class DocumentRenderer:
 
         def work(job: "Job") -> list[Prepared]:
             prepared = []
-            for item in job.pages():
-                if isinstance(item, int):
-                    check_pages(item)
-                else:
-                    prepared.append(prepare(item))
+            with closing(job.pages()) as items:
+                for item in items:
+                    if isinstance(item, int):
+                        check_pages(item)
+                    else:
+                        prepared.append(prepare(item))
             return prepared
 
         return await self._run(_job(data, longest_side_px, limits), work)

@@ -14,6 +14,7 @@ from obscura.errors import IMAGE_ERRORS, FileNotFound, MissingCredentials, Obscu
 from obscura.execution import ImageExecutor
 from obscura.files.base import FileAttributes, FileStorage, StoredFile, blob_names, new_id, original_blob
 from obscura.imaging import Detail, ImageError, ImageLimits, prepare
+from obscura.imaging.formats import FORMATS
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ def file_not_found() -> FileNotFound:
 
 async def _validate(original: bytes, service: FileService) -> tuple[bytes, str]:
     """Check the structure and the pages of a PDF, or decode an image; return its bytes and media type."""
-    if not is_pdf(original):
+    if not is_pdf(original) or any(known.recognizes(original) for known in FORMATS.values()):
         return await service.executor.run(partial(_validate_image, original, service.image_limits))
     try:
         require_pdf(original, service.document_limits.stored_bytes)

@@ -6,8 +6,9 @@ the sentences of errors are the gateway's own.
 
 import struct
 from enum import IntEnum
+from math import ceil
 
-REQUEST = struct.Struct("!QIIII")
+REQUEST = struct.Struct("!QQQQQ")
 """Bytes of the document that follow, longest side in px (0: only check the document), pages, pixels, characters."""
 
 FRAME = struct.Struct("!BIIII")
@@ -50,8 +51,14 @@ MAX_PAGE_SIDE_UNITS = 14_400
 MAX_ASPECT_RATIO = 200
 """As for images (``obscura.imaging.limits``), so that a page that was rendered is never refused as an image."""
 
+_ROUNDING = 1e-4
+"""Of a page's sides, which PDFium has in single precision."""
+
 
 def rendered_size(width: float, height: float, longest_side_px: int) -> tuple[int, int]:
-    """Return the size in px of a page of this size in units; both sides are positive."""
-    scale = longest_side_px / max(width, height)
-    return max(1, round(width * scale)), max(1, round(height * scale))
+    """Return the size in px of a page of this size in units; both sides are positive.
+
+    The shorter side is rounded up, so that the image's aspect ratio is never over the page's.
+    """
+    shorter_side_px = max(1, ceil(longest_side_px * min(width, height) / max(width, height) - _ROUNDING))
+    return (longest_side_px, shorter_side_px) if width >= height else (shorter_side_px, longest_side_px)
