@@ -15,7 +15,9 @@ from PIL import Image
 
 from obscura.documents import child_process
 from obscura.documents.base import DocumentLimits
+from obscura.documents.child.protocol import Refusal
 from obscura.documents.page import RenderedPage
+from obscura.documents.refusals import REASONS, refused
 from obscura.documents.render import DocumentRenderer
 from obscura.errors import DocumentTooLarge, InvalidDocument, ObscuraError, UnsupportedOperation
 from obscura.imaging import Detail, prepare
@@ -394,3 +396,13 @@ async def test_the_pages_are_checked_before_any_is_rendered(renderer: DocumentRe
         )
 
     assert seen == [4]
+
+
+def test_every_refusal_has_its_words() -> None:
+    reasons = {value for name, value in vars(Refusal).items() if name.isupper()}
+
+    assert reasons == REASONS
+    for reason in reasons:
+        error = refused(reason, 3, 4, LIMITS)
+        assert error.code in {"invalid_document", "document_too_large"}
+        assert error.message.endswith(".")

@@ -7,10 +7,10 @@ from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 
 from obscura.documents.base import DocumentLimits
-from obscura.documents.child.protocol import FRAME, REQUEST, Frame, Refusal
+from obscura.documents.child.protocol import FRAME, REQUEST, Frame
 from obscura.documents.child_process import ChildEnded, ChildProcess, ChildTimedOut
 from obscura.documents.page import RenderedPage
-from obscura.documents.refusals import refused, too_complex, too_slow
+from obscura.documents.refusals import REASONS, refused, too_complex, too_slow
 
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
 
@@ -74,11 +74,11 @@ class Job:
         pixels = child.read(channels * width_px * height_px)
         return RenderedPage(number, width_px, height_px, pixels, _text_of(codes))
 
-    def _next(self, child: ChildProcess, expected: Frame) -> tuple[int, int, int, int]:
+    def _next(self, child: ChildProcess, expected: int) -> tuple[int, int, int, int]:
         kind, *numbers = FRAME.unpack(child.read(FRAME.size))
         if kind == Frame.REFUSED:
-            _believe(numbers[0] in {*Refusal})
-            raise refused(Refusal(numbers[0]), numbers[1], numbers[2], self.limits)
+            _believe(numbers[0] in REASONS)
+            raise refused(numbers[0], numbers[1], numbers[2], self.limits)
         _believe(kind == expected)
         return numbers[0], numbers[1], numbers[2], numbers[3]
 

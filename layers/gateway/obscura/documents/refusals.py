@@ -8,7 +8,7 @@ from obscura.errors import DocumentTooLarge, InvalidDocument, ObscuraError
 
 _PRINT = "Open it in a viewer and print it to a new PDF"
 
-_BROKEN: dict[Refusal, str] = {
+_BROKEN: dict[int, str] = {
     Refusal.BROKEN: f"The PDF is broken, or cut short. Send the whole file. {_PRINT}, if a viewer can show it.",
     Refusal.ENCRYPTED: f"The PDF is encrypted and needs a password. {_PRINT}, without a password.",
     Refusal.XFA: f"The PDF is an XFA form, whose pages a script draws; scripts never run here. {_PRINT}.",
@@ -16,14 +16,14 @@ _BROKEN: dict[Refusal, str] = {
 }
 
 
-def refused(reason: Refusal, page: int, number: int, limits: DocumentLimits) -> ObscuraError:
+def refused(reason: int, page: int, number: int, limits: DocumentLimits) -> ObscuraError:
     """Return the error of a document that the child refused, as ``child.protocol`` says."""
     if reason in _BROKEN:
         return InvalidDocument(_BROKEN[reason])
     return _BY_LIMIT[reason](page, number, limits)
 
 
-_BY_LIMIT: dict[Refusal, Callable[[int, int, DocumentLimits], ObscuraError]] = {
+_BY_LIMIT: dict[int, Callable[[int, int, DocumentLimits], ObscuraError]] = {
     Refusal.TOO_MANY_PAGES: lambda _page, pages, limits: DocumentTooLarge(
         f"The PDF has {pages:,} pages; {limits.pages:,} are allowed. Send those that matter."
     ),
@@ -44,6 +44,10 @@ _BY_LIMIT: dict[Refusal, Callable[[int, int, DocumentLimits], ObscuraError]] = {
     ),
     Refusal.OUT_OF_MEMORY: lambda _page, _number, limits: too_complex(limits),
 }
+
+
+REASONS = frozenset({*_BROKEN, *_BY_LIMIT})
+"""The reasons that ``refused`` knows: all of ``Refusal``."""
 
 
 def too_complex(limits: DocumentLimits) -> ObscuraError:

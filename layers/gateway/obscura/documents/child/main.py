@@ -3,7 +3,6 @@
 import math
 import os
 import sys
-from collections.abc import Iterator
 from ctypes import CDLL, byref, c_char, c_double, c_uint, c_ushort, create_string_buffer
 
 from . import pdfium, sandbox
@@ -16,7 +15,7 @@ _MAX_READ_BYTES = 1 << 20
 class _Refused(Exception):
     """The document is refused: why, the page, and the number that is over its limit."""
 
-    def __init__(self, reason: Refusal, page: int = 0, number: float = 0) -> None:
+    def __init__(self, reason: int, page: int = 0, number: float = 0) -> None:
         super().__init__(reason)
         self.frame = FRAME.pack(Frame.REFUSED, reason, page, min(int(number), 0xFFFF_FFFF), 0)
 
@@ -77,8 +76,8 @@ class _Document:
             raise _Refused(Refusal.TOO_MANY_PIXELS, number=total)
         return pages
 
-    def page_frames(self, index: int, longest_side_px: int, max_chars: int) -> Iterator[bytes]:
-        """Yield a page's frame, its text and its pixels."""
+    def page_frames(self, index: int, longest_side_px: int, max_chars: int) -> tuple[bytes, bytes, bytes]:
+        """Return a page's frame, its text and its pixels."""
         library = self._library
         page = library.FPDF_LoadPage(self._handle, index)
         if not page:
@@ -89,9 +88,8 @@ class _Document:
         text = self._text(page, index, max_chars)
         pixels = self._pixels(page, across, down)
         library.FPDF_ClosePage(page)
-        yield FRAME.pack(Frame.PAGE, across, down, len(pixels) // (across * down), len(text) // 4)
-        yield text
-        yield pixels
+        frame = FRAME.pack(Frame.PAGE, across, down, len(pixels) // (across * down), len(text) // 4)
+        return frame, text, pixels
 
     def _text(self, page: int, index: int, max_chars: int) -> bytes:
         """Return the text layer in PDFium's order, text that the page does not show included.

@@ -5,7 +5,6 @@ the sentences of errors are the gateway's own.
 """
 
 import struct
-from enum import IntEnum
 from math import ceil
 
 REQUEST = struct.Struct("!QQQQQ")
@@ -15,8 +14,8 @@ FRAME = struct.Struct("!BIIII")
 """A kind and four numbers, which mean what the kind says."""
 
 
-class Frame(IntEnum):
-    """The kinds of frames, and their numbers; those that are not named are 0."""
+class Frame:
+    """The kinds of frames, and their numbers; those that are not named are 0. No enum: its import is slow."""
 
     DOCUMENT = 1
     """Pages: the document can be read and is within its limits."""
@@ -31,7 +30,7 @@ class Frame(IntEnum):
     """Nothing follows."""
 
 
-class Refusal(IntEnum):
+class Refusal:
     """Why a document is refused."""
 
     BROKEN = 1

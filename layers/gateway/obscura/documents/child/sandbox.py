@@ -4,15 +4,14 @@ The limits of setrlimit(2) hold on every Unix that has them. On Linux a filter o
 memory, time, the two pipes and the exit; all else, from ``open`` to ``execve``, fails with EPERM.
 """
 
-import contextlib
 import ctypes
 import os
 import resource
-import signal
 import sys
 
 _PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 22, 38  # linux/prctl.h
 _SECCOMP_MODE_FILTER = 2
+_SIGKILL = 9
 _RET_ALLOW, _RET_EPERM = 0x7FFF_0000, 0x0005_0001  # linux/seccomp.h: SECCOMP_RET_ERRNO with errno 1
 _LOAD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06  # linux/bpf_common.h: LD|W|ABS, JMP|JEQ|K, RET|K
 _AT_NUMBER, _AT_ARCHITECTURE = 0, 4  # struct seccomp_data
@@ -48,9 +47,11 @@ def enter(memory_bytes: int, cpu_seconds: int) -> None:
     }
     for name, value in limits.items():
         if hasattr(resource, name):
-            # macOS has RLIMIT_AS, and refuses values below what a process has mapped at its start.
-            with contextlib.suppress(OSError, ValueError):
+            try:
                 resource.setrlimit(getattr(resource, name), (value, value))
+            except (OSError, ValueError):
+                # macOS has RLIMIT_AS, and refuses values below what a process has mapped at its start.
+                continue
     if sys.platform == "linux":
         _end_with_the_gateway()
         _filter_system_calls()
@@ -58,7 +59,7 @@ def enter(memory_bytes: int, cpu_seconds: int) -> None:
 
 def _end_with_the_gateway() -> None:
     """Have the kernel kill this process when the thread that started it ends (prctl(2))."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
 
 
 class _Instruction(ctypes.Structure):
