@@ -18,6 +18,7 @@ from obscura.auth.jwt.jwks import fetch_key_set
 from obscura.bootstrap import validate_settings
 from obscura.cli.console import messages, output, table
 from obscura.dialects.registry import require_dialect
+from obscura.documents.child_process import pdfium_path
 from obscura.errors import ObscuraError
 from obscura.fetch.policy import parse_origin
 from obscura.settings import PREFIX, RENAMED, ConfigurationError, Settings, deprecations
@@ -58,6 +59,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield Finding("Python", "ok", sys.version.split()[0])
     turbo = features.check_feature("libjpeg_turbo")
     yield Finding("libjpeg-turbo", "ok" if turbo else "warn", "present" if turbo else "absent: JPEGs decode slowly")
+    renders = sys.platform != "win32" and pdfium_path() is not None
+    yield Finding("PDFium", "ok" if renders else "warn", "present" if renders else "absent: PDFs are refused")
     yield from examine_access(settings)
     if settings.models is not None:
         yield _catalog(settings)
