@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,7 @@ from tests.security.documents.hostile import HOSTILE, encrypted, external_refere
 from tests.support.pdfs import PdfBuilder, a_pdf, deflated, rectangle, text_operators
 
 LIMITS = DocumentLimits()
+linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and seccomp")
 REPOSITORY = Path(__file__).parents[3]
 MAX_MB = LIMITS.memory_bytes / 2**20 + 20
 """PDFium's memory, and what the process had before the limit."""
@@ -77,7 +78,7 @@ def test_time_and_memory_are_bounded(name: str) -> None:
 
     measured = json.loads(process.stdout)
     assert (measured["code"] or measured["text"]) in OUTCOMES[name]
-    assert measured["elapsed_s"] < LIMITS.seconds + 1
+    assert measured["elapsed_s"] < LIMITS.seconds + 2
     assert measured["child_mb"] < MAX_MB
     assert measured["grown_mb"] < MAX_GROWN_MB
 
@@ -140,6 +141,7 @@ async def test_300_mutations_are_rendered_or_refused(renderer: DocumentRenderer)
     assert min(outcomes.values()) > 30
 
 
+@linux
 async def test_a_crash_is_an_error_of_its_document_alone(renderer: DocumentRenderer) -> None:
     slow = asyncio.create_task(rendered(renderer, HOSTILE["shading_of_postscript"](), 1280))
     pid = await _child()
@@ -159,12 +161,13 @@ async def _child() -> int:
         while True:
             for task in Path("/proc/self/task").iterdir():
                 for pid in map(int, (task / "children").read_text().split()):
-                    if "Seccomp:\t2" in Path(f"/proc/{pid}/status").read_text():
-                        return pid
+                    with suppress(OSError):
+                        if "Seccomp:\t2" in Path(f"/proc/{pid}/status").read_text():
+                            return pid
             await asyncio.sleep(0.005)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+@linux
 async def test_the_child_holds_its_pipes_and_can_open_nothing(renderer: DocumentRenderer) -> None:
     task = asyncio.create_task(rendered(renderer, HOSTILE["shading_of_postscript"](), 1280))
     child = Path(f"/proc/{await _child()}")
@@ -208,7 +211,7 @@ os._exit(0)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="seccomp")
+@linux
 def test_nothing_that_a_taken_over_child_tries_succeeds() -> None:
     folder = REPOSITORY / "layers/gateway/obscura/documents"
     code = SANDBOXED.format(folder=str(folder), memory=LIMITS.memory_bytes)

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -26,6 +27,7 @@ from tests.support.pdfs import PdfBuilder, a_pdf, one_page, rectangle, text_oper
 
 SQUARE = (100, 100)
 LIMITS = DocumentLimits()
+linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
 
@@ -293,6 +295,7 @@ async def test_a_document_over_the_memory_is_an_error_of_that_document(renderer:
     assert len(await rendered(renderer, a_pdf(), 100, limits)) == 1
 
 
+@linux
 async def test_an_error_of_the_caller_ends_the_child_and_is_raised(renderer: DocumentRenderer) -> None:
     def refuse(_page: RenderedPage) -> None:
         raise ObscuraErrorOfTest("no")
@@ -315,8 +318,17 @@ async def test_without_pdfium_the_answer_says_so(renderer: DocumentRenderer, mon
 
 
 def children() -> list[int]:
-    """The ids of this process's children, zombies included."""
-    return [int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
+    """The ids of the renderer's children, zombies included."""
+    pids = [int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
+    return [pid for pid in pids if _is_of_the_renderer(pid)]
+
+
+def _is_of_the_renderer(pid: int) -> bool:
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # reaped meanwhile
+        return False
+    return not command or b"child.main" in command
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -328,6 +340,7 @@ async def until(condition: Callable[[], object]) -> None:
 ENDLESS = one_page(b"0 0 m 500 800 l S 0 800 m 500 0 l S\n" * 400_000)
 
 
+@linux
 async def test_cancellation_kills_the_child_and_leaves_no_zombie(renderer: DocumentRenderer) -> None:
     rendering = asyncio.create_task(rendered(renderer, ENDLESS, 2048))
     await until(children)
@@ -341,6 +354,7 @@ async def test_cancellation_kills_the_child_and_leaves_no_zombie(renderer: Docum
             await asyncio.sleep(0.005)
 
 
+@linux
 async def test_closing_kills_what_runs_and_forgets_what_waits() -> None:
     renderer = DocumentRenderer(children=1)
     tasks = [asyncio.create_task(rendered(renderer, ENDLESS, 2048)) for _ in range(3)]
@@ -353,6 +367,7 @@ async def test_closing_kills_what_runs_and_forgets_what_waits() -> None:
     await until(lambda: not children())
 
 
+@linux
 async def test_no_more_children_run_at_once_than_allowed() -> None:
     with closing(DocumentRenderer(children=2)) as renderer:
         tasks = [asyncio.create_task(rendered(renderer, a_pdf(["x"] * 3), 800)) for _ in range(6)]
@@ -374,7 +389,7 @@ async def test_the_event_loop_is_free_meanwhile(renderer: DocumentRenderer) -> N
         longest_s, last_s = max(longest_s, loop.time() - last_s), loop.time()
 
     assert len(await task) == 20
-    assert longest_s < 0.25
+    assert longest_s < 0.5
 
 
 async def test_a_large_document_is_sent_while_the_child_answers(renderer: DocumentRenderer) -> None:
