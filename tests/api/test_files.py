@@ -176,7 +176,7 @@ async def test_a_form_field_that_is_not_valid_is_named(fields: dict, param: str,
     ("content", "code"),
     [
         (b"", "invalid_image"),
-        (b"%PDF-1.7 not an image", "unsupported_image_format"),
+        (b"%PDF-1.7 no objects", "invalid_document"),
         (PHOTO[:-5000], "invalid_image"),
         (a_plain(401, 2, "PNG"), "unsupported_image_dimensions"),
         (a_plain(300, 300, "PNG"), "image_too_many_pixels"),

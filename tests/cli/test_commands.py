@@ -140,6 +140,7 @@ def test_doctor_reports_what_works_and_what_is_missing(tmp_path: Path) -> None:
 
     assert fine.returncode == 0
     assert "demo model" in fine.stdout
+    assert "PDFium" in fine.stdout
     assert broken.returncode == 1
     for detail in ("cannot be reached", "OBSCURA_MODERATION_KEY", "OBSCURA_UPSTREM_KEY", "FETCH_ALLOW"):
         assert detail in broken.stdout

@@ -24,6 +24,8 @@ from obscura.auth.api_keys import KeyCacheTtl, key_digest
 from obscura.auth.base import ApiKey, Counter, Window
 from obscura.auth.limits import Address, day_window, free_tier_rate_subject, quota_counters
 from obscura.clock import SystemClock
+from obscura.documents.base import DocumentLimits
+from obscura.documents.render import DocumentRenderer
 from obscura.execution import ImageExecutor
 from obscura.files.base import FileQuery, StoredFile, Upload, original_blob, part_blob, prepared_blob
 from obscura.files.service import FileService
@@ -153,12 +155,16 @@ async def test_stored_files_and_uploads_are_found(open_stored: OpenStored, tmp_p
         assert completed == replace(COMPLETED, status="completed", file_id=FILE.id)
 
 
+def file_service(stores: Stores, executor: ImageExecutor) -> FileService:
+    return FileService(stores.storage, executor, ImageLimits(), SystemClock(), DocumentRenderer(), DocumentLimits())
+
+
 @each_store
 async def test_a_stored_prepared_image_is_not_prepared_again(open_stored: OpenStored, tmp_path: Path) -> None:
     async with open_stored(tmp_path) as stores:
         executor = ImageExecutor(1)
         executor.close()  # any preparation would fail
-        service = FileService(stores.storage, executor, ImageLimits(), SystemClock())
+        service = file_service(stores, executor)
 
         prepared = await StoredImages(Principal("team é", zero_retention=False), service).prepared(FILE.id, "low")
 
@@ -226,7 +232,7 @@ async def test_prepared_images_are_written_in_the_same_form(tmp_path: Path) -> N
         before = await stores.storage.blobs.get(name)
         await stores.storage.blobs.delete([name])
         with closing(ImageExecutor(1)) as executor:
-            service = FileService(stores.storage, executor, ImageLimits(), SystemClock())
+            service = file_service(stores, executor)
             await StoredImages(Principal("team é", zero_retention=False), service).prepared(FILE.id, "low")
 
         after = await stores.storage.blobs.get(name)

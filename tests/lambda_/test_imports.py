@@ -10,8 +10,8 @@ from tests.support.coverage import unmeasured
 from tests.support.lambda_process import FUNCTIONS, function_environment
 
 NEVER_AT_START = {
-    "boto3", "uvicorn", "uvloop", "typer", "jwt", "cryptography", "multipart",
-    "obscura.upstreams.demo", "obscura.cli",
+    "boto3", "uvicorn", "uvloop", "typer", "jwt", "cryptography", "multipart", "pypdfium2", "pypdfium2_raw",
+    "obscura.upstreams.demo", "obscura.cli", "obscura.documents.child_process",
 }  # fmt: skip
 DIALECTS = {
     "chat": "obscura.dialects.chat.request",

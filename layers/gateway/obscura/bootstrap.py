@@ -15,6 +15,8 @@ from obscura.auth.limits import AccessControl, RateLimits
 from obscura.clock import Clock, SystemClock
 from obscura.dialects.base import ContentLimits
 from obscura.dialects.registry import PIVOT, require_dialect
+from obscura.documents.base import DocumentLimits
+from obscura.documents.render import DocumentRenderer
 from obscura.execution import ImageExecutor
 from obscura.fetch.fetcher import FetchLimits, GuardedFetcher
 from obscura.fetch.policy import parse_origin
@@ -78,6 +80,12 @@ async def open_services(
         content=ContentLimits(images=settings.max_images),
         image=ImageLimits(raw_bytes=settings.max_image_bytes, pixels=settings.max_pixels),
         refuse_unmoderated=settings.unmoderated_media == "refuse",
+        document=DocumentLimits(
+            raw_bytes=settings.max_document_bytes,
+            stored_bytes=max(settings.max_document_bytes, settings.max_stored_document_bytes),
+            pages=settings.max_document_pages,
+            pixels=settings.max_pixels,
+        ),
     )
     async with AsyncExitStack() as stack:
         transport: httpx.AsyncBaseTransport = FastTransport()
@@ -88,15 +96,18 @@ async def open_services(
             stores = await stack.enter_async_context(open_stores(settings))
         clock = clock or SystemClock()
         executor = stack.enter_context(closing(ImageExecutor()))
+        documents = stack.enter_context(closing(DocumentRenderer()))
         yield Services(
             access_control=open_access_control(settings, stores, client, clock),
             images=await stack.enter_async_context(_fetcher(settings, settings.max_image_bytes)),
             videos=await stack.enter_async_context(_fetcher(settings, MAX_VIDEO_BYTES)),
+            document_files=await stack.enter_async_context(_fetcher(settings, settings.max_document_bytes)),
+            documents=documents,
             moderator=_moderator(settings, transport),
             catalog=_catalog(settings, transport),
             limits=limits,
             executor=executor,
-            file_service=FileService(stores.storage, executor, limits.image, clock),
+            file_service=FileService(stores.storage, executor, limits.image, clock, documents, limits.document),
             verdicts=stores.verdicts if settings.cache_verdicts else None,
             image_cache=ImageCache(settings.image_cache_mb * 1024 * 1024) if settings.image_cache_mb else None,
         )

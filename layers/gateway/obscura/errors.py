@@ -7,6 +7,7 @@ addresses or an upstream's body. The dialects write errors in their own formats 
     ├── 400  InvalidJson · InvalidRequest · UnsupportedField · UnsupportedOperation · RetentionConflict
     │        UnsupportedImageFormat · InvalidImage · ImageTooLarge · ImageTooManyPixels · UnsupportedImageDimensions
     │        TooManyImages · TooManyContentParts
+    │        InvalidDocument · DocumentTooLarge
     │        InvalidImageUrl · UnsafeImageUrl · ImageFetchFailed
     │        ModerationBlocked · VideoAnonBlocked
     ├── 401  MissingCredentials · InvalidApiKey · InvalidToken
@@ -108,6 +109,18 @@ class TooManyContentParts(ObscuraError):
     """More content parts than a message may carry."""
 
     status, code = 400, "too_many_content_parts"
+
+
+class InvalidDocument(ObscuraError):
+    """A document that is no PDF, is broken, needs a password, or whose pages only a script draws."""
+
+    status, code = 400, "invalid_document"
+
+
+class DocumentTooLarge(ObscuraError):
+    """A document of more bytes, pages, pixels, text or rendering time than one may have."""
+
+    status, code = 400, "document_too_large"
 
 
 class InvalidImageUrl(ObscuraError):

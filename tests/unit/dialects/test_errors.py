@@ -16,7 +16,8 @@ from obscura.errors import ModerationBlocked, ObscuraError
 # The design's table: the codes of each status.
 CODES = {
     400: "invalid_json invalid_request unsupported_field unsupported_image_format invalid_image image_too_large "
-    "image_too_many_pixels unsupported_image_dimensions too_many_images too_many_content_parts invalid_image_url "
+    "image_too_many_pixels unsupported_image_dimensions too_many_images too_many_content_parts "
+    "document_too_large invalid_document invalid_image_url "
     "unsafe_image_url image_fetch_failed moderation_blocked video_anon_blocked unsupported_operation "
     "retention_conflict",
     401: "missing_credentials invalid_api_key invalid_token",

@@ -39,7 +39,8 @@ async def services(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncItera
 async def checked(services: Services, *, zero_retention: bool = False) -> tuple[PreparedImagePart, AccessRecord]:
     record = AccessRecord("req_1", zero_retention=zero_retention)
     principal = Principal("p", zero_retention)
-    [image] = await ContentCheck.of(record, principal, MODEL, services, moderated=True).run(parse(REQUEST))
+    content = await ContentCheck.of(record, principal, MODEL, services, moderated=True).run(parse(REQUEST))
+    [image] = content.images
     return image, record
 
 
@@ -116,8 +117,8 @@ async def test_an_image_is_moderated_while_the_next_one_waits_for_a_worker(servi
         blocked = replace(services, executor=executor, moderator=ReleasingModerator(executor.released))
         check = ContentCheck.of(AccessRecord("req_1"), Principal("p", False), MODEL, blocked, moderated=True)
 
-        images = await check.run(parse(chat_request(text("hello"), PHOTO, PHOTO)))
+        content = await check.run(parse(chat_request(text("hello"), PHOTO, PHOTO)))
 
-        assert len(images) == 2
+        assert len(content.images) == 2
         assert executor.in_time is not None
         assert await executor.in_time is True

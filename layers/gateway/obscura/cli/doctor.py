@@ -18,6 +18,7 @@ from obscura.auth.jwt.jwks import fetch_key_set
 from obscura.bootstrap import validate_settings
 from obscura.cli.console import messages, output, table
 from obscura.dialects.registry import require_dialect
+from obscura.documents.child_process import pdfium_path
 from obscura.errors import ObscuraError
 from obscura.fetch.policy import parse_origin
 from obscura.imaging.container import ImageFormat
@@ -61,6 +62,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     turbo = features.check_feature("libjpeg_turbo")
     yield Finding("libjpeg-turbo", "ok" if turbo else "warn", "present" if turbo else "absent: JPEGs decode slowly")
     yield from (_decoder(image_format) for image_format in FORMATS.values() if image_format.package)
+    renders = sys.platform != "win32" and pdfium_path() is not None
+    yield Finding("PDFium", "ok" if renders else "warn", "present" if renders else "absent: PDFs are refused")
     yield from examine_access(settings)
     if settings.models is not None:
         yield _catalog(settings)

@@ -72,6 +72,22 @@ class ImageSlot:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentSlot:
+    """A PDF of a request; like ImageSlot, but it becomes an image and a text for each of its pages.
+
+    ``replace`` takes the prepared pages as ASCII data URLs and their texts, one each; a page without text has an empty
+    one. ``images_before`` counts the image slots that stand before it in the request.
+    """
+
+    path: str
+    source: memoryview
+    detail: str
+    replace: Callable[[Sequence[bytes], Sequence[str]], None]
+    kind: SourceKind = SourceKind.URL
+    images_before: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class VideoSlot:
     """A video of a request; like ImageSlot, but ``source`` is always an https URL or a data URL."""
 
@@ -157,6 +173,11 @@ class ParsedRequest(Protocol):
     @property
     def videos(self) -> Sequence[VideoSlot]:
         """Every video, in request order; empty in a dialect without videos."""
+        ...
+
+    @property
+    def documents(self) -> Sequence[DocumentSlot]:
+        """Every PDF, in request order; empty in a dialect without documents."""
         ...
 
     @property

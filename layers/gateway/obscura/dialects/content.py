@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from obscura.dialects.base import ContentLimits, ImageSlot, UncheckedPart, VideoSlot
+from obscura.dialects.base import ContentLimits, DocumentSlot, ImageSlot, UncheckedPart, VideoSlot
 from obscura.dialects.json.raw import RawJson, RawObject
 
 
@@ -19,6 +19,7 @@ class RequestContent:
     limits: ContentLimits
     images: list[ImageSlot] = field(default_factory=list)
     videos: list[VideoSlot] = field(default_factory=list)
+    documents: list[DocumentSlot] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
     unchecked: dict[int, UncheckedPart] = field(default_factory=dict)
     unmoderated: list[UncheckedPart] = field(default_factory=list)
@@ -42,6 +43,11 @@ class ContentRequest:
     def videos(self) -> Sequence[VideoSlot]:
         """Every video, in request order; empty in a dialect without videos."""
         return self.content.videos
+
+    @property
+    def documents(self) -> Sequence[DocumentSlot]:
+        """Every PDF, in request order."""
+        return self.content.documents
 
     @property
     def texts(self) -> Sequence[str]:

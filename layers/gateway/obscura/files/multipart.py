@@ -1,6 +1,7 @@
 """``multipart/form-data`` (RFC 7578), parsed as it arrives: in memory only, within limits (ADR 33)."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from python_multipart.exceptions import FormParserError
@@ -32,12 +33,20 @@ def require_filename(filename: str, param: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class FileField:
-    """The field of a form that holds its file: its name, its limit, and the error and hint for a larger file."""
+    """The field of a form that holds its file: its name, its limit, and the error and hint for a larger file.
+
+    ``narrowed`` returns the field with the limit for the kind of file that has these first bytes.
+    """
 
     name: str
     max_bytes: int
     too_large: type[ObscuraError]
     hint: str
+    narrowed: "Callable[[bytearray], FileField] | None" = None
+
+    def of(self, content: bytearray) -> "FileField":
+        """Return the field with the limit for a file that begins so."""
+        return self.narrowed(content) if self.narrowed else self
 
 
 @dataclass(slots=True)
@@ -146,8 +155,9 @@ class FormParser:
         """Append to the file or to the field's value."""
         if self._part.is_file and self._file is not None:
             self._file.content += memoryview(data)[start:end]
-            if len(self._file.content) > self._file_field.max_bytes:
-                raise _too_large(self._file_field)
+            file_field = self._file_field.of(self._file.content)
+            if len(self._file.content) > file_field.max_bytes:
+                raise _too_large(file_field)
             return
         self._part.value += memoryview(data)[start:end]
         if len(self._part.value) > MAX_VALUE_BYTES:

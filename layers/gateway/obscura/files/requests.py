@@ -50,7 +50,7 @@ class FileOptions(_Request):
     """The fields beside the file, in the form that stores one."""
 
     expires_after: ExpiresAfter | None = None
-    purpose: Purpose = Field(default=DEFAULT_PURPOSE, description="Files are images, whatever their purpose.")
+    purpose: Purpose = Field(default=DEFAULT_PURPOSE, description="Files are images or PDFs, whatever their purpose.")
 
     @classmethod
     def of_form(cls, fields: dict[str, str]) -> Self:
@@ -86,7 +86,7 @@ class CreateUpload(_Request, extra="forbid"):
     """A file that will be sent in parts."""
 
     filename: Annotated[str, AfterValidator(_filename)] = Field(min_length=1)
-    mime_type: str = Field(min_length=1, description="Ignored: the bytes decide.")
+    mime_type: str = Field(min_length=1, description="Decides the limit alone; the bytes decide what the file is.")
     bytes: int = Field(ge=1, lt=10**15, description="The size of the whole file.")
     purpose: Purpose | None = DEFAULT_PURPOSE
     expires_after: ExpiresAfter | None = None

@@ -8,20 +8,25 @@ from functools import partial
 from obscura.auth.access import Principal
 from obscura.clock import Clock
 from obscura.dialects.base import is_file_id
+from obscura.documents.base import MEDIA_TYPE, DocumentLimits, is_pdf, require_pdf
+from obscura.documents.render import DocumentRenderer
 from obscura.errors import IMAGE_ERRORS, FileNotFound, MissingCredentials, ObscuraError, RetentionConflict
 from obscura.execution import ImageExecutor
 from obscura.files.base import FileAttributes, FileStorage, StoredFile, blob_names, new_id, original_blob
 from obscura.imaging import Detail, ImageError, ImageLimits, prepare
+from obscura.imaging.formats import FORMATS
 
 
 @dataclass(frozen=True, slots=True)
 class FileService:
-    """What the file operations need: the stores, the executor that decodes images, the limits, the time of day."""
+    """What the file operations need: the stores, what decodes images and reads PDFs, the limits, the time of day."""
 
     storage: FileStorage
     executor: ImageExecutor
     image_limits: ImageLimits
     clock: Clock
+    documents: DocumentRenderer
+    document_limits: DocumentLimits
 
 
 def require_project(principal: Principal) -> None:
@@ -43,10 +48,10 @@ def require_storage_allowed(principal: Principal) -> None:
 async def store_file(
     content: bytes | bytearray, attributes: FileAttributes, principal: Principal, service: FileService, at: datetime
 ) -> StoredFile:
-    """Validate an image as in any request, and store it; raises the image's errors with the param ``file``."""
+    """Validate an image or a PDF as in any request, and store it; raises its errors with the param ``file``."""
     storage = service.storage
     await purge_expired(principal, storage, at)
-    original, media_type = await service.executor.run(partial(_validate, content, service.image_limits))
+    original, media_type = await _validate(await service.executor.run(partial(bytes, content)), service)
     created_at = at.replace(microsecond=0)
     file = StoredFile(
         id=new_id("file", at),
@@ -122,9 +127,20 @@ def file_not_found() -> FileNotFound:
     return FileNotFound("There is no file with this id in your project: it expired, was deleted, or never existed.")
 
 
-def _validate(content: bytes | bytearray, limits: ImageLimits) -> tuple[bytes, str]:
+async def _validate(original: bytes, service: FileService) -> tuple[bytes, str]:
+    """Check the structure and the pages of a PDF, or decode an image; return its bytes and media type."""
+    if not is_pdf(original) or any(known.recognizes(original) for known in FORMATS.values()):
+        return await service.executor.run(partial(_validate_image, original, service.image_limits))
+    try:
+        require_pdf(original, service.document_limits.stored_bytes)
+        await service.documents.count_pages(original, service.document_limits)
+    except ObscuraError as error:
+        raise error.at("file") from None
+    return original, MEDIA_TYPE
+
+
+def _validate_image(original: bytes, limits: ImageLimits) -> tuple[bytes, str]:
     """Decode the whole image, at the smallest scale; return its bytes and media type."""
-    original = bytes(content)
     try:
         prepared = prepare(original, Detail.LOW, limits)
     except ImageError as error:

@@ -7,7 +7,8 @@ from functools import partial
 import msgspec
 
 from obscura.auth.access import Principal
-from obscura.errors import FileNotFound, StoreUnavailable
+from obscura.documents.base import MEDIA_TYPE
+from obscura.errors import FileNotFound, StoreUnavailable, UnsupportedImageFormat
 from obscura.files.base import prepared_blob
 from obscura.files.service import FileService, find_file, image_error, read_original, require_storage_allowed
 from obscura.imaging import Detail, ImageError, ImageLimits, PreparedImage, prepare
@@ -32,6 +33,8 @@ class StoredImages:
             require_storage_allowed(self.principal)
         service = self.service
         file = await find_file(file_id, self.principal, service.storage, service.clock.now())
+        if file.media_type == MEDIA_TYPE:
+            raise UnsupportedImageFormat("The file is a PDF. Send its id in a document, not in an image.")
         name = prepared_blob(file.id, detail)
         blob = await service.storage.blobs.get(name)
         prepared = _unpack(blob) if blob else None

@@ -9,10 +9,9 @@ from obscura.auth.access import AccessRequest, Principal, admission
 from obscura.auth.base import KeyScope
 from obscura.dialects.base import CallerDialect, ParsedRequest, UpstreamBody
 from obscura.pipeline.call_upstream import call_upstream
-from obscura.pipeline.check_content import ContentCheck
+from obscura.pipeline.check_content import CheckedContent, ContentCheck
 from obscura.pipeline.load_images import require_video_allowed
 from obscura.pipeline.moderate import require_text_length
-from obscura.pipeline.prepare import PreparedImagePart
 from obscura.pipeline.read_body import read_body
 from obscura.pipeline.request import GatewayRequest, GatewayResponse
 from obscura.pipeline.select_model import select_model
@@ -87,24 +86,24 @@ class PreparedRequest[R: ParsedRequest]:
 
     parsed: R
     model: CatalogModel
-    images: Sequence[PreparedImagePart]
+    content: CheckedContent
     unmoderated: Sequence[str]
 
     @property
     def image_tokens(self) -> list[int]:
-        """The tokens of each image, in request order."""
-        return [image.tokens for image in self.images]
+        """The tokens of each image and each page of a document, in request order."""
+        return [image.tokens for image in self.content.images_and_pages]
 
     @property
     def headers(self) -> dict[str, str]:
         """The headers of the response: the tokens of each image, and the types of what was not moderated."""
-        tokens = {"x-image-tokens": ",".join(map(str, self.image_tokens))} if self.images else {}
+        image_tokens = ",".join(map(str, self.image_tokens))
+        tokens = {"x-image-tokens": image_tokens} if image_tokens else {}
         return tokens | ({UNMODERATED_HEADER: ",".join(self.unmoderated)} if self.unmoderated else {})
 
     def render(self) -> UpstreamBody:
         """Render the request for the upstream, with the very images that were moderated."""
-        for slot, image in zip(self.parsed.images, self.images, strict=True):
-            slot.replace(image.data_url)
+        self.content.replace(self.parsed.images)
         return self.parsed.to_upstream(self.model.dialects)
 
 
@@ -113,9 +112,9 @@ async def prepare_and_moderate[R: ParsedRequest](
 ) -> PreparedRequest[R]:
     """Load and prepare what a request carries, and moderate it if it goes to an upstream."""
     check = ContentCheck.of(request.record, principal, selected.model, services, moderated=moderated)
-    images = await check.run(selected.parsed)
-    request.record.images = [image.record for image in images]
-    return PreparedRequest(selected.parsed, selected.model, images, selected.unmoderated)
+    content = await check.run(selected.parsed)
+    request.record.images = [image.record for image in content.images_and_pages]
+    return PreparedRequest(selected.parsed, selected.model, content, selected.unmoderated)
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ class Moderation:
         async with self._image_calls:
             verdict = await self._moderator.review_image(image.data_url)
         if verdict.flagged:
-            raise _blocked("The image", verdict.category, image.path)
+            raise _blocked(image.name, verdict.category, image.path)
 
     async def review_texts(self, texts: Sequence[str]) -> None:
         """Review all texts whole, but for those that are known to be clean; raises what ``review_image`` raises.

@@ -22,6 +22,8 @@ class PreparedImagePart:
     data_url: bytes
     tokens: int
     record: ImageRecord
+    name: str = "The image"
+    """What errors call it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,7 @@ class Preparation:
             raise image_error(error, slot.path) from None
         except ObscuraError as error:
             raise error.at(slot.path) from None
-        profile = TokenProfile(self.model.token_profile)
-        tokens = image_tokens(image.width_px, image.height_px, profile, detail, self.model.token_factor)
-        return PreparedImagePart(slot.path, image.data_url, tokens, replace(image.record, tokens=tokens))
+        return _image_part(slot.path, image, detail, self.model)
 
     def _data_url(self, source: LoadedImage, detail: Detail) -> CachedImage:
         if isinstance(source, PreparedImage):
@@ -60,6 +60,17 @@ class Preparation:
             image = _encode(_decode_and_prepare(source, detail, self.limits))
             self.cache.add(key, image)
         return image
+
+
+def image_part(path: str, prepared: PreparedImage, detail: Detail, model: CatalogModel) -> PreparedImagePart:
+    """Return a prepared image as a part of the request, its tokens counted as the model counts them."""
+    return _image_part(path, _encode(prepared), detail, model)
+
+
+def _image_part(path: str, image: CachedImage, detail: Detail, model: CatalogModel) -> PreparedImagePart:
+    profile = TokenProfile(model.token_profile)
+    tokens = image_tokens(image.width_px, image.height_px, profile, detail, model.token_factor)
+    return PreparedImagePart(path, image.data_url, tokens, replace(image.record, tokens=tokens))
 
 
 def _decode_and_prepare(source: memoryview | bytes, detail: Detail, limits: ImageLimits) -> PreparedImage:

@@ -14,14 +14,15 @@ MAX_NAME_CHARS = 100
 async def select_model(parsed: ParsedRequest, catalog: Catalog) -> CatalogModel:
     """Return the model of a request.
 
-    Raises ModelNotFound, naming near matches, or UnsupportedOperation if an image is sent to a model without image
-    input, naming models that have it.
+    Raises ModelNotFound, naming near matches, or UnsupportedOperation if an image or a PDF is sent to a model without
+    image input, naming models that have it.
     """
     model = await find_model(parsed.model, catalog)
-    if parsed.images and "image" not in model.input_modalities:
+    paths = [slot.path for slot in parsed.images] + [slot.path for slot in parsed.documents]
+    if paths and "image" not in model.input_modalities:
         with_images = [other.id for other in await catalog.all() if "image" in other.input_modalities]
         hint = f"Models that do: {_joined_names(with_images)}." if with_images else "None here does; send text only."
-        raise UnsupportedOperation(f"The model '{model.id}' takes no images. {hint}", param=parsed.images[0].path)
+        raise UnsupportedOperation(f"The model '{model.id}' takes no images. {hint}", param=paths[0])
     return model
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from obscura.auth.limits import AccessControl
 from obscura.clock import Clock
 from obscura.dialects.base import ContentLimits
+from obscura.documents.base import DocumentLimits
+from obscura.documents.render import DocumentRenderer
 from obscura.execution import ImageExecutor
 from obscura.fetch.base import ImageFetcher
 from obscura.files.base import FileStorage
@@ -28,6 +30,7 @@ class RequestLimits:
     image: ImageLimits = field(default_factory=ImageLimits)
     refuse_unmoderated: bool = False
     """Whether audio and video, which cannot be moderated, are refused to known callers too."""
+    document: DocumentLimits = field(default_factory=DocumentLimits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,8 @@ class Services:
     access_control: AccessControl
     images: ImageFetcher
     videos: ImageFetcher
+    document_files: ImageFetcher
+    documents: DocumentRenderer
     moderator: Moderator | None
     catalog: Catalog
     limits: RequestLimits

@@ -1,5 +1,6 @@
 """Files by id, and uploads in parts."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
@@ -9,7 +10,8 @@ from obscura.api.dependencies import FormBody, JsonBody, RequestServices, princi
 from obscura.api.routers import Family, FamilyRoute
 from obscura.auth.access import Principal
 from obscura.auth.base import KeyScope
-from obscura.errors import ImageTooLarge, RequestTooLarge
+from obscura.documents.base import MEDIA_TYPE, is_pdf
+from obscura.errors import DocumentTooLarge, ImageTooLarge, RequestTooLarge
 from obscura.files.base import FileQuery, Upload
 from obscura.files.multipart import FileField, Form
 from obscura.files.objects import DeletedFile, FileList, FileObject, PartObject, UploadObject
@@ -22,6 +24,7 @@ from obscura.files.service import (
     store_file,
 )
 from obscura.files.uploads import add_part, begin_upload, cancel_upload, complete_upload, find_pending
+from obscura.pipeline.services import Services
 
 MAX_PART_BYTES = 6 * 1024 * 1024
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -40,11 +43,18 @@ Storing = Annotated[Principal, Depends(_storing)]
 """A caller with a project, whose request may store something and use what is stored."""
 
 
+def _file_field(services: Services) -> FileField:
+    """Return the form's field: an image and a PDF have limits of their own, and the first bytes say which it is."""
+    limits = services.limits
+    image = FileField("file", limits.image.raw_bytes, ImageTooLarge, "Shrink it, or save it as JPEG.")
+    document = FileField("file", limits.document.stored_bytes, DocumentTooLarge, "Send fewer pages, or compress it.")
+    larger = max(image, document, key=lambda field: field.max_bytes)
+    return replace(larger, narrowed=lambda content: document if is_pdf(content) else image)
+
+
 file_form = FormBody(
     "file",
-    lambda services: FileField(
-        "file", services.limits.image.raw_bytes, ImageTooLarge, "Shrink it, or save it as JPEG."
-    ),
+    _file_field,
     FORM_FIELDS,
     FileOptions.form_schema,
 )
@@ -59,7 +69,7 @@ routes = APIRouter(route_class=FamilyRoute)
 async def create_file(
     storing: Storing, form: Annotated[Form, Depends(file_form)], services: RequestServices
 ) -> FileObject:
-    """Store an image, sent as the form field ``file``."""
+    """Store an image or a PDF, sent as the form field ``file``."""
     options = validate(FileOptions.of_form, form.fields, in_form=True)
     attributes = options.attributes(form.file.filename)
     file = await store_file(form.file.content, attributes, storing, services.file_service, services.clock.now())
@@ -81,7 +91,11 @@ async def get_file(file_id: str, owner: Owner, services: RequestServices) -> Fil
     return FileObject.of(await find_file(file_id, owner, services.storage, services.clock.now()))
 
 
-@routes.get("/files/{file_id}/content", response_class=Response, responses={200: {"content": {"image/*": _BINARY}}})
+@routes.get(
+    "/files/{file_id}/content",
+    response_class=Response,
+    responses={200: {"content": {"image/*": _BINARY, MEDIA_TYPE: _BINARY}}},
+)
 async def get_content(file_id: str, storing: Storing, services: RequestServices) -> Response:
     """Return a file's bytes as they were sent."""
     file = await find_file(file_id, storing, services.storage, services.clock.now())
@@ -111,9 +125,11 @@ async def create_upload(
     storing: Storing, upload: Annotated[CreateUpload, Depends(JsonBody(CreateUpload))], services: RequestServices
 ) -> UploadObject:
     """Begin an upload."""
-    max_bytes = services.limits.image.raw_bytes
+    is_document = upload.mime_type.partition(";")[0].strip().lower() == MEDIA_TYPE
+    max_bytes = services.limits.document.stored_bytes if is_document else services.limits.image.raw_bytes
     if upload.bytes > max_bytes:
-        raise ImageTooLarge(
+        too_large = DocumentTooLarge if is_document else ImageTooLarge
+        raise too_large(
             f"The file would have {upload.bytes:,} bytes; {max_bytes:,} are allowed. Shrink it.", param="bytes"
         )
     return UploadObject.of(await begin_upload(upload, storing, services.storage, services.clock.now()))

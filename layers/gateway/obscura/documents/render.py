@@ -1,0 +1,97 @@
+"""Render documents in child processes, a few at once, without holding up the event loop (ADR 66)."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from obscura.documents.base import DocumentLimits
+from obscura.errors import UnsupportedOperation
+
+if TYPE_CHECKING:
+    from obscura.documents.job import Job
+    from obscura.documents.page import RenderedPage
+
+MIN_CHILDREN = 2
+_CHECK_ONLY = 0
+
+
+class DocumentRenderer:
+    """Child processes that render documents: as many at once as this process has cores, and at least two.
+
+    Each document has a child of its own, so that no document ever meets another; the next one waits for its turn.
+    """
+
+    def __init__(self, children: int | None = None) -> None:
+        """Allow ``children`` at once; none is started before the first document."""
+        self._threads = ThreadPoolExecutor(
+            children or max(MIN_CHILDREN, os.process_cpu_count() or 1), thread_name_prefix="document"
+        )
+        self._running: set[Job] = set()
+
+    async def render[Prepared](
+        self,
+        data: bytes | bytearray,
+        *,
+        longest_side_px: int,
+        limits: DocumentLimits,
+        prepare: "Callable[[RenderedPage], Prepared]",
+        check_pages: Callable[[int], None] = lambda _pages: None,
+    ) -> list[Prepared]:
+        """Return what ``prepare`` made of each page, in order, rendered with this longest side.
+
+        ``prepare`` is called in a thread, page by page as they come, so that one page at a time is held in pixels;
+        ``check_pages`` before that, with the number of pages. What either raises ends the child, and is raised.
+        Cancellation ends the child at once.
+
+        Raises:
+            InvalidDocument: broken, encrypted, or at which the child crashed.
+            DocumentTooLarge: over ``limits``.
+            UnsupportedOperation: where PDFium is not installed.
+
+        """
+
+        def work(job: "Job") -> list[Prepared]:
+            prepared = []
+            with closing(job.pages()) as items:
+                for item in items:
+                    if isinstance(item, int):
+                        check_pages(item)
+                    else:
+                        prepared.append(prepare(item))
+            return prepared
+
+        return await self._run(_job(data, longest_side_px, limits), work)
+
+    async def count_pages(self, data: bytes | bytearray, limits: DocumentLimits) -> int:
+        """Return the number of pages, once a child has read the structure; raises as ``render`` does."""
+        [pages] = await self._run(_job(data, _CHECK_ONLY, limits), lambda job: [*job.pages()])
+        if not isinstance(pages, int):
+            raise TypeError("A check of a document renders no page.")
+        return pages
+
+    def close(self) -> None:
+        """Kill the children that run, and forget the documents that wait."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for job in list(self._running):
+            job.cancel()
+
+    async def _run[Result](self, job: "Job", work: "Callable[[Job], Result]") -> Result:
+        self._running.add(job)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, job)
+        finally:
+            self._running.discard(job)
+            job.cancel()
+
+
+def _job(data: bytes | bytearray, longest_side_px: int, limits: DocumentLimits) -> "Job":
+    """Return the job, from a module that is imported with the first document (ADR 53)."""
+    if sys.platform == "win32":
+        raise UnsupportedOperation("This gateway reads no PDFs on Windows. Send the pages as images.")
+    from obscura.documents.job import Job
+
+    return Job(data, longest_side_px, limits)
