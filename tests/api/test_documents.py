@@ -1,6 +1,6 @@
 """PDFs in the pipeline: loaded, rendered, moderated page by page, and replaced by what was moderated.
 
-No dialect has documents so far: a dialect of the tests' own adds them to a chat request.
+A dialect of the tests' own adds them to a chat request, to see what they are replaced by.
 """
 
 import io
@@ -156,7 +156,7 @@ async def test_pages_are_moderated_and_sent_as_images_and_text(tmp_path: Path, u
     assert sorted(served.moderator.images) == sorted(document.images)
     assert all(image.startswith(b"data:image/") for image in document.images)
     assert document.texts == ["The first page", "The second page"]
-    assert served.moderator.texts == ["Read it\n\nThe first page\n\nThe second page"]
+    assert served.moderator.texts == ["Read it", "The first page\n\nThe second page"]
     assert response.headers["x-image-tokens"] == f"{A4_TOKENS},{A4_TOKENS}"
     assert [(image.format, image.pixels_after, image.tokens) for image in record.images] == [
         ("PDF", "905x1280", A4_TOKENS)
@@ -207,12 +207,11 @@ async def test_a_stored_document_is_used_by_its_id(tmp_path: Path, upstream: Loo
         with pytest.raises(ObscuraError) as conflict:
             await served.send(document, headers={"x-zero-retention": "true"})
         image = SentDocument(await stored_id(served, a_plain(9, 9, "PNG")), SourceKind.FILE_ID)
-        with pytest.raises(ObscuraError, match="it is image/png") as refused:
-            await served.send(image)
+        await served.send(image)
 
     assert document.texts == ["Stored"]
     assert (conflict.value.code, conflict.value.param) == ("retention_conflict", PATH)
-    assert (refused.value.code, refused.value.param) == ("invalid_document", PATH)
+    assert (len(image.images), image.texts) == (1, [""])
 
 
 async def test_a_document_comes_by_url_through_the_guard(tmp_path: Path, upstream: LoopbackServer) -> None:
@@ -239,7 +238,7 @@ def case(document: SentDocument, code: str, words: str, **settings: Any) -> Any:
         case(SentDocument(b"data:application/pdf;base64,JVBER"), "invalid_document", "base64 is cut off"),
         case(SentDocument(b"data:application/pdf,%25PDF"), "invalid_document", "must be base64"),
         case(SentDocument(b"JVBER!", SourceKind.BASE64), "invalid_document", "alphabet"),
-        case(inline(a_plain(9, 9, "PNG")), "invalid_document", "not a PDF"),
+        case(inline(b"plain text"), "invalid_document", "not a PDF"),
         case(inline(b"%PDF-1.7 nothing"), "invalid_document", "broken"),
         case(inline(encrypted(b"x")), "invalid_document", "password"),
         case(inline(a_pdf(["x"] * 4)), "document_too_large", "4 pages; 3", max_document_pages=3),
@@ -258,7 +257,7 @@ async def test_each_error_names_the_document_and_the_limit(
             await served.send(document)
 
     assert (refused.value.status, refused.value.code, refused.value.param) in {(400, code, PATH), (404, code, PATH)}
-    assert (served.moderator.texts, upstream.received) == ([], [])
+    assert (served.moderator.images, upstream.received) == ([], [])
 
 
 async def test_pages_and_images_together_are_limited(tmp_path: Path, upstream: LoopbackServer) -> None:
@@ -268,7 +267,8 @@ async def test_pages_and_images_together_are_limited(tmp_path: Path, upstream: L
         with pytest.raises(ObscuraError, match="5 images, each page of a document counted") as refused:
             await served.send(two, other, parts=[image_part(RED)])
 
-    assert (refused.value.code, refused.value.param) == ("too_many_images", other.path)
+    assert refused.value.code == "too_many_images"
+    assert refused.value.param in {two.path, other.path}
 
 
 async def store(url: Callable[..., Any], content: bytes, name: str = "report.pdf") -> Any:

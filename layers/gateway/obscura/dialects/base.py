@@ -73,10 +73,11 @@ class ImageSlot:
 
 @dataclass(frozen=True, slots=True)
 class DocumentSlot:
-    """A PDF of a request; like ImageSlot, but it becomes an image and a text for each of its pages.
+    """A file of a request that is a PDF, or an image if its part does not tell and its bytes do.
 
-    ``replace`` takes the prepared pages as ASCII data URLs and their texts, one each; a page without text has an empty
-    one. ``images_before`` counts the image slots that stand before it in the request.
+    Like ImageSlot, but it becomes an image and a text for each of its pages. ``replace`` takes the prepared pages as
+    ASCII data URLs and their texts, one each; a page without text has an empty one. ``images_before`` counts the image
+    slots that stand before it in the request.
     """
 
     path: str
@@ -177,7 +178,7 @@ class ParsedRequest(Protocol):
 
     @property
     def documents(self) -> Sequence[DocumentSlot]:
-        """Every PDF, in request order; empty in a dialect without documents."""
+        """Every PDF, in request order, and every file that may be one."""
         ...
 
     @property

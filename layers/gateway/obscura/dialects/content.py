@@ -1,9 +1,9 @@
 """What a dialect collects of a request: its media, its texts, and what cannot be checked."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from obscura.dialects.base import ContentLimits, DocumentSlot, ImageSlot, UncheckedPart, VideoSlot
+from obscura.dialects.base import ContentLimits, DocumentSlot, ImageSlot, SourceKind, UncheckedPart, VideoSlot
 from obscura.dialects.json.raw import RawJson, RawObject
 
 
@@ -23,6 +23,17 @@ class RequestContent:
     texts: list[str] = field(default_factory=list)
     unchecked: dict[int, UncheckedPart] = field(default_factory=dict)
     unmoderated: list[UncheckedPart] = field(default_factory=list)
+
+    def add_document(
+        self,
+        path: str,
+        source: memoryview,
+        detail: str,
+        replace: Callable[[Sequence[bytes], Sequence[str]], None],
+        kind: SourceKind,
+    ) -> None:
+        """Add a document that stands behind all images so far."""
+        self.documents.append(DocumentSlot(path, source, detail, replace, kind, len(self.images)))
 
     def add_unchecked(self, node: RawObject, part: UncheckedPart) -> None:
         """Record a part that cannot be checked; ``node`` is the part as it stands in the tree."""
@@ -46,7 +57,7 @@ class ContentRequest:
 
     @property
     def documents(self) -> Sequence[DocumentSlot]:
-        """Every PDF, in request order."""
+        """Every PDF, in request order, and every file that may be one."""
         return self.content.documents
 
     @property

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import msgspec
 from msgspec import Raw
 
 from obscura.dialects.base import SourceKind, is_file_id
@@ -10,6 +11,7 @@ from obscura.dialects.json.fields import text_or_empty
 from obscura.dialects.json.raw import RawJson, RawObject, is_string
 from obscura.dialects.media import MediaKind, base64_kind
 
+MAX_LABEL_CHARS = 200
 FILE_SOURCES = ("file_data", "file_id", "file_url")
 _MAX_START_CHARS = 1024
 
@@ -23,6 +25,13 @@ class FileSource:
     media: MediaKind | None
     is_ours: bool
     """Whether it may be one of our own files: everything but a provider's file id."""
+
+    @property
+    def may_be_shown(self) -> bool:
+        """Whether it is an image or a PDF, or can turn out to be one when it is loaded."""
+        if self.key == "file_data":
+            return self.media in {MediaKind.IMAGE, MediaKind.PDF}
+        return self.is_ours
 
 
 def file_source(body: RawJson, file: RawObject, declared_types: tuple[str, ...]) -> FileSource | None:
@@ -40,6 +49,12 @@ def file_source(body: RawJson, file: RawObject, declared_types: tuple[str, ...])
     kind = SourceKind.URL if is_data_url(body.string_slice(leaf)) else SourceKind.BASE64
     in_url = (text.partition(",")[0][5:].partition(";")[0].strip().lower(),) if text[:5].lower() == "data:" else ()
     return FileSource(key, kind, base64_kind(text) or _declared_media((*in_url, *declared_types)), True)
+
+
+def page_text(name: str, number: int, pages: int, text: str) -> Raw:
+    """Return the JSON string that goes before the image of a document's page: which page it is, and its text layer."""
+    label = f"{name[:MAX_LABEL_CHARS] or 'Document'}, page {number} of {pages}"
+    return Raw(msgspec.json.encode(f"{label}:\n\n{text}" if text else label))
 
 
 def string_start(body: RawJson, leaf: Raw) -> str:

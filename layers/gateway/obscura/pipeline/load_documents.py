@@ -8,6 +8,7 @@ from obscura.auth.access import Principal
 from obscura.dialects.base import DocumentSlot, SourceKind
 from obscura.dialects.data_url import base64_of, decode_base64, is_data_url
 from obscura.dialects.json.prescan import decode_string
+from obscura.dialects.media import MediaKind, media_kind
 from obscura.documents.base import DocumentLimits, require_pdf
 from obscura.documents.page import RenderedPage
 from obscura.documents.render import DocumentRenderer
@@ -23,7 +24,8 @@ from obscura.execution import ImageExecutor
 from obscura.fetch.base import ImageFetcher
 from obscura.files.service import image_error
 from obscura.files.stored_documents import StoredDocuments
-from obscura.imaging import Detail, ImageError, ImageLimits, prepare
+from obscura.files.stored_images import StoredImages
+from obscura.imaging import Detail, ImageError, ImageLimits, PreparedImage, prepare
 from obscura.pipeline.load_images import MAX_URL_CHARS
 from obscura.pipeline.prepare import PreparedImagePart, image_part
 from obscura.pipeline.services import Services
@@ -36,6 +38,7 @@ class DocumentSources:
 
     fetcher: ImageFetcher
     stored: StoredDocuments
+    images: StoredImages
     renderer: DocumentRenderer
     executor: ImageExecutor
     limits: DocumentLimits
@@ -47,6 +50,7 @@ def document_sources(principal: Principal, services: Services) -> DocumentSource
     return DocumentSources(
         fetcher=services.document_files,
         stored=StoredDocuments(principal, services.file_service),
+        images=StoredImages(principal, services.file_service),
         renderer=services.documents,
         executor=services.executor,
         limits=services.limits.document,
@@ -76,8 +80,16 @@ async def prepare_document(
     Raises that, the errors of loading an image, InvalidDocument or DocumentTooLarge, with the slot's path as param.
     """
     try:
+        image = await _stored_image(slot, sources)
+        if image is not None:
+            add_pages(1)
+            return PreparedDocument(slot, [image_part(slot.path, image, Detail(slot.detail), model)], [""])
         data = await _load(slot, sources)
         limits = sources.limits
+        if slot.kind is SourceKind.URL and media_kind(data[:64]) is MediaKind.IMAGE:
+            add_pages(1)
+            image = await sources.executor.run(partial(_prepare_image, data, slot.detail, sources.image_limits))
+            return PreparedDocument(slot, [image_part(slot.path, image, Detail(slot.detail), model)], [""])
         require_pdf(data, limits.stored_bytes if slot.kind is SourceKind.FILE_ID else limits.raw_bytes)
         pages = await sources.renderer.render(
             data,
@@ -92,6 +104,21 @@ async def prepare_document(
     except ObscuraError as error:
         raise error.at(slot.path) from None
     return PreparedDocument(slot, [image for image, _ in pages], [text for _, text in pages])
+
+
+async def _stored_image(slot: DocumentSlot, sources: DocumentSources) -> PreparedImage | None:
+    """Return the image that a file id names; None if it names a document."""
+    if slot.kind is not SourceKind.FILE_ID:
+        return None
+    file_id = decode_string(slot.source)
+    return None if await sources.stored.is_document(file_id) else await sources.images.prepared(file_id, slot.detail)
+
+
+def _prepare_image(data: bytes, detail: str, limits: ImageLimits) -> PreparedImage:
+    try:
+        return prepare(data, Detail(detail), limits)
+    except ImageError as error:
+        raise image_error(error) from None
 
 
 async def _load(slot: DocumentSlot, sources: DocumentSources) -> bytes:

@@ -1,10 +1,14 @@
 """The media in the content parts of a chat request, each taken out of the tree until it is checked."""
 
+from collections.abc import Sequence
+
+from msgspec import Raw
+
 from obscura.dialects.base import ImageSlot, SourceKind, UncheckedPart, VideoSlot
 from obscura.dialects.chat.rules import PARTS
 from obscura.dialects.content import RequestContent
-from obscura.dialects.file_parts import FILE_SOURCES, FileSource, declared_types, file_source
-from obscura.dialects.json.fields import image_detail, required_string
+from obscura.dialects.file_parts import FileSource, declared_types, file_source, page_text
+from obscura.dialects.json.fields import image_detail, required_string, text_or_empty
 from obscura.dialects.json.raw import NULL, Node, RawObject, is_null, is_object, is_string, open_object, quoted
 from obscura.dialects.media import MediaKind
 from obscura.errors import FileNotFound, InvalidRequest, UnsupportedOperation
@@ -13,8 +17,8 @@ _MEDIA_KEYS = ("image_url", "video_url")
 _FILE_KINDS = ("file", "input_file")
 
 
-def collect_part(leaf: Node, path: str, content: RequestContent) -> Node:
-    """Take the media of one part out, and return the part, opened if it is an object.
+def collect_part(leaf: Node, path: str, siblings: list[Node], content: RequestContent) -> Node:
+    """Take the media of one part out, and return the part, opened if it is an object, to be added to ``siblings``.
 
     A part without a type is an image or a video by its key, as servers such as vLLM have it. Raises InvalidRequest for
     a malformed part; one of another type is recorded as unchecked.
@@ -28,7 +32,7 @@ def collect_part(leaf: Node, path: str, content: RequestContent) -> Node:
     elif kind == "video_url" or (not kind and "video_url" in part):
         content.videos.append(_video_slot(part, path, content))
     elif kind in _FILE_KINDS:
-        _collect_file(part, path, content)
+        _collect_file(part, path, siblings, content)
     elif kind == "input_audio":
         content.unmoderated.append(unmoderated_part(kind, path))
     elif kind not in PARTS or (not kind and "text" not in part):
@@ -105,8 +109,8 @@ def _video_slot(part: RawObject, part_path: str, content: RequestContent) -> Vid
     return VideoSlot(path, content.body.string_slice(leaf), replace)
 
 
-def _collect_file(part: RawObject, part_path: str, content: RequestContent) -> None:
-    """Collect a file part: an image becomes an image part once it is prepared; another file is unchecked."""
+def _collect_file(part: RawObject, part_path: str, siblings: list[Node], content: RequestContent) -> None:
+    """Collect a file part: an image becomes an image part, a PDF the parts of its pages; another file is unchecked."""
     body, holder, path = content.body, part, part_path
     for key in _FILE_KINDS:
         if is_object(nested := part.get(key)):
@@ -117,21 +121,41 @@ def _collect_file(part: RawObject, part_path: str, content: RequestContent) -> N
     if source is None:
         return
     path = f"{path}.{source.key}"
-    if source.media is not MediaKind.IMAGE and not (source.key == "file_id" and source.is_ours):
+    if not source.may_be_shown:
         content.add_unchecked(part, unchecked_file(source, path, part_path))
         return
     leaf = holder[source.key]
     if not is_string(leaf):
         raise TypeError("a file's source is a string")
     detail = image_detail(body, part.get("detail"), f"{part_path}.detail")
-    for key in FILE_SOURCES:
-        holder.pop(key, None)
+    holder[source.key] = NULL
+    name = text_or_empty(body, holder.get("filename"))
 
     def replace(data_url: bytes) -> None:
         part.clear()
-        part["type"], part["image_url"] = quoted(b"image_url"), {"url": quoted(data_url)}
+        part.update(_image_part(data_url))
 
-    content.images.append(ImageSlot(path, body.string_slice(leaf), detail, replace, source.source_kind))
+    def replace_pages(images: Sequence[bytes], texts: Sequence[str]) -> None:
+        position = next(index for index, node in enumerate(siblings) if node is part)
+        siblings[position : position + 1] = [
+            node
+            for number, (image, text) in enumerate(zip(images, texts, strict=True), 1)
+            for node in (_text_part(page_text(name, number, len(images), text)), _image_part(image))
+        ]
+
+    source_slice = body.string_slice(leaf)
+    if source.media is MediaKind.IMAGE:
+        content.images.append(ImageSlot(path, source_slice, detail, replace, source.source_kind))
+    else:
+        content.add_document(path, source_slice, detail, replace_pages, source.source_kind)
+
+
+def _image_part(data_url: bytes) -> RawObject:
+    return {"type": quoted(b"image_url"), "image_url": {"url": quoted(data_url)}}
+
+
+def _text_part(text: Raw) -> RawObject:
+    return {"type": quoted(b"text"), "text": text}
 
 
 def unchecked_file(source: FileSource, path: str, part_path: str) -> UncheckedPart:

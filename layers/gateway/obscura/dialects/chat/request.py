@@ -19,6 +19,7 @@ from obscura.dialects.content import ContentRequest, RequestContent
 from obscura.dialects.errors import OpenAIErrorFormat
 from obscura.dialects.json.fields import optional_bool, require_image_count, require_part_count, required_string
 from obscura.dialects.json.raw import (
+    Node,
     RawJson,
     RawObject,
     is_array,
@@ -126,9 +127,10 @@ def _collect_content(holder: RawObject, path: str, content: RequestContent) -> N
     if is_array(leaf):
         parts = open_array(leaf, f"{path}.content")
         require_part_count(parts, f"{path}.content", content.limits)
-        holder["content"] = [
-            collect_part(part, f"{path}.content[{index}]", content) for index, part in enumerate(parts)
-        ]
+        nodes: list[Node] = []
+        for index, part in enumerate(parts):
+            nodes.append(collect_part(part, f"{path}.content[{index}]", nodes, content))
+        holder["content"] = nodes
     elif not is_null(leaf) and not is_string(leaf):
         raise InvalidRequest(f"'{path}.content' must be a string or an array of parts.", param=f"{path}.content")
 

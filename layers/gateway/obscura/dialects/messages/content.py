@@ -1,12 +1,17 @@
 """The media in the blocks of a Messages request, each taken out of the tree until it is checked."""
 
+from collections.abc import Sequence
+
+import msgspec
 from msgspec import Raw
 
 from obscura.dialects.base import ImageSlot, SourceKind, UncheckedPart, is_file_id
 from obscura.dialects.content import RequestContent
-from obscura.dialects.file_parts import string_start
+from obscura.dialects.file_parts import page_text, string_start
 from obscura.dialects.json.fields import (
     one_of,
+    optional_bool,
+    optional_object,
     raw_object_at,
     raw_string_at,
     require_part_count,
@@ -48,9 +53,10 @@ def collect_content(leaf: Node, path: str, content: RequestContent) -> Node:
     Raises InvalidRequest on a malformed block, UnsupportedOperation on an image that is no image block.
     """
     if is_array(leaf):
-        return [
-            _collect_block(block, f"{path}[{index}]", content) for index, block in enumerate(open_array(leaf, path))
-        ]
+        blocks: list[Node] = []
+        for index, block in enumerate(open_array(leaf, path)):
+            blocks.append(_collect_block(block, f"{path}[{index}]", content, blocks))
+        return blocks
     return _collect_block(leaf, path, content) if is_object(leaf) else leaf
 
 
@@ -61,13 +67,14 @@ def collect_limited(leaf: Node, path: str, content: RequestContent) -> Node:
     return collect_content(leaf, path, content)
 
 
-def _collect_block(leaf: Raw, path: str, content: RequestContent) -> RawObject:
+def _collect_block(leaf: Raw, path: str, content: RequestContent, siblings: list[Node] | None = None) -> RawObject:
+    """Collect one block, which is to be added to its ``siblings``: without any, there is no room for a PDF's pages."""
     block = open_object(leaf, path)
     kind = required_string(content.body, block, "type", path)
     if kind == "image":
         content.images.append(_image_slot(block, path, content.body))
     elif kind == "document":
-        _collect_document(block, path, content)
+        _collect_document(block, path, content, siblings)
     elif kind in _WITH_CONTENT:
         if "content" in block:
             collect = collect_limited if kind == "tool_result" else collect_content
@@ -94,18 +101,18 @@ def _image_slot(block: RawObject, block_path: str, body: RawJson) -> ImageSlot:
     source[key] = NULL
 
     def replace(data_url: bytes) -> None:
-        head, _, data = data_url.partition(b";base64,")
-        block["source"] = {
-            "type": quoted(b"base64"),
-            "media_type": quoted(head.removeprefix(b"data:")),
-            "data": quoted(data),
-        }
+        block["source"] = _base64_source(data_url)
 
     return ImageSlot(f"{path}.{key}", body.string_slice(leaf), "auto", replace, kind)
 
 
-def _collect_document(block: RawObject, block_path: str, content: RequestContent) -> None:
-    """Open the source of a document: its blocks are collected, its text stays; of a file nothing is checked yet."""
+def _base64_source(data_url: bytes) -> RawObject:
+    head, _, data = data_url.partition(b";base64,")
+    return {"type": quoted(b"base64"), "media_type": quoted(head.removeprefix(b"data:")), "data": quoted(data)}
+
+
+def _collect_document(block: RawObject, block_path: str, content: RequestContent, siblings: list[Node] | None) -> None:
+    """Open the source of a document: its blocks are collected, its text stays; a PDF becomes its pages."""
     if not is_object(leaf := block.get("source")):
         return
     path = f"{block_path}.source"
@@ -116,7 +123,7 @@ def _collect_document(block: RawObject, block_path: str, content: RequestContent
         if "content" in source:
             source["content"] = collect_content(source["content"], f"{path}.content", content)
     elif kind != "text" or not _is_plain_text(source, content.body):
-        _collect_file(block, source, block_path, content)
+        _collect_file(block, source, block_path, content, siblings)
 
 
 def _is_plain_text(source: RawObject, body: RawJson) -> bool:
@@ -131,14 +138,55 @@ def _media_type(source: RawObject, body: RawJson) -> str:
     return text_or_empty(body, source.get("media_type")).strip().lower()
 
 
-def _collect_file(block: RawObject, source: RawObject, block_path: str, content: RequestContent) -> None:
-    """Record a document that is a file: unchecked, whatever its source. Raises UnsupportedOperation for an image."""
+def _collect_file(
+    block: RawObject, source: RawObject, block_path: str, content: RequestContent, siblings: list[Node] | None
+) -> None:
+    """Collect a document that is a file: a PDF, or one that may be; others are recorded as unchecked.
+
+    Raises UnsupportedOperation for an image, and for citations of a PDF.
+    """
     body, path = content.body, f"{block_path}.source"
-    data = source.get("data")
-    media = base64_kind(string_start(body, data)) if is_string(data) else None
+    kind, key = _SOURCES.get(text_or_empty(body, source.get("type")), (None, ""))
+    leaf = source.get(key)
+    media = base64_kind(string_start(body, leaf)) if key == "data" and is_string(leaf) else None
     if media is MediaKind.IMAGE or (media is None and _media_type(source, body).startswith(("image/", "video/"))):
         raise UnsupportedOperation(f"'{path}' is an image or a video. Send images as image blocks.", param=path)
-    content.add_unchecked(block, UncheckedPart("document", block_path, _file_error(source, path, body)))
+    is_ours = key != "file_id" or is_file_id(text_or_empty(body, leaf))
+    may_be_pdf = is_ours and (key != "data" or media is MediaKind.PDF)
+    if kind is None or siblings is None or not is_string(leaf) or not may_be_pdf:
+        content.add_unchecked(block, UncheckedPart("document", block_path, _file_error(source, path, body)))
+        return
+    _require_no_citations(block, block_path)
+    source_slice = body.string_slice(leaf)
+    title, context = (text_or_empty(body, block.get(name)) for name in ("title", "context"))
+    content.texts += [title, context]
+    cache_control = {"cache_control": block["cache_control"]} if "cache_control" in block else {}
+    block.clear()
+    block |= {"type": quoted(b"image"), "source": NULL} | cache_control
+
+    def replace(images: Sequence[bytes], texts: Sequence[str]) -> None:
+        position = next(index for index, node in enumerate(siblings) if node is block)
+        pages: list[Node] = [{"type": quoted(b"text"), "text": Raw(msgspec.json.encode(context))}] if context else []
+        for number, (image, text) in enumerate(zip(images, texts, strict=True), 1):
+            pages.append({"type": quoted(b"text"), "text": page_text(title, number, len(images), text)})
+            pages.append({"type": quoted(b"image"), "source": _base64_source(image)})
+        last = pages[-1]
+        if isinstance(last, dict):
+            last |= cache_control
+        siblings[position : position + 1] = pages
+
+    content.add_document(f"{path}.{key}", source_slice, "auto", replace, kind)
+
+
+def _require_no_citations(block: RawObject, path: str) -> None:
+    """Raise UnsupportedOperation if a PDF is to be cited: its pages are images, which have no citations."""
+    citations = optional_object(block, "citations", path)
+    if optional_bool(citations, "enabled", f"{path}.citations"):
+        raise UnsupportedOperation(
+            f"'{path}.citations.enabled': the pages of a PDF are sent as images here, which cannot be cited. Leave it "
+            "out, or send the document's text as a text source.",
+            param=f"{path}.citations.enabled",
+        )
 
 
 def _file_error(source: RawObject, path: str, body: RawJson) -> ObscuraError:

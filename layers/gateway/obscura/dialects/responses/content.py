@@ -1,6 +1,7 @@
 """The content of a request: its items and parts as nodes of the body's tree, and the images taken out of them."""
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from obscura.dialects.base import UncheckedPart
 from obscura.dialects.content import RequestContent
@@ -40,23 +41,38 @@ def collect_parts(leaf: Node, path: str, content: RequestContent) -> list[Part]:
     """Collect a list of content parts; raises what ``collect_part`` raises, and TooManyContentParts."""
     parts = open_array(leaf, path)
     require_part_count(parts, path, content.limits)
-    return [collect_part(part, f"{path}[{index}]", content) for index, part in enumerate(parts)]
+    collected: list[Part] = []
+    for index, part in enumerate(parts):
+        collected.append(collect_part(part, f"{path}[{index}]", content, collected))
+    return collected
 
 
-def collect_part(leaf: Node, path: str, content: RequestContent) -> Part:
-    """Take the media of one part out; raises InvalidRequest for a malformed part, UnsupportedOperation for a video."""
+def collect_part(leaf: Node, path: str, content: RequestContent, siblings: list[Part] | None = None) -> Part:
+    """Take the media of one part out, which is to be added to its ``siblings``, if it has any.
+
+    Raises InvalidRequest for a malformed part, UnsupportedOperation for a video.
+    """
     fields = open_object(leaf, path)
     kind = required_string(content.body, fields, "type", path)
     match kind:
         case "input_image":
             collect_image(fields, path, content)
         case "input_file":
-            kind = collect_file(fields, path, content)
+            replace_part = None if siblings is None else partial(_replace_part, siblings, fields)
+            kind = collect_file(fields, path, content, replace_part)
         case "input_audio":
             content.unmoderated.append(_unmoderated_audio(path))
         case _ if "video" in kind.lower():
             raise UnsupportedOperation(f"'{path}' is a video; this endpoint takes images. Send frames.", param=path)
     return Part(path, kind, fields)
+
+
+def _replace_part(siblings: list[Part], fields: RawObject, pages: list[RawObject]) -> None:
+    """Write the parts of a document's pages in the place of its own part."""
+    position = next(index for index, part in enumerate(siblings) if part.fields is fields)
+    path = siblings[position].path
+    kinds = ("input_text", "input_image")
+    siblings[position : position + 1] = [Part(path, kinds[number % 2], page) for number, page in enumerate(pages)]
 
 
 def _unmoderated_audio(path: str) -> UncheckedPart:

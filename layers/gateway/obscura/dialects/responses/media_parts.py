@@ -1,9 +1,10 @@
 """The images and files in content parts, each taken out of the tree until it is checked.
 
 A file is what its bytes say, before what its declared type says: an image becomes an ``input_image``, a text an
-``input_text``. Any other is recorded as unchecked.
+``input_text``, a PDF both of them for each page. Any other is recorded as unchecked.
 """
 
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import msgspec
@@ -13,7 +14,14 @@ from msgspec import Raw
 from obscura.dialects.base import ImageSlot, SourceKind, UncheckedPart, is_file_id
 from obscura.dialects.content import RequestContent
 from obscura.dialects.data_url import is_data_url
-from obscura.dialects.file_parts import FILE_SOURCES, FileSource, declared_types, file_source
+from obscura.dialects.file_parts import (
+    FILE_SOURCES,
+    MAX_LABEL_CHARS,
+    FileSource,
+    declared_types,
+    file_source,
+    page_text,
+)
 from obscura.dialects.json.fields import image_detail, text_or_empty
 from obscura.dialects.json.raw import NULL, Node, RawJson, RawObject, is_null, is_object, is_string, open_object, quoted
 from obscura.dialects.media import MediaKind
@@ -79,8 +87,13 @@ def unknown_file(kind: str, path: str, source_path: str) -> UncheckedPart:
     return UncheckedPart(kind, path, error)
 
 
-def collect_file(part: RawObject, path: str, content: RequestContent) -> str:
+def collect_file(
+    part: RawObject, path: str, content: RequestContent, replace_part: Callable[[list[RawObject]], None] | None
+) -> str:
     """Collect a file part, and return the type of the part that it becomes.
+
+    ``replace_part`` writes the parts of a document's pages in its place: a text and an image for each of them. Without
+    it there is no room for pages, and only images can be collected.
 
     The file stands in the part itself, or in its ``input_file``. Raises InvalidRequest for a malformed source.
     """
@@ -102,15 +115,34 @@ def collect_file(part: RawObject, path: str, content: RequestContent) -> str:
         title = f"{body.text(name)}\n\n" if is_string(name) else ""
         _become(part, "input_text", {"text": Raw(msgspec.json.encode(title + text))})
         return "input_text"
-    if source.media is MediaKind.IMAGE or source.key == "file_id":
+    if source.may_be_shown and (source.media is MediaKind.IMAGE or replace_part or source.key == "file_id"):
         detail_holder, detail_path = (part, path) if is_null(holder.get("detail")) else (holder, holder_path)
         detail = detail_of(detail_holder, detail_path, content)
+        slice_, label = body.string_slice(leaf), text_or_empty(body, holder.get("filename"))[:MAX_LABEL_CHARS]
         _become(part, "input_image", {"detail": quoted(detail.encode()), "image_url": NULL})
-        slice_ = body.string_slice(leaf)
-        content.images.append(ImageSlot(source_path, slice_, detail, partial(_replace, part), source.source_kind))
+        if source.media is MediaKind.IMAGE or replace_part is None:
+            content.images.append(ImageSlot(source_path, slice_, detail, partial(_replace, part), source.source_kind))
+        else:
+            content.texts.append(label)
+            replace = partial(_replace_by_pages, part, label, replace_part)
+            content.add_document(source_path, slice_, detail, replace, source.source_kind)
         return "input_image"
     content.add_unchecked(part, UncheckedPart("input_file", path, _uncheckable(source, source_path)))
     return "input_file"
+
+
+def _replace_by_pages(
+    part: RawObject,
+    name: str,
+    replace_part: Callable[[list[RawObject]], None],
+    images: Sequence[bytes],
+    texts: Sequence[str],
+) -> None:
+    pages: list[RawObject] = []
+    for number, (image, text) in enumerate(zip(images, texts, strict=True), 1):
+        pages.append({"type": quoted(b"input_text"), "text": page_text(name, number, len(images), text)})
+        pages.append(part | {"image_url": quoted(image)})
+    replace_part(pages)
 
 
 def _file_holder(part: RawObject, path: str) -> tuple[RawObject, str]:

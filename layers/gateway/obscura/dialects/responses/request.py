@@ -61,6 +61,9 @@ class ResponsesRequest(ContentRequest):
         """
         body = self.content.body
         if NATIVE in dialects:
+            for item in self.content.items:
+                if item.parts is not None:
+                    item.fields[_PART_LISTS[item.kind]] = [part.fields for part in item.parts]
             return UpstreamBody(NATIVE, body.render(), self.streamed, PASSTHROUGH)
         tools = read_tools(body)
         chat = to_chat_request(self.content, tools, self.streamed)

@@ -21,17 +21,45 @@ LINE_FEED = b"\\n"
 
 _TEXT_FIELDS = ("type", "text", "cache_control")
 _IMAGE_FIELDS = ("type", "source", "cache_control", "transformations")
+_DOCUMENT_FIELDS = ("type", "source", "title", "context", "citations", "cache_control")
 _RESULT_FIELDS = ("type", "tool_use_id", "content", "is_error", "cache_control")
 _ERROR_PREFIX = b"Error: "
 _SEE_IMAGES = quoted(b"The result is in the images of the next message.")
 _SEND_AS_BLOCKS = "Send its text and its images as text and image blocks."
 
 
-def blocks(content: Node, path: str) -> Iterator[tuple[str, RawObject]]:
-    """Yield the opened blocks of an array of content, each with its path; a plain string has none."""
+def blocks(content: Node, path: str, body: RawJson) -> Iterator[tuple[str, RawObject]]:
+    """Yield the opened blocks of an array of content, each with its path; a plain string has none.
+
+    A document of text or of blocks is yielded as those: its title, its context, and what it consists of.
+    """
     for index, block in enumerate(content if isinstance(content, list) else []):
         if isinstance(block, dict):
-            yield f"{path}[{index}]", block
+            block_path = f"{path}[{index}]"
+            if block_type(block, body) == "document" and isinstance(block.get("source"), dict):
+                yield from _document_blocks(block, block_path, body)
+            else:
+                yield block_path, block
+
+
+def _document_blocks(block: RawObject, path: str, body: RawJson) -> Iterator[tuple[str, RawObject]]:
+    source = block["source"]
+    kind = text_or_empty(body, source.get("type")) if isinstance(source, dict) else ""
+    if not isinstance(source, dict) or kind not in {"text", "content"}:
+        yield path, block
+        return
+    reject_unknown(block, _DOCUMENT_FIELDS, path)
+    if optional_bool(optional_object(block, "citations", path), "enabled", f"{path}.citations"):
+        raise unsupported_field(f"{path}.citations.enabled", "Chat has no citations.")
+    for key in ("title", "context"):
+        if is_string(leaf := block.get(key)):
+            yield f"{path}.{key}", {"type": quoted(b"text"), "text": leaf}
+    if kind == "text":
+        yield path, {"type": quoted(b"text"), "text": raw_string_at(source, "data", f"{path}.source")}
+    elif is_string(leaf := source.get("content")):
+        yield path, {"type": quoted(b"text"), "text": leaf}
+    else:
+        yield from blocks(source.get("content", EMPTY_STRING), f"{path}.source.content", body)
 
 
 def block_type(block: RawObject, body: RawJson) -> str:
@@ -87,7 +115,7 @@ def image_parts(block: RawObject, path: str, body: RawJson) -> list[RawObject]:
     """Return a tool result's images as parts, after a text that names the call; nothing if it has no images."""
     images = [
         _image_part(inner, inner_path, body)
-        for inner_path, inner in blocks(block.get("content", EMPTY_STRING), f"{path}.content")
+        for inner_path, inner in blocks(block.get("content", EMPTY_STRING), f"{path}.content", body)
         if block_type(inner, body) == "image"
     ]
     if not images:
@@ -134,7 +162,7 @@ def _result_texts(block: RawObject, path: str, body: RawJson) -> list[Raw]:
             f"'{path}.content' must be a string or an array of content blocks.", param=f"{path}.content"
         )
     texts = []
-    for inner_path, inner in blocks(content, f"{path}.content"):
+    for inner_path, inner in blocks(content, f"{path}.content", body):
         match block_type(inner, body):
             case "text":
                 texts.append(_block_text(inner, inner_path))

@@ -66,7 +66,7 @@ def _translate_message(message: RawObject, role: str, path: str, body: RawJson) 
 def _plain_content(content: Node, path: str, body: RawJson) -> Node:
     if not isinstance(content, list):
         return content
-    return join_content([chat_part(block, block_path, body) for block_path, block in blocks(content, path)], body)
+    return join_content([chat_part(block, block_path, body) for block_path, block in blocks(content, path, body)], body)
 
 
 def _assistant_message(content: Node, path: str, body: RawJson) -> RawObject:
@@ -74,7 +74,7 @@ def _assistant_message(content: Node, path: str, body: RawJson) -> RawObject:
         return chat_message(b"assistant", content)
     parts: list[RawObject] = []
     calls: list[Node] = []
-    for block_path, block in blocks(content, path):
+    for block_path, block in blocks(content, path, body):
         kind = block_type(block, body)
         if kind == "tool_use":
             calls.append(_tool_call(block, block_path, body))
@@ -103,7 +103,7 @@ def _user_messages(content: Node, path: str, body: RawJson) -> Iterator[RawObjec
     result_images: list[RawObject] = []
     others: list[RawObject] = []
     has_results = False
-    for block_path, block in blocks(content, path):
+    for block_path, block in blocks(content, path, body):
         if block_type(block, body) == "tool_result":
             has_results = True
             yield tool_result_message(block, block_path, body)
