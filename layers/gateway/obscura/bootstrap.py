@@ -74,7 +74,9 @@ async def open_services(
     limits = RequestLimits(
         body_bytes=settings.max_body_bytes,
         content=ContentLimits(images=settings.max_images),
-        image=ImageLimits(raw_bytes=settings.max_image_bytes, pixels=settings.max_pixels),
+        image=ImageLimits(
+            raw_bytes=settings.max_image_bytes, pixels=settings.max_pixels, flatten_onto=settings.flatten_onto
+        ),
     )
     async with AsyncExitStack() as stack:
         transport: httpx.AsyncBaseTransport = FastTransport()

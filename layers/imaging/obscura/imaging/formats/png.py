@@ -16,8 +16,8 @@ _SLICE_BYTES = 65_536
 _MAX_CHUNKS = 65_536
 """Encoders write a chunk per 8 KiB or more; a file with more chunks than this only costs time."""
 _DECODED_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
-_GREY, _TRUECOLOUR, _TRUECOLOUR_ALPHA = 0, 2, 6
-_CANONICAL_COLOUR_TYPES = frozenset({_GREY, _TRUECOLOUR, _TRUECOLOUR_ALPHA})
+_GREY, _TRUECOLOUR = 0, 2
+_CANONICAL_COLOUR_TYPES = frozenset({_GREY, _TRUECOLOUR})
 _NOT_INTERLACED = 0
 _SRGB_GAMMA = (45_455).to_bytes(4)
 

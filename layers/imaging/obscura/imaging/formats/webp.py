@@ -1,5 +1,7 @@
 """WEBP: a walk over its RIFF chunks (RFC 9649 §2), without decoding a macroblock."""
 
+import io
+
 from PIL.WebPImagePlugin import WebPImageFile
 
 from obscura.imaging.container import UPRIGHT, ContainerInfo, ImageFormat, exif_orientation
@@ -9,7 +11,7 @@ _MAX_CHUNKS = 65_536
 _MAX_PIXELS = 25_000_000
 """Pillow decodes WEBP through libwebp's animation decoder, which takes 16 bytes a pixel: 400 MB at this cap."""
 _HEADER_BYTES = 12
-_CANONICAL_CHUNKS = frozenset({b"VP8X", b"ALPH", b"VP8 ", b"VP8L"})
+_ALPHA_HINT_AT, _ALPHA_HINT = 24, 0x10
 _IMAGE_CHUNKS = frozenset({b"VP8 ", b"VP8L", b"ANMF"})
 
 
@@ -45,7 +47,7 @@ def scan(data: bytes) -> ContainerInfo:
         raise corrupt("WEBP", f"has more than {_MAX_CHUNKS} chunks")
     if not kinds & _IMAGE_CHUNKS:
         raise corrupt("WEBP", "has no image")
-    is_canonical = kinds <= _CANONICAL_CHUNKS and end == len(data)
+    is_canonical = kinds in ({b"VP8 "}, {b"VP8L"}) and end == len(data)
     upright = UPRIGHT if orientation is None else orientation
     return ContainerInfo(WEBP, width_px, height_px, upright, is_canonical, ((0, end),))
 
@@ -62,6 +64,19 @@ def _canvas(kind: bytes, payload: bytes) -> tuple[int, int]:
     raise corrupt("WEBP", "has a malformed header")
 
 
+def _is_opaque(data: bytes, _: int) -> bool:
+    """Return whether a simple WEBP has no alpha, even in a decoder that ignores ``alpha_is_used`` (RFC 9649 §3.4).
+
+    The bit is a hint: some decoders take the alpha values of a lossless image for what they are, whatever it says.
+    """
+    if data[12:16] != b"VP8L":
+        return True
+    with_alpha = bytearray(data)
+    with_alpha[_ALPHA_HINT_AT] |= _ALPHA_HINT
+    image = WebPImageFile(io.BytesIO(bytes(with_alpha)))
+    return image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255)
+
+
 WEBP = ImageFormat(
     name="WEBP",
     media_type="image/webp",
@@ -69,4 +84,5 @@ WEBP = ImageFormat(
     scan=scan,
     reader=WebPImageFile,
     max_pixels=_MAX_PIXELS,
+    pixels_are_exactly=_is_opaque,
 )
