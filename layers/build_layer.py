@@ -32,11 +32,11 @@ UNUSED = (
     "bin",
     "boto3/examples",
     "obscura/cli",
-    *(f"PIL/_{module}.*.so" for module in ("imagingcms", "imagingft", "imagingtk")),
-    *(f"pillow.libs/lib{library}-*" for library in ("brotli*", "freetype", "harfbuzz", "lcms2", "png16")),
+    *(f"PIL/_{module}.*.so" for module in ("imagingft", "imagingtk")),
+    *(f"pillow.libs/lib{library}-*" for library in ("brotli*", "freetype", "harfbuzz", "png16")),
 )
-"""Tests, type stubs, commands, the command line, and Pillow's parts for fonts and colour profiles; licences and the
-metadata that packages read of themselves stay."""
+"""Tests, type stubs, commands, the command line, and Pillow's parts for fonts; licences and the metadata that packages
+read of themselves stay."""
 
 
 def main() -> None:

@@ -96,6 +96,9 @@ def merge_adjacent(spans: list[Span]) -> tuple[Span, ...]:
     return tuple(merged)
 
 
+MAX_PROFILE_BYTES = 1 << 20
+"""The largest ICC profile that is looked at; those of cameras and screens have 500 bytes to 4 KB."""
+
 UPRIGHT = 1
 _ORIENTATION_TAG = 0x0112
 _SHORT = 3

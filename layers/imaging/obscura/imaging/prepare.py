@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from PIL import Image
 
+from obscura.imaging.colour import to_srgb
 from obscura.imaging.container import UPRIGHT, ContainerInfo
 from obscura.imaging.decode import decode
 from obscura.imaging.detect import detect_format
@@ -17,7 +18,7 @@ from obscura.imaging.resize import decode_scale, resize_upright, target_size
 
 @dataclass(frozen=True, slots=True)
 class PreparedImage:
-    """An image as moderation and model get it: upright, static, 8-bit L or RGB, without metadata.
+    """An image as moderation and model get it: upright, static, 8-bit L or RGB in sRGB, without metadata.
 
     ``unchanged`` says that ``data`` is the caller's own bytes. ``source_width_px`` and ``source_height_px`` are the
     sides as stored, before the orientation is applied. The timings are wall time of this image's steps; an unchanged
@@ -88,6 +89,8 @@ def prepare(
     if _may_keep_bytes(info, size, image) and _is_only_pixels(file, info, image):
         return unchanged
     result = resize_upright(image, info, size, scale, limits.flatten_onto)
+    if info.icc_profile:
+        result = to_srgb(result, info.icc_profile)
     resized_s = time.perf_counter()
     is_resized = size != (info.width_px, info.height_px)
     output, output_format = encode(result, info.source_format, full_chroma=info.has_full_chroma and not is_resized)

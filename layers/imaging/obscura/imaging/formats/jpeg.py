@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from PIL.JpegImagePlugin import JpegImageFile
 
 from obscura.imaging.container import (
+    MAX_PROFILE_BYTES,
     UPRIGHT,
     ContainerInfo,
     EntropyScan,
@@ -24,7 +25,6 @@ _MAX_SCANNED_PIXELS = 1_280_000_000
 _MAX_SEGMENTS = 4096
 _MAX_RESTARTS = 131_072
 """Each is checked by itself, which takes about 8 us; 24 Mpx with a marker after every 4:2:0 MCU have 93,750."""
-_MAX_PROFILE_BYTES = 1 << 20
 
 # Inside a scan 0xFF is followed by 0x00 (stuffing) or by a restart marker; these are all markers in use.
 _MARKER = re.compile(rb"\xff[\xc0-\xfe]")
@@ -221,7 +221,7 @@ def _profile(seen: _Seen) -> bytes | None:
     if not all(chunk[len(_ICC) + 1 : len(_ICC) + 2] == bytes([count]) for chunk in chunks):
         return None
     profile = b"".join(chunk[len(_ICC) + 2 :] for chunk in chunks)
-    return profile if 0 < len(profile) <= _MAX_PROFILE_BYTES else None
+    return profile if 0 < len(profile) <= MAX_PROFILE_BYTES else None
 
 
 def _has_full_chroma(seen: _Seen) -> bool:

@@ -4,7 +4,7 @@ import io
 
 from PIL.WebPImagePlugin import WebPImageFile
 
-from obscura.imaging.container import UPRIGHT, ContainerInfo, ImageFormat, exif_orientation
+from obscura.imaging.container import MAX_PROFILE_BYTES, UPRIGHT, ContainerInfo, ImageFormat, exif_orientation
 from obscura.imaging.errors import corrupt
 
 _MAX_CHUNKS = 65_536
@@ -27,6 +27,7 @@ def scan(data: bytes) -> ContainerInfo:
         raise corrupt("WEBP", "is cut short")
     width_px = height_px = 0
     orientation: int | None = None
+    profile: bytes | None = None
     kinds: set[bytes] = set()
     position = _HEADER_BYTES
     for _ in range(_MAX_CHUNKS):
@@ -41,6 +42,8 @@ def scan(data: bytes) -> ContainerInfo:
         if kind == b"EXIF" and orientation is None:
             # The specification wants the TIFF header first; files with JPEG's "Exif\0\0" before it exist.
             orientation = exif_orientation(data[position + 8 : position + 8 + size].removeprefix(b"Exif\0\0"))
+        if kind == b"ICCP" and profile is None and size <= MAX_PROFILE_BYTES:
+            profile = data[position + 8 : position + 8 + size]
         kinds.add(kind)
         position = following
     else:
@@ -49,7 +52,7 @@ def scan(data: bytes) -> ContainerInfo:
         raise corrupt("WEBP", "has no image")
     is_canonical = kinds in ({b"VP8 "}, {b"VP8L"}) and end == len(data)
     upright = UPRIGHT if orientation is None else orientation
-    return ContainerInfo(WEBP, width_px, height_px, upright, is_canonical, ((0, end),))
+    return ContainerInfo(WEBP, width_px, height_px, upright, is_canonical, ((0, end),), icc_profile=profile)
 
 
 def _canvas(kind: bytes, payload: bytes) -> tuple[int, int]:
