@@ -36,11 +36,11 @@ UNUSED = (
     "pypdfium2_cfg",
     "pypdfium2_cli",
     "pypdfium2_raw/bindings.py",
-    *(f"PIL/_{module}.*.so" for module in ("imagingcms", "imagingft", "imagingtk")),
-    *(f"pillow.libs/lib{library}-*" for library in ("brotli*", "freetype", "harfbuzz", "lcms2", "png16")),
+    *(f"PIL/_{module}.*.so" for module in ("imagingft", "imagingtk")),
+    *(f"pillow.libs/lib{library}-*" for library in ("brotli*", "freetype", "harfbuzz", "png16")),
 )
-"""Tests, type stubs, commands, the command line, Pillow's parts for fonts and colour profiles, and of pypdfium2 all but
-the library, which the child process loads; licences and the metadata that packages read of themselves stay."""
+"""Tests, type stubs, commands, the command line, Pillow's parts for fonts, and of pypdfium2 all but the library, which
+the child process loads; licences and the metadata that packages read of themselves stay."""
 
 
 def main() -> None:

@@ -117,7 +117,10 @@ async def test_a_prepared_form_of_another_version_is_replaced(upstream: Loopback
     blob = gateway.data_dir / "files" / "prepared" / file_id / "auto"
     original = blob.read_bytes()
 
-    for other in (b"", b"\n", b"{}\n", b"not JSON at all", original.replace(b'"as_of":1', b'"as_of":0', 1)):
+    older = original.replace(b'"as_of":2', b'"as_of":1', 1)
+    on_black = original.replace(b'"flatten_onto":[255,255,255]', b'"flatten_onto":[0,0,0]', 1)
+    assert original not in {older, on_black}
+    for other in (b"", b"\n", b"{}\n", b"not JSON at all", older, on_black):
         blob.write_bytes(other)
         await gateway.chat(chat_request(part))
 

@@ -54,6 +54,8 @@ def as_documented(default: object) -> str:
     match default:
         case None | ():
             return ""
+        case (int(), int(), int()):
+            return f"#{bytes(default).hex()}"
         case bool():
             return str(default).lower()
         case frozenset():

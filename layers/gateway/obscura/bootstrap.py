@@ -78,7 +78,9 @@ async def open_services(
         body_bytes=settings.max_body_bytes,
         text_chars=settings.max_text_chars,
         content=ContentLimits(images=settings.max_images),
-        image=ImageLimits(raw_bytes=settings.max_image_bytes, pixels=settings.max_pixels),
+        image=ImageLimits(
+            raw_bytes=settings.max_image_bytes, pixels=settings.max_pixels, flatten_onto=settings.flatten_onto
+        ),
         refuse_unmoderated=settings.unmoderated_media == "refuse",
         document=DocumentLimits(
             raw_bytes=settings.max_document_bytes,

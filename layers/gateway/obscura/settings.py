@@ -1,5 +1,6 @@
 """Settings: read once from the environment, every name ``OBSCURA_…``, and validated before anything starts."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
@@ -78,6 +79,20 @@ def _new_value(value: object) -> object:
     return RENAMED_VALUES[f"{PREFIX}STORE_OUTAGE"].get(value, value) if isinstance(value, str) else value
 
 
+_NAMED_COLOURS = {"white": "#ffffff", "black": "#000000"}
+
+
+def _colour(value: object) -> object:
+    """Read a CSS hex colour of three or six digits, ``white`` or ``black`` into R, G and B of 0 to 255."""
+    if not isinstance(value, str):
+        return value
+    digits = _NAMED_COLOURS.get(value.lower(), value)
+    if not re.fullmatch(r"#(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{6})", digits):
+        raise ValueError("must be a colour such as #ffffff or #fff, or white, or black")
+    wide = digits[1:] if len(digits) == 7 else "".join(2 * digit for digit in digits[1:])
+    return tuple(bytes.fromhex(wide))
+
+
 type BaseUrl = Annotated[str, AfterValidator(_base_url)]
 
 
@@ -119,6 +134,7 @@ class Settings(BaseSettings):
     max_images: int = Field(default=16, ge=0)
     max_text_chars: int = Field(default=4_000_000, gt=0)
     image_cache_mb: int = Field(default=0, ge=0)
+    flatten_onto: Annotated[tuple[int, int, int], NoDecode, BeforeValidator(_colour)] = (255, 255, 255)
     secrets_path: str | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

@@ -71,6 +71,18 @@ def _nearest(colour: object) -> str:
     return min(named, key=lambda name: sum(abs(a - b) for a, b in zip(named[name], colour, strict=True)))
 
 
+def jpeg_data_span(jpeg: bytes, scan: int = 0) -> tuple[int, int]:
+    """Where the entropy-coded data of a scan begins and ends."""
+    at = -1
+    for _ in range(scan + 1):
+        at = jpeg.index(b"\xff\xda", at + 1)
+    start = at + 2 + int.from_bytes(jpeg[at + 2 : at + 4])
+    end = start
+    while jpeg[end] != 0xFF or jpeg[end + 1] in {0, *range(0xD0, 0xD8)}:
+        end += 1
+    return start, end
+
+
 def opened(data: bytes) -> Image.Image:
     image = Image.open(io.BytesIO(data))
     image.load()

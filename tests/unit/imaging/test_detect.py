@@ -94,7 +94,7 @@ def test_each_format_is_detected_by_its_bytes(image_format: str) -> None:
 
 @pytest.mark.parametrize("buffer", [bytes, bytearray, memoryview])
 def test_any_buffer_of_bytes_is_accepted(buffer: type) -> None:
-    data = a_photograph(60, 40, "JPEG")
+    data = a_photograph(60, 40, "PNG")
 
     prepared = prepare(buffer(data))
 

@@ -25,7 +25,9 @@ def tokens(
 ) -> None:
     """Show each image's format, its size before and after preparation, and its tokens by counting profile."""
     settings = Settings()
-    limits = ImageLimits(raw_bytes=settings.max_image_bytes, pixels=settings.max_pixels)
+    limits = ImageLimits(
+        raw_bytes=settings.max_image_bytes, pixels=settings.max_pixels, flatten_onto=settings.flatten_onto
+    )
     rows = table("Image", "Format", "Before", "KiB", "After", "KiB", *_PROFILES, folding=["Image"])
     failed = False
     for path in paths:

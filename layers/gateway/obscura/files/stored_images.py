@@ -13,7 +13,7 @@ from obscura.files.base import prepared_blob
 from obscura.files.service import FileService, find_file, image_error, read_original, require_storage_allowed
 from obscura.imaging import Detail, ImageError, ImageLimits, PreparedImage, prepare
 
-PREPARATION_VERSION = 1
+PREPARATION_VERSION = 2
 """Raise it whenever the preparation of images changes: older prepared forms are then replaced."""
 
 
@@ -37,18 +37,19 @@ class StoredImages:
             raise UnsupportedImageFormat("The file is a PDF. Send its id in a document, not in an image.")
         name = prepared_blob(file.id, detail)
         blob = await service.storage.blobs.get(name)
-        prepared = _unpack(blob) if blob else None
+        flatten_onto = service.image_limits.flatten_onto
+        prepared = _unpack(blob, flatten_onto) if blob else None
         if prepared is None:
             original = await read_original(file, service.storage)
             prepared = await service.executor.run(partial(_prepare, original, detail, service.image_limits))
-            await self._store(name, file.id, prepared)
+            await self._store(name, file.id, _pack(prepared, flatten_onto))
         return prepared
 
-    async def _store(self, name: str, file_id: str, prepared: PreparedImage) -> None:
+    async def _store(self, name: str, file_id: str, packed: bytes) -> None:
         """Store a prepared form; it must neither fail the request nor outlive a file that was deleted meanwhile."""
         service = self.service
         with suppress(StoreUnavailable):
-            await service.storage.blobs.put(name, _pack(prepared))
+            await service.storage.blobs.put(name, packed)
             try:
                 await find_file(file_id, self.principal, service.storage, service.clock.now())
             except FileNotFound:
@@ -74,9 +75,10 @@ class _Header(msgspec.Struct):
     source_width_px: int
     source_height_px: int
     unchanged: bool = msgspec.field(name="kept")
+    flatten_onto: tuple[int, int, int] = (255, 255, 255)
 
 
-def _pack(prepared: PreparedImage) -> bytes:
+def _pack(prepared: PreparedImage, flatten_onto: tuple[int, int, int]) -> bytes:
     """Return the header as one line of JSON, then the bytes."""
     header = _Header(
         version=PREPARATION_VERSION,
@@ -88,18 +90,19 @@ def _pack(prepared: PreparedImage) -> bytes:
         source_width_px=prepared.source_width_px,
         source_height_px=prepared.source_height_px,
         unchanged=prepared.unchanged,
+        flatten_onto=flatten_onto,
     )
     return msgspec.json.encode(header) + b"\n" + prepared.data
 
 
-def _unpack(blob: bytes) -> PreparedImage | None:
-    """Return what ``_pack`` wrote; None if it is of another version."""
+def _unpack(blob: bytes, flatten_onto: tuple[int, int, int]) -> PreparedImage | None:
+    """Return what ``_pack`` wrote; None if it is of another version or was flattened onto another colour."""
     line_end = blob.find(b"\n")
     try:
         header = msgspec.json.decode(memoryview(blob)[:line_end], type=_Header)
     except msgspec.DecodeError:
         return None
-    if header.version != PREPARATION_VERSION:
+    if header.version != PREPARATION_VERSION or header.flatten_onto != flatten_onto:
         return None
     return PreparedImage(
         data=blob[line_end + 1 :],

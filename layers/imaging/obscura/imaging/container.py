@@ -49,15 +49,36 @@ class ImageFormat:
 
 
 @dataclass(frozen=True, slots=True)
+class EntropyScan:
+    """A scan of a JPEG.
+
+    Attributes:
+        start: where its entropy-coded data begins in the decoder's bytes.
+        end: where the data ends.
+        restarts: where its restart markers are.
+        intervals: how many runs of MCUs they should part it into.
+        min_bytes: fewer cannot code its blocks.
+
+    """
+
+    start: int
+    end: int
+    restarts: tuple[int, ...] = ()
+    intervals: int = 1
+    min_bytes: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerInfo:
     """What the container says of its image.
 
     ``width_px`` and ``height_px`` are the stored sides, before ``orientation`` (EXIF 2.32 §4.6.4, tag 0x0112: 1 to 8,
-    1 is upright) is applied. ``is_canonical`` says that the file holds nothing but one static 8-bit L, RGB or RGBA
+    1 is upright) is applied. ``is_canonical`` says that the file holds nothing but one static 8-bit L or RGB
     image, with nothing after it. ``image_spans`` is what the decoder gets: the image and nothing else, neither
     metadata nor further frames nor bytes after the end; bytes between them replace a run of the file that it must not
     see, in formats that count offsets from the start of the file. ``bit_depth`` is that of one stored sample.
-    ``icc_profile`` is the ICC profile that the file embeds, if any.
+    ``icc_profile`` is the ICC profile that the file embeds, if any. ``entropy_scans`` are those of a JPEG, and
+    ``has_full_chroma`` says that it stores every component at the same resolution, or halves one side at most.
     """
 
     source_format: ImageFormat
@@ -68,6 +89,8 @@ class ContainerInfo:
     image_spans: tuple[Span | bytes, ...]
     bit_depth: int = 8
     icc_profile: bytes | None = None
+    entropy_scans: tuple[EntropyScan, ...] = ()
+    has_full_chroma: bool = False
 
 
 def merge_adjacent(spans: list[Span]) -> tuple[Span, ...]:
@@ -81,8 +104,9 @@ def merge_adjacent(spans: list[Span]) -> tuple[Span, ...]:
     return tuple(merged)
 
 
-MAX_ICC_PROFILE_BYTES = 1 << 20
-"""Of a larger one none is taken: those of cameras and displays have some kilobytes, printers' up to a megabyte."""
+MAX_PROFILE_BYTES = 1 << 20
+"""A larger ICC profile is not taken: those of cameras and displays have some kilobytes, printers' up to a megabyte."""
+
 UPRIGHT = 1
 _ORIENTATION_TAG = 0x0112
 _SHORT = 3

@@ -3,12 +3,14 @@
 import io
 
 from PIL import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
 
+from obscura.imaging import jpeg_decode
 from obscura.imaging.container import ContainerInfo
 from obscura.imaging.errors import corrupt
 
-# What a tRNS sample has to be multiplied by to meet Pillow's pixels, which are 8-bit whatever the depth of the file.
-_TO_EIGHT_BITS = {2: 85.0, 4: 17.0, 16: 1 / 257}
+# What a tRNS sample has to be multiplied by to meet Pillow's pixels, which are 8-bit but for grey of 16 bits.
+_TO_EIGHT_BITS = {2: 85, 4: 17}
 
 
 def decode(data: bytes, info: ContainerInfo, scale: int = 1) -> ImageFile.ImageFile:
@@ -29,18 +31,24 @@ def decode(data: bytes, info: ContainerInfo, scale: int = 1) -> ImageFile.ImageF
     """
     name = info.source_format.name
     try:
-        image = info.source_format.reader(io.BytesIO(_image_bytes(data, info)))
+        content = _image_bytes(data, info)
+        image = info.source_format.reader(io.BytesIO(content))
         if image.size == (info.width_px, info.height_px):
             if scale > 1:
                 image.draft(None, (info.width_px // scale, info.height_px // scale))
-            # One call of the decoder for the whole file: no copies of its parts, one release of the interpreter's lock.
-            image.decodermaxblock = max(len(data), ImageFile.MAXBLOCK)
-            image.load()
+            if isinstance(image, JpegImageFile):
+                jpeg_decode.load(image, content, info.entropy_scans)
+            else:
+                # One call of the decoder for the whole file: no copies, and one release of the interpreter's lock.
+                image.decodermaxblock = max(len(data), ImageFile.MAXBLOCK)
+                image.load()
             _match_transparency(image, info)
             return image
     except ImportError:
         # Pillow was built without this decoder: the fault of the installation, not of the image.
         raise
+    except jpeg_decode.MissingPixelsError:
+        raise corrupt(name, "is damaged: a part of its pixels is missing") from None
     except Exception as problem:
         # Pillow raises OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, struct.error, zlib.error,
         # OverflowError, MemoryError, RuntimeError and DecompressionBombError on hostile files, and promises no list.
@@ -56,12 +64,12 @@ def _image_bytes(data: bytes, info: ContainerInfo) -> bytes:
 
 
 def _match_transparency(image: ImageFile.ImageFile, info: ContainerInfo) -> None:
-    """Bring the transparent colour of a PNG's tRNS chunk to the depth of the pixels; Pillow leaves it at the file's."""
+    """Bring the transparent colour of a PNG's tRNS chunk to the depth of the pixels; Pillow leaves it at the file's.
+
+    Of a 16-bit truecolour PNG Pillow has the upper eight bits alone, so that the colour is compared by them.
+    """
     colour = image.info.get("transparency")
-    factor = _TO_EIGHT_BITS.get(info.bit_depth)
-    if factor is None or image.mode == "P":
-        return
-    if isinstance(colour, int):
-        image.info["transparency"] = int(colour * factor)
-    elif isinstance(colour, tuple):
-        image.info["transparency"] = tuple(int(sample * factor) for sample in colour)
+    if isinstance(colour, int) and image.mode != "P":
+        image.info["transparency"] = colour * _TO_EIGHT_BITS.get(info.bit_depth, 1)
+    elif isinstance(colour, tuple) and info.bit_depth == 16:
+        image.info["transparency"] = tuple(sample >> 8 for sample in colour)

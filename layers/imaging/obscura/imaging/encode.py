@@ -19,17 +19,18 @@ _STRIP_PIXELS = 1 << 18
 _HALVED_CHROMA, _FULL_CHROMA = "4:2:0", "4:4:4"
 
 
-def encode(image: Image.Image, source_format: ImageFormat) -> tuple[bytes, ImageFormat]:
-    """Encode an L, RGB or RGBA image without metadata; return the bytes and their format.
+def encode(image: Image.Image, source_format: ImageFormat, *, full_chroma: bool = False) -> tuple[bytes, ImageFormat]:
+    """Encode an L or RGB image without metadata; return the bytes and their format.
 
-    A JPEG stays one, with chroma at half resolution as cameras store it. Of the other formats, an image with alpha or
-    few colours becomes a PNG, and the rest, which may be a screenshot with coloured letters, a JPEG with full chroma.
+    A JPEG stays one, with chroma at half resolution as cameras store it, unless ``full_chroma``. Of the other formats,
+    an image with few colours becomes a PNG, and the rest, which may be a screenshot with coloured letters, a JPEG with
+    full chroma.
     """
     # Pillow's savers pick up profile, comment and transparency of the source from here.
     image.info = {}
     if source_format is JPEG:
-        return _jpeg(image, _HALVED_CHROMA), JPEG
-    if image.mode == "RGBA" or has_few_colours(image):
+        return _jpeg(image, _FULL_CHROMA if full_chroma else _HALVED_CHROMA), JPEG
+    if has_few_colours(image):
         return _png(image), PNG
     return _jpeg(image, _FULL_CHROMA), JPEG
 
@@ -58,7 +59,7 @@ def _jpeg(image: Image.Image, subsampling: str) -> bytes:
 
 
 def _png(image: Image.Image) -> bytes:
-    """Encode with run lengths only: zlib's fastest strategy on photographs with alpha, and small on drawings."""
+    """Encode with run lengths only: zlib's fastest strategy, and small on drawings."""
     file = io.BytesIO()
     image.save(file, "PNG", compress_level=1, compress_type=zlib.Z_RLE)
     return file.getvalue()

@@ -25,11 +25,20 @@ _SIDE_PX = {Detail.LOW: 768, Detail.AUTO: 1280, Detail.HIGH: 2048}
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
-    """The maximum for one image: bytes as sent, decoded pixels, and the n of an n:1 aspect ratio."""
+    """What the operator decides about images.
+
+    Attributes:
+        raw_bytes: the most bytes of one image, as sent.
+        pixels: the most pixels that one image may decode to.
+        aspect_ratio: the n of the most extreme n:1.
+        flatten_onto: the colour, R, G and B of 0 to 255, that shows through where an image is transparent.
+
+    """
 
     raw_bytes: int = 15 * 1024 * 1024
     pixels: int = 64_000_000
     aspect_ratio: int = 200
+    flatten_onto: tuple[int, int, int] = (255, 255, 255)
 
 
 def check_raw_bytes(raw_bytes: int, limits: ImageLimits) -> None:

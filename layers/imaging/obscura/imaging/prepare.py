@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from PIL import Image
 
+from obscura.imaging.colour import to_srgb
 from obscura.imaging.container import UPRIGHT, ContainerInfo
 from obscura.imaging.decode import decode
 from obscura.imaging.detect import detect_format
@@ -17,7 +18,7 @@ from obscura.imaging.resize import decode_scale, resize_upright, target_size
 
 @dataclass(frozen=True, slots=True)
 class PreparedImage:
-    """An image as moderation and model get it: upright, static, 8-bit L, RGB or RGBA, without metadata.
+    """An image as moderation and model get it: upright, static, 8-bit L or RGB in sRGB, without metadata.
 
     ``unchanged`` says that ``data`` is the caller's own bytes. ``source_width_px`` and ``source_height_px`` are the
     sides as stored, before the orientation is applied. The timings are wall time of this image's steps; an unchanged
@@ -49,7 +50,7 @@ DEFAULT_LIMITS = ImageLimits()
 def prepare(
     data: bytes | bytearray | memoryview, detail: Detail = Detail.AUTO, limits: ImageLimits = DEFAULT_LIMITS
 ) -> PreparedImage:
-    """Check, decode, downscale, turn upright and re-encode one image, or keep its bytes if they are canonical.
+    """Check, decode, flatten, downscale, turn upright and re-encode one image, or keep its bytes if they are canonical.
 
     Safe in any thread; runs without the interpreter's lock for nearly all of its time. ``bytes`` are not copied; other
     buffers are, once.
@@ -57,7 +58,7 @@ def prepare(
     Args:
         data: the file, of any declared type.
         detail: decides the longest side of the result: 768, 1280 or 2048 px.
-        limits: in bytes, pixels and n:1.
+        limits: in bytes, pixels and n:1, and the colour that shows through where the image is transparent.
 
     Raises:
         ImageError: with the API's error code.
@@ -87,9 +88,12 @@ def prepare(
     )
     if _may_keep_bytes(info, size, image) and _is_only_pixels(file, info, image):
         return unchanged
-    result = resize_upright(image, info, size, scale)
+    result = resize_upright(image, info, size, scale, limits.flatten_onto)
+    if info.icc_profile:
+        result = to_srgb(result, info.icc_profile)
     resized_s = time.perf_counter()
-    output, output_format = encode(result, info.source_format)
+    is_resized = size != (info.width_px, info.height_px)
+    output, output_format = encode(result, info.source_format, full_chroma=info.has_full_chroma and not is_resized)
     return replace(
         unchanged,
         data=output,
@@ -126,7 +130,7 @@ def _may_keep_bytes(info: ContainerInfo, size: tuple[int, int], image: Image.Ima
         info.is_canonical
         and info.orientation == UPRIGHT
         and size == (info.width_px, info.height_px)
-        and image.mode in {"L", "RGB", "RGBA"}
+        and image.mode in {"L", "RGB"}
     )
 
 

@@ -35,6 +35,7 @@ _TRANSPOSE_UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _GREY_MODES = frozenset({"1", "L", "LA", "I;16"})
+WHITE = (255, 255, 255)
 
 
 def target_size(width_px: int, height_px: int, longest_side_px: int, aspect_ratio: int) -> tuple[int, int]:
@@ -60,25 +61,35 @@ def decode_scale(info: ContainerInfo, size: tuple[int, int]) -> int:
     return next((scale for scale, min_shrink in _MIN_SHRINK if shrink >= scale * min_shrink), 1)
 
 
-def resize_upright(image: Image.Image, info: ContainerInfo, size: tuple[int, int], scale: int = 1) -> Image.Image:
-    """Return the image in mode L, RGB or RGBA, of ``size`` in stored orientation, turned upright.
+def resize_upright(
+    image: Image.Image,
+    info: ContainerInfo,
+    size: tuple[int, int],
+    scale: int = 1,
+    flatten_onto: tuple[int, int, int] = WHITE,
+) -> Image.Image:
+    """Return the image in mode L or RGB, of ``size`` in stored orientation, turned upright.
 
-    ``scale`` is the one it was decoded at. It is turned after the resize, when fewer pixels are left. Resizing
-    works on premultiplied colours, so that invisible pixels do not bleed into visible ones; an alpha channel
-    that is opaque throughout is dropped.
+    ``scale`` is the one it was decoded at. It is turned after the resize, when fewer pixels are left. What is
+    transparent is flattened onto a colour before the resize, so that invisible colours do not bleed into visible ones;
+    an alpha channel that is opaque throughout changes nothing.
     """
-    grey = image.mode in _GREY_MODES
-    transparent = image.has_transparency_data
-    mode = "RGBA" if transparent else "L" if grey else "RGB"
+    mode = "L" if _stays_grey(image, flatten_onto) else "RGB"
     if size == image.size:
-        result = _convert(image, mode)
+        result = _convert(image, mode, flatten_onto)
     else:
         box = (info.width_px / scale, info.height_px / scale)
-        result = _shrink(image, mode, size, box, _filter(info, scale, box[0] / size[0]))
-    if transparent and result.getchannel("A").getextrema() == (255, 255):
-        result = result.getchannel("R") if grey else result.convert("RGB")
+        result = _shrink(image, mode, size, box, _filter(info, scale, box[0] / size[0]), flatten_onto)
     turn = _TRANSPOSE_UPRIGHT.get(info.orientation)
     return result if turn is None else result.transpose(turn)
+
+
+def _stays_grey(image: Image.Image, flatten_onto: tuple[int, int, int]) -> bool:
+    if image.mode not in _GREY_MODES:
+        return False
+    if not image.has_transparency_data or len(set(flatten_onto)) == 1:
+        return True
+    return image.mode == "LA" and image.getextrema()[1] == (255, 255)
 
 
 def _filter(info: ContainerInfo, scale: int, shrink: float) -> Image.Resampling:
@@ -90,37 +101,58 @@ def _filter(info: ContainerInfo, scale: int, shrink: float) -> Image.Resampling:
     return next(filters, Image.Resampling.LANCZOS)
 
 
-def _shrink(
-    image: Image.Image, mode: str, size: tuple[int, int], box: tuple[float, float], resample: Image.Resampling
+def _shrink(  # noqa: PLR0913, PLR0917 - the six facts of one resize
+    image: Image.Image,
+    mode: str,
+    size: tuple[int, int],
+    box: tuple[float, float],
+    resample: Image.Resampling,
+    flatten_onto: tuple[int, int, int],
 ) -> Image.Image:
     """Resize; an image of another mode by LANCZOS and in strips, converting on the way: it is never in memory twice.
 
     Pillow's resize is a horizontal and then a vertical pass with 8-bit pixels between them; doing the first by strips
     gives the same pixels.
     """
-    if image.mode == mode and mode != "RGBA":
+    if image.mode == mode and not image.has_transparency_data:
         return image.resize(size, resample, (0, 0, *box), reducing_gap=_REDUCING_GAP)
-    working = "RGBa" if mode == "RGBA" else mode
     factor = max(1, int(min(box[0] / size[0], box[1] / size[1]) / _REDUCING_GAP))
     rows = max(1, _STRIP_PIXELS // image.width // factor) * factor
-    narrow = Image.new(working, (size[0], math.ceil(image.height / factor)))
+    narrow = Image.new(mode, (size[0], math.ceil(image.height / factor)))
     for top in range(0, image.height, rows):
         bottom = min(top + rows, image.height)
-        strip = _convert(image.crop((0, top, image.width, bottom)), mode)
-        if working != mode:
-            strip = strip.convert(working)
+        strip = _convert(image.crop((0, top, image.width, bottom)), mode, flatten_onto)
         if factor > 1:
             strip = strip.reduce(factor)
         strip_box = (0, 0, box[0] / factor, strip.height)
         narrow.paste(strip.resize((size[0], strip.height), Image.Resampling.LANCZOS, strip_box), (0, top // factor))
-    result = narrow.resize(size, Image.Resampling.LANCZOS, (0, 0, size[0], box[1] / factor))
-    return result if working == mode else result.convert(mode)
+    return narrow.resize(size, Image.Resampling.LANCZOS, (0, 0, size[0], box[1] / factor))
 
 
-def _convert(image: Image.Image, mode: str) -> Image.Image:
+def _convert(image: Image.Image, mode: str, flatten_onto: tuple[int, int, int]) -> Image.Image:
+    """Return the image in mode L or RGB, 8-bit, its transparent parts flattened onto a colour."""
     if image.mode == "I;16":
-        # Pillow's conversion of 16-bit grey clips at 255 instead of scaling.
-        eight_bit = image.point(lambda sample: sample * (1 / 257)).convert("L")
-        eight_bit.info = image.info
-        image = eight_bit
-    return image if image.mode == mode else image.convert(mode)
+        image = _eight_bit(image)
+    if not image.has_transparency_data:
+        return image if image.mode == mode else image.convert(mode)
+    colours = image.convert("RGBA")
+    flat = Image.new("RGB", image.size, flatten_onto)
+    flat.paste(colours, mask=colours)
+    return flat if mode == "RGB" else flat.convert(mode)
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """Scale 16-bit grey, which Pillow's own conversion would clip; its transparent grey is compared at 16 bits.
+
+    PNG, third edition, §11.3.1.1: all bits count, so that 0x8001 is not transparent where 0x8000 is.
+    """
+    grey = image.point(lambda sample: sample * (1 / 257)).convert("L")
+    transparent = image.info.get("transparency")
+    if not isinstance(transparent, int):
+        grey.info = {}
+        return grey
+    alpha = [255] * 65_536
+    alpha[transparent & 0xFFFF] = 0
+    with_alpha = Image.merge("LA", (grey, image.convert("I").point(alpha, "L")))
+    with_alpha.info = {}
+    return with_alpha

@@ -6,8 +6,9 @@ from typing import IO
 from PIL import ImageFile
 
 from obscura.imaging.av1 import coded_pixels
-from obscura.imaging.container import ContainerInfo, ImageFormat, Span
+from obscura.imaging.container import MAX_PROFILE_BYTES, ContainerInfo, ImageFormat, Span
 from obscura.imaging.errors import corrupt
+from obscura.imaging.icc import DISPLAY_P3
 from obscura.imaging.isobmff import (
     Box,
     BoxReader,
@@ -84,7 +85,8 @@ class _Scan:
         if self._coded_pixels > _MAX_CODED_PIXELS and width_px * height_px <= _MAX_PIXELS:
             raise corrupt("AVIF", "codes far more pixels than it shows")
         orientation = self._orientation(properties)
-        return ContainerInfo(AVIF, width_px, height_px, orientation, False, self._spans_without_exif())
+        spans, profile = self._spans_without_exif(), self._profile(properties)
+        return ContainerInfo(AVIF, width_px, height_px, orientation, False, spans, icc_profile=profile)
 
     def _top_level(self) -> tuple[bytes, dict[bytes, Box]]:
         """Read the file's boxes as far as a decoder does: what follows the last one that it needs is ignored."""
@@ -194,6 +196,17 @@ class _Scan:
         turn = next((self._data[each.start] & 3 for each in properties if each.kind == b"irot"), 0)
         mirror = next((self._data[each.start] & 1 for each in properties if each.kind == b"imir"), None)
         return _ORIENTATIONS[turn, mirror]
+
+    def _profile(self, properties: list[Box]) -> bytes | None:
+        """Return the ICC profile of a ``colr`` box (ISO/IEC 14496-12 §12.1.5), or that of Display P3 if it names this.
+
+        Of the code points of ITU-T H.273, those of Display P3 are read: primaries 12 with the curve of sRGB, 13.
+        """
+        boxes = [self._data[each.start : each.end] for each in properties if each.kind == b"colr"]
+        for box in boxes:
+            if box[:4] in {b"prof", b"rICC"} and len(box) <= MAX_PROFILE_BYTES:
+                return box[4:]
+        return next((DISPLAY_P3 for box in boxes if box[:8] == b"nclx\0\x0c\0\x0d"), None)
 
     def _spans_without_exif(self) -> tuple[Span | bytes, ...]:
         """Rename EXIF items, so that Pillow, which copies the value of every entry, does not find them."""

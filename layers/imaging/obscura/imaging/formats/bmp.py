@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from PIL.BmpImagePlugin import BmpImageFile
 
-from obscura.imaging.container import MAX_ICC_PROFILE_BYTES, UPRIGHT, ContainerInfo, ImageFormat, Span
+from obscura.imaging.container import MAX_PROFILE_BYTES, UPRIGHT, ContainerInfo, ImageFormat, Span
 from obscura.imaging.errors import ImageError, corrupt
 
 _MAX_RUN_LENGTH_PIXELS = 4_000_000
@@ -134,7 +134,7 @@ def _icc_profile(data: bytes, header: _Header) -> bytes | None:
         return None
     start, count = struct.unpack_from("<II", data, _FILE_HEADER_BYTES + 112)
     start += _FILE_HEADER_BYTES
-    profile = data[start : start + count] if 0 < count <= MAX_ICC_PROFILE_BYTES else b""
+    profile = data[start : start + count] if 0 < count <= MAX_PROFILE_BYTES else b""
     return profile if profile and len(profile) == count else None
 
 

@@ -7,7 +7,7 @@ thumbnail and no further image, and a grid is never in its memory as a whole.
 
 import struct
 
-from obscura.imaging.container import MAX_ICC_PROFILE_BYTES, ContainerInfo, ImageFormat
+from obscura.imaging.container import MAX_PROFILE_BYTES, ContainerInfo, ImageFormat
 from obscura.imaging.errors import ImageError, corrupt
 from obscura.imaging.heic_decoder import HeicImageFile, Plane, Rectangle, one_image, write_plan
 from obscura.imaging.hevc import CodedSize, coded_size, parameter_sets, still_image
@@ -185,7 +185,7 @@ class _Scan:
         cells = [to[0] for kind, start, to in self._references if (kind, start) == (b"dimg", item) and to]
         for each in (box for source in [item, *cells] for box in self._items.properties.get(source, ())):
             kind = self._data[each.start : each.start + 4]
-            if each.kind == b"colr" and kind in {b"prof", b"rICC"} and each.end - each.start <= MAX_ICC_PROFILE_BYTES:
+            if each.kind == b"colr" and kind in {b"prof", b"rICC"} and each.end - each.start <= MAX_PROFILE_BYTES:
                 return self._data[each.start + 4 : each.end]
         return None
 

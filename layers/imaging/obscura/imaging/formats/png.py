@@ -6,7 +6,15 @@ from dataclasses import dataclass, field
 
 from PIL.PngImagePlugin import PngImageFile
 
-from obscura.imaging.container import UPRIGHT, ContainerInfo, ImageFormat, Span, exif_orientation, merge_adjacent
+from obscura.imaging.container import (
+    MAX_PROFILE_BYTES,
+    UPRIGHT,
+    ContainerInfo,
+    ImageFormat,
+    Span,
+    exif_orientation,
+    merge_adjacent,
+)
 from obscura.imaging.errors import corrupt
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -16,8 +24,8 @@ _SLICE_BYTES = 65_536
 _MAX_CHUNKS = 65_536
 """Encoders write a chunk per 8 KiB or more; a file with more chunks than this only costs time."""
 _DECODED_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
-_GREY, _TRUECOLOUR, _TRUECOLOUR_ALPHA = 0, 2, 6
-_CANONICAL_COLOUR_TYPES = frozenset({_GREY, _TRUECOLOUR, _TRUECOLOUR_ALPHA})
+_GREY, _TRUECOLOUR = 0, 2
+_CANONICAL_COLOUR_TYPES = frozenset({_GREY, _TRUECOLOUR})
 _NOT_INTERLACED = 0
 _SRGB_GAMMA = (45_455).to_bytes(4)
 
@@ -26,6 +34,7 @@ _SRGB_GAMMA = (45_455).to_bytes(4)
 class _Seen:
     header: bytes = b""
     orientation: int | None = None
+    profile: bytes | None = None
     pixels_begun: bool = False
     pixels_ended: bool = False
     has_metadata: bool = False
@@ -73,10 +82,24 @@ def _read_chunk(seen: _Seen, kind: bytes, payload: memoryview) -> None:
         seen.header = bytes(payload)
     elif kind == b"eXIf" and seen.orientation is None:
         seen.orientation = exif_orientation(bytes(payload))
+    elif kind == b"iCCP" and seen.profile is None and not seen.pixels_begun:
+        seen.profile = _profile(bytes(payload))
     elif kind not in _DECODED_CHUNKS and not kind[0] & 0x20:
         raise corrupt("PNG", "has a critical chunk that is not in the standard")
     if kind not in {b"IHDR", b"IEND"} and not _is_harmless(kind, payload):
         seen.has_metadata = True
+
+
+def _profile(payload: bytes) -> bytes | None:
+    """Inflate the ICC profile of an iCCP chunk (PNG, third edition, §11.3.2.3); None if it is broken or too large."""
+    name, _, rest = payload.partition(b"\0")
+    if not 1 <= len(name) <= 79 or rest[:1] != b"\0":
+        return None
+    try:
+        profile = zlib.decompressobj().decompress(rest[1:], MAX_PROFILE_BYTES + 1)
+    except zlib.error:
+        return None
+    return profile if len(profile) <= MAX_PROFILE_BYTES else None
 
 
 def _is_harmless(kind: bytes, payload: memoryview) -> bool:
@@ -100,7 +123,16 @@ def _container_info(seen: _Seen, ends_at_iend: bool) -> ContainerInfo:
     plain = bit_depth == 8 and colour_type in _CANONICAL_COLOUR_TYPES and seen.header[12] == _NOT_INTERLACED
     is_canonical = ends_at_iend and not seen.has_metadata and plain
     orientation = UPRIGHT if seen.orientation is None else seen.orientation
-    return ContainerInfo(PNG, width_px, height_px, orientation, is_canonical, merge_adjacent(seen.spans), bit_depth)
+    return ContainerInfo(
+        PNG,
+        width_px,
+        height_px,
+        orientation,
+        is_canonical,
+        merge_adjacent(seen.spans),
+        bit_depth,
+        icc_profile=seen.profile,
+    )
 
 
 def idat_is_exactly(data: bytes, raster_bytes: int) -> bool:

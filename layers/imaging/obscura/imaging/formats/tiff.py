@@ -6,7 +6,7 @@ from typing import IO, NamedTuple
 
 from PIL import ImageFile
 
-from obscura.imaging.container import MAX_ICC_PROFILE_BYTES, UPRIGHT, ContainerInfo, ImageFormat, Span
+from obscura.imaging.container import MAX_PROFILE_BYTES, UPRIGHT, ContainerInfo, ImageFormat, Span
 from obscura.imaging.errors import ImageError, corrupt
 
 _MAX_PIXELS = 36_000_000
@@ -120,7 +120,7 @@ class _Page:
     def _icc_profile(self) -> bytes | None:
         """Return the ICC profile (ICC.1 annex B.4); a damaged one counts as none."""
         _, count, at = self._entries.get(_ICC_PROFILE, (0, 0, 0))
-        if not 4 < count <= MAX_ICC_PROFILE_BYTES:
+        if not 4 < count <= MAX_PROFILE_BYTES:
             return None
         start = self._uint(at, 4)
         profile = self._data[start : start + count]

@@ -1,15 +1,17 @@
 """WEBP: a walk over its RIFF chunks (RFC 9649 §2), without decoding a macroblock."""
 
+import io
+
 from PIL.WebPImagePlugin import WebPImageFile
 
-from obscura.imaging.container import UPRIGHT, ContainerInfo, ImageFormat, exif_orientation
+from obscura.imaging.container import MAX_PROFILE_BYTES, UPRIGHT, ContainerInfo, ImageFormat, exif_orientation
 from obscura.imaging.errors import corrupt
 
 _MAX_CHUNKS = 65_536
 _MAX_PIXELS = 25_000_000
 """Pillow decodes WEBP through libwebp's animation decoder, which takes 16 bytes a pixel: 400 MB at this cap."""
 _HEADER_BYTES = 12
-_CANONICAL_CHUNKS = frozenset({b"VP8X", b"ALPH", b"VP8 ", b"VP8L"})
+_ALPHA_HINT_AT, _ALPHA_HINT = 24, 0x10
 _IMAGE_CHUNKS = frozenset({b"VP8 ", b"VP8L", b"ANMF"})
 
 
@@ -25,6 +27,7 @@ def scan(data: bytes) -> ContainerInfo:
         raise corrupt("WEBP", "is cut short")
     width_px = height_px = 0
     orientation: int | None = None
+    profile: bytes | None = None
     kinds: set[bytes] = set()
     position = _HEADER_BYTES
     for _ in range(_MAX_CHUNKS):
@@ -39,15 +42,17 @@ def scan(data: bytes) -> ContainerInfo:
         if kind == b"EXIF" and orientation is None:
             # The specification wants the TIFF header first; files with JPEG's "Exif\0\0" before it exist.
             orientation = exif_orientation(data[position + 8 : position + 8 + size].removeprefix(b"Exif\0\0"))
+        if kind == b"ICCP" and profile is None and size <= MAX_PROFILE_BYTES:
+            profile = data[position + 8 : position + 8 + size]
         kinds.add(kind)
         position = following
     else:
         raise corrupt("WEBP", f"has more than {_MAX_CHUNKS} chunks")
     if not kinds & _IMAGE_CHUNKS:
         raise corrupt("WEBP", "has no image")
-    is_canonical = kinds <= _CANONICAL_CHUNKS and end == len(data)
+    is_canonical = kinds in ({b"VP8 "}, {b"VP8L"}) and end == len(data)
     upright = UPRIGHT if orientation is None else orientation
-    return ContainerInfo(WEBP, width_px, height_px, upright, is_canonical, ((0, end),))
+    return ContainerInfo(WEBP, width_px, height_px, upright, is_canonical, ((0, end),), icc_profile=profile)
 
 
 def _canvas(kind: bytes, payload: bytes) -> tuple[int, int]:
@@ -62,6 +67,19 @@ def _canvas(kind: bytes, payload: bytes) -> tuple[int, int]:
     raise corrupt("WEBP", "has a malformed header")
 
 
+def _is_opaque(data: bytes, _: int) -> bool:
+    """Return whether a simple WEBP has no alpha, even in a decoder that ignores ``alpha_is_used`` (RFC 9649 §3.4).
+
+    The bit is a hint: some decoders take the alpha values of a lossless image for what they are, whatever it says.
+    """
+    if data[12:16] != b"VP8L":
+        return True
+    with_alpha = bytearray(data)
+    with_alpha[_ALPHA_HINT_AT] |= _ALPHA_HINT
+    image = WebPImageFile(io.BytesIO(bytes(with_alpha)))
+    return image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255)
+
+
 WEBP = ImageFormat(
     name="WEBP",
     media_type="image/webp",
@@ -69,4 +87,5 @@ WEBP = ImageFormat(
     scan=scan,
     reader=WebPImageFile,
     max_pixels=_MAX_PIXELS,
+    pixels_are_exactly=_is_opaque,
 )
