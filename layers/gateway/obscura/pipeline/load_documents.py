@@ -76,7 +76,7 @@ async def prepare_document(
 ) -> PreparedDocument:
     """Load a document and prepare its pages.
 
-    ``add_pages`` is told their number before any is rendered, and raises TooManyImages if the request has too many.
+    ``add_pages`` gets their number before any is rendered, and raises TooManyImages if the request has too many.
     Raises that, the errors of loading an image, InvalidDocument or DocumentTooLarge, with the slot's path as param.
     """
     try:

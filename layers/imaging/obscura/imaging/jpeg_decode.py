@@ -65,7 +65,7 @@ def _lacks_data(scan: EntropyScan) -> bool:
 
 
 def _last_rows(image: Image.Image) -> Image.Image:
-    # Not of an ImageFile that has not been told yet that it is loaded.
+    # Not of an ImageFile that does not know yet that it is loaded.
     pixels = Image.Image()._new(image.im)
     return pixels.crop((0, max(0, image.height - _CHECKED_ROWS), image.width, image.height))
 
@@ -100,7 +100,7 @@ class _SurplusError(Exception):
 
 
 class _Feed:
-    """Gives a decoder its bytes; ``_fed`` of them have been taken."""
+    """Feeds a decoder its bytes; ``_fed`` of them have been taken."""
 
     def __init__(self, decoder: Any, content: bytes, padding: bytes) -> None:
         self._decoder, self._view, self._padding = decoder, memoryview(content), padding
@@ -120,7 +120,7 @@ class _Feed:
             raise MissingPixelsError
 
     def _finishes_with(self, end: int, surplus_bytes: int) -> bool:
-        """Give what is left up to ``end``; return whether the image is finished."""
+        """Feed what is left up to ``end``; return whether the image is finished."""
         if end - self._fed > surplus_bytes:
             self._check_surplus(end - surplus_bytes, surplus_bytes)
         rest = bytes(self._view[self._fed : end]) + self._padding * _READ_AHEAD
@@ -133,7 +133,7 @@ class _Feed:
         return False
 
     def _check_surplus(self, end: int, surplus_bytes: int) -> None:
-        """Give what is left up to ``end``, which must not be enough."""
+        """Feed what is left up to ``end``, which must not be enough."""
         for stop in (end, end + _PROBE_BYTES):
             taken = self._give(self._view[self._fed : stop])
             if taken == _FINISHED:
