@@ -19,7 +19,7 @@ WRAPPER = "/opt/bin/obscura-runtime"
 LEFT_TO_DEFAULTS = frozenset(
     {
         "models", "max_body_bytes", "max_image_bytes", "max_pixels", "max_images", "max_text_chars", "image_cache_mb",
-        "trusted_proxies",
+        "max_document_bytes", "max_stored_document_bytes", "max_document_pages", "trusted_proxies",
     }
 )  # fmt: skip
 """Settings that a stack does not need (one upstream, no proxy but API Gateway) or whose defaults suit Lambda too; the

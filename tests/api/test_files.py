@@ -177,7 +177,7 @@ async def test_a_form_field_that_is_not_valid_is_named(fields: dict, param: str,
     [
         (b"", "invalid_image"),
         (b"%PDF-1.7 no objects", "invalid_document"),
-        (PHOTO[:-5000], "invalid_image"),
+        (a_photograph(300, 200, "JPEG")[:-5000], "invalid_image"),
         (a_plain(401, 2, "PNG"), "unsupported_image_dimensions"),
         (a_plain(300, 300, "PNG"), "image_too_many_pixels"),
         (PHOTO + bytes(100_001 - len(PHOTO)), "image_too_large"),
