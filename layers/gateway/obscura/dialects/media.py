@@ -25,7 +25,7 @@ _URL = re.compile(
     r"[\x00-\x20]*(?:(?:[a-z][a-z0-9+.\-]{0,30}:)?[\\/]{2}|(?:data|blob|file|cid|about|https?|ftp):(?=\S))",
     re.IGNORECASE,
 )
-_DATA_URL = re.compile(r"data:\s*[\w.+\-]+/[\w.+\-]+\s*[;,]|;\s*base64\s*,", re.IGNORECASE)
+_DATA_URL = re.compile(r"data:[ \t]*[\w.+\-]+/[\w.+\-]+[ \t]*[;,]|;[ \t]*base64[ \t]*,", re.IGNORECASE)
 _RUN = re.compile(rf"[!-~\x80-\xff]{{{MAX_RUN_CHARS + 1}}}")
 _NUMBERS = re.compile(rf"[\d\s,.+\-eE\[\]]{{{MAX_RUN_CHARS + 1}}}".encode())
 _BYTE_LIST = re.compile(rb"\[\s*\d{1,3}\s*(?:,\s*\d{1,3}\s*){15,47}")

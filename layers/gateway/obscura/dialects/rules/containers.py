@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Mapping
 
-from obscura.dialects.json.raw import Node, is_array, is_object, is_string, open_array, open_object
+from obscura.dialects.json.raw import Node, RawObject, is_array, is_object, is_string, open_array, open_object
 from obscura.dialects.rules.leaves import Review, Rule, review_key, unchecked, unknown
 from obscura.errors import InvalidRequest
 
@@ -31,7 +31,7 @@ class Fields:
             if not is_object(node):
                 self._other(node, review)
                 return
-            node = open_object(node, review.param)
+            node = _opened(node, review)
         known, path = self._known, review.path
         for key, value in node.items():
             rule = known.get(key)
@@ -85,7 +85,7 @@ class ByKey:
             if not is_object(node):
                 unknown(node, review)
                 return
-            node = open_object(node, review.param)
+            node = _opened(node, review)
         for key, value in node.items():
             review.path.append(key)
             review_key(key, review)
@@ -111,7 +111,7 @@ class ByType:
             if not is_object(node):
                 self._other(node, review)
                 return
-            node = open_object(node, review.param)
+            node = _opened(node, review)
         if review.content.unchecked and id(node) in review.content.unchecked:
             unchecked(node, review)
             return
@@ -130,6 +130,14 @@ def either(string: Rule, array: Rule) -> Rule:
             array(node, review)
 
     return rule
+
+
+def _opened(node: Node, review: Review) -> RawObject:
+    """Open an object; the path, which is only in errors, is not written before there is one."""
+    try:
+        return open_object(node, "")
+    except InvalidRequest:
+        return open_object(node, review.param)
 
 
 def _fold(key: str) -> str:

@@ -101,11 +101,10 @@ def schema(node: Node, review: Review) -> None:
     """A JSON Schema, or another text of a program: as ``text``, but a data URL of media is refused."""
     if not _has_strings(node):
         return
-    strings = review.content.body.strings(node)
-    for string in strings:
-        if holds_data_url(string):
-            raise review.refuse("has a data URL")
-    review.content.texts.append("\n".join(strings))
+    joined = "\n".join(review.content.body.strings(node))
+    if holds_data_url(joined):
+        raise review.refuse("has a data URL")
+    review.content.texts.append(joined)
 
 
 def links(node: Node, review: Review) -> None:
