@@ -155,6 +155,8 @@ def test_an_upstream_that_speaks_messages_gets_every_field(section: str, field: 
 
 
 MARK = "markedword"
+MAX_EXAMPLES = 12
+"""A longer array only has the block in which every kind of tool can stand."""
 OTHER, OWN_TOOLS = "Other blocks", "Anthropic's own tools"
 
 
@@ -172,12 +174,18 @@ def marked(value: object) -> list[object]:
     return variants
 
 
+def parts(value: object) -> list[object]:
+    """The first elements of an array, each in one of its own; any other value as it is."""
+    return [[element] for element in value[:MAX_EXAMPLES]] if isinstance(value, list) else [value]
+
+
 def requests_with(section: str, field: str) -> list[dict]:
     """Requests with a marked word in each of the strings that a field of the table can hold."""
     if section == OTHER:
         kind, _, name = field.partition(".")
         blocks = [block for block in examples(block_types()[kind]) if isinstance(block, dict)]
-        return [a_request(user(block | {name: value})) for block in blocks for value in marked(block[name])]
+        few = [(block, part) for block in blocks for part in parts(block[name])]
+        return [a_request(user(block | {name: value})) for block, part in few for value in marked(part)]
     if section == OWN_TOOLS:
         tools = [tool for kind in tool_types() for tool in examples(kind) if isinstance(tool, dict) and field in tool]
         return [a_request(tools=[tool | {field: value}]) for tool in tools for value in marked(tool[field])]
@@ -199,11 +207,13 @@ def test_a_field_is_moderated_passed_or_refused_as_the_table_says(section: str, 
     if treatment == "refused":
         assert all(request.unchecked for request in parsed)
         return
-    # A document is refused by its source, whatever its other fields hold.
+    # A document by a file id that is not ours is not found, whatever its other fields hold.
     assert {part.kind for request in parsed for part in request.unchecked} <= {"document"}
     parsed = [request for request in parsed if not request.unchecked]
     moderated = any(MARK in words for request in parsed for words in request.texts)
-    seen = any(MARK in bytes(slot.source).decode() for request in parsed for slot in request.images)
+    seen = any(
+        MARK in bytes(slot.source).decode() for request in parsed for slot in (*request.images, *request.documents)
+    )
     assert treatment == ("moderated" if moderated or seen else "passed")
 
 

@@ -41,6 +41,7 @@ SECRETS = (
     *("mcp_servers[0].url", "mcp_servers[0].authorization_token"),
     *("fallback_credit_token", "fallback_credit_token.token"),
 )
+OF_SECRETS = {"words": "moderated", "url": "passed"}
 TEXT_OF_ANY_FORM = {"input", "input_schema", "input_examples", "schema"}
 """Fields that hold any JSON, whose strings are all text: arguments of calls, and schemas."""
 
@@ -57,7 +58,7 @@ def planted(request: dict[str, Any], keys: Keys, value: object) -> dict[str, Any
 
 
 def outcome(request: dict[str, Any], keys: Keys, carrier: str) -> str:
-    """What becomes of a carrier: refused, an image, moderated as text, or passed unseen."""
+    """What becomes of a carrier: refused, an image or a PDF, moderated as text, or passed unseen."""
     try:
         parsed = parse(request)
     except ObscuraError as error:
@@ -65,7 +66,7 @@ def outcome(request: dict[str, Any], keys: Keys, carrier: str) -> str:
         return "refused"
     if any(written(keys).startswith(part.path) for part in parsed.unchecked):
         return "refused"
-    if any(bytes(slot.source).decode() == carrier for slot in parsed.images):
+    if any(bytes(slot.source).decode() == carrier for slot in (*parsed.images, *parsed.documents)):
         return "image"
     return "moderated" if any(carrier in words for words in parsed.texts) else "passed"
 
@@ -87,7 +88,7 @@ def test_no_string_of_a_request_passes_unseen(carrier: str) -> None:
             if written(keys) not in SECRETS:
                 assert found != "passed", written(keys)
             else:
-                assert found == ("passed" if carrier in {"words", "url"} else "refused"), written(keys)
+                assert found == OF_SECRETS.get(carrier, "refused"), written(keys)
 
 
 @pytest.mark.parametrize("block", BLOCKS)
