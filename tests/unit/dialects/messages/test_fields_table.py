@@ -211,9 +211,9 @@ def test_a_field_is_moderated_passed_or_refused_as_the_table_says(section: str, 
     assert {part.kind for request in parsed for part in request.unchecked} <= {"document"}
     parsed = [request for request in parsed if not request.unchecked]
     moderated = any(MARK in words for request in parsed for words in request.texts)
-    seen = any(
-        MARK in bytes(slot.source).decode() for request in parsed for slot in (*request.images, *request.documents)
-    )
+    sources = [slot.source for request in parsed for slot in request.images]
+    sources += [slot.source for request in parsed for slot in request.documents]
+    seen = any(MARK in bytes(source).decode() for source in sources)
     assert treatment == ("moderated" if moderated or seen else "passed")
 
 
