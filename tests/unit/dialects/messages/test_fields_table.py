@@ -13,7 +13,10 @@ from anthropic.types.beta.message_create_params import MessageCreateParamsBase
 
 from obscura.errors import UnsupportedField
 from tests.unit.dialects.messages.conversations import (
+    OURS,
+    PDF,
     a_completion,
+    a_document,
     a_request,
     a_tool,
     assistant,
@@ -28,10 +31,18 @@ from tests.unit.dialects.messages.conversations import (
     user,
 )
 from tests.unit.dialects.messages.field_examples import EXAMPLES
-from tests.unit.dialects.messages.sdk_requests import block_types, examples, fields_of, tool_types
+from tests.unit.dialects.messages.sdk_requests import (
+    block_types,
+    examples,
+    fields_of,
+    tool_types,
+    type_names,
+    typed_dicts,
+)
 
 PAGE = (Path(__file__).parents[4] / "docs/fields-messages.md").read_text()
 BLOCKS = {"text": text("words"), "image": image(), "tool_use": tool_use(), "tool_result": tool_result("toolu_1", "r")}
+DOCUMENT = "document"
 BARE_BLOCKS = {
     "thinking": {"type": "thinking", "thinking": "hm", "signature": "s"},
     "redacted_thinking": {"type": "redacted_thinking", "data": "x"},
@@ -72,7 +83,7 @@ def base(section: str, field: str) -> tuple[dict, list[str | int]]:
         case _:
             kind = field.partition(".")[0]
             message = assistant if kind in {"tool_use", *BARE_BLOCKS} else user
-            block = BLOCKS.get(kind) or BARE_BLOCKS.get(kind) or {"type": kind}
+            block = a_document() if kind == DOCUMENT else BLOCKS.get(kind) or BARE_BLOCKS.get(kind) or {"type": kind}
             return a_request(message(text("see"), block), user("so?")), ["messages", 0, "content", 1]
 
 
@@ -109,7 +120,7 @@ def test_a_translated_field_is_treated_as_the_table_says(section: str, field: st
         assert caught.value.param.startswith(path)
         return
     response = in_chat(request)
-    without = in_chat(base(section, field)[0])
+    without = in_chat(a_request(user(text("see")), user("so?")) if field == DOCUMENT else base(section, field)[0])
     if treatment == "passed":
         assert response[field] == value
         assert response == without | {field: value}
@@ -224,6 +235,46 @@ def test_the_tables_of_the_native_fields_have_every_field_of_the_sdk() -> None:
 
     assert blocks - cells("Blocks").keys() - cells(OTHER).keys() == set()
     assert tools - cells("Tools").keys() - cells(OWN_TOOLS).keys() == set()
+
+
+SOURCES: dict[str, list[dict]] = {
+    "`base64`, `url`, `file` with a PDF": [
+        {"type": "base64", "media_type": "application/pdf", "data": PDF},
+        {"type": "url", "url": "https://example.com/a.pdf"},
+        {"type": "file", "file_id": OURS},
+    ],
+    "`base64`, `url`, `file` with anything else": [
+        {"type": "base64", "media_type": "application/pdf", "data": "QUFBQUFBQUFBQUFB"},
+        {"type": "file", "file_id": "file_011C"},
+    ],
+    "`text`": [{"type": "text", "media_type": "text/plain", "data": "words"}],
+    "`content`": [{"type": "content", "content": [text("words"), image()]}],
+}
+
+
+def becomes(source: dict) -> tuple[str, str]:
+    """What the table of documents says of a source, natively and over chat."""
+    parsed = parse(a_request(user(a_document(source=source))))
+    if parsed.unchecked:
+        return "refused", "refused"
+    if parsed.documents:
+        return "pages", "pages"
+    (sent,) = in_chat(a_request(user(a_document(source=source))))["messages"]
+    has_images = isinstance(sent["content"], list) and any("image_url" in part for part in sent["content"])
+    return "passed on", "text and images" if has_images else "text"
+
+
+@pytest.mark.parametrize("label", SOURCES)
+def test_a_document_becomes_what_the_table_says(label: str) -> None:
+    (row,) = re.findall(rf"^\| {re.escape(label)} \| (.*?) \| (.*?) \|", PAGE, re.MULTILINE)
+
+    assert {becomes(source) for source in SOURCES[label]} == {row}
+
+
+def test_the_documents_table_has_every_source_of_the_sdk() -> None:
+    kinds = {name for kind in typed_dicts(fields_of(block_types()[DOCUMENT])["source"]) for name in type_names(kind)}
+
+    assert kinds == set(cells("Documents")) == {source["type"] for sources in SOURCES.values() for source in sources}
 
 
 def all_fields(*kinds: object) -> set[str]:
