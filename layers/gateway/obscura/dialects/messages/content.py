@@ -70,7 +70,7 @@ def collect_limited(leaf: Node, path: str, content: RequestContent) -> Node:
 
 
 def _collect_block(leaf: Raw, path: str, content: RequestContent, siblings: list[Node] | None = None) -> RawObject:
-    """Collect one block, which is to be added to its ``siblings``: without any, there is no room for a PDF's pages."""
+    """Collect one block, which is to be added to its ``siblings``: without any, a PDF's pages cannot stand there."""
     block = open_object(leaf, path)
     kind = required_string(content.body, block, "type", path)
     if kind == "image":
