@@ -34,8 +34,6 @@ from tests.unit.dialects.messages.sdk_requests import (
     examples,
     fields_of,
     tool_types,
-    type_names,
-    typed_dicts,
 )
 
 PAGE = (Path(__file__).parents[4] / "docs/fields-messages.md").read_text()
