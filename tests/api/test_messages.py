@@ -284,7 +284,7 @@ async def test_a_body_that_is_no_request_is_rejected(
         (image_by("http://127.0.0.1:9/a.png"), "unsafe_image_url", "source.url", 400),
         (image_by("ftp://example.com/a.png"), "invalid_image_url", "source.url", 400),
         ({"type": "image", "source": {"type": "file", "file_id": "f_1"}}, "file_not_found", "source.file_id", 404),
-        ({"type": "document", "source": {"type": "text", "data": "x"}}, "unsupported_field", "type", 400),
+        ({"type": "search_result", "title": "T", "content": [text("x")]}, "unsupported_field", "type", 400),
         (text("so") | {"video_url": "https://example.com/a.mp4"}, "unsupported_operation", "video_url", 400),
         ({"type": "document", "source": image(b"\xff\xd8\xff")["source"]}, "unsupported_operation", "source", 400),
     ],

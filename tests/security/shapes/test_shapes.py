@@ -34,7 +34,7 @@ async def test_nothing_of_the_sample_reaches_the_upstream_unseen(lane: Lane) -> 
     examples = [f"{count} of {what}: {tally.examples[what][0]}" for what, count in tally.mechanisms.most_common(25)]
     assert not examples, f"{tally.unmoderated} of {tally.shapes}:\n" + "\n".join(examples)
     assert not tally.faults
-    assert tally.shapes >= SAMPLE - 10
+    assert tally.shapes >= SAMPLE * 9 // 10  # as many shapes of each place, and all of the odd bodies
 
 
 @asynccontextmanager

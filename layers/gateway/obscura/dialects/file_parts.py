@@ -52,8 +52,11 @@ def file_source(body: RawJson, file: RawObject, declared_types: tuple[str, ...])
 
 
 def page_text(name: str, number: int, pages: int, text: str) -> Raw:
-    """Return the JSON string that goes before the image of a document's page: which page it is, and its text layer."""
-    label = f"{name[:MAX_LABEL_CHARS] or 'Document'}, page {number} of {pages}"
+    """Return the JSON string that goes before the image of a document's page: which page it is, and its text layer.
+
+    The name stands apart from the other words, so that it is the very text that was moderated.
+    """
+    label = f"{name[:MAX_LABEL_CHARS] or 'Document'} (page {number} of {pages})"
     return Raw(msgspec.json.encode(f"{label}:\n\n{text}" if text else label))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 MAX_PIECE_CHARS = 8_000
-OVERLAP_CHARS = 200
+OVERLAP_CHARS = 400
 SEPARATOR = "\n\n"
 
 _LAST_SPACE = re.compile(r"\s\S*\Z")

@@ -1,5 +1,6 @@
 """Builders of Messages requests and of chat completions, parsed and translated as the gateway does it."""
 
+import base64
 import json
 
 from obscura.dialects.base import ContentLimits, RequestHead
@@ -7,6 +8,9 @@ from obscura.dialects.json.raw import RawJson
 from obscura.dialects.messages.request import MessagesDialect, MessagesRequest
 
 PREPARED = b"data:image/jpeg;base64,UFJFUA=="
+PAGE_TEXT = "words of the page"
+PDF = base64.b64encode(b"%PDF-1.7 and its objects").decode()
+OURS = f"file_{'0' * 36}"
 
 
 def a_request(*messages: dict, **fields: object) -> dict:
@@ -30,6 +34,11 @@ def image(**fields: object) -> dict:
     return {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}} | fields
 
 
+def a_document(**fields: object) -> dict:
+    """A document of text."""
+    return {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "words"}} | fields
+
+
 def tool_use(call_id: str = "toolu_1", name: str = "look_up", **call_input: object) -> dict:
     return {"type": "tool_use", "id": call_id, "name": name, "input": call_input}
 
@@ -48,9 +57,11 @@ def parse(request: object) -> MessagesRequest:
 
 
 def with_images[R: MessagesRequest](parsed_request: R) -> R:
-    """The same request with a prepared image in place of each of its images."""
+    """The same request with a prepared image in place of each of its images, and one page in place of each PDF."""
     for slot in parsed_request.images:
         slot.replace(PREPARED)
+    for document in parsed_request.documents:
+        document.replace([PREPARED], [PAGE_TEXT])
     return parsed_request
 
 

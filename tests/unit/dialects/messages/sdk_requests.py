@@ -12,6 +12,8 @@ from anthropic.types import message_create_params, tool_result_block_param
 from anthropic.types.beta import beta_content_block_param, beta_tool_result_block_param
 from anthropic.types.beta import message_create_params as beta
 
+from tests.unit.dialects.messages.conversations import OURS, PDF
+
 HEADERS = {"betas", "user_profile_id", "workspace_id"}
 """Fields of the SDK's types that it sends as headers."""
 WORD = "word"
@@ -78,7 +80,7 @@ def examples(hint: object) -> list[object]:
     if origin is typing.Literal:
         return [args[0]]
     if origin is dict:
-        return [{"key": WORD}]
+        return [{"key": value} for value in examples(args[1])]
     if origin in ARRAYS:
         return [examples(args[0])]
     if typing_extensions.is_typeddict(hint):
@@ -135,7 +137,18 @@ def _objects(kind: object) -> list[object]:
     """Objects of a TypedDict with all fields: as many as the field with the most variants has."""
     by_field = {name: values for name, hint in fields_of(kind).items() if (values := examples(hint))}
     count = max((len(values) for values in by_field.values()), default=1)
-    return [{name: values[index % len(values)] for name, values in by_field.items()} for index in range(count)]
+    made = [{name: values[index % len(values)] for name, values in by_field.items()} for index in range(count)]
+    return [_with_pdf(value) if value.get("type") == "document" else value for value in made]
+
+
+def _with_pdf(block: dict[str, object]) -> dict[str, object]:
+    """A document whose file is a PDF, which has no citations."""
+    source = block["source"]
+    assert isinstance(source, dict)
+    files: dict[object, dict[str, object]] = {"base64": {"data": PDF}, "url": {}, "file": {"file_id": OURS}}
+    if source["type"] not in files:
+        return block
+    return block | {"source": source | files[source["type"]], "citations": {"enabled": False}}
 
 
 def _one_by_one(values: list[object]) -> Iterator[object]:

@@ -8,6 +8,7 @@ import pytest
 from obscura.errors import InvalidRequest, ObscuraError, UnsupportedField, UnsupportedOperation
 from tests.unit.dialects.messages.conversations import (
     PREPARED,
+    a_document,
     a_request,
     assistant,
     image,
@@ -170,7 +171,9 @@ def test_a_prefilled_assistant_message_is_rejected_by_name(prefill: object) -> N
 @pytest.mark.parametrize(
     ("message", "param"),
     [
-        (user(text("a"), {"type": "document", "source": {"type": "text", "data": "b"}}), "messages[0].content[1].type"),
+        (user(text("a"), {"type": "search_result", "content": []}), "messages[0].content[1].type"),
+        (user(a_document(citations={"enabled": True})), "messages[0].content[0].citations.enabled"),
+        (user(a_document(x_extra=1)), "messages[0].content[0].x_extra"),
         (user({"type": "search_result", "content": [], "source": "s", "title": "t"}), "messages[0].content[0].type"),
         (user({"type": "thinking", "thinking": "hm", "signature": "s"}), "messages[0].content[0].type"),
         (user(text("a", citations=[{"type": "char_location"}])), "messages[0].content[0].citations"),
@@ -237,3 +240,27 @@ def test_uncheckable_images_and_videos_are_rejected_for_any_upstream(
             raise part.error
 
     assert caught.value.param.startswith("messages[0].content[0]")
+
+
+def test_a_document_of_text_is_its_title_its_context_and_its_text() -> None:
+    (message,) = in_chat(a_request(user(a_document(title="T", context="why"), text("so?"))))["messages"]
+
+    assert message["content"] == [{"type": "text", "text": words} for words in ("T", "why", "words", "so?")]
+
+
+def test_a_document_of_blocks_keeps_its_images_and_its_order() -> None:
+    source = {"type": "content", "content": [text("before"), image(), text("after")]}
+
+    (message,) = in_chat(a_request(user(a_document(source=source))))["messages"]
+
+    assert message["content"] == [{"type": "text", "text": "before"}, IMAGE, {"type": "text", "text": "after"}]
+
+
+def test_a_document_in_a_tool_result_is_the_tools_text() -> None:
+    call, result = assistant(tool_use("a")), user(tool_result("a", a_document(title="T")))
+
+    assert in_chat(a_request(user("go"), call, result))["messages"][-1] == {
+        "role": "tool",
+        "tool_call_id": "a",
+        "content": "T\nwords",
+    }

@@ -1,6 +1,5 @@
 """Messages requests parsed: images with their paths and sources, and the texts for moderation."""
 
-import base64
 from collections.abc import Callable
 
 import pytest
@@ -15,11 +14,15 @@ from obscura.errors import (
     UnsupportedOperation,
 )
 from tests.unit.dialects.messages.conversations import (
+    OURS,
+    PAGE_TEXT,
+    PDF,
     a_request,
     a_tool,
     assistant,
     image,
     parse,
+    passed_natively,
     text,
     tool_result,
     tool_use,
@@ -146,23 +149,82 @@ def test_a_body_that_is_no_request_is_rejected(body: bytes, code: str) -> None:
     assert (caught.value.status, caught.value.code) == (400, code)
 
 
-PDF = base64.b64encode(b"%PDF-1.7 and its objects").decode()
-OURS = f"file_{'0' * 36}"
+EPHEMERAL = {"type": "ephemeral"}
+INSIDE = pytest.mark.parametrize(
+    "inside", [user, lambda block: user(tool_result("a", block))], ids=["user", "tool result"]
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "key"),
+    [
+        ({"type": "base64", "media_type": "application/pdf", "data": PDF}, SourceKind.BASE64, "data"),
+        ({"type": "base64", "media_type": "text/plain", "data": PDF}, SourceKind.BASE64, "data"),
+        ({"type": "url", "url": "https://example.com/a.pdf"}, SourceKind.URL, "url"),
+        ({"type": "file", "file_id": OURS}, SourceKind.FILE_ID, "file_id"),
+    ],
+)
+@INSIDE
+def test_a_document_that_may_be_a_pdf_is_a_slot(
+    source: dict, kind: SourceKind, key: str, inside: Callable[[dict], dict]
+) -> None:
+    parsed = parse(a_request(inside({"type": "document", "source": source, "title": "the title", "context": "why"})))
+
+    (slot,) = parsed.documents
+    assert (slot.kind, bytes(slot.source).decode()) == (kind, source[key])
+    assert slot.path.endswith(f".source.{key}")
+    assert ("the title" in parsed.texts, "why" in parsed.texts) == (True, True)
+    assert not parsed.unchecked
+
+
+@INSIDE
+def test_the_pages_of_a_pdf_take_its_place_with_its_title_and_context(inside: Callable[[dict], dict]) -> None:
+    source = {"type": "url", "url": "https://example.com/a.pdf"}
+    block = {"type": "document", "source": source, "title": "T", "context": "why", "cache_control": EPHEMERAL}
+
+    (message,) = passed_natively(a_request(inside(block)))["messages"]
+
+    content = message["content"]
+    blocks = content[0]["content"] if content[0]["type"] == "tool_result" else content
+    assert blocks == [
+        text("why"),
+        text(f"T (page 1 of 1):\n\n{PAGE_TEXT}"),
+        {
+            "type": "image",
+            "source": {"type": "base64", "media_type": "image/jpeg", "data": "UFJFUA=="},
+            "cache_control": EPHEMERAL,
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"citations": {"enabled": True}}, "citations.enabled"),
+        ({"x_extra": 1}, "x_extra"),
+        ({"source": {"type": "url", "url": "https://example.com/a.pdf", "data": PDF}}, "source.data"),
+    ],
+)
+def test_what_the_pages_of_a_pdf_cannot_carry_is_refused_by_name(fields: dict, param: str) -> None:
+    document = {"type": "document", "source": {"type": "base64", "data": PDF}} | fields
+
+    with pytest.raises(UnsupportedOperation) as caught:
+        parse(a_request(user(document)))
+
+    assert caught.value.param == f"messages[0].content[0].{param}"
 
 
 @pytest.mark.parametrize(
     ("source", "param"),
     [
-        ({"type": "base64", "media_type": "application/pdf", "data": PDF}, "source.data"),
-        ({"type": "url", "url": "https://example.com/a.pdf"}, "source.url"),
-        ({"type": "file", "file_id": OURS}, "source.file_id"),
+        ({"type": "base64", "media_type": "application/pdf", "data": "QUFBQUFBQUFBQUFB"}, "source.data"),
         ({"type": "text", "media_type": "text/plain", "data": PDF}, "source"),
         ({"type": "text", "media_type": "application/pdf", "data": "words"}, "source"),
         ({"type": "bucket", "path": "a.pdf"}, "source"),
     ],
 )
-@pytest.mark.parametrize("inside", [user, lambda block: user(tool_result("a", block))], ids=["user", "tool result"])
-def test_a_document_that_is_a_file_is_unchecked(source: dict, param: str, inside: Callable[[dict], dict]) -> None:
+@INSIDE
+def test_a_document_of_another_kind_is_unchecked(source: dict, param: str, inside: Callable[[dict], dict]) -> None:
     parsed = parse(a_request(inside({"type": "document", "source": source, "title": "the title"})))
 
     (part,) = parsed.unchecked

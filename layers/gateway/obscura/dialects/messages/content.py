@@ -1,6 +1,6 @@
 """The media in the blocks of a Messages request, each taken out of the tree until it is checked."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 from msgspec import Raw
@@ -19,6 +19,7 @@ from obscura.dialects.json.fields import (
     text_or_empty,
 )
 from obscura.dialects.json.raw import (
+    MAX_NAME_CHARS,
     NULL,
     Node,
     RawJson,
@@ -40,6 +41,7 @@ _SOURCES = {
     "url": (SourceKind.URL, "url"),
     "file": (SourceKind.FILE_ID, "file_id"),
 }
+_DOCUMENT_FIELDS = ("type", "source", "title", "context", "citations", "cache_control")
 _WITH_CONTENT = frozenset({"tool_result", "search_result", "mcp_tool_result"})
 _SEND_INSTEAD = (
     "Send its text, and its images as image blocks; or have the operator pass the type (pass_types of the model in the "
@@ -68,7 +70,7 @@ def collect_limited(leaf: Node, path: str, content: RequestContent) -> Node:
 
 
 def _collect_block(leaf: Raw, path: str, content: RequestContent, siblings: list[Node] | None = None) -> RawObject:
-    """Collect one block, which is to be added to its ``siblings``: without any, a PDF's pages have no place."""
+    """Collect one block, which is to be added to its ``siblings``: without any, a PDF's pages cannot stand there."""
     block = open_object(leaf, path)
     kind = required_string(content.body, block, "type", path)
     if kind == "image":
@@ -143,7 +145,7 @@ def _collect_file(
 ) -> None:
     """Collect a document that is a file: a PDF, or one that may be; others are recorded as unchecked.
 
-    Raises UnsupportedOperation for an image, and for citations of a PDF.
+    Raises UnsupportedOperation for an image, for citations of a PDF, and for a field that its pages cannot carry.
     """
     body, path = content.body, f"{block_path}.source"
     kind, key = _SOURCES.get(text_or_empty(body, source.get("type")), (None, ""))
@@ -157,8 +159,10 @@ def _collect_file(
         content.add_unchecked(block, UncheckedPart("document", block_path, _file_error(source, path, body)))
         return
     _require_no_citations(block, block_path)
+    _require_known(block, _DOCUMENT_FIELDS, block_path)
+    _require_known(source, ("type", "media_type", key), path)
     source_slice = body.string_slice(leaf)
-    title, context = (text_or_empty(body, block.get(name)) for name in ("title", "context"))
+    title, context = (_optional_text(block, name, block_path, body) for name in ("title", "context"))
     content.texts += [title, context]
     cache_control = {"cache_control": block["cache_control"]} if "cache_control" in block else {}
     block.clear()
@@ -181,12 +185,29 @@ def _collect_file(
 def _require_no_citations(block: RawObject, path: str) -> None:
     """Raise UnsupportedOperation if a PDF is to be cited: its pages are images, which have no citations."""
     citations = optional_object(block, "citations", path)
+    _require_known(citations, ("enabled",), f"{path}.citations")
     if optional_bool(citations, "enabled", f"{path}.citations"):
         raise UnsupportedOperation(
             f"'{path}.citations.enabled': the pages of a PDF are sent as images here, which cannot be cited. Leave it "
             "out, or send the document's text as a text source.",
             param=f"{path}.citations.enabled",
         )
+
+
+def _optional_text(block: RawObject, key: str, path: str, body: RawJson) -> str:
+    leaf = block.get(key)
+    return "" if is_null(leaf) else body.text(raw_string_at(block, key, path))
+
+
+def _require_known(holder: RawObject, known: Collection[str], path: str) -> None:
+    """Raise UnsupportedOperation on a field of a PDF that would be lost when its pages take its place."""
+    for key, leaf in holder.items():
+        if key not in known and not is_null(leaf):
+            param = f"{path}.{key[:MAX_NAME_CHARS]}"
+            raise UnsupportedOperation(
+                f"'{param}' is a field that the pages of a PDF, which are sent as images, cannot carry. Leave it out.",
+                param=param,
+            )
 
 
 def _file_error(source: RawObject, path: str, body: RawJson) -> ObscuraError:

@@ -25,9 +25,10 @@ from obscura.dialects.json.fields import (
 from obscura.dialects.json.raw import Node, RawJson, is_array, is_null, is_string, open_object
 from obscura.dialects.messages.content import collect_content, collect_limited
 from obscura.dialects.messages.events import PASSTHROUGH
-from obscura.dialects.messages.rules import REQUEST, TOOLS
+from obscura.dialects.messages.rules import REQUEST
 from obscura.dialects.messages.stream import MessagesTranslator
 from obscura.dialects.messages.to_chat.request import to_chat_request
+from obscura.dialects.messages.tool_rules import TOOLS
 from obscura.dialects.registry import PIVOT
 from obscura.dialects.rules.leaves import Review, Rule, review, text
 from obscura.errors import InvalidRequest

@@ -153,12 +153,18 @@ def recording(node: Node, review: Review) -> None:
 
 
 def secret(node: Node, review: Review) -> None:
-    """A credential or an address for the provider's own calls: no model reads it, and no other service may see it."""
-    if not _has_strings(node):
+    """A credential or an address for the provider's own calls: no model reads it, and no other service may see it.
+
+    Any other value than a string, and a string that has white space, is ``unknown``.
+    """
+    if not is_string(node):
+        unknown(node, review)
         return
-    for string in review.content.body.strings(node):
-        if len(string) > MAX_SECRET_CHARS or holds_data_url(string) or holds_media(string):
-            raise review.refuse("is media or too long")
+    value = review.content.body.text(node)
+    if any(map(str.isspace, value)):
+        unknown(node, review)
+    elif len(value) > MAX_SECRET_CHARS or holds_data_url(value) or holds_media(value):
+        raise review.refuse("is media or too long")
 
 
 def unchecked(node: Node, review: Review) -> None:
