@@ -180,7 +180,7 @@ async def test_title_and_context_are_moderated_and_sent(upstream: LoopbackServer
         blocked = await gateway.client.post(path, content=json.dumps(request).replace("from May", "OBSCURA-BLOCK-ME"))
 
     sent = upstream.received[0].body.decode()
-    assert ("The plan, page 1 of 2" in sent, "It is from May." in sent) == (True, True)
+    assert ("The plan (page 1 of 2)" in sent, "It is from May." in sent) == (True, True)
     assert (blocked.status_code, "moderation_blocked" in blocked.text) == (400, True)
     assert len(upstream.received) == 1
 

@@ -50,7 +50,7 @@ def output(call_id: str, value: object) -> dict:
 
 
 def to_upstream(request: object, *dialects: str, passing: Collection[str] = ()) -> UpstreamBody:
-    """Return the upstream request, each image replaced by the prepared one.
+    """Return the upstream request, each image replaced by the prepared one, each document by two pages of it.
 
     Raises what the pipeline raises: the error of a part that cannot be checked, unless its type is one of ``passing``.
     """
@@ -60,6 +60,8 @@ def to_upstream(request: object, *dialects: str, passing: Collection[str] = ()) 
             raise part.error
     for slot in parsed_request.images:
         slot.replace(PREPARED)
+    for document in parsed_request.documents:
+        document.replace([PREPARED, PREPARED], ["the first page's text", ""])
     return parsed_request.to_upstream(dialects or ("chat",))
 
 

@@ -23,6 +23,7 @@ from tests.unit.dialects.responses.requests import (
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(20)).decode()
 PDF = base64.b64encode(b"%PDF-1.7\n" + bytes(20)).decode()
+ZIP = base64.b64encode(b"PK\3\4" + bytes(20)).decode()
 URL = "https://x.test/a.png"
 FILE: dict[str, Any] = {"type": "input_file"}
 TOOLS = {"type": "additional_tools", "role": "developer"}
@@ -156,7 +157,7 @@ def test_media_in_any_other_field_of_a_part_is_refused_at_once(part: dict, path:
             {"type": "url", "url": f"data:image/png;base64,{PNG}"},
         ]}}, "action.sources[0].url"),
         ({"type": "function_call", "call_id": "a", "name": "n", "arguments": {"url": URL}}, "arguments"),
-        (TOOLS | {"tools": [{"type": "mcp", "server_label": "s", "headers": {"a": PNG}}]}, "tools[0].headers"),
+        (TOOLS | {"tools": [{"type": "mcp", "server_label": "s", "headers": {"a": PNG}}]}, "tools[0].headers.a"),
         (TOOLS | {"tools": [{"type": "mcp", "server_label": "s", "image": {"url": URL}}]}, "tools[0].image"),
         (TOOLS | {"tools": [FUNCTION | {"parameters": {"default": f"data:image/png;base64,{PNG}"}}]},
          "tools[0].parameters"),
@@ -212,22 +213,26 @@ def test_an_id_that_is_not_of_our_form_is_no_file_unless_it_is_passed(part: dict
 @pytest.mark.parametrize(
     ("source", "path"),
     [
-        ({"file_data": f"data:application/pdf;base64,{PDF}"}, "file_data"),
-        ({"file_data": PDF, "mime_type": "text/plain"}, "file_data"),
-        ({"file_data": f"data:text/plain;base64,{PDF}"}, "file_data"),
+        ({"file_data": f"data:application/pdf;base64,{ZIP}"}, "file_data"),
+        ({"file_data": ZIP, "mime_type": "text/plain"}, "file_data"),
         ({"file_data": "AAAA", "mime_type": "application/zip"}, "file_data"),
         ({"file_data": "/////////w==", "mime_type": "text/plain"}, "file_data"),
         ({"file_data": "data:text/plain,hello"}, "file_data"),
-        ({"file_url": "https://x.test/a.pdf"}, "file_url"),
-        ({"file_url": "https://x.test/a", "mime_type": "application/pdf"}, "file_url"),
-        ({"input_file": {"file_data": PDF, "mime_type": "application/pdf"}}, "input_file.file_data"),
+        ({"input_file": {"file_data": ZIP, "mime_type": "application/zip"}}, "input_file.file_data"),
     ],
 )
-def test_a_file_that_is_neither_image_nor_text_is_unchecked(source: dict, path: str) -> None:
+def test_a_file_that_is_no_image_pdf_or_text_is_unchecked(source: dict, path: str) -> None:
     unchecked = the_unchecked(a_request([a_message(FILE | {"filename": "a"} | source)]))
 
     assert isinstance(unchecked.error, UnsupportedOperation)
     assert (unchecked.kind, unchecked.error.param) == ("input_file", f"input[0].content[0].{path}")
+
+
+@pytest.mark.parametrize("file", [{"file_data": PDF}, {"file_url": URL}])
+def test_a_variable_of_a_prompt_has_no_room_for_pages(file: dict) -> None:
+    unchecked = the_unchecked({"model": "m", "prompt": {"id": "p", "variables": {"a": FILE | file}}})
+
+    assert unchecked.error.param == f"prompt.variables.a.{next(iter(file))}"
 
 
 def test_an_image_in_a_file_is_an_image_whatever_its_declared_type_says() -> None:
@@ -267,6 +272,8 @@ def test_a_text_file_becomes_moderated_text(words: str, spelling: str) -> None:
         (FILE | {"input_file": {"file_url": 1}}, "input_file.file_url"),
         (FILE | {"input_file": {}, "file_id": "file-abc"}, "file_id"),
         (FILE | {"input_file": {"file_id": FILE_ID}, "file_url": URL}, "file_url"),
+        (FILE | {"file_data": PNG, "file_url": URL}, "file_url"),
+        (FILE | {"input_file": {"file_data": PNG, "file_id": FILE_ID}}, "input_file.file_id"),
         (FILE | {"input_file": "file-abc"}, "input_file"),
         (FILE | {"input_file": ["file-abc"]}, "input_file"),
         (FILE | {"file_id": FILE_ID, "detail": "huge"}, "detail"),
@@ -283,10 +290,10 @@ def test_a_malformed_file_is_named_by_its_path(part: dict, path: str) -> None:
 @pytest.mark.parametrize("spelling", [{"file_id": FILE_ID, "detail": "low"}, {
     "input_file": {"file_id": FILE_ID, "mime_type": "image/png"}, "detail": "low",
 }, {"input_file": {"file_id": FILE_ID, "mime_type": "image/png", "detail": "low"}}])  # fmt: skip
-def test_the_detail_of_a_file_part_is_that_of_its_image(spelling: dict) -> None:
-    (slot,) = parsed(a_request([a_message(FILE | spelling)])).images
+def test_the_detail_of_a_file_part_is_that_of_its_images(spelling: dict) -> None:
+    request = parsed(a_request([a_message(FILE | spelling)]))
 
-    assert slot.detail == "low"
+    assert [slot.detail for slot in request.images] + [slot.detail for slot in request.documents] == ["low"]
 
 
 def test_audio_rides_along_and_is_named_as_unmoderated() -> None:

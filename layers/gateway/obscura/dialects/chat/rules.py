@@ -25,7 +25,7 @@ _IMAGE_PART = Fields(
     {"type": identifier, "text": text, "image_url": _IMAGE, "detail": identifier, "file_id": replaced}, _CACHE
 )
 _SOURCES: dict[str, Rule] = dict.fromkeys(FILE_SOURCES, replaced)
-_FILE = Fields({"filename": text, "mime_type": identifier}, _SOURCES)
+_FILE = Fields({"filename": text, "mime_type": identifier, "detail": identifier}, _SOURCES)
 _VIDEO = Fields({"url": replaced}, other=replaced)
 _FILE_PART = Fields(
     {
@@ -154,7 +154,6 @@ _IDENTIFIERS = (
     *("verbosity", "route", "transforms"),
 )
 _SCHEMAS = ("guided_json", "guided_regex", "guided_grammar", "guided_choice", "structured_outputs", "json_schema")
-
 REQUEST = Fields(
     {
         "messages": Each(_MESSAGE),
@@ -180,10 +179,7 @@ REQUEST = Fields(
         "chat_template": schema,
         "chat_template_kwargs": links,
         "documents": links,
-        **dict.fromkeys(
-            ("guided_json", "guided_regex", "guided_grammar", "guided_choice", "structured_outputs", "json_schema"),
-            schema,
-        ),
+        **dict.fromkeys(_SCHEMAS, schema),
         **dict.fromkeys(_IDENTIFIERS, identifier),
         **dict.fromkeys(_NUMBERS, number),
         "logit_bias": ByKey(number),
