@@ -154,21 +154,29 @@ _IDENTIFIERS = (
     *("verbosity", "route", "transforms"),
 )
 _SCHEMAS = ("guided_json", "guided_regex", "guided_grammar", "guided_choice", "structured_outputs", "json_schema")
+_RESPONSE_FORMAT = Fields(
+    {
+        "type": identifier,
+        "json_schema": Fields({"name": text, "description": text, "schema": schema, "strict": number}),
+        "schema": schema,
+        "grammar": schema,
+    }
+)
+
+
+def _by_known_type(types: tuple[str, ...], fields: Fields) -> Rule:
+    """Return the rule of an object whose ``type`` is moderated if it is none of ``types``."""
+    return ByType(dict.fromkeys(types, fields), other=fields.with_fields({"type": unknown}))
+
+
 REQUEST = Fields(
     {
         "messages": Each(_MESSAGE),
-        "tools": Each(_TOOL),
+        "tools": Each(_by_known_type(("function", "custom"), _TOOL)),
         "functions": Each(_FUNCTION),
         "tool_choice": _TOOL_CHOICE,
         "function_call": Fields({"name": text}, other=identifier),
-        "response_format": Fields(
-            {
-                "type": identifier,
-                "json_schema": Fields({"name": text, "description": text, "schema": schema, "strict": number}),
-                "schema": schema,
-                "grammar": schema,
-            }
-        ),
+        "response_format": _by_known_type(("text", "json_object", "json_schema", "grammar"), _RESPONSE_FORMAT),
         "prediction": Fields({"type": identifier, "content": _CONTENT}),
         "stop": either(text, Each(text)),
         "metadata": ByKey(unknown),

@@ -79,7 +79,7 @@ _COMMAND = Fields(
         "command": Each(text),
         "commands": Each(text),
         "env": ByKey(text),
-        "user": text,
+        "user": unknown,
         "working_directory": text,
         "timeout_ms": number,
         "max_output_length": number,
@@ -219,7 +219,7 @@ _ITEMS: dict[str, Rule] = {
         {
             "name": text,
             "output": text,
-            "error": Fields({"type": identifier, "code": identifier, "message": text, "content": links}, other=text),
+            "error": Fields({"type": identifier, "code": identifier, "message": text, "content": links}),
         },
         _MCP_CALL,
         _CALL,

@@ -57,8 +57,10 @@ def _container(kind: str) -> Fields:
 
 ENVIRONMENT = _container("shell")
 REASONING = flat("effort", "summary", "generate_summary", "context", "mode")
-TEXT_FORMAT = Fields(
-    {"type": identifier, "name": text, "description": text, "schema": schema, "strict": number},
+_TEXT_FORMAT = Fields({"type": identifier, "name": text, "description": text, "schema": schema, "strict": number})
+TEXT_FORMAT = ByType(
+    dict.fromkeys(("text", "json_object", "json_schema"), _TEXT_FORMAT),
+    other=_TEXT_FORMAT.with_fields({"type": unknown}),
 )
 
 
@@ -72,7 +74,7 @@ def _filter(node: Node, review: Review) -> None:
     _FILTER(node, review)
 
 
-_COMPARED = Fields({"type": identifier, "key": text, "value": either(address, Each(address))})
+_COMPARED = Fields({"type": identifier, "key": unknown, "value": either(address, Each(address))})
 _FILTER = ByType(
     {
         **dict.fromkeys(("eq", "ne", "gt", "gte", "lt", "lte", "in", "nin"), _COMPARED),
