@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from obscura.dialects.base import ContentLimits, RequestHead, UpstreamBody
+from obscura.dialects.base import ContentLimits, RequestHead, UncheckedPart, UpstreamBody
 from obscura.dialects.json.raw import RawJson
 from obscura.dialects.responses.request import ResponsesDialect, ResponsesRequest
 from tests.support.fake_upstream import ANSWER
@@ -23,6 +23,11 @@ FUNCTION: dict[str, Any] = {
 
 def parsed(request: object) -> ResponsesRequest:
     return ResponsesDialect().parse(RequestHead(), RawJson(json.dumps(request).encode()), ContentLimits())
+
+
+def the_unchecked(request: object) -> UncheckedPart:
+    (part,) = parsed(request).unchecked
+    return part
 
 
 def a_request(user_input: object = "hello", **fields: object) -> dict:

@@ -84,7 +84,7 @@ def collect_file(
     """Collect a file part, and return the type of the part that it becomes.
 
     ``replace_part`` writes the parts of a document's pages in its place: a text and an image for each of them. Without
-    it there is no room for pages, and only images can be collected.
+    it only images can be collected, since pages are several parts.
 
     The file stands in the part itself, or in its ``input_file``. Raises InvalidRequest for a malformed source.
     """
