@@ -43,17 +43,29 @@ EACH_FORM: dict[str, tuple[str, Callable[[str], dict[str, Any]]]] = {
         CHAT,
         lambda file_id: chat({"type": "input_file", "file_id": file_id, "mime_type": "image/jpeg"}),
     ),
+    "chat input_file, nested": (CHAT, lambda file_id: chat({"type": "input_file", "input_file": {"file_id": file_id}})),
+    "chat input_file, nested and declared": (
+        CHAT,
+        lambda file_id: chat({"type": "input_file", "input_file": {"file_id": file_id, "mime_type": "image/jpeg"}}),
+    ),
     "messages": (MESSAGES, lambda file_id: message({"type": "file", "file_id": file_id})),
     "responses input_image": (RESPONSES, lambda file_id: response({"type": "input_image", "file_id": file_id})),
     "responses input_file": (RESPONSES, lambda file_id: response({"type": "input_file", "file_id": file_id})),
+    "responses input_file, nested": (
+        RESPONSES,
+        lambda file_id: response({"type": "input_file", "input_file": {"file_id": file_id}}),
+    ),
 }
 PATHS = {
     "chat image_url": "messages[0].content[1].image_url.file_id",
     "chat file": "messages[0].content[1].file.file_id",
     "chat input_file": "messages[0].content[1].file_id",
+    "chat input_file, nested": "messages[0].content[1].input_file.file_id",
+    "chat input_file, nested and declared": "messages[0].content[1].input_file.file_id",
     "messages": "messages[0].content[0].source.file_id",
     "responses input_image": "input[0].content[0].file_id",
     "responses input_file": "input[0].content[0].file_id",
+    "responses input_file, nested": "input[0].content[0].input_file.file_id",
 }
 
 

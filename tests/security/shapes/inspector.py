@@ -49,7 +49,11 @@ def inspect(
             for index, found in enumerate(ways):
                 judged = (finding for leaf in found for finding in _judge(leaf, seen, unmoderated))
                 for finding in judged:
-                    reading = finding if not index else Finding(f"{finding.what} (other reading)", finding.path)
+                    reading = (
+                        finding
+                        if not index
+                        else Finding(f"{finding.what} (other reading)", finding.path, finding.tolerated)
+                    )
                     if finding not in findings:
                         findings[reading] = None
             continue

@@ -293,51 +293,6 @@ def test_a_video_is_found_and_replaced_in_every_form(part: dict) -> None:
     assert URL.encode() not in parsed_request.to_upstream().body
 
 
-@pytest.mark.parametrize(
-    ("part", "path"),
-    [
-        ({"type": "file", "file": {"file_data": PIXEL}}, "file.file_data"),
-        ({"type": "input_file", "file_data": "AAAA", "mime_type": "image/png"}, "file_data"),
-        ({"type": "input_file", "file_id": f"file_{'0' * 36}", "mime_type": "IMAGE/jpeg"}, "file_id"),
-        ({"type": "file", "file": {"file_id": f"file_{'0' * 36}"}}, "file.file_id"),
-        ({"type": "input_file", "input_file": {"file_id": f"file_{'0' * 36}"}}, "input_file.file_id"),
-        ({"type": "input_file", "input_file": {"file_data": "AAAA", "mime_type": "image/png"}}, "input_file.file_data"),
-        ({"type": "file", "file": {"file_data": "iVBORw0KGgoAAAAN", "mime_type": "text/plain"}}, "file.file_data"),
-        ({"type": "file", "file": {"file_url": URL, "mime_type": "image/png"}}, "file.file_url"),
-    ],
-    ids=str,
-)
-def test_a_file_that_is_an_image_is_sent_on_as_an_image(part: dict, path: str) -> None:
-    parsed_request = parse(a_request(a_message(part)))
-
-    (slot,) = parsed_request.images
-    slot.replace(b"data:image/png;base64,BBBB")
-
-    assert slot.path == f"messages[0].content[0].{path}"
-    assert json.loads(parsed_request.to_upstream().body)["messages"][0]["content"] == [
-        {"type": "image_url", "image_url": {"url": "data:image/png;base64,BBBB"}}
-    ]
-
-
-@pytest.mark.parametrize(
-    ("file", "code", "param"),
-    [
-        ({"file_data": "data:application/x;base64,AAAA", "filename": "a.bin"}, "unsupported_operation", "file_data"),
-        ({"file_data": "UEsDBBQAAAAIAAAAIQ", "filename": "a.docx"}, "unsupported_operation", "file_data"),
-        ({"file_url": "https://example.com/a"}, "unsupported_operation", "file_url"),
-        ({"file_id": "file-of-the-provider"}, "file_not_found", "file_id"),
-    ],
-    ids=str,
-)
-def test_a_file_of_another_kind_is_unchecked(file: dict, code: str, param: str) -> None:
-    parsed_request = parse(a_request(a_message({"type": "file", "file": file})))
-
-    (unchecked,) = parsed_request.unchecked
-    assert (unchecked.kind, unchecked.path, unchecked.error.code) == ("file", PART, code)
-    assert unchecked.error.param == f"{PART}.file.{param}"
-    assert json.loads(parsed_request.to_upstream().body)["messages"][0]["content"][0]["file"] == file
-
-
 def test_an_image_that_was_not_replaced_is_not_sent() -> None:
     parsed_request = parse(a_request(a_message({"type": "image_url", "image_url": {"url": PIXEL}})))
 

@@ -188,6 +188,7 @@ def test_a_data_url_of_media_in_a_schema_is_refused(where: str) -> None:
         (a_request(HELLO, **{"me\u017f\u017fages": [HELLO]}), "me\u017f\u017fages"),
         (a_request(HELLO, TOOLS=[]), "TOOLS"),
         (a_request(HELLO | {"CONTENT": "x"}), "messages[0].CONTENT"),
+        (a_request(HELLO | {"Parameters": "known of another object"}), "messages[0].Parameters"),
         (a_request(HELLO | {"\uff43ontent": "x"}), "messages[0].\uff43ontent"),
         (a_request(a_message({"type": "text", "text": "a", "Text": "b"})), "messages[0].content[0].Text"),
         (a_request(a_message({"image_url": {"url": URL, "URL": URL}})), "messages[0].content[0].image_url.URL"),

@@ -82,7 +82,7 @@ def in_item(field: str) -> tuple[dict, dict, str]:
 
 def in_part(field: str) -> tuple[dict, dict, str]:
     kind, _, inner = field.partition(".")
-    part = PARTS[kind]
+    part = PARTS[kind] | ({"file_data": "JVBERi0xLjcK"} if field == "input_file.detail" else {})
     changed = part | {inner: AS_PART.get(field, {"mode": "explicit"})}
     if field == "input_image.file_id":
         del changed["image_url"]

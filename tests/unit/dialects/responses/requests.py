@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from obscura.dialects.base import ContentLimits, RequestHead, UpstreamBody
+from obscura.dialects.base import ContentLimits, RequestHead, UncheckedPart, UpstreamBody
 from obscura.dialects.json.raw import RawJson
 from obscura.dialects.responses.request import ResponsesDialect, ResponsesRequest
 from tests.support.fake_upstream import ANSWER
@@ -23,6 +23,11 @@ FUNCTION: dict[str, Any] = {
 
 def parsed(request: object) -> ResponsesRequest:
     return ResponsesDialect().parse(RequestHead(), RawJson(json.dumps(request).encode()), ContentLimits())
+
+
+def the_unchecked(request: object) -> UncheckedPart:
+    (part,) = parsed(request).unchecked
+    return part
 
 
 def a_request(user_input: object = "hello", **fields: object) -> dict:
@@ -50,7 +55,7 @@ def output(call_id: str, value: object) -> dict:
 
 
 def to_upstream(request: object, *dialects: str, passing: Collection[str] = ()) -> UpstreamBody:
-    """Return the upstream request, each image replaced by the prepared one.
+    """Return the upstream request, each image replaced by the prepared one, each document by two pages of it.
 
     Raises what the pipeline raises: the error of a part that cannot be checked, unless its type is one of ``passing``.
     """
@@ -60,6 +65,8 @@ def to_upstream(request: object, *dialects: str, passing: Collection[str] = ()) 
             raise part.error
     for slot in parsed_request.images:
         slot.replace(PREPARED)
+    for document in parsed_request.documents:
+        document.replace([PREPARED, PREPARED], ["the first page's text", ""])
     return parsed_request.to_upstream(dialects or ("chat",))
 
 

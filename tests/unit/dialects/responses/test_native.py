@@ -83,7 +83,7 @@ def test_a_file_id_becomes_the_image_that_was_checked() -> None:
         ({"file_data": "DATA:Image/heic;base64,AAAA"}, "file_data"),
         ({"file_data": "iVBORw0KGgoAAAAA"}, "file_data"),
         ({"file_data": "data:application/pdf;base64,/9j/AAAA"}, "file_data"),
-        ({"file_id": FILE_ID}, "file_id"),
+        ({"file_id": FILE_ID, "mime_type": "image/png"}, "file_id"),
         ({"input_file": {"file_id": FILE_ID, "mime_type": "image/png"}}, "input_file.file_id"),
         ({"input_file": {"file_data": "iVBORw0KGgoAAAAA", "mime_type": "text/plain"}}, "input_file.file_data"),
         ({"mime_type": "image/png", "input_file": {"file_url": "https://x.test/a"}}, "input_file.file_url"),
@@ -100,6 +100,52 @@ def test_a_file_that_is_an_image_becomes_an_image(source: dict, path: str) -> No
     assert native["input"][0]["content"] == [{"type": "input_image", "detail": "high", "image_url": PREPARED.decode()}]
 
 
+def pages(**fields: object) -> list[dict]:
+    """The parts of the two pages that stand for each document here."""
+    image_of_page = {"type": "input_image", "image_url": PREPARED.decode()} | fields
+    return [
+        text("a.pdf (page 1 of 2):\n\nthe first page's text"),
+        image_of_page,
+        text("a.pdf (page 2 of 2)"),
+        image_of_page,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "path"),
+    [
+        ({"file_data": "data:application/pdf;base64,JVBERi0xLjcK"}, "file_data"),
+        ({"file_data": "JVBERi0xLjcK", "mime_type": "text/plain"}, "file_data"),
+        ({"file_data": "data:text/plain;base64,JVBERi0xLjcK"}, "file_data"),
+        ({"file_data": "AAAA", "mime_type": "application/pdf"}, "file_data"),
+        ({"file_id": FILE_ID}, "file_id"),
+        ({"file_url": "https://x.test/a.pdf"}, "file_url"),
+        ({"file_url": "https://x.test/a", "mime_type": "application/zip"}, "file_url"),
+        ({"input_file": {"file_id": FILE_ID, "detail": "low"}}, "input_file.file_id"),
+        ({"input_file": {"file_data": "JVBERi0xLjcK", "detail": "low"}}, "input_file.file_data"),
+    ],
+)
+def test_a_file_that_is_or_may_be_a_pdf_becomes_its_pages(source: dict, path: str) -> None:
+    request = a_request([a_message(text("hi"), {"type": "input_file", "filename": "a.pdf", "detail": "low"} | source)])
+
+    (slot,) = parsed(request).documents
+    native = as_native(request)
+
+    assert (slot.path, slot.detail) == (f"input[0].content[1].{path}", "low")
+    assert "a.pdf" in parsed(request).texts
+    assert native["input"][0]["content"] == [text("hi"), *pages(detail="low")]
+
+
+def test_the_last_page_has_the_cache_breakpoint_of_the_document() -> None:
+    cache_breakpoint = {"prompt_cache_breakpoint": {"mode": "explicit"}}
+    part = {"type": "input_file", "file_data": "JVBERi0xLjcK", "filename": "a.pdf"} | cache_breakpoint
+
+    native = as_native(a_request([a_message(part)]))
+
+    *others, last = pages(detail="auto")
+    assert native["input"][0]["content"] == [*others, last | cache_breakpoint]
+
+
 def test_escapes_do_not_hide_an_image_in_a_file() -> None:
     part = b'{"type":"input_file","file_data":"\\u0064ata:image\\/png;base64,AAAA"}'
     body = b'{"model":"m","input":[{"role":"user","content":[%b]}]}' % part
@@ -109,8 +155,8 @@ def test_escapes_do_not_hide_an_image_in_a_file() -> None:
     assert slot.path == "input[0].content[0].file_data"
 
 
-def test_a_file_that_is_no_image_goes_only_where_the_operator_passes_it() -> None:
-    part = {"type": "input_file", "file_data": "data:application/pdf;base64,JVBERi0="}
+def test_a_file_of_another_kind_goes_only_where_the_operator_passes_it() -> None:
+    part = {"type": "input_file", "file_data": "data:application/zip;base64,UEsDBAAA"}
 
     native = as_native(a_request([a_message(part)]), passing=["input_file"])
 

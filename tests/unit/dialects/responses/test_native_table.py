@@ -34,8 +34,9 @@ TOKEN = "x1planted"
 URL = "https://x.test/a.png"
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="  # 1 x 1 px
 MEDIA = (PNG, f"data:image/png;base64,{PNG}")
-SECRET = ("authorization", "headers", "server_url", "domain_secrets")
+SECRET = ("authorization", "headers", "domain_secrets")
 """For the upstream's own calls: no model reads them, and no moderation."""
+CREDENTIALS = ("Bearer a-secret/of+40.characters_or~more=", "sk-12345", "a=b; c=d")
 ALWAYS_PASSED = {"type", "id", "call_id", "status", "caller"}
 BY_HAND = {"input_image", "input_file", "input_audio"}
 
@@ -150,9 +151,16 @@ def test_nothing_but_secrets_reaches_the_upstream_unseen(string: str) -> None:
 
 
 def test_secrets_go_to_the_upstream_alone_and_are_no_media() -> None:
-    assert {frozenset(outcomes(SECRETS, string)) for string in (WORDS, URL)} == {frozenset({"unseen"})}
+    assert {frozenset(outcomes(SECRETS, string)) for string in CREDENTIALS} == {frozenset({"unseen"})}
+    assert {frozenset(outcomes(SECRETS, string)) for string in (WORDS, URL)} == {frozenset({"moderated"})}
     assert {frozenset(outcomes(SECRETS, string)) for string in MEDIA} == {frozenset({"stopped"})}
     assert len(SECRETS) > 4
+
+
+def test_the_address_of_an_mcp_server_is_moderated_without_the_credentials_in_it() -> None:
+    tool = {"type": "mcp", "server_label": "s", "server_url": "https://ann:pass@x.test/sse?key=secret"}
+
+    assert parsed(a_request(tools=[tool])).texts[-1] == "https://x.test/sse"
 
 
 def _treatments(place: str, kind: str) -> dict[str, set[str]]:
@@ -199,15 +207,19 @@ def test_the_table_of_images_and_files_names_every_field() -> None:
         (image(PIXEL), "image_url"),
         ({"type": "input_image", "file_id": FILE_ID}, "file_id"),
         ({"type": "input_file", "file_data": PIXEL}, "file_data"),
-        ({"type": "input_file", "file_id": FILE_ID}, "file_id"),
+        ({"type": "input_file", "file_id": FILE_ID, "mime_type": "image/png"}, "file_id"),
         ({"type": "input_file", "file_url": URL, "mime_type": "image/png"}, "file_url"),
+        ({"type": "input_file", "file_data": "data:application/pdf;base64,JVBERi0xLjcK"}, "file_data"),
+        ({"type": "input_file", "file_id": FILE_ID}, "file_id"),
+        ({"type": "input_file", "file_url": URL}, "file_url"),
     ],
 )
-def test_a_field_with_an_image_is_moderated_as_one(part: dict, field: str) -> None:
+def test_a_field_with_an_image_or_a_document_is_moderated_as_one(part: dict, field: str) -> None:
     request = parsed(a_request([a_message(part)]))
 
     assert field in native_table()["part", part["type"]]["moderated"]
-    assert [slot.path for slot in request.images] == [f"input[0].content[0].{field}"]
+    paths = [slot.path for slot in request.images] + [slot.path for slot in request.documents]
+    assert paths == [f"input[0].content[0].{field}"]
 
 
 @pytest.mark.parametrize(
@@ -215,8 +227,7 @@ def test_a_field_with_an_image_is_moderated_as_one(part: dict, field: str) -> No
     [
         ({"type": "input_image", "file_id": "file-abc"}, "file_id"),
         ({"type": "input_file", "file_id": "file-abc"}, "file_id"),
-        ({"type": "input_file", "file_data": "data:application/pdf;base64,JVBERi0xLjcK"}, "file_data"),
-        ({"type": "input_file", "file_url": "https://x.test/a.pdf"}, "file_url"),
+        ({"type": "input_file", "file_data": "data:application/zip;base64,UEsDBAAA"}, "file_data"),
     ],
 )
 def test_a_field_with_another_file_is_refused(part: dict, field: str) -> None:

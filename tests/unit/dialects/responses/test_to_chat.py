@@ -85,11 +85,27 @@ def test_a_message_keeps_its_role_and_its_parts(item: dict, message: dict) -> No
 
 
 def test_a_file_that_the_operator_passes_is_a_file() -> None:
-    file = {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}
+    file = {"filename": "a.zip", "file_data": "data:application/zip;base64,UEsDBAAA"}
 
     chat = as_chat(a_request([a_message({"type": "input_file", **file})]), passing=["input_file"])
 
     assert chat["messages"] == [{"role": "user", "content": [{"type": "file", "file": file}]}]
+
+
+def test_a_pdf_is_its_pages() -> None:
+    file = {"type": "input_file", "file_data": "data:application/pdf;base64,JVBERi0xLjcK", "detail": "low"}
+    image_part = {"type": "image_url", "image_url": {"url": PREPARED.decode(), "detail": "low"}}
+    page_texts = [
+        {"type": "text", "text": "Document (page 1 of 2):\n\nthe first page's text"},
+        {"type": "text", "text": "Document (page 2 of 2)"},
+    ]
+
+    (message,) = messages_of(a_message(file))
+    *_, of_tool, of_user = messages_of(call("call_a"), output("call_a", [file]))
+
+    assert message["content"] == [page_texts[0], image_part, page_texts[1], image_part]
+    assert of_tool["content"] == page_texts
+    assert of_user["content"][1:] == [image_part, image_part]
 
 
 def test_calls_join_the_assistants_message_before_them() -> None:

@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 
+import msgspec
 from msgspec import Raw
 
 from obscura.dialects.base import ImageSlot, SourceKind, UncheckedPart, VideoSlot
 from obscura.dialects.chat.rules import PARTS
 from obscura.dialects.content import RequestContent
-from obscura.dialects.file_parts import FileSource, declared_types, file_source, page_text
-from obscura.dialects.json.fields import image_detail, required_string, text_or_empty
+from obscura.dialects.file_parts import cache_fields, page_text, read_file, uncheckable_file, unknown_file
+from obscura.dialects.json.fields import image_detail, required_string
 from obscura.dialects.json.raw import NULL, Node, RawObject, is_null, is_object, is_string, open_object, quoted
 from obscura.dialects.media import MediaKind
-from obscura.errors import FileNotFound, InvalidRequest, UnsupportedOperation
+from obscura.errors import InvalidRequest, UnsupportedOperation
 
 _MEDIA_KEYS = ("image_url", "video_url")
 _FILE_KINDS = ("file", "input_file")
@@ -110,63 +111,54 @@ def _video_slot(part: RawObject, part_path: str, content: RequestContent) -> Vid
 
 
 def _collect_file(part: RawObject, part_path: str, siblings: list[Node], content: RequestContent) -> None:
-    """Collect a file part: an image becomes an image part, a PDF the parts of its pages; another file is unchecked."""
-    body, holder, path = content.body, part, part_path
-    for key in _FILE_KINDS:
-        if is_object(nested := part.get(key)):
-            holder, path = open_object(nested, f"{part_path}.{key}"), f"{part_path}.{key}"
-            part[key] = holder
-            break
-    source = file_source(body, holder, declared_types(body, holder, part))
-    if source is None:
+    """Collect a file part: an image becomes an image part, a text file a text, a PDF the parts of its pages.
+
+    Another file is unchecked.
+    """
+    file = read_file(part, part_path, content.body, _FILE_KINDS)
+    if file is None:
         return
-    path = f"{path}.{source.key}"
+    source = file.source
+    if not source.is_ours:
+        content.add_unchecked(part, unknown_file("file", part_path, file.path))
+        return
+    if file.text is not None:
+        _become(part, _text_part(Raw(msgspec.json.encode(file.text))))
+        return
     if not source.may_be_shown:
-        content.add_unchecked(part, unchecked_file(source, path, part_path))
+        content.add_unchecked(part, uncheckable_file("file", part_path, file.path))
         return
-    leaf = holder[source.key]
-    if not is_string(leaf):
-        raise TypeError("a file's source is a string")
-    detail = image_detail(body, part.get("detail"), f"{part_path}.detail")
-    holder[source.key] = NULL
-    name = text_or_empty(body, holder.get("filename"))
+    source_slice = content.body.string_slice(file.leaf)
+    _become(part, _image_part(NULL))
 
     def replace(data_url: bytes) -> None:
-        part.clear()
-        part.update(_image_part(data_url))
+        part["image_url"] = {"url": quoted(data_url)}
 
     def replace_pages(images: Sequence[bytes], texts: Sequence[str]) -> None:
         position = next(index for index, node in enumerate(siblings) if node is part)
-        siblings[position : position + 1] = [
-            node
-            for number, (image, text) in enumerate(zip(images, texts, strict=True), 1)
-            for node in (_text_part(page_text(name, number, len(images), text)), _image_part(image))
-        ]
+        pages: list[RawObject] = []
+        for number, (image, text) in enumerate(zip(images, texts, strict=True), 1):
+            pages += (_text_part(page_text(file.name, number, len(images), text)), _image_part(quoted(image)))
+        if pages:
+            pages[-1] |= cache_fields(part)
+        siblings[position : position + 1] = pages
 
-    source_slice = body.string_slice(leaf)
     if source.media is MediaKind.IMAGE:
-        content.images.append(ImageSlot(path, source_slice, detail, replace, source.source_kind))
+        content.images.append(ImageSlot(file.path, source_slice, file.detail, replace, source.source_kind))
     else:
-        content.add_document(path, source_slice, detail, replace_pages, source.source_kind)
+        content.texts.append(file.name)
+        content.add_document(file.path, source_slice, file.detail, replace_pages, source.source_kind)
 
 
-def _image_part(data_url: bytes) -> RawObject:
-    return {"type": quoted(b"image_url"), "image_url": {"url": quoted(data_url)}}
+def _become(part: RawObject, fields: RawObject) -> None:
+    kept = cache_fields(part)
+    part.clear()
+    part |= fields | kept
+
+
+def _image_part(url: Raw) -> RawObject:
+    return {"type": quoted(b"image_url"), "image_url": {"url": url}}
 
 
 def _text_part(text: Raw) -> RawObject:
     return {"type": quoted(b"text"), "text": text}
-
-
-def unchecked_file(source: FileSource, path: str, part_path: str) -> UncheckedPart:
-    """Return the record of a file that is no image, or that only the upstream has."""
-    if not source.is_ours:
-        return UncheckedPart(
-            "file", part_path, FileNotFound("There is no file with this id. Upload it here first.", param=path)
-        )
-    error = UnsupportedOperation(
-        f"'{path}' is a file whose content cannot be checked. Send an image, a PDF or its text; or have the operator "
-        "pass the type 'file' (pass_types of the model in the catalog).",
-        param=path,
-    )
-    return UncheckedPart("file", part_path, error)

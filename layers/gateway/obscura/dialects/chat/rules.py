@@ -25,7 +25,7 @@ _IMAGE_PART = Fields(
     {"type": identifier, "text": text, "image_url": _IMAGE, "detail": identifier, "file_id": replaced}, _CACHE
 )
 _SOURCES: dict[str, Rule] = dict.fromkeys(FILE_SOURCES, replaced)
-_FILE = Fields({"filename": text, "mime_type": identifier}, _SOURCES)
+_FILE = Fields({"filename": text, "mime_type": identifier, "detail": identifier}, _SOURCES)
 _VIDEO = Fields({"url": replaced}, other=replaced)
 _FILE_PART = Fields(
     {
@@ -154,22 +154,29 @@ _IDENTIFIERS = (
     *("verbosity", "route", "transforms"),
 )
 _SCHEMAS = ("guided_json", "guided_regex", "guided_grammar", "guided_choice", "structured_outputs", "json_schema")
+_RESPONSE_FORMAT = Fields(
+    {
+        "type": identifier,
+        "json_schema": Fields({"name": text, "description": text, "schema": schema, "strict": number}),
+        "schema": schema,
+        "grammar": schema,
+    }
+)
+
+
+def _by_known_type(types: tuple[str, ...], fields: Fields) -> Rule:
+    """Return the rule of an object whose ``type`` is moderated if it is none of ``types``."""
+    return ByType(dict.fromkeys(types, fields), other=fields.with_fields({"type": unknown}))
+
 
 REQUEST = Fields(
     {
         "messages": Each(_MESSAGE),
-        "tools": Each(_TOOL),
+        "tools": Each(_by_known_type(("function", "custom"), _TOOL)),
         "functions": Each(_FUNCTION),
         "tool_choice": _TOOL_CHOICE,
         "function_call": Fields({"name": text}, other=identifier),
-        "response_format": Fields(
-            {
-                "type": identifier,
-                "json_schema": Fields({"name": text, "description": text, "schema": schema, "strict": number}),
-                "schema": schema,
-                "grammar": schema,
-            }
-        ),
+        "response_format": _by_known_type(("text", "json_object", "json_schema", "grammar"), _RESPONSE_FORMAT),
         "prediction": Fields({"type": identifier, "content": _CONTENT}),
         "stop": either(text, Each(text)),
         "metadata": ByKey(unknown),
@@ -180,10 +187,7 @@ REQUEST = Fields(
         "chat_template": schema,
         "chat_template_kwargs": links,
         "documents": links,
-        **dict.fromkeys(
-            ("guided_json", "guided_regex", "guided_grammar", "guided_choice", "structured_outputs", "json_schema"),
-            schema,
-        ),
+        **dict.fromkeys(_SCHEMAS, schema),
         **dict.fromkeys(_IDENTIFIERS, identifier),
         **dict.fromkeys(_NUMBERS, number),
         "logit_bias": ByKey(number),

@@ -1,11 +1,24 @@
 """The rules of input items and content parts (OpenAI's API reference, "Create a model response", input)."""
 
 from obscura.dialects.file_parts import FILE_SOURCES
+from obscura.dialects.json.raw import Node, is_null
 from obscura.dialects.responses.media_parts import SCREENSHOTS
 from obscura.dialects.responses.tools import ENVIRONMENT, REASONING, TEXT_FORMAT, TOOL
-from obscura.dialects.responses.unlisted import address, flat, unlisted, unseen_image
+from obscura.dialects.responses.unlisted import address, flat, numbers, unlisted, unseen_image, word
 from obscura.dialects.rules.containers import ByKey, ByType, Each, Fields, either
-from obscura.dialects.rules.leaves import Rule, identifier, links, opaque, recording, replaced, schema, text
+from obscura.dialects.rules.leaves import (
+    Review,
+    Rule,
+    identifier,
+    links,
+    number,
+    opaque,
+    recording,
+    replaced,
+    schema,
+    text,
+    unknown,
+)
 
 _TYPE: dict[str, Rule] = {"type": identifier}
 _CACHE: dict[str, Rule] = {"type": identifier, "prompt_cache_breakpoint": flat("mode", "ttl")}
@@ -15,14 +28,15 @@ _SOURCES: dict[str, Rule] = dict.fromkeys(FILE_SOURCES, replaced)
 _ANNOTATIONS = Each(
     Fields(
         {
-            **dict.fromkeys(("type", "file_id", "container_id", "index", "start_index", "end_index"), identifier),
+            **dict.fromkeys(("type", "file_id", "container_id"), identifier),
+            **numbers("index", "start_index", "end_index"),
             "filename": text,
             "title": text,
             "url": address,
         }
     )
 )
-_TOKEN: dict[str, Rule] = {"token": text, "bytes": identifier, "logprob": identifier}
+_TOKEN: dict[str, Rule] = {"token": word, "bytes": number, "logprob": number}
 _LOGPROBS = Each(Fields(_TOKEN, {"top_logprobs": Each(Fields(_TOKEN))}))
 
 PART = ByType(
@@ -46,16 +60,16 @@ _CALL: dict[str, Rule] = {
     "status": identifier,
     "caller": flat("type", "caller_id"),
 }
-_TOOL_CALL: dict[str, Rule] = {"name": text, "namespace": text, "async": identifier}
+_TOOL_CALL: dict[str, Rule] = {"name": text, "namespace": unknown, "async": number}
 _CHECKS = Each(Fields({"id": identifier, "code": text, "message": text}))
 _ACTION = Fields(
     {
         "type": identifier,
         "button": identifier,
-        "keys": Each(text),
-        "path": Each(Fields({"x": identifier, "y": identifier})),
+        "keys": Each(unknown),
+        "path": Each(Fields(numbers("x", "y"))),
         "text": text,
-        **dict.fromkeys(("x", "y", "scroll_x", "scroll_y"), identifier),
+        **numbers("x", "y", "scroll_x", "scroll_y"),
     }
 )
 _SCREENSHOT = Fields({"image_url": replaced, "file_id": replaced, "current_url": address, "detail": identifier}, _TYPE)
@@ -65,22 +79,32 @@ _COMMAND = Fields(
         "command": Each(text),
         "commands": Each(text),
         "env": ByKey(text),
-        "user": text,
+        "user": unknown,
         "working_directory": text,
-        "timeout_ms": identifier,
-        "max_output_length": identifier,
+        "timeout_ms": number,
+        "max_output_length": number,
     }
 )
+_OUTCOME = Fields({"type": identifier, "exit_code": number})
 _MCP_CALL: dict[str, Rule] = {"server_label": text, "approval_request_id": identifier, "arguments": text}
 _MESSAGE = Fields(
     {"type": identifier, "id": identifier, "role": identifier, "content": _CONTENT, "status": identifier},
     {"phase": identifier},
 )
 
+_REFERENCE = Fields({"id": identifier}, _TYPE)
+
+
+def _untyped(node: Node, review: Review) -> None:
+    """An item without a type: a message if it has a role, else a reference."""
+    is_message = isinstance(node, dict) and not is_null(node.get("role"))
+    (_MESSAGE if is_message else _REFERENCE)(node, review)
+
+
 _ITEMS: dict[str, Rule] = {
-    "": _MESSAGE,
+    "": _untyped,
     "message": _MESSAGE,
-    "item_reference": Fields({"id": identifier}, _TYPE),
+    "item_reference": _REFERENCE,
     "function_call": Fields({"arguments": text}, _TOOL_CALL, _CALL),
     "function_call_output": Fields({"output": _CONTENT}, _TOOL_CALL, _CALL),
     "custom_tool_call": Fields({"input": text}, _TOOL_CALL, _CALL),
@@ -139,7 +163,7 @@ _ITEMS: dict[str, Rule] = {
                         "attributes": ByKey(address),
                         "file_id": identifier,
                         "filename": text,
-                        "score": identifier,
+                        "score": number,
                         "text": text,
                     }
                 )
@@ -162,7 +186,9 @@ _ITEMS: dict[str, Rule] = {
             "result": unseen_image("image_generation_call"),
             "revised_prompt": text,
             "error": links,
-            "svg_usage": flat("model", "input_tokens", "output_tokens", "reasoning_tokens", "total_tokens"),
+            "svg_usage": Fields(
+                {"model": identifier}, numbers("input_tokens", "output_tokens", "reasoning_tokens", "total_tokens")
+            ),
             **dict.fromkeys(("action", "background", "output_format", "quality", "size"), identifier),
         },
         _CALL,
@@ -172,8 +198,8 @@ _ITEMS: dict[str, Rule] = {
     "shell_call": Fields({"action": _COMMAND, "environment": ENVIRONMENT}, _CALL),
     "shell_call_output": Fields(
         {
-            "output": Each(Fields({"stdout": text, "stderr": text, "outcome": flat("type", "exit_code")})),
-            "max_output_length": identifier,
+            "output": Each(Fields({"stdout": text, "stderr": text, "outcome": _OUTCOME})),
+            "max_output_length": number,
         },
         _CALL,
     ),
@@ -188,12 +214,12 @@ _ITEMS: dict[str, Rule] = {
         _CALL,
     ),
     "mcp_approval_request": Fields({"name": text}, _MCP_CALL, _CALL),
-    "mcp_approval_response": Fields({"approve": identifier, "reason": text}, _MCP_CALL, _CALL),
+    "mcp_approval_response": Fields({"approve": number, "reason": text}, _MCP_CALL, _CALL),
     "mcp_call": Fields(
         {
             "name": text,
             "output": text,
-            "error": Fields({"type": identifier, "code": identifier, "message": text, "content": links}, other=text),
+            "error": Fields({"type": identifier, "code": identifier, "message": text, "content": links}),
         },
         _MCP_CALL,
         _CALL,

@@ -5,15 +5,18 @@ The same for a request that is passed on and for one that is translated.
 
 from obscura.dialects.responses.items import ITEM, PART
 from obscura.dialects.responses.tools import REASONING, TEXT_FORMAT, TOOL
-from obscura.dialects.responses.unlisted import flat
+from obscura.dialects.responses.unlisted import flat, numbers
 from obscura.dialects.rules.containers import ByKey, Each, Fields, either
 from obscura.dialects.rules.leaves import identifier, links, text
 
 _CHOSEN_TOOL = Fields({"type": identifier, "name": text, "server_label": text, "mode": identifier})
 _IDENTIFIERS = (
-    *("model", "stream", "background", "store", "truncation", "include", "max_output_tokens"),
-    *("max_tool_calls", "temperature", "top_p", "top_logprobs", "parallel_tool_calls", "service_tier", "user"),
+    *("model", "truncation", "service_tier", "user"),
     *("previous_response_id", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"),
+)
+_NUMBERS = (
+    *("stream", "background", "store", "max_output_tokens", "max_tool_calls", "temperature", "top_p", "top_logprobs"),
+    "parallel_tool_calls",
 )
 
 REQUEST = Fields(
@@ -26,15 +29,19 @@ REQUEST = Fields(
         "text": Fields({"format": TEXT_FORMAT, "verbosity": identifier}),
         "metadata": ByKey(links),
         "reasoning": REASONING,
-        "stream_options": flat("include_obfuscation"),
+        "stream_options": Fields(numbers("include_obfuscation")),
         "conversation": either(identifier, flat("id")),
-        "context_management": Each(flat("type", "compact_threshold")),
+        "context_management": Each(Fields({"type": identifier}, numbers("compact_threshold"))),
         "moderation": Fields(
             {"model": identifier, "policy": Fields({"input": flat("mode"), "output": flat("mode")})},
         ),
-        "prompt_cache_options": flat("comparison_response_id", "mode", "prewarm", "ttl"),
+        "prompt_cache_options": Fields(
+            {"comparison_response_id": identifier, "mode": identifier, "ttl": identifier}, numbers("prewarm")
+        ),
         "image": flat("context_compression"),
         "access_programs": flat("cyber"),
+        "include": Each(identifier),
         **dict.fromkeys(_IDENTIFIERS, identifier),
+        **numbers(*_NUMBERS),
     }
 )

@@ -1,21 +1,31 @@
 """The rules of tools, and of the formats of answers, as a request describes them to the model.
 
-The address and the credentials of an MCP server, and the secrets of a container's network, are for the upstream's own
-calls: they go to the upstream alone, so the moderation does not see them.
+The credentials of an MCP server, also those in its URL, and the secrets of a container's network are for the upstream's
+own calls: they go to the upstream alone, so the moderation does not see them.
 """
 
 from obscura.dialects.json.raw import Node
-from obscura.dialects.responses.unlisted import address, flat, provider_files, unseen_image
-from obscura.dialects.rules.containers import ByType, Each, Fields, either
-from obscura.dialects.rules.leaves import Review, Rule, identifier, links, schema, secret, text
+from obscura.dialects.responses.unlisted import address, flat, numbers, provider_files, unseen_image
+from obscura.dialects.rules.containers import ByKey, ByType, Each, Fields, either
+from obscura.dialects.rules.leaves import (
+    Review,
+    Rule,
+    credential,
+    identifier,
+    number,
+    schema,
+    server_address,
+    text,
+    unknown,
+)
 
-_ANY: dict[str, Rule] = {"type": identifier, "allowed_callers": identifier, "defer_loading": identifier}
-_NAMED: dict[str, Rule] = {"name": text, "description": text, "async": identifier}
+_ANY: dict[str, Rule] = {"type": identifier, "allowed_callers": Each(identifier), "defer_loading": number}
+_NAMED: dict[str, Rule] = {"name": text, "description": text, "async": number}
 _NETWORK = Fields(
     {
         "type": identifier,
         "allowed_domains": Each(address),
-        "domain_secrets": Each(Fields({"domain": address, "name": text, "value": secret})),
+        "domain_secrets": Each(Fields({"domain": address, "name": text, "value": credential})),
     }
 )
 
@@ -47,8 +57,10 @@ def _container(kind: str) -> Fields:
 
 ENVIRONMENT = _container("shell")
 REASONING = flat("effort", "summary", "generate_summary", "context", "mode")
-TEXT_FORMAT = Fields(
-    {"type": identifier, "name": text, "description": text, "schema": schema, "strict": identifier},
+_TEXT_FORMAT = Fields({"type": identifier, "name": text, "description": text, "schema": schema, "strict": number})
+TEXT_FORMAT = ByType(
+    dict.fromkeys(("text", "json_object", "json_schema"), _TEXT_FORMAT),
+    other=_TEXT_FORMAT.with_fields({"type": unknown}),
 )
 
 
@@ -57,38 +69,55 @@ def _tool(node: Node, review: Review) -> None:
     TOOL(node, review)
 
 
-_MCP_TOOLS = Fields({"read_only": identifier, "tool_names": Each(text)})
+def _filter(node: Node, review: Review) -> None:
+    """A filter of a file search, or filters that are joined: values to compare attributes of files with."""
+    _FILTER(node, review)
+
+
+_COMPARED = Fields({"type": identifier, "key": unknown, "value": either(address, Each(address))})
+_FILTER = ByType(
+    {
+        **dict.fromkeys(("eq", "ne", "gt", "gte", "lt", "lte", "in", "nin"), _COMPARED),
+        **dict.fromkeys(("and", "or"), Fields({"type": identifier, "filters": Each(_filter)})),
+    }
+)
+_FORMAT = ByType(
+    {
+        "text": Fields({"type": identifier}),
+        "grammar": Fields({"type": identifier, "syntax": identifier, "definition": text}),
+    }
+)
+_MCP_TOOLS = Fields({"read_only": number, "tool_names": Each(text)})
 _WEB_SEARCH = Fields(
     {
         "filters": Fields({"allowed_domains": Each(address)}),
         "user_location": Fields(
             {"type": identifier, **dict.fromkeys(("city", "country", "region", "timezone"), text)},
         ),
-        "external_web_access": identifier,
+        "external_web_access": number,
         "search_context_size": identifier,
-        "search_content_types": identifier,
+        "search_content_types": Each(identifier),
     },
     _ANY,
 )
 _COMPUTER = Fields(
-    {"display_height": identifier, "display_width": identifier, "environment": identifier},
+    {"environment": identifier},
+    numbers("display_height", "display_width"),
     _ANY,
 )
 TOOL = ByType(
     {
-        "function": Fields({"parameters": schema, "output_schema": schema, "strict": identifier}, _NAMED, _ANY),
-        "custom": Fields(
-            {"format": Fields({"type": identifier, "syntax": identifier, "definition": schema})}, _NAMED, _ANY
-        ),
+        "function": Fields({"parameters": schema, "output_schema": schema, "strict": number}, _NAMED, _ANY),
+        "custom": Fields({"format": _FORMAT}, _NAMED, _ANY),
         "namespace": Fields({"tools": Each(_tool)}, _NAMED, _ANY),
         "tool_search": Fields({"parameters": schema, "execution": identifier}, _NAMED, _ANY),
         "mcp": Fields(
             {
                 "server_label": text,
                 "server_description": text,
-                "server_url": secret,
-                "authorization": secret,
-                "headers": secret,
+                "server_url": server_address,
+                "authorization": credential,
+                "headers": ByKey(credential),
                 "connector_id": identifier,
                 "tunnel_id": identifier,
                 "allowed_tools": Each(text, other=_MCP_TOOLS),
@@ -103,26 +132,26 @@ TOOL = ByType(
                 "input_image_mask": unseen_image("image_generation"),
                 **dict.fromkeys(
                     (
-                        *("action", "background", "complexity", "frame_count", "frame_duration_ms", "input_fidelity"),
-                        *("model", "moderation", "output_compression", "output_format", "partial_images", "quality"),
-                        "size",
+                        *("action", "background", "complexity", "input_fidelity"),
+                        *("model", "moderation", "output_format", "quality", "size"),
                     ),
                     identifier,
                 ),
+                **numbers("frame_count", "frame_duration_ms", "output_compression", "partial_images"),
                 "svg": Fields({"model": identifier, "reasoning": flat("effort")}),
             },
             _ANY,
         ),
         "file_search": Fields(
             {
-                "vector_store_ids": identifier,
-                "filters": links,
-                "max_num_results": identifier,
+                "vector_store_ids": Each(identifier),
+                "filters": _FILTER,
+                "max_num_results": number,
                 "ranking_options": Fields(
                     {
                         "ranker": identifier,
-                        "score_threshold": identifier,
-                        "hybrid_search": flat("embedding_weight", "text_weight"),
+                        "score_threshold": number,
+                        "hybrid_search": Fields(numbers("embedding_weight", "text_weight")),
                     }
                 ),
             },
@@ -138,6 +167,7 @@ TOOL = ByType(
         {"parameters": schema, "tools": Each(_tool), "input_image_mask": unseen_image("image_generation")},
         _NAMED,
         _ANY,
+        {"type": unknown},
     ),
 )
 """A tool of a type that is not listed describes itself as a function does; what else it has is unknown."""

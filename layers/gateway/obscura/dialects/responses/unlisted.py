@@ -6,16 +6,31 @@ Each is recorded as unchecked: it goes to no model but one whose catalog entry p
 from obscura.dialects.base import UncheckedPart
 from obscura.dialects.json.raw import Node, is_array, is_null, is_object, is_string, open_array
 from obscura.dialects.rules.containers import Fields, either
-from obscura.dialects.rules.leaves import Review, Rule, identifier, schema, unchecked, unknown
+from obscura.dialects.rules.leaves import Review, Rule, identifier, number, schema, unchecked, unknown
 from obscura.errors import FileNotFound, ObscuraError, UnsupportedOperation
 
 address = either(schema, unknown)
 """The URL of a web page or another address, which no model loads: text, but no data URL. Any other value is unknown."""
 
+_MAX_WORD_CHARS = 16
+
+
+def word(node: Node, review: Review) -> None:
+    """A piece of a text, such as a token of the model's: text if it is shorter than any address of a file."""
+    if is_string(node) and memoryview(node).nbytes <= _MAX_WORD_CHARS + 2:
+        review.content.texts.append(review.content.body.text(node))
+    else:
+        unknown(node, review)
+
 
 def flat(*names: str) -> Fields:
-    """Return the rule of an object whose fields are numbers, enumerations and ids."""
+    """Return the rule of an object whose fields are enumerations and ids."""
     return Fields(dict.fromkeys(names, identifier))
+
+
+def numbers(*names: str) -> dict[str, Rule]:
+    """Return the rules of fields that are numbers or booleans."""
+    return dict.fromkeys(names, number)
 
 
 def unlisted(expected: str) -> Rule:

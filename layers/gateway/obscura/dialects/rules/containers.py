@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Mapping
+from typing import ClassVar
 
 from obscura.dialects.json.raw import Node, RawObject, is_array, is_object, is_string, open_array, open_object
 from obscura.dialects.rules.leaves import Review, Rule, review_key, unchecked, unknown
@@ -11,14 +12,16 @@ from obscura.errors import InvalidRequest
 class Fields:
     """An object with known fields; all others are ``unknown``.
 
-    A key that differs from a known one in letter case or normal form alone is an error: readers such as Go's
-    ``encoding/json`` take one for the other.
+    A key that differs from a known one, of whatever object, in letter case or normal form alone is an error: readers
+    such as Go's ``encoding/json`` take one for the other.
     """
+
+    _folded: ClassVar[set[str]] = set()
 
     def __init__(self, *known: Mapping[str, Rule], other: Rule = unknown) -> None:
         """``known`` are the rules by key; ``other`` is that of any value that is no object."""
         self._known = {key: rule for rules in known for key, rule in rules.items()}
-        self._folded = {_fold(key) for key in self._known}
+        self._folded.update(map(_fold, self._known))
         self._other = other
 
     def with_fields(self, more: Mapping[str, Rule]) -> "Fields":

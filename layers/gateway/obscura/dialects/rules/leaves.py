@@ -41,6 +41,8 @@ _TOKEN_TEXT = re.compile(rf"(?=.{{0,{MAX_IDENTIFIER_CHARS}}}\Z)(?:{_TOKEN})?")
 _BASE64 = re.compile(r"(?:data:(?:audio|video)/[\w.+\-]+(?:;[\w.+\-=]+)*,)?[A-Za-z0-9+/_\-]{4,}=*", re.IGNORECASE)
 _OPAQUE_VALUE = re.compile(r"[A-Za-z0-9+/_=.:|\-]*")
 _MIN_MEDIA_CHARS = 24
+_CREDENTIAL = re.compile(r"(?:[A-Za-z][\w\-]* )?\S*(?:(?<=[;,]) \S+)*")
+_USER_IN_URL = re.compile(r"(?<=//)[^/?#\s]*@")
 _SCALARS = frozenset(b"ntf-0123456789")
 
 
@@ -165,6 +167,33 @@ def secret(node: Node, review: Review) -> None:
         unknown(node, review)
     elif len(value) > MAX_SECRET_CHARS or holds_data_url(value) or holds_media(value):
         raise review.refuse("is media or too long")
+
+
+def credential(node: Node, review: Review) -> None:
+    """A ``secret`` in one of HTTP's forms (RFC 9110 §11.4, RFC 6265 §4.2.1): one word, maybe a scheme, or a list.
+
+    What has another form is moderated too, and of a URL what ``server_address`` moderates.
+    """
+    if not is_string(node):
+        unknown(node, review)
+        return
+    value = review.content.body.text(node)
+    if leads_to_media(value):
+        server_address(node, review)
+        return
+    secret(node, review)
+    if not _CREDENTIAL.fullmatch(value):
+        review.content.texts.append(value)
+
+
+def server_address(node: Node, review: Review) -> None:
+    """The URL of a server that the provider calls: no media, and moderated without its query and its user's name."""
+    if not is_string(node):
+        unknown(node, review)
+        return
+    secret(node, review)
+    address = review.content.body.text(node).partition("?")[0]
+    review.content.texts.append(_USER_IN_URL.sub("", address))
 
 
 def unchecked(node: Node, review: Review) -> None:
