@@ -89,9 +89,9 @@ def test_a_short_text_is_one_piece_without_more() -> None:
 
 
 def test_a_known_text_is_left_out_but_for_its_end() -> None:
-    texts = ["a" * 5000, "b" * 300, "c"]
+    texts = ["a" * 5000, "b" * 600, "c"]
 
-    assert contents(join_some(texts, [2])) == ["b" * 200 + "\n\nc"]
+    assert contents(join_some(texts, [2])) == ["b" * 400 + "\n\nc"]
 
 
 def test_cuts_are_at_white_space_if_there_is_any_near() -> None:

@@ -39,7 +39,7 @@ SECRETS = (
     *("mcp_servers[0].url", "mcp_servers[0].authorization_token"),
     *("fallback_credit_token", "fallback_credit_token.token"),
 )
-OF_SECRETS = {"words": "moderated", "url": "passed"}
+OF_SECRETS = {"words": "moderated", "url": "moderated"}
 TEXT_OF_ANY_FORM = {"input", "input_schema", "input_examples", "schema"}
 """Fields that hold any JSON, whose strings are all text: arguments of calls, and schemas."""
 

@@ -282,10 +282,11 @@ def test_what_the_provider_loads_by_itself_is_said_to_be_unmoderated(fields: dic
     assert (part.kind, part.path, part.error.param) == (kind, path, path)
 
 
-def test_an_mcp_servers_url_and_token_are_not_moderated() -> None:
-    server = {"type": "url", "name": "docs", "url": "https://mcp.example.com/key", "authorization_token": "secret"}
+def test_the_credentials_of_an_mcp_server_are_not_moderated() -> None:
+    url = "https://user:pass@mcp.example.com/sse?key=secret"
+    server = {"type": "url", "name": "docs", "url": url, "authorization_token": "secret"}
 
-    assert parse(a_request(mcp_servers=[server])).texts == ["hello", "docs"]
+    assert parse(a_request(mcp_servers=[server])).texts == ["hello", "docs", "https://mcp.example.com/sse"]
 
 
 @pytest.mark.parametrize(

@@ -24,13 +24,14 @@ from obscura.dialects.rules.containers import ByType, Each, Fields, either
 from obscura.dialects.rules.leaves import (
     Review,
     Rule,
+    credential,
     data,
     identifier,
     number,
     opaque,
     replaced,
     schema,
-    secret,
+    server_address,
     text,
     unknown,
 )
@@ -186,7 +187,7 @@ def _mcp_server(node: Node, review: Review) -> None:
 
 _MCP_SERVER = Fields(
     ids(),
-    {"name": text, "url": secret, "authorization_token": secret},
+    {"name": text, "url": server_address, "authorization_token": credential},
     {"tool_configuration": Fields({"enabled": number, "allowed_tools": Each(text)})},
 )
 _FORMAT = Fields(ids(), {"schema": schema})
@@ -248,6 +249,6 @@ REQUEST = Fields(
         "compaction": Fields(ids(), {"instructions": text}),
         "mcp_servers": Each(_mcp_server),
         "fallbacks": either(identifier, Each(_FALLBACK)),
-        "fallback_credit_token": either(secret, Fields({"token": secret, "mode": identifier})),
+        "fallback_credit_token": either(credential, Fields({"token": credential, "mode": identifier})),
     },
 )

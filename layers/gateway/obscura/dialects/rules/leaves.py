@@ -154,46 +154,34 @@ def recording(node: Node, review: Review) -> None:
         raise review.refuse("is not the base64 of a recording")
 
 
-def secret(node: Node, review: Review) -> None:
-    """A credential or an address for the provider's own calls: no model reads it, and no other service may see it.
-
-    Any other value than a string, and a string that has white space, is ``unknown``.
-    """
-    if not is_string(node):
-        unknown(node, review)
-        return
-    value = review.content.body.text(node)
-    if any(map(str.isspace, value)):
-        unknown(node, review)
-    elif len(value) > MAX_SECRET_CHARS or holds_data_url(value) or holds_media(value):
-        raise review.refuse("is media or too long")
-
-
 def credential(node: Node, review: Review) -> None:
-    """A ``secret`` in one of HTTP's forms (RFC 9110 §11.4, RFC 6265 §4.2.1): one word, maybe a scheme, or a list.
+    """A secret for the provider's own calls, which no model reads and no other service may see.
 
-    What has another form is moderated too, and of a URL what ``server_address`` moderates.
+    In one of HTTP's forms (RFC 9110 §11.4, RFC 6265 §4.2.1): one word, maybe a scheme before it, or a list. A URL is a
+    ``server_address``, and anything else ``unknown``.
     """
-    if not is_string(node):
-        unknown(node, review)
-        return
-    value = review.content.body.text(node)
+    value = review.content.body.text(node) if is_string(node) else ""
     if leads_to_media(value):
         server_address(node, review)
-        return
-    secret(node, review)
-    if not _CREDENTIAL.fullmatch(value):
-        review.content.texts.append(value)
+    elif value and _CREDENTIAL.fullmatch(value):
+        _require_secret(value, review)
+    else:
+        unknown(node, review)
 
 
 def server_address(node: Node, review: Review) -> None:
     """The URL of a server that the provider calls: no media, and moderated without its query and its user's name."""
-    if not is_string(node):
+    value = review.content.body.text(node) if is_string(node) else ""
+    if not value or any(map(str.isspace, value)):
         unknown(node, review)
         return
-    secret(node, review)
-    address = review.content.body.text(node).partition("?")[0]
-    review.content.texts.append(_USER_IN_URL.sub("", address))
+    _require_secret(value, review)
+    review.content.texts.append(_USER_IN_URL.sub("", value.partition("?")[0]))
+
+
+def _require_secret(value: str, review: Review) -> None:
+    if len(value) > MAX_SECRET_CHARS or holds_data_url(value) or holds_media(value):
+        raise review.refuse("is media or too long")
 
 
 def unchecked(node: Node, review: Review) -> None:
