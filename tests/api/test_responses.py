@@ -269,7 +269,7 @@ async def test_an_image_that_a_native_upstream_would_fetch_itself_is_rejected() 
             response = await respond_to(gateway, seen, a_message(text("Again.")))
 
             assert response.json()["error"]["code"] == "unsupported_operation"
-            assert response.json()["error"]["param"] == "input[0].output[0].image"
+            assert response.json()["error"]["param"] == "input[0].output[0].image.url"
             assert upstream.received == []
 
 

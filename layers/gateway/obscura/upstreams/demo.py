@@ -50,9 +50,10 @@ class ImageStats:
         shape = "square" if self.width_px == self.height_px else "upright"
         shape = "landscape" if self.width_px > self.height_px else shape
         light = "dark" if self.brightness < 0.3 else "bright" if self.brightness > 0.7 else "evenly lit"
+        article = "an" if shape == "upright" else "a"
         edge = "soft" if self.sharpness < 0.02 else "crisp" if self.sharpness > 0.08 else "fairly sharp"
         return (
-            f"a {shape} {self.format} of {self.width_px} x {self.height_px} pixels, {light} "
+            f"{article} {shape} {self.format} of {self.width_px} x {self.height_px} pixels, {light} "
             f"(brightness {self.brightness:.0%}) and {edge} (sharpness {self.sharpness:.0%}), "
             f"mostly {' and '.join(self.colours)}"
         )

@@ -58,6 +58,23 @@ def test_media_in_a_field_that_no_rule_knows_are_refused(place: str, carrier: st
     assert (caught.value.status, caught.value.code) == (400, "unsupported_operation")
 
 
+def test_the_error_names_the_very_string_or_the_object_whose_key_it_is() -> None:
+    for value, path in (({"a": ["x", {"b": GIF}]}, "x.a[1].b"), ({"a": {GIF: 1}}, "x.a"), ([7, [URL]], "x[1][0]")):
+        with pytest.raises(ObscuraError) as caught:
+            parse(a_request(HELLO, x=value))
+
+        assert caught.value.param == path
+
+
+def test_a_huge_unknown_field_is_refused_by_its_size() -> None:
+    for value in ({"a": "word " * 30_000}, ["word"] * 300_000, {"a": {"b": ["word " * 300_000]}}):
+        with pytest.raises(ObscuraError) as caught:
+            parse(a_request(HELLO, x=value))
+
+        assert caught.value.status == 400
+        assert caught.value.param.startswith("x")
+
+
 @pytest.mark.parametrize("carrier", ["data URL", "base64", "hex", "numbers", "blob"])
 def test_a_model_named_by_media_is_refused(carrier: str) -> None:
     with pytest.raises(ObscuraError):

@@ -119,8 +119,8 @@ def test_a_part_of_an_unknown_type_is_unchecked(part: dict) -> None:
         ({"type": "video_url", "video_url": {"url": URL}}, ""),
         ({"type": "input_text", "text": "hi", "image_url": URL}, ".image_url"),
         ({"type": "input_text", "text": "hi", "video": "//x.test/a"}, ".video"),
-        ({"type": "input_text", "text": "hi", "x": {"y": [PNG]}}, ".x"),
-        ({"type": "input_text", "text": {"url": URL}}, ".text"),
+        ({"type": "input_text", "text": "hi", "x": {"y": [PNG]}}, ".x.y[0]"),
+        ({"type": "input_text", "text": {"url": URL}}, ".text.url"),
         ({"type": "input_image", "image_url": URL, "image_pil": PNG}, ".image_pil"),
         ({"type": "input_audio", "input_audio": AUDIO | {"data": PNG}}, ".input_audio.data"),
         (
@@ -139,20 +139,20 @@ def test_media_in_any_other_field_of_a_part_is_refused_at_once(part: dict, path:
 @pytest.mark.parametrize(
     ("item", "path"),
     [
-        ({"type": "shell_call_output", "call_id": "a", "output": [{"image": {"url": URL}}]}, "output[0].image"),
-        ({"type": "mcp_call", "id": "m_1", "video_url": {"url": URL}}, "video_url"),
-        ({"type": "mcp_call", "id": "m_1", "output": [{"type": "image", "data": PNG}]}, "output"),
+        ({"type": "shell_call_output", "call_id": "a", "output": [{"image": {"url": URL}}]}, "output[0].image.url"),
+        ({"type": "mcp_call", "id": "m_1", "video_url": {"url": URL}}, "video_url.url"),
+        ({"type": "mcp_call", "id": "m_1", "output": [{"type": "image", "data": PNG}]}, "output[0].data"),
         ({"type": "mcp_call", "id": "m_1", "error": {"type": "mcp_tool_execution_error", "content": [
             {"type": "image", "data": PNG},
-        ]}}, "error.content"),
+        ]}}, "error.content[0].data"),
         ({"type": "reasoning", "id": "r", "summary": [], "encrypted_content": PNG}, "encrypted_content"),
         ({"type": "compaction", "encrypted_content": f"data:image/png;base64,{PNG}"}, "encrypted_content"),
         ({"type": "web_search_call", "id": "w", "action": {"type": "search", "query": "q", "sources": [
             {"type": "url", "url": f"data:image/png;base64,{PNG}"},
         ]}}, "action.sources[0].url"),
-        ({"type": "function_call", "call_id": "a", "name": "n", "arguments": {"url": URL}}, "arguments"),
+        ({"type": "function_call", "call_id": "a", "name": "n", "arguments": {"url": URL}}, "arguments.url"),
         (TOOLS | {"tools": [{"type": "mcp", "server_label": "s", "headers": {"a": PNG}}]}, "tools[0].headers.a"),
-        (TOOLS | {"tools": [{"type": "mcp", "server_label": "s", "image": {"url": URL}}]}, "tools[0].image"),
+        (TOOLS | {"tools": [{"type": "mcp", "server_label": "s", "image": {"url": URL}}]}, "tools[0].image.url"),
         (TOOLS | {"tools": [FUNCTION | {"parameters": {"default": f"data:image/png;base64,{PNG}"}}]},
          "tools[0].parameters"),
     ],

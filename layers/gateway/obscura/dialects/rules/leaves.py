@@ -7,11 +7,23 @@ moderated. So a field that is not known here can be sent, and can carry nothing 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from msgspec import Raw
+
 from obscura.dialects.content import RequestContent
-from obscura.dialects.json.raw import MAX_NAME_CHARS, Node, RawObject, is_array, is_null, is_string
+from obscura.dialects.json.raw import (
+    MAX_NAME_CHARS,
+    Node,
+    RawObject,
+    is_array,
+    is_null,
+    is_object,
+    is_string,
+    open_array,
+    open_object,
+)
 from obscura.dialects.media import (
     MAX_RUN_CHARS,
     MediaKind,
@@ -30,6 +42,10 @@ MAX_IDENTIFIER_CHARS = 64
 MAX_SECRET_CHARS = 8192
 MAX_UNKNOWN_CHARS = 131_072
 """How many characters of fields that no rule knows are looked through in a request: about 50 ms of CPU at most."""
+_MAX_UNKNOWN_BYTES = 1 << 20
+"""How many bytes of JSON one such field may have: six for each character, if all are escaped, and its numbers."""
+_MAX_LOCATED_BYTES = 1 << 16
+"""In a larger field what is to blame is not searched for."""
 _CHARS_PER_STRING = 100
 """What a string costs at least, as the characters of one that costs as much."""
 
@@ -212,17 +228,42 @@ def review_key(key: str, review: Review) -> None:
 def _moderate_without_media(node: Node, review: Review, *, urls_allowed: bool) -> None:
     if not _has_strings(node):
         return
-    body = review.content.body
-    strings = body.strings(node)
+    written = node if isinstance(node, Raw) else Raw(review.content.body.render(node))
+    size_bytes = memoryview(written).nbytes
+    if size_bytes > _MAX_UNKNOWN_BYTES:
+        raise review.refuse(f"has over {_MAX_UNKNOWN_BYTES:,} bytes")
+    strings = review.content.body.strings(written)
+    try:
+        _require_no_media_in(strings, written, review, urls_allowed=urls_allowed)
+    except UnsupportedOperation:
+        if size_bytes <= _MAX_LOCATED_BYTES:
+            _refuse_inside(written, review, urls_allowed=urls_allowed)
+        raise
+    if strings:
+        review.content.texts.append("\n".join(strings))
+
+
+def _require_no_media_in(strings: Sequence[str], node: Raw, review: Review, *, urls_allowed: bool) -> None:
     for string in strings:
         review.unknown_chars += len(string) + _CHARS_PER_STRING
         if review.unknown_chars > MAX_UNKNOWN_CHARS:
             raise review.refuse(f"and other fields that are not known here have over {MAX_UNKNOWN_CHARS:,} characters")
         _require_no_media(string, review, urls_allowed=urls_allowed)
-    if not is_string(node) and holds_numbered_media(body.render(node)):
+    if not is_string(node) and holds_numbered_media(bytes(node)):
         raise review.refuse(f"has a list of numbers that is media or over {MAX_RUN_CHARS:,} characters long")
-    if strings:
-        review.content.texts.append("\n".join(strings))
+
+
+def _refuse_inside(node: Raw, review: Review, *, urls_allowed: bool) -> None:
+    """Raise the error of a value again, with the path of what in it is to blame; return if that is a key."""
+    children: Iterable[tuple[str | int, Node]] = ()
+    if is_object(node):
+        children = open_object(node, review.param).items()
+    elif is_array(node):
+        children = enumerate(open_array(node, review.param))
+    for key, child in children:
+        review.path.append(key)
+        _moderate_without_media(child, review, urls_allowed=urls_allowed)
+        review.path.pop()
 
 
 def _require_no_media(string: str, review: Review, *, urls_allowed: bool) -> None:
