@@ -309,8 +309,8 @@ async def test_an_image_in_an_unknown_field_never_reaches_a_native_upstream() ->
             inner = await message(gateway, text("hi") | carried)
 
             assert error_of(whole) == error_of(inner) == (400, "invalid_request_error", "unsupported_operation")
-            assert whole.json()["error"]["param"] == "x_vendor"
-            assert inner.json()["error"]["param"] == "messages[0].content[0].x_vendor"
+            assert whole.json()["error"]["param"] == "x_vendor.image.source.data"
+            assert inner.json()["error"]["param"] == "messages[0].content[0].x_vendor.image.source.data"
             assert upstream.received == []
 
 

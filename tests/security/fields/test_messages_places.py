@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.dialects.messages.planting import (
+from tests.security.fields.planting import (
     BLOCKS,
     CARRIERS,
     PLACES,

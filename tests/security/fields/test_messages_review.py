@@ -10,9 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from obscura.errors import ObscuraError
-from tests.support.json_texts import strictly_read, values
-from tests.unit.dialects.messages.conversations import parse, with_images
-from tests.unit.dialects.messages.planting import (
+from tests.security.fields.planting import (
     BLOCKS,
     CARRIERS,
     PLACES,
@@ -23,6 +21,8 @@ from tests.unit.dialects.messages.planting import (
     unseen_in_unknown_fields,
     unseen_strings,
 )
+from tests.support.json_texts import strictly_read, values
+from tests.unit.dialects.messages.conversations import parse, with_images
 from tests.unit.dialects.messages.sdk_requests import Keys
 
 
