@@ -44,7 +44,7 @@ else
 	$(RUN) pytest $(TEST)
 endif
 
-unit: setup ## unit tests: no server, no build, about 30 s on two cores
+unit: setup ## unit tests: no server, no build, about 40 s on two cores
 	$(RUN) pytest -n auto --dist worksteal tests/unit
 
 lint: setup ## style, types, import contracts, vocabulary, spelling, stale exports
