@@ -37,7 +37,8 @@ serve: setup ## the gateway on http://127.0.0.1:8000 (SERVE="--port 9000")
 test: setup build-host ## all tests, with the coverage gate (TEST="tests/api -k files" for a part, without the gate)
 ifeq ($(TEST),)
 	@$(RUN) coverage erase
-	$(RUN) coverage run -m pytest -n auto --dist worksteal
+	$(RUN) coverage run -m pytest -n auto --dist worksteal --ignore=tests/lambda_
+	$(RUN) pytest tests/lambda_
 	@$(RUN) coverage combine --quiet
 	@$(RUN) coverage report
 else
