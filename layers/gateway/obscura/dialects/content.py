@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from obscura.dialects.base import ContentLimits, DocumentSlot, ImageSlot, SourceKind, UncheckedPart, VideoSlot
 from obscura.dialects.json.raw import RawJson, RawObject
+from obscura.errors import UnsupportedOperation
 
 
 @dataclass(slots=True)
@@ -38,6 +39,15 @@ class RequestContent:
     def add_unchecked(self, node: RawObject, part: UncheckedPart) -> None:
         """Record a part that cannot be checked; ``node`` is the part as it stands in the tree."""
         self.unchecked[id(node)] = part
+
+    def add_unmoderated(self, kind: str, path: str) -> None:
+        """Record an audio or video part, which no moderation here can judge."""
+        error = UnsupportedOperation(
+            f"'{path}' is audio or video, which cannot be moderated; this deployment, or access without a key, takes "
+            "only what is. Send its text, or images of it.",
+            param=path,
+        )
+        self.unmoderated.append(UncheckedPart(kind, path, error))
 
 
 class ContentRequest:

@@ -25,9 +25,11 @@ _URL = re.compile(
     r"[\x00-\x20]*(?:(?:[a-z][a-z0-9+.\-]{0,30}:)?[\\/]{2}|(?:data|blob|file|cid|about|https?|ftp):(?=\S))",
     re.IGNORECASE,
 )
-_DATA_URL = re.compile(r"data:[ \t]*[\w.+\-]+/[\w.+\-]+[ \t]*[;,]|;[ \t]*base64[ \t]*,", re.IGNORECASE)
-_RUN = re.compile(rf"[!-~\x80-\xff]{{{MAX_RUN_CHARS + 1}}}")
-_NUMBERS = re.compile(rf"[\d\s,.+\-eE\[\]]{{{MAX_RUN_CHARS + 1}}}".encode())
+_DATA_URL = re.compile(r"data:[ \t]*[\w.+\-]+/[\w.+\-]+[ \t]*[;,]")
+_BASE64_MARK = re.compile(r"base64[ \t]*,")
+# What parts runs: a search for a run of a length would begin again at each of its characters.
+_BETWEEN_RUNS = re.compile(r"[^!-~\x80-\xff]+")
+_BETWEEN_NUMBERS = re.compile(rb"[^\d\s,.+\-eE\[\]]+")
 _BYTE_LIST = re.compile(rb"\[\s*\d{1,3}\s*(?:,\s*\d{1,3}\s*){15,47}")
 _IGNORED_IN_BASE64 = re.compile(r"\s+|\\[nrt\\/]|\\u00[0-9a-f]{2}|=", re.IGNORECASE)
 _BASE64_RUN = re.compile(rf"[A-Za-z0-9+/_\-]{{{_MIN_ENCODED_CHARS},}}")
@@ -112,17 +114,18 @@ def leads_to_media(text: str) -> bool:
 
 def holds_data_url(text: str) -> bool:
     """Whether there is a data URL anywhere in a string."""
-    return _DATA_URL.search(text) is not None
+    lowered = text.lower()
+    return _DATA_URL.search(lowered) is not None or _BASE64_MARK.search(lowered) is not None
 
 
 def is_opaque(text: str) -> bool:
     """Whether a string has a run of over ``MAX_RUN_CHARS`` characters that is no text."""
-    return len(text) > MAX_RUN_CHARS and _RUN.search(text) is not None
+    return len(text) > MAX_RUN_CHARS and max(map(len, _BETWEEN_RUNS.split(text))) > MAX_RUN_CHARS
 
 
 def holds_numbered_media(json_text: bytes) -> bool:
     """Whether a JSON text has a list of numbers that are the bytes of media, or over ``MAX_RUN_CHARS`` characters."""
-    if len(json_text) > MAX_RUN_CHARS and _NUMBERS.search(json_text):
+    if len(json_text) > MAX_RUN_CHARS and max(map(len, _BETWEEN_NUMBERS.split(json_text))) > MAX_RUN_CHARS:
         return True
     lists = (found[0].strip(b"[ ").split(b",") for found in _BYTE_LIST.finditer(json_text))
     return any(media_kind(bytes(int(number) & 0xFF for number in numbers)) for numbers in lists)

@@ -66,6 +66,31 @@ def test_the_error_names_the_very_string_or_the_object_whose_key_it_is() -> None
         assert caught.value.param == path
 
 
+def test_the_length_of_a_run_is_counted_between_what_parts_runs() -> None:
+    longest = "x7" * (MAX_RUN_CHARS // 2)
+
+    assert parse(a_request(HELLO, x=f"{longest} {longest}")).texts[0] == "hi"
+    with pytest.raises(ObscuraError):
+        parse(a_request(HELLO, x=f"{longest} {longest}x"))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {f"key number {index}": 1 for index in range(2000)},
+        {"models": ["a-model"] * 2000},
+        {"metadata": {f"k{index}": "value" for index in range(2000)}},
+        {f"x{index}": ["a", "b"] for index in range(2000)},
+    ],
+    ids=["keys", "identifiers", "values", "fields"],
+)
+def test_what_no_rule_knows_is_bounded_in_all(fields: dict) -> None:
+    with pytest.raises(ObscuraError) as caught:
+        parse(a_request(HELLO, **fields))
+
+    assert "131,072 characters" in caught.value.message
+
+
 def test_a_huge_unknown_field_is_refused_by_its_size() -> None:
     for value in ({"a": "word " * 30_000}, ["word"] * 300_000, {"a": {"b": ["word " * 300_000]}}):
         with pytest.raises(ObscuraError) as caught:

@@ -14,7 +14,6 @@ from obscura.dialects.json.raw import NULL, Node, RawObject, is_null, is_object,
 from obscura.dialects.media import MediaKind
 from obscura.errors import InvalidRequest, UnsupportedOperation
 
-_MEDIA_KEYS = ("image_url", "video_url")
 _FILE_KINDS = ("file", "input_file")
 
 
@@ -35,7 +34,7 @@ def collect_part(leaf: Node, path: str, siblings: list[Node], content: RequestCo
     elif kind in _FILE_KINDS:
         _collect_file(part, path, siblings, content)
     elif kind == "input_audio":
-        content.unmoderated.append(unmoderated_part(kind, path))
+        content.add_unmoderated(kind, path)
     elif kind not in PARTS or (not kind and "text" not in part):
         content.add_unchecked(part, unchecked_part(kind, path))
     return part
@@ -46,16 +45,6 @@ def unchecked_part(kind: str, path: str) -> UncheckedPart:
     error = UnsupportedOperation(
         f"'{path}' is of a type that is not known here, so it cannot be checked. Send text, image_url, video_url, "
         "input_audio or file parts; or have the operator pass the type (pass_types of the model in the catalog).",
-        param=path,
-    )
-    return UncheckedPart(kind, path, error)
-
-
-def unmoderated_part(kind: str, path: str) -> UncheckedPart:
-    """Return the record of an audio or video part, which no moderation here can judge."""
-    error = UnsupportedOperation(
-        f"'{path}' is audio or video, which cannot be moderated; this deployment, or access without a key, takes only "
-        "what is. Send its text, or images of it.",
         param=path,
     )
     return UncheckedPart(kind, path, error)
@@ -102,7 +91,7 @@ def _video_slot(part: RawObject, part_path: str, content: RequestContent) -> Vid
     if not is_string(leaf):
         raise InvalidRequest(f"'{path}' must be a string: an https URL or a base64 data URL.", param=path)
     holder[key] = NULL
-    content.unmoderated.append(unmoderated_part("video_url", part_path))
+    content.add_unmoderated("video_url", part_path)
 
     def replace(data_url: bytes) -> None:
         holder[key] = quoted(data_url)

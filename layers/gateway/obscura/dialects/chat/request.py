@@ -30,7 +30,7 @@ from obscura.dialects.json.raw import (
     open_object,
 )
 from obscura.dialects.registry import PIVOT
-from obscura.dialects.rules.leaves import review
+from obscura.dialects.rules.containers import review
 from obscura.errors import InvalidRequest
 
 

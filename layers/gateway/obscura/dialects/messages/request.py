@@ -30,7 +30,8 @@ from obscura.dialects.messages.stream import MessagesTranslator
 from obscura.dialects.messages.to_chat.request import to_chat_request
 from obscura.dialects.messages.tool_rules import TOOLS
 from obscura.dialects.registry import PIVOT
-from obscura.dialects.rules.leaves import Review, Rule, review, text
+from obscura.dialects.rules.containers import review
+from obscura.dialects.rules.leaves import Review, Rule, text
 from obscura.errors import InvalidRequest
 
 NATIVE = "messages"

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from functools import partial
 
-from obscura.dialects.base import UncheckedPart
 from obscura.dialects.content import RequestContent
 from obscura.dialects.json.fields import require_part_count, required_string
 from obscura.dialects.json.raw import Node, RawObject, open_array, open_object
@@ -61,7 +60,7 @@ def collect_part(leaf: Node, path: str, content: RequestContent, siblings: list[
             replace_part = None if siblings is None else partial(_replace_part, siblings, fields)
             kind = collect_file(fields, path, content, replace_part)
         case "input_audio":
-            content.unmoderated.append(_unmoderated_audio(path))
+            content.add_unmoderated(kind, path)
         case _ if "video" in kind.lower():
             raise UnsupportedOperation(f"'{path}' is a video; this endpoint takes images. Send frames.", param=path)
     return Part(path, kind, fields)
@@ -73,12 +72,3 @@ def _replace_part(siblings: list[Part], fields: RawObject, pages: list[RawObject
     path = siblings[position].path
     kinds = ("input_text", "input_image")
     siblings[position : position + 1] = [Part(path, kinds[number % 2], page) for number, page in enumerate(pages)]
-
-
-def _unmoderated_audio(path: str) -> UncheckedPart:
-    error = UnsupportedOperation(
-        f"'{path}' is audio, which cannot be moderated; this deployment, or access without a key, takes only what is. "
-        "Send its text.",
-        param=path,
-    )
-    return UncheckedPart("input_audio", path, error)

@@ -35,7 +35,7 @@ from obscura.dialects.responses.rules import REQUEST
 from obscura.dialects.responses.stream import ResponsesTranslator
 from obscura.dialects.responses.to_chat.request import to_chat_request
 from obscura.dialects.responses.to_chat.tools import read_tools
-from obscura.dialects.rules.leaves import review
+from obscura.dialects.rules.containers import review
 from obscura.errors import InvalidRequest
 
 NATIVE = "responses"

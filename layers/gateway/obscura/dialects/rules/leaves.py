@@ -16,7 +16,6 @@ from obscura.dialects.content import RequestContent
 from obscura.dialects.json.raw import (
     MAX_NAME_CHARS,
     Node,
-    RawObject,
     is_array,
     is_null,
     is_object,
@@ -56,6 +55,9 @@ _IDENTIFIER = re.compile(
 _TOKEN_TEXT = re.compile(rf"(?=.{{0,{MAX_IDENTIFIER_CHARS}}}\Z)(?:{_TOKEN})?")
 _BASE64 = re.compile(r"(?:data:(?:audio|video)/[\w.+\-]+(?:;[\w.+\-=]+)*,)?[A-Za-z0-9+/_\-]{4,}=*", re.IGNORECASE)
 _OPAQUE_VALUE = re.compile(r"[A-Za-z0-9+/_=.:|\-]*")
+_MAX_IDENTIFIERS_BYTES = 4096
+"""A longer list is ``unknown``."""
+_MAX_START_CHARS = 1024
 _MIN_MEDIA_CHARS = 24
 _CREDENTIAL = re.compile(r"(?:[A-Za-z][\w\-]* )?\S*(?:(?<=[;,]) \S+)*")
 _USER_IN_URL = re.compile(r"(?<=//)[^/?#\s]*@")
@@ -67,6 +69,8 @@ class Review:
     """The walk over one request: what it collects, and the path to where it stands."""
 
     content: RequestContent
+    folded_names: frozenset[str] = frozenset()
+    """The names of all fields that the dialect knows, as readers that ignore letter case compare them."""
     path: list[str | int] = field(default_factory=list)
     unknown_chars: int = 0
 
@@ -78,6 +82,12 @@ class Review:
             path += f"[{key}]" if isinstance(key, int) else f".{key[:MAX_NAME_CHARS]}"
         return path.removeprefix(".")
 
+    def count_unknown(self, chars: int) -> None:
+        """Count a key or a string that no rule knows; raises UnsupportedOperation if a request has too much of them."""
+        self.unknown_chars += chars + _CHARS_PER_STRING
+        if self.unknown_chars > MAX_UNKNOWN_CHARS:
+            raise self.refuse(f"and other fields that are not known here have over {MAX_UNKNOWN_CHARS:,} characters")
+
     def refuse(self, what: str) -> UnsupportedOperation:
         """Return the error for a string that may not go on from here."""
         return UnsupportedOperation(
@@ -88,11 +98,6 @@ class Review:
 
 
 type Rule = Callable[[Node, Review], None]
-
-
-def review(root: RawObject, rule: Rule, content: RequestContent) -> None:
-    """Review a whole request; raises UnsupportedOperation or InvalidRequest, each with the JSON path as its param."""
-    rule(root, Review(content))
 
 
 def text(node: Node, review: Review) -> None:
@@ -136,15 +141,19 @@ def unknown(node: Node, review: Review) -> None:
 
 
 def identifier(node: Node, review: Review) -> None:
-    """A number, a short word of a machine's (an id, a role, an enumeration), or a list of them. Else ``unknown``."""
+    """A number, a short word of a machine's (an id, a role, an enumeration), or some of them. Else ``unknown``."""
     if not isinstance(node, (dict, list)) and _IDENTIFIER.fullmatch(node):
         if memoryview(node).nbytes <= _MIN_MEDIA_CHARS or not token_holds_media(bytes(node)[1:-1].decode()):
             return
-    elif is_array(node) or isinstance(node, list):
-        strings = review.content.body.strings(node)
-        if all(map(_is_token, strings)) and not holds_numbered_media(review.content.body.render(node)):
-            return
+    elif is_array(node) and _are_tokens(node, review):
+        return
     unknown(node, review)
+
+
+def _are_tokens(node: Raw, review: Review) -> bool:
+    if memoryview(node).nbytes > _MAX_IDENTIFIERS_BYTES or holds_numbered_media(bytes(node)):
+        return False
+    return all(map(_is_token, review.content.body.strings(node)))
 
 
 def _is_token(string: str) -> bool:
@@ -157,10 +166,10 @@ def opaque(node: Node, review: Review) -> None:
         unknown(node, review)
         return
     value = review.content.body.text(node)
-    if holds_media(value) or leads_to_media(value):
-        raise review.refuse("is media")
     if not _OPAQUE_VALUE.fullmatch(value):
-        review.content.texts.append(value)
+        unknown(node, review)
+    elif holds_media(value[:_MAX_START_CHARS]) or leads_to_media(value[:_MAX_START_CHARS]):
+        raise review.refuse("is media")
 
 
 def recording(node: Node, review: Review) -> None:
@@ -245,9 +254,7 @@ def _moderate_without_media(node: Node, review: Review, *, urls_allowed: bool) -
 
 def _require_no_media_in(strings: Sequence[str], node: Raw, review: Review, *, urls_allowed: bool) -> None:
     for string in strings:
-        review.unknown_chars += len(string) + _CHARS_PER_STRING
-        if review.unknown_chars > MAX_UNKNOWN_CHARS:
-            raise review.refuse(f"and other fields that are not known here have over {MAX_UNKNOWN_CHARS:,} characters")
+        review.count_unknown(len(string))
         _require_no_media(string, review, urls_allowed=urls_allowed)
     if not is_string(node) and holds_numbered_media(bytes(node)):
         raise review.refuse(f"has a list of numbers that is media or over {MAX_RUN_CHARS:,} characters long")
