@@ -39,6 +39,12 @@ ENCODINGS: dict[str, Callable[[bytes], str]] = {
     "in short lines": lambda data: "\r\n ".join(base64.b64encode(data).decode()[i : i + 3] for i in range(0, 200, 3)),
     "percent": lambda data: "".join(f"%{ord(char):02X}" for char in base64.b64encode(data).decode()),
     "in words": lambda data: f"image: {base64.b64encode(data).decode()}",
+    "with junk": lambda data: "!*".join(base64.b64encode(data).decode()),
+    "with spaces of no width": lambda data: "\u200b".join(base64.b64encode(data).decode()),
+    "in UTF-16": lambda data: "\0".join(base64.b64encode(data).decode()),
+    "in wide letters": lambda data: "".join(
+        chr(ord(char) + 0xFEE0) if char.isalnum() else char for char in base64.b64encode(data).decode()
+    ),
     "hex": lambda data: data.hex(),
     "hex in pairs": lambda data: data.hex(" ").upper(),
     "escaped hex": lambda data: "".join(f"\\x{byte:02x}" for byte in data),

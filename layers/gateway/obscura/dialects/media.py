@@ -7,6 +7,7 @@ server might read an image out of it, and its first bytes are compared with the 
 import base64
 import binascii
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from enum import Enum
 from urllib.parse import unquote, unquote_to_bytes
@@ -33,6 +34,7 @@ _BETWEEN_NUMBERS = re.compile(rb"[^\d\s,.+\-eE\[\]]+")
 _BYTE_LIST = re.compile(rb"\[\s*\d{1,3}\s*(?:,\s*\d{1,3}\s*){15,47}")
 _IGNORED_IN_BASE64 = re.compile(r"\s+|\\[nrt\\/]|\\u00[0-9a-f]{2}|=", re.IGNORECASE)
 _BASE64_RUN = re.compile(rf"[A-Za-z0-9+/_\-]{{{_MIN_ENCODED_CHARS},}}")
+_NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/_\-]+")
 _HEX = re.compile(r"(?:0x)?(?:(?:\\x|[\s,:])*[0-9a-f]{2}){10}", re.IGNORECASE)
 _NOT_HEX = re.compile(r"\\x|0x|[\s,:]", re.IGNORECASE)
 _BASE32_RUN = re.compile(r"[A-Z2-7]{16}")
@@ -144,6 +146,8 @@ def _decoded_starts(text: str) -> Iterator[bytes]:
     for written in (plain, without_space) if len(without_space) < len(plain) else (plain,):
         for run in _BASE64_RUN.finditer(written):
             yield from _from_base64(run[0])
+    # As lenient decoders read it: letters of other widths as the usual ones, and what is no base64 passed over.
+    yield from _from_base64(_NOT_BASE64.sub("", unicodedata.normalize("NFKC", plain[:_MAX_HEADER_CHARS])))
     if _HEX.match(plain.lstrip()):
         yield _start(bytes.fromhex, _NOT_HEX.sub("", plain[:400])[: 2 * _SIGNATURE_BYTES], 2)
     if _BASE32_RUN.match(upper := without_space[:80].upper()):
