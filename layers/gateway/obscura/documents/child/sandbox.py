@@ -50,8 +50,9 @@ def enter(memory_bytes: int, cpu_seconds: int) -> None:
             try:
                 resource.setrlimit(getattr(resource, name), (value, value))
             except (OSError, ValueError):
-                # macOS has RLIMIT_AS, and refuses values below what a process has mapped at its start.
-                continue
+                # macOS has RLIMIT_AS, and refuses values below what a process has mapped at its start. Linux takes all.
+                if sys.platform == "linux":
+                    raise
     if sys.platform == "linux":
         _end_with_the_gateway()
         _filter_system_calls()
