@@ -23,6 +23,9 @@ from obscura.stores.sqlite.counters import SqliteQuotaStore, SqliteRateCounter, 
 from obscura.stores.sqlite.database import Database, open_database
 from obscura.stores.sqlite.files import SqliteFileRepository, SqliteUploadRepository
 from obscura.stores.sqlite.keys import FileAddressSecret, SqliteKeyStore
+from obscura.stores.sqlite.sweep import SqliteSweptRecords
+
+MIB = 1024 * 1024
 
 KEY_CACHE_TTL_S = 30.0
 """How long a key of DynamoDB is cached; SQLite is read in microseconds, so that a revoked key stops at once."""
@@ -49,7 +52,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     secret = settings.address_secret.get_secret_value().encode() if settings.address_secret else None
     outage_s = KEY_CACHE_OUTAGE_TTL_S if settings.store_outage == "cached_keys" else 0.0
     with ExitStack() as stack:
-        blobs: BlobStore = DiskBlobStore(settings.data_dir)
+        blobs: BlobStore = DiskBlobStore(settings.data_dir, settings.disk_reserve_mb * MIB)
         if settings.bucket:
             blobs = stack.enter_context(closing(S3BlobStore(settings.bucket)))
         file_secret = FileAddressSecret(settings.data_dir, secret)
@@ -76,7 +79,13 @@ def _sqlite_stores(database: Database, blobs: BlobStore, address_secret: Address
         rates=SqliteRateCounter(database),
         quotas=SqliteQuotaStore(database),
         address_secret=address_secret,
-        storage=FileStorage(SqliteFileRepository(database), SqliteUploadRepository(database), blobs),
+        storage=FileStorage(
+            SqliteFileRepository(database),
+            SqliteUploadRepository(database),
+            blobs,
+            SqliteSweptRecords(database),
+            blobs if isinstance(blobs, DiskBlobStore) else None,
+        ),
         verdicts=SqliteVerdictCache(database),
     )
 
@@ -90,7 +99,12 @@ def dynamodb_stores(
         rates=DynamoRateCounter(database),
         quotas=DynamoQuotaStore(database),
         address_secret=address_secret,
-        storage=FileStorage(DynamoFileRepository(database), DynamoUploadRepository(database), blobs),
+        storage=FileStorage(
+            DynamoFileRepository(database),
+            DynamoUploadRepository(database),
+            blobs,
+            swept_blobs=blobs if isinstance(blobs, DiskBlobStore) else None,
+        ),
         verdicts=DynamoVerdictCache(database),
     )
 

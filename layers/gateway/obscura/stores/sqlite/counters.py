@@ -29,7 +29,7 @@ class SqliteRateCounter:
 
     def __init__(self, database: Database) -> None:
         """``database`` may be shared with other stores."""
-        self._database = database
+        self._database = database.counters
 
     async def increment(self, subject: str, window: Window) -> int:
         """Count one request."""
@@ -50,7 +50,7 @@ class SqliteQuotaStore:
 
     def __init__(self, database: Database) -> None:
         """``database`` may be shared with other stores."""
-        self._database = database
+        self._database = database.counters
 
     async def reserve(self, counters: Sequence[Counter]) -> int | None:
         """Count one request in all counters or in none."""
