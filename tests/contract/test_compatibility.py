@@ -243,7 +243,7 @@ async def test_what_an_earlier_version_stored_counts_against_the_limits(tmp_path
             for limit in (stored_bytes - EXPIRED.size_bytes, stored_bytes):
                 limits = StorageLimits(limit, 100)
                 assert not await stores.storage.files.add(replace(FILE, id=f"file_{9:036x}", size_bytes=10), limits)
-            assert await stores.storage.files.has_room("team é", 1, StorageLimits(stored_bytes + 1, 4), NOON)
+            assert await stores.storage.files.has_space("team é", 1, StorageLimits(stored_bytes + 1, 4), NOON)
 
 
 async def test_dynamodb_items_are_written_in_the_same_form(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ async def test_concurrent_files_never_exceed_a_projects_limits(
 
 
 @each_store
-async def test_a_deleted_file_makes_room_once(store: OpenFileStores, tmp_path: Path) -> None:
+async def test_a_deleted_file_makes_space_once(store: OpenFileStores, tmp_path: Path) -> None:
     limits = StorageLimits(200, 9)
     async with store(tmp_path) as stores:
         assert await stores.files.add(a_file(1), limits)
@@ -91,8 +91,8 @@ async def test_many_tiny_files_are_limited_by_their_number(store: OpenFileStores
         assert await stores.files.add(a_file(1, 1), limits)
         assert await stores.uploads.add(an_upload(1, 1), limits)
         assert not await stores.uploads.add(an_upload(2, 1), limits)
-        assert not await stores.files.has_room("team", 1, limits, NOON)
-        assert await stores.files.has_room("team", 1, StorageLimits(10**9, 3), NOON)
+        assert not await stores.files.has_space("team", 1, limits, NOON)
+        assert await stores.files.has_space("team", 1, StorageLimits(10**9, 3), NOON)
 
 
 @each_store
@@ -105,7 +105,7 @@ async def test_limits_of_nothing_let_nothing_be_stored(
         assert not await stores.uploads.add(an_upload(1, 1), limits)
 
 
-async def test_on_aws_items_that_ttl_deleted_make_room_by_themselves(tmp_path: Path) -> None:
+async def test_on_aws_items_that_ttl_deleted_make_space_by_themselves(tmp_path: Path) -> None:
     limits = StorageLimits(200, 9)
     async with on_aws(tmp_path) as stores:
         await stores.files.add(a_file(1), limits)
@@ -113,7 +113,7 @@ async def test_on_aws_items_that_ttl_deleted_make_room_by_themselves(tmp_path: P
         later = NOON + 2 * HOUR
 
         # Neither was deleted by Obscura, and whether TTL has come to them by now does not matter.
-        assert await stores.files.has_room("team", 200, limits, later)
+        assert await stores.files.has_space("team", 200, limits, later)
         assert await stores.files.add(a_file(3, at=later), limits)
         assert await stores.files.add(a_file(4, at=later), limits)
         await stores.files.delete("team", a_file(1).id)

@@ -82,7 +82,7 @@ async def running_gateway(
     defaults: dict[str, Any] = {"moderation": "off", "key_requests_per_minute": 1_000_000, "data_dir": data_dir}
     given = Settings(**(defaults | settings))
     database = open_database(folder)
-    stores = None if given.table else local_stores(database, given.data_dir)
+    stores = None if given.table else local_stores(database, given.data_dir, settings.get("disk_reserve_mb", 0))
     if stores and verdicts:
         stores = replace(stores, verdicts=verdicts)
     secret = await _issued_key(stores, given)

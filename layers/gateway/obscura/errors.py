@@ -273,7 +273,7 @@ class UpstreamTimeout(ObscuraError):
 
 
 class StorageFull(ObscuraError):
-    """A file that the project's limits or the disk have no room for; nothing but files gets this error."""
+    """A file that the project's limits or the disk have no space for; nothing but files gets this error."""
 
     status, code = 507, "storage_full"
 

@@ -13,7 +13,7 @@ from obscura.auth.base import Window
 from obscura.files.base import StoredFile, Upload, new_id, original_blob, part_blob, prepared_blob
 from obscura.files.sweep import INTERVAL_S, MAX_SWEEP_S, sweep, sweep_forever
 from obscura.stores.open import Stores, local_stores
-from obscura.stores.sqlite.database import open_database
+from obscura.stores.sqlite.database import Database, open_database
 from tests.support.forms import kept_in
 from tests.support.gateway import Gateway, running_gateway
 from tests.unit.imaging.images import a_photograph
@@ -217,7 +217,7 @@ async def test_expired_verdicts_and_counters_are_deleted(tmp_path: Path, clock: 
         assert counts(database) == (0, 0)
 
 
-def counts(database) -> tuple[int, int]:
+def counts(database: Database) -> tuple[int, int]:
     (verdicts,) = database.connection.execute("SELECT count(*) FROM verdicts").fetchone()
     (counters,) = database.counters.connection.execute("SELECT count(*) FROM counters").fetchone()
     return verdicts, counters

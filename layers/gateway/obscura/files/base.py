@@ -40,11 +40,11 @@ class StorageLimits:
     max_files: int
 
     def plus(self, size_bytes: int, files: int) -> "StorageLimits":
-        """Return the limits with room for so much more."""
+        """Return the limits with space for so much more."""
         return StorageLimits(self.max_bytes + size_bytes, self.max_files + files)
 
     def allow(self, usage: "StorageUsage", size_bytes: int) -> bool:
-        """Whether there is room for one file of ``size_bytes`` beside ``usage``."""
+        """Whether there is space for one file of ``size_bytes`` beside ``usage``."""
         return usage.stored_bytes + size_bytes <= self.max_bytes and usage.files < self.max_files
 
 
@@ -79,7 +79,7 @@ class FileRepository(Protocol):
         """
         ...
 
-    async def has_room(self, project: str, size_bytes: int, limits: StorageLimits, at: datetime) -> bool:
+    async def has_space(self, project: str, size_bytes: int, limits: StorageLimits, at: datetime) -> bool:
         """Whether a project may add a file of this size now; ``add`` alone decides."""
         ...
 

@@ -34,7 +34,7 @@ from obscura.imaging import Detail, ImageError, ImageLimits, prepare
 from obscura.imaging.formats import FORMATS
 
 MAX_RECLAIMS = 20
-"""How often a full project's expired files are looked for, some at a time, before it is told that it is full."""
+"""How often a full project's expired files are looked for, some at a time, before it is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ async def store_file(  # noqa: PLR0913, PLR0917 what is stored, for whom, within
     storage = service.storage
     limits = limits or service.limits_of(principal)
     await purge_expired(principal, storage, at)
-    await require_room(principal.project, len(content), limits, storage, at)
+    await require_space(principal.project, len(content), limits, storage, at)
     original, media_type = await _validate(await service.executor.run(partial(bytes, content)), service)
     created_at = at.replace(microsecond=0)
     file = StoredFile(
@@ -157,12 +157,12 @@ async def purge_expired(principal: Principal, storage: FileStorage, at: datetime
             await purge(file, storage)
 
 
-async def require_room(
+async def require_space(
     project: str, size_bytes: int, limits: StorageLimits, storage: FileStorage, at: datetime
 ) -> None:
-    """Raise StorageFull if a project has no room for a file of this size, once its expired files are deleted."""
+    """Raise StorageFull if a project has no space for a file of this size, once its expired files are deleted."""
     for _ in range(MAX_RECLAIMS):
-        if await storage.files.has_room(project, size_bytes, limits, at):
+        if await storage.files.has_space(project, size_bytes, limits, at):
             return
         expired = await storage.files.expired(project, at)
         if not expired:
@@ -175,7 +175,7 @@ async def require_room(
 def project_full(limits: StorageLimits) -> StorageFull:
     """Return the error of a project that has stored as much as it may."""
     return StorageFull(
-        f"Your project has no room for it: it may store {limits.max_bytes / 2**20:,.0f} MiB in {limits.max_files:,} "
+        f"Your project has no space for it: it may store {limits.max_bytes / 2**20:,.0f} MiB in {limits.max_files:,} "
         "files, and a pending upload counts twice its size. Delete files, let some expire, or ask the operator."
     )
 

@@ -51,7 +51,7 @@ async def sweep_forever(
     while True:
         try:
             await sweep(storage, clock.now())
-        except Exception as error:  # whatever it is, the next sweep is due
+        except Exception as error:
             _logger.warning("the sweep stopped early: %s", type(error).__name__)
         await sleep(INTERVAL_S)
 

@@ -11,13 +11,13 @@ from obscura.errors import FileNotFound, InvalidRequest, ObscuraError, StoreUnav
 from obscura.execution import gather_or_raise_first
 from obscura.files.base import MAX_PARTS, FileAttributes, FileStorage, StoredFile, Upload, new_id, part_blob
 from obscura.files.requests import CompleteUpload, CreateUpload
-from obscura.files.service import FileService, expire_and_delete, project_full, require_room, store_file
+from obscura.files.service import FileService, expire_and_delete, project_full, require_space, store_file
 
 PENDING_TTL_S = 3600
 
 
 async def begin_upload(request: CreateUpload, principal: Principal, service: FileService, at: datetime) -> Upload:
-    """Begin an upload, which stays pending for an hour; raises StorageFull if its project has no room for its parts."""
+    """Begin an upload, which stays pending for an hour; raises StorageFull if its project lacks the space for its parts."""
     storage = service.storage
     for expired in await storage.uploads.expired(principal.project, at):
         with suppress(StoreUnavailable):
@@ -34,7 +34,7 @@ async def begin_upload(request: CreateUpload, principal: Principal, service: Fil
         expires_at=created_at + timedelta(seconds=PENDING_TTL_S),
     )
     limits = service.limits_of(principal)
-    await require_room(principal.project, upload.max_bytes, limits, storage, at)
+    await require_space(principal.project, upload.max_bytes, limits, storage, at)
     if not await storage.uploads.add(upload, limits):
         raise project_full(limits)
     return upload
@@ -85,7 +85,7 @@ async def complete_upload(
     _require_declared_parts(upload, request)
     content = await _join_parts(upload, request, service)
     attributes = FileAttributes(upload.filename, upload.purpose, upload.ttl_s)
-    # The upload, which counts twice its size until it is finished, becomes the file: there is room for one.
+    # The upload, which counts twice its size until it is finished, becomes the file: there is space for one.
     limits = service.limits_of(principal).plus(upload.max_bytes, 1)
     file = await store_file(content, attributes, principal, service, at, limits)
     if not await storage.uploads.finish(upload, "completed", file.id, at):

@@ -1,4 +1,4 @@
-"""Blobs on disk: one file each, and never the last of the disk's room."""
+"""Blobs on disk: one file each, and never the last of the disk's space."""
 
 import asyncio
 import errno
@@ -18,7 +18,7 @@ from obscura.files.base import LeftoverBlob
 FOLDER = "files"
 RESERVE_BYTES = 100 * 1024 * 1024
 RESERVE_INODES = 1024
-"""Files that the disk must have room for after a blob, if its file system counts them (statvfs(3), ``f_favail``)."""
+"""Files that the disk must have space for after a blob, if its file system counts them (statvfs(3), ``f_favail``)."""
 
 SCANNED_AT_ONCE = 200
 _NAME = re.compile(r"[a-z]+(/[a-z0-9_]+)+")
@@ -57,7 +57,7 @@ class DiskBlobStore:
             yield [blob for blob in batch if blob is not None]
 
     def _put(self, path: Path, content: bytes) -> None:
-        with self._reserve.room_for(len(content)):
+        with self._reserve.space_for(len(content)):
             try:
                 if not _write(path, content) and not _write(path, content):
                     raise _unavailable()
@@ -71,7 +71,7 @@ class DiskBlobStore:
 
 
 class _Reserve:
-    """The room that blobs leave free; what other threads are writing counts as written."""
+    """The space that blobs leave free; what other threads are writing counts as written."""
 
     def __init__(self, folder: Path, reserve_bytes: int) -> None:
         self._folder = folder
@@ -80,8 +80,8 @@ class _Reserve:
         self._lock = Lock()
 
     @contextmanager
-    def room_for(self, size_bytes: int) -> Iterator[None]:
-        """Hold room for a blob; raises StorageFull."""
+    def space_for(self, size_bytes: int) -> Iterator[None]:
+        """Hold space for a blob; raises StorageFull."""
         with self._lock:
             self._require(size_bytes)
             self._writing_bytes += size_bytes
@@ -104,18 +104,23 @@ class _Reserve:
             raise _full()
 
 
+def disk_is_full(data_dir: Path) -> str:
+    """Return what is wrong with a disk on which the databases cannot be opened, and what to do."""
+    return (
+        f"The disk of the data folder {data_dir} has no space for its databases and their reserve of 10 MiB. Free some "
+        "space on it, or name another folder in OBSCURA_DATA_DIR."
+    )
+
+
 def unusable_folder(data_dir: Path) -> str | None:
-    """Return what is wrong with a data folder that cannot be written to, and the way out; None if it can be."""
+    """Return what is wrong with a data folder that cannot be written to, and what to do; None if it can be."""
     probe = data_dir / f".{secrets.token_hex(8)}"
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         _create(probe, bytes(64 * 1024))
     except OSError as error:
         if error.errno in _FULL:
-            return (
-                f"The disk of the data folder {data_dir} is full. Free some room on it, or name another folder in "
-                "OBSCURA_DATA_DIR."
-            )
+            return disk_is_full(data_dir)
         return (
             f"The data folder {data_dir} cannot be written to: {error.strerror}. Make it writable for this user, or "
             "name another folder in OBSCURA_DATA_DIR."
@@ -213,7 +218,7 @@ def _examine(path: Path, before_s: float, top: Path) -> LeftoverBlob | None:
 
 
 def _full() -> StorageFull:
-    return StorageFull("The disk of Obscura's data folder has no room for it. Delete files, or ask the operator.")
+    return StorageFull("The disk of Obscura's data folder has no space for it. Delete files, or ask the operator.")
 
 
 def _unavailable() -> StoreUnavailable:

@@ -65,9 +65,11 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             yield _sqlite_stores(database, blobs, file_secret, outage_s)
 
 
-def local_stores(database: Database, data_dir: Path) -> Stores:
+def local_stores(database: Database, data_dir: Path, disk_reserve_mb: int = 0) -> Stores:
     """Return the stores of one machine on a database from ``open_database``, with all else below ``data_dir``."""
-    return _sqlite_stores(database, DiskBlobStore(data_dir), FileAddressSecret(data_dir), outage_s=0.0)
+    return _sqlite_stores(
+        database, DiskBlobStore(data_dir, disk_reserve_mb * MIB), FileAddressSecret(data_dir), outage_s=0.0
+    )
 
 
 def _sqlite_stores(database: Database, blobs: BlobStore, address_secret: AddressSecret, outage_s: float) -> Stores:

@@ -16,7 +16,6 @@ from obscura.stores.dynamodb.database import (
     read_pages,
     to_item,
 )
-
 from obscura.stores.dynamodb.storage import DynamoStorageUsage, counted
 
 if TYPE_CHECKING:
@@ -50,9 +49,9 @@ class DynamoFileRepository:
         }
         return await self._usage.add(values, file.size_bytes, limits)
 
-    async def has_room(self, project: str, size_bytes: int, limits: StorageLimits, at: datetime) -> bool:
+    async def has_space(self, project: str, size_bytes: int, limits: StorageLimits, at: datetime) -> bool:
         """Whether a project may add a file of this size now."""
-        return await self._usage.has_room(project, size_bytes, limits, _seconds(at))
+        return await self._usage.has_space(project, size_bytes, limits, _seconds(at))
 
     async def find(self, project: str, file_id: str) -> StoredFile | None:
         """Return a project's file, read consistently."""

@@ -1,7 +1,7 @@
 """What each project has stored, in DynamoDB: one item a project beside its files, changed with them (ADR 78).
 
 The item's numbers are never below what the table's live items add up to, so the limits hold. They may be above: TTL
-deletes items without a word. So they are counted afresh once a day, and before a project is told that it is full.
+deletes items without a word. So they are counted afresh once a day, and before a project is refused.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ RECOUNT_FULL_AFTER_S = 60
 MAX_ATTEMPTS = 8
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.01, 0.3
 
-_HAS_ROOM = "stored_bytes <= :most_bytes AND stored_files < :max_files AND recounted_at > :a_day_ago"
+_HAS_SPACE = "stored_bytes <= :most_bytes AND stored_files < :max_files AND recounted_at > :a_day_ago"
 _RECOUNT = """
 SET stored_bytes = :bytes, stored_files = :files, recounted_at = :at, changes = if_not_exists(changes, :zero)
 """
@@ -53,14 +53,14 @@ class DynamoStorageUsage:
         """Put a new item and count it, both or neither; False if its project would have more than ``limits``."""
         project, at_s = item["project_name"], item["created_at"]
         for _ in range(2):
-            if not await self.has_room(project, counted_bytes, limits, at_s):
+            if not await self.has_space(project, counted_bytes, limits, at_s):
                 return False
             error = await self._transact(lambda: self._add(item, counted_bytes, limits))
             if not error.occurred:
                 return True
         return False
 
-    async def has_room(self, project: str, counted_bytes: int, limits: StorageLimits, at_s: int) -> bool:
+    async def has_space(self, project: str, counted_bytes: int, limits: StorageLimits, at_s: int) -> bool:
         """Whether a project may store so much more, counted afresh if it seems to be full."""
         values = await self._read(project)
         age_s = abs(at_s - int(values.get("recounted_at", 0)))
@@ -112,7 +112,7 @@ class DynamoStorageUsage:
                     "TableName": self._table,
                     "Key": to_item(_key(item["project_name"])),
                     "UpdateExpression": "ADD stored_bytes :counted, stored_files :one, changes :one",
-                    "ConditionExpression": _HAS_ROOM,
+                    "ConditionExpression": _HAS_SPACE,
                     "ExpressionAttributeValues": to_item(values),
                 }
             },

@@ -8,14 +8,18 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from obscura.errors import StoreUnavailable
-from obscura.stores.disk import unusable_folder
+from obscura.stores.disk import disk_is_full, unusable_folder
 from obscura.stores.sqlite.counters_file import COUNTERS_FILE, move_former_counters, set_up_counters
+from obscura.stores.sqlite.reserve import keep_reserve, restart_log
 from obscura.stores.sqlite.storage import create_usage
 
 DATABASE_FILE = "obscura.sqlite3"
 OPEN_TIMEOUT_S = 5.0
 OPEN_PAUSE_S = 0.01
 MAX_LOCK_WAIT_S = 2.0
+RESERVE_BYTES = 1024 * 1024
+"""For files that are deleted and keys that are revoked on a full disk."""
+
 FIRST_PAUSE_S = 0.002
 MAX_PAUSE_S = 0.05
 
@@ -87,7 +91,7 @@ _FULL = "The disk of Obscura's data folder is full. Not your fault: the operator
 
 
 class DatabaseFull(StoreUnavailable):
-    """The disk has no room for a write."""
+    """The disk has no space for a write."""
 
 
 class Database:
@@ -114,12 +118,20 @@ class Database:
                 raise
             except sqlite3.Error as error:
                 if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-                    raise DatabaseFull(_FULL, retry_after_s=60) from None
+                    return self._run_on_full_disk(work)
                 deadline_s = deadline_s or monotonic() + MAX_LOCK_WAIT_S
                 if not _is_locked(error) or monotonic() > deadline_s:
                     raise _unavailable() from None
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, MAX_PAUSE_S)
+
+    def _run_on_full_disk[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what ``work`` returns in the space that the log has once it starts again; raises DatabaseFull."""
+        try:
+            restart_log(self.connection)
+            return work(self.connection)
+        except sqlite3.Error:
+            raise DatabaseFull(_FULL, retry_after_s=60) from None
 
     def close(self) -> None:
         """Close the connection, and that of the counters."""
@@ -154,6 +166,8 @@ def open_database(data_dir: Path | None) -> Database:
         counters = opened.enter_context(closing(_connect(data_dir, COUNTERS_FILE)))
         try:
             _set_up(main)
+            if data_dir is not None:
+                keep_reserve(main, data_dir / DATABASE_FILE, RESERVE_BYTES)
             _enable_write_ahead_log(counters)
             set_up_counters(counters, data_dir and data_dir / COUNTERS_FILE)
             move_former_counters(main, counters)
@@ -176,8 +190,10 @@ def _connect(data_dir: Path | None, name: str) -> sqlite3.Connection:
 
 def _unusable(data_dir: Path | None, error: Exception) -> StoreUnavailable:
     """Return the error of a data folder that cannot be used, which says what is wrong with it."""
-    if data_dir is not None and (reason := unusable_folder(data_dir)):
-        return StoreUnavailable(reason, retry_after_s=1)
+    if data_dir is not None:
+        full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        if reason := disk_is_full(data_dir) if full else unusable_folder(data_dir):
+            return StoreUnavailable(reason, retry_after_s=1)
     return StoreUnavailable(
         f"Obscura's database ({DATABASE_FILE} in the data folder) cannot be used: {error}. Free its lock, or name "
         "another folder in OBSCURA_DATA_DIR.",

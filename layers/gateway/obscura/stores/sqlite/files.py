@@ -16,13 +16,13 @@ from obscura.files.base import (
     UploadStatus,
 )
 from obscura.stores.sqlite.database import Database, DatabaseFull
-from obscura.stores.sqlite.storage import HAS_ROOM, select_usage
+from obscura.stores.sqlite.storage import HAS_SPACE, select_usage
 
 _SELECT = "SELECT id, project, filename, purpose, media_type, size_bytes, created_at, expires_at FROM files "
 _INSERT = f"""
 INSERT INTO files SELECT :id, :project, :filename, :purpose, :media_type, :counted_bytes, :created_at, :expires_at
-WHERE {HAS_ROOM}
-"""  # noqa: S608 our own words
+WHERE {HAS_SPACE}
+"""
 _EXPIRE = "UPDATE files SET expires_at = ? WHERE project = ? AND id = ? AND expires_at > ?"
 _DELETE = "DELETE FROM files WHERE project = ? AND id = ?"
 _WHERE_ID = "WHERE project = ? AND id = ?"
@@ -53,11 +53,11 @@ class SqliteFileRepository:
             "media_type": file.media_type,
             "created_at": int(file.created_at.timestamp()),
             "expires_at": int(file.expires_at.timestamp()),
-            **_room(file.size_bytes, limits),
+            **_space(file.size_bytes, limits),
         }
         return await _write_file(self._database, _INSERT, parameters)
 
-    async def has_room(self, project: str, size_bytes: int, limits: StorageLimits, at: datetime) -> bool:
+    async def has_space(self, project: str, size_bytes: int, limits: StorageLimits, at: datetime) -> bool:
         """Whether a project may add a file of this size now."""
         usage = await self._database.run(lambda connection: select_usage(connection, project))
         return limits.allow(usage, size_bytes)
@@ -96,15 +96,15 @@ class SqliteFileRepository:
 
 
 async def _write_file(database: Database, statement: str, parameters: Mapping[str, Any]) -> bool:
-    """Return whether the statement changed a row; raises StorageFull if the disk has no room for it."""
+    """Return whether the statement changed a row; raises StorageFull if the disk has no space for it."""
     try:
         return await database.run(lambda connection: connection.execute(statement, parameters).rowcount == 1)
     except DatabaseFull as full:
         raise StorageFull(full.message) from None
 
 
-def _room(counted_bytes: int, limits: StorageLimits) -> dict[str, int]:
-    """Return the parameters of ``HAS_ROOM``."""
+def _space(counted_bytes: int, limits: StorageLimits) -> dict[str, int]:
+    """Return the parameters of ``HAS_SPACE``."""
     return {"counted_bytes": counted_bytes, "limit_bytes": limits.max_bytes, "limit_files": limits.max_files}
 
 
@@ -127,8 +127,8 @@ SELECT id, project, filename, purpose, declared_bytes, lifetime_s, created_at, e
 """
 _INSERT_UPLOAD = f"""
 INSERT INTO uploads SELECT :id, :project, :filename, :purpose, :declared_bytes, :ttl_s, :created_at, :expires_at,
-:status, :file_id WHERE {HAS_ROOM}
-"""  # noqa: S608 our own words
+:status, :file_id WHERE {HAS_SPACE}
+"""
 _FINISH_UPLOAD = """
 UPDATE uploads SET status = ?, file_id = ? WHERE project = ? AND id = ? AND status = 'pending' AND expires_at > ?
 """
@@ -164,7 +164,7 @@ class SqliteUploadRepository:
             "expires_at": int(upload.expires_at.timestamp()),
             "status": upload.status,
             "file_id": upload.file_id,
-            **_room(upload.max_bytes, limits),
+            **_space(upload.max_bytes, limits),
         }
         return await _write_file(self._database, _INSERT_UPLOAD, parameters)
 

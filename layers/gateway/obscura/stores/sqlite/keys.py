@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from obscura.auth.base import ApiKey
+from obscura.errors import StoreUnavailable
 from obscura.stores.sqlite.database import Database
 
 _COLUMNS = (
@@ -15,7 +16,9 @@ _COLUMNS = (
 _SELECT_LIVE = f"SELECT {_COLUMNS} FROM keys WHERE secret_sha256 = ? AND revoked_at IS NULL"  # noqa: S608 our own names
 _SELECT_ALL = f"SELECT {_COLUMNS} FROM keys ORDER BY created_at, id"  # noqa: S608 our own names
 _INSERT = """
-INSERT INTO keys (id, secret_sha256, project, zero_retention, created_at, scopes, requests_per_minute, max_storage_bytes, max_files)
+INSERT INTO keys (
+    id, secret_sha256, project, zero_retention, created_at, scopes, requests_per_minute, max_storage_bytes, max_files
+)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _REVOKE = "UPDATE keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL"
@@ -101,7 +104,13 @@ class FileAddressSecret:
     async def read(self) -> bytes:
         """Return the secret."""
         if self._secret is None:
-            self._secret = load_or_create_secret(self._data_dir)
+            try:
+                self._secret = load_or_create_secret(self._data_dir)
+            except OSError:
+                raise StoreUnavailable(
+                    "The free tier is not ready here: its secret cannot be written to the data folder.",
+                    retry_after_s=60,
+                ) from None
         return self._secret
 
 

@@ -45,7 +45,7 @@ COMMIT;
 _LAST_TRIGGER = "SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND name = 'storage_of_upload_deleted'"
 _SELECT = "SELECT stored_bytes, files FROM storage WHERE project = ?"
 
-HAS_ROOM = """
+HAS_SPACE = """
 NOT EXISTS (SELECT 1 FROM storage WHERE project = :project
             AND (stored_bytes + :counted_bytes > :limit_bytes OR files >= :limit_files))
 AND :counted_bytes <= :limit_bytes AND :limit_files > 0
