@@ -17,7 +17,7 @@ PENDING_TTL_S = 3600
 
 
 async def begin_upload(request: CreateUpload, principal: Principal, service: FileService, at: datetime) -> Upload:
-    """Begin an upload, which stays pending for an hour; raises StorageFull if its project lacks the space for its parts."""
+    """Begin an upload, which stays pending for an hour; raises StorageFull if its project lacks space for it."""
     storage = service.storage
     for expired in await storage.uploads.expired(principal.project, at):
         with suppress(StoreUnavailable):
@@ -43,7 +43,7 @@ async def begin_upload(request: CreateUpload, principal: Principal, service: Fil
 async def find_pending(upload_id: str, principal: Principal, storage: FileStorage, at: datetime) -> Upload:
     """Return a caller's pending upload; raises FileNotFound, or InvalidRequest for one that is finished."""
     upload = await storage.uploads.find(principal.project, upload_id) if is_upload_id(upload_id) else None
-    if upload is None or (upload.status == "pending" and upload.expires_at <= at):
+    if upload is None or upload.expires_at <= at:
         raise FileNotFound(
             "There is no upload with this id in your project: it expired after an hour, or never existed."
         )

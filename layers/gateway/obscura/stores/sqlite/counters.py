@@ -134,7 +134,9 @@ class SqliteVerdictCache:
         return clean
 
     async def add_clean_all(self, digests: Collection[bytes], at: datetime, until: datetime) -> None:
-        """Store clean verdicts."""
+        """Store clean verdicts; none on a full disk, whose last bytes are for other writes."""
+        if self._database.is_short_of_disk():
+            return
         for batch in batched(digests, MAX_BATCH, strict=False):
             rows = [(digest, int(until.timestamp())) for digest in batch]
             await self._database.run(partial(_insert_clean, rows=rows, at_s=at.timestamp()))

@@ -1,6 +1,7 @@
 """The SQLite database: its tables, and statements that wait for a lock without blocking the event loop."""
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -19,6 +20,8 @@ OPEN_PAUSE_S = 0.01
 MAX_LOCK_WAIT_S = 2.0
 RESERVE_BYTES = 1024 * 1024
 """For files that are deleted and keys that are revoked on a full disk."""
+
+SHORT_OF_DISK_BYTES = 4 * 1024 * 1024
 
 FIRST_PAUSE_S = 0.002
 MAX_PAUSE_S = 0.05
@@ -87,7 +90,7 @@ _ADDED_COLUMNS = {
 """Columns of ``keys`` that a database of an earlier version lacks."""
 
 
-_FULL = "The disk of Obscura's data folder is full. Not your fault: the operator must look into it."
+DISK_IS_FULL = "The disk of Obscura's data folder is full. Not your fault: the operator must look into it."
 
 
 class DatabaseFull(StoreUnavailable):
@@ -97,10 +100,23 @@ class DatabaseFull(StoreUnavailable):
 class Database:
     """One connection that never waits for a lock by itself; it may be shared by several stores."""
 
-    def __init__(self, connection: sqlite3.Connection, counters: "Database | None" = None) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, counters: "Database | None" = None, folder: Path | None = None
+    ) -> None:
         """``open_database`` makes the connection; ``counters`` is the database of the counters, if that is another."""
         self.connection = connection
         self.counters = counters or self
+        self._folder = folder
+
+    def is_short_of_disk(self) -> bool:
+        """Whether what can wait should not be written: the reserve is for deleting files and revoking keys."""
+        if self._folder is None:
+            return False
+        try:
+            disk = os.statvfs(self._folder)
+        except OSError:
+            return True
+        return disk.f_bavail * disk.f_frsize < SHORT_OF_DISK_BYTES
 
     async def run[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Return what ``work`` returns, called again while another process holds the lock.
@@ -131,7 +147,7 @@ class Database:
             restart_log(self.connection)
             return work(self.connection)
         except sqlite3.Error:
-            raise DatabaseFull(_FULL, retry_after_s=60) from None
+            raise DatabaseFull(DISK_IS_FULL, retry_after_s=60) from None
 
     def close(self) -> None:
         """Close the connection, and that of the counters."""
@@ -177,7 +193,7 @@ def open_database(data_dir: Path | None) -> Database:
         for connection in (main, counters):
             connection.execute("PRAGMA busy_timeout = 0")
         opened.pop_all()
-    return Database(main, Database(counters))
+    return Database(main, Database(counters), data_dir)
 
 
 def _connect(data_dir: Path | None, name: str) -> sqlite3.Connection:

@@ -15,7 +15,7 @@ from obscura.files.base import (
     Upload,
     UploadStatus,
 )
-from obscura.stores.sqlite.database import Database, DatabaseFull
+from obscura.stores.sqlite.database import DISK_IS_FULL, Database, DatabaseFull
 from obscura.stores.sqlite.storage import HAS_SPACE, select_usage
 
 _SELECT = "SELECT id, project, filename, purpose, media_type, size_bytes, created_at, expires_at FROM files "
@@ -97,6 +97,8 @@ class SqliteFileRepository:
 
 async def _write_file(database: Database, statement: str, parameters: Mapping[str, Any]) -> bool:
     """Return whether the statement changed a row; raises StorageFull if the disk has no space for it."""
+    if database.is_short_of_disk():
+        raise StorageFull(DISK_IS_FULL)
     try:
         return await database.run(lambda connection: connection.execute(statement, parameters).rowcount == 1)
     except DatabaseFull as full:
