@@ -62,7 +62,7 @@ class DiskBlobStore:
                 if not _write(path, content) and not _write(path, content):
                     raise _unavailable()
             except OSError as error:
-                raise (_full() if error.errno in _FULL else _unavailable()) from None
+                raise (_full() if is_full(error) else _unavailable()) from None
 
     def _path(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
@@ -104,10 +104,15 @@ class _Reserve:
             raise _full()
 
 
+def is_full(error: Exception) -> bool:
+    """Whether a write failed since the disk, or a quota on it, is full."""
+    return isinstance(error, OSError) and error.errno in _FULL
+
+
 def disk_is_full(data_dir: Path) -> str:
     """Return what is wrong with a disk on which the databases cannot be opened, and what to do."""
     return (
-        f"The disk of the data folder {data_dir} has no space for its databases and their reserve of 10 MiB. Free some "
+        f"The disk of the data folder {data_dir} has no space for its databases and their reserve of 8 MiB. Free some "
         "space on it, or name another folder in OBSCURA_DATA_DIR."
     )
 
@@ -119,7 +124,7 @@ def unusable_folder(data_dir: Path) -> str | None:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         _create(probe, bytes(64 * 1024))
     except OSError as error:
-        if error.errno in _FULL:
+        if is_full(error):
             return disk_is_full(data_dir)
         return (
             f"The data folder {data_dir} cannot be written to: {error.strerror}. Make it writable for this user, or "

@@ -3,11 +3,12 @@
 import sqlite3
 from pathlib import Path
 
-from obscura.stores.sqlite.reserve import keep_reserve
+from obscura.stores.sqlite.reserve import keep_log, keep_pages
 
 COUNTERS_FILE = "counters.sqlite3"
-RESERVE_BYTES = 4 * 1024 * 1024
-"""Some 25,000 counters of 160 bytes; a key has one a minute, an anonymous network at most four a day."""
+LOG_BYTES = 4 * 1024 * 1024
+RESERVE_BYTES = 2 * 1024 * 1024
+"""Some 12,000 counters of 160 bytes; a key has one a minute, an anonymous network at most four a day."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS counters (
@@ -26,10 +27,11 @@ INSERT INTO counters VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET taken = max(t
 
 
 def set_up_counters(connection: sqlite3.Connection, path: Path | None) -> None:
-    """Create the table and its reserve; ``path`` is the database's file, if it has one."""
+    """Create the table and its reserve; ``path`` is the database's file, if it has one. Raises OSError."""
     connection.executescript(_TABLES)
     if path is not None:
-        keep_reserve(connection, path, RESERVE_BYTES)
+        keep_pages(connection, RESERVE_BYTES)
+        keep_log(path, LOG_BYTES)
 
 
 def move_former_counters(main: sqlite3.Connection, counters: sqlite3.Connection) -> None:

@@ -9,16 +9,16 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from obscura.errors import StoreUnavailable
-from obscura.stores.disk import disk_is_full, unusable_folder
+from obscura.stores.disk import disk_is_full, is_full, unusable_folder
 from obscura.stores.sqlite.counters_file import COUNTERS_FILE, move_former_counters, set_up_counters
-from obscura.stores.sqlite.reserve import keep_reserve, restart_log
+from obscura.stores.sqlite.reserve import keep_log, restart_log
 from obscura.stores.sqlite.storage import create_usage
 
 DATABASE_FILE = "obscura.sqlite3"
 OPEN_TIMEOUT_S = 5.0
 OPEN_PAUSE_S = 0.01
 MAX_LOCK_WAIT_S = 2.0
-RESERVE_BYTES = 1024 * 1024
+LOG_BYTES = 1024 * 1024
 """For files that are deleted and keys that are revoked on a full disk."""
 
 SHORT_OF_DISK_BYTES = 4 * 1024 * 1024
@@ -183,11 +183,11 @@ def open_database(data_dir: Path | None) -> Database:
         try:
             _set_up(main)
             if data_dir is not None:
-                keep_reserve(main, data_dir / DATABASE_FILE, RESERVE_BYTES)
+                keep_log(data_dir / DATABASE_FILE, LOG_BYTES)
             _enable_write_ahead_log(counters)
             set_up_counters(counters, data_dir and data_dir / COUNTERS_FILE)
             move_former_counters(main, counters)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise _unusable(data_dir, error) from None
         # From here on a locked database raises at once, since a statement that waited would block the event loop.
         for connection in (main, counters):
@@ -207,7 +207,7 @@ def _connect(data_dir: Path | None, name: str) -> sqlite3.Connection:
 def _unusable(data_dir: Path | None, error: Exception) -> StoreUnavailable:
     """Return the error of a data folder that cannot be used, which says what is wrong with it."""
     if data_dir is not None:
-        full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or is_full(error)
         if reason := disk_is_full(data_dir) if full else unusable_folder(data_dir):
             return StoreUnavailable(reason, retry_after_s=1)
     return StoreUnavailable(
