@@ -1,11 +1,11 @@
 """On AWS nothing runs between requests: TTL and lifecycle rules delete, and no code takes expired for live."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import yaml
 
 from obscura.auth.access import Principal
 from obscura.errors import FileNotFound
@@ -31,40 +31,16 @@ def _aws() -> Iterator[None]:
         yield
 
 
-class Tagged(yaml.SafeLoader):
-    """A loader of CloudFormation's YAML that reads each intrinsic function as its argument."""
-
-
-def _argument(loader: yaml.SafeLoader, _: str, node: yaml.Node) -> object:
-    match node:
-        case yaml.ScalarNode():
-            return loader.construct_scalar(node)
-        case yaml.SequenceNode():
-            return loader.construct_sequence(node)
-        case yaml.MappingNode():
-            return loader.construct_mapping(node)
-    raise TypeError(node)
-
-
-Tagged.add_multi_constructor("!", _argument)
-
-
 def test_the_template_deletes_by_itself_what_obscura_stores() -> None:
-    resources = yaml.load((ROOT / "template.yaml").read_text(), Tagged)["Resources"]  # noqa: S506 a safe loader
+    template = (ROOT / "template.yaml").read_text()
 
-    tables = {
-        resource["Properties"]["TableName"].rpartition("-")[2]: resource["Properties"].get("TimeToLiveSpecification")
-        for resource in resources.values()
-        if resource["Type"] == "AWS::DynamoDB::Table"
-    }
-    rules = resources["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
-    days = {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule}
+    tables = re.findall(r"TableName: !Sub \$\{AWS::StackName\}-(\w+)\n((?:      .*\n)+)", template)
+    ttl = f"TimeToLiveSpecification: {{AttributeName: {EXPIRES_AT}, Enabled: true}}"
+    rules = re.findall(r"Prefix: (\w+)/, Status: Enabled, ExpirationInDays: (\d+)\}", template)
 
-    ttl = {"AttributeName": EXPIRES_AT, "Enabled": True}
-    assert [tables[table.name] for table in TABLES if table.name != "keys"] == [ttl] * (len(TABLES) - 1)
-    assert days == {"originals/": MAX_BLOB_AGE.days, "prepared/": 1, "parts/": 1}
-    assert all(rule["Status"] == "Enabled" for rule in rules)
-    assert any("AbortIncompleteMultipartUpload" in rule for rule in rules)
+    assert {name for name, rest in tables if ttl in rest} >= {table.name for table in TABLES} - {"keys"}
+    assert {name: int(days) for name, days in rules} == {"originals": MAX_BLOB_AGE.days, "prepared": 1, "parts": 1}
+    assert "Status: Enabled, AbortIncompleteMultipartUpload: {DaysAfterInitiation: 1}" in template
 
 
 async def test_an_item_that_has_expired_and_is_still_there_is_gone(tmp_path: Path) -> None:
