@@ -22,18 +22,24 @@ from obscura.cli.request_head import (
     may_be_preface,
     partial_head_problem,
     preface_problem,
-    request_line_problem,
+    whole_head_problem,
+    without_empty_lines,
     without_upgrade,
 )
 
-MAX_SLICE_BYTES = 16 * 1024
-"""Of a chunked body, at once: in chunks of one byte it takes a millisecond or two, on the event loop."""
+MAX_PIECE_BYTES = 4096
+MAX_CHUNKS_AT_ONCE = 500
+"""Bounds of the work on a chunked body before the event loop gets its turn: chunks may be of one byte."""
 
 MAX_LINGER_BYTES = 2 * MAX_HEAD_BYTES
 
 
-class _Refused(Exception):  # noqa: N818 never leaves the parser
+class _Refused(Exception):
     """Raised in a callback of the parser, which stops at it; the message is for the client."""
+
+
+class _UpgradeOffered(Exception):
+    """Raised before httptools drops the body of a request that offers another protocol, as Java's client does."""
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -58,8 +64,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._in_head = self._in_message = self._chunked = self._body_begun = False
         self._body_left_bytes = 0
         self._without_progress_bytes = 0
-        self._field_lines = 0
+        self._trailer_lines = 0
         self._chunk_end = b""
+        self._chunks = 0
         self._refused = False
         self._linger_bytes = 0
 
@@ -100,14 +107,27 @@ class HttpProtocol(HttpToolsProtocol):
                 self._body_left_bytes -= len(body)
                 self._feed(body)
             else:
-                piece, data = _chunked_piece(self._chunk_end, data)
-                self._chunk_end = (self._chunk_end + piece)[-3:]
-                self._feed(piece)
-                if data and self._in_message and not self._refused:
-                    self._unparsed = data
-                    self.flow.pause_reading()
-                    self.loop.call_soon(self._parse_unparsed)  # others first: many small chunks are much work
-                    return
+                data = self._parse_chunked(data)
+
+    def _parse_chunked(self, data: bytes) -> bytes:
+        """Parse a chunked body to its end, and return what follows it; or a part, and the rest in a callback."""
+        begin = self._chunks = 0
+        while begin < len(data) and not self._is_message_over():
+            if self._chunks > MAX_CHUNKS_AT_ONCE:
+                self._unparsed = data[begin:]
+                self.flow.pause_reading()
+                self.loop.call_soon(self._parse_unparsed)
+                return b""
+            end = _end_of_piece(self._chunk_end, data, begin)
+            piece = data[begin:end]
+            self._chunk_end = (self._chunk_end + piece)[-3:]
+            self._feed(piece)
+            begin = end
+            self._chunks += 1
+        return data[begin:]
+
+    def _is_message_over(self) -> bool:
+        return self._refused or not self._in_message
 
     def _parse_unparsed(self) -> None:
         data, self._unparsed = self._unparsed, b""
@@ -129,19 +149,19 @@ class HttpProtocol(HttpToolsProtocol):
             if problem := preface_problem(data):
                 return self._refuse(problem)
             self._first = False
-        data = data.lstrip(b"\r\n")
+        data = without_empty_lines(data)
         line_end = data.find(HEAD_END)
         if line_end < 0:
-            problem = partial_head_problem(data) if data else None
+            problem = partial_head_problem(data)
             return self._refuse(problem) if problem else self._wait_for_head(data)
         head, rest = data[: line_end + len(HEAD_END)], data[line_end + len(HEAD_END) :]
         self.url = b""
-        if problem := request_line_problem(head):
+        if problem := whole_head_problem(head):
             return self._refuse(problem)
         self._stop_timer()
-        self._in_head, self._field_lines, self._without_progress_bytes = True, 0, 0
+        self._in_head, self._trailer_lines, self._without_progress_bytes = True, 0, 0
         self._chunk_end, self._body_begun = b"", False
-        self._feed(without_upgrade(head))
+        self._feed(head)
         return rest
 
     def _wait_for_head(self, data: bytes) -> bytes:
@@ -154,10 +174,13 @@ class HttpProtocol(HttpToolsProtocol):
         self._without_progress_bytes += len(piece)
         try:
             self.parser.feed_data(piece)
-        except httptools.HttpParserUpgrade:
-            self._refuse(NOT_HTTP)
         except httptools.HttpParserError as error:
-            self._refuse(str(error.__context__) if isinstance(error.__context__, _Refused) else NOT_HTTP)
+            reason = error.__context__
+            if isinstance(reason, _UpgradeOffered) and (plain := without_upgrade(piece)) != piece:
+                self.parser = httptools.HttpRequestParser(self)
+                self._feed(plain)
+            else:
+                self._refuse(str(reason) if isinstance(reason, _Refused) else NOT_HTTP)
         else:
             if self._in_message and self._without_progress_bytes > MAX_HEAD_BYTES:
                 self._refuse(HEAD_TOO_LARGE)  # the trailers, or the extensions of a chunk
@@ -172,28 +195,35 @@ class HttpProtocol(HttpToolsProtocol):
     @override
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header. Trailers are none (RFC 9110 §6.5.1): they may not change what was decided by the head."""
-        self._field_lines += 1
-        if self._field_lines > MAX_FIELD_LINES:
-            raise _Refused(HEAD_TOO_LARGE)
         if self._in_head:
-            super().on_header(name, value)
+            name = name.lower()
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+            self.headers.append((name, value))
+            return
+        self._trailer_lines += 1
+        if self._trailer_lines > MAX_FIELD_LINES:
+            raise _Refused(HEAD_TOO_LARGE)
 
     @override
     def on_headers_complete(self) -> None:
-        if problem := fields_problem(self.parser.get_http_version(), self.url, self.headers):
-            raise _Refused(problem)
-        self._in_head = False
+        if self.parser.should_upgrade():
+            raise _UpgradeOffered
         fields = dict(self.headers)
+        if problem := fields_problem(self.parser.get_http_version(), self.url, fields, self.headers):
+            raise _Refused(problem)
         self._chunked = b"transfer-encoding" in fields
         self._body_left_bytes = int(fields.get(b"content-length", b"0"))
         super().on_headers_complete()
         if b"%" in self.url:
             # The path decides before the task that super created reads it.
             self.scope["path"] = decode_path(self.scope["raw_path"].decode("ascii"))
+        self._in_head = False
 
     @override
     def on_body(self, body: bytes) -> None:
         self._body_begun = True
+        self._chunks += 1
         self._without_progress_bytes = 0
         super().on_body(body)
 
@@ -262,11 +292,13 @@ class HttpProtocol(HttpToolsProtocol):
             self._timer = None
 
 
-def _chunked_piece(before: bytes, data: bytes) -> tuple[bytes, bytes]:
-    """Divide ``data`` after ``MAX_SLICE_BYTES``, or where a chunked message may end: after an empty line.
+def _end_of_piece(before: bytes, data: bytes, begin: int) -> int:
+    """Return where to cut a chunked body: after an empty line, where the message may end, or ``MAX_PIECE_BYTES``.
 
-    ``before`` are the last three bytes that came before it.
+    ``before`` are the last three bytes of the body before ``begin``.
     """
-    found = (before + data[:MAX_SLICE_BYTES]).find(HEAD_END)
-    end = MAX_SLICE_BYTES if found < 0 else found + len(HEAD_END) - len(before)
-    return data[:end], data[end:]
+    across = (before + data[begin : begin + 3]).find(HEAD_END)
+    if across >= 0:
+        return begin + across + len(HEAD_END) - len(before)
+    found = data.find(HEAD_END, begin, begin + MAX_PIECE_BYTES)
+    return found + len(HEAD_END) if found >= 0 else min(begin + MAX_PIECE_BYTES, len(data))

@@ -5,13 +5,14 @@ protocol". Whatever two parsers of one connection could read differently is refu
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_FIELD_LINES = 128
 HEAD_END = b"\r\n\r\n"
 
-type Fields = Sequence[tuple[bytes, bytes]]
+type Lines = Sequence[tuple[bytes, bytes]]
 
 NOT_HTTP = "The request is not valid HTTP/1.1 (RFC 9112)."
 HEAD_TOO_LARGE = f"The request's head is over the limit of {MAX_HEAD_BYTES} bytes and {MAX_FIELD_LINES} header lines."
@@ -25,6 +26,7 @@ TLS = "This port takes plain HTTP/1.1. TLS ends at a proxy in front of it."
 _PROXY_V1 = b"PROXY "
 _PROXY_V2 = b"\r\n\r\n\x00\r\nQUIT\n"
 _TLS_HANDSHAKE = b"\x16\x03"
+_EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 _BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 _REQUEST_LINE = re.compile(rb"[A-Z][A-Z-]* ([!\"$-~]+) HTTP/1\.([01])\r\n")
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]*)(?::[0-9]*)?")
@@ -45,41 +47,58 @@ def may_be_preface(received: bytes) -> bool:
     return len(received) < len(_PROXY_V2) and _PROXY_V2.startswith(received)
 
 
+def without_empty_lines(received: bytes) -> bytes:
+    """Remove the empty lines before a request line (RFC 9112 §2.2)."""
+    return _EMPTY_LINES.sub(b"", received, count=1) if received.startswith(b"\r\n") else received
+
+
 def partial_head_problem(received: bytes) -> str | None:
     """Return why a head that is not whole yet can never be valid, or None: its end is not to be waited for."""
     if len(received) > MAX_HEAD_BYTES:
         return HEAD_TOO_LARGE
+    if received in {b"", b"\r"}:
+        return None
     begins_as_method = received[:1].isalpha() and received[:1].isupper()
     return NOT_HTTP if not begins_as_method or _BARE_LINE_FEED.search(received) else None
 
 
-def request_line_problem(head: bytes) -> str | None:
-    """Return why a whole head's size or first line is refused, or None."""
-    if len(head) > MAX_HEAD_BYTES:
+def whole_head_problem(head: bytes) -> str | None:
+    """Return why a whole head is refused for its size or its first line, or None."""
+    if len(head) > MAX_HEAD_BYTES or head.count(b"\n") > MAX_FIELD_LINES + 2:
         return HEAD_TOO_LARGE
     return None if _REQUEST_LINE.match(head) else NOT_HTTP
 
 
 def without_upgrade(head: bytes) -> bytes:
-    """Remove the ``Upgrade`` fields of a whole head: a server may ignore the offer (RFC 9110 §7.8).
+    """Remove the ``Upgrade`` fields of a whole head: a server may ignore the offer (RFC 9110 §7.8)."""
+    return _UPGRADE.sub(b"", head)
 
-    httptools drops the body of a request that offers another protocol, as Java's HTTP client does with h2c.
+
+def fields_problem(version: str, target: bytes, fields: Mapping[bytes, bytes], lines: Lines) -> str | None:
+    """Return why header fields are refused, with an HTTP version (``1.1``) and a target; or None.
+
+    ``lines`` has every header line, ``fields`` the last one of each name, in lower case.
     """
-    return _UPGRADE.sub(b"", head) if b"upgrade:" in head.lower() else head
-
-
-def fields_problem(version: str, target: bytes, fields: Fields) -> str | None:
-    """Return why the header fields, by names in lower case, are refused together with the target, or None."""
-    hosts = [value for name, value in fields if name == b"host"]
-    encodings = [value for name, value in fields if name == b"transfer-encoding"]
-    if encodings and (len(encodings) > 1 or encodings[0].lower() != b"chunked" or version == "1.0"):
+    hosts, encodings = _count(b"host", fields, lines), _count(b"transfer-encoding", fields, lines)
+    if encodings and (encodings > 1 or fields[b"transfer-encoding"].lower() != b"chunked" or version == "1.0"):
         return "Transfer-Encoding may only be 'chunked', once, in HTTP/1.1 (RFC 9112 §6.1)."
-    if len(hosts) > 1 or (not hosts and version != "1.0"):
-        return f"There must be one Host header (RFC 9112 §3.2); there are {len(hosts)}."
-    host = hosts[0] if hosts else None
-    if host is not None and not _HOST.fullmatch(host):
+    if hosts > 1 or (not hosts and version != "1.0"):
+        return f"There must be one Host header (RFC 9112 §3.2); there are {hosts}."
+    host = fields.get(b"host")
+    if host is not None and not _is_host(host):
         return "The Host header is neither a host nor a host and a port (RFC 9112 §3.2)."
     return None if target.startswith((b"/", b"*")) else _absolute_target_problem(target, host)
+
+
+def _count(name: bytes, fields: Mapping[bytes, bytes], lines: Lines) -> int:
+    if name not in fields or len(fields) == len(lines):
+        return int(name in fields)
+    return sum(line == name for line, _ in lines)
+
+
+@lru_cache(maxsize=64)
+def _is_host(value: bytes) -> bool:
+    return _HOST.fullmatch(value) is not None
 
 
 def _absolute_target_problem(target: bytes, host: bytes | None) -> str | None:
