@@ -8,7 +8,7 @@ import asyncio
 from typing import Any, override
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from obscura.api.request_path import decode_path
 from obscura.cli.refusal import render_refusal
@@ -139,7 +139,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _parse_head(self, data: bytes) -> bytes:
         """Parse a head that is whole and whose turn it is, and return what follows it."""
-        if self.cycle is not None and not self.cycle.response_complete:
+        running: RequestResponseCycle | None = self.cycle  # None before the first request
+        if running is not None and not running.response_complete:
             self._unparsed = data  # pipelined (RFC 9112 §9.3.2)
             self.flow.pause_reading()
             return b""
@@ -148,7 +149,6 @@ class HttpProtocol(HttpToolsProtocol):
                 return self._wait_for_head(data)
             if problem := preface_problem(data):
                 return self._refuse(problem)
-            self._first = False
         data = without_empty_lines(data)
         line_end = data.find(HEAD_END)
         if line_end < 0:
@@ -159,6 +159,7 @@ class HttpProtocol(HttpToolsProtocol):
         if problem := whole_head_problem(head):
             return self._refuse(problem)
         self._stop_timer()
+        self._first = False
         self._in_head, self._trailer_lines, self._without_progress_bytes = True, 0, 0
         self._chunk_end, self._body_begun = b"", False
         self._feed(head)
@@ -174,7 +175,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._without_progress_bytes += len(piece)
         try:
             self.parser.feed_data(piece)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             reason = error.__context__
             if isinstance(reason, _UpgradeOffered) and (plain := without_upgrade(piece)) != piece:
                 self.parser = httptools.HttpRequestParser(self)
@@ -269,7 +270,7 @@ class HttpProtocol(HttpToolsProtocol):
         """Respond with a 400 unless a response has begun, and close once the client has read it; nothing follows."""
         self._refused = True
         self._unset_keepalive_if_required()
-        cycle = self.cycle if self._in_message and not self._in_head else None
+        cycle: RequestResponseCycle | None = self.cycle if self._in_message and not self._in_head else None
         if cycle is None or not cycle.response_started:
             self.transport.write(render_refusal(self.url, message))
         if cycle is not None:
