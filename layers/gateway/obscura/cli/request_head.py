@@ -29,7 +29,7 @@ _TLS_HANDSHAKE = b"\x16\x03"
 _EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 _BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 _REQUEST_LINE = re.compile(rb"[A-Z][A-Z-]* ([!\"$-~]+) HTTP/1\.([01])\r\n")
-_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+;=%-]*)(?::[0-9]*)?")
+_HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+;=%:\[\]-]*")
 _ABSOLUTE = re.compile(rb"(https?)://([^/?]*)", re.IGNORECASE)
 _DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
 _UPGRADE = re.compile(rb"\r\nupgrade:[^\r]*(?=\r\n)", re.IGNORECASE)
@@ -86,7 +86,7 @@ def fields_problem(version: str, target: bytes, fields: Mapping[bytes, bytes], l
         return f"There must be one Host header (RFC 9112 §3.2); there are {hosts}."
     host = fields.get(b"host")
     if host is not None and not _is_host(host):
-        return "The Host header is neither a host nor a host and a port (RFC 9112 §3.2)."
+        return "The Host header has characters that no host and port have (RFC 9112 §3.2)."
     return None if target.startswith((b"/", b"*")) else _absolute_target_problem(target, host)
 
 
