@@ -82,7 +82,8 @@ def responding(response_bytes: int = 0) -> Application:
 
 
 @pytest.mark.parametrize(
-    "sent", [b"", b"\r\n", b"\r\n\r\n\x00", b"G", b"GET / HTTP/1.1\r\nHost: x\r\nX-A: b", b"GET / HTTP/1.1\r\nHost: x\r\n\r"]
+    "sent",
+    [b"", b"\r\n", b"\r\n\r\n\x00", b"G", b"GET / HTTP/1.1\r\nHost: x\r\nX-A: b", b"GET / HTTP/1.1\r\nHost: x\r\n\r"],
 )
 async def test_a_head_that_is_not_whole_in_time_closes_the_connection(sent: bytes) -> None:
     async with serving(Impatient, responding()) as client:
@@ -138,7 +139,7 @@ async def test_a_body_does_not_count_as_a_head() -> None:
         assert (await client.response()).status == 200
 
 
-async def test_a_body_that_nobody_waits_for_is_not_read_for_ever() -> None:
+async def test_a_body_that_is_not_waited_for_is_not_read_for_ever() -> None:
     async with serving(ImpatientDraining, responding()) as client:
         await client.send(head(length(), target=b"/early") + CHAT[:5])
         assert (await client.response()).body == b"/early"
@@ -168,7 +169,7 @@ async def test_after_a_refused_expectation_no_body_is_waited_for() -> None:
 async def test_a_client_that_reads_nothing_has_left() -> None:
     application = responding(response_bytes=32 * 1024 * 1024)
     async with serving(ImpatientSending, application) as client:
-        client.reader._transport.pause_reading()
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
         await client.send(HEALTH)
 
         await asyncio.wait_for(application.disconnected.wait(), 5)

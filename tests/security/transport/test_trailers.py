@@ -26,7 +26,7 @@ sendings = pytest.mark.parametrize("send", [at_once, in_two_packets])
 
 @sendings
 @pytest.mark.parametrize("name", [b"X-Free-Tier: true", b"Authorization: Bearer %b", b"X-Api-Key: %b"])
-async def test_credentials_in_trailers_admit_nobody(name: bytes, send: Sending) -> None:
+async def test_credentials_in_trailers_admit_no_caller(name: bytes, send: Sending) -> None:
     async with running_gateway(free_tier_requests=9) as gateway, raw_client(gateway.url) as client:
         line = name.replace(b"%b", gateway.key.encode()) + b"\r\n"
 

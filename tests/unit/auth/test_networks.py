@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis.strategies import integers
 
-from obscura.auth.limits import NetworkQuota, network_quotas, parse_address, pseudonym
+from obscura.auth.limits import Address, NetworkQuota, network_quotas, parse_address, pseudonym
+
+
+def parsed(text: str) -> Address:
+    address = parse_address(text)
+    assert address is not None
+    return address
 
 
 @pytest.mark.parametrize(
@@ -61,12 +67,12 @@ def test_an_ipv6_address_is_counted_by_its_64_and_by_its_56_and_48() -> None:
     ],
 )
 def test_every_form_of_an_ipv4_address_is_counted_as_that_address(form: str) -> None:
-    assert network_quotas(parse_address(form)) == [NetworkQuota("203.0.113.7/32", 1)]
+    assert network_quotas(parsed(form)) == [NetworkQuota("203.0.113.7/32", 1)]
 
 
 @pytest.mark.parametrize("form", ["::", "::1", "64:ff9b:2::203.0.113.7", "2003:cb00:7107::1", "2001:db8::203.0.113.7"])
 def test_what_stands_for_no_ipv4_address_is_counted_by_its_networks(form: str) -> None:
-    assert len(network_quotas(parse_address(form))) == 3
+    assert len(network_quotas(parsed(form))) == 3
 
 
 @given(integers(0, 2**128 - 1).map(IPv6Address))

@@ -98,9 +98,9 @@ def parse_address(text: str) -> Address | None:
 def counted_address(address: Address) -> Address:
     """Return the IPv4 address that an IPv6 one stands for, if it stands for one; any other address as it is.
 
-    One IPv4 host would else be counted anew in each form: IPv4-compatible (RFC 4291 §2.5.5.1), IPv4-translated (RFC
+    One IPv4 host would else have a count in each form: IPv4-compatible (RFC 4291 §2.5.5.1), IPv4-translated (RFC
     2765 §2.1), behind NAT64 (RFC 6052 §2.1, RFC 8215), 6to4 (RFC 3056 §2), Teredo (RFC 4380 §4). It is for counting
-    alone: a form of a trusted proxy's address is not trusted, since anyone may write it.
+    alone: a form of a trusted proxy's address is not trusted.
     """
     if isinstance(address, IPv4Address):
         return address

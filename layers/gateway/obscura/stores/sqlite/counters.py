@@ -22,7 +22,7 @@ _RELEASE = "UPDATE counters SET taken = taken - 1 WHERE subject = ? AND begins_a
 _SELECT_USED = "SELECT taken FROM counters WHERE subject = ? AND begins_at_s = ?"
 _RESET = "DELETE FROM counters WHERE subject = ? AND begins_at_s = ?"
 _DELETE_PAST = "DELETE FROM counters WHERE ends_at_s <= ?"
-"""``ends_at_s`` is when a count may be forgotten, by ``Window.kept_until_s``; the first version wrote its window's end."""
+"""``ends_at_s`` is when a count may be forgotten (``Window.kept_until_s``)."""
 
 
 class SqliteRateCounter:
