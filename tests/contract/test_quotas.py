@@ -57,6 +57,20 @@ async def test_subjects_and_windows_are_counted_separately(open_stores: OpenStor
 
 
 @each_store
+async def test_a_clock_that_is_set_back_finds_todays_counts(open_stores: OpenStores, tmp_path: Path) -> None:
+    async with open_stores(tmp_path) as stores:
+        await stores.rates.increment("key:a", TODAY)
+        await stores.quotas.reserve([a_counter(limit=1)])
+
+        await stores.rates.increment("key:b", TOMORROW)
+        await stores.quotas.reserve([a_counter(subject="free:b", window=TOMORROW)])
+        await stores.quotas.reserve([a_counter(subject="free:b", window=Window(TOMORROW.ends_at_s, 86_400))])
+
+        assert await stores.rates.increment("key:a", TODAY) == 2
+        assert await stores.quotas.reserve([a_counter(limit=1)]) is None
+
+
+@each_store
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("counters", [[a_counter(5)], nested()], ids=["IPv4", "IPv6"])
 async def test_of_200_concurrent_callers_exactly_the_limit_passes_ten_times(

@@ -93,14 +93,17 @@ async def test_a_database_that_stays_locked_is_unavailable_and_counts_nothing(tm
         assert await SqliteQuotaStore(database).used([counter]) == [0]
 
 
-async def test_counters_of_past_windows_are_deleted(tmp_path: Path) -> None:
+async def test_counters_are_deleted_two_windows_after_their_own(tmp_path: Path) -> None:
     with closing(open_database(tmp_path)) as database:
         await SqliteRateCounter(database).increment("key:1", TODAY)
         await SqliteQuotaStore(database).reserve([Counter("free:1", TODAY, 5)])
 
-        await SqliteRateCounter(database).increment("key:1", Window(TODAY.ends_at_s, 60))
+        counts = []
+        for begins_at_s in (TODAY.ends_at_s, TODAY.kept_until_s - 60, TODAY.kept_until_s):
+            await SqliteRateCounter(database).increment("key:1", Window(begins_at_s, 60))
+            counts += database.counters.connection.execute("SELECT count(*) FROM counters").fetchone()
 
-        assert database.counters.connection.execute("SELECT count(*) FROM counters").fetchone() == (1,)
+        assert counts == [3, 3, 2]
 
 
 async def test_a_database_of_the_first_version_gets_the_missing_columns(tmp_path: Path) -> None:

@@ -76,6 +76,9 @@ class TokenVerifier(Protocol):
         ...
 
 
+MIN_KEPT_S = 3600
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """A stretch of time in which requests are counted, in whole seconds since 1970."""
@@ -93,6 +96,15 @@ class Window:
     def ends_at_s(self) -> int:
         """The first second after it."""
         return self.begins_at_s + self.length_s
+
+    @property
+    def kept_until_s(self) -> int:
+        """The first second at which a store may forget its counts.
+
+        A clock that ran ahead, by up to two days for windows of a day, finds them again when it is set back; and a
+        request that lasts past the end of its window can still be released.
+        """
+        return self.ends_at_s + max(MIN_KEPT_S, 2 * self.length_s)
 
     def seconds_left(self, instant: datetime) -> int:
         """Return how long it lasts from ``instant`` on, at least one second."""

@@ -95,12 +95,51 @@ def parse_address(text: str) -> Address | None:
     return address
 
 
+def counted_address(address: Address) -> Address:
+    """Return the IPv4 address that an IPv6 one stands for, if it stands for one; any other address as it is.
+
+    One IPv4 host would else have a count in each form: IPv4-compatible (RFC 4291 §2.5.5.1), IPv4-translated (RFC
+    2765 §2.1), behind NAT64 (RFC 6052 §2.1, RFC 8215), 6to4 (RFC 3056 §2), Teredo (RFC 4380 §4). It is for counting
+    alone: a form of a trusted proxy's address is not trusted.
+    """
+    if isinstance(address, IPv4Address):
+        return address
+    bits = int(address)
+    if bits >> 32 in _IPV4_IN_LAST_32_BITS and bits > _LAST_RESERVED:
+        return IPv4Address(bits & 0xFFFFFFFF)
+    if bits >> 80 == _LOCAL_NAT64:
+        return _behind_local_nat64(address.packed)
+    if address.sixtofour is not None:
+        return address.sixtofour
+    return address if address.teredo is None else address.teredo[1]
+
+
+_IPV4_IN_LAST_32_BITS = frozenset(int(IPv6Address(prefix)) >> 32 for prefix in ("::", "::ffff:0:0:0", "64:ff9b::"))
+_LAST_RESERVED = 1
+"""``::`` and ``::1``, which stand for no IPv4 address."""
+
+_LOCAL_NAT64 = int(IPv6Address("64:ff9b:1::")) >> 80
+_NAT64_OCTETS = {3: (9, 10, 11, 12), 4: (7, 9, 10, 11), 5: (6, 7, 9, 10)}
+"""By the zeros at the end, where the octets of the IPv4 address are below prefixes of 64, 56 and 48 bits."""
+
+
+def _behind_local_nat64(octets: bytes) -> IPv4Address:
+    """Return the IPv4 address of one in 64:ff9b:1::/48, whose operator chose the prefix's length (RFC 6052 §2.2).
+
+    Zeros at the end tell the length, unless the IPv4 address itself ends in one.
+    """
+    zeros = len(octets) - len(octets.rstrip(b"\0"))
+    places = _NAT64_OCTETS.get(min(zeros, 5), (12, 13, 14, 15))
+    return IPv4Address(bytes(octets[place] for place in places))
+
+
 def network_quotas(address: Address) -> list[NetworkQuota]:
     """Return the networks by which an address is counted, the smallest first."""
-    if isinstance(address, IPv4Address):
-        return [NetworkQuota(f"{address}/32", 1)]
+    counted = counted_address(address)
+    if isinstance(counted, IPv4Address):
+        return [NetworkQuota(f"{counted}/32", 1)]
     return [
-        NetworkQuota(str(IPv6Network((int(address), length_bits), strict=False)), multiplier)
+        NetworkQuota(str(IPv6Network((int(counted), length_bits), strict=False)), multiplier)
         for length_bits, multiplier in _IPV6_QUOTAS
     ]
 

@@ -21,9 +21,6 @@ from obscura.stores.dynamodb.tables import EXPIRES_AT
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import UpdateTypeDef
 
-RETENTION_S = 3600
-"""How long a counter is kept after its window, so that a request can still be released."""
-
 MAX_CONFLICT_ATTEMPTS = 8
 FIRST_CONFLICT_PAUSE_S = 0.01
 MAX_PAUSE_S = 0.3
@@ -50,7 +47,7 @@ class DynamoRateCounter:
             TableName=self._table,
             Key=to_item(_key(subject, window)),
             UpdateExpression=_COUNT_ONE,
-            ExpressionAttributeValues=to_item({":one": 1, ":expires_at": _expires_at_s(window)}),
+            ExpressionAttributeValues=to_item({":one": 1, ":expires_at": window.kept_until_s}),
             ReturnValues="UPDATED_NEW",
         )
         return int(from_item(response["Attributes"])["taken"])
@@ -112,7 +109,7 @@ class DynamoQuotaStore:
         raise StoreUnavailable("Obscura's store is too busy. Try again in a moment.", retry_after_s=1)
 
     def _reservation(self, counter: Counter) -> "UpdateTypeDef":
-        values = {":one": 1, ":limit": counter.limit, ":expires_at": _expires_at_s(counter.window)}
+        values = {":one": 1, ":limit": counter.limit, ":expires_at": counter.window.kept_until_s}
         return {
             "TableName": self._table,
             "Key": to_item(_key(counter.subject, counter.window)),
@@ -143,10 +140,6 @@ class DynamoQuotaStore:
 def _key(subject: str, window: Window) -> dict[str, str]:
     """Return a counter's key; the window is part of it, so that no clock of DynamoDB's decides when one ends."""
     return {"subject": f"{subject}@{window.begins_at_s}"}
-
-
-def _expires_at_s(window: Window) -> int:
-    return window.ends_at_s + RETENTION_S
 
 
 def _update(client: Client, update: "UpdateTypeDef") -> None:

@@ -22,10 +22,11 @@ _RELEASE = "UPDATE counters SET taken = taken - 1 WHERE subject = ? AND begins_a
 _SELECT_USED = "SELECT taken FROM counters WHERE subject = ? AND begins_at_s = ?"
 _RESET = "DELETE FROM counters WHERE subject = ? AND begins_at_s = ?"
 _DELETE_PAST = "DELETE FROM counters WHERE ends_at_s <= ?"
+"""``ends_at_s`` is when a count may be forgotten (``Window.kept_until_s``)."""
 
 
 class SqliteRateCounter:
-    """Rates, counted by one statement each (ADR 20); the first request of a window deletes past windows."""
+    """Rates, counted by one statement each (ADR 20); the first request of a window deletes those that are not kept."""
 
     def __init__(self, database: Database) -> None:
         """``database`` may be shared with other stores."""
@@ -36,7 +37,7 @@ class SqliteRateCounter:
 
         def count(connection: sqlite3.Connection) -> int:
             counted: int
-            (counted,) = connection.execute(_INCREMENT, (subject, window.begins_at_s, window.ends_at_s)).fetchone()
+            (counted,) = connection.execute(_INCREMENT, (subject, window.begins_at_s, window.kept_until_s)).fetchone()
             if counted == 1:
                 with suppress(sqlite3.OperationalError):  # counted already: a lock taken since then changes nothing
                     connection.execute(_DELETE_PAST, (window.begins_at_s,))
@@ -74,7 +75,7 @@ def _reserve(connection: sqlite3.Connection, counters: Sequence[Counter]) -> int
     counts: list[int] = []
     try:
         for counter in counters:
-            parameters = (*_row_key(counter), counter.window.ends_at_s, counter.limit)
+            parameters = (*_row_key(counter), counter.window.kept_until_s, counter.limit)
             row = connection.execute(_RESERVE, parameters).fetchone()
             if row is None:
                 connection.execute("ROLLBACK")
