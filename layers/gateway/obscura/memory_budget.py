@@ -24,8 +24,6 @@ FREE_BYTES = 64 * 1024
 """What a request may have without asking: a body of this size never waits."""
 STEP_BYTES = MIB
 """How much is taken ahead of what has arrived, at most."""
-LIGHT_BYTES = 4 * MIB
-"""Requests that hold less than this are served before those that hold more."""
 WAIT_S = 2.0
 MAX_WAITING = 256
 SHED_INTERVAL_S = 0.25
@@ -61,9 +59,9 @@ class _Waiter:
         self.granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
-    def turn(self) -> tuple[bool, int]:
-        """Its place in the order: light requests first, each kind in the order in which it came."""
-        return self.memory.held_bytes + self.more_bytes > LIGHT_BYTES, self.number
+    def turn(self) -> tuple[int, int]:
+        """Its place in the order: those first that would hold least, then those that came first."""
+        return self.memory.held_bytes + self.more_bytes, self.number
 
 
 class MemoryBudget:
