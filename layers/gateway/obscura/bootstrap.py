@@ -17,7 +17,7 @@ from obscura.clock import Clock, SystemClock
 from obscura.dialects.base import ContentLimits
 from obscura.dialects.registry import PIVOT, require_dialect
 from obscura.documents.base import DocumentLimits
-from obscura.documents.render import DocumentRenderer
+from obscura.documents.render import DocumentRenderer, child_memory_bytes
 from obscura.execution import ImageExecutor
 from obscura.fetch.fetcher import FetchLimits, GuardedFetcher
 from obscura.fetch.policy import parse_origin
@@ -131,6 +131,7 @@ def request_limits(settings: Settings, memory: MemoryBudget) -> RequestLimits:
             stored_bytes=min(max(settings.max_document_bytes, settings.max_stored_document_bytes), memory.body_bytes),
             pages=settings.max_document_pages,
             pixels=settings.max_pixels,
+            memory_bytes=child_memory_bytes(usable_memory_bytes(os.environ)),
         ),
     )
 

@@ -18,6 +18,7 @@ from obscura.auth.jwt.jwks import fetch_key_set
 from obscura.bootstrap import open_memory, request_limits, validate_settings
 from obscura.cli.console import messages, output, table
 from obscura.dialects.registry import require_dialect
+from obscura.documents.base import MAX_CHILD_BYTES
 from obscura.documents.child_process import pdfium_path
 from obscura.errors import ObscuraError
 from obscura.fetch.policy import parse_origin
@@ -111,6 +112,7 @@ def _memory(settings: Settings) -> Finding:
             ("a body", limits.body_bytes, settings.max_body_bytes),
             ("an image", limits.image.raw_bytes, settings.max_image_bytes),
             ("a stored PDF", limits.document.stored_bytes, settings.max_stored_document_bytes),
+            ("rendering a PDF", limits.document.memory_bytes, MAX_CHILD_BYTES),
             ("decoding one image", limits.image.decode_bytes, MAX_DECODE_BYTES),
         )
         if limit_bytes < usual_bytes

@@ -17,19 +17,34 @@ _new_bytearray.restype = ctypes.py_object
 _new_bytearray.argtypes = (ctypes.c_char_p, ctypes.c_ssize_t)
 
 
+FIRST_BUFFER_BYTES = 512 * 1024
+
+
 class BodyBuffer:
-    """Collects a body in chunks; memory that was not written is never returned."""
+    """Collects a body in chunks; memory that was not written is never returned.
+
+    It doubles as it fills, up to what was declared: a body that is only declared has no memory (ADR 72).
+    """
 
     def __init__(self, expected_bytes: int) -> None:
-        """Allocate ``expected_bytes``; more may arrive, or less."""
-        self._bytes: bytearray = _new_bytearray(None, expected_bytes)
+        """Begin a body of ``expected_bytes``; more may arrive, or less."""
+        self._expected_bytes = expected_bytes
+        self._bytes: bytearray = _new_bytearray(None, min(expected_bytes, FIRST_BUFFER_BYTES))
         self.size_bytes = 0
 
     def append(self, chunk: bytes) -> None:
         """Copy the next chunk to the end."""
         end = self.size_bytes + len(chunk)
+        if end > len(self._bytes):
+            self._grow(end)
         self._bytes[self.size_bytes : end] = chunk
         self.size_bytes = end
+
+    def _grow(self, size_bytes: int) -> None:
+        doubled = 2 * len(self._bytes)
+        larger: bytearray = _new_bytearray(None, max(size_bytes, min(doubled, self._expected_bytes or doubled)))
+        larger[: self.size_bytes] = memoryview(self._bytes)[: self.size_bytes]
+        self._bytes = larger
 
     def finish(self) -> bytearray:
         """Return all chunks as one buffer, cut to their size."""
