@@ -26,7 +26,7 @@ from PIL import Image
 
 from tests.support.gateway import chat_request, image_part
 from tests.support.image_urls import data_url
-from tests.support.serving_process import ServingProcess, environment, serving
+from tests.support.serving_process import ServingProcess, environment, run_obscura, serving
 from tests.unit.imaging.images import a_photograph, saved
 
 MIB = 1024 * 1024
@@ -60,6 +60,7 @@ class Attackers:
     url: str
     key: str
     number: int
+    kinds: tuple[str, ...]
     seconds: float
     bombs: list[bytes]
 
@@ -68,7 +69,7 @@ class Attackers:
         results.put(asyncio.run(self._attack_all()))
 
     async def _attack_all(self) -> dict[str, Counter[str]]:
-        statuses: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
+        statuses: dict[str, Counter[str]] = {kind: Counter() for kind in self.kinds}
         bodies = {
             "stalled": [PREFIX + b"A" * (29 * MIB)],
             "huge": [PREFIX + b"A" * (29 * MIB) + SUFFIX],
@@ -78,7 +79,7 @@ class Attackers:
         with suppress(TimeoutError):
             async with asyncio.timeout(self.seconds), asyncio.TaskGroup() as group:
                 for number in range(self.number):
-                    kind = KINDS[number % len(KINDS)]
+                    kind = self.kinds[number % len(self.kinds)]
                     group.create_task(self._attack(kind, bodies[kind], statuses[kind]))
         return statuses
 
@@ -111,9 +112,9 @@ class Attackers:
             writer.transport.abort()
 
 
-async def call(gateway: ServingProcess, body: dict[str, object], tally: Tally) -> None:
+async def call(gateway: ServingProcess, key: str, body: dict[str, object], tally: Tally) -> None:
     """Be an ordinary caller: a photograph, again once it is answered."""
-    headers = {"authorization": f"Bearer {gateway.key}"}
+    headers = {"authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(headers=headers, timeout=60, trust_env=False) as client:
         while not tally.was_ended:
             began_s = perf_counter()
@@ -183,7 +184,7 @@ def control_group(parent: Path | None, limit_mb: int, pid: int) -> Iterator[None
         group.rmdir()
 
 
-async def run(attackers: int, seconds: float, limit_mb: int, cgroup: Path | None) -> Tally:
+async def run(attackers: int, kinds: tuple[str, ...], seconds: float, limit_mb: int, cgroup: Path | None) -> Tally:
     """Attack a fresh gateway for so long, from a process of its own, with ordinary callers in this one."""
     tally = Tally()
     photograph = chat_request(image_part(data_url(a_photograph(1600, 1200, "JPEG", quality=90))))
@@ -191,15 +192,16 @@ async def run(attackers: int, seconds: float, limit_mb: int, cgroup: Path | None
     settings |= {"KEY_REQUESTS_PER_MINUTE": "1000000", "LOG_LEVEL": "ERROR"}
     with (
         tempfile.TemporaryDirectory() as folder,
-        serving(environment(Path(folder), **settings)) as gateway,
+        serving(env := environment(Path(folder), **settings)) as gateway,
         control_group(cgroup, limit_mb, gateway.process.pid),
     ):
         context = get_context("spawn")
         results: Queue[dict[str, Counter[str]]] = context.Queue()
-        attack = Attackers(gateway.url, gateway.key, attackers, seconds, bombs())
+        attack = Attackers(gateway.url, gateway.key, attackers, kinds, seconds, bombs())
+        key = run_obscura("keys", "create", "--project", "ordinary", env=env).stdout.split()[-1]
         process = context.Process(target=attack.run, args=(results,), daemon=True)
         process.start()
-        ordinary = [asyncio.create_task(call(gateway, photograph, tally)) for _ in range(ORDINARY_CALLERS)]
+        ordinary = [asyncio.create_task(call(gateway, key, photograph, tally)) for _ in range(ORDINARY_CALLERS)]
         watching = asyncio.create_task(watch(gateway, limit_mb, tally))
         statuses = await asyncio.to_thread(results.get, True, seconds + 60)
         for task in (*ordinary, watching):
@@ -228,9 +230,12 @@ def main() -> None:
     parser.add_argument("--attackers", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--limit-mb", type=int, default=1024)
+    parser.add_argument("--kinds", default=",".join(KINDS), help="which attackers, comma-separated")
     parser.add_argument("--cgroup", type=Path, help="a memory control group in which another may be made")
     chosen = parser.parse_args()
-    tally = asyncio.run(run(chosen.attackers, chosen.seconds, chosen.limit_mb, chosen.cgroup))
+    tally = asyncio.run(
+        run(chosen.attackers, tuple(chosen.kinds.split(",")), chosen.seconds, chosen.limit_mb, chosen.cgroup)
+    )
     print(report(tally, chosen.limit_mb))
     raise SystemExit(tally.was_ended)
 
