@@ -108,7 +108,11 @@ def test_a_queue_that_is_full_refuses_at_once() -> None:
     async def main() -> None:
         budget = MemoryBudget(4 * MIB)
         holder = full(budget)
-        waiting = [asyncio.create_task(budget.request().add(FREE_BYTES + 1)) for _ in range(MAX_WAITING)]
+        waiting = []
+        for number in range(MAX_WAITING):
+            memory = budget.request()
+            memory.belongs_to(f"{number % 3}")
+            waiting.append(asyncio.create_task(memory.add(FREE_BYTES + 1)))
         await asyncio.sleep(0)
 
         with pytest.raises(Overloaded):
@@ -184,6 +188,29 @@ def test_a_cancelled_wait_holds_nothing_and_lets_the_next_one_pass() -> None:
         assert small.held_bytes == 1
 
     run_skipping(main())
+
+
+async def test_one_project_leaves_a_quarter_to_the_others() -> None:
+    budget = MemoryBudget(32 * MIB)
+
+    def of(project: str) -> RequestMemory:
+        memory = budget.request()
+        memory.belongs_to(project)
+        return memory
+
+    await of("a").add(8 * MIB)
+    await of("a").add(4 * MIB)
+    held_back = asyncio.create_task(of("a").add(MIB))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(0.5):
+        await of("b").add(3 * MIB)
+
+    assert not held_back.done()
+    held_back.cancel()
+    alone = MemoryBudget(32 * MIB).request()
+    alone.belongs_to("a")
+    await alone.add(16 * MIB)
+    assert alone.held_bytes == 16 * MIB - FREE_BYTES
 
 
 class SlowBody:

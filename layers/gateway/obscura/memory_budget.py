@@ -26,6 +26,7 @@ STEP_BYTES = MIB
 """How much is taken ahead of what has arrived, at most."""
 WAIT_S = 2.0
 MAX_WAITING = 256
+MAX_OWNER_WAITING = 128
 SHED_INTERVAL_S = 0.25
 RETRY_AFTER_S = 2
 
@@ -73,8 +74,11 @@ class MemoryBudget:
         self.body_bytes = total_bytes // 2
         self.decode_bytes = 2 * total_bytes
         """The most that one decode may take, which is half of what the process may use by default."""
+        self.owner_bytes = self.body_bytes * 3 // 4
+        """What the requests of one project hold together, unless it is one request."""
         self.used_bytes = 0
         """What bodies and fetched images hold."""
+        self._owned_bytes: dict[str, int] = {}
         self.pixels = PixelMemory(self)
         self.arrivals: set[Arrival] = set()
         self._waiting: list[_Waiter] = []
@@ -87,10 +91,11 @@ class MemoryBudget:
 
     async def take(self, memory: "RequestMemory", more_bytes: int) -> None:
         """Add to a request's share, waiting ``WAIT_S`` at most; raises Overloaded."""
-        if not self._waiting and self.used_bytes + more_bytes <= self.body_bytes:
+        if not self._waiting and self._has_room(more_bytes) and self._owner_has_room(memory, more_bytes):
             self._grant(memory, more_bytes)
             return
-        if len(self._waiting) >= MAX_WAITING:
+        of_owner = sum(waiter.memory.owner == memory.owner for waiter in self._waiting)
+        if len(self._waiting) >= MAX_WAITING or of_owner >= MAX_OWNER_WAITING:
             raise overloaded()
         waiter = _Waiter(memory, more_bytes, next(self._numbers))
         self._waiting.append(waiter)
@@ -110,22 +115,39 @@ class MemoryBudget:
     def release(self, memory: "RequestMemory") -> None:
         """Take back all that a request holds, and give it to those that wait."""
         self.used_bytes -= memory.held_bytes
+        left_bytes = self._owned_bytes.get(memory.owner, 0) - memory.held_bytes
+        if left_bytes:
+            self._owned_bytes[memory.owner] = left_bytes
+        else:
+            self._owned_bytes.pop(memory.owner, None)
         memory.held_bytes = 0
         if self._waiting:
             self._serve_waiting()
 
+    def _has_room(self, more_bytes: int) -> bool:
+        return self.used_bytes + more_bytes <= self.body_bytes
+
+    def _owner_has_room(self, memory: "RequestMemory", more_bytes: int) -> bool:
+        owned_bytes = self._owned_bytes.get(memory.owner, 0)
+        alone = not memory.owner or owned_bytes == memory.held_bytes
+        return alone or owned_bytes + more_bytes <= self.owner_bytes
+
     def _grant(self, memory: "RequestMemory", more_bytes: int) -> None:
         self.used_bytes += more_bytes
+        self._owned_bytes[memory.owner] = self._owned_bytes.get(memory.owner, 0) + more_bytes
         memory.held_bytes += more_bytes
 
     def _serve_waiting(self) -> None:
-        """Grant those whose turn it is, up to the first for whom there is not enough."""
+        """Grant those whose turn it is, up to the first for whom there is not enough; a project at its limit waits."""
         self._waiting.sort(key=lambda waiter: waiter.turn)
-        while self._waiting and self.used_bytes + self._waiting[0].more_bytes <= self.body_bytes:
-            waiter = self._waiting.pop(0)
-            if not waiter.granted.done():
-                self._grant(waiter.memory, waiter.more_bytes)
-                waiter.granted.set_result(None)
+        for waiter in list(self._waiting):
+            if not self._has_room(waiter.more_bytes):
+                return
+            if self._owner_has_room(waiter.memory, waiter.more_bytes):
+                self._waiting.remove(waiter)
+                if not waiter.granted.done():
+                    self._grant(waiter.memory, waiter.more_bytes)
+                    waiter.granted.set_result(None)
 
     def _refuse_if_stuck(self) -> None:
         """If all memory is held by requests that wait for more of it, refuse the latest of them at once."""
@@ -148,18 +170,22 @@ class MemoryBudget:
         if not wanted_bytes:
             return
         slow = [arrival for arrival in self.arrivals if arrival.memory.held_bytes and arrival.is_slow()]
-        for arrival in sorted(slow, key=lambda arrival: arrival.memory.held_bytes, reverse=True):
+        for arrival in sorted(slow, key=self._share, reverse=True):
             wanted_bytes -= arrival.memory.held_bytes
             arrival.give_way()
             if wanted_bytes <= 0:
                 break
         self._shedding = asyncio.get_running_loop().call_later(SHED_INTERVAL_S, self._shed)
 
+    def _share(self, arrival: Arrival) -> tuple[int, int]:
+        """Order slow bodies: those of the project that holds most first, of them the largest."""
+        return self._owned_bytes.get(arrival.memory.owner, 0), arrival.memory.held_bytes
+
 
 class RequestMemory:
     """The share of one request: nothing until it asks, and everything back when it is released."""
 
-    __slots__ = ("_asked_bytes", "_budget", "held_bytes", "number")
+    __slots__ = ("_asked_bytes", "_budget", "held_bytes", "number", "owner")
 
     def __init__(self, budget: MemoryBudget | None, number: int) -> None:
         """Without a budget nothing is counted."""
@@ -167,6 +193,13 @@ class RequestMemory:
         self._asked_bytes = 0
         self.held_bytes = 0
         self.number = number
+        self.owner = ""
+        """The project that asks, once it is known."""
+
+    def belongs_to(self, project: str) -> None:
+        """Count it as one of a project's, before it holds anything."""
+        if self._budget is not None and not self.held_bytes:
+            self.owner = project
 
     async def add(self, more_bytes: int) -> None:
         """Take bytes that arrived, or are about to; the request's first ``FREE_BYTES`` are not counted.
