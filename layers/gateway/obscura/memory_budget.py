@@ -69,7 +69,7 @@ class MemoryBudget:
     """The budget of one process. Bodies belong to its event loop, ``pixels`` to any thread."""
 
     def __init__(self, total_bytes: int) -> None:
-        """Give bodies half of ``total_bytes`` at most."""
+        """Divide ``total_bytes``: bodies have half of it at most."""
         self.total_bytes = total_bytes
         self.body_bytes = total_bytes // 2
         self.decode_bytes = 2 * total_bytes
@@ -91,7 +91,7 @@ class MemoryBudget:
 
     async def take(self, memory: "RequestMemory", more_bytes: int) -> None:
         """Add to a request's share, waiting ``WAIT_S`` at most; raises Overloaded."""
-        if not self._waiting and self._has_room(more_bytes) and self._owner_has_room(memory, more_bytes):
+        if not self._waiting and self._fits(more_bytes) and self._owner_may_hold(memory, more_bytes):
             self._grant(memory, more_bytes)
             return
         of_owner = sum(waiter.memory.owner == memory.owner for waiter in self._waiting)
@@ -124,10 +124,10 @@ class MemoryBudget:
         if self._waiting:
             self._serve_waiting()
 
-    def _has_room(self, more_bytes: int) -> bool:
+    def _fits(self, more_bytes: int) -> bool:
         return self.used_bytes + more_bytes <= self.body_bytes
 
-    def _owner_has_room(self, memory: "RequestMemory", more_bytes: int) -> bool:
+    def _owner_may_hold(self, memory: "RequestMemory", more_bytes: int) -> bool:
         owned_bytes = self._owned_bytes.get(memory.owner, 0)
         alone = not memory.owner or owned_bytes == memory.held_bytes
         return alone or owned_bytes + more_bytes <= self.owner_bytes
@@ -141,9 +141,9 @@ class MemoryBudget:
         """Grant those whose turn it is, up to the first for whom there is not enough; a project at its limit waits."""
         self._waiting.sort(key=lambda waiter: waiter.turn)
         for waiter in list(self._waiting):
-            if not self._has_room(waiter.more_bytes):
+            if not self._fits(waiter.more_bytes):
                 return
-            if self._owner_has_room(waiter.memory, waiter.more_bytes):
+            if self._owner_may_hold(waiter.memory, waiter.more_bytes):
                 self._waiting.remove(waiter)
                 if not waiter.granted.done():
                     self._grant(waiter.memory, waiter.more_bytes)
@@ -230,7 +230,7 @@ class RequestMemory:
             self._budget.arrivals.discard(arrival)
 
     def release(self) -> None:
-        """Give back everything; it may be called again."""
+        """Release everything; it may be called again."""
         self._asked_bytes = 0
         if self.held_bytes and self._budget is not None:
             self._budget.release(self)

@@ -10,7 +10,7 @@ from obscura.dialects.base import RequestHead
 from obscura.errors import ImageTooLarge, Overloaded, RequestTimeout
 from obscura.files.multipart import FileField
 from obscura.memory_budget import MemoryBudget, share_for_request
-from obscura.pipeline.body_pace import BODY_TIMEOUT_S, GRACE_S, LEAST_BYTES_PER_S
+from obscura.pipeline.body_pace import BODY_TIMEOUT_S, GRACE_S, MIN_BYTES_PER_S
 from obscura.pipeline.read_body import _receive, read_body, read_form
 from obscura.pipeline.request import GatewayRequest
 from tests.support.skipping_loop import run_skipping
@@ -75,7 +75,7 @@ def test_a_pause_as_long_as_the_grace_passes() -> None:
     [
         (SlowBody(MIB, 100_000, 1.0), GRACE_S + 1),
         (SlowBody(2 * MIB, 10, 0.1, pause_s=1e6), GRACE_S + 1),
-        (SlowBody(30 * MIB, 100_000, 30 * MIB / LEAST_BYTES_PER_S / 100_000), BODY_TIMEOUT_S),
+        (SlowBody(30 * MIB, 100_000, 30 * MIB / MIN_BYTES_PER_S / 100_000), BODY_TIMEOUT_S),
     ],
     ids=["a trickle", "a stall after a quick beginning", "for ever at the least rate"],
 )

@@ -9,7 +9,7 @@ from obscura.errors import ObscuraError, RequestTimeout
 from obscura.memory_budget import FREE_BYTES, GrowingBytes, RequestMemory, overloaded
 
 GRACE_S = 10.0
-LEAST_BYTES_PER_S = 8 * 1024
+MIN_BYTES_PER_S = 8 * 1024
 """64 kbit/s: less than any mobile network of the third generation, and enough for a photograph of 4 MB in 600 s."""
 PRESSED_GRACE_S = 1.0
 PRESSED_BYTES_PER_S = 64 * 1024
@@ -66,7 +66,7 @@ class BodyPace:
 
     def _earn(self, size_bytes: int) -> None:
         now_s = self._now()
-        self._due_s = min(self._due_s + size_bytes / LEAST_BYTES_PER_S, now_s + GRACE_S, self._end_s)
+        self._due_s = min(self._due_s + size_bytes / MIN_BYTES_PER_S, now_s + GRACE_S, self._end_s)
         self._pressed_due_s = min(self._pressed_due_s + size_bytes / PRESSED_BYTES_PER_S, now_s + PRESSED_GRACE_S)
         if self._due_s > self._armed_s + _REARM_S:
             self._arm(self._due_s)
@@ -104,7 +104,7 @@ class BodyPace:
             error: ObscuraError = overloaded()
         else:
             error = RequestTimeout(
-                f"The body arrived below {LEAST_BYTES_PER_S // 1024} KiB/s, or took over {BODY_TIMEOUT_S:g} s. "
+                f"The body arrived below {MIN_BYTES_PER_S // 1024} KiB/s, or took over {BODY_TIMEOUT_S:g} s. "
                 "Send it faster, or send less: a smaller image, or its https URL."
             )
         error.headers["connection"] = "close"
