@@ -1,5 +1,6 @@
 """The composition root: opens the services of the pipeline by the settings."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from functools import partial
@@ -16,7 +17,7 @@ from obscura.clock import Clock, SystemClock
 from obscura.dialects.base import ContentLimits
 from obscura.dialects.registry import PIVOT, require_dialect
 from obscura.documents.base import DocumentLimits
-from obscura.documents.render import DocumentRenderer
+from obscura.documents.render import DocumentRenderer, child_memory_bytes
 from obscura.execution import ImageExecutor
 from obscura.fetch.fetcher import FetchLimits, GuardedFetcher
 from obscura.fetch.policy import parse_origin
@@ -24,6 +25,9 @@ from obscura.files.base import StorageLimits
 from obscura.files.service import FileService
 from obscura.httpclient.transport import FastTransport
 from obscura.imaging import ImageLimits, warm_up
+from obscura.imaging.decode_memory import MAX_DECODE_BYTES
+from obscura.machine_memory import usable_memory_bytes
+from obscura.memory_budget import MemoryBudget, budget_bytes
 from obscura.moderation.base import Moderator
 from obscura.moderation.openai import OpenAIModerator
 from obscura.pipeline.image_cache import ImageCache
@@ -75,21 +79,8 @@ async def open_services(
     ``stores`` replace those of the settings, ``clock`` the system's.
     """
     warm_up()
-    limits = RequestLimits(
-        body_bytes=settings.max_body_bytes,
-        text_chars=settings.max_text_chars,
-        content=ContentLimits(images=settings.max_images),
-        image=ImageLimits(
-            raw_bytes=settings.max_image_bytes, pixels=settings.max_pixels, flatten_onto=settings.flatten_onto
-        ),
-        refuse_unmoderated=settings.unmoderated_media == "refuse",
-        document=DocumentLimits(
-            raw_bytes=settings.max_document_bytes,
-            stored_bytes=max(settings.max_document_bytes, settings.max_stored_document_bytes),
-            pages=settings.max_document_pages,
-            pixels=settings.max_pixels,
-        ),
-    )
+    memory = open_memory(settings)
+    limits = request_limits(settings, memory)
     async with AsyncExitStack() as stack:
         transport: httpx.AsyncBaseTransport = FastTransport()
         client = await stack.enter_async_context(httpx.AsyncClient(transport=None if getproxies() else transport))
@@ -102,9 +93,9 @@ async def open_services(
         documents = stack.enter_context(closing(DocumentRenderer()))
         yield Services(
             access_control=open_access_control(settings, stores, client, clock),
-            images=await stack.enter_async_context(_fetcher(settings, settings.max_image_bytes)),
-            videos=await stack.enter_async_context(_fetcher(settings, MAX_VIDEO_BYTES)),
-            document_files=await stack.enter_async_context(_fetcher(settings, settings.max_document_bytes)),
+            images=await stack.enter_async_context(_fetcher(settings, limits.image.raw_bytes)),
+            videos=await stack.enter_async_context(_fetcher(settings, min(MAX_VIDEO_BYTES, memory.body_bytes))),
+            document_files=await stack.enter_async_context(_fetcher(settings, limits.document.raw_bytes)),
             documents=documents,
             moderator=_moderator(settings, transport),
             catalog=_catalog(settings, transport),
@@ -121,7 +112,37 @@ async def open_services(
             ),
             verdicts=stores.verdicts if settings.cache_verdicts else None,
             image_cache=ImageCache(settings.image_cache_mb * 1024 * 1024) if settings.image_cache_mb else None,
+            memory=memory,
         )
+
+
+def open_memory(settings: Settings) -> MemoryBudget:
+    """Return the memory budget as it is set, or of what this process may use."""
+    return MemoryBudget(budget_bytes(settings.memory_budget_mb, usable_memory_bytes(os.environ)))
+
+
+def request_limits(settings: Settings, memory: MemoryBudget) -> RequestLimits:
+    """Return the limits of one request; those of bytes never over what the memory budget has for bodies."""
+    return RequestLimits(
+        body_bytes=min(settings.max_body_bytes, memory.body_bytes),
+        text_chars=settings.max_text_chars,
+        content=ContentLimits(images=settings.max_images),
+        image=ImageLimits(
+            raw_bytes=min(settings.max_image_bytes, memory.body_bytes),
+            pixels=settings.max_pixels,
+            flatten_onto=settings.flatten_onto,
+            decode_bytes=min(MAX_DECODE_BYTES, memory.decode_bytes),
+            memory=memory.pixels,
+        ),
+        refuse_unmoderated=settings.unmoderated_media == "refuse",
+        document=DocumentLimits(
+            raw_bytes=min(settings.max_document_bytes, memory.body_bytes),
+            stored_bytes=min(max(settings.max_document_bytes, settings.max_stored_document_bytes), memory.body_bytes),
+            pages=settings.max_document_pages,
+            pixels=settings.max_pixels,
+            memory_bytes=child_memory_bytes(usable_memory_bytes(os.environ)),
+        ),
+    )
 
 
 def open_access_control(settings: Settings, stores: Stores, client: httpx.AsyncClient, clock: Clock) -> AccessControl:

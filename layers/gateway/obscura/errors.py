@@ -13,13 +13,14 @@ addresses or an upstream's body. The dialects write errors in their own formats 
     ├── 401  MissingCredentials · InvalidApiKey · InvalidToken
     ├── 403  PermissionDenied
     ├── 404  ModelNotFound · FileNotFound · NotFound
+    ├── 408  RequestTimeout
     ├── 413  RequestTooLarge
     ├── 429  FreeTierExhausted · RateLimitExceeded · QuotaExceeded      (each with ``retry_after_s``)
     ├── 500  InternalError
     ├── 502  UpstreamError
     ├── 503  ModerationUnavailable · UpstreamUnavailable · StoreUnavailable (the last two share their code)
-    ├── 504  UpstreamTimeout
-    └── 507  StorageFull
+    │        Overloaded                                                  (with ``retry_after_s``)
+    └── 504  UpstreamTimeout
 """
 
 from typing import ClassVar, Self
@@ -212,6 +213,12 @@ class NotFound(ObscuraError):
     status, code = 404, "not_found"
 
 
+class RequestTimeout(ObscuraError):
+    """A body that arrives below the least rate; its connection is closed (RFC 9110 §15.5.9)."""
+
+    status, code = 408, "request_timeout"
+
+
 class RequestTooLarge(ObscuraError):
     """A body past the limit."""
 
@@ -264,6 +271,12 @@ class StoreUnavailable(ObscuraError):
     """A store of the gateway itself (keys, counters, files) could not be reached."""
 
     status, code = 503, "upstream_unavailable"
+
+
+class Overloaded(ObscuraError):
+    """The memory for bodies is taken by other requests."""
+
+    status, code = 503, "overloaded"
 
 
 class UpstreamTimeout(ObscuraError):

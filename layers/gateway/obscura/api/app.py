@@ -19,6 +19,8 @@ from obscura.bootstrap import open_services, validate_settings
 from obscura.clock import Clock, SystemClock
 from obscura.errors import ClientDisconnected, ObscuraError
 from obscura.files.sweep import sweeping
+from obscura.memory_budget import share_for_request
+from obscura.pipeline.services import Services
 from obscura.settings import Settings
 from obscura.stores.open import Stores
 from obscura.version import __version__
@@ -47,12 +49,20 @@ class GatewayApp(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan."""
-        endpoint = self.dialect_endpoints.get(scope["path"]) if scope["type"] == "http" else None
-        if endpoint is None or scope["method"] != "POST":
+        if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        scope["app"] = self
-        await endpoint(scope, receive, send)
+        services: Services | None = getattr(self.state, "services", None)
+        if services is None:  # served without its lifespan: the schema needs no services
+            await super().__call__(scope, receive, send)
+            return
+        endpoint = self.dialect_endpoints.get(scope["path"])
+        with share_for_request(services.memory):
+            if endpoint is None or scope["method"] != "POST":
+                await super().__call__(scope, receive, send)
+                return
+            scope["app"] = self
+            await endpoint(scope, receive, send)
 
 
 def create_family_app(  # noqa: PLR0913 what replaces the machine's own

@@ -29,6 +29,7 @@ from obscura.errors import (
     PermissionDenied,
     StoreUnavailable,
 )
+from obscura.memory_budget import request_memory
 
 _FALSE = frozenset({"", "false", "0", "no", "off"})
 
@@ -79,6 +80,7 @@ async def admission(request: AccessRequest, access_control: AccessControl) -> As
     with record.timed_step("admit"):
         admitted = await authenticate(request, access_control)
     record.project = admitted.principal.project
+    request_memory().belongs_to(record.project)
     record.zero_retention = admitted.principal.zero_retention
     try:
         yield admitted.principal

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from obscura.documents.base import DocumentLimits
+from obscura.documents.base import MAX_CHILD_BYTES, DocumentLimits
 from obscura.errors import UnsupportedOperation
 
 if TYPE_CHECKING:
@@ -16,7 +16,19 @@ if TYPE_CHECKING:
     from obscura.documents.page import RenderedPage
 
 MIN_CHILDREN = 2
+MIN_CHILD_BYTES = 128 * 1024 * 1024
+"""An ordinary document takes 30 MB; a page scanned at 300 dots per inch as much again."""
 _CHECK_ONLY = 0
+
+
+def usual_children() -> int:
+    """Return how many children run at once: one for each core, and at least ``MIN_CHILDREN``."""
+    return max(MIN_CHILDREN, os.process_cpu_count() or 1)
+
+
+def child_memory_bytes(usable_bytes: int) -> int:
+    """Return what one child may have where this process may use ``usable_bytes``: a quarter, shared by all children."""
+    return min(max(usable_bytes // 4 // usual_children(), MIN_CHILD_BYTES), MAX_CHILD_BYTES)
 
 
 class DocumentRenderer:
@@ -27,9 +39,7 @@ class DocumentRenderer:
 
     def __init__(self, children: int | None = None) -> None:
         """Allow ``children`` at once; none is started before the first document."""
-        self._threads = ThreadPoolExecutor(
-            children or max(MIN_CHILDREN, os.process_cpu_count() or 1), thread_name_prefix="document"
-        )
+        self._threads = ThreadPoolExecutor(children or usual_children(), thread_name_prefix="document")
         self._running: set[Job] = set()
 
     async def render[Prepared](

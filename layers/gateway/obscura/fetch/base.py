@@ -9,7 +9,8 @@ class ImageFetcher(Protocol):
     async def fetch(self, url: str) -> bytes:
         """Return the bytes at ``url``, after checks of its spelling, its target, the size and the duration.
 
-        Raises InvalidImageUrl, UnsafeImageUrl, ImageFetchFailed or ImageTooLarge, none of them with a ``param``.
+        Raises InvalidImageUrl, UnsafeImageUrl, ImageFetchFailed, ImageTooLarge, Overloaded or RequestTooLarge, none of
+        them with a ``param``.
         Any number of calls may run at once.
         """
         ...

@@ -76,7 +76,8 @@ class GuardedFetcher:
     async def fetch(self, url: str) -> bytes:
         """Return the bytes at ``url``.
 
-        Raises InvalidImageUrl, UnsafeImageUrl, ImageFetchFailed or ImageTooLarge. Their messages name the host of
+        Raises InvalidImageUrl, UnsafeImageUrl, ImageFetchFailed, ImageTooLarge, or, where there is no memory for it,
+        Overloaded or RequestTooLarge. Their messages name the host of
         ``url``, but no host of a redirect and no address.
         """
         trail = _RedirectTrail()

@@ -32,6 +32,7 @@ from obscura.files.base import (
 )
 from obscura.imaging import Detail, ImageError, ImageLimits, prepare
 from obscura.imaging.formats import FORMATS
+from obscura.memory_budget import request_memory
 
 MAX_RECLAIMS = 20
 """How often a full project's expired files are looked for, some at a time, before it is refused."""
@@ -126,7 +127,8 @@ async def find_file(file_id: str, principal: Principal, storage: FileStorage, at
 
 
 async def read_original(file: StoredFile, storage: FileStorage) -> bytes:
-    """Return the bytes as they were sent; raises FileNotFound if they are being deleted."""
+    """Return the bytes as they were sent; raises FileNotFound if they are being deleted, Overloaded."""
+    await request_memory().add(file.size_bytes)
     original = await storage.blobs.get(original_blob(file.id))
     if original is None:
         raise file_not_found()

@@ -12,6 +12,7 @@ from obscura.execution import gather_or_raise_first
 from obscura.files.base import MAX_PARTS, FileAttributes, FileStorage, StoredFile, Upload, new_id, part_blob
 from obscura.files.requests import CompleteUpload, CreateUpload
 from obscura.files.service import FileService, expire_and_delete, project_full, require_space, store_file
+from obscura.memory_budget import request_memory
 
 PENDING_TTL_S = 3600
 
@@ -124,6 +125,7 @@ def _require_declared_parts(upload: Upload, request: CompleteUpload) -> None:
 
 async def _join_parts(upload: Upload, request: CompleteUpload, service: FileService) -> bytes:
     names = [part_blob(upload.id, part_id) for part_id in request.part_ids]
+    await request_memory().add(upload.declared_bytes)
     parts = await gather_or_raise_first([service.storage.blobs.get(name) for name in names])
     content = b"".join(part for part in parts if part is not None)
     if len(content) != upload.declared_bytes:

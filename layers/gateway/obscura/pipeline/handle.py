@@ -8,6 +8,7 @@ from typing import Protocol
 from obscura.auth.access import AccessRequest, Principal, admission
 from obscura.auth.base import KeyScope
 from obscura.dialects.base import CallerDialect, ParsedRequest, UpstreamBody
+from obscura.memory_budget import request_memory
 from obscura.pipeline.call_upstream import call_upstream
 from obscura.pipeline.check_content import CheckedContent, ContentCheck
 from obscura.pipeline.load_images import require_video_allowed
@@ -33,9 +34,13 @@ async def handle_request(
         approved = await _approve(request, principal, dialect, services)
         request.record.left_gateway = True
         with request.record.timed_step("relay"):
-            response = await call_upstream(approved.body, approved.model.upstream, approved.image_tokens)
+            headers = approved.headers
+            calling = call_upstream(approved.body, approved.model.upstream, approved.image_tokens)
+            del approved  # what the upstream has been sent is not held while its response is relayed
+            response = await calling
+            request_memory().release()
             try:
-                response.headers.update(approved.headers)
+                response.headers.update(headers)
                 yield response
             finally:
                 await response.aclose()

@@ -6,6 +6,8 @@ import ctypes
 from obscura.dialects.json.raw import RawJson
 from obscura.errors import InvalidRequest, RequestTooLarge
 from obscura.files.multipart import FileField, Form, FormParser, require_form_size
+from obscura.memory_budget import request_memory
+from obscura.pipeline.body_pace import BodyPace
 from obscura.pipeline.request import GatewayRequest
 
 # Python/C API, "Byte Array Objects": without a string, the contents are left uninitialised. ``bytearray(n)`` writes
@@ -15,19 +17,34 @@ _new_bytearray.restype = ctypes.py_object
 _new_bytearray.argtypes = (ctypes.c_char_p, ctypes.c_ssize_t)
 
 
+FIRST_BUFFER_BYTES = 512 * 1024
+
+
 class BodyBuffer:
-    """Collects a body in chunks; memory that was not written is never returned."""
+    """Collects a body in chunks; memory that was not written is never returned.
+
+    It doubles as it fills, up to what was declared: a body that is only declared has no memory (ADR 72).
+    """
 
     def __init__(self, expected_bytes: int) -> None:
-        """Allocate ``expected_bytes``; more may arrive, or less."""
-        self._bytes: bytearray = _new_bytearray(None, expected_bytes)
+        """Begin a body of ``expected_bytes``; more may arrive, or less."""
+        self._expected_bytes = expected_bytes
+        self._bytes: bytearray = _new_bytearray(None, min(expected_bytes, FIRST_BUFFER_BYTES))
         self.size_bytes = 0
 
     def append(self, chunk: bytes) -> None:
         """Copy the next chunk to the end."""
         end = self.size_bytes + len(chunk)
+        if end > len(self._bytes):
+            self._grow(end)
         self._bytes[self.size_bytes : end] = chunk
         self.size_bytes = end
+
+    def _grow(self, size_bytes: int) -> None:
+        doubled = 2 * len(self._bytes)
+        larger: bytearray = _new_bytearray(None, max(size_bytes, min(doubled, self._expected_bytes or doubled)))
+        larger[: self.size_bytes] = memoryview(self._bytes)[: self.size_bytes]
+        self._bytes = larger
 
     def finish(self) -> bytearray:
         """Return all chunks as one buffer, cut to their size."""
@@ -35,22 +52,16 @@ class BodyBuffer:
         return self._bytes
 
 
-BODY_TIMEOUT_S = 120
 OFF_LOOP_BYTES = 256 * 1024
 
 
 async def read_body(request: GatewayRequest, max_body_bytes: int) -> RawJson:
     """Read and check a JSON body of at most ``max_body_bytes``.
 
-    Raises RequestTooLarge, InvalidRequest (another content type, an encoding, a body that takes over
-    ``BODY_TIMEOUT_S``), InvalidJson.
+    Raises RequestTooLarge, InvalidRequest (another content type, an encoding), RequestTimeout, Overloaded, InvalidJson.
     """
     _require_json_headers(request)
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            body = await _receive(request, max_body_bytes)
-    except TimeoutError:
-        raise InvalidRequest(f"The body did not arrive within {BODY_TIMEOUT_S} s. Send a smaller one.") from None
+    body = await _receive(request, max_body_bytes)
     request.record.body_bytes = len(body)
     if len(body) > OFF_LOOP_BYTES:
         return await asyncio.to_thread(RawJson, body)
@@ -76,13 +87,15 @@ async def _receive(request: GatewayRequest, max_body_bytes: int) -> bytearray | 
     if expected_bytes > max_body_bytes:
         raise _body_too_large(max_body_bytes)
     buffer: BodyBuffer | None = None
-    async for chunk in request.body.chunks():
-        if len(chunk) == expected_bytes:
-            return chunk
-        buffer = buffer or BodyBuffer(expected_bytes)
-        if buffer.size_bytes + len(chunk) > max_body_bytes:
-            raise _body_too_large(max_body_bytes)
-        buffer.append(chunk)
+    async with BodyPace(request_memory(), expected_bytes) as pace:
+        async for chunk in request.body.chunks():
+            await pace.take(len(chunk))
+            if len(chunk) == expected_bytes:
+                return chunk
+            buffer = buffer or BodyBuffer(expected_bytes)
+            if buffer.size_bytes + len(chunk) > max_body_bytes:
+                raise _body_too_large(max_body_bytes)
+            buffer.append(chunk)
     return buffer.finish() if buffer else b""
 
 
@@ -99,14 +112,12 @@ def _body_too_large(max_body_bytes: int) -> RequestTooLarge:
 
 
 async def read_form(request: GatewayRequest, file_field: FileField, known_fields: frozenset[str] = frozenset()) -> Form:
-    """Read a multipart body; raises InvalidRequest or the file field's ``too_large``."""
+    """Read a multipart body; raises InvalidRequest, the file field's ``too_large``, RequestTimeout or Overloaded."""
     require_uncompressed(request)
     require_form_size(content_length(request), file_field)
     parser = FormParser(request.head.headers.get("content-type", ""), file_field, known_fields)
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            async for chunk in request.body.chunks():
-                parser.feed(chunk)
-    except TimeoutError:
-        raise InvalidRequest(f"The body did not arrive within {BODY_TIMEOUT_S} s. Send it in smaller parts.") from None
+    async with BodyPace(request_memory(), content_length(request)) as pace:
+        async for chunk in request.body.chunks():
+            await pace.take(len(chunk))
+            parser.feed(chunk)
     return parser.form()

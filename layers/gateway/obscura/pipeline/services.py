@@ -12,6 +12,7 @@ from obscura.fetch.base import ImageFetcher
 from obscura.files.base import FileStorage
 from obscura.files.service import FileService
 from obscura.imaging import ImageLimits
+from obscura.memory_budget import MAX_DEFAULT_BYTES, MemoryBudget
 from obscura.moderation.base import Moderator, VerdictCache
 from obscura.pipeline.image_cache import ImageCache
 from obscura.upstreams.base import Catalog
@@ -53,6 +54,7 @@ class Services:
     file_service: FileService
     verdicts: VerdictCache | None
     image_cache: ImageCache | None = None
+    memory: MemoryBudget = field(default_factory=lambda: MemoryBudget(MAX_DEFAULT_BYTES))
 
     @property
     def storage(self) -> FileStorage:

@@ -9,6 +9,7 @@ from PIL import Image
 from obscura.imaging.colour import to_srgb
 from obscura.imaging.container import UPRIGHT, ContainerInfo
 from obscura.imaging.decode import decode
+from obscura.imaging.decode_memory import check_decode, decode_bytes
 from obscura.imaging.detect import detect_format
 from obscura.imaging.encode import encode
 from obscura.imaging.formats import FORMATS
@@ -58,7 +59,8 @@ def prepare(
     Args:
         data: the file, of any declared type.
         detail: decides the longest side of the result: 768, 1280 or 2048 px.
-        limits: in bytes, pixels and n:1, and the colour that shows through where the image is transparent.
+        limits: in bytes, pixels and n:1, the memory to decode in, for which it may wait, and the colour that shows
+            through where the image is transparent.
 
     Raises:
         ImageError: with the API's error code.
@@ -70,7 +72,15 @@ def prepare(
     check_dimensions(info, limits)
     size = target_size(info.width_px, info.height_px, detail.longest_side_px, limits.aspect_ratio)
     scale = decode_scale(info, size) if info.source_format.decodes_scaled else 1
+    needed_bytes = decode_bytes(info, len(file), size, scale)
+    check_decode(info, needed_bytes, limits.decode_bytes)
+    with limits.memory.reserve(needed_bytes):
+        return _decode_and_encode(file, info, size, scale, limits)
 
+
+def _decode_and_encode(
+    file: bytes, info: ContainerInfo, size: tuple[int, int], scale: int, limits: ImageLimits
+) -> PreparedImage:
     begun_s = time.perf_counter()
     image = decode(file, info, scale)
     decoded_s = time.perf_counter()
