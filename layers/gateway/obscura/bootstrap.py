@@ -27,7 +27,7 @@ from obscura.moderation.base import Moderator
 from obscura.moderation.openai import OpenAIModerator
 from obscura.pipeline.image_cache import ImageCache
 from obscura.pipeline.load_images import MAX_VIDEO_BYTES
-from obscura.pipeline.services import RequestLimits, Services
+from obscura.pipeline.services import MAX_FETCHED_BYTES, RequestLimits, Services
 from obscura.settings import PREFIX, ConfigurationError, Settings
 from obscura.stores.open import Stores, open_stores
 from obscura.upstreams.base import Catalog, Upstream
@@ -81,6 +81,8 @@ async def open_services(
         image=ImageLimits(
             raw_bytes=settings.max_image_bytes, pixels=settings.max_pixels, flatten_onto=settings.flatten_onto
         ),
+        pixels=settings.max_request_pixels,
+        fetched_bytes=max(MAX_FETCHED_BYTES, MAX_VIDEO_BYTES, settings.max_image_bytes, settings.max_document_bytes),
         refuse_unmoderated=settings.unmoderated_media == "refuse",
         document=DocumentLimits(
             raw_bytes=settings.max_document_bytes,

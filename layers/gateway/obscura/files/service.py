@@ -11,7 +11,7 @@ from obscura.dialects.base import is_file_id
 from obscura.documents.base import MEDIA_TYPE, DocumentLimits, is_pdf, require_pdf
 from obscura.documents.render import DocumentRenderer
 from obscura.errors import IMAGE_ERRORS, FileNotFound, MissingCredentials, ObscuraError, RetentionConflict
-from obscura.execution import ImageExecutor
+from obscura.execution import Caller, ImageExecutor
 from obscura.files.base import FileAttributes, FileStorage, StoredFile, blob_names, new_id, original_blob
 from obscura.imaging import Detail, ImageError, ImageLimits, prepare
 from obscura.imaging.formats import FORMATS
@@ -51,7 +51,9 @@ async def store_file(
     """Validate an image or a PDF as in any request, and store it; raises its errors with the param ``file``."""
     storage = service.storage
     await purge_expired(principal, storage, at)
-    original, media_type = await _validate(await service.executor.run(partial(bytes, content)), service)
+    caller = Caller(principal.subject)
+    copied = await service.executor.run_light(partial(bytes, content), caller)
+    original, media_type = await _validate(copied, caller, service)
     created_at = at.replace(microsecond=0)
     file = StoredFile(
         id=new_id("file", at),
@@ -127,13 +129,13 @@ def file_not_found() -> FileNotFound:
     return FileNotFound("There is no file with this id in your project: it expired, was deleted, or never existed.")
 
 
-async def _validate(original: bytes, service: FileService) -> tuple[bytes, str]:
+async def _validate(original: bytes, caller: Caller, service: FileService) -> tuple[bytes, str]:
     """Check the structure and the pages of a PDF, or decode an image; return its bytes and media type."""
     if not is_pdf(original) or any(known.recognizes(original) for known in FORMATS.values()):
-        return await service.executor.run(partial(_validate_image, original, service.image_limits))
+        return await service.executor.run(partial(_validate_image, original, service.image_limits), caller)
     try:
         require_pdf(original, service.document_limits.stored_bytes)
-        await service.documents.count_pages(original, service.document_limits)
+        await service.documents.count_pages(original, service.document_limits, caller)
     except ObscuraError as error:
         raise error.at("file") from None
     return original, MEDIA_TYPE
