@@ -26,11 +26,11 @@ from obscura.auth.limits import Address, day_window, free_tier_rate_subject, quo
 from obscura.clock import SystemClock
 from obscura.documents.base import DocumentLimits
 from obscura.documents.render import DocumentRenderer
-from obscura.execution import ImageExecutor
+from obscura.execution import Caller, ImageExecutor
 from obscura.files.base import FileQuery, StoredFile, Upload, original_blob, part_blob, prepared_blob
 from obscura.files.service import FileService
-from obscura.files.stored_images import StoredImages
-from obscura.imaging import ImageLimits
+from obscura.files.stored_images import StoredImages, StoredOriginal
+from obscura.imaging import ImageLimits, PreparedImage
 from obscura.stores.disk import DiskBlobStore
 from obscura.stores.dynamodb.database import DynamoDb
 from obscura.stores.dynamodb.keys import DynamoAddressSecret
@@ -168,10 +168,13 @@ async def test_an_image_that_an_older_version_prepared_is_prepared_again_once(
         service = file_service(stores, executor)
         images = StoredImages(Principal("team é", zero_retention=False), service)
 
-        first = await images.prepared(FILE.id, "low")
-        executor.close()  # any further preparation would fail
-        second = await images.prepared(FILE.id, "low")
+        found = await images.find(FILE.id, "low")
+        assert isinstance(found, StoredOriginal)
+        first = await found.prepare(Caller("key:1"))
+        executor.close()
+        second = await images.find(FILE.id, "low")
 
+        assert isinstance(second, PreparedImage)
         assert (first.width_px, first.height_px, first.unchanged) == (768, 576, False)
         assert second.data == first.data
 
@@ -237,7 +240,9 @@ async def test_prepared_images_are_written_in_the_same_form_but_for_the_version(
         await stores.storage.blobs.delete([name])
         with closing(ImageExecutor(1)) as executor:
             service = file_service(stores, executor)
-            await StoredImages(Principal("team é", zero_retention=False), service).prepared(FILE.id, "low")
+            found = await StoredImages(Principal("team é", zero_retention=False), service).find(FILE.id, "low")
+            assert isinstance(found, StoredOriginal)
+            await found.prepare(Caller("key:1"))
 
         after = await stores.storage.blobs.get(name)
         assert before is not None

@@ -71,7 +71,8 @@ class _CallerQueue:
 class FairThreads:
     """Threads that take one job of each caller in turn: a caller waits for at most one job of each other one.
 
-    Jobs of one caller run in the order in which they came. Safe for coroutines of any event loop.
+    Jobs of one caller run in the order in which they came. The first failure of a request cancels its jobs that wait.
+    Safe for coroutines of any event loop.
     """
 
     def __init__(self, workers: int, name: str, max_queued_requests: int | None = None) -> None:
@@ -155,9 +156,25 @@ class FairThreads:
             result = job.work()
         except BaseException as error:
             failure = error
+        ended = [] if failure is None else self._drop(job.caller)
         with suppress(RuntimeError):  # the loop was closed meanwhile
             job.loop.call_soon_threadsafe(_settle, job.result, result, failure)
+            for each in ended:
+                each.loop.call_soon_threadsafe(each.result.cancel)
         del job, result, failure
+
+    def _drop(self, caller: Caller) -> list[_Job]:
+        """Take the jobs of one request out of the queue, at once: its first failure ends the rest of it."""
+        with self._lock:
+            queue = self._queues.get(caller.subject)
+            if queue is None or caller.request not in queue.requests:
+                return []
+            dropped = [job for job in queue.jobs if job.caller.request == caller.request]
+            for job in dropped:
+                queue.remove(job)
+            if not queue.jobs:
+                del self._queues[caller.subject]
+            return dropped
 
 
 def _settle(future: asyncio.Future[Any], result: object, failure: BaseException | None) -> None:
@@ -183,16 +200,16 @@ class ImageExecutor:
         )
         self._light = FairThreads(LIGHT_WORKERS, "light")
 
-    async def run[Result](self, work: Callable[[], Result], caller: Caller) -> Result:
+    def run[Result](self, work: Callable[[], Result], caller: Caller) -> Coroutine[Any, Any, Result]:
         """Run ``work`` on the next free worker, in the caller's turn; cancelled while still queued, it never runs.
 
         Raises RateLimitExceeded if too many requests of the caller wait already.
         """
-        return await self._decodes.run(work, caller)
+        return self._decodes.run(work, caller)
 
-    async def run_light[Result](self, work: Callable[[], Result], caller: Caller) -> Result:
+    def run_light[Result](self, work: Callable[[], Result], caller: Caller) -> Coroutine[Any, Any, Result]:
         """Run ``work`` of a few milliseconds at most; like ``run``, but it waits for no decode."""
-        return await self._light.run(work, caller)
+        return self._light.run(work, caller)
 
     def close(self) -> None:
         """Cancel queued work; work under way ends by itself."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from obscura.imaging.container import ContainerInfo
 from obscura.imaging.detect import detect_format
+from obscura.imaging.errors import corrupt
 from obscura.imaging.limits import Detail, ImageLimits, check_dimensions, check_raw_bytes
 from obscura.imaging.resize import SWAPPING_ORIENTATIONS, decode_scale, target_size
 
@@ -83,6 +84,8 @@ def inspect(data: bytes, detail: Detail, limits: ImageLimits) -> ImageHeader:
     check_raw_bytes(len(data), limits)
     info = detect_format(data).scan(data)
     check_dimensions(info, limits)
+    if any(each.lacks_data for each in info.entropy_scans):
+        raise corrupt(info.source_format.name, "is damaged: a part of its pixels is missing")
     size = target_size(info.width_px, info.height_px, detail.longest_side_px, limits.aspect_ratio)
     scale = decode_scale(info, size) if info.source_format.decodes_scaled else 1
     pixels = -(-info.width_px // scale) * -(-info.height_px // scale)
