@@ -430,3 +430,29 @@ def test_every_refusal_has_its_words() -> None:
         error = refused(reason, 3, 4, LIMITS)
         assert error.code in {"invalid_document", "document_too_large"}
         assert error.message.endswith(".")
+
+
+@pytest.mark.parametrize("side_px", [100, 1281])
+async def test_pages_that_are_only_measured_have_the_size_of_the_rendered_ones(
+    renderer: DocumentRenderer, side_px: int
+) -> None:
+    documents = [a_pdf(["x"] * 2), a_pdf(["x"], SQUARE), a_pdf(["x"], (611.97, 791.03)), a_pdf(["x"], (14_400, 72))]
+    for document in documents:
+        measured = await renderer.render(
+            document, longest_side_px=side_px, limits=LIMITS, caller=CALLER, prepare=lambda page: page, rendered=False
+        )
+
+        pages = await rendered(renderer, document, side_px)
+        assert [(page.width_px, page.height_px) for page in measured] == [
+            (page.width_px, page.height_px) for page in pages
+        ]
+        assert not any(page.pixels or page.text for page in measured)
+
+
+async def test_a_page_that_takes_for_ever_is_measured_at_once(renderer: DocumentRenderer) -> None:
+    async with asyncio.timeout(5):
+        [page] = await renderer.render(
+            ENDLESS, longest_side_px=2048, limits=LIMITS, caller=CALLER, prepare=lambda page: page, rendered=False
+        )
+
+    assert max(page.width_px, page.height_px) == 2048

@@ -5,6 +5,7 @@ import gc
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -111,7 +112,7 @@ async def test_cancelled_work_is_let_go_at_once(executor: ImageExecutor) -> None
     hold, holding = await held(executor)
     body = Body()
     reference = weakref.ref(body)
-    [waiting] = await queued(executor, (lambda held_by_the_job=body: held_by_the_job, BEN))
+    [waiting] = await queued(executor, (partial(id, body), BEN))
     del body
 
     waiting.cancel()
@@ -141,7 +142,7 @@ async def test_a_failure_keeps_nothing_of_its_work_until_garbage_is_collected(ex
     gc.disable()
     try:
         with pytest.raises(ValueError, match="Body"):
-            await executor.run(lambda held_by_the_job=body: fail(held_by_the_job), ANNA)
+            await executor.run(partial(fail, body), ANNA)
         del body
         await executor.run(lambda: None, ANNA)  # the worker has come back from the failed job
         assert reference() is None
@@ -182,8 +183,7 @@ async def test_closing_cancels_what_waits() -> None:
 async def test_threads_run_the_work_of_many_callers_whatever_is_cancelled() -> None:
     threads, ran = FairThreads(3, "test"), []
     tasks = [
-        asyncio.create_task(threads.run(lambda number=number: ran.append(number), Caller(str(number % 7))))
-        for number in range(300)
+        asyncio.create_task(threads.run(partial(ran.append, number), Caller(str(number % 7)))) for number in range(300)
     ]
     await asyncio.sleep(0)
     cancelled = tasks[5::11]

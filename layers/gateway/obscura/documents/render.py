@@ -42,12 +42,14 @@ class DocumentRenderer:
         caller: Caller,
         prepare: "Callable[[RenderedPage], Prepared]",
         check_pages: Callable[[int], None] = lambda _pages: None,
+        rendered: bool = True,
     ) -> list[Prepared]:
         """Return what ``prepare`` made of each page, in order, rendered with this longest side.
 
         ``prepare`` is called in a thread, page by page as they come, so that one page at a time is held in pixels;
         ``check_pages`` before that, with the number of pages. What either raises ends the child, and is raised.
-        Cancellation ends the child at once.
+        Cancellation ends the child at once. Pages that are not ``rendered`` are only measured: they have the size that
+        they would have, no pixels and no text.
 
         Raises:
             InvalidDocument: broken, encrypted, or at which the child crashed.
@@ -67,7 +69,7 @@ class DocumentRenderer:
                         prepared.append(prepare(item))
             return prepared
 
-        return await self._run(_job(data, longest_side_px, limits), work, caller)
+        return await self._run(_job(data, longest_side_px, limits, rendered=rendered), work, caller)
 
     async def count_pages(self, data: bytes | bytearray, limits: DocumentLimits, caller: Caller) -> int:
         """Return the number of pages, once a child has read the structure; raises as ``render`` does."""
@@ -91,10 +93,10 @@ class DocumentRenderer:
             job.cancel()
 
 
-def _job(data: bytes | bytearray, longest_side_px: int, limits: DocumentLimits) -> "Job":
+def _job(data: bytes | bytearray, longest_side_px: int, limits: DocumentLimits, *, rendered: bool = True) -> "Job":
     """Return the job, from a module that is imported with the first document (ADR 53)."""
     if sys.platform == "win32":
         raise UnsupportedOperation("This gateway reads no PDFs on Windows. Send the pages as images.")
     from obscura.documents.job import Job
 
-    return Job(data, longest_side_px, limits)
+    return Job(data, longest_side_px, limits, rendered)

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
+from obscura.access_record import ImageRecord
 from obscura.auth.access import Principal
 from obscura.dialects.base import DocumentSlot, SourceKind
 from obscura.dialects.data_url import base64_of, decode_base64, is_data_url
@@ -25,11 +26,11 @@ from obscura.fetch.base import FetchAllowance, ImageFetcher
 from obscura.files.service import image_error
 from obscura.files.stored_documents import StoredDocuments
 from obscura.files.stored_images import StoredImages, StoredOriginal
-from obscura.imaging import Detail, ImageError, ImageLimits, PreparedImage, prepare
+from obscura.imaging import Detail, ImageError, PreparedImage, prepare
+from obscura.pipeline.image_cache import CachedImage
 from obscura.pipeline.load_images import MAX_URL_CHARS, LoadedImage
 from obscura.pipeline.prepare import ImageToInspect, InspectedImage, Preparation, PreparedImagePart, image_part
 from obscura.pipeline.services import Services
-from obscura.upstreams.base import CatalogModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ async def _inspected(slot: DocumentSlot, source: LoadedImage, sources: DocumentS
 async def prepare_document(
     document: LoadedDocument, add_pages: Callable[[int], None], sources: DocumentSources, *, decoded: bool
 ) -> PreparedDocument:
-    """Prepare the pages of a document; an image that is not to be ``decoded`` is only counted.
+    """Prepare the pages of a document; an image or pages that are not to be ``decoded`` are only counted.
 
     ``add_pages`` gets their number before any is rendered, and raises TooManyImages if the request has too many.
     Raises that, the errors of an image, InvalidDocument or DocumentTooLarge, with the slot's path as param.
@@ -129,8 +130,9 @@ async def prepare_document(
             longest_side_px=Detail(slot.detail).longest_side_px,
             limits=sources.limits,
             caller=preparation.caller,
-            prepare=_page_preparer(slot, len(document.content), preparation.model, preparation.limits),
+            prepare=(_page_preparer if decoded else _page_counter)(slot, len(document.content), preparation),
             check_pages=add_pages,
+            rendered=decoded,
         )
     return PreparedDocument(slot, [image for image, _ in pages], [text for _, text in pages])
 
@@ -182,9 +184,9 @@ async def _load(slot: DocumentSlot, sources: DocumentSources) -> bytes:
 
 
 def _page_preparer(
-    slot: DocumentSlot, document_bytes: int, model: CatalogModel, limits: ImageLimits
+    slot: DocumentSlot, document_bytes: int, preparation: Preparation
 ) -> Callable[[RenderedPage], tuple[PreparedImagePart, str]]:
-    detail = Detail(slot.detail)
+    detail, limits = Detail(slot.detail), preparation.limits
     # What a document may have was checked; a page as pixels is larger than any image that a caller sends.
     rendered = replace(limits, raw_bytes=max(limits.raw_bytes, _MAX_PAGE_BYTES), pixels=max(limits.pixels, _MAX_PIXELS))
 
@@ -194,10 +196,22 @@ def _page_preparer(
         except ImageError as error:
             raise image_error(error) from None
         prepared = replace(prepared, source_format="PDF", source_bytes=document_bytes)
-        part = image_part(slot.path, prepared, detail, model)
+        part = image_part(slot.path, prepared, detail, preparation.model)
         return replace(part, name=f"Page {page.number} of the document"), page.text
 
     return prepare_page
+
+
+def _page_counter(
+    slot: DocumentSlot, document_bytes: int, preparation: Preparation
+) -> Callable[[RenderedPage], tuple[PreparedImagePart, str]]:
+    def count_page(page: RenderedPage) -> tuple[PreparedImagePart, str]:
+        sides = f"{page.width_px}x{page.height_px}"
+        record = ImageRecord("PDF", document_bytes, 0, sides, sides, 0)
+        counted = CachedImage(b"", page.width_px, page.height_px, record)
+        return preparation.count(slot.path, slot.detail, counted), ""
+
+    return count_page
 
 
 _MAX_PIXELS = Detail.HIGH.longest_side_px**2
