@@ -181,7 +181,8 @@ async def test_closing_cancels_what_waits() -> None:
 
 
 async def test_threads_run_the_work_of_many_callers_whatever_is_cancelled() -> None:
-    threads, ran = FairThreads(3, "test"), []
+    threads = FairThreads(3, "test")
+    ran: list[int] = []
     tasks = [
         asyncio.create_task(threads.run(partial(ran.append, number), Caller(str(number % 7)))) for number in range(300)
     ]

@@ -1,4 +1,4 @@
-"""What a refused request makes the gateway decode: nothing that its headers could have told before."""
+"""What a refused request makes the gateway decode: nothing that its headers could have shown before."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine

@@ -1,4 +1,4 @@
-"""What a header tells is what a decode finds: the size, the tokens, the pixels, and every refusal but its own."""
+"""What a header says is what a decode finds: the size, the tokens, the pixels, and every refusal but its own."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ def counts(size: tuple[int, int], detail: Detail) -> list[int]:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_the_size_that_a_header_tells_is_the_prepared_one(name: str) -> None:
+def test_the_size_that_a_header_says_is_the_prepared_one(name: str) -> None:
     header, prepared = inspect(FILES[name], Detail.LOW, LIMITS), prepare(FILES[name], Detail.LOW, LIMITS)
 
     assert header.prepared_size == (prepared.width_px, prepared.height_px)

@@ -139,7 +139,7 @@ async def prepare_document(
 
 @contextmanager
 def _document_errors(slot: DocumentSlot) -> Iterator[None]:
-    """Give errors the path of the document, and those of images the words for one."""
+    """Add the path of the document to errors, and write "document" in those of images."""
     try:
         yield
     except (ImageTooLarge, InvalidImage) as error:

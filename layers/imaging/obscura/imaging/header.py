@@ -49,7 +49,7 @@ class ImageHeader:
         return (height_px, width_px) if self.info.orientation in SWAPPING_ORIENTATIONS else self.size
 
     def to_hold(self) -> "ImageHeader":
-        """Return this header for use after others were read, without what takes much memory: ``prepare`` reads it anew.
+        """Return this header without what takes much memory, for later: ``prepare`` reads that again.
 
         Formats that are rewritten for their decoder have a copy of the file in ``info``, a JPEG with many restart
         markers a number for each.
