@@ -26,7 +26,6 @@ from tests.security.documents.hostile import HOSTILE, encrypted, external_refere
 from tests.support.pdfs import PdfBuilder, a_pdf, deflated, rectangle, text_operators
 
 LIMITS = DocumentLimits()
-CALLER = Caller("key:1")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and seccomp")
 REPOSITORY = Path(__file__).parents[3]
 MAX_MB = LIMITS.memory_bytes / 2**20 + 20
@@ -71,7 +70,7 @@ def renderer() -> Iterator[DocumentRenderer]:
 
 async def rendered(renderer: DocumentRenderer, document: bytes, side_px: int = 200) -> list[RenderedPage]:
     return await renderer.render(
-        document, longest_side_px=side_px, limits=LIMITS, caller=CALLER, prepare=lambda page: page
+        document, longest_side_px=side_px, limits=LIMITS, caller=Caller(str(hash(document))), prepare=lambda page: page
     )
 
 
