@@ -32,7 +32,7 @@ from obscura.moderation.base import Moderator
 from obscura.moderation.openai import OpenAIModerator
 from obscura.pipeline.image_cache import ImageCache
 from obscura.pipeline.load_images import MAX_VIDEO_BYTES
-from obscura.pipeline.services import RequestLimits, Services
+from obscura.pipeline.services import MAX_FETCHED_BYTES, RequestLimits, Services
 from obscura.settings import PREFIX, ConfigurationError, Settings
 from obscura.stores.open import MIB, Stores, open_stores
 from obscura.upstreams.base import Catalog, Upstream
@@ -134,6 +134,8 @@ def request_limits(settings: Settings, memory: MemoryBudget) -> RequestLimits:
             decode_bytes=min(MAX_DECODE_BYTES, memory.decode_bytes),
             memory=memory.pixels,
         ),
+        pixels=settings.max_request_pixels,
+        fetched_bytes=max(MAX_FETCHED_BYTES, MAX_VIDEO_BYTES, settings.max_image_bytes, settings.max_document_bytes),
         refuse_unmoderated=settings.unmoderated_media == "refuse",
         document=DocumentLimits(
             raw_bytes=min(settings.max_document_bytes, memory.body_bytes),

@@ -6,7 +6,7 @@ addresses or an upstream's body. The dialects write errors in their own formats 
     ObscuraError
     ├── 400  InvalidJson · InvalidRequest · UnsupportedField · UnsupportedOperation · RetentionConflict
     │        UnsupportedImageFormat · InvalidImage · ImageTooLarge · ImageTooManyPixels · UnsupportedImageDimensions
-    │        TooManyImages · TooManyContentParts
+    │        TooManyImages · TooManyContentParts · TooManyPixels
     │        InvalidDocument · DocumentTooLarge
     │        InvalidImageUrl · UnsafeImageUrl · ImageFetchFailed
     │        ModerationBlocked · VideoAnonBlocked
@@ -105,6 +105,12 @@ class TooManyImages(ObscuraError):
     """More images than a request may carry."""
 
     status, code = 400, "too_many_images"
+
+
+class TooManyPixels(ObscuraError):
+    """Images that together have more pixels to decode than one request may have, by their headers."""
+
+    status, code = 400, "too_many_pixels"
 
 
 class TooManyContentParts(ObscuraError):

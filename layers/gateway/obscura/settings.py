@@ -128,6 +128,7 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(default=35 * 1024 * 1024, gt=0)
     max_image_bytes: int = Field(default=15 * 1024 * 1024, gt=0)
     max_pixels: int = Field(default=64_000_000, gt=0)
+    max_request_pixels: int = Field(default=128_000_000, gt=0)
     max_document_bytes: int = Field(default=15 * 1024 * 1024, gt=0)
     max_stored_document_bytes: int = Field(default=32 * 1024 * 1024, gt=0)
     max_document_pages: int = Field(default=50, gt=0)

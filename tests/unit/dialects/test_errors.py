@@ -17,6 +17,7 @@ from obscura.errors import ModerationBlocked, ObscuraError
 CODES = {
     400: "invalid_json invalid_request unsupported_field unsupported_image_format invalid_image image_too_large "
     "image_too_many_pixels unsupported_image_dimensions too_many_images too_many_content_parts "
+    "too_many_pixels "
     "document_too_large invalid_document invalid_image_url "
     "unsafe_image_url image_fetch_failed moderation_blocked video_anon_blocked unsupported_operation "
     "retention_conflict",

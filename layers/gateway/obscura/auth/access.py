@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from obscura.access_record import AccessRecord
 from obscura.auth.api_keys import KEY_PREFIX, key_digest
@@ -15,6 +15,7 @@ from obscura.auth.limits import (
     Address,
     enforce_rate_limit,
     free_tier_rate_subject,
+    network_quotas,
     require_free_tier,
     reserve_free_request,
     unmetered_status,
@@ -36,13 +37,18 @@ _FALSE = frozenset({"", "false", "0", "no", "off"})
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An admitted caller; the limits of its project's files are its key's, None the deployment's."""
+    """An admitted caller.
+
+    max_storage_bytes, max_files   the limits of its project's files, its key's own; None for the deployment's
+    subject   its key, its JWT's subject or its network, in this process's memory alone
+    """
 
     project: str
     zero_retention: bool
     anonymous: bool = False
     max_storage_bytes: int | None = None
     max_files: int | None = None
+    subject: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +144,16 @@ async def _authenticate_key(secret: str, request: AccessRequest, access_control:
         raise _invalid_api_key()
     _require_scope(key, request.scope)
     limit = key.requests_per_minute or access_control.limits.key_requests_per_minute
+    subject = f"key:{key.id}"
     try:
-        await enforce_rate_limit(f"key:{key.id}", limit, access_control, request.record)
+        await enforce_rate_limit(subject, limit, access_control, request.record)
     except StoreUnavailable:
         if not access_control.allow_cached_keys_in_outage:
             raise
         request.record.rate_limit = unmetered_status(limit, access_control)
     zero_retention = key.zero_retention or wants_zero_retention(request.headers)
-    return Admission(Principal(key.project, zero_retention, False, key.max_storage_bytes, key.max_files))
+    limits = key.max_storage_bytes, key.max_files
+    return Admission(Principal(key.project, zero_retention, False, *limits, subject=subject))
 
 
 def _require_scope(key: ApiKey, scope: KeyScope) -> None:
@@ -162,7 +170,8 @@ async def _authenticate_jwt(token: str, request: AccessRequest, access_control: 
     subject = f"jwt:{hashlib.sha256(verified.subject.encode()).hexdigest()}"
     limit = access_control.limits.jwt_requests_per_minute
     await enforce_rate_limit(subject, limit, access_control, request.record)
-    return Admission(Principal(verified.project, verified.zero_retention or wants_zero_retention(request.headers)))
+    zero_retention = verified.zero_retention or wants_zero_retention(request.headers)
+    return Admission(Principal(verified.project, zero_retention, subject=subject))
 
 
 async def _admit_free_tier(request: AccessRequest, access_control: AccessControl) -> Admission:
@@ -172,7 +181,10 @@ async def _admit_free_tier(request: AccessRequest, access_control: AccessControl
             "'obscura keys create --project NAME' makes a key."
         )
     address = require_free_tier(access_control, request.address)
-    principal = Principal(FREE_TIER_PROJECT, wants_zero_retention(request.headers), anonymous=True)
+    network = network_quotas(address)[0].network
+    principal = Principal(
+        FREE_TIER_PROJECT, wants_zero_retention(request.headers), anonymous=True, subject=f"network:{network}"
+    )
     if request.uses_free_quota:
         return Admission(principal, await reserve_free_request(address, access_control, request.record))
     subject = await free_tier_rate_subject(address, access_control.address_secret)

@@ -19,7 +19,7 @@ from obscura.errors import (
     StorageFull,
     StoreUnavailable,
 )
-from obscura.execution import ImageExecutor
+from obscura.execution import Caller, ImageExecutor
 from obscura.files.base import (
     UNLIMITED,
     FileAttributes,
@@ -91,7 +91,9 @@ async def store_file(  # noqa: PLR0913, PLR0917 what is stored, for whom, within
     limits = limits or service.limits_of(principal)
     await purge_expired(principal, storage, at)
     await require_space(principal.project, len(content), limits, storage, at)
-    original, media_type = await _validate(await service.executor.run(partial(bytes, content)), service)
+    caller = Caller(principal.subject)
+    copied = await service.executor.run_light(partial(bytes, content), caller)
+    original, media_type = await _validate(copied, caller, service)
     created_at = at.replace(microsecond=0)
     file = StoredFile(
         id=new_id("file", at),
@@ -193,13 +195,13 @@ def file_not_found() -> FileNotFound:
     return FileNotFound("There is no file with this id in your project: it expired, was deleted, or never existed.")
 
 
-async def _validate(original: bytes, service: FileService) -> tuple[bytes, str]:
+async def _validate(original: bytes, caller: Caller, service: FileService) -> tuple[bytes, str]:
     """Check the structure and the pages of a PDF, or decode an image; return its bytes and media type."""
     if not is_pdf(original) or any(known.recognizes(original) for known in FORMATS.values()):
-        return await service.executor.run(partial(_validate_image, original, service.image_limits))
+        return await service.executor.run(partial(_validate_image, original, service.image_limits), caller)
     try:
         require_pdf(original, service.document_limits.stored_bytes)
-        await service.documents.count_pages(original, service.document_limits)
+        await service.documents.count_pages(original, service.document_limits, caller)
     except ObscuraError as error:
         raise error.at("file") from None
     return original, MEDIA_TYPE

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from obscura.auth.access import Principal
 from obscura.dialects.base import is_upload_id
 from obscura.errors import FileNotFound, InvalidRequest, ObscuraError, StoreUnavailable
-from obscura.execution import gather_or_raise_first
+from obscura.execution import Caller, gather_or_raise_first
 from obscura.files.base import MAX_PARTS, FileAttributes, FileStorage, StoredFile, Upload, new_id, part_blob
 from obscura.files.requests import CompleteUpload, CreateUpload
 from obscura.files.service import FileService, expire_and_delete, project_full, require_space, store_file
@@ -84,7 +84,7 @@ async def complete_upload(
     """
     storage = service.storage
     _require_declared_parts(upload, request)
-    content = await _join_parts(upload, request, service)
+    content = await _join_parts(upload, request, principal, service)
     attributes = FileAttributes(upload.filename, upload.purpose, upload.ttl_s)
     # The upload, which counts twice its size until it is finished, becomes the file: there is space for one.
     limits = service.limits_of(principal).plus(upload.max_bytes, 1)
@@ -123,7 +123,7 @@ def _require_declared_parts(upload: Upload, request: CompleteUpload) -> None:
         )
 
 
-async def _join_parts(upload: Upload, request: CompleteUpload, service: FileService) -> bytes:
+async def _join_parts(upload: Upload, request: CompleteUpload, principal: Principal, service: FileService) -> bytes:
     names = [part_blob(upload.id, part_id) for part_id in request.part_ids]
     await request_memory().add(upload.declared_bytes)
     parts = await gather_or_raise_first([service.storage.blobs.get(name) for name in names])
@@ -131,7 +131,9 @@ async def _join_parts(upload: Upload, request: CompleteUpload, service: FileServ
     if len(content) != upload.declared_bytes:
         raise _finished_meanwhile()
     if request.md5 is not None:
-        digest = await service.executor.run(lambda: hashlib.md5(content, usedforsecurity=False).hexdigest())
+        digest = await service.executor.run_light(
+            lambda: hashlib.md5(content, usedforsecurity=False).hexdigest(), Caller(principal.subject)
+        )
         if digest != request.md5.strip().lower():
             raise InvalidRequest(f"The bytes that arrived have the MD5 {digest}. Send them again.", param="md5")
     return content

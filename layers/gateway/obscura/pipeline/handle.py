@@ -112,11 +112,20 @@ class PreparedRequest[R: ParsedRequest]:
         return self.parsed.to_upstream(self.model.dialects)
 
 
-async def prepare_and_moderate[R: ParsedRequest](
-    selected: SelectedRequest[R], request: GatewayRequest, principal: Principal, services: Services, *, moderated: bool
+async def prepare_and_moderate[R: ParsedRequest](  # noqa: PLR0913 - a request, and what becomes of its content
+    selected: SelectedRequest[R],
+    request: GatewayRequest,
+    principal: Principal,
+    services: Services,
+    *,
+    moderated: bool,
+    decoded: bool = True,
 ) -> PreparedRequest[R]:
-    """Load and prepare what a request carries, and moderate it if it goes to an upstream."""
-    check = ContentCheck.of(request.record, principal, selected.model, services, moderated=moderated)
+    """Load and prepare what a request carries, and moderate it if it goes to an upstream.
+
+    Images that are not to be ``decoded`` are only counted, by their headers.
+    """
+    check = ContentCheck.of(request.record, principal, selected.model, services, moderated=moderated, decoded=decoded)
     content = await check.run(selected.parsed)
     request.record.images = [image.record for image in content.images_and_pages]
     return PreparedRequest(selected.parsed, selected.model, content, selected.unmoderated)
@@ -166,7 +175,9 @@ async def handle_count_tokens(
     async with admission(access_request(request, dialect, uses_free_quota=False), services.access_control) as principal:
         selected = await read_and_select(request, principal, dialect, services)
         counted = selected.parsed.upstream_can_count(selected.model.dialects)
-        prepared = await prepare_and_moderate(selected, request, principal, services, moderated=counted)
+        prepared = await prepare_and_moderate(
+            selected, request, principal, services, moderated=counted, decoded=counted
+        )
         if not counted:
             headers = prepared.headers | {ESTIMATE_HEADER: "true"}
             yield GatewayResponse(200, "application/json", prepared.parsed.estimate(prepared.image_tokens), headers)

@@ -19,6 +19,10 @@ from obscura.upstreams.base import Catalog
 
 MAX_BODY_BYTES = 35 * 1024 * 1024
 MAX_TEXT_CHARS = 4_000_000
+MAX_REQUEST_PIXELS = 128_000_000
+MAX_FETCHED_BYTES = 64 * 1024 * 1024
+MAX_FETCHED_URLS = 100
+MAX_REDIRECTS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,10 @@ class RequestLimits:
     text_chars: int = MAX_TEXT_CHARS
     content: ContentLimits = field(default_factory=ContentLimits)
     image: ImageLimits = field(default_factory=ImageLimits)
+    pixels: int = MAX_REQUEST_PIXELS
+    """Of all images together, as they are decoded."""
+    fetched_bytes: int = MAX_FETCHED_BYTES
+    """Of all that a request names by URL together."""
     refuse_unmoderated: bool = False
     """Whether audio and video, which cannot be moderated, are refused to known callers too."""
     document: DocumentLimits = field(default_factory=DocumentLimits)

@@ -69,6 +69,11 @@ class EntropyScan:
     intervals: int = 1
     min_bytes: int = 1
 
+    @property
+    def lacks_data(self) -> bool:
+        """Whether blocks are missing for certain; some scanners write more intervals than the image has."""
+        return len(self.restarts) + 1 < self.intervals or self.end - self.start < self.min_bytes
+
 
 @dataclass(frozen=True, slots=True)
 class ContainerInfo:
