@@ -23,7 +23,7 @@ import pytest
 from obscura.auth.access import Principal
 from obscura.auth.api_keys import KeyCacheTtl, key_digest
 from obscura.auth.base import ApiKey, Counter, Window
-from obscura.auth.limits import Address, day_window, free_tier_rate_subject, quota_counters
+from obscura.auth.limits import Address, day_window, minute_counters, quota_counters
 from obscura.clock import SystemClock
 from obscura.documents.base import DocumentLimits
 from obscura.documents.render import DocumentRenderer
@@ -78,7 +78,7 @@ async def write_all(stores: Stores) -> None:
         await stores.rates.increment("key:key_live", MINUTE)
     for address in ADDRESSES:
         await stores.quotas.reserve(await counters_of(address, stores))
-    await stores.rates.increment(await free_tier_rate_subject(ADDRESSES[0], stores.address_secret), MINUTE)
+    await stores.quotas.reserve(await minute_counters(ADDRESSES[0], 30, MINUTE, stores.address_secret))
     await stores.storage.files.add(FILE)
     await stores.storage.files.add(EXPIRED)
     await stores.storage.uploads.add(PENDING)
@@ -138,8 +138,8 @@ async def test_stored_keys_authenticate_and_revoked_ones_do_not(open_stored: Ope
 async def test_stored_counters_continue(open_stored: OpenStored, tmp_path: Path) -> None:
     async with open_stored(tmp_path) as stores:
         assert await stores.rates.increment("key:key_live", MINUTE) == 4
-        subject = await free_tier_rate_subject(ADDRESSES[0], stores.address_secret)
-        assert await stores.rates.increment(subject, MINUTE) == 2
+        in_minute = await minute_counters(ADDRESSES[0], 30, MINUTE, stores.address_secret)
+        assert await stores.quotas.used(in_minute) == [1]
         for address, networks in zip(ADDRESSES, (1, 3), strict=True):
             counters = await counters_of(address, stores)
             assert await stores.quotas.used(counters) == [1] * networks

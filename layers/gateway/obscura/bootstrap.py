@@ -126,7 +126,7 @@ def request_limits(settings: Settings, memory: MemoryBudget) -> RequestLimits:
     return RequestLimits(
         body_bytes=min(settings.max_body_bytes, memory.body_bytes),
         text_chars=settings.max_text_chars,
-        content=ContentLimits(images=settings.max_images),
+        content=ContentLimits(images=settings.max_images, items=settings.max_items),
         image=ImageLimits(
             raw_bytes=min(settings.max_image_bytes, memory.body_bytes),
             pixels=settings.max_pixels,
@@ -157,7 +157,10 @@ def open_access_control(settings: Settings, stores: Stores, client: httpx.AsyncC
         address_secret=stores.address_secret,
         clock=clock,
         limits=RateLimits(
-            settings.key_requests_per_minute, settings.jwt_requests_per_minute, settings.free_tier_requests
+            settings.key_requests_per_minute,
+            settings.jwt_requests_per_minute,
+            settings.free_tier_requests,
+            settings.free_tier_refunds,
         ),
         allow_cached_keys_in_outage=settings.store_outage == "cached_keys",
     )

@@ -6,7 +6,7 @@ addresses or an upstream's body. The dialects write errors in their own formats 
     ObscuraError
     ├── 400  InvalidJson · InvalidRequest · UnsupportedField · UnsupportedOperation · RetentionConflict
     │        UnsupportedImageFormat · InvalidImage · ImageTooLarge · ImageTooManyPixels · UnsupportedImageDimensions
-    │        TooManyImages · TooManyContentParts · TooManyPixels
+    │        TooManyImages · TooManyContentParts · TooManyItems · TooManyPixels
     │        InvalidDocument · DocumentTooLarge
     │        InvalidImageUrl · UnsafeImageUrl · ImageFetchFailed
     │        ModerationBlocked · VideoAnonBlocked
@@ -117,6 +117,12 @@ class TooManyContentParts(ObscuraError):
     """More content parts than a message may carry."""
 
     status, code = 400, "too_many_content_parts"
+
+
+class TooManyItems(ObscuraError):
+    """More messages, parts and tools, all together, than a request may carry."""
+
+    status, code = 400, "too_many_items"
 
 
 class InvalidDocument(ObscuraError):

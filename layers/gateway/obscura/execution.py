@@ -1,4 +1,4 @@
-"""Concurrency: CPU work in a few threads, in turns between callers, and coroutines that fail together."""
+"""Concurrency: work off the event loop in a few threads, in turns between callers; coroutines that fail together."""
 
 import asyncio
 import os
@@ -215,6 +215,17 @@ class ImageExecutor:
         """Cancel queued work; work under way ends by itself."""
         self._decodes.close()
         self._light.close()
+
+
+BODY_WORKERS = 2
+"""Threads for JSON and text. They share one interpreter lock: more would make the event loop wait longer."""
+
+_body_threads = ThreadPoolExecutor(BODY_WORKERS, thread_name_prefix="body")
+
+
+async def run_off_loop[Result](work: Callable[[], Result], *, off_loop: bool = True) -> Result:
+    """Run work on JSON or text that takes over a millisecond in a thread, if ``off_loop``, and else where it is."""
+    return await asyncio.get_running_loop().run_in_executor(_body_threads, work) if off_loop else work()
 
 
 async def gather_or_raise_first[Result](steps: Sequence[Coroutine[None, None, Result]]) -> list[Result]:

@@ -118,6 +118,7 @@ class Settings(BaseSettings):
     )
     store_outage: Annotated[StoreOutage, BeforeValidator(_new_value)] = "deny"
     free_tier_requests: int = Field(default=1, ge=0)
+    free_tier_refunds: int | None = Field(default=None, ge=0)
     key_requests_per_minute: int = Field(default=120, gt=0)
     jwt_requests_per_minute: int = Field(default=30, gt=0)
     jwks_url: BaseUrl | None = None
@@ -135,6 +136,7 @@ class Settings(BaseSettings):
     max_images: int = Field(default=16, ge=0)
     max_text_chars: int = Field(default=4_000_000, gt=0)
     memory_budget_mb: int | None = Field(default=None, ge=32)
+    max_items: int = Field(default=10_000, gt=0)
     image_cache_mb: int = Field(default=0, ge=0)
     project_storage_mb: int = Field(default=10_240, ge=0)
     project_files: int = Field(default=10_000, ge=0)

@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 
 from obscura.access_record import AccessRecord
 from obscura.auth.api_keys import KEY_PREFIX, key_digest
-from obscura.auth.base import ApiKey, Counter, KeyScope
+from obscura.auth.base import ApiKey, KeyScope
 from obscura.auth.limits import (
     FREE_TIER_PROJECT,
     AccessControl,
     Address,
+    FreeRequest,
+    enforce_free_tier_rate,
     enforce_rate_limit,
-    free_tier_rate_subject,
     network_quotas,
+    refund_free_request,
     require_free_tier,
     reserve_free_request,
     unmetered_status,
@@ -68,19 +70,19 @@ class AccessRequest:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A caller, and the counters of the free request that was reserved, if one was."""
+    """A caller, and the free request that was reserved, if one was."""
 
     principal: Principal
-    reservation: Sequence[Counter] = ()
+    reservation: FreeRequest | None = None
 
 
 @asynccontextmanager
 async def admission(request: AccessRequest, access_control: AccessControl) -> AsyncIterator[Principal]:
     """Admit a caller for as long as the context holds; raises what ``authenticate`` raises.
 
-    A free request is released, once, if it fails before anything was sent to moderation or to the upstream
-    (``record.left_gateway``), or with a 5xx. It stays counted if it was blocked, or if the client disconnected later
-    (ADR 24).
+    A free request is returned, once, if it fails before anything was sent to moderation or to the upstream
+    (``record.left_gateway``), or with a 5xx, so many times a day. It stays counted if it was blocked, or if the client
+    disconnected later (ADR 24, ADR 76).
     """
     record = request.record
     with record.timed_step("admit"):
@@ -187,8 +189,7 @@ async def _admit_free_tier(request: AccessRequest, access_control: AccessControl
     )
     if request.uses_free_quota:
         return Admission(principal, await reserve_free_request(address, access_control, request.record))
-    subject = await free_tier_rate_subject(address, access_control.address_secret)
-    await enforce_rate_limit(subject, access_control.limits.jwt_requests_per_minute, access_control, request.record)
+    await enforce_free_tier_rate(address, access_control, request.record)
     return Admission(principal)
 
 
@@ -203,13 +204,13 @@ _releasing: set[asyncio.Task[None]] = set()
 """Tasks under way: the event loop itself holds no strong reference to them."""
 
 
-async def _release(counters: Sequence[Counter], record: AccessRecord, access_control: AccessControl) -> None:
-    """Release a free request even if the request's own task is cancelled; without the store it stays counted."""
+async def _release(reservation: FreeRequest, record: AccessRecord, access_control: AccessControl) -> None:
+    """Return a free request even if the request's own task is cancelled; without the store it stays counted."""
 
     async def release() -> None:
         with suppress(StoreUnavailable):
-            await access_control.quotas.release(counters)
-            record.rate_limit = record.rate_limit and record.rate_limit.plus_one()
+            if await refund_free_request(reservation, access_control):
+                record.rate_limit = record.rate_limit and record.rate_limit.plus_one()
 
     task = asyncio.create_task(release())
     _releasing.add(task)

@@ -128,19 +128,35 @@ class RateCounter(Protocol):
         ...
 
 
+class Paused(Exception):
+    """No request is reserved of a paused counter, before ``until_s`` in whole seconds since 1970."""
+
+    def __init__(self, until_s: int) -> None:
+        super().__init__(until_s)
+        self.until_s = until_s
+
+
 class QuotaStore(Protocol):
     """Counts of requests that never exceed their limits. Every method raises StoreUnavailable."""
 
-    async def reserve(self, counters: Sequence[Counter]) -> int | None:
+    async def reserve(self, counters: Sequence[Counter], at_s: int | None = None) -> int | None:
         """Count one request in all of ``counters`` or in none; exact under any concurrency.
 
         Return how many are left of the first counter, or an upper bound if the store does not report it; None if one
-        of the counters is at its limit.
+        of the counters is at its limit. With ``at_s``, the time in whole seconds since 1970, raises Paused if one of
+        them is paused beyond it.
         """
         ...
 
-    async def release(self, counters: Sequence[Counter]) -> None:
-        """Take one request off all of them, at most once."""
+    async def release(self, counters: Sequence[Counter], refunds: Sequence[Counter] = ()) -> bool:
+        """Take one request off all ``counters`` and count one in all ``refunds``, or do neither; at most once.
+
+        False if one of ``refunds`` is at its limit, or one of ``counters`` at zero. Exact under any concurrency.
+        """
+        ...
+
+    async def pause(self, counter: Counter, until_s: int) -> None:
+        """Let no request of a counter be reserved before ``until_s``; a later pause is not shortened."""
         ...
 
     async def used(self, counters: Sequence[Counter]) -> list[int]:
@@ -148,7 +164,7 @@ class QuotaStore(Protocol):
         ...
 
     async def reset(self, counters: Sequence[Counter]) -> None:
-        """Set each to zero."""
+        """Set each to zero, and end its pause."""
         ...
 
 

@@ -1,5 +1,6 @@
 """Rate limits and the free tier: how many requests a caller may send, and has left in its window."""
 
+import asyncio
 import hashlib
 import hmac
 from collections.abc import Sequence
@@ -8,22 +9,46 @@ from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from obscura.access_record import AccessRecord, RateLimitStatus, rfc3339
-from obscura.auth.base import AddressSecret, ApiKeyStore, Counter, QuotaStore, RateCounter, TokenVerifier, Window
+from obscura.auth.base import (
+    AddressSecret,
+    ApiKeyStore,
+    Counter,
+    Paused,
+    QuotaStore,
+    RateCounter,
+    TokenVerifier,
+    Window,
+)
 from obscura.clock import Clock
 from obscura.errors import FreeTierExhausted, MissingCredentials, RateLimitExceeded
 
 MINUTE_S = 60
 DAY_S = 24 * 60 * 60
+REFUNDS_PER_REQUEST = 3
+MAX_REFUSED_PER_MINUTE = 30
+"""Refused requests of the free tier in a minute and network, after which the network waits for the next minute."""
 FREE_TIER_PROJECT = "free tier"
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """Requests of a key and of a JWT in a minute, and of a network in a day; 0 closes the free tier."""
+    """Requests of a key and of a JWT in a minute, and of a network in a day; 0 closes the free tier.
+
+    ``free_tier_refunds`` are the requests of a day that a network gets back; without it, ``REFUNDS_PER_REQUEST`` times
+    its requests.
+    """
 
     key_requests_per_minute: int = 120
     jwt_requests_per_minute: int = 30
     free_tier_requests: int = 1
+    free_tier_refunds: int | None = None
+
+    @property
+    def refunds(self) -> int:
+        """The requests that a network gets back in a day."""
+        if self.free_tier_refunds is None:
+            return REFUNDS_PER_REQUEST * self.free_tier_requests
+        return self.free_tier_refunds
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +79,13 @@ async def enforce_rate_limit(subject: str, limit: int, access_control: AccessCon
     count = await access_control.rates.increment(subject, window)
     record.rate_limit = RateLimitStatus(limit, max(0, limit - count), window.ends_at_s)
     if count > limit:
-        wait_s = window.seconds_left(now)
-        raise RateLimitExceeded(
-            f"Over the limit of {limit} requests a minute. Try again in {wait_s} s.", retry_after_s=wait_s
-        )
+        raise _rate_limit_exceeded(limit, window.seconds_left(now))
+
+
+def _rate_limit_exceeded(limit: int, wait_s: int) -> RateLimitExceeded:
+    return RateLimitExceeded(
+        f"Over the limit of {limit} requests a minute. Try again in {wait_s} s.", retry_after_s=wait_s
+    )
 
 
 def unmetered_status(limit: int, access_control: AccessControl) -> RateLimitStatus:
@@ -158,25 +186,72 @@ def require_free_tier(access_control: AccessControl, address: Address | None) ->
     return address
 
 
-async def reserve_free_request(
-    address: Address, access_control: AccessControl, record: AccessRecord
-) -> Sequence[Counter]:
-    """Count one of the day's free requests for an address's networks; return the counters to release it from.
+@dataclass(frozen=True, slots=True)
+class FreeRequest:
+    """A free request that was reserved, by the counters of the client's networks, the smallest network first.
 
-    Raises FreeTierExhausted, or StoreUnavailable.
+    ``refunds`` count the requests that the networks got back in the same day.
     """
-    now, limit = access_control.clock.now(), access_control.limits.free_tier_requests
+
+    counters: Sequence[Counter]
+    refunds: Sequence[Counter]
+
+
+async def reserve_free_request(address: Address, access_control: AccessControl, record: AccessRecord) -> FreeRequest:
+    """Count one of the day's free requests for an address's networks.
+
+    Raises FreeTierExhausted, RateLimitExceeded after too many refused requests in this minute, or StoreUnavailable.
+    """
+    now, limits = access_control.clock.now(), access_control.limits
     window = day_window(now)
-    counters = await quota_counters(address, limit, window, access_control.address_secret)
-    left = await access_control.quotas.reserve(counters)
+    counters = await quota_counters(address, limits.free_tier_requests, window, access_control.address_secret)
+    try:
+        left = await access_control.quotas.reserve(counters, int(now.timestamp()))
+    except Paused as pause:
+        record.rate_limit = RateLimitStatus(counters[0].limit, 0, pause.until_s)
+        raise RateLimitExceeded(
+            f"Over {MAX_REFUSED_PER_MINUTE} requests of your network were refused in a minute. Correct them, and try "
+            f"again from {rfc3339(pause.until_s)} on. {_GET_A_KEY}",
+            retry_after_s=max(1, pause.until_s - int(now.timestamp())),
+        ) from None
     record.rate_limit = RateLimitStatus(counters[0].limit, left or 0, window.ends_at_s)
     if left is None:
         raise FreeTierExhausted(
-            f"The free tier's requests of your network are used up ({limit} a day); the next are available from "
+            f"The free tier's requests of your network are used up ({limits.free_tier_requests} a day, and "
+            f"{limits.refunds} refused ones that are not counted); the next are available from "
             f"{rfc3339(window.ends_at_s)} on. {_GET_A_KEY}",
             retry_after_s=window.seconds_left(now),
         )
-    return counters
+    return FreeRequest(counters, refund_counters(counters, limits))
+
+
+def refund_counters(counters: Sequence[Counter], limits: RateLimits) -> list[Counter]:
+    """Return the counters of the requests that networks get back, with the same ceilings for the larger ones."""
+    return [
+        Counter(
+            f"{counter.subject}#refunds",
+            counter.window,
+            limits.refunds * (counter.limit // max(1, limits.free_tier_requests)),
+        )
+        for counter in counters
+    ]
+
+
+async def refund_free_request(request: FreeRequest, access_control: AccessControl) -> bool:
+    """Return a refused request, if the network has any refund left today, and count it among the refused ones.
+
+    The networks that had too many of those in this minute are paused until its end. The result is whether it was
+    returned; raises StoreUnavailable.
+    """
+    minute = Window.around(access_control.clock.now(), MINUTE_S)
+    refused = await asyncio.gather(
+        *[access_control.rates.increment(f"{counter.subject}#refused", minute) for counter in request.counters]
+    )
+    for counter, count in zip(request.counters, refused, strict=True):
+        multiplier = counter.limit // max(1, access_control.limits.free_tier_requests)
+        if count >= MAX_REFUSED_PER_MINUTE * multiplier:
+            await access_control.quotas.pause(counter, minute.ends_at_s)
+    return await access_control.quotas.release(request.counters, request.refunds)
 
 
 def day_window(now: datetime) -> Window:
@@ -193,8 +268,25 @@ async def quota_counters(address: Address, limit: int, window: Window, secret: A
     ]
 
 
-async def free_tier_rate_subject(address: Address, secret: AddressSecret) -> str:
-    """Return the subject of an address's smallest network, for requests that are counted by the minute instead."""
-    smallest, *_ = network_quotas(address)
-    # The name in the store, which earlier versions count by too.
-    return f"glance:{pseudonym(smallest.network, await secret.read())}"
+async def minute_counters(address: Address, limit: int, window: Window, secret: AddressSecret) -> list[Counter]:
+    """Return the counters of an address's networks in a minute, for requests that take none of the day's."""
+    known = await secret.read()
+    return [
+        # The name in the store, which earlier versions count by too.
+        Counter(f"glance:{pseudonym(quota.network, known)}", window, limit * quota.multiplier)
+        for quota in network_quotas(address)
+    ]
+
+
+async def enforce_free_tier_rate(address: Address, access_control: AccessControl, record: AccessRecord) -> None:
+    """Count a request that takes none of the day's, such as one that counts tokens, in this minute of its networks.
+
+    Raises RateLimitExceeded, or StoreUnavailable.
+    """
+    now, limit = access_control.clock.now(), access_control.limits.jwt_requests_per_minute
+    window = Window.around(now, MINUTE_S)
+    counters = await minute_counters(address, limit, window, access_control.address_secret)
+    left = await access_control.quotas.reserve(counters)
+    record.rate_limit = RateLimitStatus(limit, left or 0, window.ends_at_s)
+    if left is None:
+        raise _rate_limit_exceeded(limit, window.seconds_left(now))

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Protocol
 
 from obscura.dialects.errors import ErrorFormat
+from obscura.dialects.json.prescan import MAX_ITEMS
 from obscura.dialects.json.raw import RawJson
 from obscura.dialects.registry import PIVOT
 from obscura.errors import ObscuraError
@@ -24,12 +25,22 @@ class RequestHead:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
+MAX_TEXT_CHARS = 4_000_000
+
+
 @dataclass(frozen=True, slots=True)
 class ContentLimits:
-    """How much content one request may carry."""
+    """How much content one request may carry.
+
+    ``items`` are messages, parts and tools in all. ``text_chars`` of text are taken, and ``key_text_chars`` of a caller
+    with a key, if that is more.
+    """
 
     images: int = 16
     content_parts: int = 16
+    items: int = MAX_ITEMS
+    text_chars: int = MAX_TEXT_CHARS
+    key_text_chars: int = MAX_TEXT_CHARS
 
 
 _FILE_ID = re.compile(r"file_[0-9a-f]{36}")

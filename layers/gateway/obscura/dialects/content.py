@@ -4,8 +4,36 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from obscura.dialects.base import ContentLimits, DocumentSlot, ImageSlot, SourceKind, UncheckedPart, VideoSlot
+from obscura.dialects.json.prescan import too_many_items
 from obscura.dialects.json.raw import RawJson, RawObject
-from obscura.errors import UnsupportedOperation
+from obscura.errors import RequestTooLarge, UnsupportedOperation
+
+
+def text_too_long(chars: int, limits: ContentLimits) -> RequestTooLarge:
+    """Return the error for a request with ``chars`` characters of text, over its limit."""
+    way_out = f"the limit is {limits.text_chars:,}. Shorten it, or send it in several requests."
+    if limits.text_chars < limits.key_text_chars:
+        way_out = (
+            f"the free tier takes {limits.text_chars:,}. Shorten it, or send an API key: with one, "
+            f"{limits.key_text_chars:,} are taken."
+        )
+    return RequestTooLarge(f"The request has {chars:,} characters of text; {way_out}")
+
+
+class Texts(list[str]):
+    """Texts up to the limit of a request: the one that exceeds it raises RequestTooLarge, so that no more is read."""
+
+    def __init__(self, limits: ContentLimits) -> None:
+        super().__init__()
+        self._limits = limits
+        self._chars = 0
+
+    def append(self, text: str) -> None:
+        """Add a text."""
+        self._chars += len(text)
+        if self._chars > self._limits.text_chars:
+            raise text_too_long(self._chars, self._limits)
+        super().append(text)
 
 
 @dataclass(slots=True)
@@ -21,9 +49,19 @@ class RequestContent:
     images: list[ImageSlot] = field(default_factory=list)
     videos: list[VideoSlot] = field(default_factory=list)
     documents: list[DocumentSlot] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
+    texts: Texts = field(init=False)
     unchecked: dict[int, UncheckedPart] = field(default_factory=dict)
     unmoderated: list[UncheckedPart] = field(default_factory=list)
+    parts: int = 0
+
+    def __post_init__(self) -> None:
+        self.texts = Texts(self.limits)
+
+    def count_items(self, items: int) -> None:
+        """Count parts, wherever they stand; raises TooManyItems."""
+        self.parts += items
+        if self.parts > self.limits.items:
+            raise too_many_items(self.limits.items)
 
     def add_document(
         self,

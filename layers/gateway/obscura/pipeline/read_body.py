@@ -1,10 +1,13 @@
 """Read the body of a request: JSON or a multipart form, within its size limit and in time."""
 
-import asyncio
 import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass
 
+from obscura.dialects.json.prescan import MAX_ITEMS
 from obscura.dialects.json.raw import RawJson
 from obscura.errors import InvalidRequest, RequestTooLarge
+from obscura.execution import run_off_loop
 from obscura.files.multipart import FileField, Form, FormParser, require_form_size
 from obscura.memory_budget import request_memory
 from obscura.pipeline.body_pace import BodyPace
@@ -52,20 +55,40 @@ class BodyBuffer:
         return self._bytes
 
 
-OFF_LOOP_BYTES = 256 * 1024
+OFF_LOOP_BYTES = 16 * 1024
+OFF_LOOP_VALUES = 256
+"""Of a body with more than either, the event loop reads nothing: a value costs up to 20 µs, a byte up to 0.3 µs."""
 
 
 async def read_body(request: GatewayRequest, max_body_bytes: int) -> RawJson:
-    """Read and check a JSON body of at most ``max_body_bytes``.
+    """Read and check a JSON body; raises what ``read_and_parse`` raises."""
+    return (await read_and_parse(request, max_body_bytes, MAX_ITEMS, lambda body: body)).parsed
 
-    Raises RequestTooLarge, InvalidRequest (another content type, an encoding), RequestTimeout, Overloaded, InvalidJson.
+
+@dataclass(frozen=True, slots=True)
+class ParsedBody[Parsed]:
+    """What a body was parsed into; ``is_large`` if the event loop is to do no work on it."""
+
+    parsed: Parsed
+    is_large: bool
+
+
+async def read_and_parse[Parsed](
+    request: GatewayRequest, max_body_bytes: int, max_items: int, parse: Callable[[RawJson], Parsed]
+) -> ParsedBody[Parsed]:
+    """Read, check and parse a JSON body of at most ``max_body_bytes``; a large one is parsed in a thread (ADR 77).
+
+    Raises RequestTooLarge, InvalidRequest (another content type, an encoding), RequestTimeout, Overloaded,
+    TooManyItems, InvalidJson, and what ``parse`` raises.
     """
     _require_json_headers(request)
     body = await _receive(request, max_body_bytes)
     request.record.body_bytes = len(body)
     if len(body) > OFF_LOOP_BYTES:
-        return await asyncio.to_thread(RawJson, body)
-    return RawJson(body)
+        return ParsedBody(await run_off_loop(lambda: parse(RawJson(body, max_items))), is_large=True)
+    json = RawJson(body, max_items)
+    is_large = json.values > OFF_LOOP_VALUES
+    return ParsedBody(await run_off_loop(lambda: parse(json), off_loop=is_large), is_large)
 
 
 def _require_json_headers(request: GatewayRequest) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from obscura.auth.limits import AccessControl
 from obscura.clock import Clock
-from obscura.dialects.base import ContentLimits
+from obscura.dialects.base import MAX_TEXT_CHARS, ContentLimits
 from obscura.documents.base import DocumentLimits
 from obscura.documents.render import DocumentRenderer
 from obscura.execution import ImageExecutor
@@ -18,7 +18,6 @@ from obscura.pipeline.image_cache import ImageCache
 from obscura.upstreams.base import Catalog
 
 MAX_BODY_BYTES = 35 * 1024 * 1024
-MAX_TEXT_CHARS = 4_000_000
 MAX_REQUEST_PIXELS = 128_000_000
 MAX_FETCHED_BYTES = 64 * 1024 * 1024
 MAX_FETCHED_URLS = 100

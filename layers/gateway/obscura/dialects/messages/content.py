@@ -56,7 +56,9 @@ def collect_content(leaf: Node, path: str, content: RequestContent) -> Node:
     """
     if is_array(leaf):
         blocks: list[Node] = []
-        for index, block in enumerate(open_array(leaf, path)):
+        opened = open_array(leaf, path)
+        content.count_items(len(opened))
+        for index, block in enumerate(opened):
             blocks.append(_collect_block(block, f"{path}[{index}]", content, blocks))
         return blocks
     return _collect_block(leaf, path, content) if is_object(leaf) else leaf
@@ -163,7 +165,8 @@ def _collect_file(
     _require_known(source, ("type", "media_type", key), path)
     source_slice = body.string_slice(leaf)
     title, context = (_optional_text(block, name, block_path, body) for name in ("title", "context"))
-    content.texts += [title, context]
+    content.texts.append(title)
+    content.texts.append(context)
     cache_control = {"cache_control": block["cache_control"]} if "cache_control" in block else {}
     block.clear()
     block |= {"type": quoted(b"image"), "source": NULL} | cache_control
