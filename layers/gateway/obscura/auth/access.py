@@ -19,6 +19,7 @@ from obscura.auth.limits import (
     reserve_free_request,
     unmetered_status,
 )
+from obscura.auth.projects import JWT_NAMESPACE
 from obscura.dialects.base import CREDENTIAL_HEADERS
 from obscura.errors import (
     ClientDisconnected,
@@ -40,6 +41,8 @@ class Principal:
     project: str
     zero_retention: bool
     anonymous: bool = False
+    may_use_files: bool = True
+    """Whether its requests may use stored files: not those of a key whose scopes lack files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,8 @@ async def _authenticate_key(secret: str, request: AccessRequest, access_control:
     if key is None:
         raise _invalid_api_key()
     _require_scope(key, request.scope)
+    if key.project.startswith(JWT_NAMESPACE):  # of an earlier version, which took any name
+        raise PermissionDenied(f"This API key's project has a reserved name ('{JWT_NAMESPACE}…'). Use another key.")
     limit = key.requests_per_minute or access_control.limits.key_requests_per_minute
     try:
         await enforce_rate_limit(f"key:{key.id}", limit, access_control, request.record)
@@ -140,7 +145,9 @@ async def _authenticate_key(secret: str, request: AccessRequest, access_control:
         if not access_control.allow_cached_keys_in_outage:
             raise
         request.record.rate_limit = unmetered_status(limit, access_control)
-    return Admission(Principal(key.project, key.zero_retention or wants_zero_retention(request.headers)))
+    zero_retention = key.zero_retention or wants_zero_retention(request.headers)
+    may_use_files = not key.scopes or KeyScope.FILES in key.scopes
+    return Admission(Principal(key.project, zero_retention, may_use_files=may_use_files))
 
 
 def _require_scope(key: ApiKey, scope: KeyScope) -> None:

@@ -17,6 +17,7 @@ from obscura.pipeline.request import GatewayRequest, GatewayResponse
 from obscura.pipeline.select_model import select_model
 from obscura.pipeline.services import Services
 from obscura.pipeline.unmoderated import UNMODERATED_HEADER, require_checkable
+from obscura.pipeline.upstream_state import require_files_allowed, require_nothing_kept, require_own_state
 from obscura.upstreams.base import CatalogModel
 
 
@@ -72,11 +73,18 @@ async def read_and_select[R: ParsedRequest](
         parsed = dialect.parse(request.head, body, services.limits.content)
     record.model, record.streamed = parsed.model, parsed.streamed
     require_video_allowed(principal, parsed)
+    require_files_allowed(parsed, principal)
+    require_nothing_kept(parsed, principal, native=False)
     require_text_length(parsed.texts, services.limits.text_chars, anonymous=principal.anonymous)
     with record.timed_step("choose"):
         model = await select_model(parsed, services.catalog)
         unmoderated = require_checkable(parsed, model, principal, refuse_unmoderated=services.limits.refuse_unmoderated)
         parsed.check_translatable(model.dialects)
+        native = dialect.name in model.dialects
+        require_nothing_kept(parsed, principal, native=native)
+        require_own_state(parsed, model, native=native, allowed=services.limits.allow_upstream_state)
+    if principal.zero_retention:
+        parsed.keep_nothing_upstream(store_field=model.store_field)
     return SelectedRequest(parsed, model, unmoderated)
 
 

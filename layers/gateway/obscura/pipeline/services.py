@@ -30,6 +30,8 @@ class RequestLimits:
     image: ImageLimits = field(default_factory=ImageLimits)
     refuse_unmoderated: bool = False
     """Whether audio and video, which cannot be moderated, are refused to known callers too."""
+    allow_upstream_state: bool = False
+    """Whether callers may name what the upstream's account holds, whatever the model."""
     document: DocumentLimits = field(default_factory=DocumentLimits)
 
 
