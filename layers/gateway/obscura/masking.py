@@ -4,9 +4,8 @@ Every pattern takes time in proportion to its text: repetitions are possessive o
 """
 
 import re
+from ipaddress import ip_address
 from urllib.parse import urlsplit
-
-from obscura.fetch.addresses import is_address, is_globally_routable
 
 MAX_MESSAGE_CHARS = 500
 _MAX_READ_CHARS = 4 * MAX_MESSAGE_CHARS
@@ -14,13 +13,14 @@ _MAX_READ_CHARS = 4 * MAX_MESSAGE_CHARS
 
 MASK = "[masked]"
 
-_URL = re.compile(r"(?<![A-Za-z0-9+.\-])[A-Za-z][A-Za-z0-9+.\-]{1,15}://(?:[^\s\"'<>`|\\()\[\]{}]++|\[[0-9A-Fa-f:.%]{2,60}+\])++")
+_URL = re.compile(
+    r"(?<![A-Za-z0-9+.\-])[A-Za-z][A-Za-z0-9+.\-]{1,15}://(?:[^\s\"'<>`|\\()\[\]{}]++|\[[0-9A-Fa-f:.%]{2,60}+\])++"
+)
 _QUERY_VALUE = re.compile(r"([?&;#][^=&;#\s]{0,100}=)[^&;#\s]++")
 _SCHEME = re.compile(r"\b(bearer|basic|apikey)(\s++)[^\s\"',;]{4,}+", re.IGNORECASE)
 _NAMED = re.compile(
-    r"\b((?:[a-z]{1,20}[_\-]){0,4}(?:key|token|secret|password|passwd|pwd|signature|sig|credential|authorization)"
-    r"[\"']?\s{0,4}=\s{0,4}[\"']?|"
-    r"(?:x[_\-])?(?:api[_\-]?key|authorization|access[_\-]token|client[_\-]secret|secret[_\-]access[_\-]key|password)"
+    r"((?:key|token|secret|password|passwd|pwd|signature|sig|credential|authorization)[\"']?\s{0,4}=\s{0,4}[\"']?|"
+    r"(?:api[_\-]?key|authorization|access[_\-]token|client[_\-]secret|secret[_\-]access[_\-]key|password)"
     r"[\"']?\s{0,4}:\s{0,4}[\"']?)[^\s\"',;&)]++",
     re.IGNORECASE,
 )
@@ -35,7 +35,9 @@ _KEY = re.compile(
 _SECRET = re.compile(r"(?<![A-Za-z0-9/+=_\-])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=_\-])")
 """An AWS secret access key has 40 characters of base64 (AWS IAM user guide, "Access keys")."""
 _IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?(?!\w|\.\d)")
-_IPV6 = re.compile(r"(?<![\w:.])\[?([0-9A-Fa-f:]{2,39}(?:\.\d{1,3}){0,3})(?:%[\w.]{1,20})?(?:\](?::\d{1,5})?)?(?![\w:])")
+_IPV6 = re.compile(
+    r"(?<![\w:.])\[?([0-9A-Fa-f:]{2,39}(?:\.\d{1,3}){0,3})(?:%[\w.]{1,20})?(?:\](?::\d{1,5})?)?(?![\w:])"
+)
 _HOST = re.compile(
     r"(?<![A-Za-z0-9_.\-@/])[A-Za-z0-9_\-]{1,63}+(?:\.[A-Za-z0-9_\-]{1,63}+){0,8}+\.?(?::\d{1,5}+)?(?![A-Za-z0-9_\-])"
 )
@@ -66,7 +68,7 @@ def masked(message: str) -> str:
         text = pattern.sub(MASK, text)
     text = _SECRET.sub(_masked_secret, text)
     text = _IPV6.sub(_masked_ipv6, text)
-    text = _IPV4.sub(_masked_host, text)
+    text = _IPV4.sub(_masked_ipv4, text)
     text = _NAMED_HOST.sub(_masked_named_host, text)
     return _HOST.sub(_masked_host, text)[:MAX_MESSAGE_CHARS]
 
@@ -108,17 +110,18 @@ def _masked_secret(found: re.Match[str]) -> str:
 
 
 def _masked_ipv6(found: re.Match[str]) -> str:
-    return MASK if found[1].count(":") > 1 and is_address(found[1]) and not is_globally_routable(found[1]) else found[0]
+    return MASK if found[1].count(":") > 1 and _is_internal_address(found[1]) else found[0]
+
+
+def _masked_ipv4(found: re.Match[str]) -> str:
+    return MASK if _is_internal_address(found[0].partition(":")[0]) else found[0]
 
 
 def _masked_host(found: re.Match[str]) -> str:
-    host, _, port = found[0].partition(":")
-    host = host.rstrip(".")
-    if is_address(host):
-        return found[0] if is_globally_routable(host) else MASK
-    bare = bool(port) and _BARE_HOST.fullmatch(found[0]) is not None
-    internal = host.lower() == "localhost" or f".{host.lower()}".endswith(_INTERNAL_SUFFIXES) and "." in host
-    return MASK if bare or internal else found[0]
+    host = found[0].partition(":")[0].lower().rstrip(".")
+    if _BARE_HOST.fullmatch(found[0]) or host == "localhost" or ("." in host and host.endswith(_INTERNAL_SUFFIXES)):
+        return MASK
+    return found[0]
 
 
 def _masked_named_host(found: re.Match[str]) -> str:
@@ -128,6 +131,14 @@ def _masked_named_host(found: re.Match[str]) -> str:
 
 def _is_internal(host: str) -> bool:
     name = host.lower().rstrip(".")
-    if is_address(name):
-        return not is_globally_routable(name)
+    if ":" in name or name.replace(".", "").isdigit():
+        return _is_internal_address(name)
     return "." not in name or name.endswith(_INTERNAL_SUFFIXES)
+
+
+def _is_internal_address(text: str) -> bool:
+    """Whether a text is an address that is not of the public internet."""
+    try:
+        return not ip_address(text.partition("%")[0]).is_global
+    except ValueError:
+        return False

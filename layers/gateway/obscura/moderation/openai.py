@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Raw
 
 from obscura.errors import ModerationUnavailable
+from obscura.masking import masked
 from obscura.moderation.base import Verdict
 from obscura.upstreams.http import basic_credentials, http_request, send_with_retries
 
@@ -16,6 +17,7 @@ READING_VERSION = 1
 VERDICT_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5.0
 MAX_VERDICT_BYTES = 1024 * 1024
+MAX_CATEGORY_CHARS = 100
 
 
 class _Result(msgspec.Struct):
@@ -123,7 +125,7 @@ def _verdict(body: bytes) -> Verdict:
         for category, hit in result.categories.items()
         if hit
     ]
-    return Verdict(flagged=True, category=max(hits)[1] if hits else None)
+    return Verdict(flagged=True, category=masked(max(hits)[1])[:MAX_CATEGORY_CHARS] if hits else None)
 
 
 def _unavailable(why: str) -> ModerationUnavailable:

@@ -4,7 +4,7 @@ The upstream knows one account, the operator's: what it keeps is there for every
 """
 
 from obscura.auth.access import Principal
-from obscura.dialects.base import ParsedRequest, SourceKind
+from obscura.dialects.base import DocumentSlot, ImageSlot, ParsedRequest, SourceKind
 from obscura.errors import PermissionDenied, RetentionConflict, UnsupportedOperation
 from obscura.upstreams.base import CatalogModel
 
@@ -45,7 +45,8 @@ def require_files_allowed(parsed: ParsedRequest, principal: Principal) -> None:
     """Raise PermissionDenied if a request uses a stored file, and its key is not for files."""
     if principal.may_use_files:
         return
-    for slot in (*parsed.images, *parsed.documents):
+    slots: list[ImageSlot | DocumentSlot] = [*parsed.images, *parsed.documents]
+    for slot in slots:
         if slot.kind is SourceKind.FILE_ID:
             raise PermissionDenied(
                 f"This API key may not use stored files, and '{slot.path}' names one. Send the file itself, or use a "
