@@ -213,7 +213,7 @@ class ParsedRequest(Protocol):
         ...
 
     def keep_nothing_upstream(self, *, store_field: bool) -> None:
-        """Have the upstream keep nothing that it can be told not to keep; before any image is replaced.
+        """Have the upstream keep nothing that a request can stop it from keeping; before any image is replaced.
 
         Fields that name or make entries of its cache are taken off, and ``"store": false`` is written, in dialects that
         have the field, if ``store_field`` says that the upstream takes it.

@@ -226,7 +226,7 @@ _SKILL = ByType(
     {"anthropic": Fields(ids("skill_id", "version"))},
     other=Fields(ids("version"), {"skill_id": account_state(identifier), "type": unknown}),
 )
-"""A skill of Anthropic's own is for everybody, any other is the account's."""
+"""A skill of Anthropic's own is public, any other is the account's."""
 _ACCOUNT_ID = account_state(identifier)
 _CONTINUED = Fields(ids(), {"previous_message_id": _ACCOUNT_ID})
 _ROOT: dict[str, Rule] = {

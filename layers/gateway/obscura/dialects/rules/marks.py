@@ -38,7 +38,7 @@ class Marked:
 
 
 def account_state(rule: Rule) -> Rule:
-    """Return the rule of an id of what the upstream's account holds, for whoever names it: a response, a container."""
+    """Return the rule of an id of what the upstream's account holds, which any caller can name: a response, a container."""
     return Marked(lambda review: review.content.account_state.append(review.param), rule)
 
 
