@@ -48,7 +48,7 @@ _WORDS = [
     (re.compile(rf"(?<![A-Za-z])(?:{pattern})(?![A-Za-z])", re.IGNORECASE), why) for pattern, why in INSTEAD.items()
 ]
 ALLOWED = re.compile(r"journal_mode|f\"glance:|\"bootstrap_room\"")
-"""SQLite's own word, a field of SGLang's, and a counter's stored name that older versions of a running deployment still use."""
+"""SQLite's own word, SGLang's own field, and a counter's stored name that older versions of a deployment still use."""
 _GIVE = re.compile(r'"""Gives? ')
 
 

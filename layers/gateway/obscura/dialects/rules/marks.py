@@ -38,7 +38,7 @@ class Marked:
 
 
 def account_state(rule: Rule) -> Rule:
-    """Return the rule of an id of what the upstream's account holds, which any caller can name: a response, a container."""
+    """Return the rule of an id of what the upstream's account holds, which any caller can name, such as a response."""
     return Marked(lambda review: review.content.account_state.append(review.param), rule)
 
 
