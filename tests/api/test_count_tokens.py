@@ -59,7 +59,7 @@ async def test_an_estimate_has_the_limits_of_the_request_itself(demo_gateway: Ga
 async def test_an_upstream_that_speaks_messages_counts_by_itself() -> None:
     respond = answers({"input_tokens": 2095, "context_management": None})
     async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1, **NATIVE) as gateway:
-        response = await count(gateway, text("hi"), image(a_plain(28, 28, "PNG")), container="c_1")
+        response = await count(gateway, text("hi"), image(a_plain(28, 28, "PNG")), inference_geo="us")
 
         assert response.json() == {"input_tokens": 2095, "context_management": None}
         assert "x-token-estimate" not in response.headers

@@ -39,6 +39,7 @@ from obscura.upstreams.base import Catalog, Upstream
 from obscura.upstreams.catalog import SingleUpstreamCatalog
 from obscura.upstreams.http import ClientTransport, HttpUpstream, UpstreamTimeouts
 from obscura.upstreams.registry import default_kind, load_kind
+from obscura.upstreams.store_field import takes_store_field
 
 if TYPE_CHECKING:
     from obscura.upstreams.catalog_file import UpstreamEntry
@@ -137,6 +138,7 @@ def request_limits(settings: Settings, memory: MemoryBudget) -> RequestLimits:
         pixels=settings.max_request_pixels,
         fetched_bytes=max(MAX_FETCHED_BYTES, MAX_VIDEO_BYTES, settings.max_image_bytes, settings.max_document_bytes),
         refuse_unmoderated=settings.unmoderated_media == "refuse",
+        allow_upstream_state=settings.upstream_state == "allow",
         document=DocumentLimits(
             raw_bytes=min(settings.max_document_bytes, memory.body_bytes),
             stored_bytes=min(max(settings.max_document_bytes, settings.max_stored_document_bytes), memory.body_bytes),
@@ -170,7 +172,7 @@ def _jwt_verifier(settings: Settings, client: httpx.AsyncClient) -> TokenVerifie
     if not (settings.jwks_url and settings.jwt_issuer and settings.jwt_audience):
         return None
     published = JwksCache(partial(fetch_key_set, client, settings.jwks_url))
-    return JwtVerifier(published, TokenIssuer(settings.jwt_issuer, settings.jwt_audience))
+    return JwtVerifier(published, TokenIssuer(settings.jwt_issuer, settings.jwt_audience, settings.jwt_project_claim))
 
 
 @asynccontextmanager
@@ -204,7 +206,8 @@ def _catalog(settings: Settings, transport: httpx.AsyncBaseTransport) -> Catalog
     key = settings.upstream_key.get_secret_value() if settings.upstream_key else None
     dialects = settings.upstream_dialects | {PIVOT}
     dialect = load_kind(default_kind(dialects))(key)
-    return SingleUpstreamCatalog(HttpUpstream(transport, settings.upstream_url, dialect), dialects)
+    upstream = HttpUpstream(transport, settings.upstream_url, dialect)
+    return SingleUpstreamCatalog(upstream, dialects, store_field=takes_store_field(settings.upstream_url))
 
 
 def _open_upstream(transport: httpx.AsyncBaseTransport, entry: "UpstreamEntry", key: str | None) -> Upstream:

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 type Moderation = Literal["openai", "demo", "off"]
 type UnmoderatedMedia = Literal["pass", "refuse"]
+type UpstreamState = Literal["refuse", "allow"]
 type StoreOutage = Literal["deny", "cached_keys"]
 
 PREFIX = "OBSCURA_"
@@ -109,6 +110,7 @@ class Settings(BaseSettings):
     moderation_url: BaseUrl = "https://api.openai.com/v1"
     moderation_key: Annotated[SecretStr | None, AfterValidator(_sendable)] = None
     unmoderated_media: UnmoderatedMedia = "pass"
+    upstream_state: UpstreamState = "refuse"
     fetch_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     data_dir: Path = Path(".obscura")
     table: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{1,200}$")
@@ -124,6 +126,7 @@ class Settings(BaseSettings):
     jwks_url: BaseUrl | None = None
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
+    jwt_project_claim: str | None = None
     address_secret: SecretStr | None = Field(default=None, min_length=16)
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)] = ()
     max_body_bytes: int = Field(default=35 * 1024 * 1024, gt=0)

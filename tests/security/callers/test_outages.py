@@ -135,4 +135,6 @@ async def test_on_dynamodb_an_ipv6_reservation_and_a_release_are_a_call_each() -
 
                 assert failed.status_code == 400
                 assert [response.status_code for response in responses] == [200, 429]
-                assert counter.calls == ["TransactWriteItems"] * 4
+                # The refused one is counted in its minute, for each of its networks (ADR 76).
+        refused = ["TransactWriteItems", *["UpdateItem"] * 3, "TransactWriteItems"]
+        assert counter.calls == [*refused, "TransactWriteItems", "TransactWriteItems"]

@@ -98,7 +98,7 @@ class ExecutorBlockedAfterOneImage(ImageExecutor):
 class ReleasingModerator:
     """Finds everything clean, and lets the executor go on at the first image."""
 
-    model = "releasing"
+    identity = "releasing"
     local = False
 
     def __init__(self, released: threading.Event) -> None:

@@ -22,6 +22,7 @@ from obscura.auth.limits import (
     reserve_free_request,
     unmetered_status,
 )
+from obscura.auth.projects import JWT_NAMESPACE
 from obscura.dialects.base import CREDENTIAL_HEADERS
 from obscura.errors import (
     ClientDisconnected,
@@ -42,7 +43,8 @@ class Principal:
     """An admitted caller.
 
     max_storage_bytes, max_files   the limits of its project's files, its key's own; None for the deployment's
-    subject   its key, its JWT's subject or its network, in this process's memory alone
+    subject                        its key, its JWT's subject or its network, in this process's memory alone
+    may_use_files                  False for a key whose scopes lack files
     """
 
     project: str
@@ -51,6 +53,7 @@ class Principal:
     max_storage_bytes: int | None = None
     max_files: int | None = None
     subject: str = field(default="", repr=False)
+    may_use_files: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +148,8 @@ async def _authenticate_key(secret: str, request: AccessRequest, access_control:
     if key is None:
         raise _invalid_api_key()
     _require_scope(key, request.scope)
+    if key.project.startswith(JWT_NAMESPACE):  # of an earlier version, which took any name
+        raise PermissionDenied(f"This API key's project has a reserved name ('{JWT_NAMESPACE}…'). Use another key.")
     limit = key.requests_per_minute or access_control.limits.key_requests_per_minute
     subject = f"key:{key.id}"
     try:
@@ -154,8 +159,16 @@ async def _authenticate_key(secret: str, request: AccessRequest, access_control:
             raise
         request.record.rate_limit = unmetered_status(limit, access_control)
     zero_retention = key.zero_retention or wants_zero_retention(request.headers)
-    limits = key.max_storage_bytes, key.max_files
-    return Admission(Principal(key.project, zero_retention, False, *limits, subject=subject))
+    return Admission(
+        Principal(
+            key.project,
+            zero_retention,
+            max_storage_bytes=key.max_storage_bytes,
+            max_files=key.max_files,
+            subject=subject,
+            may_use_files=not key.scopes or KeyScope.FILES in key.scopes,
+        )
+    )
 
 
 def _require_scope(key: ApiKey, scope: KeyScope) -> None:

@@ -110,11 +110,15 @@ class VideoSlot:
 
 @dataclass(frozen=True, slots=True)
 class UncheckedPart:
-    """A part that nothing here can check: its ``type``, its JSON path, and the error if it may not pass."""
+    """A part that nothing here can check: its ``type``, its JSON path, and the error if it may not pass.
+
+    ``account_id`` is the JSON path of the id, if it names a file of the upstream's account.
+    """
 
     kind: str
     path: str
     error: ObscuraError
+    account_id: str | None = None
 
 
 class StreamTranslator(Protocol):
@@ -205,6 +209,26 @@ class ParsedRequest(Protocol):
     @property
     def unmoderated(self) -> Sequence[UncheckedPart]:
         """The parts that are sent without a moderation, and that the response names: audio and video."""
+        ...
+
+    @property
+    def kept_upstream(self) -> Sequence[str]:
+        """The JSON paths of fields by which the upstream would keep something of the request."""
+        ...
+
+    def account_state(self, *, native: bool) -> Sequence[str]:
+        """Return the JSON paths of ids of what the upstream's account holds, which all its users share.
+
+        Without ``native``, for a request that is translated, only those that a translation carries: ids of files.
+        """
+        ...
+
+    def keep_nothing_upstream(self, *, store_field: bool) -> None:
+        """Have the upstream keep nothing that a request can stop it from keeping; before any image is replaced.
+
+        Fields that name or make entries of its cache are taken off, and ``"store": false`` is written, in dialects that
+        have the field, if ``store_field`` says that the upstream takes it.
+        """
         ...
 
     def check_translatable(self, dialects: Collection[str]) -> None:

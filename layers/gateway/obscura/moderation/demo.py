@@ -14,7 +14,7 @@ CATEGORY = "demo/test"
 class DemoModerator:
     """Flags ``MARKER_WORD`` in any text, and the plain magenta test image; everything else is clean."""
 
-    model = "demo"
+    identity = f"demo {MARKER_WORD}"
     local = True
 
     async def review_image(self, data_url: bytes) -> Verdict:

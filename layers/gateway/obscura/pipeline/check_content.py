@@ -287,6 +287,6 @@ def _moderation(record: AccessRecord, principal: Principal, services: Services) 
     if services.verdicts is not None and not record.zero_retention:
         clean = CleanVerdicts(services.verdicts, record, services.clock)
         if not moderator.local and not principal.anonymous:
-            texts = TextVerdicts(clean, moderator.model, principal.project)
+            texts = TextVerdicts(clean, moderator.identity, principal.project)
         moderator = CachingModerator(moderator, clean)
     return Moderation(moderator, texts)

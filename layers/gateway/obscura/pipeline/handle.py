@@ -19,6 +19,7 @@ from obscura.pipeline.request import GatewayRequest, GatewayResponse
 from obscura.pipeline.select_model import select_model
 from obscura.pipeline.services import Services
 from obscura.pipeline.unmoderated import UNMODERATED_HEADER, require_checkable
+from obscura.pipeline.upstream_state import require_files_allowed, require_nothing_kept, require_own_state
 from obscura.upstreams.base import CatalogModel
 
 OFF_LOOP_IMAGE_BYTES = 1024 * 1024
@@ -88,10 +89,17 @@ async def read_and_select[R: ParsedRequest](
     parsed, is_large = body.parsed, body.is_large
     record.model, record.streamed = parsed.model, parsed.streamed
     require_video_allowed(principal, parsed)
+    require_files_allowed(parsed, principal)
+    require_nothing_kept(parsed, principal, native=False)
     with record.timed_step("choose"):
         model = await select_model(parsed, services.catalog)
         unmoderated = require_checkable(parsed, model, principal, refuse_unmoderated=limits.refuse_unmoderated)
         await run_off_loop(lambda: parsed.check_translatable(model.dialects), off_loop=is_large)
+        native = dialect.name in model.dialects
+        require_nothing_kept(parsed, principal, native=native)
+        require_own_state(parsed, model, native=native, allowed=limits.allow_upstream_state)
+    if principal.zero_retention:
+        parsed.keep_nothing_upstream(store_field=model.store_field)
     return SelectedRequest(parsed, model, unmoderated, is_large)
 
 

@@ -164,6 +164,8 @@ def _pause_name(counter: Counter) -> str:
 _SELECT_CLEAN = "SELECT digest FROM verdicts WHERE expires_at > ? AND digest IN ({})"
 _INSERT_CLEAN = "INSERT OR REPLACE INTO verdicts VALUES (?, ?)"
 _DELETE_EXPIRED = "DELETE FROM verdicts WHERE expires_at <= ?"
+_DELETE_SOME = "DELETE FROM verdicts WHERE digest IN (SELECT digest FROM verdicts LIMIT 1000)"
+"""At once, a large table would hold the lock for longer than a server's requests wait for it."""
 MAX_BATCH = 100
 """Digests in one statement or transaction: it takes a millisecond or a few, and runs on the event loop."""
 
@@ -191,6 +193,14 @@ class SqliteVerdictCache:
             await asyncio.sleep(0)
             rows = [(digest, int(until.timestamp())) for digest in batch]
             await self._database.run(partial(_insert_clean, rows=rows, at_s=at.timestamp()))
+
+    async def clear(self) -> int:
+        """Delete every verdict, some at a time."""
+        deleted = 0
+        while count := await self._database.run(lambda connection: connection.execute(_DELETE_SOME).rowcount):
+            deleted += count
+            await asyncio.sleep(0)
+        return deleted
 
 
 def _select_clean(connection: sqlite3.Connection, digests: Sequence[bytes], at_s: float) -> set[bytes]:
