@@ -1,0 +1,121 @@
+"""Runs the tests of a module against a mutant of it, in a process of its own; no file is changed.
+
+The process is forked from one that has imported what the tests need of others' libraries, and nothing of Obscura: a
+mutant takes the time of its own tests. A finder before all others gives the changed source to who imports the module,
+so it does not matter that ``obscura`` is a namespace package with two roots.
+"""
+
+import importlib
+import importlib.util
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from enum import StrEnum
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from pathlib import Path
+from types import CodeType, ModuleType
+
+from tests.mutation.targets import ROOT, Target
+
+_LIBRARIES = (
+    "pytest", "pytest_asyncio", "hypothesis", "numpy", "PIL.Image", "PIL.ImageFile", "httpx", "fastapi", "uvicorn", "uvloop",
+    "pydantic", "pydantic_settings", "msgspec", "jwt", "cryptography.hazmat.primitives.asymmetric.rsa", "boto3", "openai",
+)  # fmt: skip
+_MAX_MEMORY_BYTES = 4 << 30
+_DOES_NOT_LOAD = 100
+
+
+class Outcome(StrEnum):
+    """What became of a mutant."""
+
+    KILLED = "killed"
+    SURVIVED = "survived"
+    TIMED_OUT = "timed out"
+    DOES_NOT_LOAD = "does not load"
+
+
+class _MutantLoader(SourceFileLoader):
+    def __init__(self, name: str, path: str, code: str) -> None:
+        super().__init__(name, path)
+        self._mutated = code
+
+    def get_code(self, fullname: str) -> CodeType:
+        return compile(self._mutated, self.path, "exec", dont_inherit=True)
+
+
+class _MutantFinder(MetaPathFinder):
+    def __init__(self, target: Target, code: str) -> None:
+        self._target = target
+        self._code = code
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname != self._target.module:
+            return None
+        file = str(self._target.source)
+        return importlib.util.spec_from_file_location(fullname, file, loader=_MutantLoader(fullname, file, self._code))
+
+
+def warm_up() -> None:
+    """Import the libraries that the tests use, for all processes that are forked afterwards."""
+    for name in _LIBRARIES:
+        importlib.import_module(name)
+    if any(name.partition(".")[0] == "obscura" for name in sys.modules):
+        raise RuntimeError("a library has imported Obscura: its modules would not be the mutants")
+
+
+def run_tests(target: Target, code: str, timeout_s: float, log: Path) -> Outcome:
+    """Run the target's tests with ``code`` in the module's place until one fails; ``log`` gets what pytest prints."""
+    child = os.fork()
+    if not child:
+        _run_in_child(target, code, log)
+    ends_at_s = time.monotonic() + timeout_s
+    while time.monotonic() < ends_at_s:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            _kill_group(child)  # what the tests have started and a mutant did not end
+            code_of_exit = os.waitstatus_to_exitcode(status)
+            if code_of_exit == _DOES_NOT_LOAD:
+                return Outcome.DOES_NOT_LOAD
+            return Outcome.KILLED if code_of_exit else Outcome.SURVIVED
+        time.sleep(0.02)
+    _kill_group(child)
+    os.waitpid(child, 0)
+    return Outcome.TIMED_OUT
+
+
+def _kill_group(leader: int) -> None:
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _run_in_child(target: Target, code: str, log: Path) -> None:
+    status = 1
+    try:
+        os.setsid()
+        resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
+        os.chdir(ROOT)
+        out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(out, 1)
+        os.dup2(out, 2)
+        sys.meta_path.insert(0, _MutantFinder(target, code))
+        status = _load_and_test(target)
+    finally:
+        os._exit(status)
+
+
+def _load_and_test(target: Target) -> int:
+    import pytest
+
+    try:
+        importlib.import_module(target.module)
+    except Exception:
+        return _DOES_NOT_LOAD
+    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *target.tests]))
