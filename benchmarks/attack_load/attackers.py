@@ -33,8 +33,7 @@ class Order:
     seconds: float
     port: int
     key: str
-    image_origin: str
-    image_path: str
+    image_url: str
     folder: str
 
 
@@ -58,7 +57,8 @@ class Attacker:
         credential = f"authorization: Bearer {self.order.key}" if keyed else "x-free-tier: true"
         framing = "transfer-encoding: chunked" if length is None else f"content-length: {length}"
         return (
-            f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: {content_type}\r\n{credential}\r\n{framing}\r\n\r\n"
+            f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: {content_type}\r\n"
+            f"{credential}\r\n{framing}\r\n\r\n"
         ).encode()
 
     async def send(self, wire: bytes) -> None:
@@ -197,7 +197,7 @@ def _make(order: Order) -> dict[str, bytes]:
         "count-tokens": {"count-tokens": lambda: bodies.one_colour_webps_to_count(folder)},
         "small-turns": {"small-turns": bodies.small_turns},
         "json": {"deep-json": bodies.deep_json, "many-values": bodies.many_values},
-        "fetches": {"fetches": lambda: bodies.fetches(order.image_origin, order.image_path)},
+        "fetches": {"fetches": lambda: bodies.fetches(order.image_url)},
         "bombs": {"bombs": lambda: bodies.bombs(folder)},
         "pdfs": {"pdfs": lambda: bodies.document(folder)},
     }

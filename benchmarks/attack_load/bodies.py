@@ -1,4 +1,4 @@
-"""What the attackers send: small bodies that are dear to serve, large ones, and files; made once, kept in the cache folder."""
+"""What the attackers send: small bodies that are dear to serve, large ones, and files; the slow ones are kept."""
 
 import base64
 import io
@@ -49,9 +49,8 @@ def one_colour_webps(folder: Path) -> bytes:
 def one_colour_webps_to_count(folder: Path) -> bytes:
     """The same in Messages, for ``count_tokens``."""
     encoded = base64.b64encode(_kept(folder, "webp", _one_colour_webp)).decode()
-    parts: list[object] = [_source("image/webp", encoded)] * (PARTS - 1) + [
-        _source("image/png", _BROKEN.partition(",")[2])
-    ]
+    broken = _source("image/png", _BROKEN.partition(",")[2])
+    parts = [_source("image/webp", encoded)] * (PARTS - 1) + [broken]
     return json.dumps({"model": MODEL, "messages": [{"role": "user", "content": parts}]}).encode()
 
 
@@ -62,8 +61,8 @@ def bombs(folder: Path) -> bytes:
 
 
 def document(folder: Path) -> bytes:
-    """A PDF of fifty pages, each with 4,000 rectangles."""
-    pdf = _kept(folder, "pdf", lambda: _pdf(pages=50, rectangles=4000))
+    """A PDF of sixteen pages, as many as a request may have images, each with 20,000 rectangles."""
+    pdf = _kept(folder, "pdf-16", lambda: _pdf(pages=16, rectangles=20_000))
     return chat([{"type": "file", "file": {"file_data": data_url(pdf, "application/pdf"), "filename": "a.pdf"}}])
 
 
@@ -84,9 +83,9 @@ def many_values() -> bytes:
     return chat("hi")[:-1] + b',"metadata":[%b]}' % numbers
 
 
-def fetches(origin: str, image_path: str) -> bytes:
+def fetches(image_url: str) -> bytes:
     """Fifteen image URLs that differ, and a broken image: the gateway fetches, and the request is a 400."""
-    parts = [image_part(f"{origin}{image_path}?{index}") for index in range(PARTS - 1)]
+    parts = [image_part(f"{image_url}?{index}") for index in range(PARTS - 1)]
     return chat([*parts, image_part(_BROKEN)])
 
 

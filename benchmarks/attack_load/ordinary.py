@@ -78,10 +78,17 @@ async def call_for(text: Request, image: Request, probe: Request, seconds: float
     """Run two callers that send text, two that send a small image and the probe; return what each kind saw."""
     until_s = asyncio.get_running_loop().time() + seconds
     texts, images, probes = Served(), Served(), Served()
-    completion: Callable[[ResponseReader], None] = lambda reader: require_completion(reader, streamed=False)  # noqa: E731
-    callers = [Caller(text, texts, completion) for _ in range(2)] + [Caller(image, images, completion) for _ in range(2)]
-    prober = Caller(probe, probes, lambda reader: require_success(reader, streamed=False))
+    callers = [Caller(request, served, _completion) for request, served in ((text, texts), (image, images)) * 2]
+    prober = Caller(probe, probes, _success)
     await asyncio.gather(
         *(caller.call_until(until_s, _PAUSE_S) for caller in callers), prober.call_until(until_s, _PROBE_INTERVAL_S)
     )
     return texts, images, probes
+
+
+def _completion(reader: ResponseReader) -> None:
+    require_completion(reader, streamed=False)
+
+
+def _success(reader: ResponseReader) -> None:
+    require_success(reader, streamed=False)

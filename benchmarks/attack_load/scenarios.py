@@ -35,7 +35,7 @@ SCENARIOS = {
         Scenario("leavers", "leave a stream at its first bytes", 50, ("leavers",)),
         Scenario("bombs", "three 64-Mpx PNGs of one byte, with a key", 20, ("bombs",)),
         Scenario("uploads", "files of 4 MB, with a key", 8, ("uploads",)),
-        Scenario("pdfs", "PDFs of fifty dense pages, with a key", 8, ("pdfs",)),
+        Scenario("pdfs", "PDFs of sixteen dense pages, with a key", 8, ("pdfs",)),
         Scenario("trailers", "X-Forwarded-For as a trailer", 20, ("trailers",), _BEHIND_A_PROXY),
         Scenario("mixed", "all of the above in turns", 200, tuple(ATTACKS)),
     )

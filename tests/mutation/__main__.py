@@ -112,7 +112,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sample", type=int, metavar="N", help="at most so many mutants of each module (default: all)")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="rooms or modules, as in targets.py")
     parser.add_argument("--minutes", type=float, default=30, help="for each module (default: %(default)s)")
-    parser.add_argument("--at-least", type=float, default=90, metavar="PERCENT", help="fail below (default: %(default)s)")
+    parser.add_argument(
+        "--at-least", type=float, default=90, metavar="PERCENT", help="fail below (default: %(default)s)"
+    )
     return parser.parse_args()
 
 

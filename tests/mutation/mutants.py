@@ -6,6 +6,10 @@ import random
 from collections import defaultdict
 from dataclasses import dataclass
 
+from cosmic_ray.ast import ast_nodes, get_ast
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.plugins import get_operator, operator_names
+
 _SEED = 11
 _IGNORED_OPERATORS = {"VariableReplacer", "VariableInserter"}  # they need names from outside of the module
 
@@ -30,10 +34,6 @@ def mutants_of(source: str, sample: int | None = None) -> list[Mutant]:
     The draw is the same at each run of the same source. Type annotations and docstrings are no places: a changed
     annotation is an error at import, which every test notices.
     """
-    from cosmic_ray.ast import ast_nodes, get_ast
-    from cosmic_ray.mutating import mutate_code
-    from cosmic_ray.plugins import get_operator, operator_names
-
     tree = get_ast(source)
     ignored = _annotations(source)
     places: dict[tuple[tuple[int, int], str], list[tuple[str, int]]] = defaultdict(list)

@@ -19,11 +19,14 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 
+import pytest
+
 from tests.mutation.targets import ROOT, Target
 
 _LIBRARIES = (
-    "pytest", "pytest_asyncio", "hypothesis", "numpy", "PIL.Image", "PIL.ImageFile", "httpx", "fastapi", "uvicorn", "uvloop",
-    "pydantic", "pydantic_settings", "msgspec", "jwt", "cryptography.hazmat.primitives.asymmetric.rsa", "boto3", "openai",
+    "pytest", "pytest_asyncio", "hypothesis", "hypothesis.strategies", "numpy", "PIL.Image", "PIL.ImageFile", "httpx",
+    "fastapi", "uvicorn", "uvloop", "pydantic", "pydantic_settings", "msgspec", "jwt", "boto3", "openai",
+    "cryptography.hazmat.primitives.asymmetric.rsa",
 )  # fmt: skip
 _MAX_MEMORY_BYTES = 4 << 30
 _DOES_NOT_LOAD = 100
@@ -112,8 +115,6 @@ def _run_in_child(target: Target, code: str, log: Path) -> None:
 
 
 def _load_and_test(target: Target) -> int:
-    import pytest
-
     try:
         importlib.import_module(target.module)
     except Exception:

@@ -9,7 +9,7 @@ _GATEWAY, _IMAGING = ROOT / "layers/gateway", ROOT / "layers/imaging"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A module and its tests, as pytest's arguments; ``room`` is the security concern that ``--only`` selects beside the module's own name."""
+    """A module and its tests, as pytest's arguments; ``--only`` selects by ``room`` or by the module's name."""
 
     room: str
     source_root: Path
