@@ -24,7 +24,7 @@ _BEHIND_A_PROXY = {"OBSCURA_TRUSTED_PROXIES": "127.0.0.0/8"}
 SCENARIOS = {
     scenario.name: scenario
     for scenario in (
-        Scenario(ALONE, "nobody attacks", 0, ()),
+        Scenario(ALONE, "no attack", 0, ()),
         Scenario("webps", "22 KB of fifteen 25-Mpx WEBPs and a broken image", 50, ("webps",)),
         Scenario("count-tokens", "the same to count_tokens without a key", 50, ("count-tokens",)),
         Scenario("stalled-bodies", "bodies of 30 MB that never end", 60, ("stalled-bodies",)),

@@ -10,16 +10,14 @@ import os
 import sys
 import tempfile
 import time
-import tomllib
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.mutation.mutants import Mutant, mutants_of
 from tests.mutation.run import Outcome, run_tests, warm_up
-from tests.mutation.targets import TARGETS, Target
+from tests.mutation.targets import TARGETS, Target, read_equivalent
 
-EQUIVALENT = Path(__file__).with_name("equivalent.toml")
 _MIN_TIMEOUT_S = 20
 _TIMEOUT_FACTOR = 5
 
@@ -68,12 +66,6 @@ def main() -> None:
         sys.exit(f"below the aim of {options.at_least} %")
 
 
-def read_equivalent() -> list[dict[str, str]]:
-    """Return the listed equivalent mutants: ``module``, ``before``, ``after`` and ``reason`` of each."""
-    entries: list[dict[str, str]] = tomllib.loads(EQUIVALENT.read_text()).get("mutant", [])
-    return entries
-
-
 def _run(target: Target, equivalent: set[tuple[str, str, str]], options: argparse.Namespace, log: Path) -> Result:
     source = target.source.read_text()
     started_at_s = time.monotonic()
@@ -104,13 +96,13 @@ def _row(result: Result) -> str:
 
 
 def _is_chosen(target: Target, chosen: list[str]) -> bool:
-    return any(name == target.room or name in target.name for name in chosen)
+    return any(name == target.concern or name in target.name for name in chosen)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("--sample", type=int, metavar="N", help="at most so many mutants of each module (default: all)")
-    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="rooms or modules, as in targets.py")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="concerns or modules, as in targets.py")
     parser.add_argument("--minutes", type=float, default=30, help="for each module (default: %(default)s)")
     parser.add_argument(
         "--at-least", type=float, default=90, metavar="PERCENT", help="fail below (default: %(default)s)"

@@ -1,17 +1,19 @@
 """The security-critical modules, each with the tests that must notice a change in it."""
 
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+_EQUIVALENT = Path(__file__).with_name("equivalent.toml")
 _GATEWAY, _IMAGING = ROOT / "layers/gateway", ROOT / "layers/imaging"
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A module and its tests, as pytest's arguments; ``--only`` selects by ``room`` or by the module's name."""
+    """A module and its tests, as pytest's arguments; ``--only`` selects by ``concern`` or by the module's name."""
 
-    room: str
+    concern: str
     source_root: Path
     name: str
     tests: tuple[str, ...]
@@ -27,16 +29,16 @@ class Target:
         return self.name.removesuffix(".py").replace("/", ".")
 
 
-def _gateway(room: str, names: tuple[str, ...], *tests: str) -> list[Target]:
-    return [Target(room, _GATEWAY, f"obscura/{name}", tests) for name in names]
+def _gateway(concern: str, names: tuple[str, ...], *tests: str) -> list[Target]:
+    return [Target(concern, _GATEWAY, f"obscura/{name}", tests) for name in names]
 
 
 def _imaging(names: tuple[str, ...], *tests: str) -> list[Target]:
     return [Target("images", _IMAGING, f"obscura/imaging/{name}", tests) for name in names]
 
 
-_URLS = ("tests/unit/fetch/test_image_url.py", "tests/unit/fetch/test_origin.py")
-_IMAGES = ("tests/unit/imaging", "tests/security/images/test_smuggling.py", "tests/security/images/test_bombs.py")
+_URLS = ("tests/unit/fetch/test_policy.py", "tests/unit/fetch/test_image_url.py", "tests/unit/fetch/test_origin.py")
+_IMAGES = ("tests/unit/imaging", "tests/security/images/test_smuggling.py")
 
 TARGETS = [
     *_gateway("addresses", ("fetch/addresses.py", "fetch/policy.py"), "tests/unit/fetch/test_addresses.py", *_URLS),
@@ -64,3 +66,9 @@ TARGETS = [
     *_imaging(("formats/bmp.py",), "tests/unit/imaging/test_bmp.py", *_IMAGES),
     *_imaging(("formats/tiff.py",), "tests/unit/imaging/test_tiff.py", *_IMAGES),
 ]
+
+
+def read_equivalent() -> list[dict[str, str]]:
+    """Return the listed equivalent mutants: ``module``, ``before``, ``after`` and ``reason`` of each."""
+    entries: list[dict[str, str]] = tomllib.loads(_EQUIVALENT.read_text()).get("mutant", [])
+    return entries
