@@ -41,7 +41,7 @@ _FETCH = tuple(f"tests/unit/fetch/test_{name}.py" for name in ("addresses", "pol
 _JSON = tuple(f"tests/unit/dialects/json/test_{name}.py" for name in ("fields", "duplicate_keys", "raw", "prescan"))
 _IMAGES = "tests/unit/imaging/test_"
 
-# The tests stand beside the module's own, and the quick ones come first: a run ends at the first that fails. A test that
+# The tests stand beside the module's own, the quick ones first: a run ends at the first that fails. A test that
 # starts a process does not see the mutant, and one that measures time does not measure it here.
 TARGETS = [
     *_gateway("addresses", ("fetch/addresses.py", "fetch/policy.py"), *_FETCH),
