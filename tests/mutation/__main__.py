@@ -18,8 +18,8 @@ from tests.mutation.mutants import Mutant, mutants_of
 from tests.mutation.run import Outcome, run_tests, warm_up
 from tests.mutation.targets import TARGETS, Target, read_equivalent
 
-_MIN_TIMEOUT_S = 20
-_TIMEOUT_FACTOR = 5
+_MIN_CPU_S = 10
+_CPU_FACTOR = 4
 
 
 @dataclass(slots=True)
@@ -69,9 +69,10 @@ def main() -> None:
 def _run(target: Target, equivalent: set[tuple[str, str, str]], options: argparse.Namespace, log: Path) -> Result:
     source = target.source.read_text()
     started_at_s = time.monotonic()
-    if run_tests(target, source, 600, log) is not Outcome.SURVIVED:
+    outcome, cpu_s = run_tests(target, source, 600, log)
+    if outcome is not Outcome.SURVIVED:
         sys.exit(f"the tests of {target.name} fail without a mutant:\n{log.read_text()[-3000:]}")
-    timeout_s = max(_MIN_TIMEOUT_S, _TIMEOUT_FACTOR * (time.monotonic() - started_at_s))
+    max_cpu_s = _MIN_CPU_S + int(_CPU_FACTOR * cpu_s)
     result = Result(target.name)
     for mutant in mutants_of(source, options.sample):
         if time.monotonic() - started_at_s > 60 * options.minutes:
@@ -80,7 +81,7 @@ def _run(target: Target, equivalent: set[tuple[str, str, str]], options: argpars
         if (target.name, mutant.before, mutant.after) in equivalent:
             result.equivalent += 1
             continue
-        outcome = run_tests(target, mutant.code, timeout_s, log)
+        outcome, _ = run_tests(target, mutant.code, max_cpu_s, log)
         result.counts[outcome] += 1
         if outcome is Outcome.SURVIVED:
             result.survivors.append(mutant)

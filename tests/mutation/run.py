@@ -29,6 +29,7 @@ _LIBRARIES = (
     "cryptography.hazmat.primitives.asymmetric.rsa",
 )  # fmt: skip
 _MAX_MEMORY_BYTES = 4 << 30
+_MAX_WALL_S = 900.0
 _DOES_NOT_LOAD = 100
 
 
@@ -72,24 +73,33 @@ def warm_up() -> None:
         raise RuntimeError("a library has imported Obscura: its modules would not be the mutants")
 
 
-def run_tests(target: Target, code: str, timeout_s: float, log: Path) -> Outcome:
-    """Run the target's tests with ``code`` in the module's place until one fails; ``log`` gets what pytest prints."""
+def run_tests(target: Target, code: str, max_cpu_s: int, log: Path) -> tuple[Outcome, float]:
+    """Run the target's tests with ``code`` in the module's place until one fails; ``log`` gets what pytest prints.
+
+    Return the outcome and the CPU seconds. A mutant that works without end is ended by CPU time, which other processes
+    do not change; one that waits without end by pytest's own time-out of a test, and by ``_MAX_WALL_S`` at last.
+    """
     child = os.fork()
     if not child:
-        _run_in_child(target, code, log)
-    ends_at_s = time.monotonic() + timeout_s
-    while time.monotonic() < ends_at_s:
-        ended, status = os.waitpid(child, os.WNOHANG)
+        _run_in_child(target, code, max_cpu_s, log)
+    ends_at_s = time.monotonic() + _MAX_WALL_S
+    while True:
+        ended, status, usage = os.wait4(child, os.WNOHANG)
         if ended:
-            _kill_group(child)  # what the tests have started and a mutant did not end
-            code_of_exit = os.waitstatus_to_exitcode(status)
-            if code_of_exit == _DOES_NOT_LOAD:
-                return Outcome.DOES_NOT_LOAD
-            return Outcome.KILLED if code_of_exit else Outcome.SURVIVED
+            break
+        if time.monotonic() > ends_at_s:
+            _kill_group(child)
         time.sleep(0.02)
-    _kill_group(child)
-    os.waitpid(child, 0)
-    return Outcome.TIMED_OUT
+    _kill_group(child)  # what the tests have started and a mutant did not end
+    return _outcome(os.waitstatus_to_exitcode(status)), usage.ru_utime + usage.ru_stime
+
+
+def _outcome(exit_code: int) -> Outcome:
+    if exit_code == _DOES_NOT_LOAD:
+        return Outcome.DOES_NOT_LOAD
+    if exit_code in {-signal.SIGXCPU, -signal.SIGKILL}:
+        return Outcome.TIMED_OUT
+    return Outcome.KILLED if exit_code else Outcome.SURVIVED
 
 
 def _kill_group(leader: int) -> None:
@@ -99,11 +109,12 @@ def _kill_group(leader: int) -> None:
         return
 
 
-def _run_in_child(target: Target, code: str, log: Path) -> None:
+def _run_in_child(target: Target, code: str, max_cpu_s: int, log: Path) -> None:
     status = 1
     try:
         os.setsid()
         resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
+        resource.setrlimit(resource.RLIMIT_CPU, (max_cpu_s, max_cpu_s + 5))
         os.chdir(ROOT)
         out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(out, 1)
