@@ -24,11 +24,16 @@ import pytest
 from tests.mutation.targets import ROOT, Target
 
 _LIBRARIES = (
-    "pytest", "pytest_asyncio", "hypothesis", "hypothesis.strategies", "numpy", "PIL.Image", "PIL.ImageFile", "httpx",
-    "fastapi", "uvicorn", "uvloop", "pydantic", "pydantic_settings", "msgspec", "jwt", "boto3", "openai",
-    "cryptography.hazmat.primitives.asymmetric.rsa",
+    "pytest", "pytest_asyncio.plugin", "pytest_timeout", "_hypothesis_pytestplugin", "hypothesis",
+    "hypothesis.strategies", "numpy", "PIL.Image", "PIL.ImageFile", "httpx", "fastapi", "uvicorn", "uvloop", "pydantic",
+    "pydantic_settings", "msgspec", "jwt", "boto3", "openai", "cryptography.hazmat.primitives.asymmetric.rsa",
 )  # fmt: skip
 _MAX_MEMORY_BYTES = 4 << 30
+_PYTEST = (
+    "-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "-p", "pytest_asyncio.plugin", "-p", "pytest_timeout",
+    "-p", "_hypothesis_pytestplugin",
+)  # fmt: skip
+"""The plugins that the tests need, and no other: the rest, and rewritten assertions, take longer than the tests."""
 _MAX_WALL_S = 900.0
 _DOES_NOT_LOAD = 100
 
@@ -119,6 +124,7 @@ def _run_in_child(target: Target, code: str, max_cpu_s: int, log: Path) -> None:
         out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(out, 1)
         os.dup2(out, 2)
+        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         sys.meta_path.insert(0, _MutantFinder(target, code))
         status = _load_and_test(target)
     finally:
@@ -130,4 +136,4 @@ def _load_and_test(target: Target) -> int:
         importlib.import_module(target.module)
     except Exception:
         return _DOES_NOT_LOAD
-    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *target.tests]))
+    return int(pytest.main([*_PYTEST, *target.tests]))

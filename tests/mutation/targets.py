@@ -33,10 +33,11 @@ def _gateway(concern: str, names: tuple[str, ...], *tests: str) -> list[Target]:
     return [Target(concern, _GATEWAY, f"obscura/{name}", tests) for name in names]
 
 
-def _imaging(names: tuple[str, ...], *tests: str) -> list[Target]:
-    return [Target("images", _IMAGING, f"obscura/imaging/{name}", tests) for name in names]
+def _imaging(name: str, *tests: str) -> Target:
+    return Target("images", _IMAGING, f"obscura/imaging/{name}", (*tests, _ALONE))
 
 
+_ALONE = "--noconftest"  # without the fixtures of served gateways, whose import takes longer than the tests
 _FETCH = tuple(f"tests/unit/fetch/test_{name}.py" for name in ("addresses", "policy", "image_url", "origin"))
 _JSON = tuple(f"tests/unit/dialects/json/test_{name}.py" for name in ("fields", "duplicate_keys", "raw", "prescan"))
 _IMAGES = "tests/unit/imaging/test_"
@@ -44,11 +45,11 @@ _IMAGES = "tests/unit/imaging/test_"
 # The tests stand beside the module's own, the quick ones first: a run ends at the first that fails. A test that
 # starts a process does not see the mutant, and one that measures time does not measure it here.
 TARGETS = [
-    *_gateway("addresses", ("fetch/addresses.py", "fetch/policy.py"), *_FETCH),
+    *_gateway("addresses", ("fetch/addresses.py", "fetch/policy.py"), *_FETCH, _ALONE),
     *_gateway("addresses", ("api/client_address.py",), "tests/api/test_client_address.py"),
-    *_gateway("json", ("dialects/json/fields.py", "dialects/json/raw.py", "dialects/json/prescan.py"), *_JSON),
+    *_gateway("json", ("dialects/json/fields.py", "dialects/json/raw.py", "dialects/json/prescan.py"), *_JSON, _ALONE),
     *_gateway("admission", ("auth/access.py", "auth/limits.py"), "tests/unit/auth", "tests/api/test_rates.py"),
-    *_gateway("jwt", ("auth/jwt/jwks.py",), "tests/unit/auth/test_jwks.py", "tests/api/auth/test_jwks.py"),
+    *_gateway("jwt", ("auth/jwt/jwks.py",), "tests/unit/auth/test_jwks.py", "tests/api/auth/test_jwks.py", _ALONE),
     *_gateway("jwt", ("auth/jwt/verifier.py",), "tests/unit/auth", "tests/security/callers/test_tokens.py"),
     *_gateway(
         "quotas",
@@ -58,15 +59,15 @@ TARGETS = [
         "tests/contract/test_verdicts.py",
         "-k=not dynamodb and not on_aws",
     ),
-    *_imaging(("container.py",), f"{_IMAGES}container.py"),
-    *_imaging(("limits.py",), f"{_IMAGES}limits.py"),
-    *_imaging(("formats/png.py",), f"{_IMAGES}png.py", f"{_IMAGES}completeness.py"),
-    *_imaging(("formats/webp.py",), f"{_IMAGES}webp.py", f"{_IMAGES}completeness.py"),
-    *_imaging(("formats/gif.py",), f"{_IMAGES}gif.py", f"{_IMAGES}completeness.py"),
-    *_imaging(("formats/jpeg.py",), f"{_IMAGES}jpeg.py", f"{_IMAGES}jpeg_completeness.py", f"{_IMAGES}completeness.py"),
-    *_imaging(("formats/bmp.py",), f"{_IMAGES}bmp.py"),
-    *_imaging(("formats/tiff.py",), f"{_IMAGES}tiff.py"),
-    *_imaging(("isobmff.py",), f"{_IMAGES}heic.py", f"{_IMAGES}avif.py", f"{_IMAGES}hostile_heic.py"),
+    _imaging("container.py", f"{_IMAGES}container.py"),
+    _imaging("limits.py", f"{_IMAGES}limits.py"),
+    _imaging("formats/png.py", f"{_IMAGES}png.py", f"{_IMAGES}completeness.py"),
+    _imaging("formats/webp.py", f"{_IMAGES}webp.py", f"{_IMAGES}completeness.py"),
+    _imaging("formats/gif.py", f"{_IMAGES}gif.py", f"{_IMAGES}completeness.py"),
+    _imaging("formats/jpeg.py", f"{_IMAGES}jpeg.py", f"{_IMAGES}jpeg_completeness.py", f"{_IMAGES}completeness.py"),
+    _imaging("formats/bmp.py", f"{_IMAGES}bmp.py"),
+    _imaging("formats/tiff.py", f"{_IMAGES}tiff.py"),
+    _imaging("isobmff.py", f"{_IMAGES}heic.py", f"{_IMAGES}avif.py", f"{_IMAGES}hostile_heic.py"),
 ]
 
 
