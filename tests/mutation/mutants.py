@@ -129,4 +129,5 @@ def _annotations(module: ast.Module) -> list[tuple[Position, Position]]:
             found.append(node)
         elif isinstance(node, ast.ClassDef):
             found += node.decorator_list
-    return [((each.lineno, each.col_offset), (each.end_lineno or 0, each.end_col_offset or 0)) for each in found]
+    # One column earlier: a decorator's node begins after its @.
+    return [((each.lineno, each.col_offset - 1), (each.end_lineno or 0, each.end_col_offset or 0)) for each in found]

@@ -59,7 +59,9 @@ TARGETS = [
         "tests/contract/test_verdicts.py",
         "-k=not dynamodb and not on_aws",
     ),
-    _imaging("container.py", f"{_IMAGES}container.py"),
+    _imaging(
+        "container.py", *(f"{_IMAGES}{name}.py" for name in ("container", "png", "webp", "jpeg", "detect", "heic"))
+    ),
     _imaging("limits.py", f"{_IMAGES}limits.py"),
     _imaging("formats/png.py", f"{_IMAGES}png.py", f"{_IMAGES}completeness.py"),
     _imaging("formats/webp.py", f"{_IMAGES}webp.py", f"{_IMAGES}completeness.py"),

@@ -8,10 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from obscura.auth.jwt.jwks import MAX_KEYS, MAX_SET_BYTES, JwksCache, VerifyingKey, fetch_key_set
+from obscura.auth.jwt.jwks import JwksCache, VerifyingKey, fetch_key_set
 from obscura.errors import UpstreamUnavailable
 from tests.support.token_issuer import a_jwk
 
+MAX_KEYS, MAX_SET_BYTES = 64, 262_144
 URL = "https://login.example/keys"
 
 

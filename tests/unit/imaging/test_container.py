@@ -4,7 +4,8 @@ import struct
 
 import pytest
 
-from obscura.imaging.container import UPRIGHT, exif_orientation, merge_adjacent
+from obscura.imaging.container import UPRIGHT, EntropyScan, exif_orientation, merge_adjacent
+from obscura.imaging.formats import FORMATS
 
 ORIENTATION, SHORT, LONG = 0x0112, 3, 4
 WIDTH = (0x0100, SHORT, 5)
@@ -77,3 +78,14 @@ def test_runs_that_touch_are_merged_and_others_kept() -> None:
     assert merge_adjacent([(0, 8), (8, 20), (20, 21)]) == ((0, 21),)
     assert merge_adjacent([(0, 8), (9, 20), (20, 30)]) == ((0, 8), (9, 30))
     assert merge_adjacent([(0, 8), (7, 20)]) == ((0, 8), (7, 20))
+
+
+def test_what_a_format_does_not_say_of_itself_is_the_cautious_default() -> None:
+    assert [name for name, each in FORMATS.items() if each.decodes_scaled] == ["JPEG"]
+    assert [name for name, each in FORMATS.items() if each.is_common] == ["PNG", "JPEG", "WEBP", "GIF"]
+    assert [name for name, each in FORMATS.items() if each.package] == ["HEIC"]
+    assert all(each.is_available is True for each in FORMATS.values())
+
+
+def test_a_scan_that_is_only_a_run_of_bytes_has_one_interval_of_a_byte_at_least() -> None:
+    assert EntropyScan(3, 9) == EntropyScan(3, 9, (), 1, 1)

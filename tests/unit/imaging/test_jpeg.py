@@ -4,10 +4,10 @@ import struct
 
 import pytest
 
-from obscura.imaging.container import MAX_PROFILE_BYTES
 from obscura.imaging.errors import ImageError
 from obscura.imaging.formats.jpeg import scan
 
+MAX_PROFILE_BYTES = 1_048_576
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
 EXIF_6 = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0"
 EXIF_3 = EXIF_6.replace(b"\x06\0\0\0", b"\x03\0\0\0")

@@ -5,11 +5,11 @@ import zlib
 
 import pytest
 
-from obscura.imaging.container import MAX_PROFILE_BYTES
 from obscura.imaging.errors import ImageError
 from obscura.imaging.formats.png import idat_is_exactly, scan
 from tests.unit.imaging.images import png_chunk
 
+MAX_PROFILE_BYTES = 1_048_576
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 END = png_chunk(b"IEND", b"")
 SRGB_GAMMA = struct.pack(">I", 45455)
