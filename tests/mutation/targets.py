@@ -39,7 +39,9 @@ def _imaging(name: str, *tests: str) -> Target:
 
 _ALONE = "--noconftest"  # without the fixtures of served gateways, whose import takes longer than the tests
 _FETCH = tuple(f"tests/unit/fetch/test_{name}.py" for name in ("addresses", "policy", "image_url", "origin"))
-_JSON = tuple(f"tests/unit/dialects/json/test_{name}.py" for name in ("fields", "duplicate_keys", "raw", "prescan"))
+_JSON = tuple(
+    f"tests/unit/dialects/json/test_{name}.py" for name in ("fields", "strings", "duplicate_keys", "raw", "prescan")
+)
 _IMAGES = "tests/unit/imaging/test_"
 
 # The tests stand beside the module's own, the quick ones first: a run ends at the first that fails. A test that
