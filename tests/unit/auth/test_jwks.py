@@ -76,6 +76,15 @@ async def test_what_is_no_key_is_passed_over(key: Any) -> None:
     assert await algorithms(key) == []
 
 
+@pytest.mark.parametrize("field", [b'"kid":"\xff"', b'"other":"\xff"'])
+async def test_a_key_that_cannot_be_decoded_is_passed_over(field: bytes) -> None:
+    broken = json.dumps(a_jwk()).encode().replace(b"{", b"{" + field + b",", 1)
+
+    found = await fetched(b'{"keys":[%b,%b]}' % (broken, json.dumps(a_jwk("ES256")).encode()))
+
+    assert [key.algorithm for key in found] == ["ES256"]
+
+
 async def test_of_a_large_set_the_first_64_keys_are_read() -> None:
     keys = [{"kty": "oct"}] * (MAX_KEYS - 1) + [a_jwk("ES256"), a_jwk("RS256")]
 
