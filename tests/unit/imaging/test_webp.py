@@ -3,9 +3,11 @@
 import struct
 
 import pytest
+from PIL import Image
 
 from obscura.imaging.errors import ImageError
-from obscura.imaging.formats.webp import scan
+from obscura.imaging.formats.webp import WEBP, scan
+from tests.unit.imaging.images import saved
 
 MAX_PROFILE_BYTES = 1_048_576
 EXIF_6 = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0"
@@ -141,3 +143,27 @@ def test_65536_chunks_are_walked_and_no_more() -> None:
     # The end is seen at the start of a round, so the last round has no chunk.
     assert scan(webp(lossy(), empty * (65_535 - 1))).width_px == 3
     assert "more than 65536 chunks" in refused(webp(lossy(), empty * 65_535))
+
+
+def with_alpha(low: int, high: int) -> bytes:
+    """A lossless WEBP of two pixels with these alpha values, whose header says that alpha is not used."""
+    image = Image.new("RGBA", (2, 1), (10, 20, 30, low))
+    image.putpixel((1, 0), (40, 50, 60, high))
+    data = bytearray(saved(image, "WEBP", lossless=True, exact=True))
+    at = data.index(b"VP8L")
+    plain = bytearray(webp(bytes(data[at:])))
+    plain[24] &= ~0x10
+    return bytes(plain)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "opaque"), [(255, 255, True), (254, 255, False), (0, 255, False), (0, 0, False), (254, 254, False)]
+)
+def test_alpha_that_the_header_denies_is_found(low: int, high: int, opaque: bool) -> None:
+    assert WEBP.pixels_are_exactly is not None
+    assert WEBP.pixels_are_exactly(with_alpha(low, high), 0) is opaque
+
+
+def test_a_lossy_file_of_one_chunk_has_no_alpha() -> None:
+    assert WEBP.pixels_are_exactly is not None
+    assert WEBP.pixels_are_exactly(saved(Image.new("RGB", (2, 2)), "WEBP"), 0) is True

@@ -8,7 +8,7 @@ from msgspec import Raw
 
 from obscura.dialects.base import ContentLimits, ImageSlot
 from obscura.dialects.json import fields
-from obscura.dialects.json.raw import NULL, RawJson
+from obscura.dialects.json.raw import NULL, RawJson, RawObject
 from obscura.errors import InvalidRequest, TooManyContentParts, TooManyImages, UnsupportedField
 
 NUMBER, TEXT, EMPTY, OBJECT, ARRAY = Raw(b"7"), Raw(b'"a"'), Raw(b'""'), Raw(b'{"b":1}'), Raw(b"[1,2]")
@@ -33,7 +33,7 @@ def test_a_required_string_is_decoded() -> None:
 
 @pytest.mark.parametrize("leaf", [NUMBER, EMPTY, OBJECT, ARRAY, NULL, None])
 def test_a_required_string_is_not_empty_and_no_other_value(leaf: Raw | None) -> None:
-    holder = {} if leaf is None else {"a": leaf}
+    holder: RawObject = {} if leaf is None else {"a": leaf}
     with pytest.raises(InvalidRequest, match=r"^'tools\[0\]\.a' is required and must be a string\.$") as refused:
         fields.required_string(body(), holder, "a", "tools[0]")
 
@@ -98,7 +98,8 @@ def test_an_optional_object_or_array_is_opened() -> None:
 
 def test_one_of_is_a_string_of_the_choices() -> None:
     assert fields.one_of(body(), {"a": TEXT}, "a", ("a", "b")) == "a"
-    for holder in ({"a": Raw(b'"c"')}, {"a": NUMBER}, {}):
+    holders: list[RawObject] = [{"a": Raw(b'"c"')}, {"a": NUMBER}, {}]
+    for holder in holders:
         with pytest.raises(InvalidRequest, match=r"^'p\.a' must be one of a, b\.$") as refused:
             fields.one_of(body(), holder, "a", ("a", "b"), "p")
         assert refused.value.param == "p.a"
