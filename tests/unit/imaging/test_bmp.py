@@ -171,7 +171,7 @@ def test_every_layout_of_masks_that_pillow_unpacks_is_taken(layout: tuple[int, .
     assert colours_of(decoded(data)) == FOUR
 
 
-def test_the_headers_that_are_handed_on_are_written_anew() -> None:
+def test_the_headers_that_are_handed_on_are_our_own() -> None:
     data = bytearray(a_bmp(2, -2, 24, masked(24, (0xFF0000, 0xFF00, 0xFF))))
     data[38:46] = struct.pack("<II", 2835, 2835)  # pixels per metre, which no decoder needs
 

@@ -89,6 +89,7 @@ def test_a_gif_without_a_frame_is_refused() -> None:
 def test_an_unknown_block_is_refused() -> None:
     assert "malformed block" in refused(screen(1, 1) + b"\x00" + frame() + TRAILER)
     assert "malformed block" in refused(screen(1, 1) + b"\x22" + frame() + TRAILER)
+    assert "malformed block" in refused(screen(1, 1) + frame() + b"\x3c" + TRAILER)
 
 
 @pytest.mark.parametrize("kept", [8, 12, 13, 20, -1, -3])
