@@ -68,7 +68,7 @@ TARGETS = [
     _imaging("formats/png.py", f"{_IMAGES}png.py", f"{_IMAGES}completeness.py"),
     _imaging("formats/webp.py", f"{_IMAGES}webp.py", f"{_IMAGES}completeness.py"),
     _imaging("formats/gif.py", f"{_IMAGES}gif.py", f"{_IMAGES}completeness.py"),
-    _imaging("formats/jpeg.py", f"{_IMAGES}jpeg.py", f"{_IMAGES}jpeg_completeness.py", f"{_IMAGES}completeness.py"),
+    _imaging("formats/jpeg.py", f"{_IMAGES}jpeg.py", f"{_IMAGES}jpeg_completeness.py"),
     _imaging("formats/bmp.py", f"{_IMAGES}bmp.py"),
     _imaging("formats/tiff.py", f"{_IMAGES}tiff.py"),
     _imaging("isobmff.py", f"{_IMAGES}heic.py", f"{_IMAGES}avif.py", f"{_IMAGES}hostile_heic.py"),

@@ -47,7 +47,7 @@ def refused(data: bytes) -> str:
 def test_the_size_is_read_from_each_kind_of_first_chunk(size: tuple[int, int]) -> None:
     for data in (webp(lossy(*size)), webp(lossless(*size)), webp(extended(*size), lossy())):
         info = scan(data)
-        assert (info.width_px, info.height_px) == size
+        assert (info.width_px, info.height_px, info.bit_depth) == (*size, 8)
 
 
 def test_an_extended_size_has_24_bits() -> None:
