@@ -24,7 +24,7 @@ SAM := SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/sam/.venv/bin:$$PATH" sam
 ARCHITECTURE := arm64
 HOST_ARCHITECTURE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: help serve test unit lint format benchmark benchmark-lambda structure layers setup clean validate build deploy build-host rehearse \
+.PHONY: help serve test unit mutation lint format benchmark benchmark-lambda structure layers setup clean validate build deploy build-host rehearse \
 	local-lambda
 
 help: ## this list
@@ -47,6 +47,10 @@ endif
 
 unit: setup ## unit tests: no server, no build, about 40 s on two cores
 	$(RUN) pytest -n auto --dist worksteal tests/unit
+
+# Of a schedule of its own, in a group of dependencies of its own (ADR 84): it takes hours, or minutes with a sample.
+mutation: setup ## mutation score of the security-critical modules (MUTATION="--only jwt --sample 20")
+	nice -n 19 $(RUN) --group mutation python -m tests.mutation $(MUTATION)
 
 lint: setup ## style, types, import contracts, vocabulary, spelling, stale exports
 	$(UV) lock --check

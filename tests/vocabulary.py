@@ -47,8 +47,8 @@ INSTEAD = {
 _WORDS = [
     (re.compile(rf"(?<![A-Za-z])(?:{pattern})(?![A-Za-z])", re.IGNORECASE), why) for pattern, why in INSTEAD.items()
 ]
-ALLOWED = re.compile(r"journal_mode|f\"glance:")
-"""SQLite's own word, and a counter's stored name that older versions of a running deployment still use."""
+ALLOWED = re.compile(r"journal_mode|f\"glance:|\"bootstrap_room\"")
+"""SQLite's own word, SGLang's own field, and a counter's stored name that older versions of a deployment still use."""
 _GIVE = re.compile(r'"""Gives? ')
 
 

@@ -129,3 +129,15 @@ async def test_without_its_cache_the_moderator_is_called(monkeypatch: pytest.Mon
 
                     assert [response.status_code for response in responses] == [200] * 3
                     assert images_judged(moderation) == 3
+
+
+async def test_a_verdict_is_valid_for_the_server_that_gave_it_alone(tmp_path: Path, upstream: LoopbackServer) -> None:
+    async with loopback_server(answers(verdict())) as one, loopback_server(answers(verdict())) as another:
+        for moderation in (one, one, another):
+            settings: dict[str, Any] = {"moderation": "openai", "moderation_url": moderation.v1, "folder": tmp_path}
+            async with running_gateway(upstream_url=upstream.v1, **settings) as gateway:
+                response = await gateway.chat(chat_request(RED, text("hi")))
+
+                assert response.status_code == 200
+
+    assert (len(one.received), len(another.received)) == (2, 2)

@@ -5,10 +5,12 @@ import pytest
 
 from obscura.moderation.demo import MARKER_WORD
 from tests.api.test_messages import NATIVE, error_of, image, text
+from tests.security.work.headers import a_webp_header
+from tests.support.anonymous import FREE_TIER
 from tests.support.fake_upstream import answers
 from tests.support.gateway import Gateway, running_gateway
 from tests.support.loopback_server import LoopbackServer, loopback_server
-from tests.unit.imaging.images import a_plain
+from tests.unit.imaging.images import a_photograph, a_plain, exif
 
 PATH = "/v1/messages/count_tokens"
 
@@ -34,10 +36,30 @@ async def test_an_estimate_counts_the_images_as_the_model_would_get_them(demo_ga
     assert response.json()["input_tokens"] == 4 + 2116
 
 
+@pytest.mark.parametrize("headers", [{}, FREE_TIER])
+async def test_an_estimate_reads_no_more_of_an_image_than_its_header(demo_gateway: Gateway, headers: dict) -> None:
+    content = [image(a_webp_header(5000, 5000))] * 5 + [image(a_photograph(300, 500, "JPEG", exif=exif(6)))]
+    body = {"model": "obscura-demo", "messages": [{"role": "user", "content": content}]}
+    async with httpx.AsyncClient(base_url=demo_gateway.url, trust_env=False) as client:
+        credentials = headers or {"x-api-key": demo_gateway.key}
+
+        response = await client.post(PATH, json=body, headers=credentials)
+
+    assert response.status_code == 200
+    assert response.headers["x-image-tokens"] == ",".join(["2116"] * 5 + [str(18 * 11)])
+
+
+async def test_an_estimate_has_the_limits_of_the_request_itself(demo_gateway: Gateway) -> None:
+    response = await count(demo_gateway, *[image(a_webp_header(5000, 5000))] * 6, model="obscura-demo")
+
+    assert error_of(response) == (400, "invalid_request_error", "too_many_pixels")
+    assert response.json()["error"]["param"] == "messages[0].content[5].source.data"
+
+
 async def test_an_upstream_that_speaks_messages_counts_by_itself() -> None:
     respond = answers({"input_tokens": 2095, "context_management": None})
     async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1, **NATIVE) as gateway:
-        response = await count(gateway, text("hi"), image(a_plain(28, 28, "PNG")), container="c_1")
+        response = await count(gateway, text("hi"), image(a_plain(28, 28, "PNG")), inference_geo="us")
 
         assert response.json() == {"input_tokens": 2095, "context_management": None}
         assert "x-token-estimate" not in response.headers

@@ -94,7 +94,7 @@ class Recorder:
 
     flagged: str = "FLAGGED"
     flags_images: bool = False
-    model: str = "recorder"
+    identity: str = "recorder"
     local: bool = False
     images: list[bytes] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)

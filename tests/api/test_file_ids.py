@@ -194,7 +194,7 @@ async def test_a_file_of_the_upstream_is_passed_to_a_model_that_the_operator_pas
     catalog = tmp_path / "models.toml"
     catalog.write_text(
         f'[[upstreams]]\nname = "own"\nurl = "{upstream.v1}"\n'
-        '[[models]]\nid = "qwen-vl"\nupstream = "own"\npass_types = ["file", "image_embeds"]\n'
+        '[[models]]\nid = "qwen-vl"\nupstream = "own"\npass_types = ["file", "image_embeds"]\naccount_state = true\n'
     )
     embeds = {"type": "image_embeds", "image_embeds": "AAAA"}
     async with running_gateway(models=catalog) as gateway:

@@ -103,7 +103,7 @@ async def test_moderation_and_model_get_the_same_bytes() -> None:
         checked = [url for request in moderation.received for url in data_urls_in(request.body)]
         seen = data_urls_in(upstream.received[0].body)
         assert len(seen) == 16
-        assert sorted(checked) == sorted(seen)
+        assert set(checked) == set(seen)  # equal ones may be moderated once
 
 
 async def test_of_an_animation_the_model_gets_the_one_moderated_frame() -> None:

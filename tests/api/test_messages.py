@@ -132,13 +132,13 @@ async def test_a_native_upstream_gets_the_request_with_its_image_prepared() -> N
     async with loopback_server(answers(NATIVE_ANSWER)) as upstream:
         async with running_gateway(upstream_url=upstream.v1, **NATIVE) as gateway:
             response = await message(
-                gateway, image(a_plain(2000, 1000, "PNG")), container="c_1", thinking={"type": "x"}
+                gateway, image(a_plain(2000, 1000, "PNG")), inference_geo="us", thinking={"type": "x"}
             )
 
             sent = upstream.received[0]
             source = sent.json()["messages"][0]["content"][0]["source"]
             assert sent.path == "/v1/messages"
-            assert (sent.json()["container"], sent.json()["thinking"]) == ("c_1", {"type": "x"})
+            assert (sent.json()["inference_geo"], sent.json()["thinking"]) == ("us", {"type": "x"})
             assert source["type"] == "base64"
             assert opened(base64.b64decode(source["data"])).size == (1280, 640)
             assert response.json() == NATIVE_ANSWER | {

@@ -195,9 +195,10 @@ async def test_a_model_with_a_slash_in_its_id_is_found_and_the_list_is_filtered(
         models=a_catalogue(tmp_path, "http://127.0.0.1:9/v1", "http://127.0.0.1:9/v1")
     ) as gateway:
         one = (await gateway.client.get("/v1/models/tiles/4o")).json()
+        encoded = (await gateway.client.get("/v1/models/tiles%2F4o")).json()  # as OpenAI's SDK writes it
         seeing = (await gateway.client.get("/api/models", params={"modality": "image"})).json()["data"]
 
-        assert one == {"id": "tiles/4o", "object": "model", "created": 0, "owned_by": "obscura"}
+        assert one == encoded == {"id": "tiles/4o", "object": "model", "created": 0, "owned_by": "obscura"}
         assert [model["id"] for model in seeing] == ["qwen-vl", "tiles/4o", "patches/mini"]
         assert seeing[0]["context_length"] == 32768
         assert seeing[1]["dialects"] == ["chat", "messages"]

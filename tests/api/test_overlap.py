@@ -84,16 +84,21 @@ async def test_text_is_moderated_while_the_images_load() -> None:
         assert len(deployment.moderation.received) == 2
 
 
-async def test_each_image_is_moderated_once_prepared_whatever_the_others_do() -> None:
+async def test_no_image_is_moderated_before_the_last_header_was_walked() -> None:
+    async def sends_the_last_late(request: Received, wire: Wire) -> None:
+        if request.path == "/3":
+            await deployment.host.wait_for_requests(4)
+            await deployment.text_moderated.wait()
+            assert not any(moderated.is_set() for moderated in deployment.moderated)
+        await sends_images(request, wire)
+
     async with deployed() as deployment:
-        first, second, third, _ = deployment.moderated
-        events = {3: deployment.text_moderated, 0: deployment.moderated[3], 1: first, 2: second}
-        deployment.host.respond = sends_images_after(events)
+        deployment.host.respond = sends_the_last_late
 
         response = await deployment.gateway.chat(chat_request(text("hi"), *map(deployment.image, range(4))))
 
         assert response.status_code == 200
-        assert third.is_set()
+        assert all(moderated.is_set() for moderated in deployment.moderated)
         [sent] = deployment.upstream.received
         urls = [part["image_url"]["url"] for part in sent.json()["messages"][0]["content"][1:]]
         assert urls == [data_url(image) for image in IMAGES]
@@ -132,7 +137,7 @@ async def test_flagged_text_ends_the_loading_of_images() -> None:
 
 async def test_a_broken_image_ends_moderation_and_is_named() -> None:
     async def breaks(request: Received, wire: Wire) -> None:
-        await deployment.moderation.wait_for_requests(2)
+        await deployment.moderation.wait_for_requests(1)
         await wire.answer(200, b"no image", "image/png")
 
     async with deployed() as deployment:
@@ -155,7 +160,7 @@ async def test_a_client_that_leaves_ends_all_that_is_under_way(moderation: Respo
         deployment.host.respond, deployment.moderation.respond = stays_silent, moderation
         request = chat_request(text("hi"), deployment.image(0), image_part(data_url(IMAGES[1])))
         pending = asyncio.create_task(deployment.gateway.chat(request))
-        await deployment.moderation.wait_for_requests(2)
+        await deployment.moderation.wait_for_requests(1)
         await deployment.host.wait_for_requests(1)
 
         pending.cancel()

@@ -216,7 +216,7 @@ async def test_an_upstream_that_breaks_in_mid_stream_ends_in_failed_and_an_error
 
 
 async def test_a_native_upstream_gets_the_request_with_its_image_prepared() -> None:
-    native_only = {"previous_response_id": "resp_0", "tools": [{"type": "web_search"}], "store": True}
+    native_only = {"truncation": "auto", "tools": [{"type": "web_search"}], "store": True}
     async with loopback_server(answers(NATIVE_ANSWER)) as upstream:
         async with running_gateway(upstream_url=upstream.v1, **NATIVE) as gateway:
             response = await respond_to(gateway, a_message(image(data_url(a_plain(2000, 1000, "PNG")))), **native_only)

@@ -13,6 +13,7 @@ from obscura.stores.sqlite.database import DATABASE_FILE
 from tests.support.anonymous import FREE_TIER
 from tests.support.aws_server import aws_server
 from tests.support.gateway import chat_request
+from tests.support.image_urls import a_data_url
 from tests.support.serving_process import environment, run_obscura, serving
 from tests.support.stores import a_table
 
@@ -47,6 +48,26 @@ def test_a_key_with_limits_is_created_used_listed_and_revoked(env: dict[str, str
     assert outside.json()["error"]["code"] == "permission_denied"
     assert "chat, models, 7/min" in listed
     assert revoked == [0, 1]
+
+
+def test_verdicts_are_forgotten_beside_a_server_that_remembers_them(env: dict[str, str]) -> None:
+    with serving(env) as gateway:
+        headers = {"authorization": f"Bearer {gateway.key}"}
+        part = {"type": "image_url", "image_url": {"url": a_data_url(28, 28)}}
+        for _ in range(2):
+            httpx.post(f"{gateway.v1}/chat/completions", json=chat_request(part), headers=headers)
+        forgotten = [run_obscura("verdicts", "clear", env=env) for _ in range(2)]
+
+    assert [run.returncode for run in forgotten] == [0, 0]
+    assert [run.stdout for run in forgotten] == ["Forgot 1 verdicts.\n", "Forgot 0 verdicts.\n"]
+
+
+@pytest.mark.parametrize("project", ["jwt:x", "Free Tier"])
+def test_a_reserved_project_gets_no_key(project: str, tmp_path: Path) -> None:
+    created = run_obscura("keys", "create", "--project", project, env=environment(tmp_path))
+
+    assert (created.returncode, created.stdout) == (2, "")
+    assert "reserved" in created.stderr
 
 
 def test_the_quota_of_an_address_is_shown_and_reset_beside_a_server(env: dict[str, str]) -> None:

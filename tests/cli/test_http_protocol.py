@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from obscura.cli.http_protocol import MAX_HEAD_BYTES
+from obscura.cli.request_head import MAX_HEAD_BYTES
 from tests.support.fake_upstream import ANSWER, answers
 from tests.support.gateway import Gateway, chat_request, running_gateway
 from tests.support.loopback_server import loopback_server

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from obscura.auth.base import Counter, QuotaStore, Window
+from obscura.auth.base import Counter, Paused, QuotaStore, Window
 from tests.support.stores import STORES, OpenStores
 
 TODAY = Window(86_400 * 20_000, 86_400)
@@ -54,6 +54,20 @@ async def test_subjects_and_windows_are_counted_separately(open_stores: OpenStor
 
         assert await stores.rates.increment("key:b", TODAY) == 1
         assert await stores.rates.increment("key:a", TOMORROW) == 1
+
+
+@each_store
+async def test_a_clock_that_is_set_back_finds_todays_counts(open_stores: OpenStores, tmp_path: Path) -> None:
+    async with open_stores(tmp_path) as stores:
+        await stores.rates.increment("key:a", TODAY)
+        await stores.quotas.reserve([a_counter(limit=1)])
+
+        await stores.rates.increment("key:b", TOMORROW)
+        await stores.quotas.reserve([a_counter(subject="free:b", window=TOMORROW)])
+        await stores.quotas.reserve([a_counter(subject="free:b", window=Window(TOMORROW.ends_at_s, 86_400))])
+
+        assert await stores.rates.increment("key:a", TODAY) == 2
+        assert await stores.quotas.reserve([a_counter(limit=1)]) is None
 
 
 @each_store
@@ -146,3 +160,73 @@ async def test_concurrent_readers_create_one_address_secret(open_stores: OpenSto
         assert len(set(secrets)) == 1
         assert len(secrets[0]) == 32
         assert list(await stores.keys.list_all()) == []
+
+
+def refunds_of(counters: Sequence[Counter], limit: int = 3) -> list[Counter]:
+    return [
+        Counter(f"{counter.subject}#refunds", counter.window, limit * (counter.limit // counters[0].limit))
+        for counter in counters
+    ]
+
+
+@each_store
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("counters", [[a_counter(12)], nested(limit=12)], ids=["IPv4", "IPv6"])
+async def test_of_12_concurrent_refunds_exactly_the_limit_is_given_back(
+    open_stores: OpenStores, tmp_path: Path, counters: list[Counter]
+) -> None:
+    async with open_stores(tmp_path) as stores:
+        await reserved_at_once(stores.quotas, counters, callers=12)
+        refunds = refunds_of(counters)
+
+        given_back = await asyncio.gather(*[stores.quotas.release(counters, refunds) for _ in range(12)])
+
+        assert sorted(given_back) == [False] * 9 + [True] * 3
+        assert await stores.quotas.used([*counters, *refunds]) == [9] * len(counters) + [3] * len(refunds)
+
+
+@each_store
+async def test_the_larger_networks_have_their_own_limits_of_refunds(open_stores: OpenStores, tmp_path: Path) -> None:
+    async with open_stores(tmp_path) as stores:
+        hosts = [nested(f"host {number}", limit=1) for number in range(10)]
+        given_back = []
+        for counters in hosts:
+            await stores.quotas.reserve(counters)
+            given_back.append(await stores.quotas.release(counters, refunds_of(counters, limit=1)))
+
+        assert given_back == [True] * 8 + [False] * 2
+        assert await stores.quotas.used(hosts[-1]) == [1, 2, 2]
+
+
+@each_store
+@pytest.mark.parametrize("counters", [[a_counter(2)], nested(limit=2)], ids=["IPv4", "IPv6"])
+async def test_without_refunds_or_a_reservation_nothing_is_given_back(
+    open_stores: OpenStores, tmp_path: Path, counters: list[Counter]
+) -> None:
+    async with open_stores(tmp_path) as stores:
+        refunds = refunds_of(counters)
+
+        assert await stores.quotas.release(counters, refunds) is False
+        assert await stores.quotas.used(refunds) == [0] * len(refunds)
+        await stores.quotas.reserve(counters)
+        assert await stores.quotas.release(counters, refunds_of(counters, limit=0)) is False
+        assert await stores.quotas.used(counters) == [1] * len(counters)
+
+
+@each_store
+@pytest.mark.parametrize("counters", [[a_counter(2)], nested(limit=2)], ids=["IPv4", "IPv6"])
+async def test_a_pause_of_any_network_holds_until_its_end_and_a_reset_ends_it(
+    open_stores: OpenStores, tmp_path: Path, counters: list[Counter]
+) -> None:
+    async with open_stores(tmp_path) as stores:
+        at_s = TODAY.begins_at_s + 100
+        await stores.quotas.pause(counters[-1], at_s + 60)
+        await stores.quotas.pause(counters[-1], at_s + 30)
+
+        with pytest.raises(Paused) as paused:
+            await stores.quotas.reserve(counters, at_s + 59)
+        assert paused.value.until_s == at_s + 60
+        assert await stores.quotas.used(counters) == [0] * len(counters)
+        assert await stores.quotas.reserve(counters, at_s + 60) == 1
+        await stores.quotas.reset(counters)
+        assert await stores.quotas.reserve(counters, at_s) == 1

@@ -70,6 +70,18 @@ async def test_a_digest_may_be_given_twice(store: OpenFileStores, tmp_path: Path
         assert await stores.verdicts.clean_among([DIGEST, ANOTHER, DIGEST], NOON) == {DIGEST}
 
 
+@each_store
+@pytest.mark.parametrize("count", [0, 3, 1_001])
+async def test_all_verdicts_are_forgotten_at_once(store: OpenFileStores, count: int, tmp_path: Path) -> None:
+    known = digests(count)
+    async with store(tmp_path) as stores:
+        await stores.verdicts.add_clean_all(known, NOON, NOON + DAY)
+
+        assert await stores.verdicts.clear() == count
+        assert await stores.verdicts.clean_among([*known, DIGEST], NOON) == set()
+        assert await stores.verdicts.clear() == 0
+
+
 async def test_in_sqlite_adding_a_verdict_deletes_expired_ones(tmp_path: Path) -> None:
     async with on_this_machine(tmp_path) as stores:
         await stores.verdicts.add_clean_all([DIGEST], NOON, NOON + DAY)

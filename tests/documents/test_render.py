@@ -21,12 +21,14 @@ from obscura.documents.page import RenderedPage
 from obscura.documents.refusals import REASONS, refused
 from obscura.documents.render import DocumentRenderer
 from obscura.errors import DocumentTooLarge, InvalidDocument, ObscuraError, UnsupportedOperation
+from obscura.execution import Caller
 from obscura.imaging import Detail, prepare
 from tests.security.documents.hostile import encrypted
 from tests.support.pdfs import PdfBuilder, a_pdf, one_page, rectangle, text_operators
 
 SQUARE = (100, 100)
 LIMITS = DocumentLimits()
+CALLER = Caller("key:1")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -40,7 +42,9 @@ def renderer() -> Iterator[DocumentRenderer]:
 async def rendered(
     renderer: DocumentRenderer, document: bytes, side_px: int = 100, limits: DocumentLimits = LIMITS
 ) -> Sequence[RenderedPage]:
-    return await renderer.render(document, longest_side_px=side_px, limits=limits, prepare=lambda page: page)
+    return await renderer.render(
+        document, longest_side_px=side_px, limits=limits, caller=CALLER, prepare=lambda page: page
+    )
 
 
 def as_image(page: RenderedPage) -> Image.Image:
@@ -228,7 +232,7 @@ def xfa_form() -> bytes:
     ids=["empty", "header", "truncated", "encrypted", "XFA", "no pages", "large page", "huge page", "strip"],
 )
 async def test_what_cannot_be_rendered_is_refused(document: bytes, message: str, renderer: DocumentRenderer) -> None:
-    for attempt in (partial(rendered, renderer), lambda data: renderer.count_pages(data, LIMITS)):
+    for attempt in (partial(rendered, renderer), lambda data: renderer.count_pages(data, LIMITS, CALLER)):
         with pytest.raises(InvalidDocument, match=message) as refused:
             await attempt(document)
         assert (refused.value.status, refused.value.code) == (400, "invalid_document")
@@ -256,7 +260,7 @@ async def test_the_narrowest_page_is_still_an_image(
 
 
 async def test_one_page_too_many_is_refused(renderer: DocumentRenderer) -> None:
-    assert await renderer.count_pages(a_pdf(["x"] * 50), LIMITS) == 50
+    assert await renderer.count_pages(a_pdf(["x"] * 50), LIMITS, CALLER) == 50
     with pytest.raises(DocumentTooLarge, match="51 pages; 50 are allowed"):
         await rendered(renderer, a_pdf(["x"] * 51))
 
@@ -301,7 +305,7 @@ async def test_an_error_of_the_caller_ends_the_child_and_is_raised(renderer: Doc
         raise ObscuraErrorOfTest("no")
 
     with pytest.raises(ObscuraErrorOfTest):
-        await renderer.render(a_pdf(["x"] * 5), longest_side_px=100, limits=LIMITS, prepare=refuse)
+        await renderer.render(a_pdf(["x"] * 5), longest_side_px=100, limits=LIMITS, caller=CALLER, prepare=refuse)
 
     assert children() == []
 
@@ -395,7 +399,7 @@ async def test_the_event_loop_is_free_meanwhile(renderer: DocumentRenderer) -> N
 async def test_a_large_document_is_sent_while_the_child_answers(renderer: DocumentRenderer) -> None:
     document = a_pdf() + b"%" + bytes(20_000_000)
 
-    assert await renderer.count_pages(document, LIMITS) == 1
+    assert await renderer.count_pages(document, LIMITS, CALLER) == 1
 
 
 async def test_the_pages_are_checked_before_any_is_rendered(renderer: DocumentRenderer) -> None:
@@ -407,7 +411,12 @@ async def test_the_pages_are_checked_before_any_is_rendered(renderer: DocumentRe
 
     with pytest.raises(ObscuraErrorOfTest):
         await renderer.render(
-            a_pdf(["x"] * 4), longest_side_px=100, limits=LIMITS, prepare=partial(seen.append), check_pages=refuse
+            a_pdf(["x"] * 4),
+            longest_side_px=100,
+            limits=LIMITS,
+            caller=CALLER,
+            prepare=partial(seen.append),
+            check_pages=refuse,
         )
 
     assert seen == [4]
@@ -421,3 +430,29 @@ def test_every_refusal_has_its_words() -> None:
         error = refused(reason, 3, 4, LIMITS)
         assert error.code in {"invalid_document", "document_too_large"}
         assert error.message.endswith(".")
+
+
+@pytest.mark.parametrize("side_px", [100, 1281])
+async def test_pages_that_are_only_measured_have_the_size_of_the_rendered_ones(
+    renderer: DocumentRenderer, side_px: int
+) -> None:
+    documents = [a_pdf(["x"] * 2), a_pdf(["x"], SQUARE), a_pdf(["x"], (611.97, 791.03)), a_pdf(["x"], (14_400, 72))]
+    for document in documents:
+        measured = await renderer.render(
+            document, longest_side_px=side_px, limits=LIMITS, caller=CALLER, prepare=lambda page: page, rendered=False
+        )
+
+        pages = await rendered(renderer, document, side_px)
+        assert [(page.width_px, page.height_px) for page in measured] == [
+            (page.width_px, page.height_px) for page in pages
+        ]
+        assert not any(page.pixels or page.text for page in measured)
+
+
+async def test_a_page_that_takes_for_ever_is_measured_at_once(renderer: DocumentRenderer) -> None:
+    async with asyncio.timeout(5):
+        [page] = await renderer.render(
+            ENDLESS, longest_side_px=2048, limits=LIMITS, caller=CALLER, prepare=lambda page: page, rendered=False
+        )
+
+    assert max(page.width_px, page.height_px) == 2048

@@ -17,6 +17,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from obscura.moderation.openai import OpenAIModerator
 from tests.support.fake_upstream import answers, in_turn, stays_silent, streams, verdict
 from tests.support.gateway import chat_request, image_part, text
 from tests.support.image_urls import data_url, image_in
@@ -153,9 +154,11 @@ def needles_of(*images: bytes) -> list[bytes]:
     return found
 
 
-def digests_of(*images: bytes) -> list[bytes]:
-    model = b"omni-moderation-latest\0"
-    digests = [hashlib.sha256(start + image).digest() for image in images for start in (b"", model)]
+def digests_of(env: dict[str, str], *images: bytes) -> list[bytes]:
+    """Digests of images, plain and under the moderation's identity, as verdicts are remembered."""
+    moderator = OpenAIModerator(httpx.AsyncHTTPTransport(), env["OBSCURA_MODERATION_URL"], None)
+    identity = moderator.identity.encode() + b"\0"
+    digests = [hashlib.sha256(start + image).digest() for image in images for start in (b"", identity)]
     return [form for digest in digests for form in (digest, digest.hex().encode(), base64.b64encode(digest))]
 
 
@@ -177,7 +180,7 @@ async def test_nothing_of_a_zero_retention_request_outlives_it(tmp_path: Path) -
     assert opened == []
     assert held == []
     assert set(open_files) <= {"data/obscura.sqlite3", "data/obscura.sqlite3-wal", "data/obscura.sqlite3-shm", "record"}
-    canaries = needles_of(PHOTO, *process.prepared) + digests_of(PHOTO, *process.prepared)
+    canaries = needles_of(PHOTO, *process.prepared) + digests_of(process.env, PHOTO, *process.prepared)
     for path, content in process.written().items():
         for canary in [*canaries, PROMPT.encode(), NAME.encode()]:
             assert canary not in content, path
@@ -201,5 +204,5 @@ async def test_the_audit_detects_stored_files_and_requests_under_way(tmp_path: P
     assert held
     for kind in ("originals", "prepared"):
         assert any(path.startswith(f"{process.data_dir}/files/{kind}/") for path in opened)
-    for canary in (PHOTO, process.prepared[0], digests_of(process.prepared[0])[3], NAME.encode()):
+    for canary in (PHOTO, process.prepared[0], digests_of(process.env, process.prepared[0])[3], NAME.encode()):
         assert any(canary in content for content in process.written().values())

@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
 REFERENCE = DOCS / "reference"
 PAGES = [*REPOSITORY.glob("*.md"), *DOCS.rglob("*.md"), REPOSITORY / "benchmarks" / "README.md"]
-DESCRIBED_DEFAULTS = {"upstream_url", "moderation", "moderation_key", "address_secret"}
+DESCRIBED_DEFAULTS = {"upstream_url", "moderation", "moderation_key", "address_secret", "free_tier_refunds"}
 """Settings whose default is none, and for which the table says what that means."""
 
 

@@ -1,5 +1,6 @@
 """The composition root: opens the services of the pipeline by the settings."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from functools import partial
@@ -16,24 +17,29 @@ from obscura.clock import Clock, SystemClock
 from obscura.dialects.base import ContentLimits
 from obscura.dialects.registry import PIVOT, require_dialect
 from obscura.documents.base import DocumentLimits
-from obscura.documents.render import DocumentRenderer
+from obscura.documents.render import DocumentRenderer, child_memory_bytes
 from obscura.execution import ImageExecutor
 from obscura.fetch.fetcher import FetchLimits, GuardedFetcher
 from obscura.fetch.policy import parse_origin
+from obscura.files.base import StorageLimits
 from obscura.files.service import FileService
 from obscura.httpclient.transport import FastTransport
 from obscura.imaging import ImageLimits, warm_up
+from obscura.imaging.decode_memory import MAX_DECODE_BYTES
+from obscura.machine_memory import usable_memory_bytes
+from obscura.memory_budget import MemoryBudget, budget_bytes
 from obscura.moderation.base import Moderator
 from obscura.moderation.openai import OpenAIModerator
 from obscura.pipeline.image_cache import ImageCache
 from obscura.pipeline.load_images import MAX_VIDEO_BYTES
-from obscura.pipeline.services import RequestLimits, Services
+from obscura.pipeline.services import MAX_FETCHED_BYTES, RequestLimits, Services
 from obscura.settings import PREFIX, ConfigurationError, Settings
-from obscura.stores.open import Stores, open_stores
+from obscura.stores.open import MIB, Stores, open_stores
 from obscura.upstreams.base import Catalog, Upstream
 from obscura.upstreams.catalog import SingleUpstreamCatalog
 from obscura.upstreams.http import ClientTransport, HttpUpstream, UpstreamTimeouts
 from obscura.upstreams.registry import default_kind, load_kind
+from obscura.upstreams.store_field import takes_store_field
 
 if TYPE_CHECKING:
     from obscura.upstreams.catalog_file import UpstreamEntry
@@ -74,21 +80,8 @@ async def open_services(
     ``stores`` replace those of the settings, ``clock`` the system's.
     """
     warm_up()
-    limits = RequestLimits(
-        body_bytes=settings.max_body_bytes,
-        text_chars=settings.max_text_chars,
-        content=ContentLimits(images=settings.max_images),
-        image=ImageLimits(
-            raw_bytes=settings.max_image_bytes, pixels=settings.max_pixels, flatten_onto=settings.flatten_onto
-        ),
-        refuse_unmoderated=settings.unmoderated_media == "refuse",
-        document=DocumentLimits(
-            raw_bytes=settings.max_document_bytes,
-            stored_bytes=max(settings.max_document_bytes, settings.max_stored_document_bytes),
-            pages=settings.max_document_pages,
-            pixels=settings.max_pixels,
-        ),
-    )
+    memory = open_memory(settings)
+    limits = request_limits(settings, memory)
     async with AsyncExitStack() as stack:
         transport: httpx.AsyncBaseTransport = FastTransport()
         client = await stack.enter_async_context(httpx.AsyncClient(transport=None if getproxies() else transport))
@@ -101,18 +94,59 @@ async def open_services(
         documents = stack.enter_context(closing(DocumentRenderer()))
         yield Services(
             access_control=open_access_control(settings, stores, client, clock),
-            images=await stack.enter_async_context(_fetcher(settings, settings.max_image_bytes)),
-            videos=await stack.enter_async_context(_fetcher(settings, MAX_VIDEO_BYTES)),
-            document_files=await stack.enter_async_context(_fetcher(settings, settings.max_document_bytes)),
+            images=await stack.enter_async_context(_fetcher(settings, limits.image.raw_bytes)),
+            videos=await stack.enter_async_context(_fetcher(settings, min(MAX_VIDEO_BYTES, memory.body_bytes))),
+            document_files=await stack.enter_async_context(_fetcher(settings, limits.document.raw_bytes)),
             documents=documents,
             moderator=_moderator(settings, transport),
             catalog=_catalog(settings, transport),
             limits=limits,
             executor=executor,
-            file_service=FileService(stores.storage, executor, limits.image, clock, documents, limits.document),
+            file_service=FileService(
+                stores.storage,
+                executor,
+                limits.image,
+                clock,
+                documents,
+                limits.document,
+                StorageLimits(settings.project_storage_mb * MIB, settings.project_files),
+            ),
             verdicts=stores.verdicts if settings.cache_verdicts else None,
             image_cache=ImageCache(settings.image_cache_mb * 1024 * 1024) if settings.image_cache_mb else None,
+            memory=memory,
         )
+
+
+def open_memory(settings: Settings) -> MemoryBudget:
+    """Return the memory budget as it is set, or of what this process may use."""
+    return MemoryBudget(budget_bytes(settings.memory_budget_mb, usable_memory_bytes(os.environ)))
+
+
+def request_limits(settings: Settings, memory: MemoryBudget) -> RequestLimits:
+    """Return the limits of one request; those of bytes never over what the memory budget has for bodies."""
+    return RequestLimits(
+        body_bytes=min(settings.max_body_bytes, memory.body_bytes),
+        text_chars=settings.max_text_chars,
+        content=ContentLimits(images=settings.max_images, items=settings.max_items),
+        image=ImageLimits(
+            raw_bytes=min(settings.max_image_bytes, memory.body_bytes),
+            pixels=settings.max_pixels,
+            flatten_onto=settings.flatten_onto,
+            decode_bytes=min(MAX_DECODE_BYTES, memory.decode_bytes),
+            memory=memory.pixels,
+        ),
+        pixels=settings.max_request_pixels,
+        fetched_bytes=max(MAX_FETCHED_BYTES, MAX_VIDEO_BYTES, settings.max_image_bytes, settings.max_document_bytes),
+        refuse_unmoderated=settings.unmoderated_media == "refuse",
+        allow_upstream_state=settings.upstream_state == "allow",
+        document=DocumentLimits(
+            raw_bytes=min(settings.max_document_bytes, memory.body_bytes),
+            stored_bytes=min(max(settings.max_document_bytes, settings.max_stored_document_bytes), memory.body_bytes),
+            pages=settings.max_document_pages,
+            pixels=settings.max_pixels,
+            memory_bytes=child_memory_bytes(usable_memory_bytes(os.environ)),
+        ),
+    )
 
 
 def open_access_control(settings: Settings, stores: Stores, client: httpx.AsyncClient, clock: Clock) -> AccessControl:
@@ -125,7 +159,10 @@ def open_access_control(settings: Settings, stores: Stores, client: httpx.AsyncC
         address_secret=stores.address_secret,
         clock=clock,
         limits=RateLimits(
-            settings.key_requests_per_minute, settings.jwt_requests_per_minute, settings.free_tier_requests
+            settings.key_requests_per_minute,
+            settings.jwt_requests_per_minute,
+            settings.free_tier_requests,
+            settings.free_tier_refunds,
         ),
         allow_cached_keys_in_outage=settings.store_outage == "cached_keys",
     )
@@ -135,7 +172,7 @@ def _jwt_verifier(settings: Settings, client: httpx.AsyncClient) -> TokenVerifie
     if not (settings.jwks_url and settings.jwt_issuer and settings.jwt_audience):
         return None
     published = JwksCache(partial(fetch_key_set, client, settings.jwks_url))
-    return JwtVerifier(published, TokenIssuer(settings.jwt_issuer, settings.jwt_audience))
+    return JwtVerifier(published, TokenIssuer(settings.jwt_issuer, settings.jwt_audience, settings.jwt_project_claim))
 
 
 @asynccontextmanager
@@ -169,7 +206,8 @@ def _catalog(settings: Settings, transport: httpx.AsyncBaseTransport) -> Catalog
     key = settings.upstream_key.get_secret_value() if settings.upstream_key else None
     dialects = settings.upstream_dialects | {PIVOT}
     dialect = load_kind(default_kind(dialects))(key)
-    return SingleUpstreamCatalog(HttpUpstream(transport, settings.upstream_url, dialect), dialects)
+    upstream = HttpUpstream(transport, settings.upstream_url, dialect)
+    return SingleUpstreamCatalog(upstream, dialects, store_field=takes_store_field(settings.upstream_url))
 
 
 def _open_upstream(transport: httpx.AsyncBaseTransport, entry: "UpstreamEntry", key: str | None) -> Upstream:

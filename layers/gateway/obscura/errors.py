@@ -6,18 +6,20 @@ addresses or an upstream's body. The dialects write errors in their own formats 
     ObscuraError
     ├── 400  InvalidJson · InvalidRequest · UnsupportedField · UnsupportedOperation · RetentionConflict
     │        UnsupportedImageFormat · InvalidImage · ImageTooLarge · ImageTooManyPixels · UnsupportedImageDimensions
-    │        TooManyImages · TooManyContentParts
+    │        TooManyImages · TooManyContentParts · TooManyItems · TooManyPixels
     │        InvalidDocument · DocumentTooLarge
     │        InvalidImageUrl · UnsafeImageUrl · ImageFetchFailed
     │        ModerationBlocked · VideoAnonBlocked
     ├── 401  MissingCredentials · InvalidApiKey · InvalidToken
     ├── 403  PermissionDenied
     ├── 404  ModelNotFound · FileNotFound · NotFound
+    ├── 408  RequestTimeout
     ├── 413  RequestTooLarge
     ├── 429  FreeTierExhausted · RateLimitExceeded · QuotaExceeded      (each with ``retry_after_s``)
     ├── 500  InternalError
     ├── 502  UpstreamError
     ├── 503  ModerationUnavailable · UpstreamUnavailable · StoreUnavailable (the last two share their code)
+    │        Overloaded                                                  (with ``retry_after_s``)
     └── 504  UpstreamTimeout
 """
 
@@ -105,10 +107,22 @@ class TooManyImages(ObscuraError):
     status, code = 400, "too_many_images"
 
 
+class TooManyPixels(ObscuraError):
+    """Images that together have more pixels to decode than one request may have, by their headers."""
+
+    status, code = 400, "too_many_pixels"
+
+
 class TooManyContentParts(ObscuraError):
     """More content parts than a message may carry."""
 
     status, code = 400, "too_many_content_parts"
+
+
+class TooManyItems(ObscuraError):
+    """More messages, parts and tools, all together, than a request may carry."""
+
+    status, code = 400, "too_many_items"
 
 
 class InvalidDocument(ObscuraError):
@@ -211,6 +225,12 @@ class NotFound(ObscuraError):
     status, code = 404, "not_found"
 
 
+class RequestTimeout(ObscuraError):
+    """A body that arrives below the least rate; its connection is closed (RFC 9110 §15.5.9)."""
+
+    status, code = 408, "request_timeout"
+
+
 class RequestTooLarge(ObscuraError):
     """A body past the limit."""
 
@@ -265,10 +285,22 @@ class StoreUnavailable(ObscuraError):
     status, code = 503, "upstream_unavailable"
 
 
+class Overloaded(ObscuraError):
+    """The memory for bodies is taken by other requests."""
+
+    status, code = 503, "overloaded"
+
+
 class UpstreamTimeout(ObscuraError):
     """The upstream did not respond in time."""
 
     status, code = 504, "upstream_timeout"
+
+
+class StorageFull(ObscuraError):
+    """A file that the project's limits or the disk have no space for; nothing but files gets this error."""
+
+    status, code = 507, "storage_full"
 
 
 IMAGE_ERRORS: dict[str, type[ObscuraError]] = {

@@ -1,32 +1,231 @@
-"""Concurrency: image work in a bounded number of threads, and coroutines that fail together."""
+"""Concurrency: work off the event loop in a few threads, in turns between callers; coroutines that fail together."""
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Sequence
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+from obscura.errors import RateLimitExceeded
 
 MIN_WORKERS = 2
+LIGHT_WORKERS = 2
+MAX_QUEUED_REQUESTS = 64
+"""Requests of one caller that may have work in a queue at once."""
+RETRY_AFTER_S = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whom work is done for.
+
+    subject    takes turns with other subjects: a key, the subject of a JWT, or a network
+    request    groups the work of one request; by default each job is a request
+    """
+
+    subject: str
+    request: Hashable = field(default_factory=object)
+
+
+@dataclass(eq=False, slots=True)
+class _Job:
+    work: Callable[[], object]
+    caller: Caller
+    loop: asyncio.AbstractEventLoop
+    result: asyncio.Future[Any]
+
+
+class _CallerQueue:
+    """The jobs of one caller that wait, and how many of them each of its requests has."""
+
+    __slots__ = ("jobs", "requests")
+
+    def __init__(self) -> None:
+        self.jobs: deque[_Job] = deque()
+        self.requests: Counter[Hashable] = Counter()
+
+    def add(self, job: _Job) -> None:
+        self.jobs.append(job)
+        self.requests[job.caller.request] += 1
+
+    def pop(self) -> _Job:
+        job = self.jobs.popleft()
+        self._forget(job)
+        return job
+
+    def remove(self, job: _Job) -> None:
+        with suppress(ValueError):
+            self.jobs.remove(job)
+            self._forget(job)
+
+    def _forget(self, job: _Job) -> None:
+        self.requests[job.caller.request] -= 1
+        if not self.requests[job.caller.request]:
+            del self.requests[job.caller.request]
+
+
+class FairThreads:
+    """Threads that take one job of each caller in turn: a caller waits for at most one job of each other one.
+
+    Jobs of one caller run in the order in which they came. The first failure of a request cancels its jobs that wait.
+    Safe for coroutines of any event loop.
+    """
+
+    def __init__(self, workers: int, name: str, max_queued_requests: int | None = None) -> None:
+        """Allow ``workers`` threads, started as they are needed; ``max_queued_requests`` bounds those of one caller."""
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix=name)
+        self._max_queued_requests = max_queued_requests
+        self._lock = Lock()
+        self._queues: OrderedDict[str, _CallerQueue] = OrderedDict()
+        """Of each subject that has jobs waiting; the first one's turn is next."""
+
+    async def run[Result](self, work: Callable[[], Result], caller: Caller) -> Result:
+        """Run ``work`` in a thread; cancelled while still queued, it never runs.
+
+        Raises RateLimitExceeded if too many requests of the caller have work in the queue, and what ``work`` raises.
+        """
+        loop = asyncio.get_running_loop()
+        job = _Job(work, caller, loop, loop.create_future())
+        try:
+            self._push(job)
+            self._threads.submit(self._run_next)
+            result: Result = await job.result
+        except BaseException:
+            self._withdraw(job)
+            raise
+        else:
+            return result
+        finally:
+            # An exception's traceback has this frame: through the job it would keep itself, and what it has read.
+            del job, work
+
+    def close(self) -> None:
+        """Cancel queued work; work under way ends by itself."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            waiting = [job for queue in self._queues.values() for job in queue.jobs]
+            self._queues.clear()
+        for job in waiting:
+            with suppress(RuntimeError):  # its loop is closed
+                job.loop.call_soon_threadsafe(job.result.cancel)
+
+    def _push(self, job: _Job) -> None:
+        with self._lock:
+            queue = self._queues.get(job.caller.subject)
+            if queue is None:
+                queue = self._queues[job.caller.subject] = _CallerQueue()
+            limit = self._max_queued_requests
+            if limit is not None and len(queue.requests) >= limit and job.caller.request not in queue.requests:
+                raise RateLimitExceeded(
+                    f"{limit} requests of yours wait to have their images prepared, the limit. Wait for responses "
+                    f"before you send more; try again in {RETRY_AFTER_S} s.",
+                    retry_after_s=RETRY_AFTER_S,
+                )
+            queue.add(job)
+
+    def _withdraw(self, job: _Job) -> None:
+        with self._lock:
+            queue = self._queues.get(job.caller.subject)
+            if queue is not None:
+                queue.remove(job)
+                if not queue.jobs:
+                    del self._queues[job.caller.subject]
+
+    def _pop(self) -> _Job | None:
+        with self._lock:
+            if not self._queues:
+                return None
+            subject, queue = self._queues.popitem(last=False)
+            job = queue.pop()
+            if queue.jobs:
+                self._queues[subject] = queue
+            return job
+
+    def _run_next(self) -> None:
+        """Run the job whose turn it is; there is none if it was cancelled."""
+        job = self._pop()
+        if job is None or job.result.cancelled():
+            return
+        result: object = None
+        failure: BaseException | None = None
+        try:
+            result = job.work()
+        except BaseException as error:
+            failure = error
+        ended = [] if failure is None else self._drop(job.caller)
+        with suppress(RuntimeError):  # the loop was closed meanwhile
+            job.loop.call_soon_threadsafe(_settle, job.result, result, failure)
+            for each in ended:
+                each.loop.call_soon_threadsafe(each.result.cancel)
+        del job, result, failure
+
+    def _drop(self, caller: Caller) -> list[_Job]:
+        """Take the jobs of one request out of the queue, at once: its first failure ends the rest of it."""
+        with self._lock:
+            queue = self._queues.get(caller.subject)
+            if queue is None or caller.request not in queue.requests:
+                return []
+            dropped = [job for job in queue.jobs if job.caller.request == caller.request]
+            for job in dropped:
+                queue.remove(job)
+            if not queue.jobs:
+                del self._queues[caller.subject]
+            return dropped
+
+
+def _settle(future: asyncio.Future[Any], result: object, failure: BaseException | None) -> None:
+    if future.done():
+        return
+    if failure is None:
+        future.set_result(result)
+    else:
+        future.set_exception(failure)
 
 
 class ImageExecutor:
     """Threads for CPU work on images: one worker for each core, so that the event loop stays free and memory bounded.
 
     Sixteen large requests on two cores thus hold two decoded images, not sixteen; the other work waits in a queue.
+    Light work (headers, base64, checksums) has threads of its own, and waits for no decode.
     """
 
     def __init__(self, workers: int | None = None) -> None:
-        """Start ``workers`` threads; by default as many as this process has cores, and at least ``MIN_WORKERS``."""
-        self._threads = ThreadPoolExecutor(
-            workers or max(MIN_WORKERS, os.process_cpu_count() or 1), thread_name_prefix="image"
+        """Allow ``workers`` decodes; by default as many as this process has cores, and at least ``MIN_WORKERS``."""
+        self._decodes = FairThreads(
+            workers or max(MIN_WORKERS, os.process_cpu_count() or 1), "image", MAX_QUEUED_REQUESTS
         )
+        self._light = FairThreads(LIGHT_WORKERS, "light")
 
-    async def run[Result](self, work: Callable[[], Result]) -> Result:
-        """Run ``work`` on the next free worker; cancelled while still queued, it never runs."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+    def run[Result](self, work: Callable[[], Result], caller: Caller) -> Coroutine[Any, Any, Result]:
+        """Run ``work`` on the next free worker, in the caller's turn; cancelled while still queued, it never runs.
+
+        Raises RateLimitExceeded if too many requests of the caller wait already.
+        """
+        return self._decodes.run(work, caller)
+
+    def run_light[Result](self, work: Callable[[], Result], caller: Caller) -> Coroutine[Any, Any, Result]:
+        """Run ``work`` of a few milliseconds at most; like ``run``, but it waits for no decode."""
+        return self._light.run(work, caller)
 
     def close(self) -> None:
         """Cancel queued work; work under way ends by itself."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._decodes.close()
+        self._light.close()
+
+
+BODY_WORKERS = 2
+"""Threads for JSON and text. They share one interpreter lock: more would make the event loop wait longer."""
+
+_body_threads = ThreadPoolExecutor(BODY_WORKERS, thread_name_prefix="body")
+
+
+async def run_off_loop[Result](work: Callable[[], Result], *, off_loop: bool = True) -> Result:
+    """Run work on JSON or text that takes over a millisecond in a thread, if ``off_loop``, and else where it is."""
+    return await asyncio.get_running_loop().run_in_executor(_body_threads, work) if off_loop else work()
 
 
 async def gather_or_raise_first[Result](steps: Sequence[Coroutine[None, None, Result]]) -> list[Result]:

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 type Moderation = Literal["openai", "demo", "off"]
 type UnmoderatedMedia = Literal["pass", "refuse"]
+type UpstreamState = Literal["refuse", "allow"]
 type StoreOutage = Literal["deny", "cached_keys"]
 
 PREFIX = "OBSCURA_"
@@ -109,6 +110,7 @@ class Settings(BaseSettings):
     moderation_url: BaseUrl = "https://api.openai.com/v1"
     moderation_key: Annotated[SecretStr | None, AfterValidator(_sendable)] = None
     unmoderated_media: UnmoderatedMedia = "pass"
+    upstream_state: UpstreamState = "refuse"
     fetch_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     data_dir: Path = Path(".obscura")
     table: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{1,200}$")
@@ -118,22 +120,30 @@ class Settings(BaseSettings):
     )
     store_outage: Annotated[StoreOutage, BeforeValidator(_new_value)] = "deny"
     free_tier_requests: int = Field(default=1, ge=0)
+    free_tier_refunds: int | None = Field(default=None, ge=0)
     key_requests_per_minute: int = Field(default=120, gt=0)
     jwt_requests_per_minute: int = Field(default=30, gt=0)
     jwks_url: BaseUrl | None = None
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
+    jwt_project_claim: str | None = None
     address_secret: SecretStr | None = Field(default=None, min_length=16)
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)] = ()
     max_body_bytes: int = Field(default=35 * 1024 * 1024, gt=0)
     max_image_bytes: int = Field(default=15 * 1024 * 1024, gt=0)
     max_pixels: int = Field(default=64_000_000, gt=0)
+    max_request_pixels: int = Field(default=128_000_000, gt=0)
     max_document_bytes: int = Field(default=15 * 1024 * 1024, gt=0)
     max_stored_document_bytes: int = Field(default=32 * 1024 * 1024, gt=0)
     max_document_pages: int = Field(default=50, gt=0)
     max_images: int = Field(default=16, ge=0)
     max_text_chars: int = Field(default=4_000_000, gt=0)
+    memory_budget_mb: int | None = Field(default=None, ge=32)
+    max_items: int = Field(default=10_000, gt=0)
     image_cache_mb: int = Field(default=0, ge=0)
+    project_storage_mb: int = Field(default=10_240, ge=0)
+    project_files: int = Field(default=10_000, ge=0)
+    disk_reserve_mb: int = Field(default=100, ge=0)
     flatten_onto: Annotated[tuple[int, int, int], NoDecode, BeforeValidator(_colour)] = (255, 255, 255)
     secrets_path: str | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

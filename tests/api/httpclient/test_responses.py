@@ -40,6 +40,16 @@ async def test_a_response_is_read_whole_in_any_framing_and_any_pieces(response_b
         assert server.connections == 1
 
 
+@pytest.mark.parametrize("piece", [1, 10_000])
+async def test_trailers_are_no_headers(piece: int) -> None:
+    sent = CHUNKED + b"5\r\nhello\r\n0\r\nContent-Type: text/event-stream\r\n\r\n"
+    pieces = [sent[start : start + piece] for start in range(0, len(sent), piece)]
+    async with raw_server(responding(*pieces)) as server, a_client() as client:
+        response = await client.post(server.url, content=b"x")
+
+        assert (response.content, "content-type" in response.headers) == (b"hello", False)
+
+
 @pytest.mark.parametrize(
     "head",
     [HEAD + b"\r\n", HEAD + b"Connection: close\r\n\r\n", b"HTTP/1.0 200 OK\r\n\r\n"],

@@ -26,7 +26,7 @@ from tests.support.loopback_server import Received, Respond, Wire, loopback_serv
 class CountingModerator:
     """Finds everything clean, and counts the images."""
 
-    model = "counting"
+    identity = "counting"
     local = False
 
     def __init__(self) -> None:

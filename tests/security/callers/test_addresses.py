@@ -45,6 +45,19 @@ async def test_after_a_trusted_proxy_the_address_that_it_added_counts() -> None:
         assert [response.status_code for response in responses] == [200, 200, 429, 429]
 
 
+async def test_forms_and_ports_of_one_address_share_its_quota() -> None:
+    async with running_gateway(trusted_proxies="127.0.0.0/8") as gateway, anonymous_client(gateway) as anonymous:
+        forwarded = [
+            *(f"203.0.113.1:{port}" for port in range(1024, 1028)),
+            *("64:ff9b::203.0.113.1", "[2002:cb00:7101::9]:443", "2001::34ff:8efe", "::203.0.113.1"),
+        ]
+
+        responses = [await anonymous.chat(chat_request("hi"), x_forwarded_for=hop) for hop in forwarded]
+        responses += [await anonymous.chat(chat_request("hi"), forwarded='for="203.0.113.1:99"')]
+
+        assert [response.status_code for response in responses] == [200] + [429] * len(forwarded)
+
+
 async def test_a_site_with_many_ipv6_networks_has_limits_of_its_own() -> None:
     async with running_gateway(trusted_proxies="127.0.0.0/8") as gateway, anonymous_client(gateway) as anonymous:
         networks = [f"2001:db8:1:{number:x}::1" for number in range(256)]

@@ -9,6 +9,7 @@ from time import perf_counter
 from obscura.documents.base import DocumentLimits
 from obscura.documents.render import DocumentRenderer
 from obscura.errors import ObscuraError
+from obscura.execution import Caller
 from tests.security.documents.hostile import HOSTILE
 
 
@@ -20,7 +21,11 @@ async def main() -> None:
     code, text = "", ""
     try:
         texts = await renderer.render(
-            document, longest_side_px=1280, limits=DocumentLimits(), prepare=lambda page: page.text
+            document,
+            longest_side_px=1280,
+            limits=DocumentLimits(),
+            caller=Caller("key:1"),
+            prepare=lambda page: page.text,
         )
         text = texts[0]
     except ObscuraError as error:

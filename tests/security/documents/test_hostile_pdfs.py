@@ -21,6 +21,7 @@ from obscura.documents.child_process import pdfium_path
 from obscura.documents.page import RenderedPage
 from obscura.documents.render import DocumentRenderer
 from obscura.errors import DocumentTooLarge, InvalidDocument
+from obscura.execution import Caller
 from tests.security.documents.hostile import HOSTILE, encrypted, external_references, image
 from tests.support.pdfs import PdfBuilder, a_pdf, deflated, rectangle, text_operators
 
@@ -68,7 +69,9 @@ def renderer() -> Iterator[DocumentRenderer]:
 
 
 async def rendered(renderer: DocumentRenderer, document: bytes, side_px: int = 200) -> list[RenderedPage]:
-    return await renderer.render(document, longest_side_px=side_px, limits=LIMITS, prepare=lambda page: page)
+    return await renderer.render(
+        document, longest_side_px=side_px, limits=LIMITS, caller=Caller(str(hash(document))), prepare=lambda page: page
+    )
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -210,6 +210,7 @@ async def gateway_in_process(lane: Lane, **settings: Any) -> AsyncIterator[Gatew
             "moderation_url": "http://moderation.test/v1",
             "key_requests_per_minute": 1_000_000_000,
             "cache_verdicts": False,
+            "upstream_state": "allow",
             "log_level": "ERROR",
             "data_dir": Path(folder),
         }

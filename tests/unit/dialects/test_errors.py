@@ -16,31 +16,36 @@ from obscura.errors import ModerationBlocked, ObscuraError
 # The design's table: the codes of each status.
 CODES = {
     400: "invalid_json invalid_request unsupported_field unsupported_image_format invalid_image image_too_large "
-    "image_too_many_pixels unsupported_image_dimensions too_many_images too_many_content_parts "
+    "image_too_many_pixels unsupported_image_dimensions too_many_images too_many_content_parts too_many_items "
+    "too_many_pixels "
     "document_too_large invalid_document invalid_image_url "
     "unsafe_image_url image_fetch_failed moderation_blocked video_anon_blocked unsupported_operation "
     "retention_conflict",
     401: "missing_credentials invalid_api_key invalid_token",
     403: "permission_denied",
     404: "model_not_found file_not_found not_found",
+    408: "request_timeout",
     413: "request_too_large",
     429: "free_tier_exhausted rate_limit_exceeded quota_exceeded",
     500: "internal_error",
     502: "upstream_error",
-    503: "moderation_unavailable upstream_unavailable",
+    503: "moderation_unavailable upstream_unavailable overloaded",
     504: "upstream_timeout",
+    507: "storage_full",
 }
 ANTHROPIC_TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
     403: "permission_error",
     404: "not_found_error",
+    408: "invalid_request_error",
     413: "request_too_large",
     429: "rate_limit_error",
     500: "api_error",
     502: "api_error",
     503: "overloaded_error",
     504: "timeout_error",
+    507: "api_error",
 }
 TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 CLASSES = [

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obscura.fetch.addresses import is_globally_routable
+from obscura.fetch.addresses import is_address, is_globally_routable
 
 SPECIAL = {
     "unspecified": "0.0.0.0",
@@ -137,6 +137,10 @@ PUBLIC = [
     "2600:1f18::1",
     "2606:4700:4700::1111",
     "2a00:1450:4001:81b::200e",
+    "2a00:1450:4001:81b:0:5efd:0:1",
+    "2a00:1450:4001:81b:0:5eff:0:1",
+    "2a00:1450:4001:81b:7bff:5efe:a00:1",
+    "2a00:1450:4001:81b:ffff:ffff:ffff:ffff",
 ]
 
 
@@ -148,6 +152,16 @@ def test_an_address_with_a_special_purpose_is_rejected(address: str) -> None:
 @pytest.mark.parametrize("address", PUBLIC)
 def test_an_address_of_the_public_internet_is_accepted(address: str) -> None:
     assert is_globally_routable(address)
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1", "::1", "fe80::1%eth0", "8.8.8.8"])
+def test_an_address_is_not_taken_for_a_name(text: str) -> None:
+    assert is_address(text)
+
+
+@pytest.mark.parametrize("text", ["example.com", "", "127.1", "[::1]", "1.2.3.4.5", "1.2.3.256"])
+def test_a_name_is_no_address(text: str) -> None:
+    assert not is_address(text)
 
 
 @given(st.ip_addresses())

@@ -150,6 +150,37 @@ def test_the_icc_profile_is_found_and_a_damaged_one_is_none() -> None:
     assert scan(with_alpha(99, BGRA, header=124)).icc_profile is None
 
 
+LAYOUTS = (
+    (16, 0xF800, 0x7E0, 0x1F, 0),
+    (16, 0x7C00, 0x3E0, 0x1F, 0),
+    (32, 0xFF0000, 0xFF00, 0xFF, 0),
+    (32, 0xFF000000, 0xFF0000, 0xFF00, 0),
+    (32, 0xFF000000, 0xFF00, 0xFF, 0),
+    (32, 0xFF000000, 0xFF0000, 0xFF00, 0xFF),
+    (32, 0xFF, 0xFF00, 0xFF0000, 0xFF000000),
+    (32, 0xFF0000, 0xFF00, 0xFF, 0xFF000000),
+    (32, 0xFF000000, 0xFF00, 0xFF, 0xFF0000),
+)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: " ".join(f"{each:x}" for each in layout))
+def test_every_layout_of_masks_that_pillow_unpacks_is_taken(layout: tuple[int, ...]) -> None:
+    bits, *masks = layout
+    data = a_bmp(2, 2, bits, masked(bits, tuple(masks)), header=124, compression=3, masks=tuple(masks))
+
+    assert colours_of(decoded(data)) == FOUR
+
+
+def test_the_headers_that_are_handed_on_are_our_own() -> None:
+    data = bytearray(a_bmp(2, -2, 24, masked(24, (0xFF0000, 0xFF00, 0xFF))))
+    data[38:46] = struct.pack("<II", 2835, 2835)  # pixels per metre, which no decoder needs
+
+    head, _ = scan(bytes(data)).image_spans
+
+    file_header = struct.pack("<2sIHHI", b"BM", 54, 0, 0, 54)
+    assert head == file_header + struct.pack("<IiiHHIIiiII", 40, 2, -2, 1, 24, 0, 0, 0, 0, 0, 0)
+
+
 def test_only_headers_palette_and_pixels_are_handed_on() -> None:
     data = saved(four_corners(60, 40), "BMP") + b"PK\x03\x04 something else"
 

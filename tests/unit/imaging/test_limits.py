@@ -5,6 +5,7 @@ from PIL import Image
 
 from obscura.imaging import Detail, ImageError, ImageLimits, prepare
 from obscura.imaging.formats.webp import WEBP
+from obscura.imaging.limits import check_raw_bytes
 from tests.unit.imaging.images import FORMATS, a_photograph, a_plain, png_chunk, png_header, saved
 
 
@@ -98,3 +99,15 @@ def test_a_side_of_zero_is_an_invalid_image(size: tuple[int, int]) -> None:
 
     assert error_of(png).code == "invalid_image"
     assert error_of(bytes(gif)).code == "invalid_image"
+
+
+def test_the_limits_are_those_of_the_documents_unless_the_operator_sets_others() -> None:
+    assert ImageLimits() == ImageLimits(15_728_640, 64_000_000, 200, (255, 255, 255))
+    assert [detail.longest_side_px for detail in Detail] == [768, 1280, 2048]
+
+
+def test_no_bytes_are_an_empty_image_and_one_byte_is_not() -> None:
+    with pytest.raises(ImageError, match="0 bytes") as error:
+        check_raw_bytes(0, ImageLimits())
+    assert error.value.code == "invalid_image"
+    check_raw_bytes(1, ImageLimits())

@@ -113,6 +113,15 @@ def test_a_fourth_sample_is_alpha_only_if_the_file_says_so(extra: int | None, mo
     assert result.getpixel((2, 2))[0] == (253 if extra == 1 else 127)
 
 
+def test_a_fifth_sample_of_cyan_to_black_is_taken_if_it_is_no_alpha() -> None:
+    tags = tags_of(60, 40, samples=5, photometric=5) | {338: (3, (0,))}
+    ink = np.dstack([255 - PIXELS, np.zeros((40, 60), np.uint8), np.full((40, 60), 99, np.uint8)])
+
+    result, _ = decoded(a_tiff(tags, [ink.tobytes()]))
+
+    assert result.convert("RGB").tobytes() == IMAGE.tobytes()
+
+
 def test_white_may_be_zero() -> None:
     data = a_tiff(tags_of(60, 40, samples=1, photometric=0), [bytes(range(60)) * 40])
 
@@ -185,12 +194,19 @@ def one(changes: dict[int, tuple[int, tuple[int, ...]]], strips: list[bytes] | N
 
 UNSUPPORTED: dict[str, tuple[str, Callable[[], bytes]]] = {
     "CCITT": ("CCITT", lambda: one({259: (3, (4,))})),
+    "CCITT, modified Huffman": ("CCITT", lambda: one({259: (3, (2,))})),
+    "CCITT, group 3": ("CCITT", lambda: one({259: (3, (3,))})),
+    "LZMA": ("LZMA", lambda: one({259: (3, (34_925,))})),
     "old JPEG": ("JPEG", lambda: one({259: (3, (6,))})),
     "JPEG": ("JPEG", lambda: one({259: (3, (7,))})),
     "Zstandard": ("Zstandard", lambda: one({259: (3, (50_000,))})),
     "an unknown method": ("method 999", lambda: one({259: (3, (999,))})),
     "YCbCr": ("YCbCr", lambda: one({262: (3, (6,))})),
     "Lab": ("Lab", lambda: one({262: (3, (8,))})),
+    "ICC's Lab": ("Lab", lambda: one({262: (3, (9,))})),
+    "a mask": ("a mask", lambda: one({262: (3, (4,))})),
+    "a sensor's samples": ("camera raw samples", lambda: one({262: (3, (32_803,))})),
+    "cyan to black and alpha": ("layout", lambda: one({338: (3, (1,))}, samples=5, photometric=5)),
     "floating point": ("floating-point", lambda: one({339: (3, (3, 3, 3))})),
     "32 bits": ("32 bits", lambda: one({258: (3, (32,) * 3)})),
     "mixed bits": ("layout", lambda: one({258: (3, (5, 6, 5))})),

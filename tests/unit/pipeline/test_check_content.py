@@ -12,7 +12,7 @@ import pytest
 from obscura.access_record import AccessRecord
 from obscura.auth.access import Principal
 from obscura.bootstrap import open_services
-from obscura.execution import ImageExecutor
+from obscura.execution import Caller, ImageExecutor
 from obscura.moderation.base import Verdict
 from obscura.pipeline.check_content import ContentCheck
 from obscura.pipeline.prepare import PreparedImagePart
@@ -87,18 +87,18 @@ class ExecutorBlockedAfterOneImage(ImageExecutor):
         self.released = threading.Event()
         self.in_time: asyncio.Future[bool] | None = None
 
-    async def run[Result](self, work: Callable[[], Result]) -> Result:
-        loop = asyncio.get_running_loop()
-        job = loop.run_in_executor(self._threads, work)
+    async def run[Result](self, work: Callable[[], Result], caller: Caller) -> Result:
+        job = asyncio.ensure_future(super().run(work, caller))
         if self.in_time is None:
-            self.in_time = loop.run_in_executor(self._threads, self.released.wait, 10)
+            await asyncio.sleep(0)  # so that the first job is the first in the queue
+            self.in_time = asyncio.ensure_future(super().run(lambda: self.released.wait(10), Caller("another")))
         return await job
 
 
 class ReleasingModerator:
     """Finds everything clean, and lets the executor go on at the first image."""
 
-    model = "releasing"
+    identity = "releasing"
     local = False
 
     def __init__(self, released: threading.Event) -> None:

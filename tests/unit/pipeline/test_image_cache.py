@@ -9,12 +9,11 @@ from dataclasses import replace
 import pytest
 
 from obscura.access_record import ImageRecord
-from obscura.dialects.base import ImageSlot
 from obscura.errors import UnsupportedImageFormat
-from obscura.execution import ImageExecutor
+from obscura.execution import Caller, ImageExecutor
 from obscura.imaging import Detail, ImageLimits
 from obscura.pipeline.image_cache import ENTRY_BYTES, CachedImage, ImageCache, ImageKey
-from obscura.pipeline.prepare import Preparation, PreparedImagePart
+from obscura.pipeline.prepare import ImageToInspect, Preparation, PreparedImagePart
 from obscura.upstreams.base import CatalogModel
 from obscura.upstreams.demo import DemoModel
 from tests.unit.imaging.images import a_photograph
@@ -35,11 +34,12 @@ def an_image(size: int) -> CachedImage:
 @pytest.fixture
 async def preparation() -> AsyncIterator[Preparation]:
     with closing(ImageExecutor()) as executor:
-        yield Preparation(CatalogModel("m", DemoModel()), LIMITS, executor, ImageCache(10_000_000))
+        yield Preparation(CatalogModel("m", DemoModel()), LIMITS, executor, Caller("key:1"), ImageCache(10_000_000))
 
 
 async def prepared(preparation: Preparation, source: memoryview | bytes, detail: str = "auto") -> PreparedImagePart:
-    return await preparation.prepare(ImageSlot("path", memoryview(b""), detail, lambda _: None), source)
+    [inspected] = await preparation.inspect([ImageToInspect("path", detail, source)])
+    return await preparation.prepare("path", detail, inspected)
 
 
 @pytest.mark.parametrize("source", [memoryview(ENCODED), PHOTO], ids=["base64", "fetched"])

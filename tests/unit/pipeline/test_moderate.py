@@ -23,7 +23,7 @@ TEXT = "word " * 30_000
 class PatientModerator:
     """Answers a call only when ``at_once`` calls are under way, or on ``go``."""
 
-    model = "patient"
+    identity = "patient"
     local = False
 
     def __init__(self, at_once: int, flagged: str = "(none)") -> None:

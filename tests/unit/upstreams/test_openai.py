@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obscura.errors import ObscuraError
-from obscura.upstreams.openai import MAX_MESSAGE_CHARS, error_from_upstream, retry_after_s
+from obscura.masking import MAX_MESSAGE_CHARS
+from obscura.upstreams.openai import error_from_upstream, retry_after_s
 from tests.support.json_texts import styles, values, written
 
 BODY = {"error": {"message": "max_tokens is too large", "type": "x", "param": "max_tokens", "code": "y"}}

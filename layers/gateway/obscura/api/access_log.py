@@ -70,6 +70,11 @@ def log_exception(exception: BaseException, request_id: str) -> None:
     _logger.error("fault", extra={"fields": fields})
 
 
+def log_refusal(request_id: str, status: int, code: str) -> None:
+    """Log a request that was refused before any application saw it, since it is not valid HTTP."""
+    _logger.info("request", extra={"fields": {"request_id": request_id, "status": status, "code": code}})
+
+
 class AccessLogMiddleware:
     """ASGI middleware: creates each request's record, adds the common headers, logs the line at the end."""
 

@@ -4,21 +4,25 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from obscura.access_record import AccessRecord
 from obscura.auth.api_keys import KEY_PREFIX, key_digest
-from obscura.auth.base import ApiKey, Counter, KeyScope
+from obscura.auth.base import ApiKey, KeyScope
 from obscura.auth.limits import (
     FREE_TIER_PROJECT,
     AccessControl,
     Address,
+    FreeRequest,
+    enforce_free_tier_rate,
     enforce_rate_limit,
-    free_tier_rate_subject,
+    network_quotas,
+    refund_free_request,
     require_free_tier,
     reserve_free_request,
     unmetered_status,
 )
+from obscura.auth.projects import JWT_NAMESPACE
 from obscura.dialects.base import CREDENTIAL_HEADERS
 from obscura.errors import (
     ClientDisconnected,
@@ -29,17 +33,27 @@ from obscura.errors import (
     PermissionDenied,
     StoreUnavailable,
 )
+from obscura.memory_budget import request_memory
 
 _FALSE = frozenset({"", "false", "0", "no", "off"})
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An admitted caller."""
+    """An admitted caller.
+
+    max_storage_bytes, max_files   the limits of its project's files, its key's own; None for the deployment's
+    subject                        its key, its JWT's subject or its network, in this process's memory alone
+    may_use_files                  False for a key whose scopes lack files
+    """
 
     project: str
     zero_retention: bool
     anonymous: bool = False
+    max_storage_bytes: int | None = None
+    max_files: int | None = None
+    subject: str = field(default="", repr=False)
+    may_use_files: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +73,25 @@ class AccessRequest:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A caller, and the counters of the free request that was reserved, if one was."""
+    """A caller, and the free request that was reserved, if one was."""
 
     principal: Principal
-    reservation: Sequence[Counter] = ()
+    reservation: FreeRequest | None = None
 
 
 @asynccontextmanager
 async def admission(request: AccessRequest, access_control: AccessControl) -> AsyncIterator[Principal]:
     """Admit a caller for as long as the context holds; raises what ``authenticate`` raises.
 
-    A free request is released, once, if it fails before anything was sent to moderation or to the upstream
-    (``record.left_gateway``), or with a 5xx. It stays counted if it was blocked, or if the client disconnected later
-    (ADR 24).
+    A free request is returned, once, if it fails before anything was sent to moderation or to the upstream
+    (``record.left_gateway``), or with a 5xx, so many times a day. It stays counted if it was blocked, or if the client
+    disconnected later (ADR 24, ADR 76).
     """
     record = request.record
     with record.timed_step("admit"):
         admitted = await authenticate(request, access_control)
     record.project = admitted.principal.project
+    request_memory().belongs_to(record.project)
     record.zero_retention = admitted.principal.zero_retention
     try:
         yield admitted.principal
@@ -133,14 +148,27 @@ async def _authenticate_key(secret: str, request: AccessRequest, access_control:
     if key is None:
         raise _invalid_api_key()
     _require_scope(key, request.scope)
+    if key.project.startswith(JWT_NAMESPACE):  # of an earlier version, which took any name
+        raise PermissionDenied(f"This API key's project has a reserved name ('{JWT_NAMESPACE}…'). Use another key.")
     limit = key.requests_per_minute or access_control.limits.key_requests_per_minute
+    subject = f"key:{key.id}"
     try:
-        await enforce_rate_limit(f"key:{key.id}", limit, access_control, request.record)
+        await enforce_rate_limit(subject, limit, access_control, request.record)
     except StoreUnavailable:
         if not access_control.allow_cached_keys_in_outage:
             raise
         request.record.rate_limit = unmetered_status(limit, access_control)
-    return Admission(Principal(key.project, key.zero_retention or wants_zero_retention(request.headers)))
+    zero_retention = key.zero_retention or wants_zero_retention(request.headers)
+    return Admission(
+        Principal(
+            key.project,
+            zero_retention,
+            max_storage_bytes=key.max_storage_bytes,
+            max_files=key.max_files,
+            subject=subject,
+            may_use_files=not key.scopes or KeyScope.FILES in key.scopes,
+        )
+    )
 
 
 def _require_scope(key: ApiKey, scope: KeyScope) -> None:
@@ -157,7 +185,8 @@ async def _authenticate_jwt(token: str, request: AccessRequest, access_control: 
     subject = f"jwt:{hashlib.sha256(verified.subject.encode()).hexdigest()}"
     limit = access_control.limits.jwt_requests_per_minute
     await enforce_rate_limit(subject, limit, access_control, request.record)
-    return Admission(Principal(verified.project, verified.zero_retention or wants_zero_retention(request.headers)))
+    zero_retention = verified.zero_retention or wants_zero_retention(request.headers)
+    return Admission(Principal(verified.project, zero_retention, subject=subject))
 
 
 async def _admit_free_tier(request: AccessRequest, access_control: AccessControl) -> Admission:
@@ -167,11 +196,13 @@ async def _admit_free_tier(request: AccessRequest, access_control: AccessControl
             "'obscura keys create --project NAME' makes a key."
         )
     address = require_free_tier(access_control, request.address)
-    principal = Principal(FREE_TIER_PROJECT, wants_zero_retention(request.headers), anonymous=True)
+    network = network_quotas(address)[0].network
+    principal = Principal(
+        FREE_TIER_PROJECT, wants_zero_retention(request.headers), anonymous=True, subject=f"network:{network}"
+    )
     if request.uses_free_quota:
         return Admission(principal, await reserve_free_request(address, access_control, request.record))
-    subject = await free_tier_rate_subject(address, access_control.address_secret)
-    await enforce_rate_limit(subject, access_control.limits.jwt_requests_per_minute, access_control, request.record)
+    await enforce_free_tier_rate(address, access_control, request.record)
     return Admission(principal)
 
 
@@ -186,13 +217,13 @@ _releasing: set[asyncio.Task[None]] = set()
 """Tasks under way: the event loop itself holds no strong reference to them."""
 
 
-async def _release(counters: Sequence[Counter], record: AccessRecord, access_control: AccessControl) -> None:
-    """Release a free request even if the request's own task is cancelled; without the store it stays counted."""
+async def _release(reservation: FreeRequest, record: AccessRecord, access_control: AccessControl) -> None:
+    """Return a free request even if the request's own task is cancelled; without the store it stays counted."""
 
     async def release() -> None:
         with suppress(StoreUnavailable):
-            await access_control.quotas.release(counters)
-            record.rate_limit = record.rate_limit and record.rate_limit.plus_one()
+            if await refund_free_request(reservation, access_control):
+                record.rate_limit = record.rate_limit and record.rate_limit.plus_one()
 
     task = asyncio.create_task(release())
     _releasing.add(task)

@@ -8,6 +8,7 @@ from datetime import datetime
 from time import monotonic
 
 from obscura.auth.base import ApiKey, ApiKeyStore
+from obscura.auth.projects import ReservedProject, is_reserved
 from obscura.clock import Clock, SystemClock
 from obscura.errors import StoreUnavailable
 
@@ -27,9 +28,16 @@ async def create_key(  # noqa: PLR0913 the fields of the key
     zero_retention: bool = False,
     scopes: frozenset[str] = frozenset(),
     requests_per_minute: int | None = None,
+    max_storage_bytes: int | None = None,
+    max_files: int | None = None,
     clock: Clock | None = None,
 ) -> tuple[ApiKey, str]:
-    """Create a key for a project; return what is stored, and the secret, which cannot be read again."""
+    """Create a key for a project; return what is stored, and the secret, which cannot be read again.
+
+    Raises ReservedProject for a name that reads like a JWT's project or the free tier's.
+    """
+    if is_reserved(project):
+        raise ReservedProject(project)
     secret = KEY_PREFIX + secrets.token_urlsafe(32)
     key = ApiKey(
         id=f"key_{secrets.token_hex(8)}",
@@ -38,6 +46,8 @@ async def create_key(  # noqa: PLR0913 the fields of the key
         created_at=(clock or SystemClock()).now(),
         scopes=scopes,
         requests_per_minute=requests_per_minute,
+        max_storage_bytes=max_storage_bytes,
+        max_files=max_files,
     )
     await keys.add(key, key_digest(secret))
     return key, secret

@@ -21,7 +21,8 @@ class KeyScope(StrEnum):
 class ApiKey:
     """A stored key, without its secret.
 
-    Without ``scopes`` it is for every family; without ``requests_per_minute`` the deployment's limit holds.
+    Without ``scopes`` it is for every family; without ``requests_per_minute``, ``max_storage_bytes`` or ``max_files``
+    the deployment's limit holds.
     """
 
     id: str
@@ -31,6 +32,8 @@ class ApiKey:
     revoked_at: datetime | None = None
     scopes: frozenset[str] = frozenset()
     requests_per_minute: int | None = None
+    max_storage_bytes: int | None = None
+    max_files: int | None = None
 
 
 class ApiKeyStore(Protocol):
@@ -73,6 +76,9 @@ class TokenVerifier(Protocol):
         ...
 
 
+MIN_KEPT_S = 3600
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """A stretch of time in which requests are counted, in whole seconds since 1970."""
@@ -90,6 +96,15 @@ class Window:
     def ends_at_s(self) -> int:
         """The first second after it."""
         return self.begins_at_s + self.length_s
+
+    @property
+    def kept_until_s(self) -> int:
+        """The first second at which a store may forget its counts.
+
+        A clock that ran ahead, by up to two days for windows of a day, finds them again when it is set back; and a
+        request that lasts past the end of its window can still be released.
+        """
+        return self.ends_at_s + max(MIN_KEPT_S, 2 * self.length_s)
 
     def seconds_left(self, instant: datetime) -> int:
         """Return how long it lasts from ``instant`` on, at least one second."""
@@ -113,19 +128,35 @@ class RateCounter(Protocol):
         ...
 
 
+class Paused(Exception):
+    """No request is reserved of a paused counter, before ``until_s`` in whole seconds since 1970."""
+
+    def __init__(self, until_s: int) -> None:
+        super().__init__(until_s)
+        self.until_s = until_s
+
+
 class QuotaStore(Protocol):
     """Counts of requests that never exceed their limits. Every method raises StoreUnavailable."""
 
-    async def reserve(self, counters: Sequence[Counter]) -> int | None:
+    async def reserve(self, counters: Sequence[Counter], at_s: int | None = None) -> int | None:
         """Count one request in all of ``counters`` or in none; exact under any concurrency.
 
         Return how many are left of the first counter, or an upper bound if the store does not report it; None if one
-        of the counters is at its limit.
+        of the counters is at its limit. With ``at_s``, the time in whole seconds since 1970, raises Paused if one of
+        them is paused beyond it.
         """
         ...
 
-    async def release(self, counters: Sequence[Counter]) -> None:
-        """Take one request off all of them, at most once."""
+    async def release(self, counters: Sequence[Counter], refunds: Sequence[Counter] = ()) -> bool:
+        """Take one request off all ``counters`` and count one in all ``refunds``, or do neither; at most once.
+
+        False if one of ``refunds`` is at its limit, or one of ``counters`` at zero. Exact under any concurrency.
+        """
+        ...
+
+    async def pause(self, counter: Counter, until_s: int) -> None:
+        """Let no request of a counter be reserved before ``until_s``; a later pause is not shortened."""
         ...
 
     async def used(self, counters: Sequence[Counter]) -> list[int]:
@@ -133,7 +164,7 @@ class QuotaStore(Protocol):
         ...
 
     async def reset(self, counters: Sequence[Counter]) -> None:
-        """Set each to zero."""
+        """Set each to zero, and end its pause."""
         ...
 
 

@@ -1,12 +1,14 @@
 """API Gateway's events: corrected before Mangum reads them, and after it the ASGI scope."""
 
 import asyncio
+import re
 from collections.abc import Iterable, Mapping
 
 from mangum.types import LambdaEvent
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from obscura.api.deadline import DEADLINE, RequestDeadline
+from obscura.api.request_path import decode_path
 
 type Headers = Iterable[tuple[bytes, bytes]]
 
@@ -14,6 +16,7 @@ DEADLINE_MARGIN_S = 0.5
 """How long before the function's timeout a response ends by itself, so that its error event is still sent (ADR 52)."""
 
 _FORWARDED_PORT = "x-forwarded-port"
+_HOST = re.compile(r"[^:,]*(?::[0-9]{1,5})?")
 
 
 class LambdaScopeMiddleware:
@@ -34,7 +37,7 @@ class LambdaScopeMiddleware:
             expires_at_s, event["requestContext"].get("requestId"), context.aws_request_id
         )
         scope["headers"] = split_multi_value_headers(scope["headers"], event)
-        scope["path"] = strip_base_path(scope["path"], event.get("resource") or "/")
+        scope["path"] = strip_base_path(decode_path(_raw_path(event)), event.get("resource") or "/")
         if not scope["client"][0]:
             scope["client"] = None
         await self._app(scope, receive, send)
@@ -43,20 +46,23 @@ class LambdaScopeMiddleware:
 def normalize_event(event: LambdaEvent) -> LambdaEvent:
     """Return an HTTP event in the form that Mangum can read, and any other event unchanged.
 
-    Members that an event written by hand leaves out or null become empty. X-Forwarded-Port is dropped: nothing reads
-    it, and a client that sends a second one would make Mangum fail.
+    Members that an event written by hand leaves out or null become empty. X-Forwarded-Port is dropped, and a Host that
+    comes twice or is none: nothing reads them, and they would make Mangum fail.
     """
     if "requestContext" not in event:
         return event
     context = event["requestContext"] or {}
-    headers = {kind: _without_port(event[kind]) for kind in ("headers", "multiValueHeaders") if kind in event}
+    headers = {kind: _readable(event[kind]) for kind in ("headers", "multiValueHeaders") if kind in event}
     return event | headers | {"requestContext": context | {"identity": context.get("identity") or {}}}
 
 
 def split_multi_value_headers(headers: Headers, event: LambdaEvent) -> list[tuple[bytes, bytes]]:
     """Return a header that came several times as several headers, as every HTTP server does; Mangum joins them."""
     listed: Mapping[str, list[str] | None] = event.get("multiValueHeaders") or {}
-    repeated = {name.lower().encode(): values for name, values in listed.items() if values and len(values) > 1}
+    by_name: dict[bytes, list[str]] = {}
+    for spelling, values in listed.items():
+        by_name.setdefault(spelling.lower().encode(), []).extend(values or ())
+    repeated = {name: values for name, values in by_name.items() if len(values) > 1}
     split: list[tuple[bytes, bytes]] = []
     for name, value in headers:
         split += [(name, one.encode()) for one in repeated[name]] if name in repeated else [(name, value)]
@@ -78,5 +84,18 @@ def strip_base_path(path: str, resource: str) -> str:
     return (separator + rest).rstrip("/") if separator and rest else bare
 
 
-def _without_port(headers: Mapping[str, object] | None) -> dict[str, object]:
-    return {name: value for name, value in (headers or {}).items() if name.lower() != _FORWARDED_PORT}
+def _raw_path(event: LambdaEvent) -> str:
+    """Return the path as Mangum finds it, but not yet decoded."""
+    path = event["requestContext"]["http"]["path"] if event.get("version") == "2.0" else event.get("path")
+    return path or "/"
+
+
+def _readable(headers: Mapping[str, object] | None) -> dict[str, object]:
+    return {name: value for name, value in (headers or {}).items() if _is_readable(name.lower(), value)}
+
+
+def _is_readable(name: str, value: object) -> bool:
+    if name == "host":
+        single = value[0] if isinstance(value, list) and len(value) == 1 else value
+        return isinstance(single, str) and _HOST.fullmatch(single) is not None
+    return name != _FORWARDED_PORT

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from obscura.auth.projects import ReservedProject
 from obscura.errors import ObscuraError
 from obscura.settings import ConfigurationError, setting_errors
 
@@ -37,7 +38,7 @@ def exit_status(error: Exception) -> int:
         case ValidationError():
             for fault in setting_errors(error):
                 print_error(fault)
-        case ConfigurationError():
+        case ConfigurationError() | ReservedProject():
             print_error(str(error))
         case ObscuraError():
             print_error(error.message)

@@ -15,14 +15,17 @@ from PIL import features
 from rich.markup import escape
 
 from obscura.auth.jwt.jwks import fetch_key_set
-from obscura.bootstrap import validate_settings
+from obscura.bootstrap import open_memory, request_limits, validate_settings
 from obscura.cli.console import messages, output, table
 from obscura.dialects.registry import require_dialect
+from obscura.documents.base import MAX_CHILD_BYTES
 from obscura.documents.child_process import pdfium_path
 from obscura.errors import ObscuraError
 from obscura.fetch.policy import parse_origin
 from obscura.imaging.container import ImageFormat
+from obscura.imaging.decode_memory import MAX_DECODE_BYTES
 from obscura.imaging.formats import FORMATS
+from obscura.machine_memory import MIB, usable_memory_bytes
 from obscura.settings import PREFIX, RENAMED, ConfigurationError, Settings, deprecations
 from obscura.stores.dynamodb.database import DynamoDb
 from obscura.stores.dynamodb.tables import TABLES
@@ -64,6 +67,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from (_decoder(image_format) for image_format in FORMATS.values() if image_format.package)
     renders = sys.platform != "win32" and pdfium_path() is not None
     yield Finding("PDFium", "ok" if renders else "warn", "present" if renders else "absent: PDFs are refused")
+    yield _memory(settings)
     yield from examine_access(settings)
     if settings.models is not None:
         yield _catalog(settings)
@@ -92,6 +96,30 @@ def _decoder(image_format: ImageFormat) -> Finding:
         return Finding(image_format.name, "ok", "decoder present")
     package = f"{image_format.package}".replace("_", "-")
     return Finding(image_format.name, "warn", f"no decoder: its images are rejected; install {package}")
+
+
+def _memory(settings: Settings) -> Finding:
+    """Say what requests may hold at once, and which limits that lowers."""
+    memory = open_memory(settings)
+    limits = request_limits(settings, memory)
+    usable_bytes = usable_memory_bytes(os.environ)
+    budget = f"{memory.total_bytes // MIB} MiB for bodies and pixels, of {usable_bytes // MIB} MiB"
+    if memory.total_bytes > usable_bytes // 2:
+        return Finding("Memory", "warn", f"{budget}: over half; set {PREFIX}MEMORY_BUDGET_MB lower")
+    lowered = [
+        f"{name} of {limit_bytes // MIB} MiB"
+        for name, limit_bytes, usual_bytes in (
+            ("a body", limits.body_bytes, settings.max_body_bytes),
+            ("an image", limits.image.raw_bytes, settings.max_image_bytes),
+            ("a stored PDF", limits.document.stored_bytes, settings.max_stored_document_bytes),
+            ("rendering a PDF", limits.document.memory_bytes, MAX_CHILD_BYTES),
+            ("decoding one image", limits.image.decode_bytes, MAX_DECODE_BYTES),
+        )
+        if limit_bytes < usual_bytes
+    ]
+    if lowered:
+        return Finding("Memory", "warn", f"{budget}; that lowers limits: {', '.join(lowered)} at most")
+    return Finding("Memory", "ok", budget)
 
 
 def _data_folder(settings: Settings) -> Finding:

@@ -14,6 +14,7 @@ SUMMARIES = {
     "keys": "Create, list and revoke API keys.",
     "quota": "Show and reset what an address has used of the free tier.",
     "files": "List and remove stored files.",
+    "verdicts": "Forget the moderation verdicts that are remembered.",
     "ask": "Ask about a photograph, with the settings of this environment.",
     "tokens": "Show each image's format, its size before and after preparation, and its tokens by counting profile.",
     "doctor": "Report what is configured, what is reachable and what is missing; exit with status 1 if anything is "

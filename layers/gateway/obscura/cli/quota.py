@@ -9,7 +9,15 @@ import typer
 
 from obscura.access_record import rfc3339
 from obscura.auth.base import Counter
-from obscura.auth.limits import Address, day_window, network_quotas, parse_address, quota_counters
+from obscura.auth.limits import (
+    Address,
+    RateLimits,
+    day_window,
+    network_quotas,
+    parse_address,
+    quota_counters,
+    refund_counters,
+)
 from obscura.cli.console import output, print_error, table
 from obscura.settings import Settings
 from obscura.stores.open import Stores, open_stores
@@ -33,7 +41,7 @@ def show(address: AddressArgument) -> None:
 
 @app.command()
 def reset(address: AddressArgument) -> None:
-    """Reset today's count of an address's own network and of the networks around it."""
+    """Reset today's counts of an address's own network and of the networks around it."""
     parsed_address = _parse(address)
     asyncio.run(_reset(parsed_address))
     output.print(f"Reset: {', '.join(quota.network for quota in network_quotas(parsed_address))}.")
@@ -57,7 +65,9 @@ async def _used(address: Address) -> tuple[Sequence[Counter], list[int]]:
 async def _reset(address: Address) -> None:
     settings = Settings()
     async with open_stores(settings) as stores:
-        await stores.quotas.reset(await _counters(address, settings, stores))
+        counters = await _counters(address, settings, stores)
+        limits = RateLimits(free_tier_requests=settings.free_tier_requests)
+        await stores.quotas.reset([*counters, *refund_counters(counters, limits)])
 
 
 async def _counters(address: Address, settings: Settings, stores: Stores) -> list[Counter]:

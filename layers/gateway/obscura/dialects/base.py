@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Protocol
 
 from obscura.dialects.errors import ErrorFormat
+from obscura.dialects.json.prescan import MAX_ITEMS
 from obscura.dialects.json.raw import RawJson
 from obscura.dialects.registry import PIVOT
 from obscura.errors import ObscuraError
@@ -24,12 +25,22 @@ class RequestHead:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
+MAX_TEXT_CHARS = 4_000_000
+
+
 @dataclass(frozen=True, slots=True)
 class ContentLimits:
-    """How much content one request may carry."""
+    """How much content one request may carry.
+
+    ``items`` are messages, parts and tools in all. ``text_chars`` of text are taken, and ``key_text_chars`` of a caller
+    with a key, if that is more.
+    """
 
     images: int = 16
     content_parts: int = 16
+    items: int = MAX_ITEMS
+    text_chars: int = MAX_TEXT_CHARS
+    key_text_chars: int = MAX_TEXT_CHARS
 
 
 _FILE_ID = re.compile(r"file_[0-9a-f]{36}")
@@ -99,11 +110,15 @@ class VideoSlot:
 
 @dataclass(frozen=True, slots=True)
 class UncheckedPart:
-    """A part that nothing here can check: its ``type``, its JSON path, and the error if it may not pass."""
+    """A part that nothing here can check: its ``type``, its JSON path, and the error if it may not pass.
+
+    ``account_id`` is the JSON path of the id, if it names a file of the upstream's account.
+    """
 
     kind: str
     path: str
     error: ObscuraError
+    account_id: str | None = None
 
 
 class StreamTranslator(Protocol):
@@ -194,6 +209,26 @@ class ParsedRequest(Protocol):
     @property
     def unmoderated(self) -> Sequence[UncheckedPart]:
         """The parts that are sent without a moderation, and that the response names: audio and video."""
+        ...
+
+    @property
+    def kept_upstream(self) -> Sequence[str]:
+        """The JSON paths of fields by which the upstream would keep something of the request."""
+        ...
+
+    def account_state(self, *, native: bool) -> Sequence[str]:
+        """Return the JSON paths of ids of what the upstream's account holds, which all its users share.
+
+        Without ``native``, for a request that is translated, only those that a translation carries: ids of files.
+        """
+        ...
+
+    def keep_nothing_upstream(self, *, store_field: bool) -> None:
+        """Have the upstream keep nothing that a request can stop it from keeping; before any image is replaced.
+
+        Fields that name or make entries of its cache are taken off, and ``"store": false`` is written, in dialects that
+        have the field, if ``store_field`` says that the upstream takes it.
+        """
         ...
 
     def check_translatable(self, dialects: Collection[str]) -> None:

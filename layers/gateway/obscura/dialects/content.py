@@ -4,8 +4,43 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from obscura.dialects.base import ContentLimits, DocumentSlot, ImageSlot, SourceKind, UncheckedPart, VideoSlot
-from obscura.dialects.json.raw import RawJson, RawObject
-from obscura.errors import UnsupportedOperation
+from obscura.dialects.json.prescan import too_many_items
+from obscura.dialects.json.raw import FALSE, Node, RawJson, RawObject, is_array, open_array, open_object
+from obscura.errors import RequestTooLarge, UnsupportedOperation
+
+
+def text_too_long(chars: int, limits: ContentLimits) -> RequestTooLarge:
+    """Return the error for a request with ``chars`` characters of text, over its limit."""
+    way_out = f"the limit is {limits.text_chars:,}. Shorten it, or send it in several requests."
+    if limits.text_chars < limits.key_text_chars:
+        way_out = (
+            f"the free tier takes {limits.text_chars:,}. Shorten it, or send an API key: with one, "
+            f"{limits.key_text_chars:,} are taken."
+        )
+    return RequestTooLarge(f"The request has {chars:,} characters of text; {way_out}")
+
+
+class Texts(list[str]):
+    """Texts up to the limit of a request: the one that exceeds it raises RequestTooLarge, so that no more is read."""
+
+    def __init__(self, limits: ContentLimits) -> None:
+        super().__init__()
+        self._limits = limits
+        self._chars = 0
+
+    def append(self, text: str) -> None:
+        """Add a text."""
+        self._chars += len(text)
+        if self._chars > self._limits.text_chars:
+            raise text_too_long(self._chars, self._limits)
+        super().append(text)
+
+
+type NodePath = tuple[str | int, ...]
+"""The keys that lead from the root of a body to a node."""
+
+CACHE_IDS = ("uuid",)
+"""The keys of a content part under which vLLM caches its medium instead of under the medium's own hash."""
 
 
 @dataclass(slots=True)
@@ -14,6 +49,11 @@ class RequestContent:
 
     unchecked     parts that go to no model but one whose catalogue entry passes their type, by the id of their node
     unmoderated   parts that go to the model without a moderation, and which the response names
+    account_state  JSON paths of ids of what the upstream's account holds (``rules.marks``)
+    stored_items  JSON paths of ids of items that have no content of their own; only a native upstream knows them
+    kept_upstream  JSON paths of fields by which the upstream keeps something of the request
+    cache_hints   the places of fields that name or make entries of the upstream's cache
+    unstored      whether ``"store": false`` is written into the request, if its dialect has the field
     """
 
     body: RawJson
@@ -21,9 +61,25 @@ class RequestContent:
     images: list[ImageSlot] = field(default_factory=list)
     videos: list[VideoSlot] = field(default_factory=list)
     documents: list[DocumentSlot] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
+    texts: Texts = field(init=False)
     unchecked: dict[int, UncheckedPart] = field(default_factory=dict)
     unmoderated: list[UncheckedPart] = field(default_factory=list)
+    parts: int = 0
+
+    def __post_init__(self) -> None:
+        self.texts = Texts(self.limits)
+
+    def count_items(self, items: int) -> None:
+        """Count parts, wherever they stand; raises TooManyItems."""
+        self.parts += items
+        if self.parts > self.limits.items:
+            raise too_many_items(self.limits.items)
+
+    account_state: list[str] = field(default_factory=list)
+    stored_items: list[str] = field(default_factory=list)
+    kept_upstream: list[str] = field(default_factory=list)
+    cache_hints: list[NodePath] = field(default_factory=list)
+    unstored: bool = False
 
     def add_document(
         self,
@@ -93,3 +149,59 @@ class ContentRequest:
     def unmoderated(self) -> Sequence[UncheckedPart]:
         """The parts that are sent without a moderation."""
         return self.content.unmoderated
+
+    @property
+    def kept_upstream(self) -> Sequence[str]:
+        """The JSON paths of fields by which the upstream would keep something of the request."""
+        return self.content.kept_upstream
+
+    def account_state(self, *, native: bool) -> Sequence[str]:
+        """Return the JSON paths of ids of what the upstream's account holds; see ``ParsedRequest``."""
+        files = [part.account_id for part in self.content.unchecked.values() if part.account_id is not None]
+        return [*self.content.account_state, *self.content.stored_items, *files] if native else files
+
+    def keep_nothing_upstream(self, *, store_field: bool) -> None:
+        """Take the cache hints off, and have ``"store": false`` written if the upstream takes the field."""
+        content = self.content
+        for path in content.cache_hints:
+            _remove(content.body.root, path)
+        content.cache_hints.clear()
+        content.body.root.pop("store", None)
+        content.unstored = store_field
+
+    def stored_field(self) -> RawObject:
+        """Return what is written into a request of a dialect that has the field ``store``: that, or nothing."""
+        return {"store": FALSE} if self.content.unstored else {}
+
+
+def drop_cache_ids(part: RawObject) -> None:
+    """Take a caller's own cache key off a part: one caller could be answered on another's image (``CACHE_IDS``)."""
+    for key in CACHE_IDS:
+        part.pop(key, None)
+
+
+def _remove(root: RawObject, path: NodePath) -> None:
+    """Take a field out of the tree; the leaves on the way to it are opened in their places."""
+    *holders, last = path
+    node: Node = root
+    for key in holders:
+        node = _opened_child(node, key)
+    if isinstance(node, dict) and isinstance(last, str):
+        node.pop(last, None)
+
+
+def _opened_child(node: Node, key: str | int) -> Node:
+    child: Node
+    if isinstance(node, dict) and isinstance(key, str):
+        child = node[key] = _opened(node[key])
+        return child
+    if isinstance(node, list) and isinstance(key, int):
+        child = node[key] = _opened(node[key])
+        return child
+    raise TypeError("a path of the review does not fit its tree")
+
+
+def _opened(node: Node) -> Node:
+    if isinstance(node, (dict, list)):
+        return node
+    return list(open_array(node, "")) if is_array(node) else open_object(node, "")

@@ -8,6 +8,7 @@ from obscura.errors import ImageTooLarge, InvalidImage, InvalidImageUrl
 
 _MAX_HEADER_CHARS = 256
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]")
+_SEARCH_BYTES = 512 * 1024
 _JSON_ESCAPES = {
     rb"\/": b"/",
     rb"\u002b": b"+",
@@ -67,7 +68,9 @@ def _decode_escaped(encoded: bytes) -> bytes:
 
 
 def _describe_error(encoded: bytes) -> str:
-    match = _NOT_BASE64.search(encoded)
+    starts = range(0, len(encoded), _SEARCH_BYTES)  # one search of all would keep every other thread from running
+    found = (_NOT_BASE64.search(encoded, start, start + _SEARCH_BYTES) for start in starts)
+    match = next(filter(None, found), None)
     if match is None:
         return "The base64 is cut off or wrongly padded: its length must be a multiple of four, '=' last."
     if match[0] in b"-_":

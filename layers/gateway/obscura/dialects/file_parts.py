@@ -105,7 +105,7 @@ def _second_file(path: str, param: str) -> InvalidRequest:
 def unknown_file(kind: str, path: str, source_path: str) -> UncheckedPart:
     """Return the record of a file that is not stored here: at most the upstream has it."""
     error = FileNotFound("There is no file with this id. Upload it here first.", param=source_path)
-    return UncheckedPart(kind, path, error)
+    return UncheckedPart(kind, path, error, account_id=source_path)
 
 
 def uncheckable_file(kind: str, path: str, source_path: str) -> UncheckedPart:

@@ -11,6 +11,7 @@ from obscura.dialects.base import StreamTranslator
 from obscura.dialects.json.raw import NULL
 from obscura.dialects.sse import LineSplitter
 from obscura.errors import ObscuraError, UpstreamError
+from obscura.masking import masked, masked_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,9 @@ class PassthroughResponse:
             fields = _object_decoder.decode(upstream_body)
             if self.content_key not in fields and fields.get("error", NULL) != NULL:
                 raise UpstreamError("The upstream failed, but answered with status 200. Try again.")
+            if fields.get("error", NULL) != NULL:
+                fields["error"] = _masked_error(fields["error"])
+                upstream_body = msgspec.json.encode(fields)
             return _add_image_tokens(upstream_body, fields, (self.token_path,), image_tokens)
         except _MALFORMED:
             raise UpstreamError("The upstream answered with something other than a JSON object. Try again.") from None
@@ -115,6 +119,8 @@ class PassthroughStream:
         """Return the lines that are whole after ``chunk``."""
         lines = self._lines.feed(chunk)
         self._end.observe(lines)
+        if b'"error"' in lines:
+            lines = b"".join(map(_with_masked_error, lines.splitlines(keepends=True)))
         if not self._image_tokens or b'"usage"' not in lines:
             return lines
         return b"".join(self._with_tokens(line) for line in lines.splitlines(keepends=True))
@@ -125,6 +131,7 @@ class PassthroughStream:
         self._end.observe(rest)
         if not self._end.sufficient_seen:
             raise UpstreamError("The upstream's answer broke off before its end. Try again.")
+        rest = _with_masked_error(rest)
         return self._with_tokens(rest) if self._image_tokens else rest
 
     def fail(self, error: ObscuraError, request_id: str) -> bytes:
@@ -142,6 +149,41 @@ class PassthroughStream:
         except _MALFORMED:
             return line
         return line if changed is data else b"data: %b%b" % (changed, ending)
+
+
+def _with_masked_error(line: bytes) -> bytes:
+    """Mask the strings of the error in one line of a stream; any other line stays as it is.
+
+    It stands under ``error``, under ``response.error`` (Responses, "response.failed"), or is the event itself
+    (Responses, "error").
+    """
+    if not line.startswith(b"data:") or b'"error"' not in line:
+        return line
+    data = line.removeprefix(b"data:")
+    try:
+        event = _object_decoder.decode(data)
+        response = _open(event.get("response"))
+        holders = [event] if response is None else [event, response]
+        found = [holder for holder in holders if holder.get("error", NULL) != NULL]
+        for holder in found:
+            holder["error"] = _masked_error(holder["error"])
+        if response is not None and found:
+            event["response"] = Raw(msgspec.json.encode(response))
+        if event.get("type") == _ERROR_TYPE and "message" in event:
+            event["message"] = _masked_error(event["message"])
+            found.append(event)
+    except _MALFORMED:
+        return b"data: %b\n" % masked(data.decode("utf-8", "replace")).encode()
+    if not found:
+        return line
+    return b"data: %b%b" % (msgspec.json.encode(event), data[len(data.rstrip(b"\r\n")) :])
+
+
+_ERROR_TYPE = Raw(b'"error"')
+
+
+def _masked_error(error: Raw) -> Raw:
+    return Raw(msgspec.json.encode(masked_values(msgspec.json.decode(error))))
 
 
 def _add_image_tokens(

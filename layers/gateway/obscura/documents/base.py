@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from obscura.errors import DocumentTooLarge, InvalidDocument
 
 MEDIA_TYPE = "application/pdf"
+MAX_CHILD_BYTES = 512 * 1024 * 1024
 _HEADER_WINDOW_BYTES = 1024
 
 
@@ -27,7 +28,7 @@ class DocumentLimits:
     pixels: int = 64_000_000
     page_chars: int = 200_000
     seconds: float = 10.0
-    memory_bytes: int = 512 * 1024 * 1024
+    memory_bytes: int = MAX_CHILD_BYTES
 
 
 def is_pdf(data: bytes | bytearray | memoryview) -> bool:

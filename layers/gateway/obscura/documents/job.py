@@ -17,11 +17,12 @@ _CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uf
 
 @dataclass(eq=False, slots=True)
 class Job:
-    """One document and its child."""
+    """One document and its child; pages that are not ``rendered`` have a size alone, no pixels and no text."""
 
     data: bytes | bytearray
     longest_side_px: int
     limits: DocumentLimits
+    rendered: bool = True
     cancelled: bool = False
     child: ChildProcess | None = field(default=None, init=False)
 
@@ -34,7 +35,8 @@ class Job:
     def pages(self) -> Generator[int | RenderedPage]:
         """Yield the number of pages, then each page; the child ends with the iteration, or before."""
         limits = self.limits
-        request = REQUEST.pack(len(self.data), self.longest_side_px, limits.pages, limits.pixels, limits.page_chars)
+        numbers = (limits.pages, limits.pixels, limits.page_chars, self.rendered)
+        request = REQUEST.pack(len(self.data), self.longest_side_px, *numbers)
         child = ChildProcess((request, self.data), limits)
         self.child = child
         try:
@@ -69,6 +71,9 @@ class Job:
     def _page(self, number: int, child: ChildProcess) -> RenderedPage:
         width_px, height_px, channels, chars = self._next(child, Frame.PAGE)
         _believe(max(width_px, height_px) == self.longest_side_px and min(width_px, height_px) >= 1)
+        if not self.rendered:
+            _believe(channels == 0 and chars == 0)
+            return RenderedPage(number, width_px, height_px, bytearray(), "")
         _believe(channels in {1, 3} and chars <= self.limits.page_chars)
         codes = array("I", bytes(child.read(4 * chars)))
         pixels = child.read(channels * width_px * height_px)

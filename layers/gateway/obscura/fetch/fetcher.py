@@ -9,6 +9,7 @@ import httpcore
 
 from obscura.errors import ImageFetchFailed
 from obscura.fetch.addresses import is_globally_routable
+from obscura.fetch.base import FetchAllowance
 from obscura.fetch.errors import FetchRejected
 from obscura.fetch.network import GuardedNetwork, Resolve, SystemResolver
 from obscura.fetch.policy import ImageUrl, parse_image_url, parse_origin, require_allowed, resolve_redirect
@@ -73,16 +74,16 @@ class GuardedFetcher:
         self._network = network or httpcore.AnyIOBackend()
         self._slots = asyncio.Semaphore(_MAX_CONCURRENT_FETCHES)
 
-    async def fetch(self, url: str) -> bytes:
-        """Return the bytes at ``url``.
+    async def fetch(self, url: str, allowance: FetchAllowance | None = None) -> bytes:
+        """Return the bytes at ``url``; ``allowance`` is shared by all fetches of a request.
 
-        Raises InvalidImageUrl, UnsafeImageUrl, ImageFetchFailed or ImageTooLarge. Their messages name the host of
-        ``url``, but no host of a redirect and no address.
+        Raises InvalidImageUrl, UnsafeImageUrl, ImageFetchFailed, ImageTooLarge, RequestTooLarge or, where there is no
+        memory for it, Overloaded. Their messages name the host of ``url``, but no host of a redirect and no address.
         """
         trail = _RedirectTrail()
         try:
             async with asyncio.timeout(self._limits.seconds), self._slots:
-                return await self._follow(url, trail)
+                return await self._follow(url, trail, allowance)
         except TimeoutError:
             rejected = FetchRejected(ImageFetchFailed, f"took longer than {self._limits.seconds:g} s in all, the limit")
         except FetchRejected as error:
@@ -94,24 +95,26 @@ class GuardedFetcher:
         """Stop the resolver's threads; connections are closed by the fetch that opened them."""
         self._system_resolver.close()
 
-    async def _follow(self, text: str, trail: _RedirectTrail) -> bytes:
+    async def _follow(self, text: str, trail: _RedirectTrail, allowance: FetchAllowance | None) -> bytes:
         url = parse_image_url(text)
         trail.host = url.origin.host
         while True:
             require_allowed(url, self._allowed)
-            response = await self._get(url)
+            response = await self._get(url, allowance)
             if isinstance(response, bytes):
                 return response
             if trail.redirects == self._limits.redirects:
                 raise FetchRejected(ImageFetchFailed, f"redirects more than {self._limits.redirects} times, the limit")
+            if allowance is not None:
+                allowance.take_redirect()
             trail.redirects += 1
             url = resolve_redirect(url, response.location)
 
-    async def _get(self, url: ImageUrl) -> bytes | Redirect:
+    async def _get(self, url: ImageUrl, allowance: FetchAllowance | None) -> bytes | Redirect:
         may_reach = _any_address if url.origin in self._allowed else is_globally_routable
         network = GuardedNetwork(self._network, self._resolve, may_reach)
         ssl_context = (self._ssl_context or await tls()) if url.origin.scheme == "https" else None
-        return await get(url, network, ssl_context, self._limits.raw_bytes)
+        return await get(url, network, ssl_context, self._limits.raw_bytes, allowance)
 
 
 def _any_address(_address: str) -> bool:

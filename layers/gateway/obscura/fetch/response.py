@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 import httpcore
 
-from obscura.errors import ImageFetchFailed, ImageTooLarge
+from obscura.errors import ImageFetchFailed, ImageTooLarge, Overloaded, RequestTooLarge
+from obscura.fetch.base import FetchAllowance
 from obscura.fetch.errors import FetchRejected, describe_failure
 from obscura.fetch.network import GuardedNetwork
 from obscura.fetch.policy import ImageUrl
 from obscura.imaging.formats import FORMATS
+from obscura.memory_budget import GrowingBytes, request_memory
 
 _MAX_PIECE_BYTES = 256 * 1024
 _SMALL_PIECE_BYTES = 1024
@@ -29,9 +31,15 @@ class Redirect:
 
 
 async def get(
-    url: ImageUrl, network: GuardedNetwork, ssl_context: ssl.SSLContext | None, limit_bytes: int
+    url: ImageUrl,
+    network: GuardedNetwork,
+    ssl_context: ssl.SSLContext | None,
+    limit_bytes: int,
+    allowance: FetchAllowance | None = None,
 ) -> bytes | Redirect:
-    """Request ``url`` and return its body or its redirect; raises FetchRejected and nothing else.
+    """Request ``url`` and return its body or its redirect.
+
+    Raises FetchRejected; Overloaded or RequestTooLarge where there is no memory for the image; and nothing else.
 
     The connection serves this request alone and is closed at its end, however it ends, cancelled tasks included: there
     is no pool that could use a connection for another origin, keep one that a server has poisoned, or lose one (ADR 2).
@@ -39,8 +47,8 @@ async def get(
     connection = httpcore.AsyncHTTPConnection(origin=_url(url).origin, ssl_context=ssl_context, network_backend=network)
     try:
         response = await connection.handle_async_request(_request(url))
-        return await _read(response, limit_bytes)
-    except FetchRejected:
+        return await _read(response, limit_bytes, allowance)
+    except (FetchRejected, Overloaded, RequestTooLarge):
         raise
     except Exception as failure:  # anything that a hostile server can make a library raise is a failed fetch
         raise FetchRejected(ImageFetchFailed, describe_failure(failure)) from None
@@ -64,7 +72,7 @@ def _request(url: ImageUrl) -> httpcore.Request:
     return httpcore.Request("GET", _url(url), headers=headers)
 
 
-async def _read(response: httpcore.Response, limit_bytes: int) -> bytes | Redirect:
+async def _read(response: httpcore.Response, limit_bytes: int, allowance: FetchAllowance | None) -> bytes | Redirect:
     if response.status in _REDIRECTS:
         locations = _header(response, b"location")
         if len(locations) != 1:
@@ -76,29 +84,43 @@ async def _read(response: httpcore.Response, limit_bytes: int) -> bytes | Redire
         raise FetchRejected(ImageFetchFailed, f"returned status {response.status}, not 200")
     declared = _header(response, b"content-length")
     encoding = b",".join(_header(response, b"content-encoding")).decode("latin-1")
-    return await read_body(response.aiter_stream(), int(declared[0]) if declared else 0, encoding, limit_bytes)
+    declared_bytes = int(declared[0]) if declared else 0
+    return await read_body(response.aiter_stream(), declared_bytes, encoding, limit_bytes, allowance)
 
 
 def _header(response: httpcore.Response, name: bytes) -> list[bytes]:
     return [value for key, value in response.headers if key.lower() == name]
 
 
-async def read_body(chunks: AsyncIterable[bytes], declared_bytes: int, encoding: str, limit_bytes: int) -> bytes:
-    """Join ``chunks``, decompressed by ``encoding``; raises FetchRejected past the limit, if empty, or if undecodable.
+async def read_body(
+    chunks: AsyncIterable[bytes],
+    declared_bytes: int,
+    encoding: str,
+    limit_bytes: int,
+    allowance: FetchAllowance | None = None,
+) -> bytes:
+    """Join ``chunks``, decompressed by ``encoding``; raises FetchRejected past a limit, if empty, or if undecodable.
 
+    Each piece is taken from the request's memory first, which raises Overloaded and RequestTooLarge.
     ``declared_bytes`` is the Content-Length, or 0; ``encoding`` is the Content-Encoding, or "".
     """
     if declared_bytes > limit_bytes:
         raise _image_too_large(limit_bytes)
     decoder = _decoder(encoding)
     body = bytearray()
+    memory = GrowingBytes(request_memory())
     wire_bytes = 0
     async for chunk in chunks:
         wire_bytes += len(chunk)
         for piece in decoder.pieces(chunk):
-            body += piece
-            if len(body) > limit_bytes:
+            if allowance is not None:
+                allowance.take_bytes(len(piece))
+            size_bytes = len(body) + len(piece)
+            if size_bytes > limit_bytes:
                 raise _image_too_large(limit_bytes)
+            if not memory.covers(size_bytes):
+                await memory.reach(size_bytes, declared_bytes)
+            body += piece
             if len(piece) < _SMALL_PIECE_BYTES or len(piece) == _MAX_PIECE_BYTES:
                 await asyncio.sleep(0)  # many such pieces can come from one read of the socket: let other tasks run
         if wire_bytes > limit_bytes:

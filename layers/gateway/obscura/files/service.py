@@ -10,11 +10,32 @@ from obscura.clock import Clock
 from obscura.dialects.base import is_file_id
 from obscura.documents.base import MEDIA_TYPE, DocumentLimits, is_pdf, require_pdf
 from obscura.documents.render import DocumentRenderer
-from obscura.errors import IMAGE_ERRORS, FileNotFound, MissingCredentials, ObscuraError, RetentionConflict
-from obscura.execution import ImageExecutor
-from obscura.files.base import FileAttributes, FileStorage, StoredFile, blob_names, new_id, original_blob
+from obscura.errors import (
+    IMAGE_ERRORS,
+    FileNotFound,
+    MissingCredentials,
+    ObscuraError,
+    RetentionConflict,
+    StorageFull,
+    StoreUnavailable,
+)
+from obscura.execution import Caller, ImageExecutor
+from obscura.files.base import (
+    UNLIMITED,
+    FileAttributes,
+    FileStorage,
+    StorageLimits,
+    StoredFile,
+    blob_names,
+    new_id,
+    original_blob,
+)
 from obscura.imaging import Detail, ImageError, ImageLimits, prepare
 from obscura.imaging.formats import FORMATS
+from obscura.memory_budget import request_memory
+
+MAX_RECLAIMS = 20
+"""How often a full project's expired files are looked for, some at a time, before it is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +48,15 @@ class FileService:
     clock: Clock
     documents: DocumentRenderer
     document_limits: DocumentLimits
+    project_limits: StorageLimits = UNLIMITED
+
+    def limits_of(self, principal: Principal) -> StorageLimits:
+        """Return how much the caller's project may have stored: its key's own limits, or else the deployment's."""
+        common = self.project_limits
+        return StorageLimits(
+            common.max_bytes if principal.max_storage_bytes is None else principal.max_storage_bytes,
+            common.max_files if principal.max_files is None else principal.max_files,
+        )
 
 
 def require_project(principal: Principal) -> None:
@@ -45,13 +75,25 @@ def require_storage_allowed(principal: Principal) -> None:
         )
 
 
-async def store_file(
-    content: bytes | bytearray, attributes: FileAttributes, principal: Principal, service: FileService, at: datetime
+async def store_file(  # noqa: PLR0913, PLR0917 what is stored, for whom, within what
+    content: bytes | bytearray,
+    attributes: FileAttributes,
+    principal: Principal,
+    service: FileService,
+    at: datetime,
+    limits: StorageLimits | None = None,
 ) -> StoredFile:
-    """Validate an image or a PDF as in any request, and store it; raises its errors with the param ``file``."""
+    """Validate an image or a PDF as in any request, and store it; raises its errors with the param ``file``.
+
+    ``limits`` are those of the caller's project unless given; past them it raises StorageFull.
+    """
     storage = service.storage
+    limits = limits or service.limits_of(principal)
     await purge_expired(principal, storage, at)
-    original, media_type = await _validate(await service.executor.run(partial(bytes, content)), service)
+    await require_space(principal.project, len(content), limits, storage, at)
+    caller = Caller(principal.subject)
+    copied = await service.executor.run_light(partial(bytes, content), caller)
+    original, media_type = await _validate(copied, caller, service)
     created_at = at.replace(microsecond=0)
     file = StoredFile(
         id=new_id("file", at),
@@ -65,7 +107,8 @@ async def store_file(
     )
     try:
         await storage.blobs.put(original_blob(file.id), original)
-        await storage.files.add(file)
+        if not await storage.files.add(file, limits):
+            raise project_full(limits)
     except BaseException:
         with suppress(ObscuraError):
             await storage.blobs.delete([original_blob(file.id)])
@@ -86,7 +129,8 @@ async def find_file(file_id: str, principal: Principal, storage: FileStorage, at
 
 
 async def read_original(file: StoredFile, storage: FileStorage) -> bytes:
-    """Return the bytes as they were sent; raises FileNotFound if they are being deleted."""
+    """Return the bytes as they were sent; raises FileNotFound if they are being deleted, Overloaded."""
+    await request_memory().add(file.size_bytes)
     original = await storage.blobs.get(original_blob(file.id))
     if original is None:
         raise file_not_found()
@@ -111,9 +155,33 @@ async def expire_and_delete(file: StoredFile, storage: FileStorage, at: datetime
 
 
 async def purge_expired(principal: Principal, storage: FileStorage, at: datetime) -> None:
-    """Delete expired files irrevocably."""
+    """Delete expired files irrevocably; one that cannot be deleted now does not fail the request."""
     for file in await storage.files.expired(principal.project, at):
-        await purge(file, storage)
+        with suppress(StoreUnavailable):
+            await purge(file, storage)
+
+
+async def require_space(
+    project: str, size_bytes: int, limits: StorageLimits, storage: FileStorage, at: datetime
+) -> None:
+    """Raise StorageFull if a project has no space for a file of this size, once its expired files are deleted."""
+    for _ in range(MAX_RECLAIMS):
+        if await storage.files.has_space(project, size_bytes, limits, at):
+            return
+        expired = await storage.files.expired(project, at)
+        if not expired:
+            break
+        for file in expired:
+            await purge(file, storage)
+    raise project_full(limits)
+
+
+def project_full(limits: StorageLimits) -> StorageFull:
+    """Return the error of a project that has stored as much as it may."""
+    return StorageFull(
+        f"Your project has no space for it: it may store {limits.max_bytes / 2**20:,.0f} MiB in {limits.max_files:,} "
+        "files, and a pending upload counts twice its size. Delete files, let some expire, or ask the operator."
+    )
 
 
 async def purge(file: StoredFile, storage: FileStorage) -> None:
@@ -127,13 +195,13 @@ def file_not_found() -> FileNotFound:
     return FileNotFound("There is no file with this id in your project: it expired, was deleted, or never existed.")
 
 
-async def _validate(original: bytes, service: FileService) -> tuple[bytes, str]:
+async def _validate(original: bytes, caller: Caller, service: FileService) -> tuple[bytes, str]:
     """Check the structure and the pages of a PDF, or decode an image; return its bytes and media type."""
     if not is_pdf(original) or any(known.recognizes(original) for known in FORMATS.values()):
-        return await service.executor.run(partial(_validate_image, original, service.image_limits))
+        return await service.executor.run(partial(_validate_image, original, service.image_limits), caller)
     try:
         require_pdf(original, service.document_limits.stored_bytes)
-        await service.documents.count_pages(original, service.document_limits)
+        await service.documents.count_pages(original, service.document_limits, caller)
     except ObscuraError as error:
         raise error.at("file") from None
     return original, MEDIA_TYPE

@@ -8,7 +8,8 @@ import msgspec
 
 from obscura.auth.access import Principal
 from obscura.documents.base import MEDIA_TYPE
-from obscura.errors import FileNotFound, StoreUnavailable, UnsupportedImageFormat
+from obscura.errors import FileNotFound, StorageFull, StoreUnavailable, UnsupportedImageFormat
+from obscura.execution import Caller
 from obscura.files.base import prepared_blob
 from obscura.files.service import FileService, find_file, image_error, read_original, require_storage_allowed
 from obscura.imaging import Detail, ImageError, ImageLimits, PreparedImage, prepare
@@ -24,10 +25,10 @@ class StoredImages:
     principal: Principal
     service: FileService
 
-    async def prepared(self, file_id: str, detail: str) -> PreparedImage:
-        """Return a stored image, prepared for a detail.
+    async def find(self, file_id: str, detail: str) -> "PreparedImage | StoredOriginal":
+        """Return a stored image in its prepared form for a detail, or its original if it has none yet.
 
-        Raises FileNotFound, RetentionConflict for a zero-retention request, or the image's errors.
+        Raises FileNotFound, RetentionConflict for a zero-retention request, or UnsupportedImageFormat for a PDF.
         """
         if not self.principal.anonymous:
             require_storage_allowed(self.principal)
@@ -35,25 +36,37 @@ class StoredImages:
         file = await find_file(file_id, self.principal, service.storage, service.clock.now())
         if file.media_type == MEDIA_TYPE:
             raise UnsupportedImageFormat("The file is a PDF. Send its id in a document, not in an image.")
-        name = prepared_blob(file.id, detail)
-        blob = await service.storage.blobs.get(name)
-        flatten_onto = service.image_limits.flatten_onto
-        prepared = _unpack(blob, flatten_onto) if blob else None
-        if prepared is None:
-            original = await read_original(file, service.storage)
-            prepared = await service.executor.run(partial(_prepare, original, detail, service.image_limits))
-            await self._store(name, file.id, _pack(prepared, flatten_onto))
-        return prepared
+        blob = await service.storage.blobs.get(prepared_blob(file.id, detail))
+        prepared = _unpack(blob, service.image_limits.flatten_onto) if blob else None
+        return prepared or StoredOriginal(self, file.id, detail, await read_original(file, service.storage))
 
-    async def _store(self, name: str, file_id: str, packed: bytes) -> None:
+    async def store(self, file_id: str, detail: str, prepared: PreparedImage) -> None:
         """Store a prepared form; it must neither fail the request nor outlive a file that was deleted meanwhile."""
         service = self.service
-        with suppress(StoreUnavailable):
-            await service.storage.blobs.put(name, packed)
+        name = prepared_blob(file_id, detail)
+        with suppress(StoreUnavailable, StorageFull):
+            await service.storage.blobs.put(name, _pack(prepared, service.image_limits.flatten_onto))
             try:
                 await find_file(file_id, self.principal, service.storage, service.clock.now())
             except FileNotFound:
                 await service.storage.blobs.put(name, b"")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredOriginal:
+    """A stored image at its first use with a detail: its bytes as they were sent."""
+
+    images: StoredImages
+    file_id: str
+    detail: str
+    data: bytes
+
+    async def prepare(self, caller: Caller) -> PreparedImage:
+        """Prepare the image and store its prepared form; raises the image's errors."""
+        service = self.images.service
+        prepared = await service.executor.run(partial(_prepare, self.data, self.detail, service.image_limits), caller)
+        await self.images.store(self.file_id, self.detail, prepared)
+        return prepared
 
 
 def _prepare(original: bytes, detail: str, limits: ImageLimits) -> PreparedImage:

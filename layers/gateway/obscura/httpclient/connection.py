@@ -213,7 +213,8 @@ class Connection(asyncio.Protocol):
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > MAX_HEAD_BYTES:
             raise MalformedResponse(f"the head of the response is over {MAX_HEAD_BYTES} bytes, the limit")
-        self._head.headers.append((name, value))
+        if not self._head_complete:  # trailers are no headers (RFC 9110 §6.5.1)
+            self._head.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._head.status = self._parser.get_status_code()

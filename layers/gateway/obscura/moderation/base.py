@@ -17,8 +17,8 @@ class Verdict:
 class Moderator(Protocol):
     """Reviews images and text. Raises ModerationUnavailable whenever there is no reliable verdict."""
 
-    model: str
-    """The model that reviews: a verdict is valid for this model only."""
+    identity: str
+    """The server, the model and the settings that review: a verdict is valid for these only."""
 
     local: bool
     """Whether text is reviewed in this process, where a verdict takes less time than its lookup in a cache."""
@@ -44,4 +44,8 @@ class VerdictCache(Protocol):
 
     async def add_clean_all(self, digests: Collection[bytes], at: datetime, until: datetime) -> None:
         """Store, at ``at``, a clean verdict under each digest, valid until ``until``."""
+        ...
+
+    async def clear(self) -> int:
+        """Delete every verdict, and return how many there were; those that are added meanwhile may stay."""
         ...

@@ -52,12 +52,12 @@ class CleanVerdicts:
 class CachingModerator:
     """A moderator that reviews no image again within ``VERDICT_TTL`` of a clean verdict.
 
-    The key is the SHA-256 of the prepared image and the moderator's model. Flagged images are never cached.
+    The key is the SHA-256 of the prepared image and the moderator's identity. Flagged images are never cached.
     """
 
     def __init__(self, moderator: Moderator, clean: CleanVerdicts) -> None:
         """``clean`` is the one request's."""
-        self.model = moderator.model
+        self.identity = moderator.identity
         self.local = moderator.local
         self._moderator = moderator
         self._clean = clean
@@ -65,7 +65,7 @@ class CachingModerator:
     async def review_image(self, data_url: bytes) -> Verdict:
         """Return the cached verdict, or the moderator's."""
         # Not in the image executor, where it would wait for the preparation of all other images.
-        digest = await asyncio.to_thread(_image_digest, data_url, self.model)
+        digest = await asyncio.to_thread(_image_digest, data_url, self.identity)
         if await self._clean.among([digest]):
             return Verdict(flagged=False)
         verdict = await self._moderator.review_image(data_url)
@@ -81,14 +81,14 @@ class CachingModerator:
 class TextVerdicts:
     """The clean verdicts on single texts of one project, each valid only after the characters that it was found after.
 
-    The key is the SHA-256 of the moderator's model, the project, the text's context and the text: words that were
+    The key is the SHA-256 of the moderator's identity, the project, the text's context and the text: words that were
     found clean in one place are reviewed again in another, and no project learns what another one sent.
     """
 
-    def __init__(self, clean: CleanVerdicts, model: str, project: str) -> None:
-        """``model`` is the moderator's."""
+    def __init__(self, clean: CleanVerdicts, identity: str, project: str) -> None:
+        """``identity`` is the moderator's."""
         self._clean = clean
-        self._key = hashlib.sha256(b"text\0%b\0%b" % (model.encode(), project.encode()))
+        self._key = hashlib.sha256(b"text\0%b\0%b" % (identity.encode(), project.encode()))
 
     def digests(self, texts: Sequence[str], contexts: Sequence[str]) -> dict[int, bytes]:
         """Return the digest of each text that is worth a lookup, by its number."""
@@ -114,7 +114,7 @@ class TextVerdicts:
         return digest.digest()
 
 
-def _image_digest(data_url: bytes, model: str) -> bytes:
-    """Hash the model's name, a zero byte, and the prepared bytes."""
+def _image_digest(data_url: bytes, identity: str) -> bytes:
+    """Hash the moderator's identity, a zero byte, and the prepared bytes."""
     _, _, encoded = data_url.partition(b",")
-    return hashlib.sha256(b"%b\0%b" % (model.encode(), pybase64.b64decode(encoded))).digest()
+    return hashlib.sha256(b"%b\0%b" % (identity.encode(), pybase64.b64decode(encoded))).digest()

@@ -7,13 +7,17 @@ import msgspec
 from msgspec import Raw
 
 from obscura.errors import ModerationUnavailable
+from obscura.masking import masked
 from obscura.moderation.base import Verdict
 from obscura.upstreams.http import basic_credentials, http_request, send_with_retries
 
 MODEL = "omni-moderation-latest"
+READING_VERSION = 1
+"""Raise it whenever verdicts are read or texts are cut otherwise: verdicts of earlier readings are then not used."""
 VERDICT_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5.0
 MAX_VERDICT_BYTES = 1024 * 1024
+MAX_CATEGORY_CHARS = 100
 
 
 class _Result(msgspec.Struct):
@@ -45,7 +49,6 @@ _verdicts = msgspec.json.Decoder(_ModerationResponse)
 class OpenAIModerator:
     """``POST /moderations`` (OpenAI's API reference, "Create moderation"); every failure fails closed."""
 
-    model = MODEL
     local = False
 
     def __init__(
@@ -58,6 +61,7 @@ class OpenAIModerator:
         """``base_url`` ends in ``/v1``; ``timeout_s`` is for one verdict, retries included."""
         self._transport = transport
         self._url = httpx.URL(f"{base_url.rstrip('/')}/moderations")
+        self.identity = f"openai {self._url.copy_with(userinfo=b'')} {MODEL} {READING_VERSION}"
         self._timeout_s = timeout_s
         self._extensions = {"timeout": httpx.Timeout(None, connect=CONNECT_TIMEOUT_S).as_dict()}
         bearer = ((b"authorization", b"Bearer %b" % key.encode()),) if key else ()
@@ -121,7 +125,7 @@ def _verdict(body: bytes) -> Verdict:
         for category, hit in result.categories.items()
         if hit
     ]
-    return Verdict(flagged=True, category=max(hits)[1] if hits else None)
+    return Verdict(flagged=True, category=masked(max(hits)[1])[:MAX_CATEGORY_CHARS] if hits else None)
 
 
 def _unavailable(why: str) -> ModerationUnavailable:

@@ -30,11 +30,13 @@ class Piece:
 class JoinedTexts:
     """Texts joined for moderation, in pieces of at most ``MAX_PIECE_CHARS`` characters that cover all of it.
 
-    Every run of up to ``OVERLAP_CHARS`` characters is whole in one of the pieces.
+    Every run of up to ``OVERLAP_CHARS`` characters is whole in one of the pieces. ``pieces_of_text`` counts, for each
+    text, the pieces that have a part of it.
     """
 
     text: str
     pieces: Sequence[Piece]
+    pieces_of_text: Sequence[int]
 
 
 def contexts_of(texts: Sequence[str]) -> list[str]:
@@ -73,7 +75,12 @@ def join(texts: Sequence[str], contexts: Sequence[str], numbers: Sequence[int]) 
         spans.append((end - len(texts[number]), end))
         previous = number
     text = SEPARATOR.join(parts)
-    return JoinedTexts(text, list(_with_texts(cut(text), spans)))
+    pieces = list(_with_texts(cut(text), spans))
+    pieces_of_text = [0] * len(numbers)
+    for piece in pieces:
+        for number in piece.texts:
+            pieces_of_text[number] += 1
+    return JoinedTexts(text, pieces, pieces_of_text)
 
 
 def cut(text: str) -> Iterator[tuple[int, int]]:

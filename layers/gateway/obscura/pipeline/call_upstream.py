@@ -2,14 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 
 from obscura.dialects.base import StreamTranslator, UpstreamBody
 from obscura.errors import ObscuraError
+from obscura.execution import run_off_loop
 from obscura.pipeline.request import GatewayResponse, StreamingBody
 from obscura.upstreams.base import Upstream
 
 EVENT_STREAM = "text/event-stream"
 CLOSE_TIMEOUT_S = 1.0
+OFF_LOOP_BYTES = 16 * 1024
+MAX_CHUNKS_AT_ONCE = 32
+MAX_FEED_BYTES = 4 * 1024
+"""Of a stream, what is translated at once: at ten bytes an event and 10 µs for each, 4 ms."""
 
 
 async def call_upstream(request: UpstreamBody, upstream: Upstream, image_tokens: Sequence[int]) -> GatewayResponse:
@@ -19,17 +25,30 @@ async def call_upstream(request: UpstreamBody, upstream: Upstream, image_tokens:
     """
     response = await upstream.send(request)
     if isinstance(response, bytes):
-        return GatewayResponse(200, "application/json", request.translator.translate(response, image_tokens))
+        body = await run_off_loop(
+            lambda: request.translator.translate(response, image_tokens), off_loop=len(response) > OFF_LOOP_BYTES
+        )
+        return GatewayResponse(200, "application/json", body)
     translator = request.translator.stream(image_tokens)
-    body = StreamingBody(_translate_stream(response.chunks, translator), translator.fail, response.aclose)
-    return GatewayResponse(200, EVENT_STREAM, body, {"cache-control": "no-cache", "x-accel-buffering": "no"})
+    streaming = StreamingBody(_translate_stream(response.chunks, translator), translator.fail, response.aclose)
+    return GatewayResponse(200, EVENT_STREAM, streaming, {"cache-control": "no-cache", "x-accel-buffering": "no"})
 
 
 async def _translate_stream(chunks: AsyncIterator[bytes], translator: StreamTranslator) -> AsyncIterator[bytes]:
+    held_bytes = received = 0
     while (chunk := await _next_chunk(chunks, translator)) is not None:
-        events = translator.feed(chunk)
-        if events:
-            yield events
+        received += 1
+        if not received % MAX_CHUNKS_AT_ONCE:
+            await asyncio.sleep(0)  # chunks that are there already are passed on without a pause
+        for start in range(0, len(chunk), MAX_FEED_BYTES):
+            piece = chunk[start : start + MAX_FEED_BYTES]
+            # What was held back is read again as one event when its end is there.
+            events = await run_off_loop(partial(translator.feed, piece), off_loop=held_bytes > OFF_LOOP_BYTES)
+            held_bytes = 0 if events else held_bytes + len(piece)
+            if events:
+                yield events
+            if start:
+                await asyncio.sleep(0)  # others go on between two pieces
     rest = translator.finish()
     if rest:
         yield rest

@@ -8,17 +8,24 @@ from obscura.access_record import AccessRecord
 from obscura.auth.access import Principal
 from obscura.dialects.base import DocumentSlot, ImageSlot, ParsedRequest, VideoSlot
 from obscura.errors import ObscuraError, TooManyImages
-from obscura.execution import gather_or_raise_first
+from obscura.execution import Caller, gather_or_raise_first
+from obscura.fetch.base import FetchAllowance
 from obscura.files.stored_images import StoredImages
 from obscura.moderation.cache import CachingModerator, CleanVerdicts, TextVerdicts
-from obscura.pipeline.load_images import inline_videos, load_image
+from obscura.pipeline.load_images import VideoSources, inline_image, inline_videos, load_image, require_few_urls
 from obscura.pipeline.moderate import Moderation, require_text_length
-from obscura.pipeline.prepare import Preparation, PreparedImagePart
-from obscura.pipeline.services import RequestLimits, Services
+from obscura.pipeline.prepare import (
+    ImageToInspect,
+    InspectedImage,
+    Preparation,
+    PreparedImagePart,
+    require_pixels,
+)
+from obscura.pipeline.services import MAX_FETCHED_URLS, MAX_REDIRECTS, RequestLimits, Services
 from obscura.upstreams.base import CatalogModel
 
 if TYPE_CHECKING:
-    from obscura.pipeline.load_documents import PreparedDocument
+    from obscura.pipeline.load_documents import DocumentSources, LoadedDocument, PreparedDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +58,18 @@ class _Totals:
     """What a request has of images and text when the pages of its documents are counted too."""
 
     def __init__(self, parsed: ParsedRequest, limits: RequestLimits, *, anonymous: bool) -> None:
+        """Count each document as one page until its pages are known; raises TooManyImages."""
         self._images = len(parsed.images)
         self._texts = list(parsed.texts)
         self._limits = limits
         self._anonymous = anonymous
+        self._add(len(parsed.documents))
 
     def add_pages(self, pages: int) -> None:
         """Count the pages of a document; raises TooManyImages."""
+        self._add(pages - 1)
+
+    def _add(self, pages: int) -> None:
         self._images += pages
         if self._images > self._limits.content.images:
             raise TooManyImages(
@@ -72,32 +84,62 @@ class _Totals:
 
 
 @dataclass(frozen=True, slots=True)
+class _LoadedContent:
+    """The images and documents of a request by their numbers, loaded and inspected; nothing of them is decoded."""
+
+    images: dict[int, InspectedImage]
+    documents: "dict[int, LoadedDocument]"
+
+    def all_images(self, slots: Sequence[ImageSlot]) -> list[tuple[str, InspectedImage]]:
+        """Return each image with its JSON path: those of the slots, then the documents that are images."""
+        found = [(slot.path, self.images[number]) for number, slot in enumerate(slots)]
+        documents = (self.documents[number] for number in range(len(self.documents)))
+        return found + [(each.slot.path, each.image) for each in documents if each.image is not None]
+
+
+@dataclass(frozen=True, slots=True)
 class ContentCheck:
-    """The check of one request's content; without ``moderation`` nothing of it is moderated."""
+    """The check of one request's content; without ``moderation`` nothing of it is moderated.
+
+    Images that are not to be ``decoded`` are only counted, by their headers.
+    """
 
     record: AccessRecord
     principal: Principal
     services: Services
     preparation: Preparation
     moderation: Moderation | None
+    allowance: FetchAllowance
+    decoded: bool = True
 
     @classmethod
-    def of(
-        cls, record: AccessRecord, principal: Principal, model: CatalogModel, services: Services, *, moderated: bool
+    def of(  # noqa: PLR0913 - what a request is checked by, and for what
+        cls,
+        record: AccessRecord,
+        principal: Principal,
+        model: CatalogModel,
+        services: Services,
+        *,
+        moderated: bool,
+        decoded: bool = True,
     ) -> "ContentCheck":
         """Return the check of a request to ``model``; ``moderated`` if its content is to leave the gateway."""
+        limits = services.limits
         cache = None if record.zero_retention else services.image_cache
-        preparation = Preparation(model, services.limits.image, services.executor, cache)
+        preparation = Preparation(model, limits.image, services.executor, Caller(principal.subject), cache)
         moderation = _moderation(record, principal, services) if moderated else None
-        return cls(record, principal, services, preparation, moderation)
+        allowance = FetchAllowance(limits.fetched_bytes, MAX_REDIRECTS)
+        return cls(record, principal, services, preparation, moderation, allowance, decoded)
 
     async def run(self, parsed: ParsedRequest) -> CheckedContent:
         """Return the prepared content; the first error ends all that is under way, and is raised.
 
-        Text is moderated from the start, each image once it is prepared, each document once it is rendered: none waits
-        for another one. For an unauthenticated caller moderation begins once everything is prepared, so that a broken
-        image still releases the request (ADR 24, ADR 69).
+        Every image is loaded and its header walked before the first is decoded or rendered, so that a request that is
+        refused by what a header says costs no decode (ADR 74). Text is moderated from the start, each image once it is
+        prepared, each document once it is rendered. For an unauthenticated caller moderation begins once everything is
+        prepared, so that a broken image still releases the request (ADR 24, ADR 69).
         """
+        require_few_urls(parsed, MAX_FETCHED_URLS)
         videos = [self._videos(parsed.videos)] if parsed.videos else []
         if self.moderation is None or self.principal.anonymous:
             content = await self._gather(parsed, videos, None)
@@ -113,48 +155,106 @@ class ContentCheck:
     async def _gather(
         self, parsed: ParsedRequest, others: Sequence[Coroutine[None, None, None]], moderation: Moderation | None
     ) -> CheckedContent:
-        """Prepare each image and document beside the other steps, and moderate each if there is a moderation."""
+        """Prepare the images and documents beside the other steps, and moderate each if there is a moderation."""
+        prepared: list[CheckedContent] = []
+        if not parsed.images and not parsed.documents:
+            await gather_or_raise_first(others)
+            return CheckedContent((), ())
+
+        async def content() -> None:
+            prepared.append(await self._content(parsed, moderation))
+
+        await gather_or_raise_first([*others, content()])
+        return prepared[0]
+
+    async def _content(self, parsed: ParsedRequest, moderation: Moderation | None) -> CheckedContent:
         totals = _Totals(parsed, self.services.limits, anonymous=self.principal.anonymous)
+        with self.record.timed_step("load"):
+            loaded = await self._load(parsed)
+        require_pixels(loaded.all_images(parsed.images), self.services.limits.pixels)
         images: dict[int, PreparedImagePart] = {}
         documents: dict[int, PreparedDocument] = {}
 
         async def image(number: int, slot: ImageSlot) -> None:
-            images[number] = await self._image(slot, moderation)
+            images[number] = await self._image(slot, loaded.images.pop(number), moderation)
 
-        async def document(number: int, slot: DocumentSlot) -> None:
-            documents[number] = await self._document(slot, totals, moderation)
+        async def document(number: int) -> None:
+            documents[number] = await self._document(loaded.documents.pop(number), totals, moderation)
 
         await gather_or_raise_first(
             [
-                *others,
                 *(image(number, slot) for number, slot in enumerate(parsed.images)),
-                *(document(number, slot) for number, slot in enumerate(parsed.documents)),
+                *(document(number) for number in range(len(loaded.documents))),
             ]
         )
         return CheckedContent(
             [images[number] for number in range(len(images))], [documents[number] for number in range(len(documents))]
         )
 
-    async def _image(self, slot: ImageSlot, moderation: Moderation | None) -> PreparedImagePart:
+    async def _load(self, parsed: ParsedRequest) -> "_LoadedContent":
+        """Load and inspect everything: what stands in the request first, so that it is refused before any fetch."""
+        loaded = _LoadedContent({}, {})
+        inline = [
+            (number, ImageToInspect(slot.path, slot.detail, source))
+            for number, slot in enumerate(parsed.images)
+            if (source := inline_image(slot)) is not None
+        ]
+        inspected = await self.preparation.inspect([image for _, image in inline])
+        loaded.images.update((number, image) for (number, _), image in zip(inline, inspected, strict=True))
         stored = StoredImages(self.principal, self.services.file_service)
-        with self.record.timed_step("load"):
-            source = await load_image(slot, self.services.images, stored)
+
+        async def image(number: int, slot: ImageSlot) -> None:
+            source = await load_image(slot, self.services.images, stored, self.allowance)
+            [loaded.images[number]] = await self.preparation.inspect([ImageToInspect(slot.path, slot.detail, source)])
+
+        steps = [image(number, slot) for number, slot in enumerate(parsed.images) if number not in loaded.images]
+        if parsed.documents:
+            steps += self._document_loads(parsed.documents, loaded)
+        await gather_or_raise_first(steps)
+        return loaded
+
+    def _document_loads(
+        self, slots: Sequence[DocumentSlot], loaded: "_LoadedContent"
+    ) -> list[Coroutine[None, None, None]]:
+        from obscura.pipeline.load_documents import load_document
+
+        sources = self._document_sources()
+
+        async def document(number: int, slot: DocumentSlot) -> None:
+            loaded.documents[number] = await load_document(slot, sources)
+
+        return [document(number, slot) for number, slot in enumerate(slots)]
+
+    def _document_sources(self) -> "DocumentSources":
+        from obscura.pipeline.load_documents import document_sources
+
+        return document_sources(self.principal, self.services, self.preparation, self.allowance)
+
+    async def _image(
+        self, slot: ImageSlot, inspected: InspectedImage, moderation: Moderation | None
+    ) -> PreparedImagePart:
+        if not self.decoded:
+            return self.preparation.count(slot.path, slot.detail, inspected)
         with self.record.timed_step("prepare"):
-            image = await self.preparation.prepare(slot, source)
+            image = await self.preparation.prepare(slot.path, slot.detail, inspected)
+        del inspected  # its bytes are not needed for the moderation
         if moderation is not None:
             await self._review([image], moderation)
         return image
 
-    async def _document(self, slot: DocumentSlot, totals: _Totals, moderation: Moderation | None) -> "PreparedDocument":
-        from obscura.pipeline.load_documents import document_sources, prepare_document
+    async def _document(
+        self, loaded: "LoadedDocument", totals: _Totals, moderation: Moderation | None
+    ) -> "PreparedDocument":
+        from obscura.pipeline.load_documents import prepare_document
 
-        sources = document_sources(self.principal, self.services)
+        path = loaded.slot.path
         with self.record.timed_step("prepare"):
-            document = await prepare_document(slot, totals.add_pages, self.preparation.model, sources)
+            document = await prepare_document(loaded, totals.add_pages, self._document_sources(), decoded=self.decoded)
+        del loaded
         try:
             totals.add_texts(document.texts)
         except ObscuraError as error:
-            raise error.at(slot.path) from None
+            raise error.at(path) from None
         if moderation is not None:
             await gather_or_raise_first(
                 [self._review_texts(document.texts, moderation), self._review(document.images, moderation)]
@@ -171,7 +271,8 @@ class ContentCheck:
 
     async def _videos(self, slots: Sequence[VideoSlot]) -> None:
         with self.record.timed_step("load"):
-            await inline_videos(slots, self.services.videos, self.services.executor)
+            services, caller = self.services, self.preparation.caller
+            await inline_videos(slots, VideoSources(services.videos, services.executor, caller, self.allowance))
 
 
 def _moderation(record: AccessRecord, principal: Principal, services: Services) -> Moderation | None:
@@ -186,6 +287,6 @@ def _moderation(record: AccessRecord, principal: Principal, services: Services) 
     if services.verdicts is not None and not record.zero_retention:
         clean = CleanVerdicts(services.verdicts, record, services.clock)
         if not moderator.local and not principal.anonymous:
-            texts = TextVerdicts(clean, moderator.model, principal.project)
+            texts = TextVerdicts(clean, moderator.identity, principal.project)
         moderator = CachingModerator(moderator, clean)
     return Moderation(moderator, texts)

@@ -8,16 +8,22 @@ from typing import Protocol
 from obscura.auth.access import AccessRequest, Principal, admission
 from obscura.auth.base import KeyScope
 from obscura.dialects.base import CallerDialect, ParsedRequest, UpstreamBody
+from obscura.execution import run_off_loop
+from obscura.memory_budget import request_memory
 from obscura.pipeline.call_upstream import call_upstream
 from obscura.pipeline.check_content import CheckedContent, ContentCheck
 from obscura.pipeline.load_images import require_video_allowed
-from obscura.pipeline.moderate import require_text_length
-from obscura.pipeline.read_body import read_body
+from obscura.pipeline.moderate import with_text_limit
+from obscura.pipeline.read_body import read_and_parse
 from obscura.pipeline.request import GatewayRequest, GatewayResponse
 from obscura.pipeline.select_model import select_model
 from obscura.pipeline.services import Services
 from obscura.pipeline.unmoderated import UNMODERATED_HEADER, require_checkable
+from obscura.pipeline.upstream_state import require_files_allowed, require_nothing_kept, require_own_state
 from obscura.upstreams.base import CatalogModel
+
+OFF_LOOP_IMAGE_BYTES = 1024 * 1024
+"""Of prepared images that are written into a request: copying more takes over a millisecond."""
 
 
 @asynccontextmanager
@@ -33,9 +39,13 @@ async def handle_request(
         approved = await _approve(request, principal, dialect, services)
         request.record.left_gateway = True
         with request.record.timed_step("relay"):
-            response = await call_upstream(approved.body, approved.model.upstream, approved.image_tokens)
+            headers = approved.headers
+            calling = call_upstream(approved.body, approved.model.upstream, approved.image_tokens)
+            del approved  # what the upstream has been sent is not held while its response is relayed
+            response = await calling
+            request_memory().release()
             try:
-                response.headers.update(approved.headers)
+                response.headers.update(headers)
                 yield response
             finally:
                 await response.aclose()
@@ -55,29 +65,42 @@ def access_request(request: GatewayRequest, dialect: CallerDialect, *, uses_free
 
 @dataclass(frozen=True, slots=True)
 class SelectedRequest[R: ParsedRequest]:
-    """A parsed request, the model that it goes to, and the types of what goes there unmoderated."""
+    """A parsed request, the model that it goes to, and the types of what goes there unmoderated.
+
+    The event loop does no work that grows with the body if that ``is_large``.
+    """
 
     parsed: R
     model: CatalogModel
     unmoderated: Sequence[str]
+    is_large: bool
 
 
 async def read_and_select[R: ParsedRequest](
     request: GatewayRequest, principal: Principal, dialect: CallerDialect[R], services: Services
 ) -> SelectedRequest[R]:
     """Read a request, check its limits, and select its model: all that needs no more than the body and the catalog."""
-    record = request.record
+    record, limits = request.record, services.limits
+    content = with_text_limit(limits.content, limits.text_chars, anonymous=principal.anonymous)
     with record.timed_step("read"):
-        body = await read_body(request, services.limits.body_bytes)
-        parsed = dialect.parse(request.head, body, services.limits.content)
+        body = await read_and_parse(
+            request, limits.body_bytes, content.items, lambda body: dialect.parse(request.head, body, content)
+        )
+    parsed, is_large = body.parsed, body.is_large
     record.model, record.streamed = parsed.model, parsed.streamed
     require_video_allowed(principal, parsed)
-    require_text_length(parsed.texts, services.limits.text_chars, anonymous=principal.anonymous)
+    require_files_allowed(parsed, principal)
+    require_nothing_kept(parsed, principal, native=False)
     with record.timed_step("choose"):
         model = await select_model(parsed, services.catalog)
-        unmoderated = require_checkable(parsed, model, principal, refuse_unmoderated=services.limits.refuse_unmoderated)
-        parsed.check_translatable(model.dialects)
-    return SelectedRequest(parsed, model, unmoderated)
+        unmoderated = require_checkable(parsed, model, principal, refuse_unmoderated=limits.refuse_unmoderated)
+        await run_off_loop(lambda: parsed.check_translatable(model.dialects), off_loop=is_large)
+        native = dialect.name in model.dialects
+        require_nothing_kept(parsed, principal, native=native)
+        require_own_state(parsed, model, native=native, allowed=limits.allow_upstream_state)
+    if principal.zero_retention:
+        parsed.keep_nothing_upstream(store_field=model.store_field)
+    return SelectedRequest(parsed, model, unmoderated, is_large)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +111,7 @@ class PreparedRequest[R: ParsedRequest]:
     model: CatalogModel
     content: CheckedContent
     unmoderated: Sequence[str]
+    is_large: bool
 
     @property
     def image_tokens(self) -> list[int]:
@@ -101,20 +125,33 @@ class PreparedRequest[R: ParsedRequest]:
         tokens = {"x-image-tokens": image_tokens} if image_tokens else {}
         return tokens | ({UNMODERATED_HEADER: ",".join(self.unmoderated)} if self.unmoderated else {})
 
-    def render(self) -> UpstreamBody:
+    async def render(self) -> UpstreamBody:
         """Render the request for the upstream, with the very images that were moderated."""
+        image_bytes = sum(len(image.data_url) for image in self.content.images_and_pages)
+        return await run_off_loop(self._render, off_loop=self.is_large or image_bytes > OFF_LOOP_IMAGE_BYTES)
+
+    def _render(self) -> UpstreamBody:
         self.content.replace(self.parsed.images)
         return self.parsed.to_upstream(self.model.dialects)
 
 
-async def prepare_and_moderate[R: ParsedRequest](
-    selected: SelectedRequest[R], request: GatewayRequest, principal: Principal, services: Services, *, moderated: bool
+async def prepare_and_moderate[R: ParsedRequest](  # noqa: PLR0913 - a request, and what becomes of its content
+    selected: SelectedRequest[R],
+    request: GatewayRequest,
+    principal: Principal,
+    services: Services,
+    *,
+    moderated: bool,
+    decoded: bool = True,
 ) -> PreparedRequest[R]:
-    """Load and prepare what a request carries, and moderate it if it goes to an upstream."""
-    check = ContentCheck.of(request.record, principal, selected.model, services, moderated=moderated)
+    """Load and prepare what a request carries, and moderate it if it goes to an upstream.
+
+    Images that are not to be ``decoded`` are only counted, by their headers.
+    """
+    check = ContentCheck.of(request.record, principal, selected.model, services, moderated=moderated, decoded=decoded)
     content = await check.run(selected.parsed)
     request.record.images = [image.record for image in content.images_and_pages]
-    return PreparedRequest(selected.parsed, selected.model, content, selected.unmoderated)
+    return PreparedRequest(selected.parsed, selected.model, content, selected.unmoderated, selected.is_large)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +169,7 @@ async def _approve(
 ) -> _ApprovedRequest:
     selected = await read_and_select(request, principal, dialect, services)
     prepared = await prepare_and_moderate(selected, request, principal, services, moderated=True)
-    return _ApprovedRequest(prepared.model, prepared.render(), prepared.image_tokens, prepared.headers)
+    return _ApprovedRequest(prepared.model, await prepared.render(), prepared.image_tokens, prepared.headers)
 
 
 ESTIMATE_HEADER = "x-token-estimate"
@@ -161,12 +198,17 @@ async def handle_count_tokens(
     async with admission(access_request(request, dialect, uses_free_quota=False), services.access_control) as principal:
         selected = await read_and_select(request, principal, dialect, services)
         counted = selected.parsed.upstream_can_count(selected.model.dialects)
-        prepared = await prepare_and_moderate(selected, request, principal, services, moderated=counted)
+        prepared = await prepare_and_moderate(
+            selected, request, principal, services, moderated=counted, decoded=counted
+        )
         if not counted:
             headers = prepared.headers | {ESTIMATE_HEADER: "true"}
-            yield GatewayResponse(200, "application/json", prepared.parsed.estimate(prepared.image_tokens), headers)
+            estimate = await run_off_loop(
+                lambda: prepared.parsed.estimate(prepared.image_tokens), off_loop=prepared.is_large
+            )
+            yield GatewayResponse(200, "application/json", estimate, headers)
             return
-        body = prepared.render()
+        body = await prepared.render()
         with request.record.timed_step("relay"):
             response = await call_upstream(body, prepared.model.upstream, ())
             response.headers.update(prepared.headers)

@@ -1,21 +1,30 @@
 """Load the images and videos of a request, each by itself. Base64 stays encoded until the image is prepared."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 from obscura.auth.access import Principal
-from obscura.dialects.base import ImageSlot, ParsedRequest, SourceKind, VideoSlot
+from obscura.dialects.base import DocumentSlot, ImageSlot, ParsedRequest, SourceKind, VideoSlot
 from obscura.dialects.data_url import base64_of, decode_base64, encode_data_url, is_data_url
 from obscura.dialects.json.prescan import decode_string
 from obscura.dialects.media import MediaKind, media_kind
-from obscura.errors import ImageTooLarge, InvalidImageUrl, InvalidRequest, ObscuraError, VideoAnonBlocked
-from obscura.execution import ImageExecutor, gather_or_raise_first
-from obscura.fetch.base import ImageFetcher
+from obscura.errors import (
+    ImageTooLarge,
+    InvalidImageUrl,
+    InvalidRequest,
+    ObscuraError,
+    TooManyImages,
+    VideoAnonBlocked,
+)
+from obscura.execution import Caller, ImageExecutor, gather_or_raise_first
+from obscura.fetch.base import FetchAllowance, ImageFetcher
+from obscura.files.stored_images import StoredOriginal
 from obscura.imaging import PreparedImage
 
-type LoadedImage = memoryview | bytes | PreparedImage
-"""Base64 still in its JSON string, fetched bytes, or a stored image, which is prepared already."""
+type LoadedImage = memoryview | bytes | PreparedImage | StoredOriginal
+"""Base64 still in its JSON string, fetched bytes, or a stored image: prepared already, or at its first use."""
 
 MAX_URL_CHARS = 16 * 1024
 
@@ -23,23 +32,55 @@ MAX_URL_CHARS = 16 * 1024
 class StoredImageSource(Protocol):
     """The stored images of the caller's project."""
 
-    async def prepared(self, file_id: str, detail: str) -> PreparedImage:
-        """Return a stored image, prepared for a detail; raises FileNotFound or RetentionConflict."""
+    async def find(self, file_id: str, detail: str) -> PreparedImage | StoredOriginal:
+        """Return a stored image, prepared for a detail or as it was sent; raises FileNotFound or RetentionConflict."""
         ...
 
 
-async def load_image(slot: ImageSlot, fetcher: ImageFetcher, stored: StoredImageSource) -> LoadedImage:
-    """Return the source of one slot; raises an error with the path of the slot as param."""
+def require_few_urls(parsed: ParsedRequest, max_urls: int) -> None:
+    """Raise TooManyImages if a request names more than ``max_urls`` files by URL, before any is fetched."""
+    slots: list[ImageSlot | DocumentSlot | VideoSlot] = [*parsed.images, *parsed.documents, *parsed.videos]
+    if len(slots) <= max_urls:
+        return
+    fetched = [slot.path for slot in slots if _is_fetched(slot)]
+    if len(fetched) > max_urls:
+        raise TooManyImages(
+            f"The request names {len(fetched)} images, documents and videos by URL; {max_urls} are fetched at most. "
+            "Send fewer, or split it.",
+            param=fetched[max_urls],
+        )
+
+
+def _is_fetched(slot: ImageSlot | DocumentSlot | VideoSlot) -> bool:
+    kind = SourceKind.URL if isinstance(slot, VideoSlot) else slot.kind
+    return kind is SourceKind.URL and not is_data_url(slot.source)
+
+
+def inline_image(slot: ImageSlot) -> memoryview | None:
+    """Return the base64 of an image that stands in the request itself; None of any other.
+
+    Raises InvalidImageUrl with the path of the slot as param.
+    """
+    if slot.kind is SourceKind.BASE64:
+        return slot.source
+    if slot.kind is not SourceKind.URL or not is_data_url(slot.source):
+        return None
     try:
-        if slot.kind is SourceKind.BASE64:
-            return slot.source
+        return base64_of(slot.source)
+    except ObscuraError as error:
+        raise error.at(slot.path) from None
+
+
+async def load_image(
+    slot: ImageSlot, fetcher: ImageFetcher, stored: StoredImageSource, allowance: FetchAllowance
+) -> LoadedImage:
+    """Return the image of a slot that is not inline; raises an error with the path of the slot as param."""
+    try:
         if slot.kind is SourceKind.FILE_ID:
-            return await stored.prepared(decode_string(slot.source), slot.detail)
-        if is_data_url(slot.source):
-            return base64_of(slot.source)
+            return await stored.find(decode_string(slot.source), slot.detail)
         if len(slot.source) > MAX_URL_CHARS:
             raise InvalidImageUrl("The image URL is too long. Send an https URL or a base64 data URL.")
-        return await fetcher.fetch(decode_string(slot.source))
+        return await fetcher.fetch(decode_string(slot.source), allowance)
     except ObscuraError as error:
         raise error.at(slot.path) from None
 
@@ -53,23 +94,35 @@ def require_video_allowed(principal: Principal, parsed: ParsedRequest) -> None:
         raise VideoAnonBlocked("Videos need an API key; the free tier takes images.", param=parsed.videos[0].path)
 
 
-async def inline_videos(slots: Sequence[VideoSlot], fetcher: ImageFetcher, executor: ImageExecutor) -> None:
+@dataclass(frozen=True, slots=True)
+class VideoSources:
+    """Where the videos of one request come from."""
+
+    fetcher: ImageFetcher
+    executor: ImageExecutor
+    caller: Caller
+    allowance: FetchAllowance
+
+
+async def inline_videos(slots: Sequence[VideoSlot], sources: VideoSources) -> None:
     """Replace each video by a data URL, so that the upstream fetches nothing; raises what loading an image raises.
 
     Raises InvalidRequest for anything but MP4, WebM and MOV of at most ``MAX_VIDEO_BYTES``.
     """
-    data_urls = await gather_or_raise_first([_load_video(slot, fetcher, executor) for slot in slots])
+    data_urls = await gather_or_raise_first([_load_video(slot, sources) for slot in slots])
     for slot, data_url in zip(slots, data_urls, strict=True):
         slot.replace(data_url)
 
 
-async def _load_video(slot: VideoSlot, fetcher: ImageFetcher, executor: ImageExecutor) -> bytes:
+async def _load_video(slot: VideoSlot, sources: VideoSources) -> bytes:
     try:
         if is_data_url(slot.source):
             encoded = base64_of(slot.source)
-            return await executor.run(lambda: _video_data_url(decode_base64(encoded, MAX_VIDEO_BYTES)))
-        video = await fetcher.fetch(decode_string(slot.source))
-        return await executor.run(partial(_video_data_url, video))
+            return await sources.executor.run_light(
+                lambda: _video_data_url(decode_base64(encoded, MAX_VIDEO_BYTES)), sources.caller
+            )
+        video = await sources.fetcher.fetch(decode_string(slot.source), sources.allowance)
+        return await sources.executor.run_light(partial(_video_data_url, video), sources.caller)
     except ImageTooLarge:
         raise ImageTooLarge(
             f"The video has more than {MAX_VIDEO_BYTES:,} bytes, the limit for one. Send a shorter or a smaller one.",

@@ -1,11 +1,13 @@
 """Moderate a request: each image and each piece of text in a call of its own. Without a verdict nothing passes."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from obscura.errors import ModerationBlocked, RequestTooLarge
-from obscura.execution import gather_or_raise_first
+from obscura.dialects.base import ContentLimits
+from obscura.dialects.content import text_too_long
+from obscura.errors import ModerationBlocked
+from obscura.execution import gather_or_raise_first, run_off_loop
 from obscura.moderation.base import Moderator
 from obscura.moderation.cache import TextVerdicts
 from obscura.moderation.pieces import JoinedTexts, contexts_of, join
@@ -14,21 +16,22 @@ from obscura.pipeline.prepare import PreparedImagePart
 MAX_IMAGE_CALLS = 16
 MAX_TEXT_CALLS = 8
 OFF_LOOP_CHARS = 100_000
-OFF_LOOP_TEXTS = 1_000
+OFF_LOOP_TEXTS = 500
 FREE_TIER_TEXT_CHARS = 100_000
+
+
+def with_text_limit(content: ContentLimits, max_chars: int, *, anonymous: bool) -> ContentLimits:
+    """Return the limits of a request's content with that of its text: ``max_chars``, or less for the free tier."""
+    text_chars = min(max_chars, FREE_TIER_TEXT_CHARS) if anonymous else max_chars
+    return replace(content, text_chars=text_chars, key_text_chars=max_chars)
 
 
 def require_text_length(texts: Sequence[str], max_chars: int, *, anonymous: bool) -> None:
     """Raise RequestTooLarge if the texts of a request have over ``max_chars`` characters, or the free tier's limit."""
-    limit = min(max_chars, FREE_TIER_TEXT_CHARS) if anonymous else max_chars
+    limits = with_text_limit(ContentLimits(), max_chars, anonymous=anonymous)
     chars = sum(map(len, texts))
-    if chars <= limit:
-        return
-    if limit < max_chars:
-        way_out = f"the free tier takes {limit:,}. Shorten it, or send an API key: with one, {max_chars:,} are taken."
-    else:
-        way_out = f"the limit is {limit:,}. Shorten it, or send it in several requests."
-    raise RequestTooLarge(f"The request has {chars:,} characters of text; {way_out}")
+    if chars > limits.text_chars:
+        raise text_too_long(chars, limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +66,12 @@ class Moderation:
         The first piece that is flagged or has no verdict ends the calls under way.
         """
         large = len(texts) > OFF_LOOP_TEXTS or sum(map(len, texts)) > OFF_LOOP_CHARS
-        read = await _run(lambda: self._read(texts), off_loop=large)
+        read = await run_off_loop(lambda: self._read(texts), off_loop=large)
         numbers: Sequence[int] = range(len(read.texts))
         if self._verdicts is not None and numbers:
             numbers = await self._verdicts.unknown(len(numbers), read.digests)
         if numbers:
-            joined = await _run(lambda: join(read.texts, read.contexts, numbers), off_loop=large)
+            joined = await run_off_loop(lambda: join(read.texts, read.contexts, numbers), off_loop=large)
             await self._review_joined(joined, [read.digests.get(number) for number in numbers])
 
     def _read(self, texts: Sequence[str]) -> _Texts:
@@ -78,10 +81,7 @@ class Moderation:
 
     async def _review_joined(self, joined: JoinedTexts, digests: Sequence[bytes | None]) -> None:
         pieces = iter(joined.pieces)
-        left = [0] * len(digests)
-        for piece in joined.pieces:
-            for number in piece.texts:
-                left[number] += 1
+        left = [*joined.pieces_of_text]
 
         async def review_next() -> None:
             for piece in pieces:
@@ -96,10 +96,6 @@ class Moderation:
                     await self._verdicts.add([digest for digest in done if digest is not None])
 
         await gather_or_raise_first([review_next() for _ in range(min(MAX_TEXT_CALLS, len(joined.pieces)))])
-
-
-async def _run[Result](work: Callable[[], Result], *, off_loop: bool) -> Result:
-    return await asyncio.to_thread(work) if off_loop else work()
 
 
 def _blocked(what: str, category: str | None, path: str | None) -> ModerationBlocked:

@@ -1,14 +1,25 @@
-"""Prepare the images of a request in the executor: checked, upright, resized, and their tokens counted."""
+"""Inspect the images of a request, then prepare each in the executor; or count their tokens without a decode."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from obscura.access_record import ImageRecord
-from obscura.dialects.base import ImageSlot
 from obscura.dialects.data_url import decode_base64, encode_data_url
-from obscura.errors import ObscuraError
-from obscura.execution import ImageExecutor
+from obscura.errors import ObscuraError, TooManyPixels
+from obscura.execution import Caller, ImageExecutor
 from obscura.files.service import image_error
-from obscura.imaging import Detail, ImageError, ImageLimits, PreparedImage, TokenProfile, image_tokens, prepare
+from obscura.files.stored_images import StoredOriginal
+from obscura.imaging import (
+    Detail,
+    ImageError,
+    ImageHeader,
+    ImageLimits,
+    PreparedImage,
+    TokenProfile,
+    image_tokens,
+    inspect,
+    prepare,
+)
 from obscura.pipeline.image_cache import CachedImage, ImageCache, ImageKey
 from obscura.pipeline.load_images import LoadedImage
 from obscura.upstreams.base import CatalogModel
@@ -16,7 +27,10 @@ from obscura.upstreams.base import CatalogModel
 
 @dataclass(frozen=True, slots=True)
 class PreparedImagePart:
-    """A prepared image: the ASCII data URL that moderation and the model both get, byte for byte."""
+    """A prepared image: the ASCII data URL that moderation and the model both get, byte for byte.
+
+    The data URL of an image that was only counted is empty.
+    """
 
     path: str
     data_url: bytes
@@ -27,39 +41,131 @@ class PreparedImagePart:
 
 
 @dataclass(frozen=True, slots=True)
+class WalkedImage:
+    """An image that is still to be decoded, and what its header says; ``key`` is its place in the cache."""
+
+    source: memoryview | bytes | StoredOriginal
+    header: ImageHeader
+    key: ImageKey | None
+
+    @property
+    def decode_pixels(self) -> int:
+        """The pixels that its request makes the gateway decode; of a stored image, once and for all, none."""
+        return 0 if isinstance(self.source, StoredOriginal) else self.header.decode_pixels
+
+
+type InspectedImage = WalkedImage | CachedImage | PreparedImage
+"""An image of which everything is known but what a decode finds, or one that needs no decode."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageToInspect:
+    """A loaded image, the JSON path that its errors name, and the detail at which the model gets it."""
+
+    path: str
+    detail: str
+    source: LoadedImage
+
+
+def require_pixels(images: Sequence[tuple[str, InspectedImage]], max_pixels: int) -> None:
+    """Raise TooManyPixels for the path at which the pixels to decode are more than ``max_pixels`` in all."""
+    total, crossing = 0, None
+    for path, image in images:
+        total += image.decode_pixels if isinstance(image, WalkedImage) else 0
+        if crossing is None and total > max_pixels:
+            crossing = path
+    if crossing is not None:
+        raise TooManyPixels(
+            f"The images of this request have {total:,} pixels to decode; {max_pixels:,} are allowed in one request. "
+            "Send them smaller or in several requests, as JPEG (which is decoded at a part of its size), or store them "
+            "as files and send their ids.",
+            param=crossing,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Preparation:
     """How the images of one request are prepared; without ``cache``, each of them."""
 
     model: CatalogModel
     limits: ImageLimits
     executor: ImageExecutor
+    caller: Caller
     cache: ImageCache | None = None
 
-    async def prepare(self, slot: ImageSlot, source: LoadedImage) -> PreparedImagePart:
-        """Prepare the image of a slot; raises an error with the path of the slot as param."""
-        return await self.executor.run(lambda: self._prepare(slot, source))
+    async def inspect(self, images: Sequence[ImageToInspect]) -> list[InspectedImage]:
+        """Check all that needs no decode, image by image; raises the first one's error with its path as param."""
+        if not images:
+            return []
+        return await self.executor.run_light(lambda: [self._inspect(image) for image in images], self.caller)
 
-    def _prepare(self, slot: ImageSlot, source: LoadedImage) -> PreparedImagePart:
-        detail = Detail(slot.detail)
-        try:
-            image = self._data_url(source, detail)
-        except ImageError as error:
-            raise image_error(error, slot.path) from None
-        except ObscuraError as error:
-            raise error.at(slot.path) from None
-        return _image_part(slot.path, image, detail, self.model)
+    async def prepare(self, path: str, detail: str, image: InspectedImage) -> PreparedImagePart:
+        """Prepare an image; raises an error with its path as param."""
+        return self._part(path, Detail(detail), await self._prepare(path, Detail(detail), image))
 
-    def _data_url(self, source: LoadedImage, detail: Detail) -> CachedImage:
+    def count(self, path: str, detail: str, image: InspectedImage) -> PreparedImagePart:
+        """Count the tokens of an image as ``prepare`` would, without a decode, of which it needs no byte."""
+        if isinstance(image, CachedImage):
+            counted = replace(image, data_url=b"")
+        elif isinstance(image, PreparedImage):
+            counted = CachedImage(b"", image.width_px, image.height_px, _record(image))
+        else:
+            info, (width_px, height_px) = image.header.info, image.header.prepared_size
+            record = ImageRecord(
+                format=image.header.source_format,
+                bytes_before=image.header.source_bytes,
+                bytes_after=0,
+                pixels_before=f"{info.width_px}x{info.height_px}",
+                pixels_after=f"{width_px}x{height_px}",
+                tokens=0,
+            )
+            counted = CachedImage(b"", width_px, height_px, record)
+        return self._part(path, Detail(detail), counted)
+
+    def _part(self, path: str, detail: Detail, image: CachedImage) -> PreparedImagePart:
+        return _image_part(path, image, detail, self.model)
+
+    def _inspect(self, image: ImageToInspect) -> InspectedImage:
+        source, detail = image.source, Detail(image.detail)
         if isinstance(source, PreparedImage):
-            return _encode(source)
-        if self.cache is None:
-            return _encode(_decode_and_prepare(source, detail, self.limits))
-        key = ImageKey.of(source, detail, self.limits)
-        image = self.cache.get(key)
-        if image is None:
-            image = _encode(_decode_and_prepare(source, detail, self.limits))
-            self.cache.add(key, image)
-        return image
+            return source
+        key = None
+        if self.cache is not None and not isinstance(source, StoredOriginal):
+            key = ImageKey.of(source, detail, self.limits)
+            cached = self.cache.get(key)
+            if cached is not None:
+                return cached
+        try:
+            header = inspect(_file(source, self.limits), detail, self.limits)
+            return WalkedImage(source, header.to_hold(), key)
+        except ImageError as error:
+            raise image_error(error, image.path) from None
+        except ObscuraError as error:
+            raise error.at(image.path) from None
+
+    async def _prepare(self, path: str, detail: Detail, image: InspectedImage) -> CachedImage:
+        if isinstance(image, CachedImage):
+            return image
+        if isinstance(image, PreparedImage):
+            return await self.executor.run_light(lambda: _encode(image), self.caller)
+        if isinstance(image.source, StoredOriginal):
+            try:
+                prepared = await image.source.prepare(self.caller)
+            except ObscuraError as error:
+                raise error.at(path) from None
+            return await self.executor.run_light(lambda: _encode(prepared), self.caller)
+        return await self.executor.run(lambda: self._decode(path, detail, image), self.caller)
+
+    def _decode(self, path: str, detail: Detail, image: WalkedImage) -> CachedImage:
+        try:
+            result = _encode(prepare(_file(image.source, self.limits), detail, self.limits, image.header))
+        except ImageError as error:
+            raise image_error(error, path) from None
+        except ObscuraError as error:
+            raise error.at(path) from None
+        if self.cache is not None and image.key is not None:
+            self.cache.add(image.key, result)
+        return result
 
 
 def image_part(path: str, prepared: PreparedImage, detail: Detail, model: CatalogModel) -> PreparedImagePart:
@@ -73,13 +179,19 @@ def _image_part(path: str, image: CachedImage, detail: Detail, model: CatalogMod
     return PreparedImagePart(path, image.data_url, tokens, replace(image.record, tokens=tokens))
 
 
-def _decode_and_prepare(source: memoryview | bytes, detail: Detail, limits: ImageLimits) -> PreparedImage:
-    data = decode_base64(source, limits.raw_bytes) if isinstance(source, memoryview) else source
-    return prepare(data, detail, limits)
+def _file(source: memoryview | bytes | StoredOriginal, limits: ImageLimits) -> bytes:
+    if isinstance(source, StoredOriginal):
+        return source.data
+    return decode_base64(source, limits.raw_bytes) if isinstance(source, memoryview) else source
 
 
 def _encode(prepared: PreparedImage) -> CachedImage:
-    record = ImageRecord(
+    data_url = encode_data_url(prepared.data, prepared.media_type)
+    return CachedImage(data_url, prepared.width_px, prepared.height_px, _record(prepared))
+
+
+def _record(prepared: PreparedImage) -> ImageRecord:
+    return ImageRecord(
         format=prepared.source_format,
         bytes_before=prepared.source_bytes,
         bytes_after=len(prepared.data),
@@ -87,5 +199,3 @@ def _encode(prepared: PreparedImage) -> CachedImage:
         pixels_after=f"{prepared.width_px}x{prepared.height_px}",
         tokens=0,
     )
-    data_url = encode_data_url(prepared.data, prepared.media_type)
-    return CachedImage(data_url, prepared.width_px, prepared.height_px, record)

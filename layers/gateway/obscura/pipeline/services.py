@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from obscura.auth.limits import AccessControl
 from obscura.clock import Clock
-from obscura.dialects.base import ContentLimits
+from obscura.dialects.base import MAX_TEXT_CHARS, ContentLimits
 from obscura.documents.base import DocumentLimits
 from obscura.documents.render import DocumentRenderer
 from obscura.execution import ImageExecutor
@@ -12,12 +12,16 @@ from obscura.fetch.base import ImageFetcher
 from obscura.files.base import FileStorage
 from obscura.files.service import FileService
 from obscura.imaging import ImageLimits
+from obscura.memory_budget import MAX_DEFAULT_BYTES, MemoryBudget
 from obscura.moderation.base import Moderator, VerdictCache
 from obscura.pipeline.image_cache import ImageCache
 from obscura.upstreams.base import Catalog
 
 MAX_BODY_BYTES = 35 * 1024 * 1024
-MAX_TEXT_CHARS = 4_000_000
+MAX_REQUEST_PIXELS = 128_000_000
+MAX_FETCHED_BYTES = 64 * 1024 * 1024
+MAX_FETCHED_URLS = 100
+MAX_REDIRECTS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +32,14 @@ class RequestLimits:
     text_chars: int = MAX_TEXT_CHARS
     content: ContentLimits = field(default_factory=ContentLimits)
     image: ImageLimits = field(default_factory=ImageLimits)
+    pixels: int = MAX_REQUEST_PIXELS
+    """Of all images together, as they are decoded."""
+    fetched_bytes: int = MAX_FETCHED_BYTES
+    """Of all that a request names by URL together."""
     refuse_unmoderated: bool = False
     """Whether audio and video, which cannot be moderated, are refused to known callers too."""
+    allow_upstream_state: bool = False
+    """Whether callers may name what the upstream's account holds, whatever the model."""
     document: DocumentLimits = field(default_factory=DocumentLimits)
 
 
@@ -53,6 +63,7 @@ class Services:
     file_service: FileService
     verdicts: VerdictCache | None
     image_cache: ImageCache | None = None
+    memory: MemoryBudget = field(default_factory=lambda: MemoryBudget(MAX_DEFAULT_BYTES))
 
     @property
     def storage(self) -> FileStorage:

@@ -135,6 +135,10 @@ class CatalogModel:
     owned_by: str = "obscura"
     pass_types: frozenset[str] = frozenset()
     """The types of content parts that nothing here can check, and that its upstream gets all the same."""
+    store_field: bool = True
+    """Whether its upstream takes the field ``store``; zero-retention requests are sent with false in it."""
+    account_state: bool = False
+    """Whether callers may name what the upstream's account holds, which all of them share."""
 
 
 class Catalog(Protocol):

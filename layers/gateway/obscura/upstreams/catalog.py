@@ -11,23 +11,29 @@ LIST_TTL_S = 60.0
 class SingleUpstreamCatalog:
     """Every model id goes to the one upstream, which reports itself if it has no such model."""
 
-    def __init__(self, upstream: Upstream, dialects: frozenset[str]) -> None:
-        """``dialects`` are those that the upstream speaks natively."""
+    def __init__(self, upstream: Upstream, dialects: frozenset[str], *, store_field: bool = True) -> None:
+        """``dialects`` are those that the upstream speaks natively; ``store_field`` as in ``CatalogModel``."""
         self._upstream = upstream
         self._dialects = dialects
+        self._store_field = store_field
         self._listed: Sequence[CatalogModel] = ()
         self._listed_until_s = 0.0
 
     async def find(self, model_id: str) -> CatalogModel | None:
         """Return a model of any id."""
-        return CatalogModel(model_id, self._upstream, self._dialects)
+        return CatalogModel(model_id, self._upstream, self._dialects, store_field=self._store_field)
 
     async def all(self) -> Sequence[CatalogModel]:
         """Return the upstream's own list, at most ``LIST_TTL_S`` old."""
         if monotonic() > self._listed_until_s:
             self._listed = [
                 CatalogModel(
-                    listed.id, self._upstream, self._dialects, created_at=listed.created_at, owned_by=listed.owned_by
+                    listed.id,
+                    self._upstream,
+                    self._dialects,
+                    created_at=listed.created_at,
+                    owned_by=listed.owned_by,
+                    store_field=self._store_field,
                 )
                 for listed in await self._upstream.models()
             ]

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, Vali
 from obscura.dialects.registry import PIVOT, require_dialect
 from obscura.upstreams.base import CatalogModel, Upstream
 from obscura.upstreams.registry import default_kind, require_kind, require_spoken
+from obscura.upstreams.store_field import takes_store_field
 
 type Dialect = Annotated[str, AfterValidator(require_dialect)]
 type TokenProfile = Literal["qwen", "openai_tiles", "openai_patches", "anthropic"]
@@ -40,6 +41,12 @@ class UpstreamEntry(_Strict):
     dialects: frozenset[Dialect] = frozenset({"chat"})
     token_profile: TokenProfile = "qwen"
     timeout_s: Annotated[float, Field(gt=0)] = 120.0
+    store_field: bool | None = None
+
+    @property
+    def takes_store_field(self) -> bool:
+        """Whether it takes the field ``store``: as set, else as it is known of its host."""
+        return takes_store_field(str(self.url)) if self.store_field is None else self.store_field
 
     @property
     def all_dialects(self) -> frozenset[str]:
@@ -68,6 +75,7 @@ class ModelEntry(_Strict):
     token_factor: Annotated[float, Field(gt=0)] = 1.0
     owned_by: str = "obscura"
     pass_types: frozenset[str] = frozenset()
+    account_state: bool = False
 
 
 class CatalogDocument(_Strict):
@@ -134,6 +142,8 @@ class FileCatalog:
                 model.context_length,
                 owned_by=model.owned_by,
                 pass_types=model.pass_types,
+                store_field=entries[model.upstream].takes_store_field,
+                account_state=model.account_state,
             )
             for model in file.models
         }

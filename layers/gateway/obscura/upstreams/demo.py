@@ -141,7 +141,7 @@ class DemoModel:
     async def send(self, request: UpstreamBody) -> UpstreamResponse:
         """Measure the images of a chat completion and describe them; see ``Upstream``."""
         parsed = await asyncio.to_thread(_parse, request.body)
-        content = _describe(parsed)
+        content = await asyncio.to_thread(_describe, parsed)
         if not request.streamed:
             return _completion(parsed, content)
         events = _stream(parsed, content)

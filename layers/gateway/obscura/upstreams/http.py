@@ -10,6 +10,7 @@ import httpx
 
 from obscura.dialects.base import UpstreamBody
 from obscura.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from obscura.execution import run_off_loop
 from obscura.upstreams.base import (
     ModelListing,
     RawHeaders,
@@ -24,6 +25,9 @@ RETRIED_STATUSES = frozenset({429, 503})
 FIRST_BACKOFF_S = 0.25
 MAX_WAIT_S = 10.0
 MAX_RESPONSE_BYTES = 64 * 1024 * 1024
+MAX_ERROR_BYTES = 256 * 1024
+MAX_CHUNKS_AT_ONCE = 256
+OFF_LOOP_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +67,18 @@ class HttpUpstream:
         response = await self._head(self._dialect.encode(request))
         if request.streamed and response.status_code == 200 and self._is_stream(response):
             return UpstreamStream(self._events(response), response.aclose)
-        body = await self._whole_body(response)
         if response.status_code != 200:
-            raise self._dialect.error(response.status_code, body, response.headers)
-        return self._dialect.decode(body)
+            raise self._dialect.error(response.status_code, await self._error_body(response), response.headers)
+        return self._dialect.decode(await self._whole_body(response))
 
     async def models(self) -> Sequence[ModelListing]:
         """Return the upstream's own list; see ``Upstream``."""
         response = await self._head(self._dialect.list_models())
-        body = await self._whole_body(response)
         if response.status_code != 200:
+            await response.aclose()
             raise UpstreamError(f"The upstream does not list its models (status {response.status_code}).")
-        return self._dialect.decode_models(body)
+        body = await self._whole_body(response)
+        return await run_off_loop(lambda: self._dialect.decode_models(body), off_loop=len(body) > OFF_LOOP_BYTES)
 
     async def _head(self, request: UpstreamRequest) -> httpx.Response:
         """Send a request and return the response when its head has arrived."""
@@ -101,7 +105,14 @@ class HttpUpstream:
     def _is_stream(self, response: httpx.Response) -> bool:
         return self._dialect.is_stream(response.headers.get("content-type", ""))
 
-    async def _whole_body(self, response: httpx.Response) -> bytes:
+    async def _error_body(self, response: httpx.Response) -> bytes:
+        """Read an error's body; nothing if it is larger than any error is, or broken off: its status says enough."""
+        try:
+            return await self._whole_body(response, MAX_ERROR_BYTES)
+        except UpstreamError:
+            return b""
+
+    async def _whole_body(self, response: httpx.Response, max_bytes: int = MAX_RESPONSE_BYTES) -> bytes:
         """Read a body to its end, and close the response."""
         pieces: list[bytes] = []
         size_bytes = 0
@@ -112,10 +123,10 @@ class HttpUpstream:
                 async for chunk in _decompressed(response):
                     pieces.append(chunk)
                     size_bytes += len(chunk)
-                    if size_bytes > MAX_RESPONSE_BYTES:
-                        raise UpstreamError(
-                            f"The upstream's response is over {MAX_RESPONSE_BYTES:,} bytes, the limit. Request less."
-                        )
+                    if size_bytes > max_bytes:
+                        raise UpstreamError(f"The upstream's response is over {max_bytes:,} bytes. Request less.")
+                    if not len(pieces) % MAX_CHUNKS_AT_ONCE:
+                        await asyncio.sleep(0)  # chunks that are there already come without a pause
                     wait_s = self._timeouts.between_chunks_s
                     timeout.reschedule(loop.time() + wait_s)
         except TimeoutError:

@@ -17,6 +17,7 @@ from obscura.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from obscura.masking import masked
 from obscura.upstreams.base import ModelListing, RawHeaders, StreamDecoder, UpstreamDialect, UpstreamRequest
 
 _PATHS = {"chat": "/chat/completions", "responses": "/responses"}
@@ -93,7 +94,7 @@ class _ModelList(msgspec.Struct):
 
 _model_list = msgspec.json.Decoder(_ModelList)
 
-MAX_MESSAGE_CHARS = 2000
+MAX_PARAM_CHARS = 200
 _CLIENT_ERRORS: dict[int, type[ObscuraError]] = {
     400: InvalidRequest,
     404: ModelNotFound,
@@ -120,9 +121,9 @@ class _OpenAIErrorBody(msgspec.Struct):
 def error_from_upstream(status: int, body: bytes, headers: Mapping[str, str]) -> ObscuraError:
     """Return the error for an upstream's response of any status but 200 (ADR 8).
 
-    400, 404, 413 and 422 concern the request and keep the upstream's message. 429 keeps its Retry-After. 401 and 403
-    concern the operator and become 502, as does every other status except 408 and 504, which become 504, and
-    Anthropic's 529, "overloaded", which becomes 503.
+    400, 404, 413 and 422 concern the request and keep the upstream's message, masked and cut. 429 keeps its
+    Retry-After. 401 and 403 concern the operator and become 502, as does every other status except 408 and 504, which
+    become 504, and Anthropic's 529, "overloaded", which becomes 503.
     """
     if status in _CLIENT_ERRORS:
         return _client_error(status, body)
@@ -152,8 +153,9 @@ def retry_after_s(headers: Mapping[str, str]) -> int | None:
 
 def _client_error(status: int, body: bytes) -> ObscuraError:
     upstream_error = _error_body(body)
-    message = upstream_error.message[:MAX_MESSAGE_CHARS] or f"The upstream rejected the request (status {status})."
-    error = _CLIENT_ERRORS[status](message, param=upstream_error.param)
+    message = masked(upstream_error.message) or f"The upstream rejected the request (status {status})."
+    param = None if upstream_error.param is None else masked(upstream_error.param)[:MAX_PARAM_CHARS]
+    error = _CLIENT_ERRORS[status](message, param=param)
     error.response_status = status
     return error
 

@@ -26,6 +26,7 @@ class ImageFormat:
         decodes_scaled: whether the decoder can deliver the image at 1/2, 1/4 or 1/8 of its size.
         pixels_are_exactly: whether the compressed pixels of a scanned file inflate to exactly this many bytes, if the
             format can hide other bytes after them.
+        decoder_bytes_per_pixel: what its decoder holds for each pixel beside the image that it delivers.
         package: the package that decodes it, if it is not Pillow; a deployment may have been made without it.
         is_common: whether ``warm_up`` loads its decoder; a rare format with a large library waits for its first file.
 
@@ -41,6 +42,7 @@ class ImageFormat:
     pixels_are_exactly: Callable[[bytes, int], bool] | None = None
     is_common: bool = True
     package: str | None = None
+    decoder_bytes_per_pixel: int = 0
 
     @property
     def is_available(self) -> bool:
@@ -67,6 +69,11 @@ class EntropyScan:
     intervals: int = 1
     min_bytes: int = 1
 
+    @property
+    def lacks_data(self) -> bool:
+        """Whether blocks are missing for certain; some scanners write more intervals than the image has."""
+        return len(self.restarts) + 1 < self.intervals or self.end - self.start < self.min_bytes
+
 
 @dataclass(frozen=True, slots=True)
 class ContainerInfo:
@@ -79,6 +86,8 @@ class ContainerInfo:
     see, in formats that count offsets from the start of the file. ``bit_depth`` is that of one stored sample.
     ``icc_profile`` is the ICC profile that the file embeds, if any. ``entropy_scans`` are those of a JPEG, and
     ``has_full_chroma`` says that it stores every component at the same resolution, or halves one side at most.
+    ``pixel_bytes`` are those of a decoded pixel in memory, ``decoder_bytes`` what the decoder holds beside the image
+    itself, and ``raster_bytes`` what the pixels of a PNG inflate to.
     """
 
     source_format: ImageFormat
@@ -91,6 +100,9 @@ class ContainerInfo:
     icc_profile: bytes | None = None
     entropy_scans: tuple[EntropyScan, ...] = ()
     has_full_chroma: bool = False
+    pixel_bytes: int = 4
+    decoder_bytes: int = 0
+    raster_bytes: int = 0
 
 
 def merge_adjacent(spans: list[Span]) -> tuple[Span, ...]:

@@ -36,7 +36,7 @@ def load(image: JpegImageFile, content: bytes, scans: tuple[EntropyScan, ...]) -
     Args:
         image: opened from ``content``; nothing loaded yet.
         content: SOI, the segments that a decoder needs, the scans; and EOI, unless the file ends without one.
-        scans: where they are in ``content``.
+        scans: where they are in ``content``; none of them lacks data for certain (``header``).
 
     Raises:
         MissingPixelsError: entropy-coded data is missing, or over 1 KiB and a 64th of a scan are left over that are no
@@ -45,8 +45,6 @@ def load(image: JpegImageFile, content: bytes, scans: tuple[EntropyScan, ...]) -
         OSError: libjpeg's own errors.
 
     """
-    if any(_lacks_data(scan) for scan in scans):
-        raise MissingPixelsError
     begun: Image.Image | None = None
     if not content.endswith(_EOI):
         # The last byte itself may be missing: the image must not depend on the bits that stand in for it.
@@ -57,11 +55,6 @@ def load(image: JpegImageFile, content: bytes, scans: tuple[EntropyScan, ...]) -
         raise MissingPixelsError
     image.tile = []
     image.fp = None
-
-
-def _lacks_data(scan: EntropyScan) -> bool:
-    # Some scanners write more intervals than the image has: each that it has is checked by itself.
-    return len(scan.restarts) + 1 < scan.intervals or scan.end - scan.start < scan.min_bytes
 
 
 def _last_rows(image: Image.Image) -> Image.Image:

@@ -1,9 +1,10 @@
 """How large an image may be when it is sent, and how large it is when it leaves."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from obscura.imaging.container import ContainerInfo
+from obscura.imaging.decode_memory import MAX_DECODE_BYTES, DecodeMemory, UnboundedMemory
 from obscura.imaging.errors import ImageError, corrupt
 
 
@@ -31,6 +32,8 @@ class ImageLimits:
         raw_bytes: the most bytes of one image, as sent.
         pixels: the most pixels that one image may decode to.
         aspect_ratio: the n of the most extreme n:1.
+        decode_bytes: the most memory that one decode may take.
+        memory: what decodes take their memory from; it waits while others hold too much of it.
         flatten_onto: the colour, R, G and B of 0 to 255, that shows through where an image is transparent.
 
     """
@@ -39,6 +42,8 @@ class ImageLimits:
     pixels: int = 64_000_000
     aspect_ratio: int = 200
     flatten_onto: tuple[int, int, int] = (255, 255, 255)
+    decode_bytes: int = MAX_DECODE_BYTES
+    memory: DecodeMemory = field(default_factory=UnboundedMemory, compare=False, repr=False)
 
 
 def check_raw_bytes(raw_bytes: int, limits: ImageLimits) -> None:

@@ -12,8 +12,9 @@ from obscura.imaging.decode import decode
 from obscura.imaging.detect import detect_format
 from obscura.imaging.encode import encode
 from obscura.imaging.formats import FORMATS
-from obscura.imaging.limits import Detail, ImageLimits, check_dimensions, check_raw_bytes
-from obscura.imaging.resize import decode_scale, resize_upright, target_size
+from obscura.imaging.header import ImageHeader, inspect
+from obscura.imaging.limits import Detail, ImageLimits, check_raw_bytes
+from obscura.imaging.resize import resize_upright
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,10 @@ DEFAULT_LIMITS = ImageLimits()
 
 
 def prepare(
-    data: bytes | bytearray | memoryview, detail: Detail = Detail.AUTO, limits: ImageLimits = DEFAULT_LIMITS
+    data: bytes | bytearray | memoryview,
+    detail: Detail = Detail.AUTO,
+    limits: ImageLimits = DEFAULT_LIMITS,
+    header: ImageHeader | None = None,
 ) -> PreparedImage:
     """Check, decode, flatten, downscale, turn upright and re-encode one image, or keep its bytes if they are canonical.
 
@@ -58,7 +62,9 @@ def prepare(
     Args:
         data: the file, of any declared type.
         detail: decides the longest side of the result: 768, 1280 or 2048 px.
-        limits: in bytes, pixels and n:1, and the colour that shows through where the image is transparent.
+        limits: in bytes, pixels and n:1, the memory to decode in, for which it may wait, and the colour that shows
+            through where the image is transparent.
+        header: what ``inspect`` returned for these bytes, this detail and these limits; without it they are inspected.
 
     Raises:
         ImageError: with the API's error code.
@@ -66,11 +72,16 @@ def prepare(
     """
     check_raw_bytes(memoryview(data).nbytes, limits)
     file = bytes(data)
-    info = scan(file)
-    check_dimensions(info, limits)
-    size = target_size(info.width_px, info.height_px, detail.longest_side_px, limits.aspect_ratio)
-    scale = decode_scale(info, size) if info.source_format.decodes_scaled else 1
+    if header is None or not header.is_whole:
+        header = inspect(file, detail, limits)
+    info, size, scale = header.info, header.size, header.scale
+    with limits.memory.reserve(header.decode_bytes):
+        return _decode_and_encode(file, info, size, scale, limits)
 
+
+def _decode_and_encode(
+    file: bytes, info: ContainerInfo, size: tuple[int, int], scale: int, limits: ImageLimits
+) -> PreparedImage:
     begun_s = time.perf_counter()
     image = decode(file, info, scale)
     decoded_s = time.perf_counter()

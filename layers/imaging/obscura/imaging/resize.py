@@ -34,6 +34,8 @@ _TRANSPOSE_UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+SWAPPING_ORIENTATIONS = frozenset(range(5, 9))
+"""Those that turn by a quarter: width and height change places."""
 _GREY_MODES = frozenset({"1", "L", "LA", "I;16"})
 WHITE = (255, 255, 255)
 

@@ -1,5 +1,6 @@
 """The first pass over a JSON body: accepted bodies are strict JSON within the bounds."""
 
+import json
 from random import Random
 
 import pytest
@@ -12,9 +13,10 @@ from obscura.dialects.json.prescan import (
     MAX_NUMBER_CHARS,
     MAX_SMALL_BODY_BYTES,
     MAX_VALUES,
+    decode_string,
     extract_long_strings,
 )
-from obscura.dialects.json.raw import RawJson
+from obscura.dialects.json.raw import RawJson, is_string
 from obscura.errors import InvalidJson, InvalidRequest, ObscuraError
 from tests.support.json_texts import strictly_read, styles, values, written
 
@@ -170,15 +172,15 @@ def test_digits_in_strings_do_not_count_as_a_number() -> None:
 
 
 def test_the_maximum_of_values_is_accepted_and_more_are_rejected() -> None:
-    assert accepted(b'{"a":[%b]}' % b",".join([b"1"] * MAX_VALUES))
+    assert accepted(b'{"a":{"b":[%b]}}' % b",".join([b"1"] * (MAX_VALUES - 2)))
 
     with pytest.raises(InvalidJson, match="values"):
-        RawJson(b'{"a":[%b]}' % b",".join([b"1"] * (MAX_VALUES + 2)))
+        RawJson(b'{"a":{"b":[%b]}}' % b",".join([b"1"] * (MAX_VALUES - 1)))
 
 
 def test_strings_count_as_values() -> None:
     with pytest.raises(InvalidJson, match="values"):
-        RawJson(b'{"a":[%b]}' % b",".join([b'""'] * (2 * MAX_VALUES + 2)))
+        RawJson(b'{"a":{"b":[%b]}}' % b",".join([b'""'] * (MAX_VALUES + 2)))
 
 
 @pytest.mark.parametrize("length", [LONG_STRING_BYTES - 1, LONG_STRING_BYTES, LONG_STRING_BYTES + 1])
@@ -191,3 +193,45 @@ def test_a_long_string_ends_at_the_quote_that_is_not_escaped(length: int, end: b
 
     assert [bytes(one) for one in prescanned.long_strings] == ([string] * 2 if length >= LONG_STRING_BYTES else [])
     assert RawJson(body).render() == body
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "word " * 300_000,
+        "ü" * 700_000,
+        "日本語" * 300_000,
+        "😀" * 300_000,
+        "\\" * 600_001,
+        'a"\\\n' * 300_000,
+        "😀\\" * 100_000 + "\\ud83d" * 1_000,
+    ],
+    ids=["ASCII", "two bytes", "three bytes", "four bytes", "backslashes", "escapes", "mixed"],
+)
+@pytest.mark.parametrize("ascii_only", [True, False], ids=["escaped", "as UTF-8"])
+@pytest.mark.parametrize("shift", range(0, 12, 5))
+def test_a_long_string_is_decoded_whole_whatever_stands_where_its_chunks_end(
+    text: str, *, ascii_only: bool, shift: int
+) -> None:
+    shifted = "-" * shift + text
+    written = json.dumps(shifted, ensure_ascii=ascii_only).encode()[1:-1]
+
+    assert decode_string(memoryview(written)) == shifted
+
+
+@pytest.mark.parametrize("end", [rb"\ud83d", rb"\u00-", b"\\", b"\xff", rb"\x", rb"\udc00"])
+@pytest.mark.parametrize("shift", range(0, 13, 4))
+def test_a_malformed_end_of_a_chunk_is_found(end: bytes, shift: int) -> None:
+    malformed = b"a" * (512 * 1024 - shift) + end + b"a" * 1_000_000
+
+    with pytest.raises(InvalidJson):
+        decode_string(memoryview(malformed))
+
+
+def test_a_string_of_escapes_ends_at_its_own_quote() -> None:
+    for escapes in (300_000, 262_144, 262_143):
+        body = b'{"a":"' + b'\\"' * escapes + b'","b":"' + b"\\\\" * escapes + b'"}'
+
+        opened = RawJson(body)
+        texts = [opened.text(leaf) for leaf in opened.root.values() if is_string(leaf)]
+        assert texts == ['"' * escapes, "\\" * escapes]

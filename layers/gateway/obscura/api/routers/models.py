@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from obscura.api.dependencies import RequestServices
 from obscura.api.error_handlers import speaks_anthropic
+from obscura.api.request_path import decode_parameter
 from obscura.api.routers import Family, FamilyRoute
 from obscura.auth.base import KeyScope
 from obscura.imaging import Detail
@@ -134,7 +135,7 @@ async def list_models(request: Request, services: RequestServices) -> OpenAIMode
 @router.get("/models/{model_id:path}")
 async def get_model(request: Request, model_id: str, services: RequestServices) -> OpenAIModel | AnthropicModel:
     """Return one model, in the format of the client's API."""
-    model = await find_listed_model(model_id, services.catalog)
+    model = await find_listed_model(decode_parameter(model_id), services.catalog)
     return AnthropicModel.of(model) if speaks_anthropic(request) else OpenAIModel.of(model)
 
 

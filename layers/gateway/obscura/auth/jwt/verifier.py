@@ -7,6 +7,7 @@ import msgspec
 
 from obscura.auth.base import TokenSubject
 from obscura.auth.jwt.jwks import ALGORITHMS, JwksCache
+from obscura.auth.projects import is_reserved, jwt_project
 from obscura.errors import InvalidToken
 
 if TYPE_CHECKING:
@@ -19,15 +20,18 @@ LEEWAY_S = 60
 
 @dataclass(frozen=True, slots=True)
 class TokenIssuer:
-    """The issuer whose JWTs are accepted, and the audience that they must name."""
+    """The issuer whose JWTs are accepted, and the audience that they must name.
+
+    ``project_claim`` is the claim that names a JWT's project, if the operator trusts the issuer with that.
+    """
 
     issuer: str
     audience: str
+    project_claim: str | None = None
 
 
 class _Claims(msgspec.Struct):
     sub: str
-    project: str | None = None
     zero_retention: bool = False
 
 
@@ -53,10 +57,22 @@ class JwtVerifier:
             claims = msgspec.convert(payload, _Claims)
         except msgspec.ValidationError as error:
             raise InvalidToken(f"A claim of the JWT has the wrong type: {error}.") from None
-        project = claims.sub if claims.project is None else claims.project
-        if not all(0 < len(name) <= MAX_NAME_CHARS for name in (claims.sub, project)):
-            raise InvalidToken(f"The claims 'sub' and 'project' must have 1 to {MAX_NAME_CHARS} characters.")
+        if not 0 < len(claims.sub) <= MAX_NAME_CHARS:
+            raise InvalidToken(f"The claim 'sub' must have 1 to {MAX_NAME_CHARS} characters.")
+        project = self._claimed_project(payload) or jwt_project(self._issuer.issuer, claims.sub)
         return TokenSubject(f"{self._issuer.issuer} {claims.sub}", project, claims.zero_retention)
+
+    def _claimed_project(self, payload: dict[str, Any]) -> str | None:
+        """Return the project that the operator's claim names; None without the setting or without the claim."""
+        name = self._issuer.project_claim
+        project = payload.get(name) if name else None
+        if project is None:
+            return None
+        if not isinstance(project, str) or not 0 < len(project) <= MAX_NAME_CHARS:
+            raise InvalidToken(f"The claim '{name}' must be a text of 1 to {MAX_NAME_CHARS} characters.")
+        if is_reserved(project):
+            raise InvalidToken(f"The claim '{name}' names a project that is reserved. Get a JWT with another one.")
+        return project
 
 
 def _key_id(token: str) -> str | None:

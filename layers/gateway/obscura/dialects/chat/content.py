@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from obscura.dialects.base import ImageSlot, SourceKind, UncheckedPart, VideoSlot
 from obscura.dialects.chat.rules import PARTS
-from obscura.dialects.content import RequestContent
+from obscura.dialects.content import RequestContent, drop_cache_ids
 from obscura.dialects.file_parts import cache_fields, page_text, read_file, uncheckable_file, unknown_file
 from obscura.dialects.json.fields import image_detail, required_string
 from obscura.dialects.json.raw import NULL, Node, RawObject, is_null, is_object, is_string, open_object, quoted
@@ -26,6 +26,7 @@ def collect_part(leaf: Node, path: str, siblings: list[Node], content: RequestCo
     if is_string(leaf):
         return leaf
     part = open_object(leaf, path)
+    drop_cache_ids(part)
     kind = required_string(content.body, part, "type", path) if "type" in part else ""
     if kind in {"image_url", "input_image"} or (not kind and "image_url" in part):
         content.images.append(_image_slot(part, path, content))
@@ -57,6 +58,7 @@ def _image_slot(part: RawObject, part_path: str, content: RequestContent) -> Ima
     image_url = part.get("image_url")
     if is_object(image_url):
         holder = open_object(image_url, path)
+        drop_cache_ids(holder)
         part["image_url"] = holder
         if "detail" in holder:
             detail, detail_path = holder["detail"], f"{path}.detail"
@@ -85,6 +87,7 @@ def _video_slot(part: RawObject, part_path: str, content: RequestContent) -> Vid
     video_url = part.get("video_url")
     if is_object(video_url):
         holder, key = open_object(video_url, path), "url"
+        drop_cache_ids(holder)
         part["video_url"] = holder
         path = f"{path}.url"
     leaf = holder.get(key)

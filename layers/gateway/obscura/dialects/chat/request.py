@@ -47,7 +47,9 @@ class ChatRequest(ContentRequest):
 
     def to_upstream(self, dialects: Collection[str] = (PIVOT,)) -> UpstreamBody:
         """Render the request for an upstream that speaks chat, as every one does."""
-        return UpstreamBody(PIVOT, self.content.body.render(), self.streamed, PASSTHROUGH)
+        body = self.content.body
+        body.root |= self.stored_field()
+        return UpstreamBody(PIVOT, body.render(), self.streamed, PASSTHROUGH)
 
 
 _IMAGE: JsonSchema = {

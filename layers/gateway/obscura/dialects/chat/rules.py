@@ -19,9 +19,10 @@ from obscura.dialects.rules.leaves import (
     text,
     unknown,
 )
+from obscura.dialects.rules.marks import DEFAULT_TTL, account_state, cache_hint, kept_if_true, kept_upstream
 
-_CACHE_CONTROL = Fields({"type": identifier, "ttl": identifier, "mode": identifier})
-_CACHE: dict[str, Rule] = {"cache_control": _CACHE_CONTROL, "prompt_cache_breakpoint": _CACHE_CONTROL}
+_CACHE_CONTROL = Fields({"type": identifier, "ttl": kept_upstream(identifier, (DEFAULT_TTL,)), "mode": identifier})
+_CACHE: dict[str, Rule] = dict.fromkeys(("cache_control", "prompt_cache_breakpoint"), cache_hint(_CACHE_CONTROL))
 _IMAGE = Fields({"url": replaced, "detail": identifier, "file_id": replaced}, other=replaced)
 _IMAGE_PART = Fields(
     {"type": identifier, "text": text, "image_url": _IMAGE, "detail": identifier, "file_id": replaced}, _CACHE
@@ -94,7 +95,7 @@ _MESSAGE = Fields(
         "tool_call_id": identifier,
         "tool_calls": Each(_TOOL_CALL),
         "function_call": _FUNCTION_CALL,
-        "audio": Fields({"id": identifier}),
+        "audio": Fields({"id": account_state(identifier)}),
         "annotations": links,
         "reasoning": text,
         "reasoning_content": text,
@@ -157,13 +158,17 @@ _NUMBERS = (
         "max_completion_tokens",
         "max_tokens",
     ),
-    *("n", "seed", "temperature", "top_p", "top_k", "min_p", "parallel_tool_calls", "store"),
+    *("n", "seed", "temperature", "top_p", "top_k", "min_p", "parallel_tool_calls"),
 )
 _IDENTIFIERS = (
-    *("model", "models", "modalities", "prompt_cache_key"),
-    *("prompt_cache_retention", "reasoning_effort", "safety_identifier", "service_tier", "user"),
+    *("model", "models", "modalities", "reasoning_effort", "safety_identifier", "service_tier", "user"),
     *("verbosity", "route", "transforms"),
 )
+_SERVER_STATE = (
+    *("cached_content", "kv_transfer_params", "session_params", "migration_request"),
+    *("bootstrap_host", "bootstrap_port", "bootstrap_room"),
+)
+"""What a server holds of other requests: Gemini's caches, and prefixes in vLLM's, SGLang's and LMDeploy's memory."""
 _SCHEMAS = ("guided_json", "guided_regex", "guided_grammar", "guided_choice", "structured_outputs", "json_schema")
 _RESPONSE_FORMAT = Fields(
     {
@@ -194,6 +199,12 @@ REQUEST = Fields(
         "web_search_options": _web_search,
         "audio": Fields({"format": identifier, "voice": Fields({"id": identifier}, other=identifier)}),
         "prompt_cache_options": _CACHE_CONTROL,
+        "prompt_cache_key": cache_hint(identifier),
+        "prompt_cache_retention": kept_upstream(identifier),
+        "store": kept_if_true(number),
+        "deferred": kept_if_true(number),
+        **dict.fromkeys(_SERVER_STATE, account_state(unknown)),
+        "extra_body": Fields({"google": Fields({"cached_content": account_state(unknown)})}),
         "stream_options": Fields({"include_usage": number, "include_obfuscation": number}),
         "chat_template": schema,
         "chat_template_kwargs": links,

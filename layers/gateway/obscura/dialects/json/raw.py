@@ -5,14 +5,14 @@ the fields that it knows and replaces some leaves. Rendering writes each opened 
 twice is no object that is opened: some readers take the first value, others the last.
 """
 
-import json
 import re
-from typing import Any, TypeGuard
+from itertools import batched
+from typing import Any, TypeGuard, cast
 
 import msgspec
 from msgspec import Raw
 
-from obscura.dialects.json.prescan import decode_quoted, decode_string, extract_long_strings
+from obscura.dialects.json.prescan import MAX_ITEMS, decode_quoted, decode_string, extract_long_strings
 from obscura.errors import InvalidJson, InvalidRequest
 
 type Node = Raw | dict[str, Node] | list[Node]
@@ -28,17 +28,20 @@ _OBJECT: Any = dict[str, Raw]
 _object_decoder: msgspec.json.Decoder[RawObject] = msgspec.json.Decoder(_OBJECT)
 _array_decoder = msgspec.json.Decoder(list[Raw])
 _strings_decoder = msgspec.json.Decoder(list[str])
+_STRINGS_PER_CALL = 1_000
+_KEY = re.compile(rb'[ \t\r\n,]*("[^"\\]*+(?:\\.[^"\\]*+)*+")[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
 _STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 
 
 class RawJson:
     """One JSON body; ``root`` is its opened top-level object."""
 
-    def __init__(self, body: bytes | bytearray) -> None:
-        """Check and open ``body``; raises InvalidJson, or InvalidRequest if it is not an object."""
+    def __init__(self, body: bytes | bytearray, max_items: int = MAX_ITEMS) -> None:
+        """Check and open ``body``; raises InvalidJson, TooManyItems, or InvalidRequest if it is not an object."""
         if not body:
             raise InvalidJson("The body is empty. Send a JSON object.")
-        prescanned = extract_long_strings(body)
+        prescanned = extract_long_strings(body, max_items)
+        self.values = prescanned.values
         self._long_strings = prescanned.long_strings
         self._placeholder = prescanned.placeholder
         self._unread = set(range(len(prescanned.long_strings)))
@@ -63,9 +66,12 @@ class RawJson:
 
     def strings(self, node: Node) -> list[str]:
         """Decode every string in a node, keys included, at any depth; raises InvalidJson as ``text`` does."""
-        found = _STRINGS.findall(node if isinstance(node, Raw) else msgspec.json.encode(node))
+        found = _STRINGS.finditer(node if isinstance(node, Raw) else msgspec.json.encode(node))
+        strings: list[str] = []
         try:
-            strings = _strings_decoder.decode(b"[%b]" % b",".join(found))
+            # Batch by batch: one call for all would keep every other thread from running until it returns.
+            for batch in batched(found, _STRINGS_PER_CALL, strict=False):
+                strings += _strings_decoder.decode(b"[%b]" % b",".join([string[0] for string in batch]))
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise InvalidJson("The body is not valid JSON: a string has invalid UTF-8 or escapes.") from None
         if not self._placeholder:
@@ -132,13 +138,27 @@ def _require_unique_keys(fields: RawObject, text: Raw | bytes | bytearray, path:
     written = bytes(text)
     if written.count(b'"') == copy.count(b'"') and not any('"' in key for key in fields):
         return
-    pairs: list[tuple[str, object]] = json.loads(written, object_pairs_hook=list)
+    twice = _key_twice(written, fields)
+    if twice is not None:
+        name = f"{path}.{twice[:MAX_NAME_CHARS]}".removeprefix(".")
+        raise InvalidRequest(f"'{name}' is there twice. Send it once.", param=name)
+
+
+def _key_twice(written: bytes, fields: RawObject) -> str | None:
+    """Return a key that an object has twice, by one walk from key to key, which passes over the values.
+
+    ``fields`` has the last value of each key. A key before which another value stands is there twice.
+    """
     seen: set[str] = set()
-    for key, _ in pairs:
-        if key in seen:
-            name = f"{path}.{key[:MAX_NAME_CHARS]}".removeprefix(".")
-            raise InvalidRequest(f"'{name}' is there twice. Send it once.", param=name)
+    position = written.index(b"{") + 1
+    while found := _KEY.match(written, position):
+        key, position = decode_quoted(found[1]), found.end()
+        value = bytes(cast("Raw", fields[key]))
+        if key in seen or written[position : position + len(value)] != value:
+            return key
         seen.add(key)
+        position += len(value)
+    return None
 
 
 def open_array(leaf: Node, path: str) -> list[Raw]:

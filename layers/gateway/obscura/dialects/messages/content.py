@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw
 
 from obscura.dialects.base import ImageSlot, SourceKind, UncheckedPart, is_file_id
-from obscura.dialects.content import RequestContent
+from obscura.dialects.content import RequestContent, drop_cache_ids
 from obscura.dialects.file_parts import page_text, string_start
 from obscura.dialects.json.fields import (
     one_of,
@@ -56,7 +56,9 @@ def collect_content(leaf: Node, path: str, content: RequestContent) -> Node:
     """
     if is_array(leaf):
         blocks: list[Node] = []
-        for index, block in enumerate(open_array(leaf, path)):
+        opened = open_array(leaf, path)
+        content.count_items(len(opened))
+        for index, block in enumerate(opened):
             blocks.append(_collect_block(block, f"{path}[{index}]", content, blocks))
         return blocks
     return _collect_block(leaf, path, content) if is_object(leaf) else leaf
@@ -72,6 +74,7 @@ def collect_limited(leaf: Node, path: str, content: RequestContent) -> Node:
 def _collect_block(leaf: Raw, path: str, content: RequestContent, siblings: list[Node] | None = None) -> RawObject:
     """Collect one block, which is to be added to its ``siblings``: without any, a PDF's pages cannot stand there."""
     block = open_object(leaf, path)
+    drop_cache_ids(block)
     kind = required_string(content.body, block, "type", path)
     if kind == "image":
         content.images.append(_image_slot(block, path, content.body))
@@ -156,14 +159,17 @@ def _collect_file(
     is_ours = key != "file_id" or is_file_id(text_or_empty(body, leaf))
     may_be_pdf = is_ours and (key != "data" or media is MediaKind.PDF)
     if kind is None or siblings is None or not is_string(leaf) or not may_be_pdf:
-        content.add_unchecked(block, UncheckedPart("document", block_path, _file_error(source, path, body)))
+        account_id = None if is_ours else f"{path}.{key}"
+        part = UncheckedPart("document", block_path, _file_error(source, path, body), account_id)
+        content.add_unchecked(block, part)
         return
     _require_no_citations(block, block_path)
     _require_known(block, _DOCUMENT_FIELDS, block_path)
     _require_known(source, ("type", "media_type", key), path)
     source_slice = body.string_slice(leaf)
     title, context = (_optional_text(block, name, block_path, body) for name in ("title", "context"))
-    content.texts += [title, context]
+    content.texts.append(title)
+    content.texts.append(context)
     cache_control = {"cache_control": block["cache_control"]} if "cache_control" in block else {}
     block.clear()
     block |= {"type": quoted(b"image"), "source": NULL} | cache_control
@@ -175,8 +181,8 @@ def _collect_file(
             pages.append({"type": quoted(b"text"), "text": page_text(title, number, len(images), text)})
             pages.append({"type": quoted(b"image"), "source": _base64_source(image)})
         last = pages[-1]
-        if isinstance(last, dict):
-            last |= cache_control
+        if isinstance(last, dict) and "cache_control" in block:
+            last["cache_control"] = block["cache_control"]
         siblings[position : position + 1] = pages
 
     content.add_document(f"{path}.{key}", source_slice, "auto", replace, kind)
@@ -231,4 +237,4 @@ def _collect_fetched(block: RawObject, path: str, content: RequestContent) -> No
 def _unchecked_block(kind: str, path: str) -> UncheckedPart:
     what = "is a file for the provider's container" if kind == "container_upload" else "is of a type not known here"
     error = UnsupportedOperation(f"'{path}' {what}, which cannot be checked. {_SEND_INSTEAD}", param=path)
-    return UncheckedPart(kind, path, error)
+    return UncheckedPart(kind, path, error, f"{path}.file_id" if kind == "container_upload" else None)

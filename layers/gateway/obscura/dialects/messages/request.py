@@ -60,7 +60,7 @@ class MessagesRequest(ContentRequest):
             return UpstreamBody(NATIVE, body.render(), self.streamed, PASSTHROUGH)
         chat = to_chat_request(body, self.streamed)
         translator = MessagesTranslator(self.model, chat.stop_sequences, chat.thinking_shown)
-        return UpstreamBody(PIVOT, body.render(chat.tree), self.streamed, translator)
+        return UpstreamBody(PIVOT, body.render(chat.tree | self.stored_field()), self.streamed, translator)
 
 
 BYTES_PER_TOKEN = 4

@@ -34,6 +34,7 @@ from obscura.dialects.rules.leaves import (
     text,
     unknown,
 )
+from obscura.dialects.rules.marks import account_state, kept_upstream
 
 
 def _block(*fields: dict[str, Rule]) -> Fields:
@@ -220,15 +221,23 @@ _EDIT = ByType(
         "compact_20260112": Fields(ids(), {"instructions": text, "pause_after_compaction": number, "trigger": _AMOUNT}),
     }
 )
-_SKILL = Fields(ids("skill_id", "version"))
+_SKILL = ByType(
+    {"anthropic": Fields(ids("skill_id", "version"))},
+    other=Fields(ids("version"), {"skill_id": account_state(identifier), "type": unknown}),
+)
+"""A skill of Anthropic's own is public, any other is the account's."""
+_ACCOUNT_ID = account_state(identifier)
+_CONTINUED = Fields(ids(), {"previous_message_id": _ACCOUNT_ID})
 _ROOT: dict[str, Rule] = {
     **dict.fromkeys(("model", "inference_geo", "service_tier", "speed"), identifier),
     **numbers("max_tokens", "stream", "temperature", "top_p", "top_k"),
     "cache_control": CACHE_CONTROL,
-    "container": either(identifier, Fields({"id": identifier, "skills": Each(_SKILL)})),
-    "diagnostics": Fields({"previous_message_id": identifier}),
+    "container": kept_upstream(either(_ACCOUNT_ID, Fields({"id": _ACCOUNT_ID, "skills": Each(_SKILL)}))),
+    "diagnostics": Fields({"previous_message_id": _ACCOUNT_ID}),
     "billing_policy": Fields(ids("bill_to")),
-    "thread": ByType({"create": Fields(ids()), "continue": Fields(ids("previous_message_id"))}),
+    "thread": kept_upstream(
+        ByType({"create": Fields(ids()), "continue": _CONTINUED}, other=_CONTINUED.with_fields({"type": unknown}))
+    ),
 }
 REQUEST = Fields(
     _ROOT,

@@ -9,6 +9,7 @@ from obscura.dialects.json.fields import text_or_empty
 from obscura.dialects.json.raw import Node, is_object, open_object
 from obscura.dialects.rules.containers import ByKey, ByType, Each, Fields, either
 from obscura.dialects.rules.leaves import Review, Rule, identifier, links, number, schema, text, unknown
+from obscura.dialects.rules.marks import DEFAULT_TTL, cache_hint, kept_upstream
 
 
 def ids(*names: str) -> dict[str, Rule]:
@@ -33,7 +34,7 @@ def by_type(*kinds: str, fields: Rule) -> dict[str, Rule]:
 
 link = either(links, unknown)
 """The URL of a page, or text, which has to be a string."""
-CACHE_CONTROL = Fields(ids("ttl"))
+CACHE_CONTROL = cache_hint(Fields(ids(), {"ttl": kept_upstream(identifier, (DEFAULT_TTL,))}))
 CITATIONS_CONFIG = Fields(numbers("enabled"))
 CALLER = ByType(
     {"direct": Fields(ids())}
@@ -67,7 +68,6 @@ _PROVIDER_TOOL = Fields(
 """The name is one of a few of the provider's: moderated, and no place for media."""
 _PROVIDER_TYPES = (
     *("bash_20241022", "bash_20250124", "memory_20250818", "mcp_toolset", "advisor_20260301"),
-    *("code_execution_20250522", "code_execution_20250825", "code_execution_20260120", "code_execution_20260521"),
     *("computer_20241022", "computer_20250124", "computer_20251124"),
     *("browser_toolset_20260801", "computer_toolset_20260801"),
     *("text_editor_20241022", "text_editor_20250124", "text_editor_20250429", "text_editor_20250728"),
@@ -76,8 +76,15 @@ _PROVIDER_TYPES = (
     *("tool_search_tool_bm25_20251119", "tool_search_tool_bm25"),
     *("tool_search_tool_regex_20251119", "tool_search_tool_regex"),
 )
+_CODE_EXECUTION = (
+    *("code_execution_20250522", "code_execution_20250825", "code_execution_20260120", "code_execution_20260521"),
+)
+"""Their containers keep what was in them for 30 days (API reference, "Code execution tool")."""
 _TOOL = ByType(
-    by_type("", "custom", fields=_OWN_TOOL) | by_type(*_PROVIDER_TYPES, fields=_PROVIDER_TOOL), other=unknown
+    by_type("", "custom", fields=_OWN_TOOL)
+    | by_type(*_PROVIDER_TYPES, fields=_PROVIDER_TOOL)
+    | by_type(*_CODE_EXECUTION, fields=kept_upstream(_PROVIDER_TOOL)),
+    other=unknown,
 )
 """A tool without a type is the caller's own."""
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from functools import partial
 
-from obscura.dialects.content import RequestContent
+from obscura.dialects.content import RequestContent, drop_cache_ids
 from obscura.dialects.json.fields import require_part_count, required_string
 from obscura.dialects.json.raw import Node, RawObject, open_array, open_object
 from obscura.dialects.responses.media_parts import collect_file, collect_image
@@ -52,6 +52,7 @@ def collect_part(leaf: Node, path: str, content: RequestContent, siblings: list[
     Raises InvalidRequest for a malformed part, UnsupportedOperation for a video.
     """
     fields = open_object(leaf, path)
+    drop_cache_ids(fields)
     kind = required_string(content.body, fields, "type", path)
     match kind:
         case "input_image":

@@ -19,9 +19,11 @@ from obscura.dialects.rules.leaves import (
     text,
     unknown,
 )
+from obscura.dialects.rules.marks import account_state, cache_hint, kept_upstream, stored_unless
 
 _TYPE: dict[str, Rule] = {"type": identifier}
-_CACHE: dict[str, Rule] = {"type": identifier, "prompt_cache_breakpoint": flat("mode", "ttl")}
+_BREAKPOINT = cache_hint(Fields({"mode": identifier, "ttl": kept_upstream(identifier)}))
+_CACHE: dict[str, Rule] = {"type": identifier, "prompt_cache_breakpoint": _BREAKPOINT}
 _FILE: dict[str, Rule] = {"filename": text, "mime_type": identifier, "detail": identifier}
 _SOURCES: dict[str, Rule] = dict.fromkeys(FILE_SOURCES, replaced)
 
@@ -92,7 +94,7 @@ _MESSAGE = Fields(
     {"phase": identifier},
 )
 
-_REFERENCE = Fields({"id": identifier}, _TYPE)
+_REFERENCE = Fields({"id": account_state(identifier)}, _TYPE)
 
 
 def _untyped(node: Node, review: Review) -> None:
@@ -109,20 +111,24 @@ _ITEMS: dict[str, Rule] = {
     "function_call_output": Fields({"output": _CONTENT}, _TOOL_CALL, _CALL),
     "custom_tool_call": Fields({"input": text}, _TOOL_CALL, _CALL),
     "custom_tool_call_output": Fields({"output": _CONTENT}, _TOOL_CALL, _CALL),
-    "reasoning": Fields(
-        {
-            **dict.fromkeys(
-                ("summary", "content"),
-                Each(
-                    ByType(
-                        dict.fromkeys(("summary_text", "reasoning_text"), Fields({"text": text}, _TYPE)),
-                        other=unlisted("summary_text or reasoning_text"),
-                    )
+    "reasoning": stored_unless(
+        "encrypted_content",
+        "content",
+        fields=Fields(
+            {
+                **dict.fromkeys(
+                    ("summary", "content"),
+                    Each(
+                        ByType(
+                            dict.fromkeys(("summary_text", "reasoning_text"), Fields({"text": text}, _TYPE)),
+                            other=unlisted("summary_text or reasoning_text"),
+                        )
+                    ),
                 ),
-            ),
-            "encrypted_content": opaque,
-        },
-        _CALL,
+                "encrypted_content": opaque,
+            },
+            _CALL,
+        ),
     ),
     "compaction": Fields({"encrypted_content": opaque}, _CALL),
     "compaction_trigger": Fields(_CALL),
@@ -174,24 +180,27 @@ _ITEMS: dict[str, Rule] = {
     "code_interpreter_call": Fields(
         {
             "code": text,
-            "container_id": identifier,
+            "container_id": account_state(identifier),
             "outputs": Each(
                 ByType({"logs": Fields({"logs": text}, _TYPE)}, other=unseen_image("code_interpreter_call"))
             ),
         },
         _CALL,
     ),
-    "image_generation_call": Fields(
-        {
-            "result": unseen_image("image_generation_call"),
-            "revised_prompt": text,
-            "error": links,
-            "svg_usage": Fields(
-                {"model": identifier}, numbers("input_tokens", "output_tokens", "reasoning_tokens", "total_tokens")
-            ),
-            **dict.fromkeys(("action", "background", "output_format", "quality", "size"), identifier),
-        },
-        _CALL,
+    "image_generation_call": stored_unless(
+        "result",
+        fields=Fields(
+            {
+                "result": unseen_image("image_generation_call"),
+                "revised_prompt": text,
+                "error": links,
+                "svg_usage": Fields(
+                    {"model": identifier}, numbers("input_tokens", "output_tokens", "reasoning_tokens", "total_tokens")
+                ),
+                **dict.fromkeys(("action", "background", "output_format", "quality", "size"), identifier),
+            },
+            _CALL,
+        ),
     ),
     "local_shell_call": Fields({"action": _COMMAND}, _CALL),
     "local_shell_call_output": Fields({"output": text}, _CALL),

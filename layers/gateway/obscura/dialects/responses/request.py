@@ -64,11 +64,12 @@ class ResponsesRequest(ContentRequest):
             for item in self.content.items:
                 if item.parts is not None:
                     item.fields[_PART_LISTS[item.kind]] = [part.fields for part in item.parts]
+            body.root |= self.stored_field()
             return UpstreamBody(NATIVE, body.render(), self.streamed, PASSTHROUGH)
         tools = read_tools(body)
         chat = to_chat_request(self.content, tools, self.streamed)
         translator = ResponsesTranslator(self.model, request_echo(body, tools))
-        return UpstreamBody(PIVOT, body.render(chat), self.streamed, translator)
+        return UpstreamBody(PIVOT, body.render(chat | self.stored_field()), self.streamed, translator)
 
 
 _PART: JsonSchema = {

@@ -7,15 +7,13 @@ from obscura.dialects.responses.items import ITEM, PART
 from obscura.dialects.responses.tools import REASONING, TEXT_FORMAT, tool
 from obscura.dialects.responses.unlisted import flat, numbers
 from obscura.dialects.rules.containers import ByKey, Each, Fields, either
-from obscura.dialects.rules.leaves import identifier, links, text
+from obscura.dialects.rules.leaves import identifier, links, number, text
+from obscura.dialects.rules.marks import account_state, cache_hint, kept_if_true, kept_upstream
 
 _CHOSEN_TOOL = Fields({"type": identifier, "name": text, "server_label": text, "mode": identifier})
-_IDENTIFIERS = (
-    *("model", "truncation", "service_tier", "user"),
-    *("previous_response_id", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"),
-)
+_IDENTIFIERS = ("model", "truncation", "service_tier", "user", "safety_identifier")
 _NUMBERS = (
-    *("stream", "background", "store", "max_output_tokens", "max_tool_calls", "temperature", "top_p", "top_logprobs"),
+    *("stream", "max_output_tokens", "max_tool_calls", "temperature", "top_p", "top_logprobs"),
     "parallel_tool_calls",
 )
 
@@ -23,20 +21,28 @@ REQUEST = Fields(
     {
         "input": either(text, Each(ITEM)),
         "instructions": text,
-        "prompt": Fields({"id": identifier, "version": identifier, "variables": ByKey(either(text, PART))}),
+        "prompt": Fields(
+            {"id": account_state(identifier), "version": identifier, "variables": ByKey(either(text, PART))}
+        ),
         "tools": Each(tool),
         "tool_choice": either(identifier, _CHOSEN_TOOL.with_fields({"tools": Each(_CHOSEN_TOOL)})),
         "text": Fields({"format": TEXT_FORMAT, "verbosity": identifier}),
         "metadata": ByKey(links),
         "reasoning": REASONING,
         "stream_options": Fields(numbers("include_obfuscation")),
-        "conversation": either(identifier, flat("id")),
+        "previous_response_id": account_state(identifier),
+        "conversation": account_state(either(identifier, flat("id"))),
+        "store": kept_if_true(number),
+        "background": kept_if_true(number),
+        "prompt_cache_key": cache_hint(identifier),
+        "prompt_cache_retention": kept_upstream(identifier),
         "context_management": Each(Fields({"type": identifier}, numbers("compact_threshold"))),
         "moderation": Fields(
             {"model": identifier, "policy": Fields({"input": flat("mode"), "output": flat("mode")})},
         ),
         "prompt_cache_options": Fields(
-            {"comparison_response_id": identifier, "mode": identifier, "ttl": identifier}, numbers("prewarm")
+            {"comparison_response_id": account_state(identifier), "mode": identifier},
+            {"ttl": kept_upstream(identifier), "prewarm": kept_if_true(number)},
         ),
         "image": flat("context_compression"),
         "access_programs": flat("cyber"),

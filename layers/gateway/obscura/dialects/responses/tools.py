@@ -21,6 +21,7 @@ from obscura.dialects.rules.leaves import (
     text,
     unknown,
 )
+from obscura.dialects.rules.marks import account_state, kept_upstream
 
 _ANY: dict[str, Rule] = {"type": identifier, "allowed_callers": Each(identifier), "defer_loading": number}
 _NAMED: dict[str, Rule] = {"name": text, "description": text, "async": number}
@@ -38,7 +39,7 @@ def _container(kind: str) -> Fields:
     skill = Fields(
         {
             "type": identifier,
-            "skill_id": identifier,
+            "skill_id": account_state(identifier),
             "version": identifier,
             "name": text,
             "description": text,
@@ -49,7 +50,7 @@ def _container(kind: str) -> Fields:
     return Fields(
         {
             "type": identifier,
-            "container_id": identifier,
+            "container_id": account_state(identifier),
             "file_ids": provider_files(kind),
             "memory_limit": identifier,
             "network_policy": _NETWORK,
@@ -58,7 +59,8 @@ def _container(kind: str) -> Fields:
     )
 
 
-ENVIRONMENT = _container("shell")
+ENVIRONMENT = ByType({"local": _container("shell")}, other=kept_upstream(_container("shell")))
+"""A container of the upstream's keeps what is in it for a while; a local environment is the caller's own."""
 REASONING = flat("effort", "summary", "generate_summary", "context", "mode")
 _TEXT_FORMAT = Fields({"type": identifier, "name": text, "description": text, "schema": schema, "strict": number})
 TEXT_FORMAT = ByType(
@@ -130,13 +132,15 @@ _TOOL = ByType(
                 "authorization": credential,
                 "headers": ByKey(credential),
                 "connector_id": identifier,
-                "tunnel_id": identifier,
+                "tunnel_id": account_state(identifier),
                 "allowed_tools": Each(text, other=_MCP_TOOLS),
                 "require_approval": either(identifier, Fields({"always": _MCP_TOOLS, "never": _MCP_TOOLS})),
             },
             _ANY,
         ),
-        "code_interpreter": Fields({"container": either(identifier, _container("code_interpreter"))}, _ANY),
+        "code_interpreter": kept_upstream(
+            Fields({"container": either(account_state(identifier), _container("code_interpreter"))}, _ANY)
+        ),
         "shell": Fields({"environment": ENVIRONMENT}, _ANY),
         "image_generation": Fields(
             {
@@ -155,7 +159,7 @@ _TOOL = ByType(
         ),
         "file_search": Fields(
             {
-                "vector_store_ids": Each(identifier),
+                "vector_store_ids": Each(account_state(identifier), other=account_state(unknown)),
                 "filters": _FILTER,
                 "max_num_results": number,
                 "ranking_options": Fields(

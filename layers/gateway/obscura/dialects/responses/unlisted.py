@@ -4,7 +4,7 @@ Each is recorded as unchecked: it goes to no model but one whose catalog entry p
 """
 
 from obscura.dialects.base import UncheckedPart
-from obscura.dialects.json.raw import Node, is_array, is_null, is_object, is_string, open_array
+from obscura.dialects.json.raw import Node, is_array, is_null, is_object, is_string, open_array, open_object
 from obscura.dialects.rules.containers import Fields, either
 from obscura.dialects.rules.leaves import Review, Rule, identifier, number, schema, unchecked, unknown
 from obscura.errors import FileNotFound, ObscuraError, UnsupportedOperation
@@ -63,7 +63,9 @@ def unseen_image(kind: str) -> Rule:
                 "catalog).",
                 param=review.param,
             )
-            _record(node, _part(kind, review, error), review)
+            opened = open_object(node, review.param) if is_object(node) else node
+            has_id = isinstance(opened, dict) and not is_null(opened.get("file_id"))
+            _record(node, _part(kind, review, error, f"{review.param}.file_id" if has_id else None), review)
 
     return rule
 
@@ -78,13 +80,13 @@ def provider_files(kind: str) -> Rule:
             f"'{review.param}' has files of the upstream's, which are not known here. Send files as content parts.",
             param=review.param,
         )
-        _record(node, _part(kind, review, error), review)
+        _record(node, _part(kind, review, error, review.param), review)
 
     return rule
 
 
-def _part(kind: str, review: Review, error: ObscuraError) -> UncheckedPart:
-    return UncheckedPart(kind, review.param, error)
+def _part(kind: str, review: Review, error: ObscuraError, account_id: str | None) -> UncheckedPart:
+    return UncheckedPart(kind, review.param, error, account_id)
 
 
 def _record(node: Node, part: UncheckedPart, review: Review) -> None:

@@ -125,9 +125,9 @@ def schema(node: Node, review: Review) -> None:
     if not _has_strings(node):
         return
     joined = "\n".join(review.content.body.strings(node))
+    review.content.texts.append(joined)
     if holds_data_url(joined):
         raise review.refuse("has a data URL")
-    review.content.texts.append(joined)
 
 
 def links(node: Node, review: Review) -> None:

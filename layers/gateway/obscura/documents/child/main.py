@@ -24,15 +24,18 @@ def main() -> None:
     """Render the document; the arguments are PDFium's path, the memory in bytes and the CPU time in seconds."""
     library = pdfium.load(sys.argv[1])
     sandbox.enter(int(sys.argv[2]), int(sys.argv[3]))
-    document_bytes, longest_side_px, pages, pixels, text_chars = REQUEST.unpack(_read(REQUEST.size))
+    document_bytes, longest_side_px, pages, pixels, text_chars, rendered = REQUEST.unpack(_read(REQUEST.size))
     content = _read(document_bytes)
     try:
         document = _Document(library, content)
-        count = document.check(longest_side_px, pages, pixels)
-        _write(FRAME.pack(Frame.DOCUMENT, count, 0, 0, 0))
-        for index in range(count if longest_side_px else 0):
-            for frame in document.page_frames(index, longest_side_px, text_chars):
-                _write(frame)
+        sizes = document.check(longest_side_px, pages, pixels)
+        _write(FRAME.pack(Frame.DOCUMENT, len(sizes), 0, 0, 0))
+        for index, (across, down) in enumerate(sizes if longest_side_px else ()):
+            if rendered:
+                for frame in document.page_frames(index, longest_side_px, text_chars):
+                    _write(frame)
+            else:
+                _write(FRAME.pack(Frame.PAGE, across, down, 0, 0))
         _write(FRAME.pack(Frame.END, 0, 0, 0, 0))
     except _Refused as refused:
         _write(refused.frame)
@@ -57,24 +60,24 @@ class _Document:
         self._config = pdfium.FormConfig(1)
         self._form = library.FPDFDOC_InitFormFillEnvironment(self._handle, byref(self._config))
 
-    def check(self, longest_side_px: int, max_pages: int, max_pixels: int) -> int:
-        """Return the number of pages; check it, each page's size and all pixels before any content is parsed."""
+    def check(self, longest_side_px: int, max_pages: int, max_pixels: int) -> list[tuple[int, int]]:
+        """Return each page's size in px; check their number, sizes and pixels before any content is parsed."""
         pages: int = self._library.FPDF_GetPageCount(self._handle)
         if pages < 1:
             raise _Refused(Refusal.NO_PAGES)
         if pages > max_pages:
             raise _Refused(Refusal.TOO_MANY_PAGES, number=pages)
-        total = 0
+        sizes = []
         for index in range(pages):
             width, height = c_double(), c_double()
             if not self._library.FPDF_GetPageSizeByIndex(self._handle, index, byref(width), byref(height)):
                 raise _Refused(Refusal.PAGE_BROKEN, index + 1)
             _check_size(index, width.value, height.value)
-            across, down = rendered_size(width.value, height.value, longest_side_px or 1)
-            total += across * down
+            sizes.append(rendered_size(width.value, height.value, longest_side_px or 1))
+        total = sum(across * down for across, down in sizes)
         if total > max_pixels:
             raise _Refused(Refusal.TOO_MANY_PIXELS, number=total)
-        return pages
+        return sizes
 
     def page_frames(self, index: int, longest_side_px: int, max_chars: int) -> tuple[bytes, bytes, bytes]:
         """Return a page's frame, its text and its pixels."""

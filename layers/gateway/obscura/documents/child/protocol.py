@@ -7,8 +7,9 @@ the sentences of errors are the gateway's own.
 import struct
 from math import ceil
 
-REQUEST = struct.Struct("!QQQQQ")
-"""Bytes of the document that follow, longest side in px (0: only check the document), pages, pixels, characters."""
+REQUEST = struct.Struct("!QQQQQQ")
+"""Bytes of the document that follow, longest side in px (0: only check the document), pages, pixels, characters, and
+whether pages are rendered (1) or only measured (0)."""
 
 FRAME = struct.Struct("!BIIII")
 """A kind and four numbers, which mean what the kind says."""
@@ -23,6 +24,7 @@ class Frame:
     """Width and height in px, channels, characters of text.
 
     The text follows, as UTF-32 in this machine's byte order, then the pixels row by row: RGB, or grey in one channel.
+    Of a page that is only measured nothing follows; it has no channel.
     """
     REFUSED = 3
     """A ``Refusal``, the page that it concerns (0: none, 1: the first), and the number that is over its limit."""

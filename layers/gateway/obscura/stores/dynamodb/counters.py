@@ -2,10 +2,10 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from obscura.auth.base import Counter, Window
+from obscura.auth.base import Counter, Paused, Window
 from obscura.errors import StoreUnavailable
 from obscura.stores.dynamodb.database import (
     Client,
@@ -20,9 +20,6 @@ from obscura.stores.dynamodb.tables import EXPIRES_AT
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import UpdateTypeDef
-
-RETENTION_S = 3600
-"""How long a counter is kept after its window, so that a request can still be released."""
 
 MAX_CONFLICT_ATTEMPTS = 8
 FIRST_CONFLICT_PAUSE_S = 0.01
@@ -50,7 +47,7 @@ class DynamoRateCounter:
             TableName=self._table,
             Key=to_item(_key(subject, window)),
             UpdateExpression=_COUNT_ONE,
-            ExpressionAttributeValues=to_item({":one": 1, ":expires_at": _expires_at_s(window)}),
+            ExpressionAttributeValues=to_item({":one": 1, ":expires_at": window.kept_until_s}),
             ReturnValues="UPDATED_NEW",
         )
         return int(from_item(response["Attributes"])["taken"])
@@ -64,19 +61,24 @@ class DynamoQuotaStore:
         self._database = database
         self._table = database.table("rates")
 
-    async def reserve(self, counters: Sequence[Counter]) -> int | None:
+    async def reserve(self, counters: Sequence[Counter], at_s: int | None = None) -> int | None:
         """Count one request in all counters or in none; a transaction does not report how many it left."""
         if len(counters) == 1:
-            return await self._database.call_once(lambda client: self._reserve_one(client, counters[0]))
-        reserved = await self._update_all_or_none(self._reservation, counters)
+            return await self._database.call_once(lambda client: self._reserve_one(client, counters[0], at_s))
+        reserved = await self._update_all_or_none(lambda: [self._reservation(each, at_s) for each in counters], at_s)
         return counters[0].limit - 1 if reserved else None
 
-    async def release(self, counters: Sequence[Counter]) -> None:
-        """Take one request off all counters."""
-        if len(counters) == 1:
-            await self._database.call_once(lambda client: _update(client, self._release(counters[0])))
-        else:
-            await self._update_all_or_none(self._release, counters)
+    async def release(self, counters: Sequence[Counter], refunds: Sequence[Counter] = ()) -> bool:
+        """Take one request off all counters, and count one in all refunds, or do neither."""
+        if any(refund.limit < 1 for refund in refunds):
+            return False
+        if len(counters) == 1 and not refunds:
+            return await self._database.call_once(lambda client: _update(client, self._release(counters[0])))
+        return await self._update_all_or_none(lambda: [*map(self._reservation, refunds), *map(self._release, counters)])
+
+    async def pause(self, counter: Counter, until_s: int) -> None:
+        """Let no request of a counter be reserved before ``until_s``: an attribute of its own item."""
+        await self._database.call_once(lambda client: _update(client, self._pause(counter, until_s)))
 
     async def used(self, counters: Sequence[Counter]) -> list[int]:
         """Return the count of each."""
@@ -87,53 +89,65 @@ class DynamoQuotaStore:
         for counter in counters:
             await self._reset(counter)
 
-    def _reserve_one(self, client: Client, counter: Counter) -> int | None:
-        left: int | None = None
-        with expect_error("ConditionalCheckFailedException"):
-            response = client.update_item(**self._reservation(counter), ReturnValues="UPDATED_NEW")
+    def _reserve_one(self, client: Client, counter: Counter, at_s: int | None) -> int | None:
+        with expect_error("ConditionalCheckFailedException") as error:
+            response = client.update_item(**self._reservation(counter, at_s), ReturnValues="UPDATED_NEW")
             left = counter.limit - int(from_item(response["Attributes"])["taken"])
+        if error.occurred:
+            _raise_if_paused(error, at_s)
+            return None
         return left
 
     async def _update_all_or_none(
-        self, update: "Callable[[Counter], UpdateTypeDef]", counters: Sequence[Counter]
+        self, updates: "Callable[[], Sequence[UpdateTypeDef]]", at_s: int | None = None
     ) -> bool:
         """Return whether all were updated; a transaction that conflicted with another one is repeated."""
         for attempt in range(MAX_CONFLICT_ATTEMPTS):
             if attempt:
                 max_pause_s = min(MAX_PAUSE_S, FIRST_CONFLICT_PAUSE_S * 2**attempt)
                 await asyncio.sleep(random.uniform(0, max_pause_s))  # noqa: S311 jitter is no secret
-            error = await self._database.call_once(lambda client: _transact(client, map(update, counters)))
+            error = await self._database.call_once(lambda client: _transact(client, updates()))
             if not error.occurred:
                 return True
             if _CONDITION_FAILED in error.reasons:
+                _raise_if_paused(error, at_s)
                 return False
             if _CONFLICT not in error.reasons:
                 break
         raise StoreUnavailable("Obscura's store is too busy. Try again in a moment.", retry_after_s=1)
 
-    def _reservation(self, counter: Counter) -> "UpdateTypeDef":
-        values = {":one": 1, ":limit": counter.limit, ":expires_at": _expires_at_s(counter.window)}
-        return {
-            "TableName": self._table,
-            "Key": to_item(_key(counter.subject, counter.window)),
-            "UpdateExpression": _COUNT_ONE,
-            "ConditionExpression": "attribute_not_exists(taken) OR taken < :limit",
-            "ExpressionAttributeValues": to_item(values),
-        }
+    def _reservation(self, counter: Counter, at_s: int | None = None) -> "UpdateTypeDef":
+        values = {":one": 1, ":limit": counter.limit, ":expires_at": counter.window.kept_until_s}
+        below_limit = "(attribute_not_exists(taken) OR taken < :limit)"
+        if at_s is None:
+            return self._update(counter, _COUNT_ONE, below_limit, values)
+        not_paused = "(attribute_not_exists(paused_until) OR paused_until <= :now)"
+        update = self._update(counter, _COUNT_ONE, f"{below_limit} AND {not_paused}", values | {":now": at_s})
+        return {**update, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
     def _release(self, counter: Counter) -> "UpdateTypeDef":
+        return self._update(counter, "ADD taken :minus_one", "taken > :zero", {":minus_one": -1, ":zero": 0})
+
+    def _pause(self, counter: Counter, until_s: int) -> "UpdateTypeDef":
+        change = f"SET paused_until = :until, {EXPIRES_AT} = :expires_at"
+        not_longer = "attribute_not_exists(paused_until) OR paused_until < :until"
+        return self._update(
+            counter, change, not_longer, {":until": until_s, ":expires_at": counter.window.kept_until_s}
+        )
+
+    def _update(self, counter: Counter, change: str, condition: str, values: Mapping[str, int]) -> "UpdateTypeDef":
         return {
             "TableName": self._table,
             "Key": to_item(_key(counter.subject, counter.window)),
-            "UpdateExpression": "ADD taken :minus_one",
-            "ConditionExpression": "taken > :zero",
-            "ExpressionAttributeValues": to_item({":minus_one": -1, ":zero": 0}),
+            "UpdateExpression": change,
+            "ConditionExpression": condition,
+            "ExpressionAttributeValues": to_item(values),
         }
 
     async def _used(self, counter: Counter) -> int:
         key = _key(counter.subject, counter.window)
         values = await self._database.call_idempotent(lambda client: read_item(client, self._table, key))
-        return int(values["taken"]) if values else 0
+        return int(values.get("taken", 0)) if values else 0  # a counter may be paused before it counts
 
     async def _reset(self, counter: Counter) -> None:
         key = _key(counter.subject, counter.window)
@@ -145,13 +159,18 @@ def _key(subject: str, window: Window) -> dict[str, str]:
     return {"subject": f"{subject}@{window.begins_at_s}"}
 
 
-def _expires_at_s(window: Window) -> int:
-    return window.ends_at_s + RETENTION_S
-
-
-def _update(client: Client, update: "UpdateTypeDef") -> None:
-    with expect_error("ConditionalCheckFailedException"):
+def _update(client: Client, update: "UpdateTypeDef") -> bool:
+    """Return whether the item met the condition, and was updated."""
+    with expect_error("ConditionalCheckFailedException") as error:
         client.update_item(**update)
+    return not error.occurred
+
+
+def _raise_if_paused(error: ExpectedError, at_s: int | None) -> None:
+    """Raise Paused if one of the items that did not meet their conditions is paused beyond ``at_s``."""
+    until_s = max((int(item.get("paused_until", 0)) for item in error.items), default=0)
+    if at_s is not None and until_s > at_s:
+        raise Paused(until_s)
 
 
 def _transact(client: Client, updates: "Iterable[UpdateTypeDef]") -> ExpectedError:

@@ -141,10 +141,14 @@ def read_pages(
 
 @dataclass(slots=True)
 class ExpectedError:
-    """Whether the error occurred; for a transaction, the reason of each of its items ("None" if it had none)."""
+    """Whether the error occurred; for a transaction, the reason of each of its items ("None" if it had none).
+
+    ``items`` are those that did not meet their conditions, as they are, if the call asked for them.
+    """
 
     occurred: bool = False
     reasons: list[str] = field(default_factory=list)
+    items: list[dict[str, Any]] = field(default_factory=list)
 
 
 @contextmanager
@@ -164,6 +168,8 @@ def expect_error(*codes: str) -> Iterator[ExpectedError]:
         reasons = response.get("CancellationReasons")
         if isinstance(reasons, list):
             expected.reasons = [reason.get("Code", "None") for reason in reasons]
+        found = [response, *(reasons if isinstance(reasons, list) else [])]
+        expected.items = [from_item(holder["Item"]) for holder in found if isinstance(holder.get("Item"), dict)]
 
 
 _MAX_NAME_BYTES = 1024

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import batched
 from typing import Any
 
+from obscura.errors import StoreUnavailable
 from obscura.execution import gather_or_raise_first
 from obscura.stores.dynamodb.database import FIRST_PAUSE_S, Client, DynamoDb, from_item, to_item
 from obscura.stores.dynamodb.tables import EXPIRES_AT
@@ -17,6 +18,8 @@ MAX_READ_KEYS = 100
 
 MAX_WRITE_ITEMS = 25
 """DynamoDB API reference, BatchWriteItem."""
+
+MAX_DELETE_ATTEMPTS = 8
 
 MAX_BATCH_ATTEMPTS = 3
 """A batch whose table is too busy is processed in part; what is left after these attempts is given up."""
@@ -44,6 +47,26 @@ class DynamoVerdictCache:
         await gather_or_raise_first(
             [self._write(batch, expires_at_s) for batch in batched(ids, MAX_WRITE_ITEMS, strict=False)]
         )
+
+    async def clear(self) -> int:
+        """Scan the table, and delete its items in batches until none is left of those that the scan found."""
+        deleted = 0
+        start: Mapping[str, Any] | None = None
+        while True:
+            scan = partial(_scan, table=self._table, start=start)
+            ids, start = await self._database.call_idempotent(scan)
+            for batch in batched(ids, MAX_WRITE_ITEMS, strict=False):
+                left: Mapping[str, Any] = {self._table: [{"DeleteRequest": {"Key": {"id": {"S": i}}}} for i in batch]}
+                for attempt in range(MAX_DELETE_ATTEMPTS):
+                    await _pause(attempt)
+                    left = await self._database.call_idempotent(partial(_write_batch, items=left))
+                    if not left:
+                        break
+                else:
+                    raise StoreUnavailable("The table of verdicts is too busy. Run the command again.", retry_after_s=9)
+                deleted += len(batch)
+            if start is None:
+                return deleted
 
     async def _read(self, ids: Sequence[str]) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = []
@@ -82,6 +105,18 @@ def _put(
     items = [to_item({"id": name, EXPIRES_AT: expires_at_s}) for name in ids]
     puts = left or {table: [{"PutRequest": {"Item": item}} for item in items]}
     return client.batch_write_item(RequestItems=puts)["UnprocessedItems"]
+
+
+def _scan(client: Client, *, table: str, start: Mapping[str, Any] | None) -> tuple[list[str], Mapping[str, Any] | None]:
+    """Return the ids of one page, and where the next one begins, None if there is none."""
+    more: dict[str, Any] = {"ExclusiveStartKey": start} if start else {}
+    page = client.scan(TableName=table, ProjectionExpression="id", ConsistentRead=True, **more)
+    return [from_item(item)["id"] for item in page["Items"]], page.get("LastEvaluatedKey")
+
+
+def _write_batch(client: Client, *, items: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the items that were not written or deleted."""
+    return client.batch_write_item(RequestItems=items)["UnprocessedItems"]
 
 
 async def _pause(attempt: int) -> None:

@@ -22,6 +22,7 @@ from obscura.imaging.isobmff import (
 _MAX_PIXELS = 14_000_000
 """Pillow's decoder takes 9 bytes a pixel for a usual image, 18 with 10 bits, full chroma and alpha, and 26 if synthetic
 film grain comes on top: 150, 290 and 410 MB at this cap, with the interpreter."""
+_DECODER_BYTES_PER_PIXEL = 22
 _MAX_CODED_PIXELS = 2 * _MAX_PIXELS
 """All coded images and layers of a file: the colours, and the alpha channel, which is an image of its own."""
 _MAX_SAMPLES = 65_536
@@ -248,5 +249,6 @@ AVIF = ImageFormat(
     scan=scan,
     reader=_open,
     max_pixels=_MAX_PIXELS,
+    decoder_bytes_per_pixel=_DECODER_BYTES_PER_PIXEL,
     is_common=False,
 )

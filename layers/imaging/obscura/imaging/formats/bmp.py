@@ -68,7 +68,16 @@ def scan(data: bytes) -> ContainerInfo:
         raise corrupt("BMP", "is cut short, or contradicts itself about its size")
     image_spans: tuple[Span | bytes, ...] = (_rewritten(header, masks, palette), (start, end))
     profile = _icc_profile(data, header)
-    return ContainerInfo(BMP, header.width_px, header.height_px, UPRIGHT, False, image_spans, icc_profile=profile)
+    return ContainerInfo(
+        BMP,
+        header.width_px,
+        header.height_px,
+        UPRIGHT,
+        False,
+        image_spans,
+        icc_profile=profile,
+        pixel_bytes=1 if header.bits <= 8 else 4,
+    )
 
 
 def _read_header(data: bytes) -> _Header:

@@ -51,7 +51,7 @@ def _scan_blocks(data: bytes) -> ContainerInfo:
     if frame is None:
         raise corrupt("GIF", "has no frame")
     spans = [head, *([control] if control else []), frame, (position, position + 1)]
-    return ContainerInfo(GIF, width_px, height_px, UPRIGHT, False, merge_adjacent(spans))
+    return ContainerInfo(GIF, width_px, height_px, UPRIGHT, False, merge_adjacent(spans), pixel_bytes=1)
 
 
 def _after_sub_blocks(data: bytes, position: int, sub_blocks: int) -> tuple[int, int]:

@@ -77,18 +77,28 @@ class _Scan:
         width_px, height_px = self._size(primary)
         orientation, crop = self._transformations(items.properties[primary], width_px, height_px)
         decoded: tuple[bytes, ...] = ()
+        decoder_bytes = 0
         if 0 < width_px * height_px <= _MAX_PIXELS:
             colours = self._plane(primary)
             alpha_item = self._alpha_item()
             alpha = None if alpha_item is None else self._plane(alpha_item)
             if alpha and (alpha.width_px, alpha.height_px) != (width_px, height_px):
                 raise corrupt("HEIC", "has an alpha channel of another size")
-            _check_cost(colours, alpha)
+            decoder_bytes = _check_cost(colours, alpha)
             is_premultiplied = (b"prem", primary, [alpha_item]) in self._references
             decoded = (write_plan(colours, alpha, crop, is_premultiplied=is_premultiplied),)
         left, top, right, bottom = crop
         profile = self._icc_profile(primary)
-        return ContainerInfo(HEIC, right - left, bottom - top, orientation, False, decoded, icc_profile=profile)
+        return ContainerInfo(
+            HEIC,
+            right - left,
+            bottom - top,
+            orientation,
+            False,
+            decoded,
+            icc_profile=profile,
+            decoder_bytes=decoder_bytes,
+        )
 
     def _find_meta(self) -> Box:
         position = 0
@@ -241,8 +251,8 @@ def _plane(size: tuple[int, int], cell_size: tuple[int, int], cells: list[tuple[
     return Plane(*size, *cell_size, [file for file, _ in cells], is_grey, int(samples))
 
 
-def _check_cost(colours: Plane, alpha: Plane | None) -> None:
-    """Reject what would take more time or memory than any photograph of the pixel limit does.
+def _check_cost(colours: Plane, alpha: Plane | None) -> int:
+    """Return the bytes that decoding takes; reject what takes more of them, or more time, than any photograph does.
 
     Raises:
         ImageError: ``image_too_many_pixels``.
@@ -253,8 +263,9 @@ def _check_cost(colours: Plane, alpha: Plane | None) -> None:
     cell_pixels = max(plane.cell_width_px * plane.cell_height_px for plane in planes)
     is_whole = all(len(plane.cells) == 1 for plane in planes)
     whole_bytes = 0 if is_whole else _WHOLE_BYTES * colours.width_px * colours.height_px
-    if samples <= _MAX_SAMPLES and _CODED_BYTES * cell_pixels + whole_bytes <= _MAX_DECODED_BYTES:
-        return
+    decoded_bytes = _CODED_BYTES * cell_pixels + whole_bytes
+    if samples <= _MAX_SAMPLES and decoded_bytes <= _MAX_DECODED_BYTES:
+        return decoded_bytes
     raise ImageError(
         "image_too_many_pixels",
         f"The HEIC image is {colours.width_px} x {colours.height_px} px in {len(colours.cells)} coded images of "

@@ -244,7 +244,22 @@ def _container_info(seen: _Seen) -> ContainerInfo:
         icc_profile=_profile(seen),
         entropy_scans=tuple(seen.scans),
         has_full_chroma=_has_full_chroma(seen),
+        pixel_bytes=1 if len(seen.components) == 1 else 4,
+        decoder_bytes=_coefficient_bytes(seen),
     )
+
+
+def _coefficient_bytes(seen: _Seen) -> int:
+    """Return what libjpeg holds of an image in several scans: every coefficient, of 16 bits (jdcoefct.c).
+
+    A baseline JPEG, whose one scan has all components, is decoded row by row.
+    """
+    if len(seen.scans) == 1 and seen.frame != _PROGRESSIVE:
+        return 0
+    most_h = max(h for h, _ in seen.components.values())
+    most_v = max(v for _, v in seen.components.values())
+    mcus = -(-seen.width_px // (8 * most_h)) * -(-seen.height_px // (8 * most_v))
+    return mcus * sum(h * v for h, v in seen.components.values()) * 64 * 2
 
 
 def _cut() -> ImageError:

@@ -25,6 +25,9 @@ _MAX_CHUNKS = 65_536
 """Encoders write a chunk per 8 KiB or more; a file with more chunks than this only costs time."""
 _DECODED_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 _GREY, _TRUECOLOUR = 0, 2
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""By colour type: grey, truecolour, palette, grey with alpha, truecolour with alpha."""
+_ONE_CHANNEL = frozenset({0, 3})
 _CANONICAL_COLOUR_TYPES = frozenset({_GREY, _TRUECOLOUR})
 _NOT_INTERLACED = 0
 _SRGB_GAMMA = (45_455).to_bytes(4)
@@ -132,7 +135,16 @@ def _container_info(seen: _Seen, ends_at_iend: bool) -> ContainerInfo:
         merge_adjacent(seen.spans),
         bit_depth,
         icc_profile=seen.profile,
+        pixel_bytes=_pixel_bytes(colour_type, bit_depth),
+        raster_bytes=height_px * (1 + (width_px * _CHANNELS.get(colour_type, 4) * bit_depth + 7) // 8),
     )
+
+
+def _pixel_bytes(colour_type: int, bit_depth: int) -> int:
+    """Return the bytes of a decoded pixel: one channel has its own modes in Pillow, all others have four bytes."""
+    if colour_type not in _ONE_CHANNEL:
+        return 4
+    return 2 if bit_depth == 16 else 1
 
 
 def idat_is_exactly(data: bytes, raster_bytes: int) -> bool:

@@ -11,6 +11,7 @@ from obscura.imaging.errors import ImageError, corrupt
 
 _MAX_PIXELS = 36_000_000
 _MAX_CHUNK_BYTES = 72_000_000
+_MAX_PIXEL_BYTES = 8
 """The largest strip or tile after decompression: libtiff holds one of them, beside the image of 4 bytes a pixel."""
 _MAX_CHUNKS = 32_768
 _MAX_TILE_OVERHANG_PIXELS = 4_000_000
@@ -114,8 +115,16 @@ class _Page:
         if 0 < width_px * height_px <= _MAX_PIXELS:
             chunks = self._chunks(layout, width_px, height_px)
             spans = (self._rewritten(layout, chunks, width_px, height_px), *chunks.spans)
-        profile = self._icc_profile()
-        return ContainerInfo(TIFF, width_px, height_px, orientation, False, spans, icc_profile=profile)
+        return ContainerInfo(
+            TIFF,
+            width_px,
+            height_px,
+            orientation,
+            False,
+            spans,
+            icc_profile=self._icc_profile(),
+            decoder_bytes=min(_MAX_CHUNK_BYTES, _MAX_PIXEL_BYTES * width_px * height_px),
+        )
 
     def _icc_profile(self) -> bytes | None:
         """Return the ICC profile (ICC.1 annex B.4); a damaged one counts as none."""

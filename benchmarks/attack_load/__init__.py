@@ -1,0 +1,1 @@
+"""Attacks on a served gateway, and the ordinary callers that they are measured by."""
