@@ -137,14 +137,22 @@ class HashList:
         return HashMatch(source.location, source.category, HashType.PDQ, min(near.distance for near in found))
 
 
-def load(source: HashListSource, reader: HashListReader, known_version: str | None = None) -> HashList | None:
-    """Read and index a list, None if it still is ``known_version``; raises HashListError that names its location."""
+def read(
+    source: HashListSource, reader: HashListReader, known_version: str | None = None
+) -> tuple[ListedHashes, str] | None:
+    """Read a list and its version, None if it still is ``known_version``; raises HashListError with its location."""
     try:
-        read = reader.read(source.location, known_version)
-        return None if read is None else HashList(source, read_hash_list(read.content, source.bare), read.version)
+        found = reader.read(source.location, known_version)
+        return None if found is None else (read_hash_list(found.content, source.bare), found.version)
     except (OSError, HashListError) as failure:
         reason = failure.strerror or "it cannot be read" if isinstance(failure, OSError) else str(failure)
         raise HashListError(f"{source.location}: {reason}") from None
+
+
+def load(source: HashListSource, reader: HashListReader, known_version: str | None = None) -> HashList | None:
+    """Read a list as ``read`` does, and index it."""
+    found = read(source, reader, known_version)
+    return None if found is None else HashList(source, *found)
 
 
 class BlockedHashes:
