@@ -25,6 +25,7 @@ from obscura.pipeline.services import MAX_FETCHED_URLS, MAX_REDIRECTS, RequestLi
 from obscura.upstreams.base import CatalogModel
 
 if TYPE_CHECKING:
+    from obscura.pipeline.known_images import KnownImages
     from obscura.pipeline.load_documents import DocumentSources, LoadedDocument, PreparedDocument
 
 
@@ -109,6 +110,7 @@ class ContentCheck:
     services: Services
     preparation: Preparation
     moderation: Moderation | None
+    known: "KnownImages | None"
     allowance: FetchAllowance
     decoded: bool = True
 
@@ -126,10 +128,16 @@ class ContentCheck:
         """Return the check of a request to ``model``; ``moderated`` if its content is to leave the gateway."""
         limits = services.limits
         cache = None if record.zero_retention else services.image_cache
-        preparation = Preparation(model, limits.image, services.executor, Caller(principal.subject), cache)
+        caller, lists = Caller(principal.subject), services.blocked_hashes
+        preparation = Preparation(model, limits.image, services.executor, caller, cache, hash_sources=lists is not None)
+        known = None
+        if lists is not None and moderated:
+            from obscura.pipeline.known_images import KnownImages
+
+            known = KnownImages(lists, services.executor, caller, record)
         moderation = _moderation(record, principal, services) if moderated else None
         allowance = FetchAllowance(limits.fetched_bytes, MAX_REDIRECTS)
-        return cls(record, principal, services, preparation, moderation, allowance, decoded)
+        return cls(record, principal, services, preparation, moderation, known, allowance, decoded)
 
     async def run(self, parsed: ParsedRequest) -> CheckedContent:
         """Return the prepared content; the first error ends all that is under way, and is raised.
@@ -143,10 +151,11 @@ class ContentCheck:
         videos = [self._videos(parsed.videos)] if parsed.videos else []
         if self.moderation is None or self.principal.anonymous:
             content = await self._gather(parsed, videos, None)
+            await self._require_unlisted(content.images_and_pages)
             if self.moderation is not None:
                 self.record.left_gateway = True
                 texts = [*parsed.texts, *(text for document in content.documents for text in document.texts)]
-                images = self._review(content.images_and_pages, self.moderation)
+                images = self._moderate(content.images_and_pages, self.moderation)
                 await gather_or_raise_first([self._review_texts(texts, self.moderation), images])
             return content
         self.record.left_gateway = True
@@ -262,6 +271,14 @@ class ContentCheck:
         return document
 
     async def _review(self, images: Sequence[PreparedImagePart], moderation: Moderation) -> None:
+        await self._require_unlisted(images)
+        await self._moderate(images, moderation)
+
+    async def _require_unlisted(self, images: Sequence[PreparedImagePart]) -> None:
+        if self.known is not None:
+            await gather_or_raise_first([self.known.require_unlisted(image) for image in images])
+
+    async def _moderate(self, images: Sequence[PreparedImagePart], moderation: Moderation) -> None:
         with self.record.timed_step("moderate"):
             await gather_or_raise_first([moderation.review_image(image) for image in images])
 

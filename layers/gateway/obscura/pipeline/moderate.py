@@ -58,7 +58,7 @@ class Moderation:
         async with self._image_calls:
             verdict = await self._moderator.review_image(image.data_url)
         if verdict.flagged:
-            raise _blocked(image.name, verdict.category, image.path)
+            raise blocked(image.name, verdict.category, image.path)
 
     async def review_texts(self, texts: Sequence[str]) -> None:
         """Review all texts whole, but for those that are known to be clean; raises what ``review_image`` raises.
@@ -88,7 +88,7 @@ class Moderation:
                 async with self._text_calls:
                     verdict = await self._moderator.review_text(joined.text[piece.start : piece.end])
                 if verdict.flagged:
-                    raise _blocked("The text", verdict.category, None)
+                    raise blocked("The text", verdict.category, None)
                 for number in piece.texts:
                     left[number] -= 1
                 if self._verdicts is not None:
@@ -98,7 +98,8 @@ class Moderation:
         await gather_or_raise_first([review_next() for _ in range(min(MAX_TEXT_CALLS, len(joined.pieces)))])
 
 
-def _blocked(what: str, category: str | None, path: str | None) -> ModerationBlocked:
+def blocked(what: str, category: str | None, path: str | None) -> ModerationBlocked:
+    """Return the error for an image or a text that is not let through: the same words for every reason."""
     named = category or "unspecified"
     return ModerationBlocked(
         f"{what} was blocked by moderation (category: {named}). Change it and send the request again.",

@@ -1,6 +1,7 @@
 """What the pipeline works with: access control, stores, upstreams and limits, opened once at start."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from obscura.auth.limits import AccessControl
 from obscura.clock import Clock
@@ -16,6 +17,9 @@ from obscura.memory_budget import MAX_DEFAULT_BYTES, MemoryBudget
 from obscura.moderation.base import Moderator, VerdictCache
 from obscura.pipeline.image_cache import ImageCache
 from obscura.upstreams.base import Catalog
+
+if TYPE_CHECKING:
+    from obscura.hashes.blocked import BlockedHashes
 
 MAX_BODY_BYTES = 35 * 1024 * 1024
 MAX_REQUEST_PIXELS = 128_000_000
@@ -48,7 +52,7 @@ class Services:
     """Everything that handling a request needs.
 
     Without a moderator nothing is moderated, without ``verdicts`` none is cached, and without ``image_cache`` no
-    prepared image is: the operator's choices.
+    prepared image is, and without ``blocked_hashes`` images are compared with no list: the operator's choices.
     """
 
     access_control: AccessControl
@@ -63,6 +67,7 @@ class Services:
     file_service: FileService
     verdicts: VerdictCache | None
     image_cache: ImageCache | None = None
+    blocked_hashes: "BlockedHashes | None" = None
     memory: MemoryBudget = field(default_factory=lambda: MemoryBudget(MAX_DEFAULT_BYTES))
 
     @property
