@@ -1,0 +1,149 @@
+"""Detectors of personal data, each with the checksum or the form that its standard defines; linear in the text.
+
+Payment cards: ISO/IEC 7812-1, annex B (Luhn). IBAN: ISO 13616 and its registry's lengths, ISO/IEC 7064 mod 97-10.
+Telephone: ITU-T E.164, and North American numbers. SSN: SSA, "Social Security Number Randomization". E-mail: RFC 5321
+lengths, in the form that people write.
+"""
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from obscura.policy.regexes import compile_bytes
+
+# Local parts are read backwards, from the @ on.
+_LOCAL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`~-]+")
+_DOMAIN = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9-]{0,62}\.){1,8}[A-Za-z]{2,24}(?![A-Za-z0-9])")
+_NON_ASCII_LOCAL = re.compile(r"[^\s@<>()\[\],;:\"\\]+")
+_NON_ASCII_DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,24}")
+
+_DIGIT_RUN = re.compile(r"(?<![\w.])[+(]?\d(?:[ .()/-]{0,3}\d){6,27}(?![\w])", re.ASCII)
+_SSN = re.compile(r"(?!000|666|9)\d{3}([- ])(?!00)\d{2}\1(?!0000)\d{4}", re.ASCII)
+_NUMBER_LIKE = r"\d(?:[ .()/-]{0,3}\d){6}"
+_IBAN_LIKE = r"[A-Za-z]{2}\d{2} ?[A-Za-z0-9]{3}"
+_NUMBERS = frozenset(("credit_card", "ssn", "phone"))
+_SEPARATORS = dict.fromkeys(map(ord, " .()/-+"))
+_NORTH_AMERICAN = re.compile(r"(?:1[ .-])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[ .-])[2-9]\d{2}[ .-]\d{4}", re.ASCII)
+_NATIONAL = re.compile(r"(?<!\d)(?<!\d[ .()/-])\(?0\d{1,5}\)?(?:[ /-]\d{2,}){1,5}", re.ASCII)
+_CARD = re.compile(r"\d(?:[ -]?\d){12,18}", re.ASCII)
+_IBAN_START = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?= ?[A-Za-z0-9])", re.ASCII)
+
+IBAN_LENGTHS = dict(
+    re.findall(
+        r"([A-Z]{2})(\d{2})",
+        "AD24AE23AL28AT20AZ28BA20BE16BG22BH22BI27BR29BY28CH21CR22CY28CZ24DE22DJ27DK18DO28EE20EG29ES24FI18FK18FO18FR27GB22"
+        "GE22GI23GL18GR27GT28HN28HR21HU28IE22IL23IQ23IS26IT27JO30KW30KZ20LB28LC32LI21LT20LU20LV21LY25MC27MD24ME22MK19MN20"
+        "MR27MT31MU30NI28NL18NO15OM23PK24PL28PS29PT25QA29RO24RS22RU33SA24SC31SD18SE24SI19SK24SM27SO23ST25SV28TL23TN24TR26"
+        "UA29VA22VG24XK20YE30",
+    )
+)
+"""The length of an IBAN by its country, from SWIFT's registry."""
+_IBAN_RESTS = {
+    country: re.compile(rf"(?: ?[A-Za-z0-9]){{{int(length) - 4}}}(?![A-Za-z0-9])")
+    for country, length in IBAN_LENGTHS.items()
+}
+_LETTERS_AS_NUMBERS = {ord(letter): str(ord(letter) - 55) for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A value of one kind, at ``text[start:end]``."""
+
+    kind: str
+    start: int
+    end: int
+
+
+def find_pii(text: str, encoded: bytes, kinds: Collection[str]) -> list[Found]:
+    """Return what ``text``, a plain view, has of these kinds; places may overlap. ``encoded`` is its UTF-8."""
+    found: list[Found] = []
+    if "email" in kinds and "@" in text:
+        found += _emails(text)
+    if "iban" in kinds and _prefilter(_IBAN_LIKE).search(encoded):
+        found += _ibans(text)
+    if not _NUMBERS.isdisjoint(kinds) and _prefilter(_NUMBER_LIKE).search(encoded):
+        for run in _DIGIT_RUN.finditer(text):
+            found += _in_digit_run(run[0], run.start(), kinds)
+    return found
+
+
+@lru_cache(maxsize=2)
+def _prefilter(pattern: str) -> Any:
+    """Return an automaton that finds in 10 us what the exact patterns take ten times as long to find nothing of."""
+    return compile_bytes(pattern)
+
+
+def _emails(text: str) -> Iterator[Found]:
+    at = text.find("@")
+    local_pattern, domain_pattern = (_LOCAL, _DOMAIN) if text.isascii() else (_NON_ASCII_LOCAL, _NON_ASCII_DOMAIN)
+    while at >= 0:
+        local = local_pattern.match(text[max(0, at - 64) : at][::-1])
+        domain = domain_pattern.match(text, at + 1) if local else None
+        if local and domain:
+            start = at - len(local[0])
+            yield Found("email", start + _leading_punctuation(local[0][::-1]), domain.end())
+        at = text.find("@", at + 1)
+
+
+def _leading_punctuation(local: str) -> int:
+    """Return how many characters before the local part belong to the sentence, such as a quote."""
+    stripped = local.lstrip(".!#$%&'*+/=?^`~-{|}")
+    return len(local) - len(stripped) if stripped else 0
+
+
+def _ibans(text: str) -> Iterator[Found]:
+    for begins in _IBAN_START.finditer(text):
+        rest = _IBAN_RESTS.get(begins[0][:2].upper())
+        found = rest.match(text, begins.end()) if rest else None
+        if found and is_iban(begins[0] + found[0]):
+            yield Found("iban", begins.start(), found.end())
+
+
+def is_iban(text: str) -> bool:
+    """Whether a text has an IBAN's length and check digits (mod 97-10); spaces are passed over."""
+    compact = text.replace(" ", "").upper()
+    if IBAN_LENGTHS.get(compact[:2]) != str(len(compact)) or not compact.isascii() or not compact.isalnum():
+        return False
+    return int((compact[4:] + compact[:4]).translate(_LETTERS_AS_NUMBERS)) % 97 == 1
+
+
+def _in_digit_run(run: str, start: int, kinds: Collection[str]) -> Iterator[Found]:
+    """A run of digits and separators is one number, or several: cards, SSNs, telephone numbers."""
+    digits = len(run.translate(_SEPARATORS))
+    if digits < 8:
+        return
+    if digits >= 9 and "ssn" in kinds:
+        for found in _SSN.finditer(run):
+            if _stands_alone(run, found.start(), found.end()):
+                yield Found("ssn", start + found.start(), start + found.end())
+    if digits >= 13 and "credit_card" in kinds:
+        for found in _CARD.finditer(run):
+            if is_card(found[0].replace(" ", "").replace("-", "")):
+                yield Found("credit_card", start + found.start(), start + found.end())
+    if "phone" in kinds:
+        yield from _phones(run, digits, start)
+
+
+def _phones(run: str, digits: int, start: int) -> Iterator[Found]:
+    if run[0] == "+" and digits <= 15:
+        yield Found("phone", start, start + len(run))
+        return
+    for pattern, possible in ((_NORTH_AMERICAN, digits >= 10), (_NATIONAL, "0" in run)):
+        for found in pattern.finditer(run) if possible else ():
+            count = len(found[0].translate(_SEPARATORS))
+            if 8 <= count <= 15 and _stands_alone(run, found.start(), found.end()):
+                yield Found("phone", start + found.start(), start + found.end())
+
+
+def _stands_alone(run: str, start: int, end: int) -> bool:
+    return not (start and run[start - 1].isdigit()) and not run[end : end + 1].isdigit()
+
+
+def is_card(digits: str) -> bool:
+    """Whether 13 to 19 digits are a payment card's number, by Luhn's check digit; not all zeros."""
+    if not 13 <= len(digits) <= 19 or digits[0] not in "2345689" or len(set(digits)) == 1:
+        return False
+    total = sum(int(digit) for digit in digits[-1::-2])
+    return (total + sum(sum(divmod(int(digit) * 2, 10)) for digit in digits[-2::-2])) % 10 == 0
