@@ -16,6 +16,7 @@ SUMMARIES = {
     "files": "List and remove stored files.",
     "ask": "Ask about a photograph, with the settings of this environment.",
     "tokens": "Show each image's format, its size before and after preparation, and its tokens by counting profile.",
+    "policy": "Validate, explain, simulate, compare, test and replay policies in files.",
     "doctor": "Report what is configured, what is reachable and what is missing; exit with status 1 if anything is "
     "missing.",
 }

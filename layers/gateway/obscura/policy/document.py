@@ -38,7 +38,9 @@ type Prose = Annotated[str, StringConstraints(max_length=4_000)]
 class Part(BaseModel):
     """A part of the document: unknown keys and values of another type are errors, and nothing changes it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class Regex(Part):

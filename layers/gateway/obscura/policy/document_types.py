@@ -80,7 +80,9 @@ def _host(host: str) -> str:
         raise ValueError("is no host name") from None
     pattern = wildcard + ascii_name.lower()
     if not _HOST.fullmatch(pattern) or len(pattern) > 253:
-        raise ValueError("must be a host, such as images.example.com, or *.example.com for all below it: no scheme, port or path")
+        raise ValueError(
+            "must be a host, such as images.example.com, or *.example.com for all below it: no scheme, port or path"
+        )
     return pattern
 
 

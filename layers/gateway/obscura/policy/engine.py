@@ -1,8 +1,8 @@
 """The engine: facts of a request in, a decision with the rule that fired out. Pure: no clock, no chance, no I/O.
 
 The order of the rules: terms, images, quotas, external checks, redaction; then moderation, on the redacted texts; then
-flagged categories and thresholds. The gateway's own moderation comes first of all in severity: no policy lets through
-what it blocks. The floor of the organisation is a layer beside the policy, so that a policy can add to it only (ADR 90).
+flagged categories and thresholds. The gateway's own moderation comes before all of them: no policy lets through what
+it blocks. The floor of the organisation is a layer beside the policy, so that a policy can add to it only (ADR 90).
 """
 
 from collections.abc import Iterator, Sequence
@@ -72,7 +72,10 @@ class CompiledLayer:
         """Yield a finding for each rule of this layer that redacted something."""
         rules = self.layer.document.rules
         kinds = redactor.kinds
-        for rule, wanted in (("redact_pii", self.pii), ("redact_secrets", SECRET_KINDS if rules.redact_secrets else ())):
+        for rule, wanted in (
+            ("redact_pii", self.pii),
+            ("redact_secrets", SECRET_KINDS if rules.redact_secrets else ()),
+        ):
             found = {kind: count for kind, count in kinds.items() if kind in wanted}
             if found:
                 yield self.layer.found(rule, _counted(found), action="redact")
@@ -134,7 +137,9 @@ class CompiledPolicy:
         if moderation.blocked is not None:
             categories = (moderation.blocked,)
             findings.append(
-                Finding("gateway.moderation", Decision.REFUSE, "MODERATION_BLOCKED", moderation.blocked, None, categories)
+                Finding(
+                    "gateway.moderation", Decision.REFUSE, "MODERATION_BLOCKED", moderation.blocked, None, categories
+                )
             )
         findings += checked.findings
         for layer in self.layers:
@@ -212,14 +217,18 @@ def _listed(layer: Layer, facts: RequestFacts) -> Iterator[Finding]:
     for image in facts.images:
         for match in image.list_matches:
             categories = (match.category,) if match.category else ()
-            yield layer.found("hash_lists", f"list {match.list_name}", action="block", param=image.path or None, categories=categories)
+            yield layer.found(
+                "hash_lists", f"list {match.list_name}", action="block", param=image.path or None, categories=categories
+            )
             return
 
 
 def _exhausted(layer: Layer, quotas: Sequence[QuotaResult]) -> Iterator[Finding]:
     for quota in quotas:
         if quota.layer == layer.name:
-            yield layer.found(quota.rule, f"{quota.limit} {quota.limited} a {quota.window}", action="block", quota=quota)
+            yield layer.found(
+                quota.rule, f"{quota.limit} {quota.limited} a {quota.window}", action="block", quota=quota
+            )
 
 
 def _external(layer: Layer, results: Sequence[CheckResult], skipped: list[tuple[str, str]]) -> Iterator[Finding]:

@@ -49,7 +49,7 @@ class ImageFacts:
 
 @dataclass(frozen=True, slots=True)
 class RequestFacts:
-    """What is known of a request before moderation; ``texts`` is every text that the caller wrote and the model may read."""
+    """What is known of a request before moderation; ``texts`` are all that the caller wrote and the model may read."""
 
     texts: tuple[str, ...] = ()
     images: tuple[ImageFacts, ...] = ()

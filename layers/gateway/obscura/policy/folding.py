@@ -2,7 +2,7 @@
 
 Both a term and the text are folded, each character by itself, so that what is equal stays equal and every folded
 character comes from a known place. Sources: Unicode Standard Annex 15 (NFKD), the invisible characters of UAX 44
-(general category Cf and ignorable ones), lookalikes of Unicode Technical Standard 39 that are letters of living scripts.
+(general category Cf and ignorable ones), the letters of living scripts that Technical Standard 39 calls lookalikes.
 """
 
 import re
@@ -108,7 +108,7 @@ def fold(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A text in another form; ``origins[i]`` is the index in the source of its character ``i``, None if all are equal."""
+    """A text in another form; ``origins[i]`` is the index in the source of its character ``i``, None if all are ``i``."""
 
     text: str
     origins: list[int] | None

@@ -25,7 +25,9 @@ def check_images(layer: Layer, facts: RequestFacts, denylist: ListMatcher) -> It
     if rules.max_total_tokens is not None and total > rules.max_total_tokens:
         yield layer.found("images.max_total_tokens", f"{total} tokens, {rules.max_total_tokens} are allowed")
     if rules.require_zero_retention and not facts.zero_retention:
-        yield layer.found("images.require_zero_retention", "the request is not zero-retention", param=images[0].path or None)
+        yield layer.found(
+            "images.require_zero_retention", "the request is not zero-retention", param=images[0].path or None
+        )
     for name, reason in _SINGLE_RULES.items():
         for image in images:
             detail = reason(rules, image)
@@ -36,7 +38,9 @@ def check_images(layer: Layer, facts: RequestFacts, denylist: ListMatcher) -> It
         if rules.qr == "check" and denylist and image.codes:
             hits = tuple(dict.fromkeys(hit for code in image.codes for hit in denylist.names(SearchedText(code))))
             if hits:
-                yield layer.found("images.qr", "a code in the image hits the denylist", param=image.path or None, hits=hits)
+                yield layer.found(
+                    "images.qr", "a code in the image hits the denylist", param=image.path or None, hits=hits
+                )
                 break
 
 
@@ -50,7 +54,9 @@ def _above(value: int | None, limit: int | None, what: str) -> str:
 
 def _long_side(rules: Images, image: ImageFacts) -> str:
     known = image.width_px is not None and image.height_px is not None
-    return _above(max(image.width_px or 0, image.height_px or 0) if known else None, rules.max_side_px, "px longer side")
+    return _above(
+        max(image.width_px or 0, image.height_px or 0) if known else None, rules.max_side_px, "px longer side"
+    )
 
 
 def _short_side(rules: Images, image: ImageFacts) -> str:
@@ -106,7 +112,8 @@ def _allowed_hosts(rules: Images, image: ImageFacts) -> str:
     if image.source == "url" and not image.hosts:
         return "host not known"
     wrong = next(
-        (host for host in hosts_of(rules, image) if not any(host_is_below(host, one) for one in rules.allowed_hosts)), None
+        (host for host in hosts_of(rules, image) if not any(host_is_below(host, one) for one in rules.allowed_hosts)),
+        None,
     )
     return "a host that is not allowed" if wrong is not None else ""
 
@@ -117,7 +124,7 @@ def _denied_hosts(rules: Images, image: ImageFacts) -> str:
 
 
 def hash_is_listed(image: ImageFacts, hashes: Sequence[str], max_distance: int) -> bool:
-    """Whether an image is in a list: by SHA-256 of its source or prepared bytes, or by a PDQ hash that is near enough."""
+    """Whether an image is in a list: by SHA-256 of its source or prepared bytes, or by a PDQ hash that is near."""
     sha256 = {digest for digest in (image.sha256, image.prepared_sha256) if digest}
     if any(entry.removeprefix("sha256:") in sha256 for entry in hashes if not entry.startswith("pdq:")):
         return True
@@ -149,8 +156,12 @@ def _qr(rules: Images, image: ImageFacts) -> str:
 
 
 _SINGLE_RULES: dict[str, Callable[[Images, ImageFacts], str]] = {
-    "require_file_id": lambda rules, image: "not sent by file id" if rules.require_file_id and image.source != "file_id" else "",
-    "refuse_data_urls": lambda rules, image: "a data URL" if rules.refuse_data_urls and image.source == "data_url" else "",
+    "require_file_id": lambda rules, image: (
+        "not sent by file id" if rules.require_file_id and image.source != "file_id" else ""
+    ),
+    "refuse_data_urls": lambda rules, image: (
+        "a data URL" if rules.refuse_data_urls and image.source == "data_url" else ""
+    ),
     "allowed_hosts": _allowed_hosts,
     "denied_hosts": _denied_hosts,
     "allowed_formats": _format,

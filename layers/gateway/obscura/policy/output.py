@@ -24,7 +24,7 @@ class Released:
 
 
 class OutputScanner:
-    """Scans one text of the answer: the denylist, and values that are masked (``[EMAIL]``), before placeholders come back.
+    """Scans one text of the answer by the denylist, and masks values (``[EMAIL]``), before placeholders come back.
 
     With a decision that does not reach the model (block, escalate, rewrite, summarize) the text ends before the hit:
     what was passed on stays. At most ``MAX_HELD_CHARS`` characters are held.
@@ -81,7 +81,7 @@ class OutputScanner:
         """Return the end of what passes: before the hold-back, and not inside of a value that is masked."""
         end = len(text) - HOLD_BACK_CHARS
         for start, stop, _ in spans:
-            if start < end < stop or stop == len(text) and start < end:
+            if start < end < stop or (stop == len(text) and start < end):
                 end = start if len(text) - start <= MAX_HELD_CHARS else end
         return end
 

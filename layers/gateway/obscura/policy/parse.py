@@ -20,7 +20,7 @@ MAX_DEPTH = 20
 
 
 def parse_json(body: bytes) -> Any:
-    """Parse JSON strictly; raises InvalidRequest for what is none, for a key that is there twice, and past the limits."""
+    """Parse JSON strictly; raises InvalidRequest for what is none, for a key that is there twice, and past the limit."""
     if len(body) > MAX_DOCUMENT_BYTES:
         raise InvalidRequest(f"A policy document has at most {MAX_DOCUMENT_BYTES:,} bytes; this one has {len(body):,}.")
     try:
@@ -50,7 +50,9 @@ def parse_document(document: object, detectors: Collection[str] = ()) -> PolicyD
     except ValidationError as error:
         raise _first_error(error, rewriter.written_at) from None
     except (ValueError, RecursionError):
-        raise InvalidRequest("The policy document cannot be read: a string that is no text, or nested too deep.") from None
+        raise InvalidRequest(
+            "The policy document cannot be read: a string that is no text, or nested too deep."
+        ) from None
     check_regexes(parsed, rewriter.written_at)
     return parsed
 
@@ -77,7 +79,9 @@ def check_regexes(document: PolicyDocument, written_at: Callable[[str], str] = s
             )
 
 
-def _refuse_image_redaction(document: dict[str, Any], detectors: Collection[str], written_at: Callable[[str], str]) -> None:
+def _refuse_image_redaction(
+    document: dict[str, Any], detectors: Collection[str], written_at: Callable[[str], str]
+) -> None:
     images = document.get("images")
     wanted = images.get("redact") if isinstance(images, dict) else None
     if wanted is None:
@@ -153,7 +157,9 @@ def parse_yaml(text: str) -> Any:
     try:
         import yaml
     except ImportError:
-        raise InvalidRequest("YAML needs the package PyYAML, which is not installed. Install it, or write JSON.") from None
+        raise InvalidRequest(
+            "YAML needs the package PyYAML, which is not installed. Install it, or write JSON."
+        ) from None
     try:
         return yaml.load(text, Loader=_strict_loader())  # noqa: S506 a SafeLoader, with fewer types
     except yaml.YAMLError as error:
@@ -164,17 +170,22 @@ def parse_yaml(text: str) -> Any:
 
 @lru_cache(maxsize=1)
 def _strict_loader() -> Any:
-    """Return a safe loader without aliases, which can grow a document without end, and without keys that are there twice."""
+    """Return a safe loader without aliases, which can grow a document without end, and without keys twice."""
     import yaml
 
-    class Loader(yaml.SafeLoader):
+    class Loader(yaml.SafeLoader):  # type: ignore[misc] # the library has no types
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.AliasEvent):
                 raise yaml.composer.ComposerError(None, None, "aliases are not accepted", self.peek_event().start_mark)
             return super().compose_node(parent, index)
 
     def mapping(loader: Any, node: Any) -> dict[str, Any]:
-        return _object([(str(loader.construct_object(key)), loader.construct_object(value, deep=True)) for key, value in node.value])
+        return _object(
+            [
+                (str(loader.construct_object(key)), loader.construct_object(value, deep=True))
+                for key, value in node.value
+            ]
+        )
 
     Loader.add_constructor("tag:yaml.org,2002:map", mapping)
     # A date is the text that was written.
@@ -200,5 +211,3 @@ def document_schema() -> dict[str, Any]:
         "title": "Obscura policy document",
         **{key: value for key, value in PolicyDocument.model_json_schema().items() if key != "title"},
     }
-
-

@@ -29,7 +29,7 @@ class RedactionRules:
         return bool(self.pii) or self.secrets or bool(self.matcher)
 
     def spans(self, text: SearchedText) -> list[tuple[int, int, str]]:
-        """Return the places in the source and their kinds, in order; of places that overlap the one that begins first."""
+        """Return the places in the source and their kinds, in order; places that overlap are one."""
         plain = text.plain
         found = [*find_pii(plain.text, text.encoded_plain, self.pii)] if self.pii else []
         if self.secrets:
@@ -96,7 +96,7 @@ class Redactor:
         return placeholder
 
     def restore(self, text: str, *, in_json: bool = False) -> str:
-        """Return a text of the model with the values put back; ``in_json`` if it is itself JSON, as tool arguments are."""
+        """Return a text of the model with the values put back; ``in_json`` if it is JSON, as tool arguments are."""
         if not self._values or "{" not in text:
             return text
 
@@ -137,7 +137,7 @@ class StreamRestorer:
 
 
 def mask(text: str, rules: RedactionRules) -> tuple[str, list[str]]:
-    """Return a text of the model with ``[EMAIL]`` and the like for each value, and the kinds; nothing brings them back."""
+    """Return a text of the model with ``[EMAIL]`` and the like for each value, and the kinds; not reversible."""
     spans = rules.spans(SearchedText(text))
     parts, position = [], 0
     for start, end, kind in spans:

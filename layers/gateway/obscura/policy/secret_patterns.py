@@ -11,11 +11,12 @@ from obscura.policy.pii import Found
 _PATTERNS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = tuple(
     (kind, needles, re.compile(pattern, re.ASCII))
     for kind, needles, pattern in (
-        ("aws_key", ("AKIA", "ASIA"), r"(?<![A-Z0-9])A[KS]IA[A-Z2-7]{16}(?![A-Z0-9])"),
+        ("aws_key", ("AKIA", "ASIA"), r"(?<![A-Z0-9])A[KS]IA[A-Z0-9]{16}(?![A-Z0-9])"),
         (
             "aws_secret",
             ("aws_secret", "AWS_SECRET", "SecretAccessKey"),
-            r"(?:aws_secret_access_key|AWS_SECRET_ACCESS_KEY|SecretAccessKey)[\"' ]{0,3}[:=][\"' ]{0,3}([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+])",
+            r"(?:aws_secret_access_key|AWS_SECRET_ACCESS_KEY|SecretAccessKey)[\"' ]{0,3}[:=][\"' ]{0,3}"
+            r"([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+])",
         ),
         ("github_token", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), r"(?<!\w)gh[pousr]_[A-Za-z0-9]{36,255}"),
         ("github_token", ("github_pat_",), r"(?<!\w)github_pat_\w{22,255}"),
@@ -27,7 +28,12 @@ _PATTERNS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = tuple(
         ("npm_token", ("npm_",), r"(?<!\w)npm_[A-Za-z0-9]{36}(?!\w)"),
         ("obscura_key", ("obs_",), r"(?<!\w)obs_[\w-]{40,64}"),
         ("azure_key", ("AccountKey=",), r"AccountKey=([A-Za-z0-9+/]{86}==)"),
-        ("private_key", ("-----BEGIN",), r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?:[A-Za-z0-9+/=\s:,]|-(?!-)){20,16000}-----END [A-Z ]{0,30}PRIVATE KEY-----"),
+        (
+            "private_key",
+            ("-----BEGIN",),
+            r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?:[A-Za-z0-9+/=\s:,]|-(?!-)){20,16000}"
+            r"-----END [A-Z ]{0,30}PRIVATE KEY-----",
+        ),
         ("jwt", ("eyJ",), r"(?<![\w-])eyJ[\w-]{5,2000}\.[\w-]{5,8000}\.[\w-]{0,2000}"),
     )
 )

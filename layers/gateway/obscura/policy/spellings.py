@@ -35,11 +35,12 @@ class Rewriter:
 
     def part(self, *keys: str) -> Json | None:
         """Return the object at ``keys``, or None if there is none; made if ``document`` has nothing there."""
-        holder: Any = self.document
+        holder: Json = self.document
         for key in keys:
-            holder = holder.setdefault(key, {})
-            if not isinstance(holder, dict):
+            below = holder.setdefault(key, {})
+            if not isinstance(below, dict):
                 return None
+            holder = below
         return holder
 
     def move(self, source: Json, key: str, source_path: str, target: str) -> None:
@@ -50,13 +51,15 @@ class Rewriter:
         if holder is None:
             return
         if name in holder and holder[name] != value:
-            raise InvalidRequest(f"'{source_path}' and '{target}' contradict each other. Leave one out.", param=source_path)
+            raise InvalidRequest(
+                f"'{source_path}' and '{target}' contradict each other. Leave one out.", param=source_path
+            )
         holder[name] = value
         self.moved[target] = source_path
 
 
 def to_stored_form(document: Json) -> Rewriter:
-    """Rewrite a document, a mutable copy of what was sent; raises InvalidRequest where spellings contradict each other."""
+    """Rewrite a document, a mutable copy of what was sent; raises InvalidRequest where spellings contradict."""
     rewriter = Rewriter(document)
     _unwrap_config(rewriter)
     _move_old_places(rewriter)
@@ -143,7 +146,9 @@ def _rewrite_redact(rewriter: Rewriter, rules: Json) -> None:
     if "secrets" in kinds:
         rules["redact_secrets"] = True
     terms = [
-        entry for entry, kind in zip(value, kinds, strict=True) if kind not in _PII_KINDS and kind not in {"pii", "secrets"}
+        entry
+        for entry, kind in zip(value, kinds, strict=True)
+        if kind not in _PII_KINDS and kind not in {"pii", "secrets"}
     ]
     if terms:
         rules["redact_terms"] = [*rules.get("redact_terms", []), *terms]
@@ -195,7 +200,11 @@ def _rewrite_quotas(document: Json) -> None:
     if not isinstance(controls, dict):
         return
     users = controls.get("user_quotas")
-    quotas = [controls.get("user_quota"), controls.get("project_quota"), *(users.values() if isinstance(users, dict) else ())]
+    quotas = [
+        controls.get("user_quota"),
+        controls.get("project_quota"),
+        *(users.values() if isinstance(users, dict) else ()),
+    ]
     for quota in quotas:
         for one in quota if isinstance(quota, list) else [quota]:
             _replace_word(one, "window", _WINDOWS)
@@ -265,7 +274,9 @@ def _replace_word(holder: Any, key: str, words: dict[str, str]) -> None:
 
 def _replace_words(holder: Json, key: str, words: dict[str, str]) -> None:
     if isinstance(entries := holder.get(key), list):
-        holder[key] = [words.get(entry.lower(), entry.lower()) if isinstance(entry, str) else entry for entry in entries]
+        holder[key] = [
+            words.get(entry.lower(), entry.lower()) if isinstance(entry, str) else entry for entry in entries
+        ]
 
 
 def slug(name: str) -> str:
