@@ -18,13 +18,13 @@ from obscura.policy.cases import Case, parse_cases
 from obscura.policy.document import PolicyDocument
 from obscura.policy.engine import CompiledPolicy
 from obscura.policy.parse import (
-    canonical_json,
     content_hash,
     document_schema,
     parse_document,
     parse_floor,
     parse_json,
     parse_yaml,
+    stored_form,
 )
 from obscura.policy.trial import Trial, try_case
 
@@ -61,7 +61,7 @@ def validate(
             print_error(f"{path}: {error.message}")
             continue
         if stored:
-            typer.echo(json.dumps(json.loads(canonical_json(document)), indent=2, ensure_ascii=False))
+            typer.echo(json.dumps(stored_form(document), indent=2, ensure_ascii=False))
         else:
             typer.echo(f"{path}: {document.policy_id} is valid (sha256 {content_hash(document)[:16]})")
     if failed:

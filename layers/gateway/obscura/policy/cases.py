@@ -45,9 +45,9 @@ class CaseImage(Part):
 class CaseModeration(Part):
     """What moderation says: scores by category, of the text and of each image in order."""
 
-    text: Annotated[dict[str, Score], Field(default_factory=dict)]
+    text: dict[str, Score] = Field(default_factory=dict)
     images: tuple[dict[str, Score], ...] = ()
-    output: Annotated[dict[str, Score], Field(default_factory=dict)]
+    output: dict[str, Score] = Field(default_factory=dict)
     flagged: tuple[str, ...] = ()
     """Categories that it flags, in text or image."""
     blocked: str | None = None

@@ -56,7 +56,6 @@ REASON_CODES = {
     "redact_secrets": "REDACT",
     "redact_terms": "REDACT",
     "checks": "EXTERNAL_CHECK",
-    "hash_lists": "HASH_MATCH",
     "user_quota": "USER_QUOTA_EXCEEDED",
     "project_quota": "PROJECT_QUOTA_EXCEEDED",
 }
@@ -149,7 +148,7 @@ def _all(groups: Iterable[Sequence[str]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(entry for group in groups for entry in group))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Layer:
     """A document whose rules hold, under the name that begins the paths of its rules: ``policy`` or ``floor``."""
 

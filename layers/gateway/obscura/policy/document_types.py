@@ -15,7 +15,6 @@ RULE_NAMES = (
     "redact_secrets",
     "redact_terms",
     "checks",
-    "hash_lists",
     "user_quota",
     "project_quota",
     *(

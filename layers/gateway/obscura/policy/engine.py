@@ -113,7 +113,7 @@ class CompiledPolicy:
         ``quotas`` are those that are used up; ``checks`` the results of the documents' external checks.
         """
         texts = [SearchedText(text) for text in facts.texts]
-        findings: list[Finding] = []
+        findings: list[Finding] = list(_listed(facts))
         skipped: list[tuple[str, str]] = []
         allowlist_hits: list[str] = []
         for layer in self.layers:
@@ -121,7 +121,6 @@ class CompiledPolicy:
             findings += layer.check_allowlist(texts, allowlist_hits)
         for layer in self.layers:
             findings += check_images(layer.layer, facts, layer.denylist)
-            findings += _listed(layer.layer, facts)
         for layer in self.layers:
             findings += _exhausted(layer.layer, quotas)
             findings += _external(layer.layer, checks, skipped)
@@ -213,12 +212,14 @@ def may_use(document: PolicyDocument, project: str) -> bool:
     return not document.org_controls.project_keys or project in document.org_controls.project_keys
 
 
-def _listed(layer: Layer, facts: RequestFacts) -> Iterator[Finding]:
+def _listed(facts: RequestFacts) -> Iterator[Finding]:
+    """The operator's hash lists: as with moderation, no policy lets through what they block."""
     for image in facts.images:
         for match in image.list_matches:
             categories = (match.category,) if match.category else ()
-            yield layer.found(
-                "hash_lists", f"list {match.list_name}", action="block", param=image.path or None, categories=categories
+            path = image.path or None
+            yield Finding(
+                "gateway.hash_lists", Decision.REFUSE, "HASH_MATCH", f"list {match.list_name}", path, categories
             )
             return
 

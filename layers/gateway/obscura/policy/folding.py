@@ -108,7 +108,7 @@ def fold(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A text in another form; ``origins[i]`` is the index in the source of its character ``i``, None if all are ``i``."""
+    """A text in another form; ``origins[i]`` is where character ``i`` is in the source, None if all are at ``i``."""
 
     text: str
     origins: list[int] | None

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 from obscura.policy.decision import Decision, Finding, Layer
 from obscura.policy.redaction import RedactionRules
-from obscura.policy.terms import ListMatcher, SearchedText
+from obscura.policy.terms import Hit, ListMatcher, SearchedText
 
 HOLD_BACK_CHARS = 256
 """Characters at the end of what has come that are not passed on yet: what is longer may have begun to pass."""
 STEP_CHARS = 64
 """New characters after which a window is scanned: each costs a scan of the hold-back too."""
+CONTEXT_CHARS = 64
+"""Characters that have passed and stay in view, for what begins at the edge of a word or of a number."""
 MAX_HELD_CHARS = 8_192
 
 
@@ -61,48 +63,49 @@ class OutputScanner:
 
     def _scan(self, *, is_last: bool) -> Released:
         self._unscanned = 0
-        # What has passed stays in view as far as a word's edge needs it.
         offset = len(self._context)
         window = SearchedText(self._context + self._held)
+        length = len(window.text)
         spans = self._masked.spans(window) if self._masked else []
-        limit = len(window.text) if is_last else max(offset, self._safe_end(window.text, spans))
-        findings, end = self._denied(window, limit, offset)
-        cut = limit if end is None else end
-        self._ended = end is not None
-        kinds = [kind for start, stop, kind in spans if offset <= start and stop <= cut]
-        if kinds:
-            findings += self._masked_finding(kinds)
-        text = _masked(window.text, [span for span in spans if span[1] > offset and span[0] < cut], offset, cut)
-        self._context = window.text[max(0, cut - 1) : cut]
+        # What touches the end may go on in the next chunk, and so be something else.
+        hits = [
+            (layer, hit)
+            for layer, denylist in self._denylists
+            for hit in denylist.hits(window)
+            if hit.end > offset and (is_last or hit.end < length)
+        ]
+        cut = length
+        if not is_last:
+            places = [(start, stop) for start, stop, _ in spans] + [(hit.start, hit.end) for _, hit in hits]
+            cut = max(offset, _before_all(length - HOLD_BACK_CHARS, length, places))
+        findings, end = self._denied(hits, cut, offset)
+        if end is not None:
+            self._ended, cut = True, end
+        passed = [span for span in spans if span[1] > offset and span[0] < cut]
+        findings += self._masked_finding([kind for _, _, kind in passed])
+        text = _masked(window.text, passed, offset, cut)
+        self._context = window.text[max(0, cut - CONTEXT_CHARS) : cut]
         self._held = "" if self._ended else window.text[cut:]
         return Released(text, tuple(findings), self._ended)
 
-    def _safe_end(self, text: str, spans: Sequence[tuple[int, int, str]]) -> int:
-        """Return the end of what passes: before the hold-back, and not inside of a value that is masked."""
-        end = len(text) - HOLD_BACK_CHARS
-        for start, stop, _ in spans:
-            if start < end < stop or (stop == len(text) and start < end):
-                end = start if len(text) - start <= MAX_HELD_CHARS else end
-        return end
-
-    def _denied(self, window: SearchedText, limit: int, offset: int) -> tuple[list[Finding], int | None]:
+    def _denied(self, hits: Sequence[tuple[Layer, Hit]], cut: int, offset: int) -> tuple[list[Finding], int | None]:
         """Return findings of entries not reported before, and where the text ends if one of them ends it."""
-        findings: list[Finding] = []
-        ends: list[int] = []
-        for layer, denylist in self._denylists:
-            hits = [hit for hit in denylist.hits(window) if hit.end > offset]
-            new = dict.fromkeys(hit.name for hit in hits if f"{layer.name}:{hit.name}" not in self._reported)
-            if not new:
-                continue
-            finding = layer.found("denylist", "in the answer", hits=tuple(new), param=None)
-            if finding.decision.reaches_model:
-                new = dict.fromkeys(hit.name for hit in hits if hit.end <= limit and hit.name in new)
-                finding = layer.found("denylist", "in the answer", hits=tuple(new))
-            else:
-                ends.append(min(max(hit.start, offset) for hit in hits))
-            if new:
-                self._reported |= {f"{layer.name}:{name}" for name in new}
+        names: dict[Layer, dict[str, int]] = {}
+        for layer, hit in hits:
+            names.setdefault(layer, {}).setdefault(hit.name, hit.start)
+        findings, ends = [], []
+        for layer, starts in names.items():
+            finding = layer.found("denylist", "in the answer", hits=tuple(starts))
+            if not finding.decision.reaches_model:
+                ends.append(max(offset, min(starts.values())))
                 findings.append(finding)
+                continue
+            new = [
+                name for name, start in starts.items() if start < cut and f"{layer.name}:{name}" not in self._reported
+            ]
+            self._reported |= {f"{layer.name}:{name}" for name in new}
+            if new:
+                findings.append(layer.found("denylist", "in the answer", hits=tuple(new)))
         return findings, min(ends, default=None)
 
     def _masked_finding(self, kinds: Sequence[str]) -> list[Finding]:
@@ -110,6 +113,13 @@ class OutputScanner:
         self._reported |= {f"mask:{kind}" for kind in new}
         detail = f"masked in the answer: {', '.join(new)}"
         return [Finding("output.redact", Decision.REDACT, "REDACT", detail)] if new else []
+
+
+def _before_all(end: int, length: int, places: Sequence[tuple[int, int]]) -> int:
+    """Return ``end``, or the start of the first place that it would cut or that may go on, if that is not too far."""
+    starts = [start for start, stop in places if start < end < stop or (stop == length and start < end)]
+    first = min(starts, default=end)
+    return first if length - first <= MAX_HELD_CHARS else end
 
 
 def _masked(text: str, spans: Sequence[tuple[int, int, str]], start: int, end: int) -> str:

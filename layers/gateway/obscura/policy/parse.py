@@ -20,7 +20,7 @@ MAX_DEPTH = 20
 
 
 def parse_json(body: bytes) -> Any:
-    """Parse JSON strictly; raises InvalidRequest for what is none, for a key that is there twice, and past the limit."""
+    """Parse JSON strictly; raises InvalidRequest for what is none, for a key that is there twice, or if too long."""
     if len(body) > MAX_DOCUMENT_BYTES:
         raise InvalidRequest(f"A policy document has at most {MAX_DOCUMENT_BYTES:,} bytes; this one has {len(body):,}.")
     try:
@@ -193,15 +193,16 @@ def _strict_loader() -> Any:
     return Loader
 
 
-def canonical_json(document: PolicyDocument) -> bytes:
-    """Return the stored form: what differs from its default and the id, keys sorted, UTF-8, without spaces."""
-    shown = document.model_dump(mode="json", exclude_defaults=True)
-    return json.dumps(shown, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+def stored_form(document: PolicyDocument) -> dict[str, Any]:
+    """Return the document as it is stored and shown: what was written, in the one spelling."""
+    return document.model_dump(mode="json", exclude_unset=True)
 
 
 def content_hash(document: PolicyDocument) -> str:
-    """Return the SHA-256 of the stored form, in hex: equal for two documents that mean the same."""
-    return hashlib.sha256(canonical_json(document)).hexdigest()
+    """Return a SHA-256 in hex that is equal for two documents that mean the same: of all that differs from a default."""
+    differing = document.model_dump(mode="json", exclude_defaults=True)
+    encoded = json.dumps(differing, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return hashlib.sha256(encoded).hexdigest()
 
 
 def document_schema() -> dict[str, Any]:

@@ -15,18 +15,38 @@ from obscura.policy.regexes import compile_bytes
 
 # Local parts are read backwards, from the @ on.
 _LOCAL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`~-]+")
-_DOMAIN = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9-]{0,62}\.){1,8}[A-Za-z]{2,24}(?![A-Za-z0-9])")
+_DOMAIN = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9-]{0,62}\.){1,8}[A-Za-z]{2,24}")
 _NON_ASCII_LOCAL = re.compile(r"[^\s@<>()\[\],;:\"\\]+")
 _NON_ASCII_DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,24}")
 
-_DIGIT_RUN = re.compile(r"(?<![\w.])[+(]?\d(?:[ .()/-]{0,3}\d){6,27}(?![\w])", re.ASCII)
+_DIGIT_RUN = re.compile(r"(?<![\d.])[+(]?\d(?:[ .()/-]{0,3}\d){6,27}(?!\d)", re.ASCII)
 _SSN = re.compile(r"(?!000|666|9)\d{3}([- ])(?!00)\d{2}\1(?!0000)\d{4}", re.ASCII)
 _NUMBER_LIKE = r"\d(?:[ .()/-]{0,3}\d){6}"
 _IBAN_LIKE = r"[A-Za-z]{2}\d{2} ?[A-Za-z0-9]{3}"
 _NUMBERS = frozenset(("credit_card", "ssn", "phone"))
 _SEPARATORS = dict.fromkeys(map(ord, " .()/-+"))
 _NORTH_AMERICAN = re.compile(r"(?:1[ .-])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[ .-])[2-9]\d{2}[ .-]\d{4}", re.ASCII)
-_NATIONAL = re.compile(r"(?<!\d)(?<!\d[ .()/-])\(?0\d{1,5}\)?(?:[ /-]\d{2,}){1,5}", re.ASCII)
+_NATIONAL = re.compile(
+    r"(?<!\d)(?<!\d[ .()/-])(?!\d{3}[- ]\d{2}[- ]\d{4}(?!\d))\(?0\d{1,5}\)?(?:[ /-]\d{2,}){1,5}", re.ASCII
+)
+_CARD_NUMBERS: tuple[tuple[str, range | tuple[int, ...]], ...] = (
+    ("4", (13, 16, 19)),
+    ("51", (16,)),
+    ("52", (16,)),
+    ("53", (16,)),
+    ("54", (16,)),
+    ("55", (16,)),
+    *((str(prefix), (16,)) for prefix in range(22, 28)),
+    ("34", (15,)),
+    ("37", (15,)),
+    *((str(prefix), range(14, 20)) for prefix in (30, 36, 38, 39)),
+    ("35", range(16, 20)),
+    *((str(prefix), range(13, 20)) for prefix in (50, 56, 57, 58, 67)),
+    ("6", range(16, 20)),
+    ("81", (16,)),
+    ("82", (16,)),
+)
+"""Prefixes and lengths of the card schemes: Visa, Mastercard, American Express, Diners, JCB, Maestro, Discover, RuPay."""
 _CARD = re.compile(r"\d(?:[ -]?\d){12,18}", re.ASCII)
 _IBAN_START = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?= ?[A-Za-z0-9])", re.ASCII)
 
@@ -142,8 +162,8 @@ def _stands_alone(run: str, start: int, end: int) -> bool:
 
 
 def is_card(digits: str) -> bool:
-    """Whether 13 to 19 digits are a payment card's number, by Luhn's check digit; not all zeros."""
-    if not 13 <= len(digits) <= 19 or digits[0] not in "2345689" or len(set(digits)) == 1:
+    """Whether digits are a payment card's number: an issuer's prefix and length, and Luhn's check digit."""
+    if not any(digits.startswith(prefix) and len(digits) in lengths for prefix, lengths in _CARD_NUMBERS):
         return False
     total = sum(int(digit) for digit in digits[-1::-2])
     return (total + sum(sum(divmod(int(digit) * 2, 10)) for digit in digits[-2::-2])) % 10 == 0

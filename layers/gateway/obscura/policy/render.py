@@ -142,7 +142,7 @@ def _spliced_line(line: bytes, policy: bytes) -> bytes:
 
 
 REPLACEMENTS = {
-    Decision.REWRITE: "I can't help with that request as it is written. Please rephrase it within this service's rules.",
+    Decision.REWRITE: "I can't help with that request as written. Please rephrase it within this service's policy.",
     Decision.SUMMARY: "The request was not sent to the model. Summary: {reason_code}{categories}.",
 }
 

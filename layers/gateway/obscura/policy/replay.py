@@ -43,6 +43,9 @@ def replay(
     if recorded.moderation.blocked is not None:
         blocked = recorded.moderation.blocked
         findings.append(Finding("gateway.moderation", Decision.REFUSE, "MODERATION_BLOCKED", blocked, None, (blocked,)))
+    for image in recorded.facts.images:
+        for match in image.list_matches[:1]:
+            findings.append(Finding("gateway.hash_lists", Decision.REFUSE, "HASH_MATCH", f"list {match.list_name}"))
     unknown: list[str] = []
     for layer in layers:
         findings += _lists(layer, recorded, known, unknown)
