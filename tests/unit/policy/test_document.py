@@ -128,6 +128,8 @@ def test_other_spellings_are_stored_as_the_one_form(spelled: dict, as_stored: di
         ({"rules": {"reason_codes": {"denylist": "lower"}}}, "rules.reason_codes.denylist"),
         ({"rules": {"reason_codes": {"nothing": "CODE"}}}, "rules.reason_codes.nothing"),
         ({"rules": {"actions": {"hash_lists": "flag"}}}, "rules.actions.hash_lists"),
+        ({"rules": {"actions": {"redact_pii": "flag"}}}, "rules.actions"),
+        ({"rules": {"actions": {"denylist": "redact"}}}, "rules.actions.denylist"),
         ({"rules": {"thresholds": {"violence": {"image": 2}}}}, "rules.thresholds[0].score"),
         ({"rules": {"regexes": [{"regex": "("}]}}, "rules.regexes[0].regex"),
         ({"images": {"max_count": -1}}, "images.max_count"),

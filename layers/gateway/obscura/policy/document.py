@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from obscura.policy.document_types import (
     CategoryName,
@@ -24,7 +24,7 @@ MAX_HASHES = 10_000
 MAX_QUOTA_USERS = 10_000
 
 type EnforcementAction = Literal["block", "rewrite", "summarize", "escalate"]
-type RuleAction = Literal["flag", "redact", "rewrite", "summarize", "escalate", "block"]
+type RuleAction = Literal["flag", "rewrite", "summarize", "escalate", "block"]
 type PiiKind = Literal["email", "phone", "credit_card", "iban", "ssn"]
 type Modality = Literal["text", "image", "any"]
 type Direction = Literal["input", "output", "any"]
@@ -89,7 +89,7 @@ class Rules(Part):
     redact_terms: Annotated[tuple[Term, ...], AfterValidator(unique), Field(max_length=MAX_TERMS)] = ()
     enforcement_action: EnforcementAction = "block"
     actions: dict[RuleName, RuleAction] = {}
-    """The action of single rules, in place of `enforcement_action`."""
+    """The action of single rules, in place of `enforcement_action`. What is redacted is so whatever the action."""
     reason_codes: dict[RuleName, Code] = {}
     """The reason code of single rules, in place of the built-in ones."""
     response_pattern: Prose | None = None
@@ -101,6 +101,14 @@ class Rules(Part):
         if len(set(names)) < len(names):
             raise ValueError("two regexes have the same id, or are the same")
         return self
+
+    @field_validator("actions")
+    @classmethod
+    def _redaction_is_no_flag(cls, actions: dict[str, RuleAction]) -> dict[str, RuleAction]:
+        for rule, action in actions.items():
+            if rule.startswith("redact_") and action == "flag":
+                raise ValueError(f"{rule} redacts, which is more than a flag; it can be made stricter only")
+        return actions
 
 
 class Images(Part):

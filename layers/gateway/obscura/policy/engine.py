@@ -225,8 +225,11 @@ def _listed(facts: RequestFacts) -> Iterator[Finding]:
 
 
 def _exhausted(layer: Layer, quotas: Sequence[QuotaResult]) -> Iterator[Finding]:
+    controls = layer.document.org_controls
     for quota in quotas:
-        if quota.layer == layer.name:
+        per_user = controls.user_quota is not None or bool(controls.user_quotas)
+        is_set = per_user if quota.rule == "user_quota" else controls.project_quota is not None
+        if quota.layer == layer.name and is_set:
             yield layer.found(
                 quota.rule, f"{quota.limit} {quota.limited} a {quota.window}", action="block", quota=quota
             )
