@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from obscura.policy.decision import OF_ACTION, Decision
@@ -269,6 +269,7 @@ documents = st.builds(
 plans = st.builds(Plan, st.sampled_from(Mode), st.sampled_from(Held), st.booleans())
 
 
+@settings(max_examples=40)  # each compiles five documents
 @given(
     documents, documents, documents, plans, st.sampled_from(["hello ann@b.co", "world", "", "nothing"]), st.booleans()
 )

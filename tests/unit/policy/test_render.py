@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from obscura.policy.decision import Decision, Finding
@@ -79,6 +79,7 @@ def test_the_policy_is_spliced_into_an_object(body: bytes, expected: bytes) -> N
     assert splice(body, POLICY) == expected
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(st.text(), st.one_of(st.none(), st.text(), st.dictionaries(st.text(), st.integers()))))
 def test_a_spliced_object_is_the_object_with_the_policy(value: dict) -> None:
     for body in (json.dumps(value), json.dumps(value, ensure_ascii=False)):

@@ -224,7 +224,7 @@ def replay(
             after = replayed.after
             changes[f"{replayed.before} -> {after.decision}"] += 1
             typer.echo(
-                f"{replayed.event_id}  {replayed.before} -> {after.decision} ({after.reason_code}) {after.rule or ''}"
+                f"{replayed.event_id}  {replayed.before} -> {after.decision} ({after.reason_code}) {after.rule or '-'}"
             )
     typer.echo(f"{total} events: {changes.total()} decisions change{': ' if changes else ''}{_counts(changes)}")
     if uncounted:

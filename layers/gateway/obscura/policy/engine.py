@@ -52,13 +52,14 @@ class CompiledLayer:
         self.denylist = ListMatcher(rules.denylist, [regex for regex in rules.regexes if regex.kind == "deny"])
         self.redacted = ListMatcher(rules.redact_terms, [regex for regex in rules.regexes if regex.kind == "redact"])
         self.pii = rules.pii if rules.redact_pii else ()
+        self.active = tuple(f"{layer.name}.{rule}" for rule in active_rules(layer.document))
 
     def check_denylist(self, texts: Sequence[SearchedText]) -> Iterator[Finding]:
         """Yield what the denylist finds."""
         if self.denylist:
             hits = dict.fromkeys(name for text in texts for name in self.denylist.names(text))
             if hits:
-                yield self.layer.found("denylist", f"{len(hits)} entries hit", hits=tuple(hits))
+                yield self.layer.found("denylist", f"entries hit: {len(hits)}", hits=tuple(hits))
 
     def check_allowlist(self, texts: Sequence[SearchedText], hits: list[str]) -> Iterator[Finding]:
         """Yield a finding if the allowlist is not hit, and add to ``hits`` the entries that are."""
@@ -165,8 +166,7 @@ class CompiledPolicy:
         if moderation.skipped is not None:
             skipped.append(("moderation", moderation.skipped))
         left_out = {name for name, _ in skipped}
-        names = [f"{layer.layer.name}.{rule}" for layer in self.layers for rule in active_rules(layer.layer.document)]
-        run = [name for name in names if name not in left_out]
+        run = [name for layer in self.layers for name in layer.active if name not in left_out]
         if moderation.skipped is None:
             run.insert(0, "gateway.moderation")
             images = sum(item.modality == "image" and item.direction == "input" for item in moderation.items)

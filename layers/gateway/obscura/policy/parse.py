@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from obscura.errors import InvalidRequest
 from obscura.policy.document import PolicyDocument
-from obscura.policy.regexes import MAX_PROGRAM_SIZES, RegexError, compile_regex
+from obscura.policy.regexes import MAX_STATES_IN_ALL, RegexError, states_of
 from obscura.policy.spellings import slug, to_stored_form
 
 MAX_DOCUMENT_BYTES = 1024 * 1024
@@ -68,13 +68,13 @@ def check_regexes(document: PolicyDocument, written_at: Callable[[str], str] = s
     for number, regex in enumerate(document.rules.regexes):
         path = written_at(f"rules.regexes[{number}].regex")
         try:
-            total += compile_regex(regex.regex).programsize
+            total += states_of(regex.regex)
         except RegexError as error:
             raise InvalidRequest(f"'{path}' {error}", param=path) from None
-        if total > MAX_PROGRAM_SIZES:
+        if total > MAX_STATES_IN_ALL:
             raise InvalidRequest(
-                f"'{path}': up to here the expressions have {total:,} instructions; all together may have "
-                f"{MAX_PROGRAM_SIZES:,}. Shorten repetitions such as x{{1,500}}, or leave some out.",
+                f"'{path}': up to here the expressions have {total:,} states; all together may have "
+                f"{MAX_STATES_IN_ALL:,}. Shorten repetitions such as x{{1,200}}, or leave some out.",
                 param=path,
             )
 
@@ -199,7 +199,7 @@ def stored_form(document: PolicyDocument) -> dict[str, Any]:
 
 
 def content_hash(document: PolicyDocument) -> str:
-    """Return a SHA-256 in hex that is equal for two documents that mean the same: of all that differs from a default."""
+    """Return a SHA-256 in hex of all that differs from a default: equal for two documents that mean the same."""
     differing = document.model_dump(mode="json", exclude_defaults=True)
     encoded = json.dumps(differing, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     return hashlib.sha256(encoded).hexdigest()

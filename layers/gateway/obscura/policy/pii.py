@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from obscura.policy.regexes import compile_bytes
+from obscura.policy.utf8 import Offsets
 
 # Local parts are read backwards, from the @ on.
 _LOCAL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`~-]+")
@@ -19,35 +20,27 @@ _DOMAIN = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9-]{0,62}\.){1,8}[A-Za-z]{2,24}")
 _NON_ASCII_LOCAL = re.compile(r"[^\s@<>()\[\],;:\"\\]+")
 _NON_ASCII_DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,24}")
 
-_DIGIT_RUN = re.compile(r"(?<![\d.])[+(]?\d(?:[ .()/-]{0,3}\d){6,27}(?!\d)", re.ASCII)
+# Numbers that separators part stand in one run: what of it is a card or a telephone is decided by groups.
+_DIGIT_RUN = r"[+(]?\d(?:[ .()/-]{0,3}\d){7,}"
+_GROUP = re.compile(r"\d{3,}", re.ASCII)
+_INTERNATIONAL = re.compile(r"\+\d(?:[ .()/-]{0,3}\d){7,14}", re.ASCII)
 _SSN = re.compile(r"(?!000|666|9)\d{3}([- ])(?!00)\d{2}\1(?!0000)\d{4}", re.ASCII)
-_NUMBER_LIKE = r"\d(?:[ .()/-]{0,3}\d){6}"
 _IBAN_LIKE = r"[A-Za-z]{2}\d{2} ?[A-Za-z0-9]{3}"
 _NUMBERS = frozenset(("credit_card", "ssn", "phone"))
 _SEPARATORS = dict.fromkeys(map(ord, " .()/-+"))
 _NORTH_AMERICAN = re.compile(r"(?:1[ .-])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[ .-])[2-9]\d{2}[ .-]\d{4}", re.ASCII)
 _NATIONAL = re.compile(
-    r"(?<!\d)(?<!\d[ .()/-])(?!\d{3}[- ]\d{2}[- ]\d{4}(?!\d))\(?0\d{1,5}\)?(?:[ /-]\d{2,}){1,5}", re.ASCII
+    r"(?<!\d)(?<!\d[ .()/-])(?!\d{3}[- ]\d{2}[- ]\d{4}(?!\d))\(?0\d{1,5}\)?(?:[ /-]\d{2,8}){1,5}", re.ASCII
 )
-_CARD_NUMBERS: tuple[tuple[str, range | tuple[int, ...]], ...] = (
-    ("4", (13, 16, 19)),
-    ("51", (16,)),
-    ("52", (16,)),
-    ("53", (16,)),
-    ("54", (16,)),
-    ("55", (16,)),
-    *((str(prefix), (16,)) for prefix in range(22, 28)),
-    ("34", (15,)),
-    ("37", (15,)),
-    *((str(prefix), range(14, 20)) for prefix in (30, 36, 38, 39)),
-    ("35", range(16, 20)),
-    *((str(prefix), range(13, 20)) for prefix in (50, 56, 57, 58, 67)),
-    ("6", range(16, 20)),
-    ("81", (16,)),
-    ("82", (16,)),
-)
-"""Prefixes and lengths of the card schemes: Visa, Mastercard, American Express, Diners, JCB, Maestro, Discover, RuPay."""
-_CARD = re.compile(r"\d(?:[ -]?\d){12,18}", re.ASCII)
+_CARD_LENGTHS: dict[str, Collection[int]] = {
+    **{str(prefix): (13, 16, 19) for prefix in range(40, 50)},
+    **{str(prefix): (16,) for prefix in (*range(22, 28), *range(51, 56), 81, 82)},
+    **{str(prefix): (15,) for prefix in (34, 37)},
+    **{str(prefix): range(14, 20) for prefix in (30, 36, 38, 39)},
+    **{str(prefix): range(13, 20) for prefix in (50, 56, 57, 58, 67)},
+    **{str(prefix): range(16, 20) for prefix in (35, *range(60, 67), 68, 69)},
+}
+"""Lengths by the first two digits: Visa, Mastercard, American Express, Diners, JCB, Maestro, Discover, RuPay."""
 _IBAN_START = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d{2}(?= ?[A-Za-z0-9])", re.ASCII)
 
 IBAN_LENGTHS = dict(
@@ -81,17 +74,19 @@ def find_pii(text: str, encoded: bytes, kinds: Collection[str]) -> list[Found]:
     found: list[Found] = []
     if "email" in kinds and "@" in text:
         found += _emails(text)
-    if "iban" in kinds and _prefilter(_IBAN_LIKE).search(encoded):
+    if "iban" in kinds and _automaton(_IBAN_LIKE).search(encoded):
         found += _ibans(text)
-    if not _NUMBERS.isdisjoint(kinds) and _prefilter(_NUMBER_LIKE).search(encoded):
-        for run in _DIGIT_RUN.finditer(text):
-            found += _in_digit_run(run[0], run.start(), kinds)
+    if not _NUMBERS.isdisjoint(kinds):
+        offsets = Offsets(encoded)
+        for run in _automaton(_DIGIT_RUN).finditer(encoded):
+            start, end = offsets.character(run.start()), offsets.character(run.end())
+            found += _in_digit_run(text[start:end], start, kinds)
     return found
 
 
 @lru_cache(maxsize=2)
-def _prefilter(pattern: str) -> Any:
-    """Return an automaton that finds in 10 us what the exact patterns take ten times as long to find nothing of."""
+def _automaton(pattern: str) -> Any:
+    """Return an automaton of RE2, which passes over a text without numbers ten times as fast as ``re``."""
     return compile_bytes(pattern)
 
 
@@ -139,22 +134,43 @@ def _in_digit_run(run: str, start: int, kinds: Collection[str]) -> Iterator[Foun
             if _stands_alone(run, found.start(), found.end()):
                 yield Found("ssn", start + found.start(), start + found.end())
     if digits >= 13 and "credit_card" in kinds:
-        for found in _CARD.finditer(run):
-            if is_card(found[0].replace(" ", "").replace("-", "")):
-                yield Found("credit_card", start + found.start(), start + found.end())
+        for first, end in _cards(run):
+            yield Found("credit_card", start + first, start + end)
     if "phone" in kinds:
-        yield from _phones(run, digits, start)
+        for first, end in _phones(run, digits):
+            yield Found("phone", start + first, start + end)
 
 
-def _phones(run: str, digits: int, start: int) -> Iterator[Found]:
-    if run[0] == "+" and digits <= 15:
-        yield Found("phone", start, start + len(run))
+def _cards(run: str) -> Iterator[tuple[int, int]]:
+    """Yield where groups of digits, apart by one space or hyphen, are a card's number together."""
+    groups = [group.span() for group in _GROUP.finditer(run)]
+    position = 0
+    while position < len(groups):
+        start, end = groups[position]
+        digits, last = run[start:end], position
+        position += 1
+        if digits[:2] not in _CARD_LENGTHS:
+            continue
+        while not is_card(digits):
+            last += 1
+            if last == len(groups) or len(digits) >= 19 or run[end : groups[last][0]] not in {" ", "-"}:
+                break
+            end = groups[last][1]
+            digits += run[groups[last][0] : end]
+        else:
+            yield start, end
+            position = last + 1
+
+
+def _phones(run: str, digits: int) -> Iterator[tuple[int, int]]:
+    if run[0] == "+" and (found := _INTERNATIONAL.match(run)):
+        yield found.span()
         return
     for pattern, possible in ((_NORTH_AMERICAN, digits >= 10), (_NATIONAL, "0" in run)):
         for found in pattern.finditer(run) if possible else ():
             count = len(found[0].translate(_SEPARATORS))
             if 8 <= count <= 15 and _stands_alone(run, found.start(), found.end()):
-                yield Found("phone", start + found.start(), start + found.end())
+                yield found.span()
 
 
 def _stands_alone(run: str, start: int, end: int) -> bool:
@@ -163,7 +179,7 @@ def _stands_alone(run: str, start: int, end: int) -> bool:
 
 def is_card(digits: str) -> bool:
     """Whether digits are a payment card's number: an issuer's prefix and length, and Luhn's check digit."""
-    if not any(digits.startswith(prefix) and len(digits) in lengths for prefix, lengths in _CARD_NUMBERS):
+    if len(digits) not in _CARD_LENGTHS.get(digits[:2], ()):
         return False
     total = sum(int(digit) for digit in digits[-1::-2])
     return (total + sum(sum(divmod(int(digit) * 2, 10)) for digit in digits[-2::-2])) % 10 == 0

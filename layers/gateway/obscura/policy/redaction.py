@@ -33,7 +33,7 @@ class RedactionRules:
         plain = text.plain
         found = [*find_pii(plain.text, text.encoded_plain, self.pii)] if self.pii else []
         if self.secrets:
-            found += find_secrets(plain.text)
+            found += find_secrets(plain.text, text.encoded_plain)
         spans = [(*plain.source_span(value.start, value.end), value.kind) for value in found]
         if self.matcher:
             spans += [(hit.start, hit.end, "term") for hit in self.matcher.hits(text)]

@@ -8,10 +8,14 @@ from functools import lru_cache
 from typing import Any
 
 MAX_PROGRAM_SIZE = 2_000
-"""Instructions of one expression: ``\\pL+`` has 1,201, ``(a+)+$`` 6."""
-MAX_PROGRAM_SIZES = 20_000
-"""Instructions of all expressions of a document."""
+"""Instructions of one expression over UTF-8: ``\\pL+`` has 1,201, ``(a+)+$`` 6."""
+MAX_STATES = 250
+"""Instructions over single bytes: what a hostile text can keep alive at once. ``x{1,100}`` has 102."""
+MAX_STATES_IN_ALL = 2_000
+"""States of all expressions of a document."""
 MAX_MEMORY_BYTES = 16 * 1024 * 1024
+_TRIAL_MEMORY_BYTES = 512 * 1024
+"""What compiling may take at first: 2,000 instructions fit; what does not is refused in milliseconds, not seconds."""
 
 
 class RegexError(ValueError):
@@ -26,10 +30,14 @@ def _re2() -> Any:
     return re2
 
 
-def compile_bytes(pattern: str, *, captures: bool = False, max_memory_bytes: int = MAX_MEMORY_BYTES) -> Any:
-    """Compile a pattern that searches UTF-8 bytes; raises RegexError."""
+def compile_bytes(
+    pattern: str, *, captures: bool = False, max_memory_bytes: int = MAX_MEMORY_BYTES, single_bytes: bool = False
+) -> Any:
+    """Compile a pattern that searches UTF-8, or ``single_bytes``; raises RegexError."""
     re2 = _re2()
     options = re2.Options()
+    if single_bytes:
+        options.encoding = re2.Options.Encoding.LATIN1
     options.log_errors = False
     options.never_capture = not captures
     options.max_mem = max_memory_bytes
@@ -40,17 +48,27 @@ def compile_bytes(pattern: str, *, captures: bool = False, max_memory_bytes: int
 
 
 @lru_cache(maxsize=1_000)
-def compile_regex(regex: str) -> Any:
-    """Compile an expression of a document, case-insensitive; raises RegexError for one that is none or too large."""
-    compiled = compile_bytes(f"(?i){regex}")
-    if compiled.programsize > MAX_PROGRAM_SIZE:
+def states_of(regex: str) -> int:
+    """Return the states of an expression of a document; raises RegexError for one that is none or too large."""
+    states: int = compile_bytes(regex, max_memory_bytes=_TRIAL_MEMORY_BYTES, single_bytes=True).programsize
+    if states > MAX_STATES:
         raise RegexError(
-            f"has {compiled.programsize:,} instructions; {MAX_PROGRAM_SIZE:,} are allowed, so that no text takes long. "
-            "Shorten its repetitions, such as x{1,500}."
+            f"has {states:,} states; {MAX_STATES:,} are allowed, so that no text takes long. Shorten its repetitions, "
+            "such as x{1,200}, or leave them open: x+."
         )
-    if compiled.search(b"") is not None:
+    size = compile_regex(regex).programsize
+    if size > MAX_PROGRAM_SIZE:
+        raise RegexError(f"has {size:,} instructions; {MAX_PROGRAM_SIZE:,} are allowed. Use fewer classes like \\pL.")
+    if compile_regex(regex).search(b"") is not None:
         raise RegexError("matches an empty text, and so every text. Let it match at least one character.")
-    return compiled
+    return states
+
+
+@lru_cache(maxsize=1_000)
+def compile_regex(regex: str) -> Any:
+    """Compile an expression of a document, case-insensitive; raises RegexError."""
+    compile_bytes(f"(?i){regex}", max_memory_bytes=_TRIAL_MEMORY_BYTES)
+    return compile_bytes(f"(?i){regex}")
 
 
 def _explained(error: Exception) -> str:

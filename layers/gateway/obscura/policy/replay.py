@@ -43,9 +43,11 @@ def replay(
     if recorded.moderation.blocked is not None:
         blocked = recorded.moderation.blocked
         findings.append(Finding("gateway.moderation", Decision.REFUSE, "MODERATION_BLOCKED", blocked, None, (blocked,)))
-    for image in recorded.facts.images:
-        for match in image.list_matches[:1]:
-            findings.append(Finding("gateway.hash_lists", Decision.REFUSE, "HASH_MATCH", f"list {match.list_name}"))
+    findings += (
+        Finding("gateway.hash_lists", Decision.REFUSE, "HASH_MATCH", f"list {match.list_name}")
+        for image in recorded.facts.images
+        for match in image.list_matches
+    )
     unknown: list[str] = []
     for layer in layers:
         findings += _lists(layer, recorded, known, unknown)
@@ -58,36 +60,49 @@ def replay(
 
 
 def _lists(layer: Layer, recorded: Recorded, known: PolicyDocument | None, unknown: list[str]) -> Iterator[Finding]:
-    rules, features = layer.document.rules, recorded.features
+    features = recorded.features
     denied = _entries(layer.document, "deny")
     hits = tuple(hit for hit in features.term_hits if hit in denied)
     if hits:
-        yield layer.found("denylist", f"{len(hits)} entries hit", hits=hits)
+        yield layer.found("denylist", f"entries hit: {len(hits)}", hits=hits)
     allowed = _entries(layer.document, "allow")
     if allowed and not any(hit in allowed for hit in features.allowlist_hits):
         yield layer.found("allowlist", "no entry of the allowlist is hit")
     for rule, entries, kind in (("denylist", denied, "deny"), ("allowlist", allowed, "allow")):
         if set(entries) - set(() if known is None else _entries(known, kind)):
             unknown.append(f"{layer.name}.{rule}")
-    for rule, wanted in (
-        ("redact_pii", rules.pii if rules.redact_pii else ()),
-        ("redact_secrets", SECRET_KINDS if rules.redact_secrets else ()),
-        ("redact_terms", ("term",) if rules.redact_terms or any(one.kind == "redact" for one in rules.regexes) else ()),
-    ):
-        found = [kind for kind in wanted if features.redacted.get(kind)]
+    for rule, kinds in _redacted_kinds(layer.document).items():
+        found = [kind for kind in kinds if features.redacted.get(kind)]
         if found:
             yield layer.found(rule, ", ".join(found), action="redact")
-        if wanted and (known is None or not _redacts(known, rule)):
+        known_entries = set() if known is None else _redacted_entries(known)[rule]
+        if _redacted_entries(layer.document)[rule] - known_entries:
             unknown.append(f"{layer.name}.{rule}")
+
+
+def _redacted_kinds(document: PolicyDocument) -> dict[str, Sequence[str]]:
+    """Return the kinds of values that each rule redacts, as they are recorded."""
+    entries = _redacted_entries(document)
+    return {
+        "redact_pii": sorted(entries["redact_pii"]),
+        "redact_secrets": sorted(entries["redact_secrets"]),
+        "redact_terms": ["term"] if entries["redact_terms"] else [],
+    }
+
+
+def _redacted_entries(document: PolicyDocument) -> dict[str, set[str]]:
+    """Return what each rule looks for: kinds, and the terms and expressions themselves."""
+    rules = document.rules
+    return {
+        "redact_pii": set(rules.pii) if rules.redact_pii else set(),
+        "redact_secrets": set(SECRET_KINDS) if rules.redact_secrets else set(),
+        "redact_terms": {*rules.redact_terms, *(regex.name for regex in rules.regexes if regex.kind == "redact")},
+    }
 
 
 def _entries(document: PolicyDocument, kind: str) -> Sequence[str]:
     terms = document.rules.denylist if kind == "deny" else document.rules.allowlist
     return [*terms, *(regex.name for regex in document.rules.regexes if regex.kind == kind)]
-
-
-def _redacts(document: PolicyDocument, rule: str) -> bool:
-    return bool(getattr(document.rules, rule))
 
 
 def _unrecorded(layer: Layer, recorded: Recorded) -> Iterator[str]:

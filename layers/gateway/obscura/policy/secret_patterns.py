@@ -3,10 +3,13 @@
 import json
 import re
 from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
 
 import pybase64
 
 from obscura.policy.pii import Found
+from obscura.policy.regexes import compile_bytes
 
 _PATTERNS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = tuple(
     (kind, needles, re.compile(pattern, re.ASCII))
@@ -40,13 +43,21 @@ _PATTERNS: tuple[tuple[str, tuple[str, ...], re.Pattern[str]], ...] = tuple(
 SECRET_KINDS = tuple(dict.fromkeys(kind for kind, _, _ in _PATTERNS))
 
 
-def find_secrets(text: str) -> Iterator[Found]:
-    """Yield the credentials in ``text``, a plain view; of an assignment the value alone."""
+def find_secrets(text: str, encoded: bytes) -> Iterator[Found]:
+    """Yield the credentials in ``text``, a plain view; of an assignment the value alone. ``encoded`` is its UTF-8."""
+    if _any_needle().search(encoded) is None:
+        return
     for kind, needles, pattern in _PATTERNS:
         if any(needle in text for needle in needles):
             for found in pattern.finditer(text):
                 if kind != "jwt" or _is_jwt_header(found[0].partition(".")[0]):
                     yield Found(kind, *found.span(pattern.groups and 1))
+
+
+@lru_cache(maxsize=1)
+def _any_needle() -> Any:
+    """Return an automaton that looks for all prefixes in one pass."""
+    return compile_bytes("|".join(needle for _, needles, _ in _PATTERNS for needle in needles))
 
 
 def _is_jwt_header(encoded: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from obscura.policy.document import Regex
 from obscura.policy.folding import View, fold, folded_view, plain_view
 from obscura.policy.regexes import compile_bytes, compile_regex
+from obscura.policy.utf8 import Offsets, utf8
 
 MAX_MEMORY_BYTES = 64 * 1024 * 1024
 MAX_NAMED_HITS = 100
@@ -47,7 +48,7 @@ class TermMatcher:
     def hits(self, view: View, encoded: bytes) -> Iterator[Hit]:
         """Yield the hits in a folded view; ``encoded`` is its text in UTF-8 between two spaces."""
         for automaton, named in self._kinds:
-            position, offsets = 0, _Offsets(encoded)
+            position, offsets = 0, Offsets(encoded)
             while (found := automaton.search(encoded, position)) is not None:
                 start, position = found.span(1)
                 term = named[" ".join(found.group(1).decode().split())]
@@ -60,20 +61,26 @@ class RegexMatcher:
     """Expressions of a document, each searched by itself in the plain text."""
 
     regexes: Sequence[tuple[str, Any]]
+    any_of_them: Any
 
     @classmethod
     def of(cls, regexes: Sequence[Regex]) -> "RegexMatcher":
-        """Compile expressions that have been accepted."""
-        return cls([(regex.name, compile_regex(regex.regex)) for regex in regexes])
+        """Compile expressions that have been accepted, each and all of them in one."""
+        compiled = [(regex.name, compile_regex(regex.regex)) for regex in regexes]
+        in_one = "|".join(f"(?:{regex.regex})" for regex in regexes)
+        together = compile_bytes(f"(?i){in_one}", max_memory_bytes=MAX_MEMORY_BYTES) if regexes else None
+        return cls(compiled, together)
 
     def names(self, encoded: bytes) -> list[str]:
         """Return the names of those that a plain text, in UTF-8, has a match of."""
+        if self.any_of_them is None or self.any_of_them.search(encoded) is None:
+            return []
         return [name for name, compiled in self.regexes if compiled.search(encoded) is not None]
 
     def hits(self, view: View, encoded: bytes) -> Iterator[Hit]:
         """Yield every match."""
         for name, compiled in self.regexes:
-            offsets = _Offsets(encoded)
+            offsets = Offsets(encoded)
             for found in compiled.finditer(encoded):
                 start, end = offsets.character(found.start()), offsets.character(found.end())
                 if end > start:
@@ -137,13 +144,13 @@ class SearchedText:
     def _folded_forms(self) -> tuple[View, bytes]:
         if self._folded is None:
             view = folded_view(self.text)
-            self._folded = view, b" %b " % _utf8(view.text)
+            self._folded = view, b" %b " % utf8(view.text)
         return self._folded
 
     def _plain_forms(self) -> tuple[View, bytes]:
         if self._plain is None:
             view = plain_view(self.text)
-            self._plain = view, _utf8(view.text)
+            self._plain = view, utf8(view.text)
         return self._plain
 
 
@@ -158,25 +165,3 @@ def _automaton(left: str, right: str, named: dict[str, str]) -> Any:
 def _is_spaced(character: str) -> bool:
     """Whether a word that begins or ends with this character ends where another letter begins."""
     return character.isalnum() and compile_bytes(f"[{_UNSPACED}]").search(character.encode()) is None
-
-
-class _Offsets:
-    """Indices of characters for rising indices of bytes in UTF-8."""
-
-    def __init__(self, encoded: bytes) -> None:
-        self._encoded = encoded
-        self._is_ascii = encoded.isascii()
-        self._byte = self._character = 0
-
-    def character(self, byte: int) -> int:
-        """Return the number of characters before ``byte``, which is not below the last one."""
-        if self._is_ascii:
-            return byte
-        self._character += len(self._encoded[self._byte : byte].decode())
-        self._byte = byte
-        return self._character
-
-
-def _utf8(text: str) -> bytes:
-    """Return UTF-8; half a surrogate pair becomes one question mark."""
-    return text.encode(errors="replace")
