@@ -140,7 +140,7 @@ def test_other_spellings_are_stored_as_the_one_form(spelled: dict, as_stored: di
         ({"images": {"redact": ["faces"]}}, "images.redact"),
         ({"images": {"redact": True}}, "images.redact"),
         ({"org_controls": {"user_quota": {"window": "day"}}}, "org_controls.user_quota"),
-        ({"org_controls": {"user_quota": [{"requests": 1, "wndow": "day"}]}}, "org_controls.user_quota[0].wndow"),
+        ({"org_controls": {"user_quota": [{"requests": 1, "windows": "day"}]}}, "org_controls.user_quota[0].windows"),
         ({"org_controls": {"user_quotas": {"ann": {"requests": "1"}}}}, "org_controls.user_quotas.ann.requests"),
         ({"rollout": {"shadow": {"percentage": 101}}}, "rollout.shadow.percentage"),
         ({"rollout": {"rollback_threshold": 0}}, "rollout.rollback_threshold"),
@@ -194,7 +194,7 @@ def test_a_document_cannot_be_changed() -> None:
     document = parse_document(WHOLE)
 
     with pytest.raises(ValueError, match="frozen"):
-        document.rules.redact_pii = False  # type: ignore[misc]
+        document.rules.redact_pii = False
 
 
 def test_yaml_reads_as_json_does() -> None:

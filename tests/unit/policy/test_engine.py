@@ -124,7 +124,7 @@ def test_a_rule_decides_by_its_action_where_its_version_holds(rule: str, action:
     decided = gate.decide(MODERATION)
 
     by_default = Decision.REDACT if rule in REDACTING else Decision.REFUSE
-    expected = by_default if action is None or rule in REDACTING and action == "flag" else OF_ACTION[action]
+    expected = by_default if action is None or (rule in REDACTING and action == "flag") else OF_ACTION[action]
     quota_elsewhere = rule in {"user_quota", "project_quota"} and not live_holds
     assert decided.outcome.effective is (expected if live_holds else Decision.ALLOW)
     assert decided.outcome.enforced is (plan.held is not Held.NONE)

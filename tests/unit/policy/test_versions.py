@@ -9,6 +9,7 @@ import pytest
 
 from obscura.errors import InvalidRequest
 from obscura.policy.decision import Decision
+from obscura.policy.document import PolicyDocument
 from obscura.policy.engine import CompiledPolicy
 from obscura.policy.events import event_of, features_of, read_event
 from obscura.policy.facts import HashMatch, ImageFacts, ModerationResult, RequestFacts, Scores
@@ -21,7 +22,7 @@ from obscura.policy.versions import diff, live_and_former, next_version, parse_r
 AT = datetime(2026, 11, 27, tzinfo=UTC)
 
 
-def document(**parts: object):
+def document(**parts: object) -> PolicyDocument:
     return parse_document({"policy_id": "p"} | parts)
 
 
@@ -159,5 +160,5 @@ def test_what_the_gateway_blocked_stays_blocked_in_a_replay() -> None:
 
 @pytest.mark.parametrize("line", [b"", b"{", b"[]", b"{}", b'{"event_id":1}', b"\xff"])
 def test_what_is_no_event_is_an_error(line: bytes) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError):
         read_event(line)

@@ -71,6 +71,8 @@ def _plain_character(character: str) -> str:
 def _folded_character(character: str) -> str:
     """Return the plain character without case, optional marks and the script it is written in."""
     code = ord(character)
+    if _is_optional_mark(character):
+        return ""
     if 0x1F1E6 <= code <= 0x1F1FF:  # regional indicators
         return chr(code - 0x1F1E6 + 0x61)
     for squared in (0x1F130, 0x1F150, 0x1F170):  # letters in squares and discs

@@ -28,7 +28,7 @@ class Decided:
 
 
 class Gate:
-    """The two policy steps of one request. Every version is evaluated at most once, and only if the plan asks for it."""
+    """The two policy steps of one request. A version is evaluated once, and only if the plan asks for it."""
 
     def __init__(self, policies: Policies, plan: Plan) -> None:
         """``plan`` is from ``rollout.plan``; for a request without a policy, ``Plan(Mode.ENFORCED, Held.NONE)``."""

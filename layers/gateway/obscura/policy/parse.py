@@ -39,6 +39,7 @@ def parse_document(document: object, detectors: Collection[str] = ()) -> PolicyD
     """
     if not isinstance(document, dict):
         raise InvalidRequest("A policy document is a JSON object.")
+    _require_depth(document)
     rewriter = to_stored_form(copy.deepcopy(document))
     stored = rewriter.document
     if "policy_id" not in stored and isinstance(stored.get("name"), str) and slug(stored["name"]):
@@ -55,6 +56,17 @@ def parse_document(document: object, detectors: Collection[str] = ()) -> PolicyD
         ) from None
     check_regexes(parsed, rewriter.written_at)
     return parsed
+
+
+def _require_depth(document: object) -> None:
+    """Raise InvalidRequest for a document that is nested deeper than any part of a policy is."""
+    level = [document]
+    for _ in range(MAX_DEPTH):
+        containers = [value for value in level if isinstance(value, dict | list)]
+        level = [below for value in containers for below in (value.values() if isinstance(value, dict) else value)]
+        if not level:
+            return
+    raise InvalidRequest(f"A policy document is nested at most {MAX_DEPTH} levels deep.")
 
 
 def parse_floor(document: object) -> PolicyDocument:
