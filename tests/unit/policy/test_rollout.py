@@ -114,8 +114,8 @@ NOW = datetime(2026, 2, 28, 23, 59, 30, tzinfo=UTC)
 def test_windows_are_of_the_calendar(name: str, starts: tuple[int, int, int], ends: tuple[int, int, int]) -> None:
     window = window_at(name, NOW)  # type: ignore[arg-type]
 
-    assert window.starts_at_s == datetime(*starts, 0, 0, 0, 0, UTC).timestamp()
-    assert window.ends_at_s == datetime(*ends, 0, 0, 0, 0, UTC).timestamp()
+    assert window.starts_at_s == datetime(*starts, tzinfo=UTC).timestamp()
+    assert window.ends_at_s == datetime(*ends, tzinfo=UTC).timestamp()
 
 
 DOCUMENT = parse_document(
