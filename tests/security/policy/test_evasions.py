@@ -196,6 +196,21 @@ def test_an_expression_that_is_too_large_is_refused_quickly(regex: str) -> None:
     assert time.thread_time() - started < 1
 
 
+def test_a_list_that_is_too_large_to_be_matched_is_refused() -> None:
+    terms = [f"{number:05d}" + "\u6f22" * 190 for number in range(500)]
+    with pytest.raises(InvalidRequest) as raised:
+        parse_document({"policy_id": "p", "rules": {"denylist": terms}})
+
+    assert raised.value.param == "rules.denylist"
+
+
+def test_expressions_that_name_a_group_alike_are_each_searched() -> None:
+    regexes = [{"regex": "(?P<x>one)", "id": "a"}, {"regex": "(?P<x>two)", "id": "b"}]
+    policy = CompiledPolicy(parse_document({"policy_id": "p", "rules": {"regexes": regexes}}))
+
+    assert policy.evaluate(RequestFacts(("it is two",)), ModerationResult()).denylist_hits == ("b",)
+
+
 def test_nothing_of_a_request_is_in_a_refusal_or_a_finding() -> None:
     facts = RequestFacts(("forbidden SECRETWORD ann@example.com",))
     decided = DENYING.evaluate(facts, ModerationResult())

@@ -4,11 +4,13 @@ import re
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from obscura.errors import InvalidRequest
 from obscura.policy.document import ALL_PII, Regex
 from obscura.policy.folding import folded_view, plain_view
+from obscura.policy.parse import parse_document
 from obscura.policy.pii import is_card, is_iban
 from obscura.policy.redaction import RedactionRules, Redactor, mask
 from obscura.policy.regexes import RegexError, compile_regex, states_of
@@ -89,6 +91,17 @@ def test_terms_agree_with_a_plain_search(parts: list[str]) -> None:
     expected = re.search(r"(?<![a-zA-Z0-9])bad(?![a-zA-Z0-9])", plain) is not None
 
     assert (names(["bad"], text) == ["bad"]) is expected
+
+
+@settings(max_examples=200)
+@given(st.text(min_size=1, max_size=20))
+def test_any_term_that_is_accepted_hits_itself(term: str) -> None:
+    try:
+        parse_document({"policy_id": "p", "rules": {"denylist": [term]}})
+    except InvalidRequest:
+        return
+
+    assert names([term], f"so {term.strip('*')} it is") == [term]
 
 
 @given(st.text(max_size=60))

@@ -14,6 +14,7 @@ from obscura.errors import InvalidRequest
 from obscura.policy.document import PolicyDocument
 from obscura.policy.regexes import MAX_STATES_IN_ALL, RegexError, states_of
 from obscura.policy.spellings import slug, to_stored_form
+from obscura.policy.terms import MAX_LIST_BYTES, list_bytes
 
 MAX_DOCUMENT_BYTES = 1024 * 1024
 MAX_DEPTH = 20
@@ -55,6 +56,7 @@ def parse_document(document: object, detectors: Collection[str] = ()) -> PolicyD
             "The policy document cannot be read: a string that is no text, or nested too deep."
         ) from None
     check_regexes(parsed, rewriter.written_at)
+    check_lists(parsed, rewriter.written_at)
     return parsed
 
 
@@ -89,6 +91,18 @@ def check_regexes(document: PolicyDocument, written_at: Callable[[str], str] = s
                 f"{MAX_STATES_IN_ALL:,}. Shorten repetitions such as x{{1,200}}, or leave some out.",
                 param=path,
             )
+
+
+def check_lists(document: PolicyDocument, written_at: Callable[[str], str] = str) -> None:
+    """Raise InvalidRequest at a list of terms that is too large to be matched."""
+    rules = document.rules
+    lists = {"denylist": rules.denylist, "allowlist": rules.allowlist, "redact_terms": rules.redact_terms}
+    for name, terms in lists.items():
+        size = list_bytes(terms)
+        if size > MAX_LIST_BYTES:
+            path = written_at(f"rules.{name}")
+            message = f"'{path}' has {size:,} bytes of terms; {MAX_LIST_BYTES:,} are allowed. Shorten it."
+            raise InvalidRequest(message, param=path)
 
 
 def _refuse_image_redaction(

@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
 from obscura.policy.document import Regex
 from obscura.policy.folding import View, fold, folded_view, plain_view
-from obscura.policy.regexes import compile_bytes, compile_regex
+from obscura.policy.regexes import RegexError, compile_bytes, compile_regex
 from obscura.policy.utf8 import Offsets, utf8
 
-MAX_MEMORY_BYTES = 64 * 1024 * 1024
+MAX_LIST_BYTES = 256 * 1024
+"""UTF-8 of one list's terms, folded: 10,000 terms of 20 characters. It compiles in a second."""
+MAX_MEMORY_BYTES = 128 * 1024 * 1024
+"""What an automaton may take: 64 bytes for a byte of pattern, for a policy's and a floor's terms together."""
 MAX_NAMED_HITS = 100
 """Hits of one text that are named; what follows has no effect on a decision."""
 
@@ -28,6 +32,11 @@ class Hit:
     end: int
 
 
+def list_bytes(terms: Sequence[str]) -> int:
+    """Return what the terms of a list take of ``MAX_LIST_BYTES``."""
+    return sum(len(utf8(fold(term))) for term in terms)
+
+
 class TermMatcher:
     """Terms compiled into one automaton for each kind of edge: linear in the text, whatever the number of terms.
 
@@ -36,7 +45,7 @@ class TermMatcher:
     """
 
     def __init__(self, terms: Sequence[str]) -> None:
-        """Compile; takes about 15 ms for 1,000 terms."""
+        """Compile; takes about 50 ms for 1,000 terms."""
         kinds: dict[tuple[str, str], dict[str, str]] = {}
         for term in terms:
             words = " ".join(fold(term.strip("*")).split())
@@ -68,12 +77,15 @@ class RegexMatcher:
         """Compile expressions that have been accepted, each and all of them in one."""
         compiled = [(regex.name, compile_regex(regex.regex)) for regex in regexes]
         in_one = "|".join(f"(?:{regex.regex})" for regex in regexes)
-        together = compile_bytes(f"(?i){in_one}", max_memory_bytes=MAX_MEMORY_BYTES) if regexes else None
-        return cls(compiled, together)
+        try:
+            return cls(compiled, compile_bytes(f"(?i){in_one}", max_memory_bytes=MAX_MEMORY_BYTES) if regexes else None)
+        except RegexError:
+            # Two that name a group alike, or too large in one: each is searched by itself.
+            return cls(compiled, None)
 
     def names(self, encoded: bytes) -> list[str]:
         """Return the names of those that a plain text, in UTF-8, has a match of."""
-        if self.any_of_them is None or self.any_of_them.search(encoded) is None:
+        if self.any_of_them is not None and self.any_of_them.search(encoded) is None:
             return []
         return [name for name, compiled in self.regexes if compiled.search(encoded) is not None]
 
@@ -164,4 +176,9 @@ def _automaton(left: str, right: str, named: dict[str, str]) -> Any:
 
 def _is_spaced(character: str) -> bool:
     """Whether a word that begins or ends with this character ends where another letter begins."""
-    return character.isalnum() and compile_bytes(f"[{_UNSPACED}]").search(character.encode()) is None
+    return character.isalnum() and (character.isascii() or _unspaced_letter().search(character.encode()) is None)
+
+
+@lru_cache(maxsize=1)
+def _unspaced_letter() -> Any:
+    return compile_bytes(f"[{_UNSPACED}]")
