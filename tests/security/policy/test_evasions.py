@@ -35,11 +35,16 @@ INVISIBLE = [
 MARKS = [chr(code) for code in range(0x0300, 0x0370)]
 
 
-@pytest.mark.parametrize("character", INVISIBLE + MARKS, ids=lambda character: f"U+{ord(character):04X}")
-def test_no_invisible_character_hides_a_term(character: str) -> None:
+def test_no_invisible_character_hides_a_term() -> None:
     matcher = ListMatcher(["forbidden"])
+    hidden = [
+        f"U+{ord(character):04X}"
+        for character in INVISIBLE + MARKS
+        if matcher.names(SearchedText(f"for{character}bid{character}den")) != ["forbidden"]
+    ]
 
-    assert matcher.names(SearchedText(f"for{character}bid{character}den")) == ["forbidden"]
+    assert len(INVISIBLE) > 300
+    assert hidden == []
 
 
 @pytest.mark.parametrize("letter", sorted(set("forbidden")))

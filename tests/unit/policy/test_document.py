@@ -105,6 +105,15 @@ def test_a_whole_document_is_stored_as_it_is_written() -> None:
             {"images": {"allowed_formats": ["png", "jpeg"]}},
         ),
         ({"images": {"qr": True}}, {"images": {"qr": "check"}}),
+        ({"rules": {"flagged_categories": ["Violence"]}}, {"rules": {"flagged_categories": ["violence"]}}),
+        (
+            {"rules": {"reason_codes": {"max_count": "MANY", "rules.redact": "PII"}}},
+            {"rules": {"reason_codes": {"images.max_count": "MANY", "redact_pii": "PII"}}},
+        ),
+        (
+            {"org_controls": {"user_quotas": {"ann": 5}}},
+            {"org_controls": {"user_quotas": {"ann": {"requests": 5}}}},
+        ),
         ({"images": {"denied_hosts": ["Bücher.example."]}}, {"images": {"denied_hosts": ["xn--bcher-kva.example"]}}),
     ],
 )

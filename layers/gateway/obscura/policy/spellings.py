@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from obscura.errors import InvalidRequest
+from obscura.policy.document_types import RULE_NAMES
 
 type Json = dict[str, Any]
 
@@ -117,6 +118,7 @@ def _rewrite_rules(rewriter: Rewriter) -> None:
         if rewrite and action != "rewrite":
             raise InvalidRequest(f"'{path}' contradicts an enforcement_action of {action}. Leave one out.", param=path)
     _replace_words(rules, "pii", _PII)
+    _replace_words(rules, "flagged_categories", {})
     for key in ("actions", "reason_codes"):
         if isinstance(named := rules.get(key), dict):
             rules[key] = {_rule_name(name): value for name, value in named.items()}
@@ -157,6 +159,8 @@ def _rewrite_redact(rewriter: Rewriter, rules: Json) -> None:
 
 def _rule_name(name: str) -> str:
     bare = name.removeprefix("rules.")
+    if f"images.{bare}" in RULE_NAMES:
+        return f"images.{bare}"
     return {"redact": "redact_pii", "category_thresholds": "thresholds", "regexes": "denylist"}.get(bare, bare)
 
 
@@ -200,6 +204,10 @@ def _rewrite_quotas(document: Json) -> None:
     if not isinstance(controls, dict):
         return
     users = controls.get("user_quotas")
+    if isinstance(users, dict):
+        # A number alone is one of requests a day.
+        users = {user: {"requests": quota} if type(quota) is int else quota for user, quota in users.items()}
+        controls["user_quotas"] = users
     quotas = [
         controls.get("user_quota"),
         controls.get("project_quota"),
