@@ -126,14 +126,14 @@ def test_an_upstream_cannot_forge_the_verdict(forged: str) -> None:
     ids=lambda text: text[:12].encode("unicode_escape").decode(),
 )
 def test_no_text_takes_more_than_linear_time(text: str) -> None:
-    """Of 200,000 characters: what is quadratic takes minutes."""
+    """Of 50,000 characters: what is quadratic takes a minute."""
     policy = CompiledPolicy(parse_document({"policy_id": "p", "rules": WHOLE}))
     started = time.thread_time()
 
-    checked = policy.check_request(RequestFacts((text,)))
+    checked = policy.check_request(RequestFacts((text[:50_000],)))
     checked.redactor.restore(checked.texts[0])
 
-    assert time.thread_time() - started < 5
+    assert time.thread_time() - started < 2
 
 
 nested = st.recursive(
@@ -172,7 +172,7 @@ nested = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(nested)
 def test_any_document_is_accepted_or_a_400(document: object) -> None:
     try:
