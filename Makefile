@@ -65,6 +65,7 @@ lint: setup ## style, types, import contracts, vocabulary, spelling, stale expor
 	diff -u layers/imaging/requirements.txt .layers/imaging/requirements.txt
 	diff -u layers/heic/requirements.txt .layers/heic/requirements.txt
 	diff -u layers/documents/requirements.txt .layers/documents/requirements.txt
+	diff -u layers/policy/requirements.txt .layers/policy/requirements.txt
 
 format: setup ## fix style
 	$(RUN) ruff check --fix
@@ -80,12 +81,13 @@ benchmark-lambda: setup build-host ## cold and warm starts of the built function
 # The layers' requirements are exported from uv.lock; `make lint` fails when they are stale.
 LAYER_REQUIREMENTS := layers
 layers: setup ## export the layers' requirements from uv.lock
-	@mkdir -p $(addprefix $(LAYER_REQUIREMENTS)/,gateway imaging heic documents)
-	@$(LAYER_EXPORT) --prune pillow --prune pi-heif --prune pypdfium2 $(LAPTOP_ONLY) \
+	@mkdir -p $(addprefix $(LAYER_REQUIREMENTS)/,gateway imaging heic documents policy)
+	@$(LAYER_EXPORT) --prune pillow --prune pi-heif --prune pypdfium2 --prune google-re2 $(LAPTOP_ONLY) \
 		-o $(LAYER_REQUIREMENTS)/gateway/requirements.txt >/dev/null
 	@$(LAYER_EXPORT) --only-group imaging-layer -o $(LAYER_REQUIREMENTS)/imaging/requirements.txt >/dev/null
 	@$(LAYER_EXPORT) --only-group heic-layer --prune pillow -o $(LAYER_REQUIREMENTS)/heic/requirements.txt >/dev/null
 	@$(LAYER_EXPORT) --only-group documents-layer -o $(LAYER_REQUIREMENTS)/documents/requirements.txt >/dev/null
+	@$(LAYER_EXPORT) --only-group policy-layer -o $(LAYER_REQUIREMENTS)/policy/requirements.txt >/dev/null
 
 # What `sam build && sam deploy --guided` needs, for who has no SAM CLI: then `make deploy`.
 build: ## sam build, with a SAM CLI of its own

@@ -1,4 +1,4 @@
-"""The command line: one module per command (serve, keys, quota, files, ask, tokens, doctor)."""
+"""The command line: one module per command (serve, keys, quota, files, ask, tokens, policy, doctor)."""
 
 import sys
 from typing import Annotated

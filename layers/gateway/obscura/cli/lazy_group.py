@@ -17,6 +17,7 @@ SUMMARIES = {
     "verdicts": "Forget the moderation verdicts that are remembered.",
     "ask": "Ask about a photograph, with the settings of this environment.",
     "tokens": "Show each image's format, its size before and after preparation, and its tokens by counting profile.",
+    "policy": "Validate, explain, simulate, compare, test and replay policies in files.",
     "doctor": "Report what is configured, what is reachable and what is missing; exit with status 1 if anything is "
     "missing.",
 }

@@ -1,0 +1,83 @@
+"""The Protocols of this package: what the pipeline brings to the pure functions."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from obscura.policy.document import ExternalCheck
+from obscura.policy.events import DecisionEvent
+from obscura.policy.facts import CheckResult, RequestFacts
+from obscura.policy.rollout import RolloutCount
+from obscura.policy.versions import PolicyVersion
+
+
+class PolicyStore(Protocol):
+    """Immutable versions of policies. Every method raises StoreUnavailable."""
+
+    async def versions(self, policy_id: str) -> Sequence[PolicyVersion]:
+        """Return all versions of a policy, drafts included; empty for an unknown one."""
+        ...
+
+    async def policy_ids(self) -> Sequence[str]:
+        """Return the ids of all policies."""
+        ...
+
+    async def add(self, version: PolicyVersion) -> bool:
+        """Store a version under its number, or return False if that number is taken: exact under any concurrency."""
+        ...
+
+    async def project_policy(self, project: str) -> str | None:
+        """Return the id of the policy that holds for a project's requests without ``policy_id``."""
+        ...
+
+
+class RolloutCounters(Protocol):
+    """Counts of live versions by the minute, and rollbacks. Every method raises StoreUnavailable."""
+
+    async def add(self, policy_id: str, version: int, bucket: int, count: RolloutCount) -> None:
+        """Add to the counts of a minute: exact under any concurrency."""
+        ...
+
+    async def counts(self, policy_id: str, version: int, buckets: Sequence[int]) -> Mapping[int, RolloutCount]:
+        """Return the counts of these minutes."""
+        ...
+
+    async def rolled_back_at_s(self, policy_id: str, version: int) -> float | None:
+        """Return when a version was last rolled back, in Unix seconds."""
+        ...
+
+    async def roll_back(self, policy_id: str, version: int, at_s: float, since_s: float | None) -> bool:
+        """Record a rollback if the last one is still ``since_s``, or return False: one process records each."""
+        ...
+
+
+class QuotaCounters(Protocol):
+    """Counters of quotas by key (``QuotaCounter.key``). Every method raises StoreUnavailable."""
+
+    async def used(self, keys: Sequence[str]) -> Mapping[str, int]:
+        """Return the counts of those that exist."""
+        ...
+
+    async def reserve(self, limits: Mapping[str, int], at: datetime) -> str | None:
+        """Add one to each counter if all stay within their limits; else add to none and return one that is used up."""
+        ...
+
+    async def add(self, changes: Mapping[str, int], at: datetime) -> None:
+        """Add to counters, which may go past their limits or down; a count never falls below zero."""
+        ...
+
+
+class CheckClient(Protocol):
+    """Asks external checks."""
+
+    async def ask(self, check: ExternalCheck, facts: RequestFacts, image_urls: Sequence[str]) -> CheckResult:
+        """Return a check's result within its time limit. Raises nothing: a failure is ``CheckResult.failed``."""
+        ...
+
+
+class EventSink(Protocol):
+    """Takes events, one a decision."""
+
+    def put(self, event: DecisionEvent) -> None:
+        """Take an event at once, or count it as lost if the buffer is full; never waits, never raises."""
+        ...

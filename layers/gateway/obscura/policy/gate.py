@@ -1,0 +1,75 @@
+"""One request by the versions of its policy: what the pipeline holds between the steps (``Gate``)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from obscura.policy.decision import Evaluation
+from obscura.policy.engine import CheckedRequest, CompiledPolicy
+from obscura.policy.facts import CheckResult, ModerationResult, QuotaResult, RequestFacts
+from obscura.policy.rollout import Held, Mode, Outcome, Plan, outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """What is compiled for a request: the floor alone, and the versions of its policy with the floor."""
+
+    floor: CompiledPolicy
+    live: CompiledPolicy | None = None
+    former: CompiledPolicy | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The outcome of a request, and the evaluations of both versions for its event; None for one not evaluated."""
+
+    outcome: Outcome
+    live: Evaluation | None
+    former: Evaluation | None
+
+
+class Gate:
+    """The two policy steps of one request. A version is evaluated once, and only if the plan asks for it."""
+
+    def __init__(self, policies: Policies, plan: Plan) -> None:
+        """``plan`` is from ``rollout.plan``; for a request without a policy, ``Plan(Mode.ENFORCED, Held.NONE)``."""
+        self.plan = plan
+        self._policies = policies
+        self._checked: dict[Held, CheckedRequest] = {}
+
+    @property
+    def held(self) -> CompiledPolicy:
+        """What holds for the request: its quotas are counted, its texts go on, its rules scan the answer."""
+        policies = self._policies
+        held = {Held.LIVE: policies.live, Held.FORMER: policies.former}.get(self.plan.held)
+        return policies.floor if held is None else held
+
+    def check(
+        self, facts: RequestFacts, quotas: Sequence[QuotaResult] = (), checks: Sequence[CheckResult] = ()
+    ) -> CheckedRequest:
+        """Apply the rules before moderation, and return the request as the version that holds leaves it."""
+        policies = self._policies
+        wanted = {
+            Held.LIVE: policies.live if self._needs(Held.LIVE, self.plan.mode is Mode.SHADOW) else None,
+            Held.FORMER: policies.former if self._needs(Held.FORMER, also=False) else None,
+        }
+        for version, policy in wanted.items():
+            if policy is not None:
+                self._checked[version] = policy.check_request(facts, quotas, checks)
+        if self.plan.held not in self._checked:
+            self._checked[Held.NONE] = policies.floor.check_request(facts, quotas, checks)
+        return self._checked.get(self.plan.held) or self._checked[Held.NONE]
+
+    def _needs(self, version: Held, also: bool) -> bool:
+        return self.plan.compares or self.plan.held is version or also
+
+    def decide(self, moderation: ModerationResult) -> Decided:
+        """Apply the rules about moderation; after ``check``."""
+        policies = {Held.LIVE: self._policies.live, Held.FORMER: self._policies.former, Held.NONE: self._policies.floor}
+        decided = {
+            version: policy.decide(checked, moderation)
+            for version, checked in self._checked.items()
+            if (policy := policies[version]) is not None
+        }
+        live, former = decided.get(Held.LIVE), decided.get(Held.FORMER)
+        floor = decided.get(Held.NONE) or Evaluation()
+        return Decided(outcome(self.plan, floor, live or floor, former), live, former)
