@@ -27,6 +27,10 @@ LEFT_TO_DEFAULTS = frozenset(
 template sets every other one."""
 
 
+VERSION_DESCRIPTION = {"Fn::Sub": "${AdmissionPolicy} ${CorsOrigins}"}
+"""What names a function's version after its settings (ADR 41); at most 256 characters."""
+
+
 def families(stack: Stack) -> Iterator[str]:
     """Each family of the code, and no other, has a function, a role, a log group, and a part in alarm and dashboard."""
     functions = functions_by_family(stack)
@@ -80,14 +84,13 @@ def settings(stack: Stack) -> Iterator[str]:
 
 def renewal(stack: Stack) -> Iterator[str]:
     """A change of any parameter that a function depends on makes a new version of it."""
-    describing = _parameters_in(stack.template["Resources"]["AdmissionPolicy"]["Properties"]["Description"], stack)
+    described = stack.template["Resources"]["AdmissionPolicy"]["Properties"]["Description"], VERSION_DESCRIPTION
+    describing = _parameters_in(described, stack)
     for logical_id, resource in stack.template["Resources"].items():
         if resource["Type"] == "AWS::Lambda::Function":
             missing = _parameters_in(resource["Properties"], stack) - describing
             yield from (f"{logical_id}: {name} would not renew it" for name in sorted(missing))
-        if resource["Type"] == "AWS::Lambda::Version" and resource["Properties"]["Description"] != {
-            "Ref": "AdmissionPolicy"
-        }:
+        if resource["Type"] == "AWS::Lambda::Version" and resource["Properties"]["Description"] != VERSION_DESCRIPTION:
             yield f"{logical_id}: described by {resource['Properties']['Description']}"
 
 

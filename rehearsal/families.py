@@ -9,13 +9,16 @@ FAMILIES: dict[str, Family] = {family.name: family for family in load_families()
 
 STREAMED = frozenset(name for name, family in FAMILIES.items() if family.streams)
 
-COMMON = frozenset(("GET", path) for path in (health.PATH, SCHEMA_PATH, WELL_KNOWN_SCHEMA_PATH))
+COMMON = frozenset(
+    (method, path) for path in (health.PATH, SCHEMA_PATH, WELL_KNOWN_SCHEMA_PATH) for method in ("GET", "OPTIONS")
+)
 """Routes that the application of every family serves; API Gateway sends them to one of the functions."""
 
 
 def code_routes(family: Family) -> set[tuple[str, str]]:
-    """Return the method and path of each of a family's routes."""
-    return {(method, _greedy(path)) for method, path in family.routes() if method not in {"HEAD", "OPTIONS"}}
+    """Return the method and path of each of a family's routes, and of the preflight (OPTIONS) of each path."""
+    routes = {(method, _greedy(path)) for method, path in family.routes() if method != "HEAD"}
+    return routes | {("OPTIONS", path) for _, path in routes}
 
 
 def _greedy(path: str) -> str:

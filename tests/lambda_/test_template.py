@@ -201,6 +201,35 @@ def test_a_policys_description_fits_iam_with_the_longest_settings(stack: Stack) 
     assert 900 < len(described) <= 1000
 
 
+def test_a_versions_description_fits_lambda_with_the_longest_origins(stack: Stack) -> None:
+    longest = "x" * stack.template["Parameters"]["CorsOrigins"]["MaxLength"]
+    arn = f"arn:aws-us-gov:iam::123456789012:policy/{'x' * 128}"  # the longest name of a policy
+
+    assert len(f"{arn} {longest}") <= 256
+
+
+@pytest.mark.parametrize(
+    ("origins", "allowed"),
+    [("", None), ("*", "'*'"), ("https://a.example,https://b.example", "method.request.header.origin")],
+)
+def test_pages_of_other_origins_read_api_gateways_own_errors(origins: str, allowed: str | None) -> None:
+    stack = translated(ROOT / "template.yaml", CorsOrigins=origins)
+
+    responses = gateway_responses(stack)
+
+    assert responses.keys() >= {"THROTTLED", "WAF_FILTERED", "REQUEST_TOO_LARGE", "DEFAULT_4XX", "DEFAULT_5XX"}
+    for response in responses.values():
+        headers = response["responseParameters"]
+        assert headers.get("gatewayresponse.header.access-control-allow-origin") == allowed
+        assert headers["gatewayresponse.header.access-control-expose-headers"] == "'x-request-id, retry-after'"
+
+
+def test_every_path_takes_a_preflight(stack: Stack) -> None:
+    routes = routes_of(stack)
+
+    assert {route.path for route in routes if route.method == "OPTIONS"} == {route.path for route in routes}
+
+
 def test_a_custom_domain_leads_to_the_stage(stack: Stack) -> None:
     custom = translated(ROOT / "template.yaml", DomainName="llm.example.com", CertificateArn="arn:aws:acm:x")
 

@@ -55,3 +55,34 @@ def test_an_invalid_value_is_named_by_the_setting(monkeypatch: pytest.MonkeyPatc
 
     (error,) = setting_errors(raised.value)
     assert error.startswith("OBSCURA_CACHE_VERDICTS: ")
+
+
+@pytest.mark.parametrize(
+    ("value", "origins"),
+    [
+        ("", ()),
+        ("*", ("*",)),
+        ("https://App.example.com/, http://localhost:5173", ("https://app.example.com", "http://localhost:5173")),
+        ("https://a.example:443,http://a.example:80", ("https://a.example", "http://a.example")),
+        ("http://[::1]:8080", ("http://[::1]:8080",)),
+    ],
+)  # fmt: skip
+def test_origins_are_written_as_browsers_send_them(
+    monkeypatch: pytest.MonkeyPatch, value: str, origins: tuple[str, ...]
+) -> None:
+    assert settings_of(monkeypatch, CORS_ORIGINS=value).cors_origins == origins
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "*,https://a.example", "https://*.example.com", "a.example", "null", "https://a.example/app", "https://u@a.example",
+        "ftp://a.example", "https://ä.example",
+    ],
+)  # fmt: skip
+def test_what_is_no_origin_is_rejected_by_name(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    with pytest.raises(ValidationError) as raised:
+        settings_of(monkeypatch, CORS_ORIGINS=value)
+
+    (error,) = setting_errors(raised.value)
+    assert error.startswith("OBSCURA_CORS_ORIGINS: ")

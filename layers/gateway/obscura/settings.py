@@ -68,6 +68,30 @@ def _base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+_ORIGIN = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?/?")
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+
+def _origins(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Return origins as browsers send them: in lower case, without a default port (Fetch Standard, "Origin header")."""
+    if "*" in values:
+        if len(values) > 1:
+            raise ValueError("'*' stands for every origin, so nothing may stand beside it")
+        return values
+    return tuple(dict.fromkeys(map(_origin, values)))
+
+
+def _origin(value: str) -> str:
+    parts = _ORIGIN.fullmatch(value.lower())
+    if parts is None:
+        raise ValueError(
+            "must be origins such as https://app.example.com or http://localhost:5173, without a path, or '*'; "
+            "names beyond ASCII are written in Punycode"
+        )
+    scheme, host, port = parts.groups()
+    return f"{scheme}://{host}" if port in {None, _DEFAULT_PORTS[scheme]} else f"{scheme}://{host}:{int(port)}"
+
+
 def _sendable(secret: SecretStr | None) -> SecretStr | None:
     """Strip a key: files and pastes end in a newline, which would end the header that carries it."""
     stripped = "" if secret is None else secret.get_secret_value().strip()
@@ -129,6 +153,7 @@ class Settings(BaseSettings):
     jwt_audience: str | None = None
     jwt_project_claim: str | None = None
     address_secret: SecretStr | None = Field(default=None, min_length=16)
+    cors_origins: Annotated[tuple[str, ...], NoDecode, AfterValidator(_origins), BeforeValidator(_split)] = ()
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)] = ()
     max_body_bytes: int = Field(default=35 * 1024 * 1024, gt=0)
     max_image_bytes: int = Field(default=15 * 1024 * 1024, gt=0)

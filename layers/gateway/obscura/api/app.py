@@ -12,6 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from obscura.api.access_log import AccessLogMiddleware, Observer, set_log_level
+from obscura.api.cors import CrossOrigin
 from obscura.api.dependencies import principal
 from obscura.api.error_handlers import handle_disconnect, handle_error
 from obscura.api.routers import Family, health, load_families
@@ -35,6 +36,7 @@ class GatewayApp(FastAPI):
     def setup(self) -> None:
         """Add the routes that every application has."""
         self.dialect_endpoints: dict[str, ASGIApp] = {}
+        self.cross_origin: CrossOrigin | None = None
         super().setup()
         [schema] = [route for route in self.routes if isinstance(route, Route) and route.path == SCHEMA_PATH]
         self.add_route(WELL_KNOWN_SCHEMA_PATH, schema.endpoint, include_in_schema=False)
@@ -51,7 +53,13 @@ class GatewayApp(FastAPI):
         """Serve one request, or the lifespan."""
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
-            return
+        elif self.cross_origin is None:
+            await self.serve_http(scope, receive, send)
+        else:
+            await self.cross_origin(scope, receive, send)
+
+    async def serve_http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request by the endpoint of its path."""
         services: Services | None = getattr(self.state, "services", None)
         if services is None:  # served without its lifespan: the schema needs no services
             await super().__call__(scope, receive, send)
@@ -103,6 +111,10 @@ def create_family_app(  # noqa: PLR0913 what replaces the machine's own
         redoc_url=None,
         redirect_slashes=False,
     )
+    if settings.cors_origins:
+        app.cross_origin = CrossOrigin(
+            app.serve_http, settings.cors_origins, lambda inner: AccessLogMiddleware(inner, clock, observer)
+        )
     app.state.trusted_proxies = settings.trusted_proxies
     app.state.error_formats = {}
     app.add_middleware(AccessLogMiddleware, clock=clock, observer=observer)
