@@ -16,6 +16,7 @@ from obscura.api.cors import CrossOrigin
 from obscura.api.dependencies import principal
 from obscura.api.error_handlers import handle_disconnect, handle_error
 from obscura.api.routers import Family, health, load_families
+from obscura.api.vision_guide import router as vision_guide_router
 from obscura.bootstrap import open_services, validate_settings
 from obscura.clock import Clock, SystemClock
 from obscura.errors import ClientDisconnected, ObscuraError
@@ -122,6 +123,7 @@ def create_family_app(  # noqa: PLR0913 what replaces the machine's own
         app.add_exception_handler(exception, handle_error)
     app.add_exception_handler(ClientDisconnected, handle_disconnect)
     app.include_router(health.router)
+    app.include_router(vision_guide_router)
     for family in families:
         if family.router.routes:
             admitted = Depends(principal(family.scope, free_tier=family.free_tier))

@@ -24,6 +24,26 @@ class TokenProfile(StrEnum):
     ANTHROPIC = "anthropic"
 
 
+RULE_CONSTANTS: dict[TokenProfile, dict[str, int]] = {
+    TokenProfile.QWEN: {
+        "factor_px": _QWEN_FACTOR_PX,
+        "min_pixels": _QWEN_MIN_PIXELS,
+        "max_pixels": _QWEN_MAX_PIXELS,
+        "aspect_ratio": _QWEN_ASPECT_RATIO,
+    },
+    TokenProfile.OPENAI_TILES: {
+        "tile_px": _TILE_PX,
+        "base": _TILE_BASE,
+        "each": _TILE_EACH,
+        "square_px": _TILE_SQUARE_PX,
+        "short_px": _TILE_SHORT_PX,
+    },
+    TokenProfile.OPENAI_PATCHES: {"patch_px": _PATCH_PX, "patches": _PATCHES},
+    TokenProfile.ANTHROPIC: {"patch_px": _ANTHROPIC_PATCH_PX},
+}
+"""What the rules count by, for a calculator in another language."""
+
+
 def image_tokens(
     width_px: int,
     height_px: int,
