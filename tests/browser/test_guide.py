@@ -1,4 +1,4 @@
-"""The guide in a real browser: its calculator counts as the gateway does, it loads nothing, and anyone can read it."""
+"""The guide in a real browser: its calculator counts as the gateway does, it loads nothing, and axe finds nothing."""
 
 import random
 
