@@ -15,6 +15,7 @@ from obscura.auth.base import TokenVerifier
 from obscura.auth.jwt.jwks import JwksCache, fetch_key_set
 from obscura.auth.jwt.verifier import JwtVerifier, TokenIssuer
 from obscura.auth.limits import AccessControl, RateLimits
+from obscura.auth.refusals import DELAY_S, RecentRefusals
 from obscura.clock import Clock, SystemClock
 from obscura.dialects.base import ContentLimits
 from obscura.dialects.registry import PIVOT, require_dialect
@@ -29,7 +30,7 @@ from obscura.httpclient.transport import FastTransport
 from obscura.imaging import ImageLimits, warm_up
 from obscura.imaging.decode_memory import MAX_DECODE_BYTES
 from obscura.machine_memory import usable_memory_bytes
-from obscura.memory_budget import MemoryBudget, budget_bytes
+from obscura.memory_budget import DEFAULT_PART, MemoryBudget, budget_bytes
 from obscura.moderation.base import Moderator
 from obscura.moderation.openai import OpenAIModerator
 from obscura.pipeline.image_cache import ImageCache
@@ -163,6 +164,13 @@ def open_memory(settings: Settings) -> MemoryBudget:
     return MemoryBudget(budget_bytes(settings.memory_budget_mb, usable_memory_bytes(os.environ)))
 
 
+def process_memory_bytes(settings: Settings) -> int:
+    """Return what this process may use, or what the budget that is set is the default part of, if that is less."""
+    usable_bytes = usable_memory_bytes(os.environ)
+    set_mb = settings.memory_budget_mb
+    return usable_bytes if set_mb is None else min(usable_bytes, DEFAULT_PART * set_mb * MIB)
+
+
 def request_limits(settings: Settings, memory: MemoryBudget) -> RequestLimits:
     """Return the limits of one request; those of bytes never over what the memory budget has for bodies."""
     return RequestLimits(
@@ -205,6 +213,8 @@ def open_access_control(settings: Settings, stores: Stores, client: httpx.AsyncC
             settings.free_tier_requests,
             settings.free_tier_refunds,
         ),
+        # Lambda bills what waits, and has one request at a time.
+        refusals=RecentRefusals(clock, delay_s=0.0 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ else DELAY_S),
         allow_cached_keys_in_outage=settings.store_outage == "cached_keys",
     )
 

@@ -26,13 +26,16 @@ from obscura.auth.projects import JWT_NAMESPACE
 from obscura.dialects.base import CREDENTIAL_HEADERS
 from obscura.errors import (
     ClientDisconnected,
+    FreeTierExhausted,
     InvalidApiKey,
     InvalidToken,
     MissingCredentials,
     ObscuraError,
     PermissionDenied,
+    RateLimitExceeded,
     StoreUnavailable,
 )
+from obscura.execution import Caller, work_for
 from obscura.memory_budget import request_memory
 
 _FALSE = frozenset({"", "false", "0", "no", "off"})
@@ -54,6 +57,11 @@ class Principal:
     max_files: int | None = None
     subject: str = field(default="", repr=False)
     may_use_files: bool = True
+
+    @property
+    def caller(self) -> Caller:
+        """Whom its work is done for; the networks of the free tier are one group."""
+        return Caller(self.subject, group=FREE_TIER_PROJECT if self.anonymous else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +100,15 @@ async def admission(request: AccessRequest, access_control: AccessControl) -> As
         admitted = await authenticate(request, access_control)
     record.project = admitted.principal.project
     request_memory().belongs_to(record.project)
+    caller = admitted.principal.caller
+    work_for(caller.subject, caller.group)
     record.zero_retention = admitted.principal.zero_retention
     try:
         yield admitted.principal
     except BaseException as error:
         if admitted.reservation and (not record.left_gateway or _is_server_error(error)):
             await _release(admitted.reservation, record, access_control)
+            access_control.refusals.forget(_refusal_name(admitted.principal, uses_free_quota=True))
         raise
 
 
@@ -200,10 +211,20 @@ async def _admit_free_tier(request: AccessRequest, access_control: AccessControl
     principal = Principal(
         FREE_TIER_PROJECT, wants_zero_retention(request.headers), anonymous=True, subject=f"network:{network}"
     )
-    if request.uses_free_quota:
-        return Admission(principal, await reserve_free_request(address, access_control, request.record))
-    await enforce_free_tier_rate(address, access_control, request.record)
+    refusals, name = access_control.refusals, _refusal_name(principal, uses_free_quota=request.uses_free_quota)
+    await refusals.repeat(name, request.record)
+    try:
+        if request.uses_free_quota:
+            return Admission(principal, await reserve_free_request(address, access_control, request.record))
+        await enforce_free_tier_rate(address, access_control, request.record)
+    except (FreeTierExhausted, RateLimitExceeded) as error:
+        refusals.add(name, error, request.record)
+        raise
     return Admission(principal)
+
+
+def _refusal_name(principal: Principal, *, uses_free_quota: bool) -> str:
+    return f"{principal.subject} {'day' if uses_free_quota else 'minute'}"
 
 
 def _is_server_error(error: BaseException) -> bool:

@@ -19,6 +19,7 @@ from obscura.auth.base import (
     TokenVerifier,
     Window,
 )
+from obscura.auth.refusals import RecentRefusals
 from obscura.clock import Clock
 from obscura.errors import FreeTierExhausted, MissingCredentials, RateLimitExceeded
 
@@ -66,6 +67,7 @@ class AccessControl:
     address_secret: AddressSecret
     clock: Clock
     limits: RateLimits
+    refusals: RecentRefusals
     allow_cached_keys_in_outage: bool = False
 
 
