@@ -10,7 +10,6 @@ from obscura.access_record import AccessRecord
 from obscura.auth.access import AccessRequest
 from obscura.auth.base import KeyScope, TokenVerifier
 from obscura.auth.limits import AccessControl, RateLimits, parse_address
-from obscura.auth.refusals import RecentRefusals
 from tests.support.stores import OpenStores, sqlite_in_memory
 
 
@@ -32,7 +31,6 @@ async def access_control(
     limits: RateLimits | None = None,
     allow_cached_keys_in_outage: bool = False,
 ) -> AsyncIterator[AccessControl]:
-    clock = FixedClock()
     async with open_stores(folder) as stores:
         yield AccessControl(
             stores.keys,
@@ -40,9 +38,8 @@ async def access_control(
             stores.rates,
             stores.quotas,
             stores.address_secret,
-            clock,
+            FixedClock(),
             limits or RateLimits(),
-            RecentRefusals(clock, delay_s=0.0),
             allow_cached_keys_in_outage,
         )
 

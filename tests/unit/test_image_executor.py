@@ -200,7 +200,8 @@ async def test_threads_run_the_work_of_many_callers_whatever_is_cancelled() -> N
 
 
 async def test_a_caller_waits_for_one_job_of_a_group_however_many_callers_it_has() -> None:
-    executor, ran, free = ImageExecutor(workers=1), [], threading.Event()
+    ran: list[str] = []
+    executor, free = ImageExecutor(workers=1), threading.Event()
     first = asyncio.create_task(executor.run(partial(free.wait, 5), Caller("first")))
     await asyncio.sleep(0.01)
     group = [

@@ -1,17 +1,17 @@
 """What the allocator is told, by the memory that the process may use."""
 
 import ctypes
+import sys
 from types import SimpleNamespace
 
 import pytest
 
-from obscura.api import process
 from obscura.api.process import tune_malloc
 
 MIB = 1024 * 1024
 
 
-@pytest.mark.skipif(process.sys.platform != "linux", reason="glibc alone is told")
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc alone is told")
 @pytest.mark.parametrize(
     ("usable_mib", "buffer_mib", "free_mib"),
     [(None, 64, 256), (128, 4, 32), (1024, 8, 64), (8192, 64, 256), (65536, 64, 256)],

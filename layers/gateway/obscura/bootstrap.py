@@ -15,7 +15,6 @@ from obscura.auth.base import TokenVerifier
 from obscura.auth.jwt.jwks import JwksCache, fetch_key_set
 from obscura.auth.jwt.verifier import JwtVerifier, TokenIssuer
 from obscura.auth.limits import AccessControl, RateLimits
-from obscura.auth.refusals import DELAY_S, RecentRefusals
 from obscura.clock import Clock, SystemClock
 from obscura.dialects.base import ContentLimits
 from obscura.dialects.registry import PIVOT, require_dialect
@@ -213,8 +212,6 @@ def open_access_control(settings: Settings, stores: Stores, client: httpx.AsyncC
             settings.free_tier_requests,
             settings.free_tier_refunds,
         ),
-        # Lambda bills what waits, and has one request at a time.
-        refusals=RecentRefusals(clock, delay_s=0.0 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ else DELAY_S),
         allow_cached_keys_in_outage=settings.store_outage == "cached_keys",
     )
 

@@ -26,7 +26,7 @@ class Caller:
 
     subject    takes turns with the other subjects of its group: a key, the subject of a JWT, or a network
     request    holds the work of one request together; by default each job is a request
-    group      takes turns with other groups: a key or the subject of a JWT is one, all networks are one (ADR 95)
+    group      takes turns with other groups: a key or the subject of a JWT is one, all networks are one (ADR 88)
     """
 
     subject: str

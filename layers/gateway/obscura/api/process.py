@@ -21,7 +21,7 @@ def tune_malloc(usable_bytes: int | None = None) -> None:
     """Let freed buffers be reused, up to ``MAX_FREE_BYTES`` of them; without glibc nothing changes.
 
     What is free within the heap stays with the process, and the bombs of one minute leave 300 MiB of it. So a process
-    that may use only ``usable_bytes`` maps its large buffers, which are gone when they are freed (ADR 94).
+    that may use only ``usable_bytes`` maps its large buffers, which are gone when they are freed (ADR 87).
     Call it before the first thread starts: all threads then share one arena, so each reuses what another has freed.
     """
     buffer_bytes, free_bytes = MAX_HEAP_BUFFER_BYTES, MAX_FREE_BYTES

@@ -26,13 +26,11 @@ from obscura.auth.projects import JWT_NAMESPACE
 from obscura.dialects.base import CREDENTIAL_HEADERS
 from obscura.errors import (
     ClientDisconnected,
-    FreeTierExhausted,
     InvalidApiKey,
     InvalidToken,
     MissingCredentials,
     ObscuraError,
     PermissionDenied,
-    RateLimitExceeded,
     StoreUnavailable,
 )
 from obscura.execution import Caller, work_for
@@ -108,7 +106,6 @@ async def admission(request: AccessRequest, access_control: AccessControl) -> As
     except BaseException as error:
         if admitted.reservation and (not record.left_gateway or _is_server_error(error)):
             await _release(admitted.reservation, record, access_control)
-            access_control.refusals.forget(_refusal_name(admitted.principal, uses_free_quota=True))
         raise
 
 
@@ -211,20 +208,10 @@ async def _admit_free_tier(request: AccessRequest, access_control: AccessControl
     principal = Principal(
         FREE_TIER_PROJECT, wants_zero_retention(request.headers), anonymous=True, subject=f"network:{network}"
     )
-    refusals, name = access_control.refusals, _refusal_name(principal, uses_free_quota=request.uses_free_quota)
-    await refusals.repeat(name, request.record)
-    try:
-        if request.uses_free_quota:
-            return Admission(principal, await reserve_free_request(address, access_control, request.record))
-        await enforce_free_tier_rate(address, access_control, request.record)
-    except (FreeTierExhausted, RateLimitExceeded) as error:
-        refusals.add(name, error, request.record)
-        raise
+    if request.uses_free_quota:
+        return Admission(principal, await reserve_free_request(address, access_control, request.record))
+    await enforce_free_tier_rate(address, access_control, request.record)
     return Admission(principal)
-
-
-def _refusal_name(principal: Principal, *, uses_free_quota: bool) -> str:
-    return f"{principal.subject} {'day' if uses_free_quota else 'minute'}"
 
 
 def _is_server_error(error: BaseException) -> bool:

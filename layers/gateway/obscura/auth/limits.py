@@ -19,7 +19,6 @@ from obscura.auth.base import (
     TokenVerifier,
     Window,
 )
-from obscura.auth.refusals import RecentRefusals
 from obscura.clock import Clock
 from obscura.errors import FreeTierExhausted, MissingCredentials, RateLimitExceeded
 
@@ -67,7 +66,6 @@ class AccessControl:
     address_secret: AddressSecret
     clock: Clock
     limits: RateLimits
-    refusals: RecentRefusals
     allow_cached_keys_in_outage: bool = False
 
 

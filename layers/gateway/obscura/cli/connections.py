@@ -1,4 +1,4 @@
-"""The number of open connections: bounded, and an idle one gives way to a new one (ADR 94)."""
+"""The number of open connections: bounded, and an idle one gives way to a new one (ADR 87)."""
 
 import resource
 from typing import Protocol
