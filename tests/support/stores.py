@@ -40,8 +40,8 @@ async def sqlite_in_memory(folder: Path) -> AsyncIterator[Stores]:
 
 @asynccontextmanager
 async def dynamodb(folder: Path) -> AsyncIterator[Stores]:
-    # moto serves one call at a time: of 200 at once the last waits for seconds, on a busy machine for many.
-    with aws_server(), patch.object(database, "READ_TIMEOUT_S", 30.0), closing(DynamoDb(a_table())) as opened:
+    # moto serves one call at a time: of 200 at once the last waits for seconds, on a busy machine for minutes.
+    with aws_server(), patch.object(database, "READ_TIMEOUT_S", 300.0), closing(DynamoDb(a_table())) as opened:
         await create_missing_tables(opened)
         yield dynamodb_stores(opened, DiskBlobStore(folder), DynamoAddressSecret(opened), KeyCacheTtl(0.0))
 
