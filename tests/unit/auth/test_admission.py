@@ -108,7 +108,7 @@ async def test_an_outage_is_closed_and_limits_are_the_documented_ones_by_default
     assert plain.limits.refunds == 3
 
 
-async def test_a_paused_ipv6_network_is_told_the_limit_of_its_own_64() -> None:
+async def test_a_paused_ipv6_network_has_the_limit_of_its_own_64() -> None:
     request = access_request({"x-free-tier": "1"}, "2001:db8::1")
     async with access_control() as control:
         until_s = int(control.clock.now().timestamp()) + 40
