@@ -1,4 +1,4 @@
-"""More connections than are allowed: idle ones give way, and without any the new one is told so."""
+"""More connections than are allowed: idle ones give way, and without any the new one gets a 503."""
 
 import asyncio
 import json
