@@ -24,7 +24,7 @@ SAM := SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/sam/.venv/bin:$$PATH" sam
 ARCHITECTURE := arm64
 HOST_ARCHITECTURE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: help serve test unit mutation lint format benchmark benchmark-lambda structure layers setup clean validate build deploy build-host rehearse \
+.PHONY: help serve test unit browser mutation lint format benchmark benchmark-lambda structure layers setup clean validate build deploy build-host rehearse \
 	local-lambda
 
 help: ## this list
@@ -34,7 +34,7 @@ serve: setup ## the gateway on http://127.0.0.1:8000 (SERVE="--port 9000")
 	@$(RUN) obscura serve $(SERVE)
 
 # The coverage gate is in pyproject.toml, and holds for the whole suite alone.
-test: setup build-host ## all tests, with the coverage gate (TEST="tests/api -k files" for a part, without the gate)
+test: setup build-host browser ## all tests, with the coverage gate (TEST="tests/api -k files" for a part, without the gate)
 ifeq ($(TEST),)
 	@$(RUN) coverage erase
 	$(RUN) coverage run -m pytest -n auto --dist worksteal --ignore=tests/lambda_
@@ -47,6 +47,9 @@ endif
 
 unit: setup ## unit tests: no server, no build, about 40 s on two cores
 	$(RUN) pytest -n auto --dist worksteal tests/unit
+
+browser: setup ## Chromium for tests/browser, from npm (CHROMIUM=/path for what is not Linux on x86_64)
+	@$(RUN) python -m tests.support.chromium
 
 # Of a schedule of its own, in a group of dependencies of its own (ADR 84): it takes hours, or minutes with a sample.
 mutation: setup ## mutation score of the security-critical modules (MUTATION="--only jwt --sample 20")
