@@ -46,4 +46,4 @@ async def asset(version: str, name: str) -> Response:
     return Response(found.data, headers=PAGE_HEADERS | _IMMUTABLE, media_type=found.media_type)
 
 
-FAMILY = Family(name="playground", scope=None, free_tier=False, streams=False, router=router)
+FAMILY = Family(name="playground", scope=None, free_tier=False, streams=True, router=router)

@@ -1,102 +1,79 @@
 // The request as code: curl, Python and TypeScript, without the key and without base64.
 
-import { headersOf, MAX_ANSWER_TOKENS, pathOf, shownBody, template } from "./request.js";
+import { headersOf, pathOf, shownBody } from "./request.js";
 import { apiUrl } from "./store.js";
 
 export const LANGUAGES = { curl: "curl", python: "Python", typescript: "TypeScript" };
 
 const KEY = "$OBSCURA_KEY";
-const names = (request) => request.images.map((image) => image.name.replace(/[^\w.-]+/g, "-").slice(0, 40) || "image");
-const PIECE = (name) => `@@${name}@@`;
+const CLIENTS = {
+	chat: { call: "chat.completions.create", text: "choices[0].message.content", delta: "choices[0].delta.content", when: ["choices", "choices.length"] },
+	messages: { call: "messages.create", text: "content[0].text", delta: "delta.text", when: Array(2).fill('type == "content_block_delta"') },
+	responses: { call: "responses.create", text: "output_text", delta: "delta", when: Array(2).fill('type == "response.output_text.delta"') },
+};
 
 /** Return code that sends the request. */
 export function snippet(language, request) {
-  return { curl, python, typescript }[language](request);
+	if (language === "curl") return curl(request);
+	const anthropic = request.dialect === "messages";
+	const { policy_id, ...body } = shownBody(request, (image) => `@@base64:${image.name}@@`);
+	const files = request.images.filter((image) => !image.url);
+	let code = JSON.stringify({ ...body, stream_options: undefined }, null, 2);
+	for (const image of files) {
+		code = code.replace(`"data:${image.mediaType};base64,…"`, `data_url(${JSON.stringify(image.name)}, "${image.mediaType}")`);
+		code = code.replace(JSON.stringify(`@@base64:${image.name}@@`), `base64_of(${JSON.stringify(image.name)})`);
+	}
+	const headers = Object.fromEntries(Object.entries(headersOf(request, KEY)).filter(([name]) => name.startsWith("X-")));
+	const root = apiUrl("/");
+	const versioned = `${root}${request.policy ? "policy/" : ""}v1`;
+	const facts = {
+		...CLIENTS[request.dialect], anthropic, code, policy_id, stream: request.stream, files: files.length > 0,
+		base: anthropic ? versioned.replace(/\/?v1$/, "") : versioned,
+		headers: Object.keys(headers).length ? JSON.stringify(headers) : "",
+	};
+	return (language === "python" ? python : typescript)(facts).filter((line) => line !== false).join("\n");
 }
 
 function curl(request) {
-  const body = shownBody(request, (image) => `BASE64-OF-${image.name}`);
-  const headers = Object.entries(headersOf(request, KEY)).map(([name, value]) => `  -H "${name}: ${value}"`);
-  const json = JSON.stringify(body, null, 2).replaceAll("'", "'\\''");
-  return [`curl ${request.stream ? "-N " : ""}${apiUrl(pathOf(request))}`, ...headers, `  -d '${json}'`].join(" \\\n");
+	const body = shownBody(request, (image) => `BASE64-OF-${image.name}`);
+	const headers = Object.entries(headersOf(request, KEY)).map(([name, value]) => `  -H "${name}: ${value}"`);
+	const json = JSON.stringify(body, null, 2).replaceAll("'", "'\\''");
+	return [`curl ${request.stream ? "-N " : ""}${apiUrl(pathOf(request))}`, ...headers, `  -d '${json}'`].join(" \\\n");
 }
 
-/** The body with a piece of code in place of each image's data. */
-function body(request) {
-  const plain = { ...template(request) };
-  const files = names(request);
-  const shown = shownBody(request, (image) => PIECE(`base64:${files[request.images.indexOf(image)]}`));
-  const text = JSON.stringify({ ...shown, stream: undefined, stream_options: undefined }, null, 4);
-  return { plain, text: request.images.reduce((code, image, index) => {
-    const url = `"data:${image.mediaType};base64,…"`;
-    return code.replace(url, `"${PIECE(`url:${files[index]}:${image.mediaType}`)}"`);
-  }, text) };
+function python({ anthropic, call, text, delta, when, code, policy_id, stream, files, base, headers }) {
+	const client = anthropic ? "Anthropic" : "OpenAI";
+	const words = { true: "True", false: "False", null: "None" };
+	const literal = code.replace(/(: |^\s+)(true|false|null)(?=,?$)/gm, (_, before, word) => before + words[word]);
+	return [
+		files && "import base64",
+		"import os",
+		files && "from pathlib import Path",
+		`\nfrom ${client.toLowerCase()} import ${client}\n`,
+		files && "\ndef base64_of(path):\n    return base64.b64encode(Path(path).read_bytes()).decode()\n",
+		files && !anthropic && '\ndef data_url(path, media_type):\n    return f"data:{media_type};base64,{base64_of(path)}"\n\n',
+		`client = ${client}(base_url="${base}", api_key=os.environ["OBSCURA_KEY"]${headers && `, default_headers=${headers}`})`,
+		`request = ${literal}`,
+		`answer = client.${call}(**request${policy_id ? `, extra_body={"policy_id": ${JSON.stringify(policy_id)}}` : ""})`,
+		stream
+			? `for event in answer:\n    if event.${when[0]}:\n        print(event.${delta} or "", end="", flush=True)`
+			: `print(answer.${text})`,
+	];
 }
 
-const usesFiles = (request) => request.images.some((image) => !image.url);
-const extraHeaders = (request) => {
-  const { "X-Zero-Retention": zero, "X-Free-Tier": free } = headersOf(request, KEY);
-  return { ...(zero ? { "X-Zero-Retention": zero } : {}), ...(free ? { "X-Free-Tier": free } : {}) };
-};
-const base = (request) => apiUrl(pathOf(request)).replace(/\/(v1\/)?(chat\/completions|messages|responses)$/, (_, v1) => (request.dialect === "messages" || !v1 ? "" : "/v1"));
-
-function python(request) {
-  const anthropic = request.dialect === "messages";
-  const indented = body(request).text
-    .replace(/"@@url:(.*?):(.*?)@@"/g, 'data_url("$1", "$2")')
-    .replace(/"@@base64:(.*?)@@"/g, 'base64_of("$1")')
-    .replace(/\b(true|false|null)\b(?=[,\n}\]])/g, (word) => ({ true: "True", false: "False", null: "None" })[word]);
-  const call = anthropic ? "client.messages.create" : request.dialect === "chat" ? "client.chat.completions.create" : "client.responses.create";
-  const extra = extraHeaders(request);
-  const known = indented.replace(/\n {4}"policy_id": ("[^"]*")/, '\n    "extra_body": {"policy_id": $1}');
-  const print = anthropic ? "answer.content[0].text" : request.dialect === "chat" ? "answer.choices[0].message.content" : "answer.output_text";
-  const event = {
-    chat: 'for chunk in answer:\n    if chunk.choices:\n        print(chunk.choices[0].delta.content or "", end="", flush=True)',
-    messages: 'for event in answer:\n    if event.type == "content_block_delta":\n        print(event.delta.text, end="", flush=True)',
-    responses: 'for event in answer:\n    if event.type == "response.output_text.delta":\n        print(event.delta, end="", flush=True)',
-  }[request.dialect];
-  return [
-    usesFiles(request) ? "import base64" : null,
-    "import os",
-    usesFiles(request) ? "from pathlib import Path" : null,
-    "",
-    anthropic ? "from anthropic import Anthropic" : "from openai import OpenAI",
-    "",
-    `client = ${anthropic ? "Anthropic" : "OpenAI"}(base_url="${base(request)}", api_key=os.environ["OBSCURA_KEY"]${Object.keys(extra).length ? `, default_headers=${JSON.stringify(extra)}` : ""})`,
-    "",
-    usesFiles(request) ? "\ndef base64_of(path: str) -> str:\n    return base64.b64encode(Path(path).read_bytes()).decode()\n" : null,
-    usesFiles(request) && !anthropic ? "\ndef data_url(path: str, media_type: str) -> str:\n    return f\"data:{media_type};base64,{base64_of(path)}\"\n\n" : null,
-    `request = ${known}`,
-    `answer = ${call}(**request${request.stream ? ", stream=True" : ""})`,
-    request.stream ? event : `print(${print})`,
-  ].filter((line) => line !== null).join("\n");
+function typescript({ anthropic, call, text, delta, when, code, policy_id, stream, files, base, headers }) {
+	const client = anthropic ? "Anthropic" : "OpenAI";
+	const literal = policy_id ? code.replace(/\n}$/, `,\n  "policy_id": ${JSON.stringify(policy_id)}\n}`) : code;
+	return [
+		files && 'import { readFileSync } from "node:fs";',
+		`import ${client} from "${anthropic ? "@anthropic-ai/sdk" : "openai"}";\n`,
+		files && 'const base64_of = (path: string) => readFileSync(path).toString("base64");',
+		files && !anthropic && "const data_url = (path: string, type: string) => `data:${type};base64,${base64_of(path)}`;",
+		`const client = new ${client}({ baseURL: "${base}", apiKey: process.env.OBSCURA_KEY${headers && `, defaultHeaders: ${headers}`} });`,
+		`const request: any = ${literal};`,
+		`const answer: any = await client.${call}(request);`,
+		stream
+			? `for await (const event of answer) {\n  if (event.${when[1]}) process.stdout.write(event.${delta} ?? "");\n}`
+			: `console.log(answer.${text});`,
+	];
 }
-
-function typescript(request) {
-  const anthropic = request.dialect === "messages";
-  const code = body(request).text
-    .replace(/"@@url:(.*?):(.*?)@@"/g, 'dataUrl("$1", "$2")')
-    .replace(/"@@base64:(.*?)@@"/g, 'base64Of("$1")');
-  const call = anthropic ? "client.messages.create" : request.dialect === "chat" ? "client.chat.completions.create" : "client.responses.create";
-  const extra = extraHeaders(request);
-  const delta = {
-    chat: 'process.stdout.write(event.choices[0]?.delta?.content ?? "");',
-    messages: 'if (event.type === "content_block_delta" && event.delta.type === "text_delta") process.stdout.write(event.delta.text);',
-    responses: 'if (event.type === "response.output_text.delta") process.stdout.write(event.delta);',
-  }[request.dialect];
-  const print = { chat: "answer.choices[0].message.content", messages: "answer.content", responses: "answer.output_text" }[request.dialect];
-  return [
-    anthropic ? 'import Anthropic from "@anthropic-ai/sdk";' : 'import OpenAI from "openai";',
-    usesFiles(request) ? 'import { readFileSync } from "node:fs";' : null,
-    "",
-    usesFiles(request) ? 'const base64Of = (path: string) => readFileSync(path).toString("base64");' : null,
-    usesFiles(request) && !anthropic ? "const dataUrl = (path: string, mediaType: string) => `data:${mediaType};base64,${base64Of(path)}`;" : null,
-    usesFiles(request) ? "" : null,
-    `const client = new ${anthropic ? "Anthropic" : "OpenAI"}({ baseURL: "${base(request)}", apiKey: process.env.OBSCURA_KEY${Object.keys(extra).length ? `, defaultHeaders: ${JSON.stringify(extra)}` : ""} });`,
-    `const request = ${code} as const;`,
-    request.stream ? `const answer = await ${call}({ ...request, stream: true } as any);` : `const answer = await ${call}(request as any);`,
-    request.stream ? `for await (const event of answer as any) {\n  ${delta}\n}` : `console.log(${print});`,
-  ].filter((line) => line !== null).join("\n");
-}
-
-export { MAX_ANSWER_TOKENS };
