@@ -41,8 +41,7 @@ class Playground:
         await self.page.wait_for_selector("body[data-ready]")
         if key:
             await self.page.fill("#key", self.gateway.key)
-            async with self.page.expect_response("**/api/models"):
-                await self.page.press("#key", "Tab")
+            await self.page.press("#key", "Tab")
         else:
             await self.page.check("[value=free]")
         await self.page.fill("#model", "m")

@@ -21,7 +21,7 @@ export function createView(answer, { regenerate, edit }) {
 	const raw = h("div", { class: "raw" });
 	const actions = h("div", { class: "actions" });
 	const element = h("article", { class: "answer", "data-state": answer.state },
-		h("header", {}, h("strong", {}, request.model), h("span", {}, `${request.dialect} · ${request.detail}`), status),
+		h("header", {}, h("h3", {}, request.model), h("span", {}, `${request.dialect} · ${request.detail}`), status),
 		failure, text, extra, figures, actions,
 		h("details", { ontoggle: () => fillRaw() }, h("summary", {}, "Raw request and response"), raw));
 	let scheduled = false;
@@ -119,5 +119,5 @@ function rawParts({ request, response, frames }) {
 	const body = frames.length ? "" : `\n\n${response.text.slice(0, SHOWN_CHARS)}`;
 	const blocks = [["Request", sent], ["Response", `${response.status}\n${received}${body}`]];
 	if (frames.length) blocks.push([`Frames (${frames.length})`, frames.map((frame) => frame.raw).join("\n\n").slice(0, SHOWN_CHARS)]);
-	return blocks.flatMap(([title, content]) => [h("h4", {}, title), h("pre", { tabindex: 0, "aria-label": title, role: "region" }, content)]);
+	return blocks.flatMap(([title, content]) => [h("h4", {}, title), h("pre", { tabindex: 0, "aria-label": title, role: "group" }, content)]);
 }

@@ -41,7 +41,7 @@ export function readWhole(dialect, status, body) {
 }
 
 /** Merge usage: Messages reports its input first and its output last. */
-export const mergeUsage = (before, now) => (now ? { ...before, ...Object.fromEntries(Object.entries(now).filter(([, value]) => value !== null)) } : before);
+export const mergeUsage = (before, now) => (now ? { ...before, ...now } : before);
 
 /** Return usage as rows: tokens in, tokens out, tokens of images. */
 export function usageRows(usage) {

@@ -62,7 +62,7 @@ function startUrl() {
 	});
 }
 
-async function addExample(name, label, question) {
+async function addExample(name, question) {
 	const response = await fetch(new URL(name, import.meta.url));
 	const blob = await response.blob();
 	await add([new File([blob], name, { type: blob.type })]);
@@ -81,7 +81,7 @@ export function startCompose() {
 	$("#add-files").addEventListener("click", () => $("#files").click());
 	$("#add-camera").addEventListener("click", () => $("#camera").click());
 	$("#examples").append(...EXAMPLES.map(([name, label, question]) =>
-		h("button", { type: "button", class: "chip", "aria-label": `Example: ${label}`, onclick: () => addExample(name, label, question) }, label)));
+		h("button", { type: "button", class: "chip", "aria-label": `Example: ${label}`, onclick: () => addExample(name, question) }, label)));
 	addEventListener("paste", (event) => {
 		const files = [...(event.clipboardData?.files ?? [])];
 		if (!files.length) return;

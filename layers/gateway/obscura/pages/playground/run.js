@@ -46,14 +46,14 @@ async function start(requests) {
 	const actions = { regenerate: () => start(requests), edit: () => edit(requests[0]) };
 	const views = answers.map((answer) => createView(answer, actions));
 	const asked = requests[0].text.trim() || `${requests[0].images.length} image${requests[0].images.length === 1 ? "" : "s"}, no text`;
-	const run = h("section", { class: `run${answers.length > 1 ? " compared" : ""}`, "aria-label": "Answer" },
-		h("p", { class: "asked", dir: "auto" }, asked), h("div", { class: "columns" }, views.map((view) => view.element)));
+	const run = h("div", { class: `run${answers.length > 1 ? " compared" : ""}` },
+		h("h2", { class: "asked", dir: "auto" }, asked), h("div", { class: "columns" }, views.map((view) => view.element)));
 	$("#empty").hidden = true;
 	$("#runs").prepend(run);
 	while ($("#runs").children.length > 20) $("#runs").lastChild.remove();
 	busy(true);
 	announce("Sent. Waiting for the answer.");
-	if (matchMedia("(max-width: 999px)").matches) run.scrollIntoView({ block: "start" });
+	if (innerWidth < 1000) run.scrollIntoView();
 	await Promise.all(answers.map((answer, index) => receive(answer, views[index])));
 	if (current !== answers) return;
 	busy(false);

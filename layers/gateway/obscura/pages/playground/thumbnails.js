@@ -15,7 +15,7 @@ function thumbnail(image, index) {
 	const shown = prepared || image;
 	const title = `Image ${index + 1}, ${image.name}`;
 	const failed = image.problem ?? image.error;
-	const item = h("li", {
+	return h("li", {
 		class: `thumbnail${failed ? " failed" : ""}`, draggable: "true", "data-id": image.id, tabindex: -1,
 		"aria-busy": image.busy ? "true" : null, "aria-invalid": failed ? "true" : null,
 		ondragstart: (event) => event.dataTransfer.setData(DRAGGED, String(image.id)),
@@ -37,7 +37,6 @@ function thumbnail(image, index) {
 			h("button", { type: "button", class: "icon", "aria-label": `Move ${title} later`, disabled: index === state.images.length - 1, onclick: () => shift(image, index, 1) }, icon("m6 3 5 5-5 5")),
 			h("button", { type: "button", class: "icon", "aria-label": `Crop ${title}`, disabled: !image.thumbnailUrl, onclick: () => openCrop(image) }, icon("M4 1v11h11M1 4h11v11")),
 			h("button", { type: "button", class: "icon", "aria-label": `Remove ${title}`, onclick: () => removeAt(image, index) }, icon("m4 4 8 8m0-8-8 8"))));
-	return item;
 }
 
 function facts(image, shown, prepared) {

@@ -42,8 +42,8 @@ export function send(url, { method = "POST", headers, body, onText = () => {}, s
 }
 
 function readHeaders(request) {
-	const lines = request.getAllResponseHeaders().trim().split(/\r?\n/).filter(Boolean);
-	return Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf(":")).toLowerCase(), line.slice(line.indexOf(":") + 1).trim()]));
+	const lines = request.getAllResponseHeaders().matchAll(/^([^:\r\n]+): *(.*?)\r?$/gm);
+	return Object.fromEntries([...lines].map(([, name, value]) => [name.toLowerCase(), value]));
 }
 
 /** Cut a stream of server-sent events into frames as they arrive (WHATWG HTML, "Server-sent events"). */
