@@ -1,11 +1,7 @@
-// The page: fields bound to the state, the models, the code of the request.
+// The page: fields bound to the state, the models, the code of the request. What the first look does not need loads when used.
 
 import { startCompose } from "./compose.js";
-import { startCrop } from "./crop.js";
 import { $, copy, h } from "./dom.js";
-import { ask, stop } from "./run.js";
-import { LANGUAGES, snippet } from "./snippets.js";
-import { snapshot } from "./request.js";
 import { apiUrl, change, credentials, model, onChange, state } from "./store.js";
 import { render } from "./thumbnails.js";
 
@@ -13,6 +9,7 @@ const FIELDS = {
 	text: "text", key: "key", model: "model", detail: "detail", stream: "stream", "zero-retention": "zeroRetention",
 	downsize: "downsize", policy: "policy", schema: "schema", compare: "compare", "other-model": "otherModel", "other-detail": "otherDetail",
 };
+const ask = async () => (await import("./run.js")).ask();
 const CHECKBOXES = new Set(["stream", "zero-retention", "downsize"]);
 const SHOWN_ON_IMAGES = ["images", "detail", "model", "models"];
 
@@ -69,8 +66,10 @@ async function loadModels() {
 	}
 }
 
-function showCode() {
+async function showCode() {
 	if (!$("#code").open) return;
+	const { snippet } = await import("./snippets.js");
+	const { snapshot } = await import("./request.js");
 	let text;
 	try {
 		text = snippet($("#language").value, snapshot());
@@ -81,7 +80,6 @@ function showCode() {
 }
 
 function startCode() {
-	$("#language").append(...Object.entries(LANGUAGES).map(([value, label]) => h("option", { value }, label)));
 	$("#language").addEventListener("change", showCode);
 	$("#code").addEventListener("toggle", showCode);
 	$("#copy-code").addEventListener("click", (event) => copy($("#snippet").textContent, event.target));
@@ -104,7 +102,7 @@ async function start() {
 		event.preventDefault();
 		ask();
 	});
-	$("#stop").addEventListener("click", stop);
+	$("#stop").addEventListener("click", async () => (await import("./run.js")).stop());
 	$("#text").addEventListener("keydown", (event) => {
 		if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) ask();
 	});
@@ -119,7 +117,6 @@ async function start() {
 	const checks = await (await fetch(apiUrl("/playground/limits.json"))).json();
 	state.checks = checks;
 	startCompose();
-	startCrop();
 	const accepted = checks.formats.map((known) => known.media_type).join(",");
 	$("#files").accept = accepted;
 	document.body.dataset.ready = "true";

@@ -38,7 +38,7 @@ function pointOf(event) {
 	return { x: ((event.clientX - box.left) / box.width) * image.width, y: ((event.clientY - box.top) / box.height) * image.height };
 }
 
-export function startCrop() {
+function start() {
 	const stage = $("#crop-stage");
 	stage.addEventListener("pointerdown", (event) => {
 		from = pointOf(event);
@@ -60,3 +60,5 @@ export function startCrop() {
 		if (wanted) await crop(image, wanted);
 	});
 }
+
+start();

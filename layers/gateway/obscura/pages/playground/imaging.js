@@ -79,13 +79,13 @@ export function tokens(size, detail = state.detail, id = state.model) {
 }
 
 /** Show what the model sees: from the gateway where it can, else this browser's own resize. */
-export async function showPrepared(image, inspectImage) {
+export async function showPrepared(image) {
 	const made = `${state.detail} ${state.model} ${Boolean(credentials().Authorization)}`;
 	if (image.prepared?.made !== made) {
 		image.busy = true;
 		change({ images: [...state.images] });
 		try {
-			image.prepared = await prepared(image, inspectImage);
+			image.prepared = await prepared(image);
 			image.prepared.made = made;
 			image.prepared.url = URL.createObjectURL(image.prepared.blob);
 		} catch (error) {
@@ -97,7 +97,8 @@ export async function showPrepared(image, inspectImage) {
 	change({ images: [...state.images] });
 }
 
-async function prepared(image, inspectImage) {
+async function prepared(image) {
+	const { inspectImage } = await import("./inspect.js");
 	const dataUrl = await inspectImage(image);
 	if (dataUrl) return { ...(await call("decode", { dataUrl })), estimate: false };
 	if (!image.blob || !image.thumbnailUrl) throw new Error("Only the gateway can show this image: enter a key.");

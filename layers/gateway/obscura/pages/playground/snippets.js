@@ -3,8 +3,6 @@
 import { headersOf, pathOf, shownBody } from "./request.js";
 import { apiUrl } from "./store.js";
 
-export const LANGUAGES = { curl: "curl", python: "Python", typescript: "TypeScript" };
-
 const KEY = "$OBSCURA_KEY";
 const CLIENTS = {
 	chat: { call: "chat.completions.create", text: "choices[0].message.content", delta: "choices[0].delta.content", when: ["choices", "choices.length"] },

@@ -1,9 +1,7 @@
 // The images of the request as a list: facts, both views, order, crop, removal, and the error that concerns each.
 
-import { openCrop } from "./crop.js";
 import { announce, bytes, h, icon } from "./dom.js";
 import { move, remove, showPrepared, tokens } from "./imaging.js";
-import { inspectImage } from "./inspect.js";
 import { change, longestSide, state } from "./store.js";
 
 const afterRender = (then) => requestAnimationFrame(() => requestAnimationFrame(then));
@@ -35,7 +33,7 @@ function thumbnail(image, index) {
 			h("button", { type: "button", "aria-pressed": String(Boolean(prepared)), "aria-label": `Model’s view of ${title}`, disabled: Boolean(image.problem) || image.busy, onclick: () => toggle(image) }, "Model’s view"),
 			h("button", { type: "button", class: "icon", "aria-label": `Move ${title} earlier`, disabled: index === 0, onclick: () => shift(image, index, -1) }, icon("M10 3 5 8l5 5")),
 			h("button", { type: "button", class: "icon", "aria-label": `Move ${title} later`, disabled: index === state.images.length - 1, onclick: () => shift(image, index, 1) }, icon("m6 3 5 5-5 5")),
-			h("button", { type: "button", class: "icon", "aria-label": `Crop ${title}`, disabled: !image.thumbnailUrl, onclick: () => openCrop(image) }, icon("M4 1v11h11M1 4h11v11")),
+			h("button", { type: "button", class: "icon", "aria-label": `Crop ${title}`, disabled: !image.thumbnailUrl, onclick: async () => (await import("./crop.js")).openCrop(image) }, icon("M4 1v11h11M1 4h11v11")),
 			h("button", { type: "button", class: "icon", "aria-label": `Remove ${title}`, onclick: () => removeAt(image, index) }, icon("m4 4 8 8m0-8-8 8"))));
 }
 
@@ -58,7 +56,7 @@ async function toggle(image) {
 	if (image.view === "prepared") {
 		image.view = "original";
 		change({ images: [...state.images] });
-	} else await showPrepared(image, inspectImage);
+	} else await showPrepared(image);
 	announce(image.view === "prepared" ? "Showing what the model sees." : "Showing the original.");
 }
 
