@@ -1,8 +1,8 @@
-"""First render of the playground in Chromium, and the sizes of its files: ``python -m benchmarks.playground``.
+"""First render of the playground in Chromium, and its sizes: ``python -m benchmarks.playground``.
 
-The gateway is ``obscura serve`` in a process of its own; each run is a page of a fresh profile, so nothing is cached. The
-time is the first contentful paint that the browser reports (Paint Timing), from the start of the navigation. Between two
-runs the browser paints ``/healthz``, one line of JSON: what this machine takes for any page at that moment.
+The gateway is ``obscura serve`` in a process of its own; each run is a page of a fresh profile, so nothing is cached.
+The time is the first contentful paint that the browser reports (Paint Timing), from the start of the navigation.
+Between two runs the browser paints ``/healthz``, one line of JSON: what this machine takes for any page at that moment.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def sizes() -> dict[str, int]:
 
 
 async def first_render_ms(browser: Browser, url: str) -> tuple[float, float, float]:
-    """Open the page in a fresh profile; return when it first painted, when it was usable, and the floor, in milliseconds."""
+    """Open the page in a fresh profile; return when it painted, when it was usable, and the floor, in milliseconds."""
     context = await browser.new_context()
     page = await context.new_page()
     await page.goto(url)

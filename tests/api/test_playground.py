@@ -61,7 +61,9 @@ def test_no_file_names_another_origin() -> None:
             text = asset.data.decode().replace("http://www.w3.org/2000/svg", "")
 
             assert re.findall(r"(?:https?:)?//[a-z0-9-]+\.[a-z]", text) == [], name
-            assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|localStorage|\beval\b", text), name
+            assert not re.search(
+                r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|localStorage|\beval\b", text
+            ), name
 
 
 def test_markup_scripts_and_styles_stay_small() -> None:
@@ -85,4 +87,6 @@ async def test_the_limits_are_those_of_the_deployment(demo_gateway: Gateway) -> 
     served = (await demo_gateway.client.get("/playground/limits.json")).json()
 
     assert (served["limits"]["image_bytes"], served["limits"]["images"]) == (1234, 3)
-    assert served["messages"]["unknown_format"]["text"].endswith("Send a PNG, JPEG, WEBP, GIF, AVIF, HEIC, TIFF or BMP.")
+    assert served["messages"]["unknown_format"]["text"].endswith(
+        "Send a PNG, JPEG, WEBP, GIF, AVIF, HEIC, TIFF or BMP."
+    )

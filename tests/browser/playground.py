@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from playwright.async_api import FilePayload, Locator, Page
@@ -55,8 +54,8 @@ class Playground:
         ]
         await self.page.evaluate(_TRANSFER, [kind, sent])
 
-    async def choose(self, *files: FilePayload | Path) -> None:
-        await self.page.set_input_files("#files", list(files))  # type: ignore[arg-type] one kind of them at a time
+    async def choose(self, *files: FilePayload) -> None:
+        await self.page.set_input_files("#files", files)
 
     def thumbnail(self, number: int = 1) -> Locator:
         return self.page.locator(f".thumbnail:nth-child({number})")
@@ -86,6 +85,7 @@ class Playground:
     async def kept(self) -> dict[str, Any]:
         """Return what outlives the page: storage, cookies, the URL."""
         kept: dict[str, Any] = await self.page.evaluate(
-            "() => ({local: localStorage.length, session: sessionStorage.length, cookies: document.cookie, url: location.href})"
+            "() => ({local: localStorage.length, session: sessionStorage.length,"
+            " cookies: document.cookie, url: location.href})"
         )
         return kept | {"all_cookies": await self.page.context.cookies()}

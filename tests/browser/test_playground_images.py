@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from playwright.async_api import Page
 
+from obscura.dialects.data_url import encode_data_url
 from tests.browser.playground import Playground, a_file
 from tests.support.gateway import Gateway, chat_request, image_part
 from tests.support.loopback_server import LoopbackServer
@@ -34,7 +35,7 @@ async def test_an_image_comes_in_and_reaches_the_model(
     answer = await playground.ask()
 
     assert "A cat." in await answer.locator(".text").inner_text()
-    assert "PNG · 64 × 48" in await playground.thumbnail().locator(".facts").inner_text()
+    assert "PNG · 64 \u00d7 48" in await playground.thumbnail().locator(".facts").inner_text()
     parts = (await sent(upstream))["messages"][0]["content"]
     assert [part["type"] for part in parts] == ["text", "image_url"]
 
@@ -84,8 +85,6 @@ async def test_an_image_by_url_is_fetched_by_the_gateway_alone(
     ],
 )
 async def test_the_page_refuses_in_the_very_words_of_the_gateway(data: bytes, page: Page, gateway: Gateway) -> None:
-    from obscura.dialects.data_url import encode_data_url
-
     url = encode_data_url(data, "image/png").decode()
     refused = (await gateway.chat(chat_request(image_part(url)))).json()["error"]
     playground = await Playground(page, gateway).open()
@@ -148,7 +147,7 @@ async def test_a_cropped_region_is_what_is_sent(page: Page, gateway: Gateway, up
     await page.fill("#crop-width", "50")
     await page.press("#crop-width", "Tab")
     await page.click("#crop .primary")
-    await page.wait_for_selector(".facts:has-text('50 × 100')")
+    await page.wait_for_selector(".facts:has-text('50 \u00d7 100')")
     answer = await playground.ask()
 
     assert (await playground.figures(answer))["Image tokens"] == "8"
@@ -163,7 +162,7 @@ async def test_the_models_view_is_an_estimate_without_inspection(page: Page, gat
     await page.wait_for_selector(".facts:has-text('estimate of this browser')")
 
     facts = await playground.thumbnail().locator(".facts").inner_text()
-    assert "768 × 384" in facts
+    assert "768 \u00d7 384" in facts
     assert "378 tokens" in facts
 
 
@@ -190,7 +189,7 @@ async def test_a_large_photograph_blocks_no_frame(page: Page, gateway: Gateway, 
           for (const one of list.getEntries()) window.longest = Math.max(window.longest, one.duration);
         }).observe({ entryTypes: ["longtask"] }); }"""
     )
-    await playground.choose(photograph)
+    await page.set_input_files("#files", photograph)
     await page.wait_for_selector(".thumbnail img", timeout=30_000)
 
     assert await page.evaluate("() => window.longest") < 100

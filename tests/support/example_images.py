@@ -57,7 +57,7 @@ def receipt() -> Image.Image:
 
 
 def sign() -> Image.Image:
-    """Draw a road sign before hills."""
+    """Draw a direction sign before hills."""
     image = Image.new("RGB", (640, 480), (188, 218, 238))
     draw = ImageDraw.Draw(image)
     draw.ellipse((-120, 300, 420, 760), (122, 158, 110))
@@ -78,13 +78,22 @@ def handwriting() -> Image.Image:
         draw.line((0, y, 620, y), (190, 208, 232), 2)
     draw.line((70, 0, 70, 380), (232, 160, 160), 2)
     sway = random.Random(4)  # noqa: S311 the same letters at each run
-    for line, words in enumerate(("Milk, bread, two lemons", "Call Ada about the lens", "Camera at noon, north light", "Key is under the blue pot")):
+    for line, words in enumerate(
+        (
+            "Milk, bread, two lemons",
+            "Call Ada about the lens",
+            "Camera at noon, north light",
+            "Key is under the blue pot",
+        )
+    ):
         x = 86.0
         for letter in words:
             glyph = Image.new("RGBA", (48, 60))
             size = 31 + sway.randint(-2, 2)
             ImageDraw.Draw(glyph).text((10, 12), letter, (32, 46, 110, 255), ImageFont.load_default(size))
-            slanted = glyph.transform(glyph.size, Image.Transform.AFFINE, (1, 0.28, -9, 0, 1, 0), Image.Resampling.BICUBIC)
+            slanted = glyph.transform(
+                glyph.size, Image.Transform.AFFINE, (1, 0.28, -9, 0, 1, 0), Image.Resampling.BICUBIC
+            )
             turned = slanted.rotate(sway.uniform(-7, 7), resample=Image.Resampling.BICUBIC)
             top = 28 + line * 62 + round(3 * math.sin(x / 40)) + sway.randint(-1, 1)
             image.paste(turned, (round(x) - 10, top), turned)

@@ -1,5 +1,6 @@
 """The playground's token counts and formats beside those of ``obscura.imaging``, in Node."""
 
+import base64
 import json
 import random
 import subprocess
@@ -28,13 +29,18 @@ def node(script: str, stdin: object, tmp_path: Path) -> object:
 
 
 def test_the_page_counts_the_same_tokens(tmp_path: Path) -> None:
-    sides = random.Random(1)
+    sides = random.Random(1)  # noqa: S311 the same sizes at each run
     sizes = [(sides.randint(1, 5000), sides.randint(1, 5000)) for _ in range(2000)]
     sizes = [(w, h) for w, h in sizes if max(w, h) <= 200 * min(w, h)] + [(14, 42), (28, 28), (70, 98), (1800, 2400)]
     cases = [
         (width, height, profile.value, detail.value, factor)
         for width, height in sizes
-        for profile, factor in ((TokenProfile.QWEN, 1.0), (TokenProfile.OPENAI_TILES, 1.0), (TokenProfile.OPENAI_PATCHES, 1.62), (TokenProfile.ANTHROPIC, 1.0))
+        for profile, factor in (
+            (TokenProfile.QWEN, 1.0),
+            (TokenProfile.OPENAI_TILES, 1.0),
+            (TokenProfile.OPENAI_PATCHES, 1.62),
+            (TokenProfile.ANTHROPIC, 1.0),
+        )
         for detail in (Detail.LOW, Detail.HIGH)
     ]
     script = (
@@ -42,24 +48,29 @@ def test_the_page_counts_the_same_tokens(tmp_path: Path) -> None:
         'console.log(JSON.stringify(JSON.parse(readFileSync("input.json")).map((one) => imageTokens(...one))))'
     )
 
-    expected = [image_tokens(w, h, TokenProfile(profile), Detail(detail), factor) for w, h, profile, detail, factor in cases]
+    expected = [
+        image_tokens(w, h, TokenProfile(profile), Detail(detail), factor) for w, h, profile, detail, factor in cases
+    ]
     assert node(script, cases, tmp_path) == expected
 
 
 def test_the_page_detects_the_same_formats(tmp_path: Path) -> None:
     files = {name: a_photograph(40, 30, name) for name in ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "AVIF")}
     files |= {
-        "heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "mp4": b"\0\0\0\x18ftypisom\0\0\0\0isommp42", "psd": b"8BPS" + bytes(60),
-        "svg": b"  <svg xmlns='x'></svg> and more", "html": b"<!doctype html><html></html>", "text": b"some words, no image",
-        "tiff": b"MM\0*" + bytes(60), "ico": b"\0\0\1\0" + bytes(60),
-    }  # fmt: skip
+        "heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+        "mp4": b"\0\0\0\x18ftypisom\0\0\0\0isommp42",
+        "psd": b"8BPS" + bytes(60),
+        "svg": b"  <svg xmlns='x'></svg> and more",
+        "html": b"<!doctype html><html></html>",
+        "text": b"some words, no image",
+        "tiff": b"MM\0*" + bytes(60),
+        "ico": b"\0\0\1\0" + bytes(60),
+    }
     script = (
         'import { readFileSync } from "node:fs"; import { detect } from "./formats.js";'
         'const { files, checks } = JSON.parse(readFileSync("input.json"));'
         'console.log(JSON.stringify(files.map((one) => detect(new Uint8Array(Buffer.from(one, "base64")), checks))))'
     )
-    import base64
-
     encoded = [base64.b64encode(data).decode() for data in files.values()]
     found = node(script, {"files": encoded, "checks": local_checks(Settings())}, tmp_path)
 

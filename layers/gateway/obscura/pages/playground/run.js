@@ -84,13 +84,13 @@ async function receive(answer, view) {
 		if (tooLarge) throw Object.assign(new Error(tooLarge.text), { code: tooLarge.code });
 		if (answer.controller.signal.aborted) throw Object.assign(new Error("Stopped before it was sent."), { code: "stopped" });
 		const reader = new FrameReader();
-		const onText = (piece, xhr) => {
+		const onPiece = (piece, xhr) => {
 			if (!(xhr.getResponseHeader("content-type") ?? "").startsWith("text/event-stream")) return;
 			for (const frame of reader.read(piece)) take(answer, frame);
 			answer.state = "streaming";
 			view.update();
 		};
-		const response = await send(apiUrl(pathOf(request)), { headers: headersOf(request), body, onText, signal: answer.controller.signal });
+		const response = await send(apiUrl(pathOf(request)), { headers: headersOf(request), body, onPiece, signal: answer.controller.signal });
 		answer.response = response;
 		const streamed = (response.headers["content-type"] ?? "").startsWith("text/event-stream");
 		if (!streamed && !response.stopped) Object.assign(answer, readWhole(request.dialect, response.status, response.text));

@@ -1,7 +1,7 @@
 // One HTTP request with the moments that fetch does not report: the upload's end, the first byte, the last.
 
-/** Send a body; ``onText`` gets what has arrived. Resolves to the whole response, rejects if the connection fails. */
-export function send(url, { method = "POST", headers, body, onText = () => {}, signal }) {
+/** Send a body; ``onPiece`` gets what has arrived. Resolves to the whole response, rejects if the connection fails. */
+export function send(url, { method = "POST", headers, body, onPiece = () => {}, signal }) {
 	return new Promise((resolve, reject) => {
 		const request = new XMLHttpRequest();
 		const begun = performance.now();
@@ -12,7 +12,7 @@ export function send(url, { method = "POST", headers, body, onText = () => {}, s
 		let seen = 0;
 		const forward = () => {
 			const text = request.responseText;
-			if (text.length > seen) onText(text.slice(seen), request);
+			if (text.length > seen) onPiece(text.slice(seen), request);
 			seen = text.length;
 		};
 		const result = (stopped) => ({
