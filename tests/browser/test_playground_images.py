@@ -183,7 +183,7 @@ async def test_a_large_photograph_blocks_no_frame(page: Page, gateway: Gateway, 
     photograph = tmp_path / "noise.jpg"
     Image.effect_noise((3600, 2700), 90).convert("RGB").save(photograph, "JPEG", quality=97)
     assert 10_000_000 < photograph.stat().st_size < 15_000_000
-    playground = await Playground(page, gateway).open()
+    await Playground(page, gateway).open()
     await page.evaluate(
         """() => { window.longest = 0; new PerformanceObserver((list) => {
           for (const one of list.getEntries()) window.longest = Math.max(window.longest, one.duration);
