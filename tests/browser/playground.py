@@ -67,10 +67,24 @@ class Playground:
     async def problem(self, number: int = 1) -> str:
         return await self.thumbnail(number).locator(".problem").inner_text()
 
+    async def refused(self) -> str:
+        """Send what the page refuses; return what it says, after nothing was sent."""
+        before = self.sent()
+        await self.page.click("#send")
+        await self.page.wait_for_selector("#request-problem:not(:empty)")
+        assert self.sent() == before
+        return await self.page.inner_text("#request-problem")
+
+    def sent(self) -> int:
+        """Return how many requests for an answer the browser has sent."""
+        return sum("/v1/" in url for url in self.requests)
+
     async def ask(self, text: str = "What is it?") -> Locator:
         """Send, and return the newest answer once it is over."""
         await self.page.fill("#text", text)
+        before = await self.page.locator(".run").count()
         await self.page.click("#send")
+        await self.page.wait_for_selector(f".run >> nth={before}")
         return await self.answer()
 
     async def answer(self, number: int = 1) -> Locator:

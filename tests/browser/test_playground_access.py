@@ -48,6 +48,7 @@ async def test_no_width_scrolls_sideways(width: int, page: Page, gateway: Gatewa
     await page.select_option("#compare", "detail")
     await playground.ask("w" * 200)
     await page.click("#code summary")
+    await page.wait_for_selector("#snippet:has-text('curl')")
 
     assert await page.evaluate("() => document.documentElement.scrollWidth") == width
 

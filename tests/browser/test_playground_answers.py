@@ -199,9 +199,9 @@ async def test_the_code_leaves_out_key_and_base64(dialect: str, page: Page, gate
     await playground.images()
     await page.click("#code summary")
     codes = {}
-    for language in ("curl", "python", "typescript"):
+    for language, opening in (("curl", "curl"), ("python", "import os"), ("typescript", "const client")):
         await page.select_option("#language", language)
-        await page.wait_for_timeout(50)
+        await page.wait_for_selector(f"#snippet:has-text('{opening}')")
         codes[language] = await page.inner_text("#snippet")
 
     assert all("OBSCURA_KEY" in code and gateway.key not in code and "iVBOR" not in code for code in codes.values())

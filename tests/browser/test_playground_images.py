@@ -90,15 +90,11 @@ async def test_the_page_refuses_in_the_very_words_of_the_gateway(data: bytes, pa
     playground = await Playground(page, gateway).open()
     await playground.transfer("drop", [a_file("a.png", data)])
     await page.wait_for_selector(".thumbnail .problem")
-    requests = len(playground.requests)
-    await page.click("#send")
-
     if data and len(data) <= 100_000:
         assert await playground.problem() == f"{refused['code']} {refused['message']}"
     else:
         assert refused["code"] in await playground.problem()
-    assert refused["code"] in await page.inner_text("#request-problem")
-    assert len(playground.requests) == requests
+    assert refused["code"] in await playground.refused()
 
 
 @pytest.mark.gateway(max_images=2)
@@ -106,10 +102,8 @@ async def test_too_many_images_are_refused_before_they_are_sent(page: Page, gate
     playground = await Playground(page, gateway).open()
     await playground.choose(*[a_file(f"{number}.png", SMALL) for number in range(3)])
     await playground.images(3)
-    await page.click("#send")
 
-    problem = await page.inner_text("#request-problem")
-    assert problem == "too_many_images The request has 3 images; 2 are allowed. Split it."
+    assert await playground.refused() == "too_many_images The request has 3 images; 2 are allowed. Split it."
 
 
 async def test_images_are_reordered_and_removed_by_keyboard(page: Page, gateway: Gateway) -> None:

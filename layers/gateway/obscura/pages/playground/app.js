@@ -9,7 +9,8 @@ const FIELDS = {
 	text: "text", key: "key", model: "model", detail: "detail", stream: "stream", "zero-retention": "zeroRetention",
 	downsize: "downsize", policy: "policy", schema: "schema", compare: "compare", "other-model": "otherModel", "other-detail": "otherDetail",
 };
-const ask = async () => (await import("./run.js")).ask();
+const failed = (error) => ($("#request-problem").textContent = error.message);
+const ask = () => import("./run.js").then((run) => run.ask()).catch(failed);
 const CHECKBOXES = new Set(["stream", "zero-retention", "downsize"]);
 const SHOWN_ON_IMAGES = ["images", "detail", "model", "models"];
 
@@ -68,10 +69,10 @@ async function loadModels() {
 
 async function showCode() {
 	if (!$("#code").open) return;
-	const { snippet } = await import("./snippets.js");
-	const { snapshot } = await import("./request.js");
 	let text;
 	try {
+		const { snippet } = await import("./snippets.js");
+		const { snapshot } = await import("./request.js");
 		text = snippet($("#language").value, snapshot());
 	} catch (error) {
 		text = error instanceof SyntaxError ? "The schema is not JSON." : String(error);
@@ -121,7 +122,7 @@ async function start() {
 	$("#files").accept = accepted;
 	document.body.dataset.ready = "true";
 	change({ checks });
-	await Promise.all([loadModels(), loadServed()]);
+	await Promise.all([loadModels(), loadServed(), import("./run.js").catch(failed)]);
 }
 
 start();
