@@ -51,6 +51,7 @@ ADMISSION = frozenset(
         Call("ssm", "get_parameters_by_path", "/obscura"),
     }
 )
+NOTHING: frozenset[Call] = frozenset()
 INFERENCE = ADMISSION | {
     Call("dynamodb", "get_item", "files"),
     Call("dynamodb", "batch_get_item", "verdicts"),
@@ -65,9 +66,10 @@ FILES = ADMISSION | {
 }
 
 NEEDED = {
-    name: INFERENCE if family.dialects else {"files": FILES}.get(name, ADMISSION) for name, family in FAMILIES.items()
+    name: INFERENCE if family.dialects else {"files": FILES, "playground": NOTHING}.get(name, ADMISSION)
+    for name, family in FAMILIES.items()
 }
-"""By family: what every function needs, and more for those that call a model and those that store files."""
+"""By family: what admission needs, and more for those that call a model and those that store files."""
 
 
 def allowed_calls(account: Account, stack: Stack, role: str) -> set[Call]:

@@ -1,11 +1,12 @@
 """Scenarios that the rehearsal runs: for each family, API Gateway's events and what their responses must be."""
 
+import re
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 from rehearsal.emulator import FunctionResponse
 from rehearsal.events import Event, read_event, unauthenticated, with_body, with_route
-from rehearsal.families import STREAMED
+from rehearsal.families import FAMILIES, STREAMED
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ def scenario(family: str, key: str) -> Scenario:
     if family not in SCENARIOS:
         raise NotImplementedError(f"The family {family} has no scenario yet: add one to {__name__}.")
     yield from SCENARIOS[family](read_event(family, key))
-    yield Case("an unknown key", read_event(family, "obs_unknown"), b'"invalid_api_key"', 401)
+    if FAMILIES[family].scope is not None:
+        yield Case("an unknown key", read_event(family, "obs_unknown"), b'"invalid_api_key"', 401)
 
 
 def _chat(event: Event) -> Scenario:
@@ -81,10 +83,20 @@ def _models(event: Event) -> Scenario:
     yield Case("health", with_route(event, "GET", "/healthz"), b'"ok"')
 
 
+def _playground(event: Event) -> Scenario:
+    page = yield Case("the page", event, b"<!doctype html>", header="content-security-policy")
+    [script] = re.findall(rb'src="(playground/[0-9a-f]+/app.js)"', page.body)
+    yield Case("its script", with_route(event, "GET", f"/{script.decode()}"), b"import")
+    example = script.decode().replace("app.js", "example-sign.png")
+    yield Case("an example, as bytes", with_route(event, "GET", f"/{example}"), b"\x89PNG")
+    yield Case("the limits", with_route(event, "GET", "/playground/limits.json"), b'"image_too_large"')
+
+
 SCENARIOS: dict[str, Callable[[Event], Scenario]] = {
     "chat": _chat,
     "messages": _messages,
     "responses": _responses,
     "files": _files,
     "models": _models,
+    "playground": _playground,
 }

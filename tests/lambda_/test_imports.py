@@ -21,7 +21,7 @@ DIALECTS = {
 CODE = "import sys; from app import handler; print(*sys.modules)"
 
 
-@pytest.mark.parametrize("family", [*DIALECTS, "models"])
+@pytest.mark.parametrize("family", [*DIALECTS, "models", "playground"])
 def test_a_function_imports_its_own_family_and_nothing_for_later(family: str, tmp_path: Path) -> None:
     environment = function_environment(FUNCTIONS / family, tmp_path, UPSTREAM_URL="http://127.0.0.1:9/v1")
     process = subprocess.run(

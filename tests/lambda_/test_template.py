@@ -90,7 +90,7 @@ def _unknown_family(resources: dict) -> None:
 
 def _without_alarm(resources: dict) -> None:
     expression = resources["ThrottlesAlarm"]["Properties"]["Metrics"][0]
-    expression["Expression"] = expression["Expression"].replace(" + FILL(models, 0)", "")
+    expression["Expression"] = expression["Expression"].replace(" + FILL(playground, 0)", "")
 
 
 def _unrouted(resources: dict) -> None:

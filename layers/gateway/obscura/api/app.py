@@ -16,7 +16,6 @@ from obscura.api.cors import CrossOrigin
 from obscura.api.dependencies import principal
 from obscura.api.error_handlers import handle_disconnect, handle_error
 from obscura.api.routers import Family, health, load_families
-from obscura.api.vision_guide import router as vision_guide_router
 from obscura.bootstrap import open_services, validate_settings
 from obscura.clock import Clock, SystemClock
 from obscura.errors import ClientDisconnected, ObscuraError
@@ -95,6 +94,9 @@ def create_family_app(  # noqa: PLR0913 what replaces the machine's own
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if all(family.scope is None for family in families):
+            yield  # the playground alone: nothing of it needs a store, a decoder or a model
+            return
         async with open_services(settings, stores, clock) as services:
             app.state.services = services
             async with AsyncExitStack() as stack:
@@ -116,6 +118,7 @@ def create_family_app(  # noqa: PLR0913 what replaces the machine's own
         app.cross_origin = CrossOrigin(
             app.serve_http, settings.cors_origins, lambda inner: AccessLogMiddleware(inner, clock, observer)
         )
+    app.state.settings = settings
     app.state.trusted_proxies = settings.trusted_proxies
     app.state.error_formats = {}
     app.add_middleware(AccessLogMiddleware, clock=clock, observer=observer)
@@ -123,11 +126,10 @@ def create_family_app(  # noqa: PLR0913 what replaces the machine's own
         app.add_exception_handler(exception, handle_error)
     app.add_exception_handler(ClientDisconnected, handle_disconnect)
     app.include_router(health.router)
-    app.include_router(vision_guide_router)
     for family in families:
         if family.router.routes:
-            admitted = Depends(principal(family.scope, free_tier=family.free_tier))
-            app.include_router(family.router, dependencies=[admitted])
+            admitted = [Depends(principal(family.scope, free_tier=family.free_tier))] if family.scope else []
+            app.include_router(family.router, dependencies=admitted)
     for endpoint in chain.from_iterable(family.dialects for family in families):
         for path in endpoint.dialect.paths:
             app.state.error_formats[path] = endpoint.dialect

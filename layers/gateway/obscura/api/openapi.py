@@ -66,7 +66,7 @@ def _around(success: Json, family: Family, error_format: ErrorFormat) -> Json:
     error = {"content": {"application/json": {"schema": {"$ref": _REFERENCE + error_format.error_type.__name__}}}}
     free_tier: list[Json] = [{"free-tier": []}] if family.free_tier else []
     return {
-        "security": [{"bearer": []}, {"x-api-key": []}, *free_tier],
+        "security": [{"bearer": []}, {"x-api-key": []}, *free_tier] if family.scope else [],
         "responses": {
             "200": success | {"headers": _HEADERS | success.get("headers", {})},
             "4XX": {"description": "Something about the request.", **error},

@@ -20,6 +20,7 @@ FAMILIES = {
     "responses": "obscura.api.routers.responses",
     "models": "obscura.api.routers.models",
     "files": "obscura.api.routers.files",
+    "playground": "obscura.api.routers.playground",
 }
 """The module of each family; as strings, so that a Lambda function imports only its own."""
 
@@ -49,12 +50,13 @@ class Family:
     """The endpoints that one Lambda function serves: those of its dialects, and those that FastAPI routes.
 
     ``scope`` is what a restricted key must name to call any of them: without a default, so that a new family never
-    opens to the keys of another. ``free_tier`` says whether anonymous callers of the free tier may call them, and
+    opens to the keys of another; None is for a family that is open to all callers and whose requests are not counted,
+    since they use no service. ``free_tier`` says whether anonymous callers of the free tier may call them, and
     ``streams`` whether its function streams its responses.
     """
 
     name: str
-    scope: KeyScope
+    scope: KeyScope | None
     free_tier: bool
     streams: bool
     dialects: Sequence[DialectEndpoint] = ()
