@@ -52,9 +52,6 @@ unit: setup ## unit tests: no server, no build, under 30 s on two cores
 browser: setup ## Chromium for tests/browser, from npm (CHROMIUM=/path for what is not Linux on x86_64)
 	@$(RUN) python -m tests.support.chromium
 
-browser: setup ## Chromium for tests/browser, from npm (CHROMIUM=/path for what is not Linux on x86_64)
-	@$(RUN) python -m tests.support.chromium
-
 # Of a schedule of its own, in a group of dependencies of its own (ADR 84): it takes hours, or minutes with a sample.
 mutation: setup ## mutation score of the security-critical modules (MUTATION="--only jwt --sample 20")
 	nice -n 19 $(RUN) --group mutation python -m tests.mutation $(MUTATION)

@@ -2,7 +2,6 @@
 
 import re
 
-from obscura.api import vision_guide
 from obscura.api.app import SCHEMA_PATH, WELL_KNOWN_SCHEMA_PATH
 from obscura.api.routers import Family, health, load_families
 
@@ -11,9 +10,7 @@ FAMILIES: dict[str, Family] = {family.name: family for family in load_families()
 STREAMED = frozenset(name for name, family in FAMILIES.items() if family.streams)
 
 COMMON = frozenset(
-    (method, path)
-    for path in (health.PATH, vision_guide.PATH, SCHEMA_PATH, WELL_KNOWN_SCHEMA_PATH)
-    for method in ("GET", "OPTIONS")
+    (method, path) for path in (health.PATH, SCHEMA_PATH, WELL_KNOWN_SCHEMA_PATH) for method in ("GET", "OPTIONS")
 )
 """Routes that the application of every family serves; API Gateway sends them to one of the functions."""
 

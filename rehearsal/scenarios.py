@@ -90,6 +90,8 @@ def _playground(event: Event) -> Scenario:
     example = script.decode().replace("app.js", "example-sign.png")
     yield Case("an example, as bytes", with_route(event, "GET", f"/{example}"), b"\x89PNG")
     yield Case("the limits", with_route(event, "GET", "/playground/limits.json"), b'"image_too_large"')
+    guide = with_route(event, "GET", "/docs/vision")
+    yield Case("the guide", guide, b"<!doctype html>", header="content-security-policy")
 
 
 SCENARIOS: dict[str, Callable[[Event], Scenario]] = {

@@ -14,13 +14,13 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from obscura import errors
-from obscura.api.dependencies import RequestServices
 from obscura.api.guide_examples import EXAMPLES
 from obscura.api.routers import FamilyRoute
+from obscura.bootstrap import open_memory, request_limits
 from obscura.dialects.errors import openai_error
 from obscura.dialects.registry import load_dialect, names
 from obscura.files.requests import DEFAULT_TTL_S
@@ -45,11 +45,12 @@ _SIZES = ((640, 480), (1280, 1280), (1920, 1080), (4032, 3024), (1170, 2532))
 router = APIRouter(route_class=FamilyRoute)
 
 
-@router.get(PATH, response_class=HTMLResponse, include_in_schema=False)
-async def vision_guide(services: RequestServices) -> HTMLResponse:
+@router.get(PATH, response_class=HTMLResponse)
+async def vision_guide(request: Request) -> HTMLResponse:
     """Return the guide, with the limits of this deployment."""
-    moderated = services.moderator is not None
-    page, policy = await asyncio.to_thread(render_guide, services.limits, moderated=moderated)  # 20 ms, the first time
+    settings = request.app.state.settings
+    limits, moderated = request_limits(settings, open_memory(settings)), settings.effective_moderation != "off"
+    page, policy = await asyncio.to_thread(render_guide, limits, moderated=moderated)  # 20 ms, the first time
     headers = {
         "content-security-policy": policy,
         "x-content-type-options": "nosniff",

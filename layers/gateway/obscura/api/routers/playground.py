@@ -1,6 +1,7 @@
 """The playground: one page that sends requests to this gateway from a browser, and shows what the model sees.
 
-It is open to all callers and uses no service: the page's own requests carry the credential that its user enters.
+The guide to images is beside it. Both are open to all callers and use no service: the page's own requests carry the
+credential that its user enters.
 """
 
 from pathlib import Path
@@ -10,6 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from obscura import pages
+from obscura.api import vision_guide
 from obscura.api.routers import Family, FamilyRoute
 from obscura.errors import NotFound
 from obscura.pages.assets import PAGE_HEADERS, read_assets
@@ -45,5 +47,7 @@ async def asset(version: str, name: str) -> Response:
         raise NotFound("No such file of the playground. Load the page again: it may have a new version.")
     return Response(found.data, headers=PAGE_HEADERS | _IMMUTABLE, media_type=found.media_type)
 
+
+router.include_router(vision_guide.router)
 
 FAMILY = Family(name="playground", scope=None, free_tier=False, streams=True, router=router)
