@@ -16,15 +16,5 @@ export async function inspectImage(image) {
 	if (response.status === 404) return null;
 	const answer = JSON.parse(response.text);
 	if (response.status !== 200) throw new Error(answer.error?.message ?? "The gateway could not inspect the image.");
-	return firstDataUrl(answer.images ?? answer);
-}
-
-function firstDataUrl(value) {
-	if (typeof value === "string") return value.startsWith("data:image/") ? value : null;
-	if (!value || typeof value !== "object") return null;
-	for (const inner of Object.values(value)) {
-		const found = firstDataUrl(inner);
-		if (found) return found;
-	}
-	return null;
+	return answer.images[0]?.prepared.data_url ?? null;
 }
