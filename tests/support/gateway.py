@@ -70,19 +70,25 @@ class PromptServer(uvicorn.Server):
 
 @asynccontextmanager
 async def running_gateway(
-    clock: Clock | None = None, folder: Path | None = None, verdicts: VerdictCache | None = None, **settings: Any
+    clock: Clock | None = None,
+    folder: Path | None = None,
+    verdicts: VerdictCache | None = None,
+    stores: Stores | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Gateway]:
     """Serve with these settings (``upstream_url`` and so on).
 
     Unless set otherwise, moderation is off, no rate limit is reached, and the stores are in memory, or below
-    ``folder``, or with ``table`` in DynamoDB; ``verdicts`` take the place of the store's.
+    ``folder``, or with ``table`` in DynamoDB; ``verdicts`` take the place of the store's, ``stores`` that of all.
     """
     spare = TemporaryDirectory(prefix="obscura-tests-")
     data_dir = folder or Path(spare.name)
     defaults: dict[str, Any] = {"moderation": "off", "key_requests_per_minute": 1_000_000, "data_dir": data_dir}
     given = Settings(**(defaults | settings))
     database = open_database(folder)
-    stores = None if given.table else local_stores(database, given.data_dir)
+    stores = stores or (
+        None if given.table else local_stores(database, given.data_dir, settings.get("disk_reserve_mb", 0))
+    )
     if stores and verdicts:
         stores = replace(stores, verdicts=verdicts)
     secret = await _issued_key(stores, given)

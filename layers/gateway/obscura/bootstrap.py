@@ -20,6 +20,7 @@ from obscura.documents.render import DocumentRenderer
 from obscura.execution import ImageExecutor
 from obscura.fetch.fetcher import FetchLimits, GuardedFetcher
 from obscura.fetch.policy import parse_origin
+from obscura.files.base import StorageLimits
 from obscura.files.service import FileService
 from obscura.httpclient.transport import FastTransport
 from obscura.imaging import ImageLimits, warm_up
@@ -29,7 +30,7 @@ from obscura.pipeline.image_cache import ImageCache
 from obscura.pipeline.load_images import MAX_VIDEO_BYTES
 from obscura.pipeline.services import RequestLimits, Services
 from obscura.settings import PREFIX, ConfigurationError, Settings
-from obscura.stores.open import Stores, open_stores
+from obscura.stores.open import MIB, Stores, open_stores
 from obscura.upstreams.base import Catalog, Upstream
 from obscura.upstreams.catalog import SingleUpstreamCatalog
 from obscura.upstreams.http import ClientTransport, HttpUpstream, UpstreamTimeouts
@@ -109,7 +110,15 @@ async def open_services(
             catalog=_catalog(settings, transport),
             limits=limits,
             executor=executor,
-            file_service=FileService(stores.storage, executor, limits.image, clock, documents, limits.document),
+            file_service=FileService(
+                stores.storage,
+                executor,
+                limits.image,
+                clock,
+                documents,
+                limits.document,
+                StorageLimits(settings.project_storage_mb * MIB, settings.project_files),
+            ),
             verdicts=stores.verdicts if settings.cache_verdicts else None,
             image_cache=ImageCache(settings.image_cache_mb * 1024 * 1024) if settings.image_cache_mb else None,
         )

@@ -18,7 +18,8 @@ addresses or an upstream's body. The dialects write errors in their own formats 
     ├── 500  InternalError
     ├── 502  UpstreamError
     ├── 503  ModerationUnavailable · UpstreamUnavailable · StoreUnavailable (the last two share their code)
-    └── 504  UpstreamTimeout
+    ├── 504  UpstreamTimeout
+    └── 507  StorageFull
 """
 
 from typing import ClassVar, Self
@@ -269,6 +270,12 @@ class UpstreamTimeout(ObscuraError):
     """The upstream did not respond in time."""
 
     status, code = 504, "upstream_timeout"
+
+
+class StorageFull(ObscuraError):
+    """A file that the project's limits or the disk have no space for; nothing but files gets this error."""
+
+    status, code = 507, "storage_full"
 
 
 IMAGE_ERRORS: dict[str, type[ObscuraError]] = {

@@ -134,6 +134,9 @@ class Settings(BaseSettings):
     max_images: int = Field(default=16, ge=0)
     max_text_chars: int = Field(default=4_000_000, gt=0)
     image_cache_mb: int = Field(default=0, ge=0)
+    project_storage_mb: int = Field(default=10_240, ge=0)
+    project_files: int = Field(default=10_000, ge=0)
+    disk_reserve_mb: int = Field(default=100, ge=0)
     flatten_onto: Annotated[tuple[int, int, int], NoDecode, BeforeValidator(_colour)] = (255, 255, 255)
     secrets_path: str | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

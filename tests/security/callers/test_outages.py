@@ -12,7 +12,7 @@ import httpx
 
 from obscura.stores.dynamodb.database import DynamoDb
 from obscura.stores.dynamodb.tables import create_missing_tables
-from obscura.stores.sqlite.database import DATABASE_FILE
+from obscura.stores.sqlite.counters_file import COUNTERS_FILE
 from tests.support.anonymous import anonymous_client
 from tests.support.aws_server import aws_server_until_killed
 from tests.support.fake_upstream import answers
@@ -65,7 +65,7 @@ async def test_a_locked_database_admits_no_caller_and_does_not_block_the_loop(tm
         running_gateway(folder=tmp_path, upstream_url=upstream.v1) as gateway,
     ):
         async with anonymous_client(gateway) as anonymous:
-            with closing(sqlite3.connect(tmp_path / DATABASE_FILE, autocommit=True)) as other:
+            with closing(sqlite3.connect(tmp_path / COUNTERS_FILE, autocommit=True)) as other:
                 other.execute("BEGIN IMMEDIATE")
                 pending = asyncio.gather(
                     *[anonymous.chat(chat_request("hi")) for _ in range(20)], gateway.chat(chat_request("hi"))

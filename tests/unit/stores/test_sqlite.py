@@ -71,11 +71,11 @@ def test_servers_that_share_the_file_never_exceed_the_quota(tmp_path: Path, netw
 
 async def test_waiting_for_a_lock_does_not_block_the_event_loop(tmp_path: Path) -> None:
     with closing(open_database(tmp_path)) as database, closing(open_database(tmp_path)) as other:
-        other.connection.execute("BEGIN IMMEDIATE")
+        other.counters.connection.execute("BEGIN IMMEDIATE")
 
         counting = asyncio.create_task(SqliteRateCounter(database).increment("key:1", TODAY))
         await asyncio.sleep(0)
-        other.connection.execute("COMMIT")
+        other.counters.connection.execute("COMMIT")
 
         assert await counting == 1
 
@@ -83,12 +83,12 @@ async def test_waiting_for_a_lock_does_not_block_the_event_loop(tmp_path: Path) 
 async def test_a_database_that_stays_locked_is_unavailable_and_counts_nothing(tmp_path: Path) -> None:
     counter = Counter("key:1", TODAY, 5)
     with closing(open_database(tmp_path)) as database, closing(open_database(tmp_path)) as other:
-        other.connection.execute("BEGIN IMMEDIATE")
+        other.counters.connection.execute("BEGIN IMMEDIATE")
 
         calls = [SqliteRateCounter(database).increment("key:1", TODAY), SqliteQuotaStore(database).reserve([counter])]
         errors = await asyncio.gather(*calls, return_exceptions=True)
 
-        other.connection.execute("COMMIT")
+        other.counters.connection.execute("COMMIT")
         assert [type(error) for error in errors] == [StoreUnavailable] * 2
         assert await SqliteQuotaStore(database).used([counter]) == [0]
 
@@ -100,7 +100,7 @@ async def test_counters_of_past_windows_are_deleted(tmp_path: Path) -> None:
 
         await SqliteRateCounter(database).increment("key:1", Window(TODAY.ends_at_s, 60))
 
-        assert database.connection.execute("SELECT count(*) FROM counters").fetchone() == (1,)
+        assert database.counters.connection.execute("SELECT count(*) FROM counters").fetchone() == (1,)
 
 
 async def test_a_database_of_the_first_version_gets_the_missing_columns(tmp_path: Path) -> None:

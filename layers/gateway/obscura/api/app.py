@@ -1,7 +1,7 @@
 """The application of some families: their endpoints, over one set of services."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import chain
 from typing import Any
 
@@ -18,6 +18,7 @@ from obscura.api.routers import Family, health, load_families
 from obscura.bootstrap import open_services, validate_settings
 from obscura.clock import Clock, SystemClock
 from obscura.errors import ClientDisconnected, ObscuraError
+from obscura.files.sweep import sweeping
 from obscura.settings import Settings
 from obscura.stores.open import Stores
 from obscura.version import __version__
@@ -54,16 +55,19 @@ class GatewayApp(FastAPI):
         await endpoint(scope, receive, send)
 
 
-def create_family_app(
+def create_family_app(  # noqa: PLR0913 what replaces the machine's own
     families: Sequence[Family],
     settings: Settings,
     stores: Stores | None = None,
     clock: Clock | None = None,
     observer: Observer | None = None,
+    *,
+    sweeps: bool = False,
 ) -> FastAPI:
     """Create the ASGI application of ``families`` and of health; its lifespan opens and closes the services.
 
-    ``stores`` replace those of the settings, ``clock`` the machine's. Raises ConfigurationError for settings that
+    ``stores`` replace those of the settings, ``clock`` the machine's. With ``sweeps`` what has expired is deleted in
+    the background: not on Lambda, where nothing runs between requests. Raises ConfigurationError for settings that
     cannot be used.
     """
     validate_settings(settings)
@@ -74,7 +78,10 @@ def create_family_app(
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_services(settings, stores, clock) as services:
             app.state.services = services
-            yield
+            async with AsyncExitStack() as stack:
+                if sweeps:
+                    await stack.enter_async_context(sweeping(services.storage, clock))
+                yield
 
     # A redirect to a path without its slash would go to the host that the client names, over plain HTTP, with the key.
     app = GatewayApp(
@@ -107,4 +114,4 @@ def create_family_app(
 
 def create_app(settings: Settings, stores: Stores | None = None, clock: Clock | None = None) -> FastAPI:
     """Create the ASGI application of all families; as ``create_family_app``."""
-    return create_family_app(load_families(), settings, stores, clock)
+    return create_family_app(load_families(), settings, stores, clock, sweeps=True)

@@ -35,11 +35,13 @@ _FALSE = frozenset({"", "false", "0", "no", "off"})
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """An admitted caller."""
+    """An admitted caller; the limits of its project's files are its key's, None the deployment's."""
 
     project: str
     zero_retention: bool
     anonymous: bool = False
+    max_storage_bytes: int | None = None
+    max_files: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,8 @@ async def _authenticate_key(secret: str, request: AccessRequest, access_control:
         if not access_control.allow_cached_keys_in_outage:
             raise
         request.record.rate_limit = unmetered_status(limit, access_control)
-    return Admission(Principal(key.project, key.zero_retention or wants_zero_retention(request.headers)))
+    zero_retention = key.zero_retention or wants_zero_retention(request.headers)
+    return Admission(Principal(key.project, zero_retention, False, key.max_storage_bytes, key.max_files))
 
 
 def _require_scope(key: ApiKey, scope: KeyScope) -> None:

@@ -27,6 +27,8 @@ async def create_key(  # noqa: PLR0913 the fields of the key
     zero_retention: bool = False,
     scopes: frozenset[str] = frozenset(),
     requests_per_minute: int | None = None,
+    max_storage_bytes: int | None = None,
+    max_files: int | None = None,
     clock: Clock | None = None,
 ) -> tuple[ApiKey, str]:
     """Create a key for a project; return what is stored, and the secret, which cannot be read again."""
@@ -38,6 +40,8 @@ async def create_key(  # noqa: PLR0913 the fields of the key
         created_at=(clock or SystemClock()).now(),
         scopes=scopes,
         requests_per_minute=requests_per_minute,
+        max_storage_bytes=max_storage_bytes,
+        max_files=max_files,
     )
     await keys.add(key, key_digest(secret))
     return key, secret

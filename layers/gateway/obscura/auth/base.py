@@ -21,7 +21,8 @@ class KeyScope(StrEnum):
 class ApiKey:
     """A stored key, without its secret.
 
-    Without ``scopes`` it is for every family; without ``requests_per_minute`` the deployment's limit holds.
+    Without ``scopes`` it is for every family; without ``requests_per_minute``, ``max_storage_bytes`` or ``max_files``
+    the deployment's limit holds.
     """
 
     id: str
@@ -31,6 +32,8 @@ class ApiKey:
     revoked_at: datetime | None = None
     scopes: frozenset[str] = frozenset()
     requests_per_minute: int | None = None
+    max_storage_bytes: int | None = None
+    max_files: int | None = None
 
 
 class ApiKeyStore(Protocol):

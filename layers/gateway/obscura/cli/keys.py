@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -12,13 +12,13 @@ from obscura.auth.api_keys import create_key
 from obscura.auth.base import ApiKey, KeyScope
 from obscura.cli.console import messages, output, print_error, table
 from obscura.settings import Settings
-from obscura.stores.open import open_stores
+from obscura.stores.open import MIB, open_stores
 
 app = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True)
 
 
 @app.command()
-def create(
+def create(  # noqa: PLR0913, PLR0917 the options of the command
     project: Annotated[str, typer.Option(metavar="NAME", help="The project that the key is bound to.")],
     zero_retention: Annotated[
         bool, typer.Option("--zero-retention", help="Keep nothing of this key's requests.")
@@ -30,9 +30,24 @@ def create(
     requests_per_minute: Annotated[
         int | None, typer.Option(help="The key's own limit, in place of the deployment's.", min=1)
     ] = None,
+    max_storage_mb: Annotated[
+        int | None, typer.Option(help="MiB that its project may have stored, in place of the deployment's.", min=0)
+    ] = None,
+    max_files: Annotated[
+        int | None, typer.Option(help="Files that its project may have stored, in place of the deployment's.", min=0)
+    ] = None,
 ) -> None:
     """Create a key and print it, last and alone on its line: it cannot be shown again."""
-    key, secret = asyncio.run(_create(project, zero_retention, frozenset(scope or ()), requests_per_minute))
+    key, secret = asyncio.run(
+        _create(
+            project,
+            zero_retention=zero_retention,
+            scopes=frozenset(scope or ()),
+            requests_per_minute=requests_per_minute,
+            max_storage_bytes=None if max_storage_mb is None else max_storage_mb * MIB,
+            max_files=max_files,
+        )
+    )
     messages.print(f"Created {key.id} for project {escape(project)}. Keep the key: it cannot be shown again.")
     typer.echo(secret)
 
@@ -61,19 +76,11 @@ def revoke(key_id: Annotated[str, typer.Argument(metavar="ID", help="The id that
     output.print(f"Revoked {escape(key_id)}.")
 
 
-async def _create(
-    project: str, zero_retention: bool, scopes: frozenset[str], requests_per_minute: int | None
-) -> tuple[ApiKey, str]:
+async def _create(project: str, **fields: Any) -> tuple[ApiKey, str]:
     async with open_stores(Settings()) as stores:
         # An operator who may create keys may also create the address secret; the functions on Lambda may only read it.
         await stores.address_secret.read()
-        return await create_key(
-            stores.keys,
-            project,
-            zero_retention=zero_retention,
-            scopes=scopes,
-            requests_per_minute=requests_per_minute,
-        )
+        return await create_key(stores.keys, project, **fields)
 
 
 async def _all() -> Sequence[ApiKey]:
@@ -89,7 +96,9 @@ async def _revoke(key_id: str) -> bool:
 def _limits(key: ApiKey) -> str:
     retention = ["zero"] if key.zero_retention else []
     rate = [f"{key.requests_per_minute}/min"] if key.requests_per_minute else []
-    return ", ".join([*retention, *sorted(key.scopes), *rate])
+    storage = [] if key.max_storage_bytes is None else [f"{key.max_storage_bytes // MIB:,} MiB"]
+    files = [] if key.max_files is None else [f"{key.max_files:,} files"]
+    return ", ".join([*retention, *sorted(key.scopes), *rate, *storage, *files])
 
 
 def _minute(instant: datetime) -> str:

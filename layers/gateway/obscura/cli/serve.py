@@ -51,6 +51,8 @@ def serve(
 async def _create_key(settings: Settings) -> tuple[ApiKey, str]:
     await create_tables_on_emulator(settings)
     async with open_stores(settings) as stores:
+        if settings.table is None:
+            await stores.address_secret.read()  # now, and not when the disk may be full
         return await create_key(stores.keys, "local-serve")
 
 

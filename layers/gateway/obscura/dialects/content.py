@@ -49,6 +49,15 @@ class RequestContent:
         )
         self.unmoderated.append(UncheckedPart(kind, path, error))
 
+    def add_loaded_by_provider(self, kind: str, path: str) -> None:
+        """Record a tool or a server by which the provider loads something itself: it does not pass by here."""
+        error = UnsupportedOperation(
+            f"'{path}' brings in what the provider loads by itself, which cannot be moderated; this deployment, or "
+            "access without a key, takes only what is. Load it yourself, and send it as text and images.",
+            param=path,
+        )
+        self.unmoderated.append(UncheckedPart(kind, path, error))
+
 
 class ContentRequest:
     """The part of a ParsedRequest that every dialect shares: it shows what its ``content`` holds."""

@@ -1,7 +1,7 @@
 """The Protocols of file storage: metadata of files and uploads, blobs, and how ids and blobs are named."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
@@ -33,6 +33,33 @@ class FileAttributes:
 
 
 @dataclass(frozen=True, slots=True)
+class StorageLimits:
+    """How many bytes and files a project may have stored."""
+
+    max_bytes: int
+    max_files: int
+
+    def plus(self, size_bytes: int, files: int) -> "StorageLimits":
+        """Return the limits with space for so much more."""
+        return StorageLimits(self.max_bytes + size_bytes, self.max_files + files)
+
+    def allow(self, usage: "StorageUsage", size_bytes: int) -> bool:
+        """Whether there is space for one file of ``size_bytes`` beside ``usage``."""
+        return usage.stored_bytes + size_bytes <= self.max_bytes and usage.files < self.max_files
+
+
+@dataclass(frozen=True, slots=True)
+class StorageUsage:
+    """What counts against a project's limits: its files, and its pending uploads at ``Upload.max_bytes`` each."""
+
+    stored_bytes: int = 0
+    files: int = 0
+
+
+UNLIMITED = StorageLimits(2**62, 2**62)
+
+
+@dataclass(frozen=True, slots=True)
 class FileQuery:
     """Which files of a project to list: at most ``limit``, after the one with the id ``after``, in order of age."""
 
@@ -45,8 +72,15 @@ class FileQuery:
 class FileRepository(Protocol):
     """The metadata of stored files. Every method raises StoreUnavailable."""
 
-    async def add(self, file: StoredFile) -> None:
-        """Add a file; its id is unique."""
+    async def add(self, file: StoredFile, limits: StorageLimits = UNLIMITED) -> bool:
+        """Add a file, whose id is unique; False if its project would have more than ``limits``.
+
+        The limits hold under any concurrency. A file counts until its metadata is deleted.
+        """
+        ...
+
+    async def has_space(self, project: str, size_bytes: int, limits: StorageLimits, at: datetime) -> bool:
+        """Whether a project may add a file of this size now; ``add`` alone decides."""
         ...
 
     async def find(self, project: str, file_id: str) -> StoredFile | None:
@@ -109,8 +143,11 @@ class Upload:
 class UploadRepository(Protocol):
     """The metadata of uploads. Every method raises StoreUnavailable."""
 
-    async def add(self, upload: Upload) -> None:
-        """Add an upload without parts; its id is unique."""
+    async def add(self, upload: Upload, limits: StorageLimits = UNLIMITED) -> bool:
+        """Add an upload without parts, whose id is unique; False if its project would have more than ``limits``.
+
+        Until it is finished or deleted it counts as one file of ``max_bytes``, under any concurrency.
+        """
         ...
 
     async def find(self, project: str, upload_id: str) -> Upload | None:
@@ -153,16 +190,59 @@ class BlobStore(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class LeftoverBlob:
+    """A blob that may have no record, and when it was written, in seconds since 1970."""
+
+    name: str
+    written_at_s: float
+
+    @property
+    def owner_id(self) -> str:
+        """The id of the file or the upload that it is of."""
+        return self.name.split("/")[1]
+
+
+class SweptRecords(Protocol):
+    """What has expired, of all projects; DynamoDB's TTL deletes it there. Every method raises StoreUnavailable."""
+
+    async def expired_files(self, at: datetime, skip: int) -> Sequence[StoredFile]:
+        """Return some files that have expired by ``at``, in a fixed order, without the first ``skip``."""
+        ...
+
+    async def expired_uploads(self, at: datetime, skip: int) -> Sequence[Upload]:
+        """Return some uploads, likewise."""
+        ...
+
+    async def without_record(self, ids: Collection[str]) -> set[str]:
+        """Return those of these ids of files and uploads that have no record."""
+        ...
+
+    async def delete_expired_entries(self, at: datetime) -> int:
+        """Delete some expired verdicts and counters, and return how many; 0 if none is left."""
+        ...
+
+
+class SweptBlobs(Protocol):
+    """Blobs that can be listed; a bucket's lifecycle rules delete the others."""
+
+    def leftovers(self, before: datetime) -> AsyncIterator[Sequence[LeftoverBlob]]:
+        """Yield the blobs last written before an instant, some at a time."""
+        ...
+
+
 _RANDOM_BYTES = 12
 
 
 @dataclass(frozen=True, slots=True)
 class FileStorage:
-    """The stores of files: metadata of files and of uploads, and the bytes of both."""
+    """The stores of files: metadata of files and of uploads, the bytes of both, and what a sweep goes through."""
 
     files: FileRepository
     uploads: UploadRepository
     blobs: BlobStore
+    swept_records: SweptRecords | None = None
+    swept_blobs: SweptBlobs | None = None
 
 
 def new_id(kind: str, at: datetime) -> str:

@@ -10,11 +10,31 @@ from obscura.clock import Clock
 from obscura.dialects.base import is_file_id
 from obscura.documents.base import MEDIA_TYPE, DocumentLimits, is_pdf, require_pdf
 from obscura.documents.render import DocumentRenderer
-from obscura.errors import IMAGE_ERRORS, FileNotFound, MissingCredentials, ObscuraError, RetentionConflict
+from obscura.errors import (
+    IMAGE_ERRORS,
+    FileNotFound,
+    MissingCredentials,
+    ObscuraError,
+    RetentionConflict,
+    StorageFull,
+    StoreUnavailable,
+)
 from obscura.execution import ImageExecutor
-from obscura.files.base import FileAttributes, FileStorage, StoredFile, blob_names, new_id, original_blob
+from obscura.files.base import (
+    UNLIMITED,
+    FileAttributes,
+    FileStorage,
+    StorageLimits,
+    StoredFile,
+    blob_names,
+    new_id,
+    original_blob,
+)
 from obscura.imaging import Detail, ImageError, ImageLimits, prepare
 from obscura.imaging.formats import FORMATS
+
+MAX_RECLAIMS = 20
+"""How often a full project's expired files are looked for, some at a time, before it is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +47,15 @@ class FileService:
     clock: Clock
     documents: DocumentRenderer
     document_limits: DocumentLimits
+    project_limits: StorageLimits = UNLIMITED
+
+    def limits_of(self, principal: Principal) -> StorageLimits:
+        """Return how much the caller's project may have stored: its key's own limits, or else the deployment's."""
+        common = self.project_limits
+        return StorageLimits(
+            common.max_bytes if principal.max_storage_bytes is None else principal.max_storage_bytes,
+            common.max_files if principal.max_files is None else principal.max_files,
+        )
 
 
 def require_project(principal: Principal) -> None:
@@ -45,12 +74,22 @@ def require_storage_allowed(principal: Principal) -> None:
         )
 
 
-async def store_file(
-    content: bytes | bytearray, attributes: FileAttributes, principal: Principal, service: FileService, at: datetime
+async def store_file(  # noqa: PLR0913, PLR0917 what is stored, for whom, within what
+    content: bytes | bytearray,
+    attributes: FileAttributes,
+    principal: Principal,
+    service: FileService,
+    at: datetime,
+    limits: StorageLimits | None = None,
 ) -> StoredFile:
-    """Validate an image or a PDF as in any request, and store it; raises its errors with the param ``file``."""
+    """Validate an image or a PDF as in any request, and store it; raises its errors with the param ``file``.
+
+    ``limits`` are those of the caller's project unless given; past them it raises StorageFull.
+    """
     storage = service.storage
+    limits = limits or service.limits_of(principal)
     await purge_expired(principal, storage, at)
+    await require_space(principal.project, len(content), limits, storage, at)
     original, media_type = await _validate(await service.executor.run(partial(bytes, content)), service)
     created_at = at.replace(microsecond=0)
     file = StoredFile(
@@ -65,7 +104,8 @@ async def store_file(
     )
     try:
         await storage.blobs.put(original_blob(file.id), original)
-        await storage.files.add(file)
+        if not await storage.files.add(file, limits):
+            raise project_full(limits)
     except BaseException:
         with suppress(ObscuraError):
             await storage.blobs.delete([original_blob(file.id)])
@@ -111,9 +151,33 @@ async def expire_and_delete(file: StoredFile, storage: FileStorage, at: datetime
 
 
 async def purge_expired(principal: Principal, storage: FileStorage, at: datetime) -> None:
-    """Delete expired files irrevocably."""
+    """Delete expired files irrevocably; one that cannot be deleted now does not fail the request."""
     for file in await storage.files.expired(principal.project, at):
-        await purge(file, storage)
+        with suppress(StoreUnavailable):
+            await purge(file, storage)
+
+
+async def require_space(
+    project: str, size_bytes: int, limits: StorageLimits, storage: FileStorage, at: datetime
+) -> None:
+    """Raise StorageFull if a project has no space for a file of this size, once its expired files are deleted."""
+    for _ in range(MAX_RECLAIMS):
+        if await storage.files.has_space(project, size_bytes, limits, at):
+            return
+        expired = await storage.files.expired(project, at)
+        if not expired:
+            break
+        for file in expired:
+            await purge(file, storage)
+    raise project_full(limits)
+
+
+def project_full(limits: StorageLimits) -> StorageFull:
+    """Return the error of a project that has stored as much as it may."""
+    return StorageFull(
+        f"Your project has no space for it: it may store {limits.max_bytes / 2**20:,.0f} MiB in {limits.max_files:,} "
+        "files, and a pending upload counts twice its size. Delete files, let some expire, or ask the operator."
+    )
 
 
 async def purge(file: StoredFile, storage: FileStorage) -> None:

@@ -8,7 +8,7 @@ import msgspec
 
 from obscura.auth.access import Principal
 from obscura.documents.base import MEDIA_TYPE
-from obscura.errors import FileNotFound, StoreUnavailable, UnsupportedImageFormat
+from obscura.errors import FileNotFound, StorageFull, StoreUnavailable, UnsupportedImageFormat
 from obscura.files.base import prepared_blob
 from obscura.files.service import FileService, find_file, image_error, read_original, require_storage_allowed
 from obscura.imaging import Detail, ImageError, ImageLimits, PreparedImage, prepare
@@ -48,7 +48,7 @@ class StoredImages:
     async def _store(self, name: str, file_id: str, packed: bytes) -> None:
         """Store a prepared form; it must neither fail the request nor outlive a file that was deleted meanwhile."""
         service = self.service
-        with suppress(StoreUnavailable):
+        with suppress(StoreUnavailable, StorageFull):
             await service.storage.blobs.put(name, packed)
             try:
                 await find_file(file_id, self.principal, service.storage, service.clock.now())

@@ -7,19 +7,21 @@ from datetime import datetime, timedelta
 
 from obscura.auth.access import Principal
 from obscura.dialects.base import is_upload_id
-from obscura.errors import FileNotFound, InvalidRequest, ObscuraError
+from obscura.errors import FileNotFound, InvalidRequest, ObscuraError, StoreUnavailable
 from obscura.execution import gather_or_raise_first
 from obscura.files.base import MAX_PARTS, FileAttributes, FileStorage, StoredFile, Upload, new_id, part_blob
 from obscura.files.requests import CompleteUpload, CreateUpload
-from obscura.files.service import FileService, expire_and_delete, store_file
+from obscura.files.service import FileService, expire_and_delete, project_full, require_space, store_file
 
 PENDING_TTL_S = 3600
 
 
-async def begin_upload(request: CreateUpload, principal: Principal, storage: FileStorage, at: datetime) -> Upload:
-    """Begin an upload, which stays pending for an hour."""
+async def begin_upload(request: CreateUpload, principal: Principal, service: FileService, at: datetime) -> Upload:
+    """Begin an upload, which stays pending for an hour; raises StorageFull if its project lacks space for it."""
+    storage = service.storage
     for expired in await storage.uploads.expired(principal.project, at):
-        await _purge_upload(expired, storage)
+        with suppress(StoreUnavailable):
+            await purge_upload(expired, storage)
     attributes, created_at = request.attributes, at.replace(microsecond=0)
     upload = Upload(
         id=new_id("upload", at),
@@ -31,14 +33,17 @@ async def begin_upload(request: CreateUpload, principal: Principal, storage: Fil
         created_at=created_at,
         expires_at=created_at + timedelta(seconds=PENDING_TTL_S),
     )
-    await storage.uploads.add(upload)
+    limits = service.limits_of(principal)
+    await require_space(principal.project, upload.max_bytes, limits, storage, at)
+    if not await storage.uploads.add(upload, limits):
+        raise project_full(limits)
     return upload
 
 
 async def find_pending(upload_id: str, principal: Principal, storage: FileStorage, at: datetime) -> Upload:
     """Return a caller's pending upload; raises FileNotFound, or InvalidRequest for one that is finished."""
     upload = await storage.uploads.find(principal.project, upload_id) if is_upload_id(upload_id) else None
-    if upload is None or (upload.status == "pending" and upload.expires_at <= at):
+    if upload is None or upload.expires_at <= at:
         raise FileNotFound(
             "There is no upload with this id in your project: it expired after an hour, or never existed."
         )
@@ -80,11 +85,13 @@ async def complete_upload(
     _require_declared_parts(upload, request)
     content = await _join_parts(upload, request, service)
     attributes = FileAttributes(upload.filename, upload.purpose, upload.ttl_s)
-    file = await store_file(content, attributes, principal, service, at)
+    # The upload, which counts twice its size until it is finished, becomes the file: there is space for one.
+    limits = service.limits_of(principal).plus(upload.max_bytes, 1)
+    file = await store_file(content, attributes, principal, service, at, limits)
     if not await storage.uploads.finish(upload, "completed", file.id, at):
         await expire_and_delete(file, storage, at)
         raise _finished_meanwhile()
-    await _delete_parts(upload, storage)
+    await _delete_finished_parts(upload, storage)
     return replace(upload, status="completed", file_id=file.id), file
 
 
@@ -92,7 +99,7 @@ async def cancel_upload(upload: Upload, storage: FileStorage, at: datetime) -> U
     """Cancel an upload and delete its parts; raises InvalidRequest if it was finished meanwhile."""
     if not await storage.uploads.finish(upload, "cancelled", None, at):
         raise _finished_meanwhile()
-    await _delete_parts(upload, storage)
+    await _delete_finished_parts(upload, storage)
     return replace(upload, status="cancelled")
 
 
@@ -132,6 +139,13 @@ async def _delete_parts(upload: Upload, storage: FileStorage) -> None:
     await storage.blobs.delete([part_blob(upload.id, part_id) for part_id in upload.parts])
 
 
-async def _purge_upload(upload: Upload, storage: FileStorage) -> None:
+async def _delete_finished_parts(upload: Upload, storage: FileStorage) -> None:
+    """Delete the parts of a finished upload; those that cannot be deleted now go when the upload expires."""
+    with suppress(StoreUnavailable):
+        await _delete_parts(upload, storage)
+
+
+async def purge_upload(upload: Upload, storage: FileStorage) -> None:
+    """Delete the bytes of an upload's parts, then its metadata."""
     await _delete_parts(upload, storage)
     await storage.uploads.delete(upload.project, upload.id)

@@ -23,6 +23,9 @@ from obscura.stores.sqlite.counters import SqliteQuotaStore, SqliteRateCounter, 
 from obscura.stores.sqlite.database import Database, open_database
 from obscura.stores.sqlite.files import SqliteFileRepository, SqliteUploadRepository
 from obscura.stores.sqlite.keys import FileAddressSecret, SqliteKeyStore
+from obscura.stores.sqlite.sweep import SqliteSweptRecords
+
+MIB = 1024 * 1024
 
 KEY_CACHE_TTL_S = 30.0
 """How long a key of DynamoDB is cached; SQLite is read in microseconds, so that a revoked key stops at once."""
@@ -49,7 +52,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     secret = settings.address_secret.get_secret_value().encode() if settings.address_secret else None
     outage_s = KEY_CACHE_OUTAGE_TTL_S if settings.store_outage == "cached_keys" else 0.0
     with ExitStack() as stack:
-        blobs: BlobStore = DiskBlobStore(settings.data_dir)
+        blobs: BlobStore = DiskBlobStore(settings.data_dir, settings.disk_reserve_mb * MIB)
         if settings.bucket:
             blobs = stack.enter_context(closing(S3BlobStore(settings.bucket)))
         file_secret = FileAddressSecret(settings.data_dir, secret)
@@ -62,9 +65,11 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             yield _sqlite_stores(database, blobs, file_secret, outage_s)
 
 
-def local_stores(database: Database, data_dir: Path) -> Stores:
+def local_stores(database: Database, data_dir: Path, disk_reserve_mb: int = 0) -> Stores:
     """Return the stores of one machine on a database from ``open_database``, with all else below ``data_dir``."""
-    return _sqlite_stores(database, DiskBlobStore(data_dir), FileAddressSecret(data_dir), outage_s=0.0)
+    return _sqlite_stores(
+        database, DiskBlobStore(data_dir, disk_reserve_mb * MIB), FileAddressSecret(data_dir), outage_s=0.0
+    )
 
 
 def _sqlite_stores(database: Database, blobs: BlobStore, address_secret: AddressSecret, outage_s: float) -> Stores:
@@ -76,7 +81,13 @@ def _sqlite_stores(database: Database, blobs: BlobStore, address_secret: Address
         rates=SqliteRateCounter(database),
         quotas=SqliteQuotaStore(database),
         address_secret=address_secret,
-        storage=FileStorage(SqliteFileRepository(database), SqliteUploadRepository(database), blobs),
+        storage=FileStorage(
+            SqliteFileRepository(database),
+            SqliteUploadRepository(database),
+            blobs,
+            SqliteSweptRecords(database),
+            blobs if isinstance(blobs, DiskBlobStore) else None,
+        ),
         verdicts=SqliteVerdictCache(database),
     )
 
@@ -90,7 +101,12 @@ def dynamodb_stores(
         rates=DynamoRateCounter(database),
         quotas=DynamoQuotaStore(database),
         address_secret=address_secret,
-        storage=FileStorage(DynamoFileRepository(database), DynamoUploadRepository(database), blobs),
+        storage=FileStorage(
+            DynamoFileRepository(database),
+            DynamoUploadRepository(database),
+            blobs,
+            swept_blobs=blobs if isinstance(blobs, DiskBlobStore) else None,
+        ),
         verdicts=DynamoVerdictCache(database),
     )
 

@@ -281,6 +281,13 @@ def test_audio_and_video_are_recorded_as_unmoderated() -> None:
     assert [part.kind for part in request.unmoderated] == ["input_audio", "video_url"]
 
 
+def test_what_the_providers_search_loads_is_recorded_as_unmoderated() -> None:
+    request = parse({**a_request(a_message({"type": "text", "text": "hi"})), "web_search_options": {}})
+
+    (part,) = request.unmoderated
+    assert (part.kind, part.error.param) == ("web_search_options", "web_search_options")
+
+
 @pytest.mark.parametrize("body", [b"\xef\xbb\xbf{}", b'{"model":"m","messages":[{"role":"user","content":"\\ud800"}]}'])
 def test_what_readers_take_differently_is_refused(body: bytes) -> None:
     with pytest.raises(ObscuraError) as caught:

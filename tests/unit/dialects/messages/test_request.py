@@ -274,6 +274,7 @@ def test_a_block_of_another_type_is_unchecked_and_its_words_moderated(kind: str)
             "mcp_servers[0]",
         ),
         ({"tools": [{"type": "web_fetch_20990101", "name": "web_fetch"}]}, "web_fetch", "tools[0]"),
+        ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "web_search", "tools[0]"),
     ],
 )
 def test_what_the_provider_loads_by_itself_is_said_to_be_unmoderated(fields: dict, kind: str, path: str) -> None:

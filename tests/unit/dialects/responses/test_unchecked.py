@@ -194,6 +194,16 @@ def test_audio_rides_along_and_is_named_as_unmoderated() -> None:
     assert as_native(request)["input"][0]["content"][1] == part
 
 
+@pytest.mark.parametrize("kind", ["mcp", "web_search", "file_search"])
+def test_what_the_providers_tools_load_is_named_as_unmoderated(kind: str) -> None:
+    spelled = f"{kind}_preview" if kind == "web_search" else kind
+    nested = {"type": "namespace", "name": "n", "tools": [{"type": spelled}]}
+
+    (unmoderated,) = parsed(a_request([a_message(text("hi"))]) | {"tools": [nested]}).unmoderated
+
+    assert (unmoderated.kind, unmoderated.path) == (kind, "tools[0].tools[0]")
+
+
 def test_credentials_and_addresses_go_to_the_upstream_alone() -> None:
     mcp = {
         "type": "mcp", "server_label": "crm", "server_description": "Customers.", "require_approval": "never",

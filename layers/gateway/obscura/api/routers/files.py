@@ -132,7 +132,7 @@ async def create_upload(
         raise too_large(
             f"The file would have {upload.bytes:,} bytes; {max_bytes:,} are allowed. Shrink it.", param="bytes"
         )
-    return UploadObject.of(await begin_upload(upload, storing, services.storage, services.clock.now()))
+    return UploadObject.of(await begin_upload(upload, storing, services.file_service, services.clock.now()))
 
 
 @routes.post("/uploads/{upload_id}/parts")

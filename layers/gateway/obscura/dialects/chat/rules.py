@@ -4,8 +4,10 @@ Also of the extensions that servers of this API share: vLLM's and SGLang's, Open
 """
 
 from obscura.dialects.file_parts import FILE_SOURCES
+from obscura.dialects.json.raw import Node, is_null
 from obscura.dialects.rules.containers import ByKey, ByType, Each, Fields, either
 from obscura.dialects.rules.leaves import (
+    Review,
     Rule,
     identifier,
     links,
@@ -128,6 +130,15 @@ _WEB_SEARCH = Fields(
         "user_location": Fields({"type": identifier, "approximate": _LOCATION}),
     }
 )
+
+
+def _web_search(node: Node, review: Review) -> None:
+    """The options of the provider's own search, whose pages do not pass by here."""
+    if not is_null(node):
+        review.content.add_loaded_by_provider("web_search_options", review.param)
+    _WEB_SEARCH(node, review)
+
+
 _TOOL = Fields(
     {
         "type": identifier,
@@ -180,7 +191,7 @@ REQUEST = Fields(
         "prediction": Fields({"type": identifier, "content": _CONTENT}),
         "stop": either(text, Each(text)),
         "metadata": ByKey(unknown),
-        "web_search_options": _WEB_SEARCH,
+        "web_search_options": _web_search,
         "audio": Fields({"format": identifier, "voice": Fields({"id": identifier}, other=identifier)}),
         "prompt_cache_options": _CACHE_CONTROL,
         "stream_options": Fields({"include_usage": number, "include_obfuscation": number}),

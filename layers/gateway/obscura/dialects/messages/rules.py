@@ -13,7 +13,6 @@ from obscura.dialects.messages.tool_rules import (
     MCP_TOOL,
     TOOL_CHOICE,
     TOOLS,
-    add_unmoderated,
     by_type,
     ids,
     link,
@@ -181,7 +180,7 @@ CONTENT = either(text, Each(_BLOCK, other=_BLOCK))
 
 def _mcp_server(node: Node, review: Review) -> None:
     """A server that the provider connects to: its URL may hold a credential, and its answers do not pass by here."""
-    add_unmoderated("mcp_servers", review)
+    review.content.add_loaded_by_provider("mcp_servers", review.param)
     _MCP_SERVER(node, review)
 
 

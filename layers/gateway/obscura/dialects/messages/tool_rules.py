@@ -3,12 +3,12 @@
 A tool of a type that is not listed is moderated as a whole, and may hold neither media nor URLs.
 """
 
-from obscura.dialects.base import UncheckedPart
+import re
+
 from obscura.dialects.json.fields import text_or_empty
 from obscura.dialects.json.raw import Node, is_object, open_object
 from obscura.dialects.rules.containers import ByKey, ByType, Each, Fields, either
 from obscura.dialects.rules.leaves import Review, Rule, identifier, links, number, schema, text, unknown
-from obscura.errors import UnsupportedOperation
 
 
 def ids(*names: str) -> dict[str, Rule]:
@@ -82,23 +82,17 @@ _TOOL = ByType(
 """A tool without a type is the caller's own."""
 
 
+_WEB_TOOL = re.compile("web_fetch|web_search")
+
+
 def _tool(node: Node, review: Review) -> None:
-    """A tool of the caller's own, or one of the provider's; what web fetch loads does not pass by here."""
+    """A tool of the caller's own, or one of the provider's; what web tools load does not pass by here."""
     opened = open_object(node, review.param) if is_object(node) else node
-    if isinstance(opened, dict) and text_or_empty(review.content.body, opened.get("type")).startswith("web_fetch"):
-        add_unmoderated("web_fetch", review)
+    if isinstance(opened, dict):
+        loader = _WEB_TOOL.match(text_or_empty(review.content.body, opened.get("type")))
+        if loader:
+            review.content.add_loaded_by_provider(loader[0], review.param)
     _TOOL(opened, review)
-
-
-def add_unmoderated(kind: str, review: Review) -> None:
-    """Record that the provider loads something by itself, which the response names."""
-    path = review.param
-    error = UnsupportedOperation(
-        f"'{path}' brings in what the provider loads by itself, which cannot be moderated; this deployment, or access "
-        "without a key, takes only what is. Load it yourself, and send it as text and images.",
-        param=path,
-    )
-    review.content.unmoderated.append(UncheckedPart(kind, path, error))
 
 
 TOOLS = Each(_tool)

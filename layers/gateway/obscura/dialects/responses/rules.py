@@ -4,7 +4,7 @@ The same for a request that is passed on and for one that is translated.
 """
 
 from obscura.dialects.responses.items import ITEM, PART
-from obscura.dialects.responses.tools import REASONING, TEXT_FORMAT, TOOL
+from obscura.dialects.responses.tools import REASONING, TEXT_FORMAT, tool
 from obscura.dialects.responses.unlisted import flat, numbers
 from obscura.dialects.rules.containers import ByKey, Each, Fields, either
 from obscura.dialects.rules.leaves import identifier, links, text
@@ -24,7 +24,7 @@ REQUEST = Fields(
         "input": either(text, Each(ITEM)),
         "instructions": text,
         "prompt": Fields({"id": identifier, "version": identifier, "variables": ByKey(either(text, PART))}),
-        "tools": Each(TOOL),
+        "tools": Each(tool),
         "tool_choice": either(identifier, _CHOSEN_TOOL.with_fields({"tools": Each(_CHOSEN_TOOL)})),
         "text": Fields({"format": TEXT_FORMAT, "verbosity": identifier}),
         "metadata": ByKey(links),

@@ -4,7 +4,10 @@ The credentials of an MCP server, also those in its URL, and the secrets of a co
 own calls: they go to the upstream alone, so the moderation does not see them.
 """
 
-from obscura.dialects.json.raw import Node
+import re
+
+from obscura.dialects.json.fields import text_or_empty
+from obscura.dialects.json.raw import Node, is_object, open_object
 from obscura.dialects.responses.unlisted import address, flat, numbers, provider_files, unseen_image
 from obscura.dialects.rules.containers import ByKey, ByType, Each, Fields, either
 from obscura.dialects.rules.leaves import (
@@ -64,9 +67,17 @@ TEXT_FORMAT = ByType(
 )
 
 
-def _tool(node: Node, review: Review) -> None:
-    """A tool within another, such as a namespace."""
-    TOOL(node, review)
+_LOADING_TOOL = re.compile("mcp|web_search|file_search")
+
+
+def tool(node: Node, review: Review) -> None:
+    """A tool of the request, of an item, or within another; what the provider loads by it does not pass by here."""
+    opened = open_object(node, review.param) if is_object(node) else node
+    if isinstance(opened, dict):
+        loader = _LOADING_TOOL.match(text_or_empty(review.content.body, opened.get("type")))
+        if loader:
+            review.content.add_loaded_by_provider(loader[0], review.param)
+    _TOOL(opened, review)
 
 
 def _filter(node: Node, review: Review) -> None:
@@ -105,11 +116,11 @@ _COMPUTER = Fields(
     numbers("display_height", "display_width"),
     _ANY,
 )
-TOOL = ByType(
+_TOOL = ByType(
     {
         "function": Fields({"parameters": schema, "output_schema": schema, "strict": number}, _NAMED, _ANY),
         "custom": Fields({"format": _FORMAT}, _NAMED, _ANY),
-        "namespace": Fields({"tools": Each(_tool)}, _NAMED, _ANY),
+        "namespace": Fields({"tools": Each(tool)}, _NAMED, _ANY),
         "tool_search": Fields({"parameters": schema, "execution": identifier}, _NAMED, _ANY),
         "mcp": Fields(
             {
@@ -164,7 +175,7 @@ TOOL = ByType(
         **dict.fromkeys(("local_shell", "apply_patch", "programmatic_tool_calling"), Fields(_ANY)),
     },
     other=Fields(
-        {"parameters": schema, "tools": Each(_tool), "input_image_mask": unseen_image("image_generation")},
+        {"parameters": schema, "tools": Each(tool), "input_image_mask": unseen_image("image_generation")},
         _NAMED,
         _ANY,
         {"type": unknown},

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from obscura.files.base import MAX_PARTS, FileQuery, StoredFile, Upload, UploadStatus
+from obscura.files.base import MAX_PARTS, UNLIMITED, FileQuery, StorageLimits, StoredFile, Upload, UploadStatus
 from obscura.stores.dynamodb.database import (
     Client,
     DynamoDb,
@@ -16,9 +16,10 @@ from obscura.stores.dynamodb.database import (
     read_pages,
     to_item,
 )
+from obscura.stores.dynamodb.storage import DynamoStorageUsage, counted
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
+    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef, UpdateTypeDef
 
 _FIRST_FILE_ID, _LAST_FILE_ID = "file_", "file_~"
 _FIRST_UPLOAD_ID, _LAST_UPLOAD_ID = "upload_", "upload_~"
@@ -32,8 +33,9 @@ class DynamoFileRepository:
         """``database`` may be shared with other stores."""
         self._database = database
         self._table = database.table("files")
+        self._usage = DynamoStorageUsage(database)
 
-    async def add(self, file: StoredFile) -> None:
+    async def add(self, file: StoredFile, limits: StorageLimits = UNLIMITED) -> bool:
         """Put a file."""
         values = {
             **_key(file.project, file.id),
@@ -45,9 +47,11 @@ class DynamoFileRepository:
             "created_at": _seconds(file.created_at),
             "expires_at": _seconds(file.expires_at),
         }
-        await self._database.call_idempotent(
-            lambda client: client.put_item(TableName=self._table, Item=to_item(values))
-        )
+        return await self._usage.add(values, file.size_bytes, limits)
+
+    async def has_space(self, project: str, size_bytes: int, limits: StorageLimits, at: datetime) -> bool:
+        """Whether a project may add a file of this size now."""
+        return await self._usage.has_space(project, size_bytes, limits, _seconds(at))
 
     async def find(self, project: str, file_id: str) -> StoredFile | None:
         """Return a project's file, read consistently."""
@@ -73,7 +77,7 @@ class DynamoFileRepository:
 
     async def delete(self, project: str, file_id: str) -> None:
         """Delete a file's metadata."""
-        await _delete(self._database, self._table, project, file_id)
+        await _delete(self._database, self._usage, project, file_id)
 
     async def expired(self, project: str, at: datetime) -> Sequence[StoredFile]:
         """Return the expired ones of the project's oldest files; DynamoDB's TTL deletes the others."""
@@ -152,9 +156,10 @@ class DynamoUploadRepository:
         """``database`` may be shared with other stores."""
         self._database = database
         self._table = database.table("files")
+        self._usage = DynamoStorageUsage(database)
 
-    async def add(self, upload: Upload) -> None:
-        """Put an upload; safe to repeat before its first part."""
+    async def add(self, upload: Upload, limits: StorageLimits = UNLIMITED) -> bool:
+        """Put an upload."""
         values = {
             **_key(upload.project, upload.id),
             "project_name": upload.project,
@@ -168,9 +173,7 @@ class DynamoUploadRepository:
             "parts": {},
             "received_bytes": 0,
         }
-        await self._database.call_idempotent(
-            lambda client: client.put_item(TableName=self._table, Item=to_item(values))
-        )
+        return await self._usage.add(values, upload.max_bytes, limits)
 
     async def find(self, project: str, upload_id: str) -> Upload | None:
         """Return a project's upload, read consistently."""
@@ -186,38 +189,40 @@ class DynamoUploadRepository:
             condition=f"{_IS_PENDING} AND {_IS_WITHIN_LIMITS}",
             names={"#part": part_id},
         )
-        return await self._update_pending(upload, at, change)
+
+        def write(client: Client) -> bool:
+            with expect_error("ConditionalCheckFailedException") as error:
+                client.update_item(**self._update_pending(upload, at, change))
+            return not error.occurred
+
+        # Once: repeated after it was made, its condition would fail.
+        return await self._database.call_once(write)
 
     async def finish(self, upload: Upload, status: UploadStatus, file_id: str | None, at: datetime) -> bool:
         """Finish a pending upload."""
         change = _Change("SET #status = :status, file_id = :file_id", {":status": status, ":file_id": file_id})
-        return await self._update_pending(upload, at, change)
+        return await self._usage.finish(
+            upload.project, upload.max_bytes, lambda: self._update_pending(upload, at, change)
+        )
 
     async def delete(self, project: str, upload_id: str) -> None:
         """Delete an upload's metadata."""
-        await _delete(self._database, self._table, project, upload_id)
+        await _delete(self._database, self._usage, project, upload_id)
 
     async def expired(self, project: str, at: datetime) -> Sequence[Upload]:
         """Return the expired ones of the project's oldest uploads; DynamoDB's TTL deletes the others."""
         items = await _oldest(self._database, self._table, project, _FIRST_UPLOAD_ID, _LAST_UPLOAD_ID)
         return [upload for upload in map(_upload, items) if upload.expires_at <= at]
 
-    async def _update_pending(self, upload: Upload, at: datetime, change: _Change) -> bool:
-        """Make a conditional write, once: repeated after it was made, its condition would fail."""
-
-        def write(client: Client) -> bool:
-            with expect_error("ConditionalCheckFailedException") as error:
-                client.update_item(
-                    TableName=self._table,
-                    Key=to_item(_key(upload.project, upload.id)),
-                    UpdateExpression=change.update,
-                    ConditionExpression=change.condition,
-                    ExpressionAttributeNames={"#status": "status", **change.names},
-                    ExpressionAttributeValues=to_item({":pending": "pending", ":at": _seconds(at), **change.values}),
-                )
-            return not error.occurred
-
-        return await self._database.call_once(write)
+    def _update_pending(self, upload: Upload, at: datetime, change: _Change) -> "UpdateTypeDef":
+        return {
+            "TableName": self._table,
+            "Key": to_item(_key(upload.project, upload.id)),
+            "UpdateExpression": change.update,
+            "ConditionExpression": change.condition,
+            "ExpressionAttributeNames": {"#status": "status", **change.names},
+            "ExpressionAttributeValues": to_item({":pending": "pending", ":at": _seconds(at), **change.values}),
+        }
 
 
 def _upload(values: dict[str, Any]) -> Upload:
@@ -267,6 +272,15 @@ async def _oldest(database: DynamoDb, table: str, project: str, low: str, high: 
     return await database.call_idempotent(read)
 
 
-async def _delete(database: DynamoDb, table: str, project: str, item_id: str) -> None:
-    key = _key(project, item_id)
-    await database.call_idempotent(lambda client: client.delete_item(TableName=table, Key=to_item(key)))
+async def _delete(database: DynamoDb, usage: DynamoStorageUsage, project: str, item_id: str) -> None:
+    """Delete an item, then count it no more; if the second fails, the count is too high until the next recount."""
+
+    def delete(client: Client) -> dict[str, Any]:
+        key = to_item(_key(project, item_id))
+        return from_item(
+            client.delete_item(TableName=database.table("files"), Key=key, ReturnValues="ALL_OLD").get("Attributes", {})
+        )
+
+    deleted = await database.call_idempotent(delete)
+    if deleted and (counted_bytes := counted(deleted)):
+        await usage.release_expired(project, counted_bytes, int(deleted["expires_at"]))

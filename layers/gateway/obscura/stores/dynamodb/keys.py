@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 DIGEST_BYTES = 32
 _ID_PREFIX = "id:"
+_LIMITS = ("requests_per_minute", "max_storage_bytes", "max_files")
 _IS_NEW = "attribute_not_exists(secret_sha256)"
 
 
@@ -86,8 +87,9 @@ def _values(key: ApiKey, digest: str) -> dict[str, Any]:
     }
     if key.scopes:
         values["scopes"] = set(map(str, key.scopes))
-    if key.requests_per_minute is not None:
-        values["requests_per_minute"] = key.requests_per_minute
+    for name in _LIMITS:
+        if (limit := getattr(key, name)) is not None:
+            values[name] = limit
     return values
 
 
@@ -99,7 +101,7 @@ def _key(values: dict[str, Any]) -> ApiKey:
         created_at=datetime.fromisoformat(values["created_at"]),
         revoked_at=datetime.fromisoformat(values["revoked_at"]) if "revoked_at" in values else None,
         scopes=frozenset(values.get("scopes", ())),
-        requests_per_minute=int(values["requests_per_minute"]) if "requests_per_minute" in values else None,
+        **{name: int(values[name]) for name in _LIMITS if name in values},
     )
 
 

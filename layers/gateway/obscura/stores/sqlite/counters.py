@@ -29,7 +29,7 @@ class SqliteRateCounter:
 
     def __init__(self, database: Database) -> None:
         """``database`` may be shared with other stores."""
-        self._database = database
+        self._database = database.counters
 
     async def increment(self, subject: str, window: Window) -> int:
         """Count one request."""
@@ -50,7 +50,7 @@ class SqliteQuotaStore:
 
     def __init__(self, database: Database) -> None:
         """``database`` may be shared with other stores."""
-        self._database = database
+        self._database = database.counters
 
     async def reserve(self, counters: Sequence[Counter]) -> int | None:
         """Count one request in all counters or in none."""
@@ -134,7 +134,9 @@ class SqliteVerdictCache:
         return clean
 
     async def add_clean_all(self, digests: Collection[bytes], at: datetime, until: datetime) -> None:
-        """Store clean verdicts."""
+        """Store clean verdicts; none on a full disk, whose last bytes are for other writes."""
+        if self._database.is_short_of_disk():
+            return
         for batch in batched(digests, MAX_BATCH, strict=False):
             rows = [(digest, int(until.timestamp())) for digest in batch]
             await self._database.run(partial(_insert_clean, rows=rows, at_s=at.timestamp()))

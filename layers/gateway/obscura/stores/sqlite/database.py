@@ -1,17 +1,28 @@
 """The SQLite database: its tables, and statements that wait for a lock without blocking the event loop."""
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from pathlib import Path
 from time import monotonic, sleep
 
 from obscura.errors import StoreUnavailable
+from obscura.stores.disk import disk_is_full, is_full, unusable_folder
+from obscura.stores.sqlite.counters_file import COUNTERS_FILE, move_former_counters, set_up_counters
+from obscura.stores.sqlite.reserve import keep_log, restart_log
+from obscura.stores.sqlite.storage import create_usage
 
 DATABASE_FILE = "obscura.sqlite3"
 OPEN_TIMEOUT_S = 5.0
 OPEN_PAUSE_S = 0.01
 MAX_LOCK_WAIT_S = 2.0
+LOG_BYTES = 1024 * 1024
+"""For files that are deleted and keys that are revoked on a full disk."""
+
+SHORT_OF_DISK_BYTES = 4 * 1024 * 1024
+
 FIRST_PAUSE_S = 0.002
 MAX_PAUSE_S = 0.05
 
@@ -24,7 +35,9 @@ CREATE TABLE IF NOT EXISTS keys (
     created_at TEXT NOT NULL,
     revoked_at TEXT,
     scopes TEXT NOT NULL DEFAULT '',
-    requests_per_minute INTEGER
+    requests_per_minute INTEGER,
+    max_storage_bytes INTEGER,
+    max_files INTEGER
 ) STRICT;
 CREATE TABLE IF NOT EXISTS counters (
     subject TEXT NOT NULL,
@@ -68,16 +81,42 @@ CREATE TABLE IF NOT EXISTS parts (
 CREATE TABLE IF NOT EXISTS verdicts (digest BLOB PRIMARY KEY, expires_at INTEGER NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS verdicts_by_expiry ON verdicts (expires_at);
 """
-_ADDED_COLUMNS = {"scopes": "TEXT NOT NULL DEFAULT ''", "requests_per_minute": "INTEGER"}
+_ADDED_COLUMNS = {
+    "scopes": "TEXT NOT NULL DEFAULT ''",
+    "requests_per_minute": "INTEGER",
+    "max_storage_bytes": "INTEGER",
+    "max_files": "INTEGER",
+}
 """Columns of ``keys`` that a database of an earlier version lacks."""
+
+
+DISK_IS_FULL = "The disk of Obscura's data folder is full. Not your fault: the operator must look into it."
+
+
+class DatabaseFull(StoreUnavailable):
+    """The disk has no space for a write."""
 
 
 class Database:
     """One connection that never waits for a lock by itself; it may be shared by several stores."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        """``open_database`` makes the connection."""
+    def __init__(
+        self, connection: sqlite3.Connection, counters: "Database | None" = None, folder: Path | None = None
+    ) -> None:
+        """``open_database`` makes the connection; ``counters`` is the database of the counters, if that is another."""
         self.connection = connection
+        self.counters = counters or self
+        self._folder = folder
+
+    def is_short_of_disk(self) -> bool:
+        """Whether what can wait should not be written: the reserve is for deleting files and revoking keys."""
+        if self._folder is None:
+            return False
+        try:
+            disk = os.statvfs(self._folder)
+        except OSError:
+            return True
+        return disk.f_bavail * disk.f_frsize < SHORT_OF_DISK_BYTES
 
     async def run[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Return what ``work`` returns, called again while another process holds the lock.
@@ -94,14 +133,26 @@ class Database:
             except sqlite3.IntegrityError:
                 raise
             except sqlite3.Error as error:
+                if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+                    return self._run_on_full_disk(work)
                 deadline_s = deadline_s or monotonic() + MAX_LOCK_WAIT_S
                 if not _is_locked(error) or monotonic() > deadline_s:
                     raise _unavailable() from None
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, MAX_PAUSE_S)
 
+    def _run_on_full_disk[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what ``work`` returns in the space that the log has once it starts again; raises DatabaseFull."""
+        try:
+            restart_log(self.connection)
+            return work(self.connection)
+        except sqlite3.Error:
+            raise DatabaseFull(DISK_IS_FULL, retry_after_s=60) from None
+
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection, and that of the counters."""
+        if self.counters is not self:
+            self.counters.close()
         self.connection.close()
 
 
@@ -116,30 +167,52 @@ def _unavailable() -> StoreUnavailable:
 
 
 def open_database(data_dir: Path | None) -> Database:
-    """Open or create the database below ``data_dir``; None opens one in memory that ends with the process.
+    """Open or create the databases below ``data_dir``; None opens them in memory, where they end with the process.
 
     Write-ahead logging lets readers and a writer in another process work at once, so that the command line works
-    while a server runs. Raises StoreUnavailable if the folder or the file cannot be used.
+    while a server runs. Raises StoreUnavailable if the folder or a file cannot be used.
     """
-    path = ":memory:" if data_dir is None else data_dir / DATABASE_FILE
-    try:
-        if data_dir is not None:
+    if data_dir is not None:
+        try:
             data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=OPEN_TIMEOUT_S, autocommit=True, check_same_thread=False)
-    except (sqlite3.Error, OSError):
-        raise _unusable() from None
+        except OSError as error:
+            raise _unusable(data_dir, error) from None
+    with ExitStack() as opened:
+        main = opened.enter_context(closing(_connect(data_dir, DATABASE_FILE)))
+        counters = opened.enter_context(closing(_connect(data_dir, COUNTERS_FILE)))
+        try:
+            _set_up(main)
+            if data_dir is not None:
+                keep_log(data_dir / DATABASE_FILE, LOG_BYTES)
+            _enable_write_ahead_log(counters)
+            set_up_counters(counters, data_dir and data_dir / COUNTERS_FILE)
+            move_former_counters(main, counters)
+        except (sqlite3.Error, OSError) as error:
+            raise _unusable(data_dir, error) from None
+        # From here on a locked database raises at once, since a statement that waited would block the event loop.
+        for connection in (main, counters):
+            connection.execute("PRAGMA busy_timeout = 0")
+        opened.pop_all()
+    return Database(main, Database(counters), data_dir)
+
+
+def _connect(data_dir: Path | None, name: str) -> sqlite3.Connection:
+    path = ":memory:" if data_dir is None else data_dir / name
     try:
-        _set_up(connection)
-    except sqlite3.Error:
-        connection.close()
-        raise _unusable() from None
-    return Database(connection)
+        return sqlite3.connect(path, timeout=OPEN_TIMEOUT_S, autocommit=True, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise _unusable(data_dir, error) from None
 
 
-def _unusable() -> StoreUnavailable:
+def _unusable(data_dir: Path | None, error: Exception) -> StoreUnavailable:
+    """Return the error of a data folder that cannot be used, which says what is wrong with it."""
+    if data_dir is not None:
+        full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or is_full(error)
+        if reason := disk_is_full(data_dir) if full else unusable_folder(data_dir):
+            return StoreUnavailable(reason, retry_after_s=1)
     return StoreUnavailable(
-        f"Obscura's database ({DATABASE_FILE} in the data folder) cannot be used. Free its lock, or name another "
-        "folder in OBSCURA_DATA_DIR.",
+        f"Obscura's database ({DATABASE_FILE} in the data folder) cannot be used: {error}. Free its lock, or name "
+        "another folder in OBSCURA_DATA_DIR.",
         retry_after_s=1,
     )
 
@@ -150,8 +223,7 @@ def _set_up(connection: sqlite3.Connection) -> None:
     connection.executescript(_TABLES)
     if _missing_columns(connection):
         _add_missing_columns(connection)
-    # From here on a locked database raises at once, since a statement that waited would block the event loop.
-    connection.execute("PRAGMA busy_timeout = 0")
+    create_usage(connection)
 
 
 def _enable_write_ahead_log(connection: sqlite3.Connection) -> None:

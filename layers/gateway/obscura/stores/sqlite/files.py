@@ -1,18 +1,32 @@
 """Metadata of stored files and of uploads, in SQLite; their bytes are in the blob store."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
-from obscura.files.base import MAX_PARTS, FileQuery, StoredFile, Upload, UploadStatus
-from obscura.stores.sqlite.database import Database
+from obscura.errors import StorageFull
+from obscura.files.base import (
+    MAX_PARTS,
+    UNLIMITED,
+    FileQuery,
+    StorageLimits,
+    StoredFile,
+    Upload,
+    UploadStatus,
+)
+from obscura.stores.sqlite.database import DISK_IS_FULL, Database, DatabaseFull
+from obscura.stores.sqlite.storage import HAS_SPACE, select_usage
 
 _SELECT = "SELECT id, project, filename, purpose, media_type, size_bytes, created_at, expires_at FROM files "
-_INSERT = "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT = f"""
+INSERT INTO files SELECT :id, :project, :filename, :purpose, :media_type, :counted_bytes, :created_at, :expires_at
+WHERE {HAS_SPACE}
+"""
 _EXPIRE = "UPDATE files SET expires_at = ? WHERE project = ? AND id = ? AND expires_at > ?"
 _DELETE = "DELETE FROM files WHERE project = ? AND id = ?"
 _WHERE_ID = "WHERE project = ? AND id = ?"
-_WHERE_EXPIRED = "WHERE expires_at <= ? LIMIT ?"
+_WHERE_EXPIRED = "WHERE expires_at <= ? ORDER BY expires_at, id LIMIT ? OFFSET ?"
 _WHERE_LIVE = "WHERE project = ? AND expires_at > ? AND (? IS NULL OR purpose = ?) AND "
 _OLDEST_FIRST = _WHERE_LIVE + "(? IS NULL OR id > ?) ORDER BY id LIMIT ?"
 _NEWEST_FIRST = _WHERE_LIVE + "(? IS NULL OR id < ?) ORDER BY id DESC LIMIT ?"
@@ -29,19 +43,24 @@ class SqliteFileRepository:
         """``database`` may be shared with other stores."""
         self._database = database
 
-    async def add(self, file: StoredFile) -> None:
+    async def add(self, file: StoredFile, limits: StorageLimits = UNLIMITED) -> bool:
         """Insert a file."""
-        row = (
-            file.id,
-            file.project,
-            file.filename,
-            file.purpose,
-            file.media_type,
-            file.size_bytes,
-            int(file.created_at.timestamp()),
-            int(file.expires_at.timestamp()),
-        )
-        await self._database.run(lambda connection: connection.execute(_INSERT, row))
+        parameters = {
+            "id": file.id,
+            "project": file.project,
+            "filename": file.filename,
+            "purpose": file.purpose,
+            "media_type": file.media_type,
+            "created_at": int(file.created_at.timestamp()),
+            "expires_at": int(file.expires_at.timestamp()),
+            **_space(file.size_bytes, limits),
+        }
+        return await _write_file(self._database, _INSERT, parameters)
+
+    async def has_space(self, project: str, size_bytes: int, limits: StorageLimits, at: datetime) -> bool:
+        """Whether a project may add a file of this size now."""
+        usage = await self._database.run(lambda connection: select_usage(connection, project))
+        return limits.allow(usage, size_bytes)
 
     async def find(self, project: str, file_id: str) -> StoredFile | None:
         """Return a project's file."""
@@ -57,9 +76,9 @@ class SqliteFileRepository:
         """Delete a file's metadata."""
         await self._database.run(lambda connection: connection.execute(_DELETE, (project, file_id)))
 
-    async def expired(self, project: str, at: datetime) -> Sequence[StoredFile]:
-        """Return expired files of all projects."""
-        return await self._select(_WHERE_EXPIRED, at.timestamp(), MAX_EXPIRED_AT_ONCE)
+    async def expired(self, project: str, at: datetime, skip: int = 0) -> Sequence[StoredFile]:
+        """Return expired files of all projects, without the first ``skip``."""
+        return await self._select(_WHERE_EXPIRED, at.timestamp(), MAX_EXPIRED_AT_ONCE, skip)
 
     async def list(self, project: str, query: FileQuery, at: datetime) -> Sequence[StoredFile]:
         """Return a project's live files."""
@@ -74,6 +93,21 @@ class SqliteFileRepository:
     async def _select(self, clauses: str, *parameters: str | float | None) -> Sequence[StoredFile]:
         rows = await self._database.run(lambda connection: connection.execute(_SELECT + clauses, parameters).fetchall())
         return [_file(row) for row in rows]
+
+
+async def _write_file(database: Database, statement: str, parameters: Mapping[str, Any]) -> bool:
+    """Return whether the statement changed a row; raises StorageFull if the disk has no space for it."""
+    if database.is_short_of_disk():
+        raise StorageFull(DISK_IS_FULL)
+    try:
+        return await database.run(lambda connection: connection.execute(statement, parameters).rowcount == 1)
+    except DatabaseFull as full:
+        raise StorageFull(full.message) from None
+
+
+def _space(counted_bytes: int, limits: StorageLimits) -> dict[str, int]:
+    """Return the parameters of ``HAS_SPACE``."""
+    return {"counted_bytes": counted_bytes, "limit_bytes": limits.max_bytes, "limit_files": limits.max_files}
 
 
 def _file(row: Row) -> StoredFile:
@@ -93,7 +127,10 @@ def _file(row: Row) -> StoredFile:
 _SELECT_UPLOAD = """
 SELECT id, project, filename, purpose, declared_bytes, lifetime_s, created_at, expires_at, status, file_id FROM uploads
 """
-_INSERT_UPLOAD = "INSERT INTO uploads VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_UPLOAD = f"""
+INSERT INTO uploads SELECT :id, :project, :filename, :purpose, :declared_bytes, :ttl_s, :created_at, :expires_at,
+:status, :file_id WHERE {HAS_SPACE}
+"""
 _FINISH_UPLOAD = """
 UPDATE uploads SET status = ?, file_id = ? WHERE project = ? AND id = ? AND status = 'pending' AND expires_at > ?
 """
@@ -116,21 +153,22 @@ class SqliteUploadRepository:
         """``database`` may be shared with other stores."""
         self._database = database
 
-    async def add(self, upload: Upload) -> None:
+    async def add(self, upload: Upload, limits: StorageLimits = UNLIMITED) -> bool:
         """Insert an upload."""
-        row = (
-            upload.id,
-            upload.project,
-            upload.filename,
-            upload.purpose,
-            upload.declared_bytes,
-            upload.ttl_s,
-            int(upload.created_at.timestamp()),
-            int(upload.expires_at.timestamp()),
-            upload.status,
-            upload.file_id,
-        )
-        await self._database.run(lambda connection: connection.execute(_INSERT_UPLOAD, row))
+        parameters = {
+            "id": upload.id,
+            "project": upload.project,
+            "filename": upload.filename,
+            "purpose": upload.purpose,
+            "declared_bytes": upload.declared_bytes,
+            "ttl_s": upload.ttl_s,
+            "created_at": int(upload.created_at.timestamp()),
+            "expires_at": int(upload.expires_at.timestamp()),
+            "status": upload.status,
+            "file_id": upload.file_id,
+            **_space(upload.max_bytes, limits),
+        }
+        return await _write_file(self._database, _INSERT_UPLOAD, parameters)
 
     async def find(self, project: str, upload_id: str) -> Upload | None:
         """Return a project's upload."""
@@ -148,7 +186,7 @@ class SqliteUploadRepository:
             "max_parts": MAX_PARTS,
             "max_bytes": upload.max_bytes,
         }
-        return await self._database.run(lambda connection: connection.execute(_INSERT_PART, parameters).rowcount == 1)
+        return await _write_file(self._database, _INSERT_PART, parameters)
 
     async def finish(self, upload: Upload, status: UploadStatus, file_id: str | None, at: datetime) -> bool:
         """Finish a pending upload."""
@@ -159,9 +197,9 @@ class SqliteUploadRepository:
         """Delete the metadata of an upload and of its parts."""
         await self._database.run(lambda connection: connection.execute(_DELETE_UPLOAD, (project, upload_id)))
 
-    async def expired(self, project: str, at: datetime) -> Sequence[Upload]:
-        """Return expired uploads of all projects."""
-        return await self._select(_WHERE_EXPIRED, at.timestamp(), MAX_EXPIRED_AT_ONCE)
+    async def expired(self, project: str, at: datetime, skip: int = 0) -> Sequence[Upload]:
+        """Return expired uploads of all projects, without the first ``skip``."""
+        return await self._select(_WHERE_EXPIRED, at.timestamp(), MAX_EXPIRED_AT_ONCE, skip)
 
     async def _select(self, clauses: str, *parameters: str | float) -> Sequence[Upload]:
         def select(connection: sqlite3.Connection) -> list[Upload]:

@@ -7,18 +7,23 @@ from datetime import datetime
 from pathlib import Path
 
 from obscura.auth.base import ApiKey
+from obscura.errors import StoreUnavailable
 from obscura.stores.sqlite.database import Database
 
-_COLUMNS = "id, project, zero_retention, created_at, revoked_at, scopes, requests_per_minute"
+_COLUMNS = (
+    "id, project, zero_retention, created_at, revoked_at, scopes, requests_per_minute, max_storage_bytes, max_files"
+)
 _SELECT_LIVE = f"SELECT {_COLUMNS} FROM keys WHERE secret_sha256 = ? AND revoked_at IS NULL"  # noqa: S608 our own names
 _SELECT_ALL = f"SELECT {_COLUMNS} FROM keys ORDER BY created_at, id"  # noqa: S608 our own names
 _INSERT = """
-INSERT INTO keys (id, secret_sha256, project, zero_retention, created_at, scopes, requests_per_minute)
-VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO keys (
+    id, secret_sha256, project, zero_retention, created_at, scopes, requests_per_minute, max_storage_bytes, max_files
+)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _REVOKE = "UPDATE keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL"
 
-type Row = tuple[str, str, int, str, str | None, str, int | None]
+type Row = tuple[str, str, int, str, str | None, str, int | None, int | None, int | None]
 
 
 class SqliteKeyStore:
@@ -43,6 +48,8 @@ class SqliteKeyStore:
             key.created_at.isoformat(),
             " ".join(sorted(key.scopes)),
             key.requests_per_minute,
+            key.max_storage_bytes,
+            key.max_files,
         )
         await self._database.run(lambda connection: connection.execute(_INSERT, row))
 
@@ -58,7 +65,17 @@ class SqliteKeyStore:
 
 
 def _key(row: Row) -> ApiKey:
-    key_id, project, zero_retention, created_at, revoked_at, scopes, requests_per_minute = row
+    (
+        key_id,
+        project,
+        zero_retention,
+        created_at,
+        revoked_at,
+        scopes,
+        requests_per_minute,
+        max_storage_bytes,
+        max_files,
+    ) = row
     return ApiKey(
         id=key_id,
         project=project,
@@ -67,6 +84,8 @@ def _key(row: Row) -> ApiKey:
         revoked_at=datetime.fromisoformat(revoked_at) if revoked_at else None,
         scopes=frozenset(scopes.split()),
         requests_per_minute=requests_per_minute,
+        max_storage_bytes=max_storage_bytes,
+        max_files=max_files,
     )
 
 
@@ -85,7 +104,13 @@ class FileAddressSecret:
     async def read(self) -> bytes:
         """Return the secret."""
         if self._secret is None:
-            self._secret = load_or_create_secret(self._data_dir)
+            try:
+                self._secret = load_or_create_secret(self._data_dir)
+            except OSError:
+                raise StoreUnavailable(
+                    "The free tier is not ready here: its secret cannot be written to the data folder.",
+                    retry_after_s=60,
+                ) from None
         return self._secret
 
 
