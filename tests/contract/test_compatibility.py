@@ -258,7 +258,7 @@ async def test_dynamodb_items_are_written_in_the_same_form(tmp_path: Path) -> No
         for table in TABLES:
             scanned = client.scan(TableName=database.table(table.name))["Items"]
             items = [item for item in scanned if item.get("id") != {"S": USAGE_ID}]  # ADR 78
-            assert canonical(items) == canonical(map(with_bytes, ITEMS[table.name])), table.name
+            assert canonical(items) == canonical(map(with_bytes, ITEMS.get(table.name, ()))), table.name
 
 
 def canonical(items: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -12,7 +12,8 @@ addresses or an upstream's body. The dialects write errors in their own formats 
     │        ModerationBlocked · VideoAnonBlocked
     ├── 401  MissingCredentials · InvalidApiKey · InvalidToken
     ├── 403  PermissionDenied
-    ├── 404  ModelNotFound · FileNotFound · NotFound
+    ├── 404  ModelNotFound · FileNotFound · PolicyNotFound · NotFound
+    ├── 412  VersionConflict
     ├── 413  RequestTooLarge
     ├── 429  FreeTierExhausted · RateLimitExceeded · QuotaExceeded      (each with ``retry_after_s``)
     ├── 500  InternalError
@@ -206,10 +207,22 @@ class FileNotFound(ObscuraError):
     status, code = 404, "file_not_found"
 
 
+class PolicyNotFound(ObscuraError):
+    """A policy, or a version of one, that was never saved."""
+
+    status, code = 404, "policy_not_found"
+
+
 class NotFound(ObscuraError):
     """A path that Obscura does not serve."""
 
     status, code = 404, "not_found"
+
+
+class VersionConflict(ObscuraError):
+    """The policy has a newer version than the one that ``If-Match`` names."""
+
+    status, code = 412, "version_conflict"
 
 
 class RequestTooLarge(ObscuraError):
