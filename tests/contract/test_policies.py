@@ -84,7 +84,13 @@ async def test_versions_are_in_the_order_of_their_numbers(open_policies: OpenPol
             await stores.versions.add(a_version(number, draft=number == 2))
 
         records = await stores.versions.records("p1")
-        assert [(one.number, one.draft) for one in records] == [(1, False), (2, True), (9, False), (10, False), (11, False)]
+        assert [(one.number, one.draft) for one in records] == [
+            (1, False),
+            (2, True),
+            (9, False),
+            (10, False),
+            (11, False),
+        ]
 
 
 @each_store

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 from urllib.request import getproxies
 
@@ -37,6 +37,7 @@ from obscura.upstreams.http import ClientTransport, HttpUpstream, UpstreamTimeou
 from obscura.upstreams.registry import default_kind, load_kind
 
 if TYPE_CHECKING:
+    from obscura.policy.management import PolicyService
     from obscura.upstreams.catalog_file import UpstreamEntry
 
 
@@ -120,6 +121,7 @@ async def open_services(
                 StorageLimits(settings.project_storage_mb * MIB, settings.project_files),
             ),
             verdicts=stores.verdicts if settings.cache_verdicts else None,
+            open_policies=cache(partial(_policies, stores)),
             image_cache=ImageCache(settings.image_cache_mb * 1024 * 1024) if settings.image_cache_mb else None,
         )
 
@@ -166,6 +168,12 @@ def _moderator(settings: Settings, transport: httpx.AsyncBaseTransport) -> Moder
             return DemoModerator()
         case "openai":
             return OpenAIModerator(transport, settings.moderation_url, settings.effective_moderation_key)
+
+
+def _policies(stores: Stores) -> "PolicyService":
+    from obscura.policy.management import PolicyService
+
+    return PolicyService.of(stores.open_policies())
 
 
 def _catalog(settings: Settings, transport: httpx.AsyncBaseTransport) -> Catalog:

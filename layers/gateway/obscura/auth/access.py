@@ -158,7 +158,7 @@ def _require_scope(key: ApiKey, scope: KeyScope) -> None:
 
 def _admin_key_needed() -> PermissionDenied:
     return PermissionDenied(
-        "This endpoint is for API keys of the scope admin: 'obscura keys create --project NAME --scope admin' makes one."
+        "This endpoint is for API keys of the scope admin: 'obscura keys create --project NAME --scope admin'."
     )
 
 

@@ -26,8 +26,8 @@ class KeyScope(StrEnum):
 class ApiKey:
     """A stored key, without its secret.
 
-    Without ``scopes`` it is for every family but those of ``KeyScope.ADMIN``; without ``requests_per_minute``, ``max_storage_bytes`` or ``max_files``
-    the deployment's limit holds.
+    Without ``scopes`` it is for every family but those of ``KeyScope.ADMIN``; without ``requests_per_minute``,
+    ``max_storage_bytes`` or ``max_files`` the deployment's limit holds.
     """
 
     id: str

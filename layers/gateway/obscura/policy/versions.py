@@ -85,6 +85,12 @@ def live_and_former[Version: (PolicyVersion, VersionRecord)](
     return (published[0] if published else None), (published[1] if len(published) > 1 else None)
 
 
+def live_and_former_numbers(records: Sequence[VersionRecord]) -> tuple[int | None, int | None]:
+    """Return the numbers of ``live_and_former``."""
+    live, former = live_and_former(records)
+    return (None if live is None else live.number), (None if former is None else former.number)
+
+
 def satisfies_if_match(header: str | None, newest: PolicyVersion | VersionRecord | None) -> bool:
     """Whether a save may go on under an ``If-Match`` header (RFC 9110 §13.1.1); without one it may."""
     if header is None:

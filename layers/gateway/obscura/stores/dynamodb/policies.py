@@ -1,10 +1,10 @@
 """Versions of policies in DynamoDB: a small item for each, its document compressed in items of their own beside it.
 
-    policy          item                         what it has
-    policy:support  version#000000003            the record, and which items have its document
-    policy:support  document#<sha256>#00         the document, or its first 300 kB; an item may have 400 kB
-    ids             support                      that the policy exists, for the list
-    projects        name:acme                    the policy that holds for the project
+policy          item                         what it has
+policy:support  version#000000003            the record, and which items have its document
+policy:support  document#<sha256>#00         the document, or its first 300 kB; an item may have 400 kB
+ids             support                      that the policy exists, for the list
+projects        name:acme                    the policy that holds for the project
 """
 
 import hashlib
@@ -126,7 +126,7 @@ class DynamoPolicyStore:
         await self._database.call_idempotent(lambda client: client.put_item(TableName=self._table, Item=to_item(whole)))
 
     def _put_version(self, client: Client, item: dict[str, Any]) -> bool:
-        """Put a record unless its number is taken; a first try whose response was lost has not taken it from this one."""
+        """Put a record unless its number is taken, by another call than this one or a first try of it."""
         with expect_error("ConditionalCheckFailedException") as taken:
             client.put_item(
                 TableName=self._table, Item=to_item(item), ConditionExpression="attribute_not_exists(#item)",

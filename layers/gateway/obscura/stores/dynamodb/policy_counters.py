@@ -70,7 +70,9 @@ class DynamoRolloutCounters:
             client.update_item(
                 TableName=self._table,
                 Key=to_item(_hour_key(policy_id, version, hour)),
-                UpdateExpression=f"ADD requests_{minute} :requests, spikes_{minute} :spikes SET {EXPIRES_AT} = :expires_at",
+                UpdateExpression=(
+                    f"ADD requests_{minute} :requests, spikes_{minute} :spikes SET {EXPIRES_AT} = :expires_at"
+                ),
                 ExpressionAttributeValues=to_item(values),
             )
 
@@ -79,7 +81,8 @@ class DynamoRolloutCounters:
     async def counts(self, policy_id: str, version: int, buckets: Sequence[int]) -> Mapping[int, RolloutCount]:
         """Return the counts of these minutes."""
         by_hour = {
-            hour: list(group) for hour, group in groupby(sorted(set(buckets)), key=lambda bucket: bucket // BUCKETS_IN_HOUR)
+            hour: list(group)
+            for hour, group in groupby(sorted(set(buckets)), key=lambda bucket: bucket // BUCKETS_IN_HOUR)
         }
         keys = {hour: _hour_key(policy_id, version, hour)["subject"] for hour in by_hour}
         items = await _read_all(self._database, self._table, list(keys.values()))
@@ -227,7 +230,9 @@ def _read_batch(table: str, subjects: Sequence[str], client: Client) -> tuple[li
     keys = [to_item({"subject": subject}) for subject in subjects]
     response = client.batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
     left = response["UnprocessedKeys"].get(table, {"Keys": []})["Keys"]
-    return [from_item(item) for item in response["Responses"].get(table, [])], [from_item(key)["subject"] for key in left]
+    return [from_item(item) for item in response["Responses"].get(table, [])], [
+        from_item(key)["subject"] for key in left
+    ]
 
 
 def _hour_key(policy_id: str, version: int, hour: int) -> dict[str, str]:

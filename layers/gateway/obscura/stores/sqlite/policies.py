@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 
 from obscura.policy.base import PolicyStores
 from obscura.policy.document import PolicyDocument
@@ -54,7 +55,9 @@ class SqlitePolicyStore:
 
     async def policy_ids(self) -> Sequence[str]:
         """Return the ids of all policies, sorted."""
-        return [policy_id for (policy_id,) in await self._run(lambda connection: connection.execute(_SELECT_IDS).fetchall())]
+        return [
+            policy_id for (policy_id,) in await self._run(lambda connection: connection.execute(_SELECT_IDS).fetchall())
+        ]
 
     async def records(self, policy_id: str) -> Sequence[VersionRecord]:
         """Return all versions without their documents, the oldest first."""
@@ -107,10 +110,14 @@ class SqlitePolicyStore:
 
     async def _run[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
         if not self._has_tables:
-            for table in _TABLES:
-                await self._database.run(lambda connection, table=table: connection.execute(table))
+            for statement in _TABLES:
+                await self._database.run(partial(_execute, statement))
             self._has_tables = True
         return await self._database.run(work)
+
+
+def _execute(statement: str, connection: sqlite3.Connection) -> None:
+    connection.execute(statement)
 
 
 def _record(row: Row) -> VersionRecord:

@@ -1,4 +1,4 @@
-"""Counters of policies in SQLite: rows among the request counters, in the file that has space kept for them (ADR 79)."""
+"""Counters of policies in SQLite: rows among the request counters, in the file that keeps space for them (ADR 79)."""
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,8 +26,12 @@ ON CONFLICT DO UPDATE SET taken = taken + 1 WHERE taken < ?
 """
 _SELECT = "SELECT taken FROM counters WHERE subject = ? AND begins_at_s = ?"
 _SELECT_BETWEEN = "SELECT begins_at_s, taken FROM counters WHERE subject = ? AND begins_at_s BETWEEN ? AND ?"
-_FIRST_ROLLBACK = "INSERT OR IGNORE INTO counters (subject, begins_at_s, taken, ends_at_s) VALUES (?, 0, ?, ?)"
-_NEXT_ROLLBACK = "UPDATE counters SET taken = ?, ends_at_s = ? WHERE subject = ? AND begins_at_s = 0 AND taken = ?"
+_FIRST_ROLLBACK = """
+INSERT OR IGNORE INTO counters (subject, begins_at_s, taken, ends_at_s) VALUES (:subject, 0, :at, :ends_at_s)
+"""
+_NEXT_ROLLBACK = """
+UPDATE counters SET taken = :at, ends_at_s = :ends_at_s WHERE subject = :subject AND begins_at_s = 0 AND taken = :since
+"""
 
 
 class SqliteRolloutCounters:
@@ -73,11 +77,16 @@ class SqliteRolloutCounters:
 
     async def roll_back(self, policy_id: str, version: int, at_s: float, since_s: float | None) -> bool:
         """Record a rollback if the last one is still ``since_s``: one statement."""
-        subject, at, ends_at_s = rollback_subject(policy_id, version), to_microseconds(at_s), int(at_s) + KEPT_ROLLBACK_S
-        if since_s is None:
-            statement, parameters = _FIRST_ROLLBACK, (subject, at, ends_at_s)
-        else:
-            statement, parameters = _NEXT_ROLLBACK, (at, ends_at_s, subject, to_microseconds(since_s))
+        statement, parameters = (
+            _FIRST_ROLLBACK,
+            {
+                "subject": rollback_subject(policy_id, version),
+                "at": to_microseconds(at_s),
+                "ends_at_s": int(at_s) + KEPT_ROLLBACK_S,
+            },
+        )
+        if since_s is not None:
+            statement, parameters["since"] = _NEXT_ROLLBACK, to_microseconds(since_s)
         return await self._database.run(lambda connection: connection.execute(statement, parameters).rowcount == 1)
 
 
@@ -123,7 +132,7 @@ class SqliteQuotaCounters:
         await self._database.run(lambda connection: _in_transaction(connection, lambda: _add(connection, rows)))
 
 
-class _UsedUp(Exception):  # noqa: N818 it ends a transaction, and is no error
+class _UsedUp(Exception):
     """A counter is at its limit, so that the transaction is rolled back."""
 
     def __init__(self, key: str) -> None:
