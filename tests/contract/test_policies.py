@@ -16,7 +16,7 @@ from obscura.policy.parse import parse_document
 from obscura.policy.quotas import QuotaCounter, window_at
 from obscura.policy.rollout import RolloutCount
 from obscura.policy.versions import PolicyVersion, next_version, record_of, revert
-from tests.support.stores import STORES, OpenStores
+from tests.support.stores import STORES, OpenStores, sqlite_file
 
 type OpenPolicies = Callable[[Path], AbstractAsyncContextManager[PolicyStores]]
 
@@ -267,8 +267,6 @@ async def test_a_new_window_begins_at_zero(open_policies: OpenPolicies, tmp_path
 
 
 async def test_the_sweep_of_one_machine_keeps_counters_of_policies_for_their_windows(tmp_path: Path) -> None:
-    from tests.support.stores import sqlite_file
-
     month = a_counter(5, window="month")
     async with sqlite_file(tmp_path) as stores:
         policies = stores.open_policies()
