@@ -28,7 +28,7 @@ class Call:
 
 _FILE_CALLS = ("get_item", "put_item", "update_item", "delete_item", "query")
 _ITEM_CALLS = (*_FILE_CALLS, "scan", "batch_get_item", "batch_write_item")
-_TABLES = ("keys", "rates", "files", "verdicts")
+_TABLES = ("keys", "rates", "files", "verdicts", "policies")
 _OBJECT_CALLS = ("get_object", "put_object", "delete_object")
 _PREFIXES = ("originals/", "prepared/", "parts/", "elsewhere/")
 
@@ -64,10 +64,15 @@ FILES = ADMISSION | {
     *(Call("s3", operation, prefix) for prefix in _PREFIXES[:3] for operation in _OBJECT_CALLS),
 }
 
-NEEDED = {
-    name: INFERENCE if family.dialects else {"files": FILES}.get(name, ADMISSION) for name, family in FAMILIES.items()
+POLICIES = ADMISSION | {
+    Call("dynamodb", operation, "policies") for operation in ("get_item", "put_item", "delete_item", "query")
 }
-"""By family: what every function needs, and more for those that call a model and those that store files."""
+
+NEEDED = {
+    name: INFERENCE if family.dialects else {"files": FILES, "policies": POLICIES}.get(name, ADMISSION)
+    for name, family in FAMILIES.items()
+}
+"""By family: what every function needs, and more for those that call a model and those that store something."""
 
 
 def allowed_calls(account: Account, stack: Stack, role: str) -> set[Call]:
@@ -104,7 +109,13 @@ def _arguments(call: Call, stack: Stack) -> dict[str, Any]:
 
 
 def _item_arguments(call: Call) -> dict[str, Any]:
-    parts = {"keys": ("secret_sha256",), "rates": ("subject",), "files": ("project", "id")}.get(call.target, ("id",))
+    keys = {
+        "keys": ("secret_sha256",),
+        "rates": ("subject",),
+        "files": ("project", "id"),
+        "policies": ("policy", "item"),
+    }
+    parts = keys.get(call.target, ("id",))
     key = {part: {"S": "x"} for part in parts}
     table = {"TableName": f"{NAME}-{call.target}"}
     match call.operation:

@@ -1,5 +1,6 @@
 """Scenarios that the rehearsal runs: for each family, API Gateway's events and what their responses must be."""
 
+import json
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
@@ -81,10 +82,28 @@ def _models(event: Event) -> Scenario:
     yield Case("health", with_route(event, "GET", "/healthz"), b'"ok"')
 
 
+def _policies(event: Event) -> Scenario:
+    base = "/api/policy-gateway"
+    path = f"{base}/policies/support"
+    yield Case("saved", event, b'"version":1', 201, "etag")
+    yield Case("saved again", with_body(event, name="Support"), b'"version":2', 200, "etag")
+    yield Case("listed", with_route(event, "GET", f"{base}/policies"), b'"policy_id":"support"')
+    yield Case("read", with_route(event, "GET", path), b'"document"', header="etag")
+    yield Case("its history", with_route(event, "GET", f"{path}/history"), b'"live":true')
+    reverting = event | {"body": json.dumps({"version": 1})}
+    yield Case("reverted", with_route(reverting, "POST", f"{path}/revert"), b'"reverted_from":1', header="etag")
+    simulated = event | {"body": json.dumps({"policy_id": "support", "samples": [{"text": "a wire transfer"}]})}
+    yield Case("simulated", with_route(simulated, "POST", f"{base}/simulate"), b'"refuse"')
+    assigning = event | {"body": json.dumps({"policy_id": "support"})}
+    yield Case("of a project", with_route(assigning, "PATCH", f"{base}/projects/acme"), b'"project_id":"acme"')
+    yield Case("its schema", with_route(event, "GET", f"{base}/schema"), b"json-schema.org")
+
+
 SCENARIOS: dict[str, Callable[[Event], Scenario]] = {
     "chat": _chat,
     "messages": _messages,
     "responses": _responses,
     "files": _files,
     "models": _models,
+    "policies": _policies,
 }

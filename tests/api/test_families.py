@@ -30,7 +30,7 @@ def test_every_family_is_registered_by_its_name_with_a_scope_of_its_own() -> Non
     families = load_families()
 
     assert [family.name for family in families] == list(FAMILIES)
-    assert {family.scope for family in families} == set(KeyScope)
+    assert len({family.scope for family in families}) == len(families)
 
 
 def test_a_family_without_a_scope_cannot_be_made() -> None:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 from urllib.request import getproxies
 
@@ -42,6 +42,7 @@ from obscura.upstreams.registry import default_kind, load_kind
 from obscura.upstreams.store_field import takes_store_field
 
 if TYPE_CHECKING:
+    from obscura.policy.management import PolicyService
     from obscura.upstreams.catalog_file import UpstreamEntry
 
 
@@ -112,6 +113,7 @@ async def open_services(
                 StorageLimits(settings.project_storage_mb * MIB, settings.project_files),
             ),
             verdicts=stores.verdicts if settings.cache_verdicts else None,
+            open_policies=cache(partial(_policies, stores)),
             image_cache=ImageCache(settings.image_cache_mb * 1024 * 1024) if settings.image_cache_mb else None,
             memory=memory,
         )
@@ -194,6 +196,12 @@ def _moderator(settings: Settings, transport: httpx.AsyncBaseTransport) -> Moder
             return DemoModerator()
         case "openai":
             return OpenAIModerator(transport, settings.moderation_url, settings.effective_moderation_key)
+
+
+def _policies(stores: Stores) -> "PolicyService":
+    from obscura.policy.management import PolicyService
+
+    return PolicyService.of(stores.open_policies())
 
 
 def _catalog(settings: Settings, transport: httpx.AsyncBaseTransport) -> Catalog:

@@ -12,8 +12,9 @@ addresses or an upstream's body. The dialects write errors in their own formats 
     │        ModerationBlocked · VideoAnonBlocked
     ├── 401  MissingCredentials · InvalidApiKey · InvalidToken
     ├── 403  PermissionDenied
-    ├── 404  ModelNotFound · FileNotFound · NotFound
+    ├── 404  ModelNotFound · FileNotFound · PolicyNotFound · NotFound
     ├── 408  RequestTimeout
+    ├── 412  VersionConflict
     ├── 413  RequestTooLarge
     ├── 429  FreeTierExhausted · RateLimitExceeded · QuotaExceeded      (each with ``retry_after_s``)
     ├── 500  InternalError
@@ -219,6 +220,12 @@ class FileNotFound(ObscuraError):
     status, code = 404, "file_not_found"
 
 
+class PolicyNotFound(ObscuraError):
+    """A policy, or a version of one, that was never saved."""
+
+    status, code = 404, "policy_not_found"
+
+
 class NotFound(ObscuraError):
     """A path that Obscura does not serve."""
 
@@ -229,6 +236,12 @@ class RequestTimeout(ObscuraError):
     """A body that arrives below the least rate; its connection is closed (RFC 9110 §15.5.9)."""
 
     status, code = 408, "request_timeout"
+
+
+class VersionConflict(ObscuraError):
+    """The policy has a newer version than the one that ``If-Match`` names."""
+
+    status, code = 412, "version_conflict"
 
 
 class RequestTooLarge(ObscuraError):

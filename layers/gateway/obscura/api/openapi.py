@@ -47,7 +47,9 @@ def describe(title: str, version: str, families: Sequence[Family]) -> Json:
         for route in iter_route_contexts(family.router.routes):
             for method in route.methods or ():
                 operation = schema["paths"][route.path_format][method.lower()]
-                operation |= _around(operation["responses"]["200"], family, OpenAIErrorFormat())
+                created = {"201": success} if (success := operation["responses"].get("201")) else {}
+                around = _around(operation["responses"]["200"], family, OpenAIErrorFormat())
+                operation |= around | {"responses": created | around["responses"]}
                 bodies = [dependency.call for dependency in route.dependant.dependencies]
                 operation |= _request_body(bodies, schemas)
         for endpoint in family.dialects:

@@ -1,6 +1,8 @@
 """What the pipeline works with: access control, stores, upstreams and limits, opened once at start."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from obscura.auth.limits import AccessControl
 from obscura.clock import Clock
@@ -16,6 +18,9 @@ from obscura.memory_budget import MAX_DEFAULT_BYTES, MemoryBudget
 from obscura.moderation.base import Moderator, VerdictCache
 from obscura.pipeline.image_cache import ImageCache
 from obscura.upstreams.base import Catalog
+
+if TYPE_CHECKING:
+    from obscura.policy.management import PolicyService
 
 MAX_BODY_BYTES = 35 * 1024 * 1024
 MAX_REQUEST_PIXELS = 128_000_000
@@ -48,7 +53,8 @@ class Services:
     """Everything that handling a request needs.
 
     Without a moderator nothing is moderated, without ``verdicts`` none is cached, and without ``image_cache`` no
-    prepared image is: the operator's choices.
+    prepared image is: the operator's choices. ``open_policies`` returns the one service of policies, imported and made
+    at its first call.
     """
 
     access_control: AccessControl
@@ -62,6 +68,7 @@ class Services:
     executor: ImageExecutor
     file_service: FileService
     verdicts: VerdictCache | None
+    open_policies: "Callable[[], PolicyService]"
     image_cache: ImageCache | None = None
     memory: MemoryBudget = field(default_factory=lambda: MemoryBudget(MAX_DEFAULT_BYTES))
 

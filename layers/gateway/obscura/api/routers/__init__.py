@@ -20,6 +20,7 @@ FAMILIES = {
     "responses": "obscura.api.routers.responses",
     "models": "obscura.api.routers.models",
     "files": "obscura.api.routers.files",
+    "policies": "obscura.api.routers.policies",
 }
 """The module of each family; as strings, so that a Lambda function imports only its own."""
 

@@ -1,0 +1,349 @@
+"""The management API of policies: save, read, compare, revert, simulate, assign."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from obscura.policy.parse import document_schema
+from tests.support.gateway import Gateway, running_gateway
+
+BASE = "/api/policy-gateway"
+DOCUMENT = {"policy_id": "p1", "name": "Support", "rules": {"denylist": ["wire transfer"]}, "images": {"max_count": 1}}
+
+
+class Admin:
+    """A client with an admin's key."""
+
+    def __init__(self, gateway: Gateway, headers: dict[str, str]) -> None:
+        self._client, self._headers = gateway.client, headers
+
+    async def __call__(self, method: str, path: str, json: Any = None, **headers: str) -> httpx.Response:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self._client.request(method, BASE + path, json=json, headers=self._headers | named)
+
+    async def save(self, **fields: Any) -> httpx.Response:
+        return await self("POST", "/policies", DOCUMENT | fields)
+
+
+async def an_admin(gateway: Gateway) -> Admin:
+    return Admin(gateway, await gateway.headers_of("admins", scopes=frozenset({"admin"})))
+
+
+def error_of(response: httpx.Response) -> tuple[int, str, str | None]:
+    error = response.json()["error"]
+    return response.status_code, error["code"], error["param"]
+
+
+async def test_a_first_save_is_201_and_the_next_200(demo_gateway: Gateway) -> None:
+    admin = await an_admin(demo_gateway)
+
+    saved = [await admin.save(), await admin.save(name="Second")]
+
+    assert [response.status_code for response in saved] == [201, 200]
+    first, second = (response.json() for response in saved)
+    assert (first["version"], second["version"], second["live_version"]) == (1, 2, 2)
+    assert first["document"] == DOCUMENT
+    assert saved[1].headers["etag"] == second["etag"] != first["etag"]
+    assert second["created_at"] == first["created_at"] <= second["updated_at"]
+
+
+async def test_a_version_is_read_whole_by_its_number(demo_gateway: Gateway) -> None:
+    admin = await an_admin(demo_gateway)
+    saved = [(await admin.save()).json(), (await admin.save(draft=True)).json()]
+
+    newest, first = await admin("GET", "/policies/p1"), await admin("GET", "/policies/p1?version=1")
+
+    assert newest.json() == saved[1]
+    assert (newest.json()["draft"], newest.json()["live_version"]) == (True, 1)
+    assert first.json() == saved[0]
+    assert first.headers["etag"] == saved[0]["etag"]
+
+
+async def test_another_spelling_is_stored_as_ours(demo_gateway: Gateway) -> None:
+    admin = await an_admin(demo_gateway)
+    rules = {"redact": ["email"], "enforcement_action": "refuse"}
+
+    saved = await admin("POST", "/policies", {"name": "My Policy", "config": {"rules": rules}})
+
+    assert saved.status_code == 201
+    assert saved.json()["policy_id"] == "my-policy"
+    assert saved.json()["document"]["rules"] == {"redact_pii": True, "pii": ["email"], "enforcement_action": "block"}
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        (DOCUMENT | {"imagess": {}}, (400, "invalid_request", "imagess")),
+        (
+            DOCUMENT | {"images": {"allowed_formats": ["PNG", "psd"]}},
+            (400, "invalid_request", "images.allowed_formats[1]"),
+        ),
+        (DOCUMENT | {"rules": {"regexes": [{"regex": "(?=a)"}]}}, (400, "invalid_request", "rules.regexes[0].regex")),
+        (DOCUMENT | {"images": {"redact": ["faces"]}}, (400, "invalid_request", "images.redact")),
+        (DOCUMENT | {"policy_id": "a@1"}, (400, "invalid_request", "policy_id")),
+        ({"config": {"rules": {"denylst": []}}, "name": "x"}, (400, "invalid_request", "config.rules.denylst")),
+        ({}, (400, "invalid_request", "policy_id")),
+    ],
+)
+async def test_an_error_of_a_document_names_the_field(
+    document: dict, expected: tuple[int, str, str], demo_gateway: Gateway
+) -> None:
+    admin = await an_admin(demo_gateway)
+
+    assert error_of(await admin("POST", "/policies", document)) == expected
+
+    assert (await admin("GET", "/policies")).json()["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"{", 400, "invalid_json"),
+        (b"[]", 400, "invalid_request"),
+        (b'"x"', 400, "invalid_request"),
+        (b"\xff", 400, "invalid_json"),
+        (b'{"policy_id": "p1", "policy_id": "p2"}', 400, None),
+        (b'{"policy_id": "\\ud800"}', 400, None),
+        (b"[" * 5000, 400, None),
+        (b'{"policy_id": "p1", "name": ' + b'{"a":' * 500 + b"1" + b"}" * 501, 400, None),
+        (b'{"policy_id": "p1", "rollout": {"rollback_threshold": 1e999}}', 400, None),
+        (b'{"policy_id": "p1", "description": "' + b"x" * 1_050_000 + b'"}', 413, "request_too_large"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/policies", "/config", "/simulate"])
+async def test_a_body_that_is_none_is_an_error_of_the_caller(
+    path: str, body: bytes, status: int, code: str | None, demo_gateway: Gateway
+) -> None:
+    headers = await demo_gateway.headers_of("admins", scopes=frozenset({"admin"}))
+
+    response = await demo_gateway.client.post(
+        BASE + path, content=body, headers=headers | {"content-type": "application/json"}
+    )
+
+    assert response.status_code == status, response.text
+    assert code in {None, response.json()["error"]["code"]}
+
+
+async def test_a_save_over_a_newer_version_is_a_conflict(demo_gateway: Gateway) -> None:
+    admin = await an_admin(demo_gateway)
+    etag = (await admin.save()).headers["etag"]
+
+    assert (await admin("POST", "/policies", DOCUMENT, if_match=etag)).status_code == 200
+    conflict = await admin("POST", "/policies", DOCUMENT, if_match=etag)
+
+    assert error_of(conflict) == (412, "version_conflict", None)
+    assert '"2-' in conflict.json()["error"]["message"]
+    assert (await admin("POST", "/policies", DOCUMENT, if_match="*")).status_code == 200
+    new = await admin("POST", "/policies", DOCUMENT | {"policy_id": "new"}, if_match="*")
+    assert error_of(new) == (412, "version_conflict", None)
+    assert error_of(await admin("POST", "/policies/p1/revert", {"version": 1}, if_match=etag))[0] == 412
+    assert (await admin("GET", "/policies/p1")).json()["version"] == 3
+
+
+async def test_of_concurrent_saves_with_one_etag_one_succeeds(demo_gateway: Gateway) -> None:
+    admin = await an_admin(demo_gateway)
+    etag = (await admin.save()).headers["etag"]
+
+    saves = [admin("POST", "/policies", DOCUMENT | {"name": f"{n}"}, if_match=etag) for n in range(10)]
+    statuses = [response.status_code for response in await asyncio.gather(*saves)]
+    unconditional = await asyncio.gather(*[admin.save(name=f"{n}") for n in range(10)])
+
+    assert sorted(statuses) == [200] + [412] * 9
+    assert sorted(response.json()["version"] for response in unconditional) == list(range(3, 13))
+
+
+async def test_what_is_unknown_is_404(demo_gateway: Gateway) -> None:
+    admin = await an_admin(demo_gateway)
+    await admin.save()
+
+    unknown = [
+        await admin("GET", "/policies/p2"),
+        await admin("GET", "/policies/p2/history"),
+        await admin("GET", "/policies/p2/diff"),
+        await admin("POST", "/policies/p2/revert", {"version": 1}),
+        await admin("GET", "/config?policy_id=p2"),
+        await admin("GET", "/history?policy_id=p2"),
+        await admin("PATCH", "/projects/acme", {"policy_id": "p2"}),
+        await admin("POST", "/simulate", {"policy_id": "p2", "samples": [{}]}),
+    ]
+    versions = [
+        await admin("GET", "/policies/p1?version=2"),
+        await admin("POST", "/policies/p1/revert", {"version": 2}),
+        await admin("GET", "/policies/p1/diff?from=2"),
+        await admin("GET", "/policies/p1/diff?to=2"),
+        await admin("POST", "/simulate", {"policy_id": "p1@2", "samples": [{}]}),
+    ]
+
+    assert [error_of(one) for one in unknown] == [(404, "policy_not_found", "policy_id")] * 8
+    assert [error_of(one) for one in versions] == [
+        (404, "policy_not_found", param) for param in ("version", "version", "from", "to", "policy_id")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "param"),
+    [
+        ("GET", "/policies/p1?version=0", None, "version"),
+        ("GET", "/policies/p1?version=99999999999999999999", None, "version"),
+        ("GET", "/policies/p1/diff?from=x", None, "from"),
+        ("GET", "/policies?limit=0", None, "limit"),
+        ("GET", "/config", None, "policy_id"),
+        ("POST", "/policies/p1/revert", {"version": "1"}, "version"),
+        ("POST", "/policies/p1/revert", {}, "version"),
+        ("PATCH", "/projects/acme", {"policy_id": 7}, "policy_id"),
+        ("PATCH", "/projects/acme", {}, "policy_id"),
+        ("POST", "/simulate", {"samples": [{}]}, "policy_id"),
+        ("POST", "/simulate", {"policy_id": "p1", "policy": {}, "samples": [{}]}, "policy_id"),
+        ("POST", "/simulate", {"policy_id": "p1@x", "samples": [{}]}, "policy_id"),
+        ("POST", "/simulate", {"policy_id": "p1", "samples": []}, "samples"),
+        ("POST", "/simulate", {"policy_id": "p1"}, "samples"),
+        ("POST", "/simulate", {"policy_id": "p1", "samples": [{"texts": ["a", 1]}]}, "samples[0].texts[1]"),
+        ("POST", "/simulate", {"policy": {"rules": {"denylist": [1]}}, "samples": [{}]}, "policy.rules.denylist[0]"),
+    ],
+)
+async def test_an_error_of_a_request_names_the_field(
+    method: str, path: str, body: Any, param: str, demo_gateway: Gateway
+) -> None:
+    admin = await an_admin(demo_gateway)
+    await admin.save()
+
+    assert error_of(await admin(method, path, body)) == (400, "invalid_request", param)
+
+
+async def test_a_list_has_every_policy_by_its_newest_version(demo_gateway: Gateway) -> None:
+    admin = await an_admin(demo_gateway)
+    for policy_id in ("c", "a", "b"):
+        await admin.save(policy_id=policy_id)
+    await admin.save(policy_id="a", name="Draft", draft=True)
+
+    listed = (await admin("GET", "/policies")).json()
+    pages = [(await admin("GET", f"/policies?limit=2{after}")).json() for after in ("", "&after=b")]
+
+    assert [(one["policy_id"], one["version"], one["live_version"]) for one in listed["data"]] == [
+        ("a", 2, 1), ("b", 1, 1), ("c", 1, 1),
+    ]  # fmt: skip
+    assert listed["data"][0]["name"] == "Draft"
+    assert [[one["policy_id"] for one in page["data"]] for page in pages] == [["a", "b"], ["c"]]
+    assert [page["has_more"] for page in pages] == [True, False]
+
+
+async def test_history_and_diff_show_what_changed(demo_gateway: Gateway) -> None:
+    admin = await an_admin(demo_gateway)
+    await admin.save()
+    await admin.save(rules={"denylist": ["wire transfer", "gift card"]})
+    await admin.save(draft=True)
+
+    history = (await admin("GET", "/policies/p1/history")).json()
+    page = (await admin("GET", "/policies/p1/history?limit=1&before=3")).json()
+    changes = (await admin("GET", "/policies/p1/diff?from=1&to=2")).json()
+    newest = (await admin("GET", "/policies/p1/diff")).json()
+
+    assert [(one["version"], one["draft"], one["live"]) for one in history["data"]] == [
+        (3, True, False), (2, False, True), (1, False, False),
+    ]  # fmt: skip
+    assert ([one["version"] for one in page["data"]], page["has_more"]) == ([2], True)
+    assert (changes["from"], changes["to"]) == (1, 2)
+    assert changes["changes"] == [{"path": "rules.denylist", "change": "added", "to": "gift card"}]
+    assert (newest["from"], newest["to"]) == (2, 3)
+    assert {"path": "draft", "change": "added", "to": True} in newest["changes"]
+
+
+async def test_a_revert_is_a_new_version_and_live(demo_gateway: Gateway) -> None:
+    admin = await an_admin(demo_gateway)
+    await admin.save(draft=True)
+    await admin.save(rules={"denylist": ["other"]})
+
+    reverted = await admin("POST", "/policies/p1/revert", {"version": 1})
+
+    assert reverted.status_code == 200
+    assert reverted.headers["etag"] == reverted.json()["etag"]
+    assert (reverted.json()["version"], reverted.json()["live_version"], reverted.json()["reverted_from"]) == (3, 3, 1)
+    assert reverted.json()["document"]["rules"] == DOCUMENT["rules"]
+
+
+async def test_a_simulation_decides_by_the_live_version_a_pinned_one_or_a_document(demo_gateway: Gateway) -> None:
+    admin = await an_admin(demo_gateway)
+    await admin.save()
+    await admin.save(rules={"redact_pii": True}, images={})
+    await admin.save(rules={"denylist": ["x"]}, draft=True)
+    samples = [
+        {"name": "fraud", "text": "a wire transfer to ann@example.com", "expect": {"decision": "refuse"}},
+        {"text": "hello", "images": [{}, {}]},
+    ]
+
+    live = (await admin("POST", "/simulate", {"policy_id": "p1", "samples": samples})).json()
+    pinned = (await admin("POST", "/simulate", {"policy_id": "p1@1", "samples": samples})).json()
+    document = {"rules": {"denylist": ["hello"], "enforcement_action": "escalate"}}
+    own = (await admin("POST", "/simulate", {"policy": document, "samples": samples})).json()
+
+    assert (live["policy_id"], live["policy_version"]) == ("p1", 2)
+    assert [(one["name"], one["decision"]) for one in live["results"]] == [("fraud", "redact"), ("", "allow")]
+    assert live["results"][0]["texts"] == ["a wire transfer to {EMAIL_1}"]
+    assert live["results"][0]["failures"] == ["decision is redact, expected refuse"]
+    assert pinned["policy_version"] == 1
+    assert [(one["decision"], one["rule"]) for one in pinned["results"]] == [
+        ("refuse", "policy.denylist"), ("refuse", "policy.images.max_count"),
+    ]  # fmt: skip
+    assert pinned["results"][0]["denylist_hits"] == ["wire transfer"]
+    assert pinned["results"][1]["coverage"]["images"]["total"] == 2
+    assert (own["policy_version"], own["counts"]) == (None, {"allow": 1, "escalate": 1})
+    assert (await admin("GET", "/policies/p1/history")).json()["data"][0]["version"] == 3
+
+
+async def test_a_project_has_the_policy_that_it_is_assigned(demo_gateway: Gateway) -> None:
+    admin = await an_admin(demo_gateway)
+    await admin.save()
+    await admin.save(policy_id="closed", org_controls={"project_keys": ["other"]})
+    path = "/projects/team%20%C3%A9/a"
+
+    before = (await admin("GET", path)).json()
+    assigned = await admin("PATCH", path, {"policy_id": "p1"})
+    after = (await admin("GET", path)).json()
+    refused = await admin("PATCH", path, {"policy_id": "closed"})
+    await admin("PATCH", path, {"policy_id": None})
+
+    assert before == {"object": "project", "project_id": "team é/a", "policy_id": None}
+    assert assigned.json() == after == before | {"policy_id": "p1"}
+    assert error_of(refused) == (400, "invalid_request", "policy_id")
+    assert (await admin("GET", path)).json() == before
+
+
+async def test_the_paths_of_other_gateways_are_served(demo_gateway: Gateway) -> None:
+    admin = await an_admin(demo_gateway)
+    saved = await admin("POST", "/config", {"config": DOCUMENT})
+    await admin.save(rules={"flagged_categories": ["violence"]})
+    await admin.save(policy_id="p2")
+
+    config = (await admin("GET", "/config?policy_id=p1")).json()
+    history = (await admin("GET", "/history")).json()
+    page = (await admin("GET", "/history?policy_id=p1&limit=1")).json()
+
+    assert (saved.status_code, saved.json()["config"]) == (200, DOCUMENT)
+    assert set(saved.json()) == {"config", "created_at", "updated_at"}
+    assert config["config"]["rules"] == {"flagged_categories": ["violence"]}
+    assert [one["id"] for one in history["entries"]] == ["p2@1", "p1@2", "p1@1"]
+    assert history["entries"][1]["scenario_categories"] == ["violence"]
+    assert history["entries"][2]["config"] == DOCUMENT
+    assert ([one["id"] for one in page["entries"]], page["has_more"]) == (["p1@2"], True)
+
+
+async def test_the_schema_of_documents_is_served(demo_gateway: Gateway) -> None:
+    assert (await (await an_admin(demo_gateway))("GET", "/schema")).json() == document_schema()
+
+
+async def test_management_is_for_keys_that_name_its_scope_alone() -> None:
+    async with running_gateway() as gateway:
+        headers = [
+            {"authorization": f"Bearer {gateway.key}"},
+            await gateway.headers_of("a", scopes=frozenset({"policy", "chat"})),
+            {"authorization": "", "x-free-tier": "true"},
+            await gateway.headers_of("a", scopes=frozenset({"admin"})),
+        ]
+        management = [(await gateway.client.get(f"{BASE}/policies", headers=one)).status_code for one in headers]
+        models = [(await gateway.client.get("/v1/models", headers=one)).status_code for one in headers]
+
+        assert management == [403, 403, 401, 200]
+        assert models[0] == 200
+        assert models[3] == 403
