@@ -18,6 +18,7 @@ from obscura.dialects.base import ContentLimits
 from obscura.dialects.registry import PIVOT, require_dialect
 from obscura.documents.base import DocumentLimits
 from obscura.documents.render import DocumentRenderer, child_memory_bytes
+from obscura.errors import InvalidRequest
 from obscura.execution import ImageExecutor
 from obscura.fetch.fetcher import FetchLimits, GuardedFetcher
 from obscura.fetch.policy import parse_origin
@@ -42,6 +43,7 @@ from obscura.upstreams.registry import default_kind, load_kind
 from obscura.upstreams.store_field import takes_store_field
 
 if TYPE_CHECKING:
+    from obscura.policy.document import PolicyDocument
     from obscura.policy.management import PolicyService
     from obscura.upstreams.catalog_file import UpstreamEntry
 
@@ -63,6 +65,7 @@ def validate_settings(settings: Settings) -> None:
             f"{PREFIX}JWKS_URL needs {PREFIX}JWT_ISSUER and {PREFIX}JWT_AUDIENCE: "
             "the issuer and the audience of the JWTs that are accepted."
         )
+    policy_floor(settings)
     if settings.models is not None:
         from obscura.upstreams.catalog_file import CatalogError, FileCatalog, read_catalog_file
 
@@ -113,7 +116,7 @@ async def open_services(
                 StorageLimits(settings.project_storage_mb * MIB, settings.project_files),
             ),
             verdicts=stores.verdicts if settings.cache_verdicts else None,
-            open_policies=cache(partial(_policies, stores)),
+            open_policies=cache(partial(_policies, settings, stores)),
             image_cache=ImageCache(settings.image_cache_mb * 1024 * 1024) if settings.image_cache_mb else None,
             memory=memory,
         )
@@ -198,10 +201,25 @@ def _moderator(settings: Settings, transport: httpx.AsyncBaseTransport) -> Moder
             return OpenAIModerator(transport, settings.moderation_url, settings.effective_moderation_key)
 
 
-def _policies(stores: Stores) -> "PolicyService":
+def _policies(settings: Settings, stores: Stores) -> "PolicyService":
+    from obscura.pipeline.policy_log import LogSink
     from obscura.policy.management import PolicyService
 
-    return PolicyService.of(stores.open_policies())
+    return PolicyService.of(stores.open_policies(), LogSink(), policy_floor(settings))
+
+
+def policy_floor(settings: Settings) -> "PolicyDocument | None":
+    """Read the organisation's floor; raises ConfigurationError for a file that cannot be read or is no policy."""
+    if settings.policy_floor is None:
+        return None
+    from obscura.policy.parse import parse_floor, parse_json
+
+    try:
+        return parse_floor(parse_json(settings.policy_floor.read_bytes()))
+    except OSError as failure:
+        raise ConfigurationError(f"{PREFIX}POLICY_FLOOR: cannot be read ({failure.strerror}).") from None
+    except InvalidRequest as invalid:
+        raise ConfigurationError(f"{PREFIX}POLICY_FLOOR: {invalid.message}") from None
 
 
 def _catalog(settings: Settings, transport: httpx.AsyncBaseTransport) -> Catalog:

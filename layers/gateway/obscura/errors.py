@@ -9,7 +9,7 @@ addresses or an upstream's body. The dialects write errors in their own formats 
     │        TooManyImages · TooManyContentParts · TooManyItems · TooManyPixels
     │        InvalidDocument · DocumentTooLarge
     │        InvalidImageUrl · UnsafeImageUrl · ImageFetchFailed
-    │        ModerationBlocked · VideoAnonBlocked
+    │        ModerationBlocked · PolicyBlocked · VideoAnonBlocked
     ├── 401  MissingCredentials · InvalidApiKey · InvalidToken
     ├── 403  PermissionDenied
     ├── 404  ModelNotFound · FileNotFound · PolicyNotFound · NotFound
@@ -45,6 +45,8 @@ class ObscuraError(Exception):
         self.category: str | None = None
         self.response_status: int = self.status
         self.headers: dict[str, str] = {}
+        self.policy: bytes | None = None
+        """The decision of a policy as JSON, which stands beside the error (``/policy/*`` alone)."""
 
     def at(self, path: str) -> Self:
         """Return a copy that names ``path``, with this error's traceback and cause; a raised error is never changed."""
@@ -164,6 +166,12 @@ class ModerationBlocked(ObscuraError):
     def __init__(self, message: str, *, category: str, param: str | None = None) -> None:
         super().__init__(message, param=param)
         self.category = category
+
+
+class PolicyBlocked(ObscuraError):
+    """A policy refuses the request or its answer, or holds it back."""
+
+    status, code = 400, "policy_blocked"
 
 
 class VideoAnonBlocked(ObscuraError):

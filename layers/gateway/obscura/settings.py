@@ -145,6 +145,7 @@ class Settings(BaseSettings):
     project_files: int = Field(default=10_000, ge=0)
     disk_reserve_mb: int = Field(default=100, ge=0)
     flatten_onto: Annotated[tuple[int, int, int], NoDecode, BeforeValidator(_colour)] = (255, 255, 255)
+    policy_floor: Path | None = None
     secrets_path: str | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

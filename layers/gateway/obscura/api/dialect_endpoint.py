@@ -11,6 +11,7 @@ from obscura.access_record import AccessRecord
 from obscura.api.access_log import ACCESS_RECORD, log_exception
 from obscura.api.client_address import client_address, headers_of
 from obscura.api.deadline import deadline_of, enforce_deadline
+from obscura.auth.base import KeyScope
 from obscura.dialects.base import CallerDialect, RequestHead
 from obscura.errors import ClientDisconnected, InternalError, ObscuraError
 from obscura.pipeline.handle import handle_request
@@ -26,8 +27,12 @@ type Handler = Callable[[GatewayRequest, CallerDialect[Any], Services], Abstract
 class DialectEndpoint:
     """Serves the requests of one dialect: with a response, an error in its format, or a stream that an error ends."""
 
-    def __init__(self, dialect: CallerDialect, handler: Handler = handle_request) -> None:
+    def __init__(
+        self, dialect: CallerDialect, handler: Handler = handle_request, scope: KeyScope | None = None
+    ) -> None:
+        """``scope`` is what its handler asks of a key, by default that of the dialect."""
         self.dialect = dialect
+        self.scope = scope or KeyScope(dialect.name)
         self._handler = handler
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -216,6 +216,14 @@ class ParsedRequest(Protocol):
         """The JSON paths of fields by which the upstream would keep something of the request."""
         ...
 
+    def answer_translator(self) -> ResponseTranslator:
+        """Return the translator of a chat answer that the gateway gives in place of the model's."""
+        ...
+
+    def rewrite_texts(self, rewrite: Callable[[str], str]) -> None:
+        """Rewrite every text, string by string, in the request and in ``texts``; before images are replaced."""
+        ...
+
     def account_state(self, *, native: bool) -> Sequence[str]:
         """Return the JSON paths of ids of what the upstream's account holds, which all its users share.
 

@@ -1,6 +1,6 @@
 """Protocol of what fetches image URLs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from obscura.errors import ImageFetchFailed, RequestTooLarge
@@ -15,6 +15,8 @@ class FetchAllowance:
     max_redirects: int
     taken_bytes: int = 0
     redirects: int = 0
+    hosts: dict[str, list[str]] = field(default_factory=dict)
+    """The host of every hop that was followed, by the URL that was asked for."""
 
     def take_bytes(self, count: int) -> None:
         """Count bytes of a body as they arrive; raises FetchRejected past the limit."""

@@ -1,6 +1,6 @@
 """Load, prepare and moderate what a request carries, each part as soon as it can be."""
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from obscura.fetch.base import FetchAllowance
 from obscura.files.stored_images import StoredImages
 from obscura.moderation.cache import CachingModerator, CleanVerdicts, TextVerdicts
 from obscura.pipeline.load_images import VideoSources, inline_image, inline_videos, load_image, require_few_urls
-from obscura.pipeline.moderate import Moderation, require_text_length
+from obscura.pipeline.moderate import Moderation, Observe, require_text_length
 from obscura.pipeline.prepare import (
     ImageToInspect,
     InspectedImage,
@@ -111,6 +111,8 @@ class ContentCheck:
     moderation: Moderation | None
     allowance: FetchAllowance
     decoded: bool = True
+    on_loaded: Callable[[Sequence[tuple[str, InspectedImage]]], Awaitable[None]] | None = None
+    """Called with each image and its JSON path, as it was sent, before it is decoded."""
 
     @classmethod
     def of(  # noqa: PLR0913 - what a request is checked by, and for what
@@ -127,7 +129,7 @@ class ContentCheck:
         limits = services.limits
         cache = None if record.zero_retention else services.image_cache
         preparation = Preparation(model, limits.image, services.executor, Caller(principal.subject), cache)
-        moderation = _moderation(record, principal, services) if moderated else None
+        moderation = moderation_of(record, principal, services) if moderated else None
         allowance = FetchAllowance(limits.fetched_bytes, MAX_REDIRECTS)
         return cls(record, principal, services, preparation, moderation, allowance, decoded)
 
@@ -144,13 +146,27 @@ class ContentCheck:
         if self.moderation is None or self.principal.anonymous:
             content = await self._gather(parsed, videos, None)
             if self.moderation is not None:
-                self.record.left_gateway = True
-                texts = [*parsed.texts, *(text for document in content.documents for text in document.texts)]
-                images = self._review(content.images_and_pages, self.moderation)
-                await gather_or_raise_first([self._review_texts(texts, self.moderation), images])
+                await self.moderate(parsed, content, self.moderation)
             return content
         self.record.left_gateway = True
         return await self._gather(parsed, [self._review_texts(parsed.texts, self.moderation), *videos], self.moderation)
+
+    async def prepare(self, parsed: ParsedRequest) -> CheckedContent:
+        """Return the prepared content but for videos, nothing of it moderated."""
+        require_few_urls(parsed, MAX_FETCHED_URLS)
+        return await self._gather(parsed, (), None)
+
+    async def inline_videos(self, parsed: ParsedRequest) -> None:
+        """Replace the videos of a request by data URLs."""
+        if parsed.videos:
+            await self._videos(parsed.videos)
+
+    async def moderate(self, parsed: ParsedRequest, content: CheckedContent, moderation: Moderation) -> None:
+        """Moderate what is prepared; the first error ends all that is under way, and is raised."""
+        self.record.left_gateway = True
+        texts = [*parsed.texts, *(text for document in content.documents for text in document.texts)]
+        images = self._review(content.images_and_pages, moderation)
+        await gather_or_raise_first([self._review_texts(texts, moderation), images])
 
     async def _gather(
         self, parsed: ParsedRequest, others: Sequence[Coroutine[None, None, None]], moderation: Moderation | None
@@ -172,6 +188,8 @@ class ContentCheck:
         with self.record.timed_step("load"):
             loaded = await self._load(parsed)
         require_pixels(loaded.all_images(parsed.images), self.services.limits.pixels)
+        if self.on_loaded is not None:
+            await self.on_loaded(loaded.all_images(parsed.images))
         images: dict[int, PreparedImagePart] = {}
         documents: dict[int, PreparedDocument] = {}
 
@@ -275,18 +293,26 @@ class ContentCheck:
             await inline_videos(slots, VideoSources(services.videos, services.executor, caller, self.allowance))
 
 
-def _moderation(record: AccessRecord, principal: Principal, services: Services) -> Moderation | None:
+def moderation_of(
+    record: AccessRecord,
+    principal: Principal,
+    services: Services,
+    observe: Observe | None = None,
+    *,
+    cached: bool = True,
+) -> Moderation | None:
     """Return the moderation of one request; zero-retention requests neither use nor make cached verdicts.
 
+    Without ``cached`` no request does: cached verdicts have no scores. ``observe`` is called with every verdict.
     Texts of unauthenticated callers are not cached, since they share one project and do not know each other (ADR 68).
     """
     moderator = services.moderator
     if moderator is None:
         return None
     texts: TextVerdicts | None = None
-    if services.verdicts is not None and not record.zero_retention:
+    if cached and services.verdicts is not None and not record.zero_retention:
         clean = CleanVerdicts(services.verdicts, record, services.clock)
         if not moderator.local and not principal.anonymous:
             texts = TextVerdicts(clean, moderator.identity, principal.project)
         moderator = CachingModerator(moderator, clean)
-    return Moderation(moderator, texts)
+    return Moderation(moderator, texts, observe)

@@ -1,14 +1,15 @@
 """Moderate a request: each image and each piece of text in a call of its own. Without a verdict nothing passes."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from obscura.dialects.base import ContentLimits
 from obscura.dialects.content import text_too_long
 from obscura.errors import ModerationBlocked
 from obscura.execution import gather_or_raise_first, run_off_loop
-from obscura.moderation.base import Moderator
+from obscura.moderation.base import Moderator, Verdict
 from obscura.moderation.cache import TextVerdicts
 from obscura.moderation.pieces import JoinedTexts, contexts_of, join
 from obscura.pipeline.prepare import PreparedImagePart
@@ -43,13 +44,20 @@ class _Texts:
     digests: dict[int, bytes]
 
 
+type Observe = Callable[[Literal["text", "image"], str | None, Verdict], None]
+"""Called with what a verdict is on, its JSON path if it has one, and the verdict."""
+
+
 class Moderation:
     """The moderation of one request. Its calls may begin at any time, and are bounded all together."""
 
-    def __init__(self, moderator: Moderator, verdicts: TextVerdicts | None = None) -> None:
-        """``verdicts`` spare texts that were found clean."""
+    def __init__(
+        self, moderator: Moderator, verdicts: TextVerdicts | None = None, observe: Observe | None = None
+    ) -> None:
+        """``verdicts`` spare texts that were found clean; ``observe`` is called with every verdict."""
         self._moderator = moderator
         self._verdicts = verdicts
+        self._observe = observe
         self._image_calls = asyncio.Semaphore(MAX_IMAGE_CALLS)
         self._text_calls = asyncio.Semaphore(MAX_TEXT_CALLS)
 
@@ -57,6 +65,8 @@ class Moderation:
         """Raise ModerationBlocked if the image is flagged, ModerationUnavailable if there is no verdict."""
         async with self._image_calls:
             verdict = await self._moderator.review_image(image.data_url)
+        if self._observe is not None:
+            self._observe("image", image.path, verdict)
         if verdict.flagged:
             raise _blocked(image.name, verdict.category, image.path)
 
@@ -87,6 +97,8 @@ class Moderation:
             for piece in pieces:
                 async with self._text_calls:
                     verdict = await self._moderator.review_text(joined.text[piece.start : piece.end])
+                if self._observe is not None:
+                    self._observe("text", None, verdict)
                 if verdict.flagged:
                     raise _blocked("The text", verdict.category, None)
                 for number in piece.texts:

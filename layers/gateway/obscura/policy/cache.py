@@ -43,6 +43,7 @@ class CachedPolicies:
         self._projects: _Expiring[str | None] = _Expiring(now_s)
         self._versions: _Recent[PolicyVersion] = _Recent()
         self._compiled: _Recent[CompiledPolicy] = _Recent()
+        self._floor_alone: CompiledPolicy | None = None
 
     async def current(self, policy_id: str) -> CurrentPolicy | None:
         """Return which versions of a policy hold, or None for an unknown policy."""
@@ -71,6 +72,12 @@ class CachedPolicies:
             found = await asyncio.to_thread(CompiledPolicy, version.document, self._floor)
             self._compiled.put(key, found)
         return found
+
+    async def floor_alone(self) -> CompiledPolicy:
+        """Return the floor compiled, which holds where no policy does; compiled in a thread at its first use."""
+        if self._floor_alone is None:
+            self._floor_alone = await asyncio.to_thread(CompiledPolicy, None, self._floor)
+        return self._floor_alone
 
     async def project_policy(self, project: str) -> str | None:
         """Return the id of the policy that holds for a project's requests without ``policy_id``."""

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from obscura.errors import InvalidRequest, PolicyNotFound, VersionConflict
 from obscura.execution import gather_or_raise_first
-from obscura.policy.base import PolicyStores
+from obscura.policy.base import EventSink, PolicyStores
 from obscura.policy.cache import CachedPolicies
 from obscura.policy.cases import Case
 from obscura.policy.document import PolicyDocument
@@ -36,12 +36,13 @@ class PolicyService:
 
     stores: PolicyStores
     cache: CachedPolicies
+    events: EventSink
     floor: PolicyDocument | None = None
 
     @classmethod
-    def of(cls, stores: PolicyStores, floor: PolicyDocument | None = None) -> "PolicyService":
+    def of(cls, stores: PolicyStores, events: EventSink, floor: PolicyDocument | None = None) -> "PolicyService":
         """Return the service of these stores, with an empty cache."""
-        return cls(stores, CachedPolicies(stores.versions, floor), floor)
+        return cls(stores, CachedPolicies(stores.versions, floor), events, floor)
 
 
 @dataclass(frozen=True, slots=True)

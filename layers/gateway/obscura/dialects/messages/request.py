@@ -11,6 +11,7 @@ from obscura.dialects.base import (
     ContentLimits,
     JsonSchema,
     RequestHead,
+    ResponseTranslator,
     UpstreamBody,
 )
 from obscura.dialects.content import ContentRequest, RequestContent
@@ -41,6 +42,8 @@ NATIVE = "messages"
 class MessagesRequest(ContentRequest):
     """A request for a message; ``content.body.root`` holds its content opened."""
 
+    rule = REQUEST
+
     model: str
     streamed: bool
     content: RequestContent
@@ -49,6 +52,10 @@ class MessagesRequest(ContentRequest):
         """Raise UnsupportedField or InvalidRequest if the request must be translated and cannot be."""
         if NATIVE not in dialects:
             to_chat_request(self.content.body, self.streamed)
+
+    def answer_translator(self) -> ResponseTranslator:
+        """Return the translator of a chat answer that has text alone."""
+        return MessagesTranslator(self.model, (), False)
 
     def to_upstream(self, dialects: Collection[str] = (PIVOT,)) -> UpstreamBody:
         """Render the request, unchanged but for its images, or translated to chat.
