@@ -1,13 +1,17 @@
 """The management API of policies: save, read, compare, revert, simulate, assign."""
 
 import asyncio
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
+import boto3
 import httpx
 import pytest
 
 from obscura.policy.parse import document_schema
 from tests.support.gateway import Gateway, running_gateway
+from tests.support.stores import dynamodb
 
 BASE = "/api/policy-gateway"
 DOCUMENT = {"policy_id": "p1", "name": "Support", "rules": {"denylist": ["wire transfer"]}, "images": {"max_count": 1}}
@@ -331,6 +335,39 @@ async def test_the_paths_of_other_gateways_are_served(demo_gateway: Gateway) -> 
 
 async def test_the_schema_of_documents_is_served(demo_gateway: Gateway) -> None:
     assert (await (await an_admin(demo_gateway))("GET", "/schema")).json() == document_schema()
+
+
+async def test_management_is_the_same_on_dynamodb(tmp_path: Path) -> None:
+    async with dynamodb(tmp_path) as stores, running_gateway(stores=stores) as gateway:
+        admin = await an_admin(gateway)
+        saved = [await admin.save(), await admin.save(rules={"redact_pii": True})]
+        stale = await admin("POST", "/policies", DOCUMENT, if_match=saved[0].headers["etag"])
+        reverted = await admin("POST", "/policies/p1/revert", {"version": 1})
+        await admin("PATCH", "/projects/acme", {"policy_id": "p1"})
+
+        assert [one.status_code for one in (*saved, stale, reverted)] == [201, 200, 412, 200]
+        assert reverted.json()["document"] == DOCUMENT | {"draft": False}
+        assert [one["version"] for one in (await admin("GET", "/policies/p1/history")).json()["data"]] == [3, 2, 1]
+        assert [one["policy_id"] for one in (await admin("GET", "/policies")).json()["data"]] == ["p1"]
+        assert (await admin("GET", "/projects/acme")).json()["policy_id"] == "p1"
+
+
+async def test_a_store_that_is_away_is_a_503(tmp_path: Path) -> None:
+    async with dynamodb(tmp_path) as stores, running_gateway(stores=stores) as gateway:
+        admin = await an_admin(gateway)
+        with closing(boto3.client("dynamodb")) as client:
+            for name in client.list_tables()["TableNames"]:
+                if name.endswith("-policies"):
+                    client.delete_table(TableName=name)
+
+        failed = [
+            await admin.save(),
+            await admin("GET", "/policies"),
+            await admin("GET", "/policies/p1"),
+            await admin("PATCH", "/projects/acme", {"policy_id": None}),
+        ]
+
+        assert [error_of(one)[:2] for one in failed] == [(503, "upstream_unavailable")] * 4
 
 
 async def test_management_is_for_keys_that_name_its_scope_alone() -> None:
