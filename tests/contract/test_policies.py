@@ -219,7 +219,7 @@ async def test_of_concurrent_requests_exactly_the_quota_passes(
 async def test_a_quota_that_is_used_up_leaves_the_others_as_they_are(
     open_policies: OpenPolicies, tmp_path: Path
 ) -> None:
-    wide, narrow, none = a_counter(9), a_counter(1, "acme"), a_counter(0, "nobody")
+    wide, narrow, none = a_counter(9), a_counter(1, "acme"), a_counter(0, "zero")
     async with open_policies(tmp_path) as stores:
         both = {wide.key: 9, narrow.key: 1}
         assert await stores.quotas.reserve(both, NOON) is None
