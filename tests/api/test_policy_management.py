@@ -333,6 +333,27 @@ async def test_the_paths_of_other_gateways_are_served(demo_gateway: Gateway) -> 
     assert ([one["id"] for one in page["entries"]], page["has_more"]) == (["p1@2"], True)
 
 
+@pytest.mark.parametrize("by", ["header", "key"])
+async def test_a_zero_retention_request_stores_no_policy_and_reads_them(by: str, demo_gateway: Gateway) -> None:
+    admin = await an_admin(demo_gateway)
+    await admin.save()
+    zero = by == "key"
+    headers = await demo_gateway.headers_of("admins", scopes=frozenset({"admin"}), zero_retention=zero)
+    zero_admin = Admin(demo_gateway, headers | ({} if zero else {"x-zero-retention": "true"}))
+
+    refused = [
+        await zero_admin.save(),
+        await zero_admin("POST", "/config", {"config": DOCUMENT}),
+        await zero_admin("POST", "/policies/p1/revert", {"version": 1}),
+        await zero_admin("PATCH", "/projects/acme", {"policy_id": "p1"}),
+    ]
+
+    assert [error_of(one) for one in refused] == [(400, "retention_conflict", None)] * 4
+    assert (await zero_admin("GET", "/policies/p1")).json()["version"] == 1
+    simulated = await zero_admin("POST", "/simulate", {"policy_id": "p1", "samples": [{}]})
+    assert (simulated.status_code, simulated.headers["x-zero-retention"]) == (200, "true")
+
+
 async def test_the_schema_of_documents_is_served(demo_gateway: Gateway) -> None:
     assert (await (await an_admin(demo_gateway))("GET", "/schema")).json() == document_schema()
 

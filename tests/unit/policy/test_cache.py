@@ -143,7 +143,7 @@ async def test_a_version_is_read_and_compiled_once(store: CountingStore) -> None
     await store.add(version(1))
 
     found = [await policies.version("p1", 1) for _ in range(3)]
-    compiled = [await policies.compiled(one) for one in found]
+    compiled = [await policies.compiled(one) for one in found if one is not None]
 
     assert store.reads["version"] == 1
     assert compiled[0] is compiled[2]
