@@ -77,7 +77,7 @@ async def _receive(request: GatewayRequest, max_body_bytes: int) -> bytearray | 
         raise _body_too_large(max_body_bytes)
     buffer: BodyBuffer | None = None
     async for chunk in request.body.chunks():
-        if len(chunk) == expected_bytes:
+        if chunk and len(chunk) == expected_bytes:
             return chunk
         buffer = buffer or BodyBuffer(expected_bytes)
         if buffer.size_bytes + len(chunk) > max_body_bytes:
