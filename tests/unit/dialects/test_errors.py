@@ -22,25 +22,29 @@ CODES = {
     "retention_conflict",
     401: "missing_credentials invalid_api_key invalid_token",
     403: "permission_denied",
-    404: "model_not_found file_not_found not_found",
+    404: "model_not_found file_not_found policy_not_found not_found",
+    412: "version_conflict",
     413: "request_too_large",
     429: "free_tier_exhausted rate_limit_exceeded quota_exceeded",
     500: "internal_error",
     502: "upstream_error",
     503: "moderation_unavailable upstream_unavailable",
     504: "upstream_timeout",
+    507: "storage_full",
 }
 ANTHROPIC_TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
     403: "permission_error",
     404: "not_found_error",
+    412: "invalid_request_error",
     413: "request_too_large",
     429: "rate_limit_error",
     500: "api_error",
     502: "api_error",
     503: "overloaded_error",
     504: "timeout_error",
+    507: "api_error",
 }
 TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 CLASSES = [
