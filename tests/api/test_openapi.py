@@ -61,7 +61,7 @@ async def test_every_family_documents_its_credentials_and_its_error_format() -> 
         for family in load_families():
             for method, path in family.routes():
                 described = schema["paths"][path.replace(":path", "")][method.lower()]
-                error = "AnthropicError" if family.name == "messages" else "OpenAIError"
+                error = "AnthropicError" if path.endswith(("/messages", "/count_tokens")) else "OpenAIError"
                 assert set(described["responses"]) - {"201"} == {"200", "4XX", "5XX"}
                 assert f'/{error}"' in json.dumps(described["responses"]["4XX"])
                 assert ({"free-tier": []} in described["security"]) == family.free_tier

@@ -1,39 +1,16 @@
-"""The management API of policies: save, read, compare, revert, simulate, assign."""
+"""The management API of policies: save, read, compare and revert, on both stores, for admins alone."""
 
 import asyncio
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
-import httpx
+import boto3
 import pytest
 
-from obscura.policy.parse import document_schema
 from tests.support.gateway import Gateway, running_gateway
-
-BASE = "/api/policy-gateway"
-DOCUMENT = {"policy_id": "p1", "name": "Support", "rules": {"denylist": ["wire transfer"]}, "images": {"max_count": 1}}
-
-
-class Admin:
-    """A client with an admin's key."""
-
-    def __init__(self, gateway: Gateway, headers: dict[str, str]) -> None:
-        self._client, self._headers = gateway.client, headers
-
-    async def __call__(self, method: str, path: str, json: Any = None, **headers: str) -> httpx.Response:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return await self._client.request(method, BASE + path, json=json, headers=self._headers | named)
-
-    async def save(self, **fields: Any) -> httpx.Response:
-        return await self("POST", "/policies", DOCUMENT | fields)
-
-
-async def an_admin(gateway: Gateway) -> Admin:
-    return Admin(gateway, await gateway.headers_of("admins", scopes=frozenset({"admin"})))
-
-
-def error_of(response: httpx.Response) -> tuple[int, str, str | None]:
-    error = response.json()["error"]
-    return response.status_code, error["code"], error["param"]
+from tests.support.policy_admin import BASE, DOCUMENT, an_admin, error_of
+from tests.support.stores import dynamodb
 
 
 async def test_a_first_save_is_201_and_the_next_200(demo_gateway: Gateway) -> None:
@@ -263,74 +240,37 @@ async def test_a_revert_is_a_new_version_and_live(demo_gateway: Gateway) -> None
     assert reverted.json()["document"]["rules"] == DOCUMENT["rules"]
 
 
-async def test_a_simulation_decides_by_the_live_version_a_pinned_one_or_a_document(demo_gateway: Gateway) -> None:
-    admin = await an_admin(demo_gateway)
-    await admin.save()
-    await admin.save(rules={"redact_pii": True}, images={})
-    await admin.save(rules={"denylist": ["x"]}, draft=True)
-    samples = [
-        {"name": "fraud", "text": "a wire transfer to ann@example.com", "expect": {"decision": "refuse"}},
-        {"text": "hello", "images": [{}, {}]},
-    ]
+async def test_management_is_the_same_on_dynamodb(tmp_path: Path) -> None:
+    async with dynamodb(tmp_path) as stores, running_gateway(stores=stores) as gateway:
+        admin = await an_admin(gateway)
+        saved = [await admin.save(), await admin.save(rules={"redact_pii": True})]
+        stale = await admin("POST", "/policies", DOCUMENT, if_match=saved[0].headers["etag"])
+        reverted = await admin("POST", "/policies/p1/revert", {"version": 1})
+        await admin("PATCH", "/projects/acme", {"policy_id": "p1"})
 
-    live = (await admin("POST", "/simulate", {"policy_id": "p1", "samples": samples})).json()
-    pinned = (await admin("POST", "/simulate", {"policy_id": "p1@1", "samples": samples})).json()
-    document = {"rules": {"denylist": ["hello"], "enforcement_action": "escalate"}}
-    own = (await admin("POST", "/simulate", {"policy": document, "samples": samples})).json()
-
-    assert (live["policy_id"], live["policy_version"]) == ("p1", 2)
-    assert [(one["name"], one["decision"]) for one in live["results"]] == [("fraud", "redact"), ("", "allow")]
-    assert live["results"][0]["texts"] == ["a wire transfer to {EMAIL_1}"]
-    assert live["results"][0]["failures"] == ["decision is redact, expected refuse"]
-    assert pinned["policy_version"] == 1
-    assert [(one["decision"], one["rule"]) for one in pinned["results"]] == [
-        ("refuse", "policy.denylist"), ("refuse", "policy.images.max_count"),
-    ]  # fmt: skip
-    assert pinned["results"][0]["denylist_hits"] == ["wire transfer"]
-    assert pinned["results"][1]["coverage"]["images"]["total"] == 2
-    assert (own["policy_version"], own["counts"]) == (None, {"allow": 1, "escalate": 1})
-    assert (await admin("GET", "/policies/p1/history")).json()["data"][0]["version"] == 3
+        assert [one.status_code for one in (*saved, stale, reverted)] == [201, 200, 412, 200]
+        assert reverted.json()["document"] == DOCUMENT | {"draft": False}
+        assert [one["version"] for one in (await admin("GET", "/policies/p1/history")).json()["data"]] == [3, 2, 1]
+        assert [one["policy_id"] for one in (await admin("GET", "/policies")).json()["data"]] == ["p1"]
+        assert (await admin("GET", "/projects/acme")).json()["policy_id"] == "p1"
 
 
-async def test_a_project_has_the_policy_that_it_is_assigned(demo_gateway: Gateway) -> None:
-    admin = await an_admin(demo_gateway)
-    await admin.save()
-    await admin.save(policy_id="closed", org_controls={"project_keys": ["other"]})
-    path = "/projects/team%20%C3%A9/a"
+async def test_a_store_that_is_away_is_a_503(tmp_path: Path) -> None:
+    async with dynamodb(tmp_path) as stores, running_gateway(stores=stores) as gateway:
+        admin = await an_admin(gateway)
+        with closing(boto3.client("dynamodb")) as client:
+            for name in client.list_tables()["TableNames"]:
+                if name.endswith("-policies"):
+                    client.delete_table(TableName=name)
 
-    before = (await admin("GET", path)).json()
-    assigned = await admin("PATCH", path, {"policy_id": "p1"})
-    after = (await admin("GET", path)).json()
-    refused = await admin("PATCH", path, {"policy_id": "closed"})
-    await admin("PATCH", path, {"policy_id": None})
+        failed = [
+            await admin.save(),
+            await admin("GET", "/policies"),
+            await admin("GET", "/policies/p1"),
+            await admin("PATCH", "/projects/acme", {"policy_id": None}),
+        ]
 
-    assert before == {"object": "project", "project_id": "team é/a", "policy_id": None}
-    assert assigned.json() == after == before | {"policy_id": "p1"}
-    assert error_of(refused) == (400, "invalid_request", "policy_id")
-    assert (await admin("GET", path)).json() == before
-
-
-async def test_the_paths_of_other_gateways_are_served(demo_gateway: Gateway) -> None:
-    admin = await an_admin(demo_gateway)
-    saved = await admin("POST", "/config", {"config": DOCUMENT})
-    await admin.save(rules={"flagged_categories": ["violence"]})
-    await admin.save(policy_id="p2")
-
-    config = (await admin("GET", "/config?policy_id=p1")).json()
-    history = (await admin("GET", "/history")).json()
-    page = (await admin("GET", "/history?policy_id=p1&limit=1")).json()
-
-    assert (saved.status_code, saved.json()["config"]) == (200, DOCUMENT)
-    assert set(saved.json()) == {"config", "created_at", "updated_at"}
-    assert config["config"]["rules"] == {"flagged_categories": ["violence"]}
-    assert [one["id"] for one in history["entries"]] == ["p2@1", "p1@2", "p1@1"]
-    assert history["entries"][1]["scenario_categories"] == ["violence"]
-    assert history["entries"][2]["config"] == DOCUMENT
-    assert ([one["id"] for one in page["entries"]], page["has_more"]) == (["p1@2"], True)
-
-
-async def test_the_schema_of_documents_is_served(demo_gateway: Gateway) -> None:
-    assert (await (await an_admin(demo_gateway))("GET", "/schema")).json() == document_schema()
+        assert [error_of(one)[:2] for one in failed] == [(503, "upstream_unavailable")] * 4
 
 
 async def test_management_is_for_keys_that_name_its_scope_alone() -> None:

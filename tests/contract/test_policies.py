@@ -3,9 +3,11 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -16,6 +18,8 @@ from obscura.policy.parse import parse_document
 from obscura.policy.quotas import QuotaCounter, window_at
 from obscura.policy.rollout import RolloutCount
 from obscura.policy.versions import PolicyVersion, next_version, record_of, revert
+from obscura.stores.open import local_stores
+from obscura.stores.sqlite.database import open_database
 from tests.support.stores import STORES, OpenStores, sqlite_file
 
 type OpenPolicies = Callable[[Path], AbstractAsyncContextManager[PolicyStores]]
@@ -219,7 +223,7 @@ async def test_of_concurrent_requests_exactly_the_quota_passes(
 async def test_a_quota_that_is_used_up_leaves_the_others_as_they_are(
     open_policies: OpenPolicies, tmp_path: Path
 ) -> None:
-    wide, narrow, none = a_counter(9), a_counter(1, "acme"), a_counter(0, "nobody")
+    wide, narrow, none = a_counter(9), a_counter(1, "acme"), a_counter(0, "zero")
     async with open_policies(tmp_path) as stores:
         both = {wide.key: 9, narrow.key: 1}
         assert await stores.quotas.reserve(both, NOON) is None
@@ -264,6 +268,33 @@ async def test_a_new_window_begins_at_zero(open_policies: OpenPolicies, tmp_path
 
         assert await stores.quotas.reserve({tomorrow.key: 1}, NOON) is None
         assert await stores.quotas.reserve({today.key: 1}, NOON) == today.key
+
+
+async def test_processes_on_one_file_count_exactly_together(tmp_path: Path) -> None:
+    counters = [a_counter(30), a_counter(1000, "acme")]
+    limits = {counter.key: counter.limit for counter in counters}
+    start = Barrier(4)
+
+    async def worker(number: int) -> tuple[int, bool, bool]:
+        with closing(open_database(tmp_path)) as database:
+            stores = local_stores(database, tmp_path).open_policies()
+            start.wait(20)
+            passed = sum([await stores.quotas.reserve(limits, NOON) is None for _ in range(20)])
+            for _ in range(20):
+                await stores.rollouts.add("p1", 1, MINUTE, RolloutCount(1, 1))
+            added = await stores.versions.add(a_version(1, name=f"worker {number}"))
+            return passed, added, await stores.rollouts.roll_back("p1", 1, NOON.timestamp() + number, None)
+
+    with ThreadPoolExecutor(4) as threads:
+        results = list(threads.map(lambda number: asyncio.run(worker(number)), range(4)))
+
+    with closing(open_database(tmp_path)) as database:
+        stores = local_stores(database, tmp_path).open_policies()
+        assert await stores.quotas.used(list(limits)) == dict.fromkeys(limits, 30)
+        assert await stores.rollouts.counts("p1", 1, [MINUTE]) == {MINUTE: RolloutCount(80, 80)}
+    assert sum(passed for passed, _, _ in results) == 30
+    assert [added for _, added, _ in results].count(True) == 1
+    assert [recorded for _, _, recorded in results].count(True) == 1
 
 
 async def test_the_sweep_of_one_machine_keeps_counters_of_policies_for_their_windows(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ ANTHROPIC_TYPES = {
     403: "permission_error",
     404: "not_found_error",
     408: "invalid_request_error",
-    412: "version_conflict",
+    412: "invalid_request_error",
     413: "request_too_large",
     429: "rate_limit_error",
     500: "api_error",

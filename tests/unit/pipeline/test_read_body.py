@@ -21,6 +21,13 @@ async def test_a_body_is_the_same_however_it_arrives(length: dict, chunk_bytes: 
 
 
 @pytest.mark.parametrize("length", [{}, {"content_length": str(len(BODY))}], ids=["chunked", "declared"])
+async def test_empty_chunks_are_no_end_of_a_body(length: dict) -> None:
+    request = arriving(b"", BODY[:5], b"", BODY[5:], b"", **length)  # Starlette's stream ends in one
+
+    assert (await read_body(request, 1000)).render() == BODY
+
+
+@pytest.mark.parametrize("length", [{}, {"content_length": str(len(BODY))}], ids=["chunked", "declared"])
 async def test_a_body_at_the_limit_is_accepted_and_one_byte_more_rejected(length: dict) -> None:
     chunks = BODY[:6], BODY[6:]
 

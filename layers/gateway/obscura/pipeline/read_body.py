@@ -113,7 +113,7 @@ async def _receive(request: GatewayRequest, max_body_bytes: int) -> bytearray | 
     async with BodyPace(request_memory(), expected_bytes) as pace:
         async for chunk in request.body.chunks():
             await pace.take(len(chunk))
-            if len(chunk) == expected_bytes:
+            if chunk and len(chunk) == expected_bytes:
                 return chunk
             buffer = buffer or BodyBuffer(expected_bytes)
             if buffer.size_bytes + len(chunk) > max_body_bytes:

@@ -1,5 +1,6 @@
 """Versions of a policy: immutable, numbered from 1, with the hash of their content; the diff of two documents."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -135,6 +136,10 @@ def diff(old: PolicyDocument, new: PolicyDocument) -> list[Change]:
     return list(_changes("", before, after))
 
 
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
 def _changes(path: str, old: Any, new: Any) -> Iterator[Change]:
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
@@ -148,8 +153,9 @@ def _changes(path: str, old: Any, new: Any) -> Iterator[Change]:
                 yield from _changes(below, old.get(key, empty), new.get(key, empty))
     elif isinstance(old, list) and isinstance(new, list):
         for kind, left, right in (("removed", old, new), ("added", new, old)):
+            known = {_canonical(entry) for entry in right}  # by hash: two lists may have 10,000 entries each
             for entry in left:
-                if entry not in right:
+                if _canonical(entry) not in known:
                     yield Change(path, "removed", old=entry) if kind == "removed" else Change(path, "added", new=entry)
     elif old != new:
         yield Change(path, "changed", old, new)

@@ -7,10 +7,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel
 
-from obscura.api.dependencies import JsonBody, RequestServices, gateway_request, validate
+from obscura.api.dependencies import JsonBody, RequestServices, gateway_request, principal, validate
 from obscura.api.routers import Family, FamilyRoute
+from obscura.auth.access import Principal
 from obscura.auth.base import KeyScope
-from obscura.errors import InvalidRequest, RequestTooLarge, UnsupportedField
+from obscura.errors import InvalidRequest, RequestTooLarge, RetentionConflict, UnsupportedField
 from obscura.pipeline.read_body import OFF_LOOP_BYTES, read_body
 from obscura.policy.cases import parse_cases
 from obscura.policy.document import PolicyDocument
@@ -84,6 +85,19 @@ async def _policies(services: RequestServices) -> PolicyService:
     return services.open_policies()
 
 
+async def _require_retention(
+    admin: Annotated[Principal, Depends(principal(KeyScope.ADMIN, free_tier=False))],
+) -> None:
+    if admin.zero_retention:
+        raise RetentionConflict(
+            "A zero-retention request stores nothing, and a policy is stored. Send it without X-Zero-Retention, with a "
+            "key that was made without zero retention."
+        )
+
+
+STORES = [Depends(_require_retention)]
+"""Of the endpoints that store what they are sent."""
+
 Document = Annotated[PolicyDocument, Depends(DocumentBody(PolicyDocument))]
 Policies = Annotated[PolicyService, Depends(_policies)]
 PolicyIdInPath = Annotated[str, Path(max_length=200)]
@@ -100,7 +114,9 @@ async def get_policies(policies: Policies, limit: Limit = 100, after: str | None
     return PolicyList(data=[PolicyListEntry.of(one) for one in found[:limit]], has_more=len(found) > limit)
 
 
-@router.post("/policies", responses={201: {"model": PolicyObject, "description": "The first version."}})
+@router.post(
+    "/policies", dependencies=STORES, responses={201: {"model": PolicyObject, "description": "The first version."}}
+)
 async def create_version(
     request: Request,
     response: Response,
@@ -145,7 +161,7 @@ async def get_diff(
     return PolicyDiff.of(policy_id, (number, new.version.number), changes)
 
 
-@router.post("/policies/{policy_id}/revert")
+@router.post("/policies/{policy_id}/revert", dependencies=STORES)
 async def revert(  # noqa: PLR0913, PLR0917 FastAPI's dependencies
     request: Request,
     response: Response,
@@ -191,7 +207,7 @@ async def get_config(policy_id: Annotated[str, Query(max_length=200)], policies:
     return ConfigObject.of(await find_version(policy_id, None, policies))
 
 
-@router.post("/config")
+@router.post("/config", dependencies=STORES)
 async def save_config(
     request: Request,
     document: Document,
@@ -217,7 +233,7 @@ async def get_project(project_id: str, policies: Policies) -> ProjectObject:
     return ProjectObject(project_id=project_id, policy_id=await policies.stores.versions.project_policy(project_id))
 
 
-@router.patch("/projects/{project_id:path}")
+@router.patch("/projects/{project_id:path}", dependencies=STORES)
 async def update_project(
     project_id: str, assigned: Annotated[AssignPolicy, Depends(JsonBody(AssignPolicy))], policies: Policies
 ) -> ProjectObject:
