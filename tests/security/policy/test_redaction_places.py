@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from obscura.dialects.data_url import encode_data_url
 from tests.support.fake_upstream import answers, verdict
 from tests.support.gateway import running_gateway
 from tests.support.loopback_server import loopback_server
+from tests.support.pdfs import a_pdf
 from tests.support.policies import save
 
 VALUE = "ann@example.com"

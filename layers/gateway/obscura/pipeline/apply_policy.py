@@ -3,13 +3,22 @@
 import random
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
 
 from obscura.auth.access import Principal
 from obscura.dialects.json.raw import Node, is_null
-from obscura.errors import InvalidRequest, ObscuraError, PermissionDenied, PolicyBlocked, PolicyNotFound, QuotaExceeded
+from obscura.errors import (
+    InvalidRequest,
+    ObscuraError,
+    PermissionDenied,
+    PolicyBlocked,
+    PolicyNotFound,
+    QuotaExceeded,
+    StoreUnavailable,
+)
 from obscura.execution import run_off_loop
 from obscura.pipeline.services import Services
 from obscura.policy.document import PolicyDocument
@@ -263,7 +272,8 @@ class RequestPolicy:
             return
         changes = settlement(self._counters, tokens=tokens, estimate=estimate, reached_model=reached_model)
         if changes:
-            await self._policies.stores.quotas.add(changes, self._services.clock.now())
+            with suppress(StoreUnavailable):  # the answer is complete by then
+                await self._policies.stores.quotas.add(changes, self._services.clock.now())
 
 
 def with_policy[E: ObscuraError](error: E, shown: Shown) -> E:
