@@ -136,12 +136,13 @@ async def test_of_concurrent_saves_of_a_number_exactly_one_is_stored(
 
 @each_store
 async def test_the_largest_document_is_stored_whole(open_policies: OpenPolicies, tmp_path: Path) -> None:
-    terms = [secrets.token_hex(50) for _ in range(10_000)]
-    version = a_version(rules={"denylist": terms})
+    lists = {name: [secrets.token_hex(12) for _ in range(10_000)] for name in ("denylist", "allowlist", "redact_terms")}
+    version = a_version(rules=lists)
     async with open_policies(tmp_path) as stores:
         await stores.versions.add(version)
 
-        assert (await stores.versions.version("p1", 1)).document.rules.denylist == tuple(terms)
+        rules = (await stores.versions.version("p1", 1)).document.rules
+        assert {name: list(getattr(rules, name)) for name in lists} == lists
 
 
 @each_store
