@@ -1,6 +1,6 @@
 """The catalog, of a file or the upstream's own list, and what the models in it accept."""
 
-import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -164,11 +164,11 @@ async def test_a_model_id_as_long_as_a_body_delays_no_other_request(
     async with running_gateway(
         models=a_catalogue(tmp_path, "http://127.0.0.1:9/v1", "http://127.0.0.1:9/v1")
     ) as gateway:
-        began = asyncio.get_running_loop().time()
+        began_s = time.thread_time()  # the loop's own CPU, of which a busy machine takes no more
         response = await gateway.chat(chat_request("hi") | {"model": "qwen" * 5_000_000})
 
         assert (response.status_code, response.json()["error"]["code"]) == (400, "unsupported_operation")
-        assert asyncio.get_running_loop().time() - began < 1
+        assert time.thread_time() - began_s < 0.5
 
 
 async def test_an_image_for_a_text_model_is_rejected_with_models_that_see(

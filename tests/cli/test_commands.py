@@ -146,6 +146,17 @@ def test_doctor_reports_what_works_and_what_is_missing(tmp_path: Path) -> None:
         assert detail in broken.stdout
 
 
+def test_doctor_reads_the_hash_lists(tmp_path: Path) -> None:
+    (tmp_path / "known.txt").write_text(f"{'a' * 64}\nmd5 00\n")
+    fine = run_obscura("doctor", env=environment(tmp_path, BLOCKED_HASHES=str(tmp_path / "known.txt")))
+    broken = run_obscura("doctor", env=environment(tmp_path, BLOCKED_HASHES=str(tmp_path / "absent.txt")))
+
+    assert fine.returncode == 0
+    assert "1 hashes, 1 entries of other types" in " ".join(fine.stdout.split())
+    assert broken.returncode == 1
+    assert "BLOCKED_HASHES" in broken.stdout
+
+
 def test_doctor_points_out_old_names_and_values_of_settings(tmp_path: Path) -> None:
     response = run_obscura("doctor", env=environment(tmp_path, REMEMBER_VERDICTS="false", STORE_OUTAGE="keys"))
 

@@ -40,7 +40,8 @@ def _imaging(name: str, *tests: str) -> Target:
 _ALONE = "--noconftest"  # without the fixtures of served gateways, whose import takes longer than the tests
 _FETCH = tuple(f"tests/unit/fetch/test_{name}.py" for name in ("addresses", "policy", "image_url", "origin"))
 _JSON = tuple(
-    f"tests/unit/dialects/json/test_{name}.py" for name in ("fields", "strings", "duplicate_keys", "raw", "prescan")
+    f"tests/unit/dialects/json/test_{name}.py"
+    for name in ("fields", "strings", "duplicate_keys", "raw", "prescan", "items")
 )
 _IMAGES = "tests/unit/imaging/test_"
 
@@ -50,7 +51,11 @@ TARGETS = [
     *_gateway("addresses", ("fetch/addresses.py", "fetch/policy.py"), *_FETCH, _ALONE),
     *_gateway("addresses", ("api/client_address.py",), "tests/api/test_client_address.py"),
     *_gateway("json", ("dialects/json/fields.py", "dialects/json/raw.py", "dialects/json/prescan.py"), *_JSON, _ALONE),
-    *_gateway("admission", ("auth/access.py", "auth/limits.py"), "tests/unit/auth", "tests/api/test_rates.py"),
+    *_gateway(
+        "admission",
+        ("auth/access.py", "auth/limits.py"),
+        *("tests/unit/auth", "tests/api/test_rates.py", "tests/api/test_free_tier.py", "tests/security/free_tier"),
+    ),
     *_gateway("jwt", ("auth/jwt/jwks.py",), "tests/unit/auth/test_jwks.py", "tests/api/auth/test_jwks.py", _ALONE),
     *_gateway("jwt", ("auth/jwt/verifier.py",), "tests/unit/auth", "tests/security/callers/test_tokens.py"),
     *_gateway(

@@ -179,7 +179,8 @@ async def test_nothing_of_a_zero_retention_request_outlives_it(tmp_path: Path) -
     assert statuses == [200, 200, 200, 502, 200, 400, 400, 200, 400, 400, 400, 400, 400]
     assert opened == []
     assert held == []
-    assert set(open_files) <= {"data/obscura.sqlite3", "data/obscura.sqlite3-wal", "data/obscura.sqlite3-shm", "record"}
+    stores = {f"data/{name}.sqlite3{end}" for name in ("obscura", "counters") for end in ("", "-wal", "-shm")}
+    assert set(open_files) <= {*stores, "record"}
     canaries = needles_of(PHOTO, *process.prepared) + digests_of(process.env, PHOTO, *process.prepared)
     for path, content in process.written().items():
         for canary in [*canaries, PROMPT.encode(), NAME.encode()]:

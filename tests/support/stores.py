@@ -4,11 +4,13 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
+from unittest.mock import patch
 
 import boto3
 
 from obscura.auth.api_keys import KeyCacheTtl
 from obscura.stores.disk import DiskBlobStore
+from obscura.stores.dynamodb import database
 from obscura.stores.dynamodb.database import DynamoDb
 from obscura.stores.dynamodb.keys import DynamoAddressSecret
 from obscura.stores.dynamodb.tables import create_missing_tables
@@ -26,21 +28,22 @@ def a_table() -> str:
 
 @asynccontextmanager
 async def sqlite_file(folder: Path) -> AsyncIterator[Stores]:
-    with closing(open_database(folder / "data")) as database:
-        yield local_stores(database, folder / "data")
+    with closing(open_database(folder / "data")) as opened:
+        yield local_stores(opened, folder / "data")
 
 
 @asynccontextmanager
 async def sqlite_in_memory(folder: Path) -> AsyncIterator[Stores]:
-    with closing(open_database(None)) as database:
-        yield local_stores(database, folder)
+    with closing(open_database(None)) as opened:
+        yield local_stores(opened, folder)
 
 
 @asynccontextmanager
 async def dynamodb(folder: Path) -> AsyncIterator[Stores]:
-    with aws_server(), closing(DynamoDb(a_table())) as database:
-        await create_missing_tables(database)
-        yield dynamodb_stores(database, DiskBlobStore(folder), DynamoAddressSecret(database), KeyCacheTtl(0.0))
+    # moto serves one call at a time: of 200 at once the last waits for seconds, on a busy machine for many.
+    with aws_server(), patch.object(database, "READ_TIMEOUT_S", 30.0), closing(DynamoDb(a_table())) as opened:
+        await create_missing_tables(opened)
+        yield dynamodb_stores(opened, DiskBlobStore(folder), DynamoAddressSecret(opened), KeyCacheTtl(0.0))
 
 
 STORES: list[OpenStores] = [sqlite_file, sqlite_in_memory, dynamodb]

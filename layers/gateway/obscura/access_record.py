@@ -58,7 +58,8 @@ class AccessRecord:
     ``rate_limit`` is that of an admitted caller. ``left_gateway`` says that some of the request was sent to moderation
     or to the upstream. ``step_ms`` has the milliseconds of each step of the pipeline, from its first start to its last
     end; loading, preparation and moderation overlap, so that their sum may be more than the request took.
-    ``cached_verdicts`` counts the images and texts that were not moderated again.
+    ``cached_verdicts`` counts the images and texts that were not moderated again. ``events`` have lines of their own in
+    the log, by their names.
     """
 
     request_id: str
@@ -77,6 +78,7 @@ class AccessRecord:
     step_began_s: dict[str, float] = field(default_factory=dict)
     status: int = 0
     code: str | None = None
+    events: list[tuple[str, dict[str, object]]] = field(default_factory=list)
 
     def timed_step(self, name: str) -> "_TimedStep":
         """Time one step of the pipeline, as a context manager; a step that fails is timed too.

@@ -1,6 +1,8 @@
 """The composition root: opens the services of the pipeline by the settings."""
 
+import logging
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from functools import cache, partial
@@ -43,6 +45,7 @@ from obscura.upstreams.registry import default_kind, load_kind
 from obscura.upstreams.store_field import takes_store_field
 
 if TYPE_CHECKING:
+    from obscura.hashes.blocked import BlockedHashes
     from obscura.policy.document import PolicyDocument
     from obscura.policy.management import PolicyService
     from obscura.upstreams.catalog_file import UpstreamEntry
@@ -66,6 +69,8 @@ def validate_settings(settings: Settings) -> None:
             "the issuer and the audience of the JWTs that are accepted."
         )
     policy_floor(settings)
+    for source in settings.blocked_hashes:
+        _validate_hash_list(source)
     if settings.models is not None:
         from obscura.upstreams.catalog_file import CatalogError, FileCatalog, read_catalog_file
 
@@ -73,6 +78,39 @@ def validate_settings(settings: Settings) -> None:
             FileCatalog(read_catalog_file(settings.models), lambda _entry, _key: _demo_model())
         except CatalogError as invalid:
             raise ConfigurationError(f"{PREFIX}MODELS: {invalid}") from None
+
+
+def _validate_hash_list(source: str) -> None:
+    from obscura.hashes.blocked import HashListSource, read
+    from obscura.hashes.list_file import HashListError
+    from obscura.stores.hash_lists import StoredHashLists
+
+    try:
+        read(HashListSource.parse(source), StoredHashLists())
+    except HashListError as unreadable:
+        raise ConfigurationError(f"{PREFIX}BLOCKED_HASHES: {unreadable}") from None
+    except ValueError as invalid:
+        raise ConfigurationError(f"{PREFIX}BLOCKED_HASHES: {invalid}") from None
+
+
+@asynccontextmanager
+async def _blocked_hashes(settings: Settings) -> AsyncIterator["BlockedHashes | None"]:
+    """Load the hash lists and keep them up to date; None without any, and then nothing of theirs is imported."""
+    if not settings.blocked_hashes:
+        yield None
+        return
+    from obscura.hashes.blocked import BlockedHashes, HashListSource
+    from obscura.stores.hash_lists import StoredHashLists
+
+    def report(reason: str) -> None:
+        logging.getLogger("obscura").error("hash_list_unreadable", extra={"fields": {"reason": reason}})
+
+    sources = [HashListSource.parse(source) for source in settings.blocked_hashes]
+    lists = await BlockedHashes.open(sources, StoredHashLists(), time.monotonic, report)
+    try:
+        yield lists
+    finally:
+        await lists.aclose()
 
 
 @asynccontextmanager
@@ -96,6 +134,7 @@ async def open_services(
         clock = clock or SystemClock()
         executor = stack.enter_context(closing(ImageExecutor()))
         documents = stack.enter_context(closing(DocumentRenderer()))
+        hash_lists = await stack.enter_async_context(_blocked_hashes(settings))
         yield Services(
             access_control=open_access_control(settings, stores, client, clock),
             images=await stack.enter_async_context(_fetcher(settings, limits.image.raw_bytes)),
@@ -114,9 +153,11 @@ async def open_services(
                 documents,
                 limits.document,
                 StorageLimits(settings.project_storage_mb * MIB, settings.project_files),
+                hash_sources=hash_lists is not None,
             ),
             verdicts=stores.verdicts if settings.cache_verdicts else None,
             open_policies=cache(partial(_policies, settings, stores)),
+            blocked_hashes=hash_lists,
             image_cache=ImageCache(settings.image_cache_mb * 1024 * 1024) if settings.image_cache_mb else None,
             memory=memory,
         )

@@ -1,4 +1,5 @@
-"""The errors of the API: one class for each code, imported by every other package.
+"""The errors of the API: one class for each code, imported by every other package (those of policies stand in
+``obscura.policy.errors``).
 
 A message says what was wrong, the limit, and what the caller can do. It never echoes image bytes, keys, internal
 addresses or an upstream's body. The dialects write errors in their own formats (``obscura.dialects.errors``).
@@ -9,12 +10,11 @@ addresses or an upstream's body. The dialects write errors in their own formats 
     │        TooManyImages · TooManyContentParts · TooManyItems · TooManyPixels
     │        InvalidDocument · DocumentTooLarge
     │        InvalidImageUrl · UnsafeImageUrl · ImageFetchFailed
-    │        ModerationBlocked · PolicyBlocked · VideoAnonBlocked
+    │        ModerationBlocked · VideoAnonBlocked
     ├── 401  MissingCredentials · InvalidApiKey · InvalidToken
     ├── 403  PermissionDenied
-    ├── 404  ModelNotFound · FileNotFound · PolicyNotFound · NotFound
+    ├── 404  ModelNotFound · FileNotFound · NotFound
     ├── 408  RequestTimeout
-    ├── 412  VersionConflict
     ├── 413  RequestTooLarge
     ├── 429  FreeTierExhausted · RateLimitExceeded · QuotaExceeded      (each with ``retry_after_s``)
     ├── 500  InternalError
@@ -168,12 +168,6 @@ class ModerationBlocked(ObscuraError):
         self.category = category
 
 
-class PolicyBlocked(ObscuraError):
-    """A policy refuses the request or its answer, or holds it back."""
-
-    status, code = 400, "policy_blocked"
-
-
 class VideoAnonBlocked(ObscuraError):
     """A video from an anonymous caller."""
 
@@ -228,12 +222,6 @@ class FileNotFound(ObscuraError):
     status, code = 404, "file_not_found"
 
 
-class PolicyNotFound(ObscuraError):
-    """A policy, or a version of one, that was never saved."""
-
-    status, code = 404, "policy_not_found"
-
-
 class NotFound(ObscuraError):
     """A path that Obscura does not serve."""
 
@@ -244,12 +232,6 @@ class RequestTimeout(ObscuraError):
     """A body that arrives below the least rate; its connection is closed (RFC 9110 §15.5.9)."""
 
     status, code = 408, "request_timeout"
-
-
-class VersionConflict(ObscuraError):
-    """The policy has a newer version than the one that ``If-Match`` names."""
-
-    status, code = 412, "version_conflict"
 
 
 class RequestTooLarge(ObscuraError):

@@ -111,6 +111,7 @@ class Settings(BaseSettings):
     moderation_key: Annotated[SecretStr | None, AfterValidator(_sendable)] = None
     unmoderated_media: UnmoderatedMedia = "pass"
     upstream_state: UpstreamState = "refuse"
+    blocked_hashes: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     fetch_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     data_dir: Path = Path(".obscura")
     table: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]{1,200}$")

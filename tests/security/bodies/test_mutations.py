@@ -41,7 +41,8 @@ def check(response: httpx.Response, body: bytes) -> str:
     assert error["code"], context
     assert error["message"], context
     assert error["type"], context
-    assert error["param"] is None or error["param"].startswith(("messages", "model", "stream")), context
+    # Generated requests have fields of any name; which names are generated depends on the modules that are imported.
+    assert error["param"] is None or error["param"], context
     assert b"Traceback" not in response.content, context
     return error["code"]
 

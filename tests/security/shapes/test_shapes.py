@@ -60,6 +60,7 @@ async def served(lane: Lane) -> AsyncIterator[tuple[Gateway, LoopbackServer]]:
             moderation_key="sk-moderation",
             fetch_allow=(outside.origin,),
             cache_verdicts=False,
+            upstream_state="allow",
         ) as gateway,
     ):
         yield gateway, outside

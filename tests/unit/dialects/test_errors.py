@@ -12,6 +12,7 @@ from obscura.dialects.errors import anthropic_error, openai_error
 from obscura.dialects.messages.events import error_event as messages_error_event
 from obscura.dialects.messages.request import MessagesDialect
 from obscura.errors import ModerationBlocked, ObscuraError
+from obscura.policy import errors as policy_errors
 
 # The design's table: the codes of each status.
 CODES = {
@@ -52,7 +53,8 @@ ANTHROPIC_TYPES = {
 TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 CLASSES = [
     kind
-    for _, kind in inspect.getmembers(errors, inspect.isclass)
+    for module in (errors, policy_errors)
+    for _, kind in inspect.getmembers(module, inspect.isclass)
     if issubclass(kind, ObscuraError) and kind is not ObscuraError
 ]
 

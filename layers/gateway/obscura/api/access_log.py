@@ -100,6 +100,9 @@ class AccessLogMiddleware:
         try:
             await self._app(scope, receive, send_with_headers)
         finally:
+            for name, facts in record.events:
+                who = {"request_id": record.request_id, "project": record.project}
+                _logger.warning(name, extra={"fields": who | facts})
             if _logger.isEnabledFor(logging.INFO):
                 _logger.info("request", extra={"fields": _fields(record, scope)})
             if self._observer is not None:

@@ -22,6 +22,7 @@ from obscura.documents.base import MAX_CHILD_BYTES
 from obscura.documents.child_process import pdfium_path
 from obscura.errors import ObscuraError
 from obscura.fetch.policy import parse_origin
+from obscura.hashes.blocked import HashListSource, load
 from obscura.imaging.container import ImageFormat
 from obscura.imaging.decode_memory import MAX_DECODE_BYTES
 from obscura.imaging.formats import FORMATS
@@ -29,6 +30,7 @@ from obscura.machine_memory import MIB, usable_memory_bytes
 from obscura.settings import PREFIX, RENAMED, ConfigurationError, Settings, deprecations
 from obscura.stores.dynamodb.database import DynamoDb
 from obscura.stores.dynamodb.tables import TABLES
+from obscura.stores.hash_lists import StoredHashLists
 from obscura.stores.open import open_stores
 
 REACH_TIMEOUT_S = 5.0
@@ -77,6 +79,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     else:
         yield Finding("Upstream", "warn", f"the built-in demo model; set {PREFIX}UPSTREAM_URL for a real one")
     yield _moderation(settings)
+    yield from map(_hash_list, settings.blocked_hashes)
     yield from (_allowed_origin(origin) for origin in settings.fetch_allow)
     yield from (Finding(found.setting, "warn", found.hint) for found in deprecations(os.environ))
     yield from _unknown_settings()
@@ -178,10 +181,21 @@ def _free_tier(settings: Settings) -> Finding:
 
 def _catalog(settings: Settings) -> Finding:
     try:
-        validate_settings(settings.model_copy(update={"fetch_allow": (), "jwks_url": None}))
+        validate_settings(settings.model_copy(update={"fetch_allow": (), "jwks_url": None, "blocked_hashes": ()}))
     except ConfigurationError as error:
         return Finding("Catalogue", "bad", str(error))
     return Finding("Catalogue", "ok", f"{settings.models}")
+
+
+def _hash_list(source: str) -> Finding:
+    try:
+        loaded = load(HashListSource.parse(source), StoredHashLists())
+    except ValueError as error:
+        return Finding("Hash list", "bad", f"{PREFIX}BLOCKED_HASHES: {error}")
+    if loaded is None or not len(loaded):
+        return Finding("Hash list", "warn", f"{source} has no hash to compare with")
+    skipped = f", {loaded.other_entries:,} entries of other types" if loaded.other_entries else ""
+    return Finding("Hash list", "ok", f"{loaded.source.location}, {len(loaded):,} hashes{skipped}")
 
 
 def _unknown_dialects(settings: Settings) -> Iterator[Finding]:

@@ -49,6 +49,8 @@ class FileService:
     documents: DocumentRenderer
     document_limits: DocumentLimits
     project_limits: StorageLimits = UNLIMITED
+    hash_sources: bool = False
+    """Whether prepared forms carry the SHA-256 of their source, which hash lists are compared with."""
 
     def limits_of(self, principal: Principal) -> StorageLimits:
         """Return how much the caller's project may have stored: its key's own limits, or else the deployment's."""

@@ -1,10 +1,12 @@
 """Stored images in requests: prepared at their first use, and read in their prepared form from then on (ADR 32)."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from obscura.auth.access import Principal
 from obscura.documents.base import MEDIA_TYPE
@@ -38,6 +40,8 @@ class StoredImages:
             raise UnsupportedImageFormat("The file is a PDF. Send its id in a document, not in an image.")
         blob = await service.storage.blobs.get(prepared_blob(file.id, detail))
         prepared = _unpack(blob, service.image_limits.flatten_onto) if blob else None
+        if prepared is not None and service.hash_sources and not prepared.source_sha256:
+            prepared = None  # of a time without hash lists
         return prepared or StoredOriginal(self, file.id, detail, await read_original(file, service.storage))
 
     async def store(self, file_id: str, detail: str, prepared: PreparedImage) -> None:
@@ -64,16 +68,18 @@ class StoredOriginal:
     async def prepare(self, caller: Caller) -> PreparedImage:
         """Prepare the image and store its prepared form; raises the image's errors."""
         service = self.images.service
-        prepared = await service.executor.run(partial(_prepare, self.data, self.detail, service.image_limits), caller)
+        prepare_now = partial(_prepare, self.data, self.detail, service.image_limits, hash_source=service.hash_sources)
+        prepared = await service.executor.run(prepare_now, caller)
         await self.images.store(self.file_id, self.detail, prepared)
         return prepared
 
 
-def _prepare(original: bytes, detail: str, limits: ImageLimits) -> PreparedImage:
+def _prepare(original: bytes, detail: str, limits: ImageLimits, *, hash_source: bool) -> PreparedImage:
     try:
-        return prepare(original, Detail(detail), limits)
+        prepared = prepare(original, Detail(detail), limits)
     except ImageError as error:
         raise image_error(error) from None
+    return replace(prepared, source_sha256=sha256(original).hexdigest()) if hash_source else prepared
 
 
 class _Header(msgspec.Struct):
@@ -89,6 +95,7 @@ class _Header(msgspec.Struct):
     source_height_px: int
     unchanged: bool = msgspec.field(name="kept")
     flatten_onto: tuple[int, int, int] = (255, 255, 255)
+    source_sha256: str | UnsetType = UNSET
 
 
 def _pack(prepared: PreparedImage, flatten_onto: tuple[int, int, int]) -> bytes:
@@ -104,6 +111,7 @@ def _pack(prepared: PreparedImage, flatten_onto: tuple[int, int, int]) -> bytes:
         source_height_px=prepared.source_height_px,
         unchanged=prepared.unchanged,
         flatten_onto=flatten_onto,
+        source_sha256=prepared.source_sha256 or UNSET,
     )
     return msgspec.json.encode(header) + b"\n" + prepared.data
 
@@ -127,4 +135,5 @@ def _unpack(blob: bytes, flatten_onto: tuple[int, int, int]) -> PreparedImage | 
         source_width_px=header.source_width_px,
         source_height_px=header.source_height_px,
         unchanged=header.unchanged,
+        source_sha256=header.source_sha256 or "",
     )

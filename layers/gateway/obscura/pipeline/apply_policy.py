@@ -10,19 +10,12 @@ import msgspec
 
 from obscura.auth.access import Principal
 from obscura.dialects.json.raw import Node, is_null
-from obscura.errors import (
-    InvalidRequest,
-    ObscuraError,
-    PermissionDenied,
-    PolicyBlocked,
-    PolicyNotFound,
-    QuotaExceeded,
-    StoreUnavailable,
-)
+from obscura.errors import InvalidRequest, ObscuraError, PermissionDenied, QuotaExceeded, StoreUnavailable
 from obscura.execution import run_off_loop
 from obscura.pipeline.services import Services
 from obscura.policy.document import PolicyDocument
 from obscura.policy.engine import CheckedRequest, may_use
+from obscura.policy.errors import PolicyBlocked, PolicyNotFound
 from obscura.policy.events import event_of, features_of
 from obscura.policy.facts import ModerationResult, QuotaResult, RequestFacts
 from obscura.policy.gate import Decided, Gate, Policies

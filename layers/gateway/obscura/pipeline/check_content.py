@@ -11,9 +11,8 @@ from obscura.errors import ObscuraError, TooManyImages
 from obscura.execution import Caller, gather_or_raise_first
 from obscura.fetch.base import FetchAllowance
 from obscura.files.stored_images import StoredImages
-from obscura.moderation.cache import CachingModerator, CleanVerdicts, TextVerdicts
 from obscura.pipeline.load_images import VideoSources, inline_image, inline_videos, load_image, require_few_urls
-from obscura.pipeline.moderate import Moderation, Observe, require_text_length
+from obscura.pipeline.moderate import Moderation, moderation_of, require_text_length
 from obscura.pipeline.prepare import (
     ImageToInspect,
     InspectedImage,
@@ -25,6 +24,7 @@ from obscura.pipeline.services import MAX_FETCHED_URLS, MAX_REDIRECTS, RequestLi
 from obscura.upstreams.base import CatalogModel
 
 if TYPE_CHECKING:
+    from obscura.pipeline.known_images import KnownImages
     from obscura.pipeline.load_documents import DocumentSources, LoadedDocument, PreparedDocument
 
 
@@ -109,6 +109,7 @@ class ContentCheck:
     services: Services
     preparation: Preparation
     moderation: Moderation | None
+    known: "KnownImages | None"
     allowance: FetchAllowance
     decoded: bool = True
     on_loaded: Callable[[Sequence[tuple[str, InspectedImage]]], Awaitable[None]] | None = None
@@ -128,10 +129,16 @@ class ContentCheck:
         """Return the check of a request to ``model``; ``moderated`` if its content is to leave the gateway."""
         limits = services.limits
         cache = None if record.zero_retention else services.image_cache
-        preparation = Preparation(model, limits.image, services.executor, Caller(principal.subject), cache)
+        caller, lists = Caller(principal.subject), services.blocked_hashes
+        preparation = Preparation(model, limits.image, services.executor, caller, cache, hash_sources=lists is not None)
+        known = None
+        if lists is not None and moderated:
+            from obscura.pipeline.known_images import KnownImages
+
+            known = KnownImages(lists, services.executor, caller, record)
         moderation = moderation_of(record, principal, services) if moderated else None
         allowance = FetchAllowance(limits.fetched_bytes, MAX_REDIRECTS)
-        return cls(record, principal, services, preparation, moderation, allowance, decoded)
+        return cls(record, principal, services, preparation, moderation, known, allowance, decoded)
 
     async def run(self, parsed: ParsedRequest) -> CheckedContent:
         """Return the prepared content; the first error ends all that is under way, and is raised.
@@ -145,6 +152,7 @@ class ContentCheck:
         videos = [self._videos(parsed.videos)] if parsed.videos else []
         if self.moderation is None or self.principal.anonymous:
             content = await self._gather(parsed, videos, None)
+            await self._require_unlisted(content.images_and_pages)
             if self.moderation is not None:
                 await self.moderate(parsed, content, self.moderation)
             return content
@@ -152,9 +160,11 @@ class ContentCheck:
         return await self._gather(parsed, [self._review_texts(parsed.texts, self.moderation), *videos], self.moderation)
 
     async def prepare(self, parsed: ParsedRequest) -> CheckedContent:
-        """Return the prepared content but for videos, nothing of it moderated."""
+        """Return the prepared content but for videos, compared with the hash lists; nothing of it moderated."""
         require_few_urls(parsed, MAX_FETCHED_URLS)
-        return await self._gather(parsed, (), None)
+        content = await self._gather(parsed, (), None)
+        await self._require_unlisted(content.images_and_pages)
+        return content
 
     async def inline_videos(self, parsed: ParsedRequest) -> None:
         """Replace the videos of a request by data URLs."""
@@ -165,7 +175,7 @@ class ContentCheck:
         """Moderate what is prepared; the first error ends all that is under way, and is raised."""
         self.record.left_gateway = True
         texts = [*parsed.texts, *(text for document in content.documents for text in document.texts)]
-        images = self._review(content.images_and_pages, moderation)
+        images = self._moderate(content.images_and_pages, moderation)
         await gather_or_raise_first([self._review_texts(texts, moderation), images])
 
     async def _gather(
@@ -280,6 +290,14 @@ class ContentCheck:
         return document
 
     async def _review(self, images: Sequence[PreparedImagePart], moderation: Moderation) -> None:
+        await self._require_unlisted(images)
+        await self._moderate(images, moderation)
+
+    async def _require_unlisted(self, images: Sequence[PreparedImagePart]) -> None:
+        if self.known is not None:
+            await gather_or_raise_first([self.known.require_unlisted(image) for image in images])
+
+    async def _moderate(self, images: Sequence[PreparedImagePart], moderation: Moderation) -> None:
         with self.record.timed_step("moderate"):
             await gather_or_raise_first([moderation.review_image(image) for image in images])
 
@@ -291,28 +309,3 @@ class ContentCheck:
         with self.record.timed_step("load"):
             services, caller = self.services, self.preparation.caller
             await inline_videos(slots, VideoSources(services.videos, services.executor, caller, self.allowance))
-
-
-def moderation_of(
-    record: AccessRecord,
-    principal: Principal,
-    services: Services,
-    observe: Observe | None = None,
-    *,
-    cached: bool = True,
-) -> Moderation | None:
-    """Return the moderation of one request; zero-retention requests neither use nor make cached verdicts.
-
-    Without ``cached`` no request does: cached verdicts have no scores. ``observe`` is called with every verdict.
-    Texts of unauthenticated callers are not cached, since they share one project and do not know each other (ADR 68).
-    """
-    moderator = services.moderator
-    if moderator is None:
-        return None
-    texts: TextVerdicts | None = None
-    if cached and services.verdicts is not None and not record.zero_retention:
-        clean = CleanVerdicts(services.verdicts, record, services.clock)
-        if not moderator.local and not principal.anonymous:
-            texts = TextVerdicts(clean, moderator.identity, principal.project)
-        moderator = CachingModerator(moderator, clean)
-    return Moderation(moderator, texts, observe)

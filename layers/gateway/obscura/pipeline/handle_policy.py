@@ -17,8 +17,9 @@ from obscura.memory_budget import request_memory
 from obscura.moderation.base import Verdict
 from obscura.pipeline.apply_policy import OFF_LOOP_CHARS, RequestPolicy, read_named_policy
 from obscura.pipeline.call_upstream import EVENT_STREAM, OFF_LOOP_BYTES, call_upstream
-from obscura.pipeline.check_content import CheckedContent, ContentCheck, moderation_of
+from obscura.pipeline.check_content import CheckedContent, ContentCheck
 from obscura.pipeline.handle import PreparedRequest, SelectedRequest, access_request, read_and_select
+from obscura.pipeline.moderate import moderation_of
 from obscura.pipeline.policy_answer import AnswerPolicy, SplicedStream, StreamedAnswer, Usage, stream_under
 from obscura.pipeline.policy_facts import ImageFactsCollector, asks_for_file_facts, asks_for_hashes
 from obscura.pipeline.policy_stream import ScannedStream
@@ -95,7 +96,7 @@ async def _approve(
 ) -> _Approved | GatewayResponse:
     """Return the request for the upstream, or the response in the model's place; raises what refuses it."""
     parsed, record = selected.parsed, request.record
-    check = ContentCheck.of(record, principal, selected.model, services, moderated=False)
+    check = ContentCheck.of(record, principal, selected.model, services, moderated=True)
     collector = ImageFactsCollector(
         services.executor,
         Caller(principal.subject),
@@ -104,7 +105,8 @@ async def _approve(
         hashed=asks_for_hashes(policy.documents),
         read=asks_for_file_facts(policy.documents),
     )
-    check = replace(check, on_loaded=collector.on_loaded)
+    # Moderation comes after the rules and sees what they redacted.
+    check = replace(check, moderation=None, on_loaded=collector.on_loaded)
     content = await check.prepare(parsed)
     record.images = [image.record for image in content.images_and_pages]
     facts = RequestFacts(

@@ -29,12 +29,16 @@ class ImageKey:
 
 @dataclass(frozen=True, slots=True)
 class CachedImage:
-    """A prepared image as an ASCII data URL, its size, and its line in the access record (without its tokens)."""
+    """A prepared image as an ASCII data URL, its size, and its line in the access record (without its tokens).
+
+    ``source_sha256`` is that of what was sent, in hexadecimal, where hash lists ask for it.
+    """
 
     data_url: bytes
     width_px: int
     height_px: int
     record: ImageRecord
+    source_sha256: str = ""
 
 
 class ImageCache:

@@ -5,14 +5,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from obscura.access_record import AccessRecord
+from obscura.auth.access import Principal
 from obscura.dialects.base import ContentLimits
 from obscura.dialects.content import text_too_long
 from obscura.errors import ModerationBlocked
 from obscura.execution import gather_or_raise_first, run_off_loop
 from obscura.moderation.base import Moderator, Verdict
-from obscura.moderation.cache import TextVerdicts
+from obscura.moderation.cache import CachingModerator, CleanVerdicts, TextVerdicts
 from obscura.moderation.pieces import JoinedTexts, contexts_of, join
 from obscura.pipeline.prepare import PreparedImagePart
+from obscura.pipeline.services import Services
 
 MAX_IMAGE_CALLS = 16
 MAX_TEXT_CALLS = 8
@@ -68,7 +71,7 @@ class Moderation:
         if self._observe is not None:
             self._observe("image", image.path, verdict)
         if verdict.flagged:
-            raise _blocked(image.name, verdict.category, image.path)
+            raise blocked(image.name, verdict.category, image.path)
 
     async def review_texts(self, texts: Sequence[str]) -> None:
         """Review all texts whole, but for those that are known to be clean; raises what ``review_image`` raises.
@@ -100,7 +103,7 @@ class Moderation:
                 if self._observe is not None:
                     self._observe("text", None, verdict)
                 if verdict.flagged:
-                    raise _blocked("The text", verdict.category, None)
+                    raise blocked("The text", verdict.category, None)
                 for number in piece.texts:
                     left[number] -= 1
                 if self._verdicts is not None:
@@ -110,10 +113,36 @@ class Moderation:
         await gather_or_raise_first([review_next() for _ in range(min(MAX_TEXT_CALLS, len(joined.pieces)))])
 
 
-def _blocked(what: str, category: str | None, path: str | None) -> ModerationBlocked:
+def blocked(what: str, category: str | None, path: str | None) -> ModerationBlocked:
+    """Return the error for an image or a text that is not let through: the same words for every reason."""
     named = category or "unspecified"
     return ModerationBlocked(
         f"{what} was blocked by moderation (category: {named}). Change it and send the request again.",
         category=named,
         param=path,
     )
+
+
+def moderation_of(
+    record: AccessRecord,
+    principal: Principal,
+    services: Services,
+    observe: Observe | None = None,
+    *,
+    cached: bool = True,
+) -> Moderation | None:
+    """Return the moderation of one request; zero-retention requests neither use nor make cached verdicts.
+
+    Without ``cached`` no request does: cached verdicts have no scores. ``observe`` is called with every verdict.
+    Texts of unauthenticated callers are not cached, since they share one project and do not know each other (ADR 68).
+    """
+    moderator = services.moderator
+    if moderator is None:
+        return None
+    texts: TextVerdicts | None = None
+    if cached and services.verdicts is not None and not record.zero_retention:
+        clean = CleanVerdicts(services.verdicts, record, services.clock)
+        if not moderator.local and not principal.anonymous:
+            texts = TextVerdicts(clean, moderator.identity, principal.project)
+        moderator = CachingModerator(moderator, clean)
+    return Moderation(moderator, texts, observe)

@@ -1,5 +1,6 @@
 """Inspect the images of a request, then prepare each in the executor; or count their tokens without a decode."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -29,13 +30,15 @@ from obscura.upstreams.base import CatalogModel
 class PreparedImagePart:
     """A prepared image: the ASCII data URL that moderation and the model both get, byte for byte.
 
-    The data URL of an image that was only counted is empty.
+    The data URL of an image that was only counted is empty. ``source_sha256`` is that of the file that was sent, in
+    hexadecimal, where hash lists ask for it; of a page of a document there is none.
     """
 
     path: str
     data_url: bytes
     tokens: int
     record: ImageRecord
+    source_sha256: str = ""
     name: str = "The image"
     """What errors call it."""
 
@@ -85,13 +88,17 @@ def require_pixels(images: Sequence[tuple[str, InspectedImage]], max_pixels: int
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """How the images of one request are prepared; without ``cache``, each of them."""
+    """How the images of one request are prepared; without ``cache``, each of them.
+
+    ``hash_sources`` adds the SHA-256 of what was sent.
+    """
 
     model: CatalogModel
     limits: ImageLimits
     executor: ImageExecutor
     caller: Caller
     cache: ImageCache | None = None
+    hash_sources: bool = False
 
     async def inspect(self, images: Sequence[ImageToInspect]) -> list[InspectedImage]:
         """Check all that needs no decode, image by image; raises the first one's error with its path as param."""
@@ -158,11 +165,14 @@ class Preparation:
 
     def _decode(self, path: str, detail: Detail, image: WalkedImage) -> CachedImage:
         try:
-            result = _encode(prepare(_file(image.source, self.limits), detail, self.limits, image.header))
+            file = _file(image.source, self.limits)
+            result = _encode(prepare(file, detail, self.limits, image.header))
         except ImageError as error:
             raise image_error(error, path) from None
         except ObscuraError as error:
             raise error.at(path) from None
+        if self.hash_sources:
+            result = replace(result, source_sha256=hashlib.sha256(file).hexdigest())
         if self.cache is not None and image.key is not None:
             self.cache.add(image.key, result)
         return result
@@ -176,7 +186,7 @@ def image_part(path: str, prepared: PreparedImage, detail: Detail, model: Catalo
 def _image_part(path: str, image: CachedImage, detail: Detail, model: CatalogModel) -> PreparedImagePart:
     profile = TokenProfile(model.token_profile)
     tokens = image_tokens(image.width_px, image.height_px, profile, detail, model.token_factor)
-    return PreparedImagePart(path, image.data_url, tokens, replace(image.record, tokens=tokens))
+    return PreparedImagePart(path, image.data_url, tokens, replace(image.record, tokens=tokens), image.source_sha256)
 
 
 def _file(source: memoryview | bytes | StoredOriginal, limits: ImageLimits) -> bytes:
@@ -187,7 +197,7 @@ def _file(source: memoryview | bytes | StoredOriginal, limits: ImageLimits) -> b
 
 def _encode(prepared: PreparedImage) -> CachedImage:
     data_url = encode_data_url(prepared.data, prepared.media_type)
-    return CachedImage(data_url, prepared.width_px, prepared.height_px, _record(prepared))
+    return CachedImage(data_url, prepared.width_px, prepared.height_px, _record(prepared), prepared.source_sha256)
 
 
 def _record(prepared: PreparedImage) -> ImageRecord:

@@ -20,6 +20,7 @@ from obscura.pipeline.image_cache import ImageCache
 from obscura.upstreams.base import Catalog
 
 if TYPE_CHECKING:
+    from obscura.hashes.blocked import BlockedHashes
     from obscura.policy.management import PolicyService
 
 MAX_BODY_BYTES = 35 * 1024 * 1024
@@ -55,6 +56,7 @@ class Services:
     Without a moderator nothing is moderated, without ``verdicts`` none is cached, and without ``image_cache`` no
     prepared image is: the operator's choices. ``open_policies`` returns the one service of policies, imported and made
     at its first call.
+    prepared image is, and without ``blocked_hashes`` images are compared with no list: the operator's choices.
     """
 
     access_control: AccessControl
@@ -70,6 +72,7 @@ class Services:
     verdicts: VerdictCache | None
     open_policies: "Callable[[], PolicyService]"
     image_cache: ImageCache | None = None
+    blocked_hashes: "BlockedHashes | None" = None
     memory: MemoryBudget = field(default_factory=lambda: MemoryBudget(MAX_DEFAULT_BYTES))
 
     @property

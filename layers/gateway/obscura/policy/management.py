@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from obscura.errors import InvalidRequest, PolicyNotFound, VersionConflict
+from obscura.errors import InvalidRequest
 from obscura.execution import gather_or_raise_first
 from obscura.policy.base import EventSink, PolicyStores
 from obscura.policy.cache import CachedPolicies
 from obscura.policy.cases import Case
 from obscura.policy.document import PolicyDocument
 from obscura.policy.engine import CompiledPolicy, may_use
+from obscura.policy.errors import PolicyNotFound, VersionConflict
 from obscura.policy.trial import Trial, try_case
 from obscura.policy.versions import (
     PolicyVersion,

@@ -23,7 +23,7 @@ class PreparedImage:
 
     ``unchanged`` says that ``data`` is the caller's own bytes. ``source_width_px`` and ``source_height_px`` are the
     sides as stored, before the orientation is applied. The timings are wall time of this image's steps; an unchanged
-    image has no resize and no encode.
+    image has no resize and no encode. ``source_sha256`` is the file's, in hexadecimal, where who prepares it adds it.
     """
 
     data: bytes
@@ -38,6 +38,7 @@ class PreparedImage:
     decode_ms: float = 0.0
     resize_ms: float = 0.0
     encode_ms: float = 0.0
+    source_sha256: str = ""
 
     @property
     def source_media_type(self) -> str:

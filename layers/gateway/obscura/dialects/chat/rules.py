@@ -4,10 +4,8 @@ Also of the extensions that servers of this API share: vLLM's and SGLang's, Open
 """
 
 from obscura.dialects.file_parts import FILE_SOURCES
-from obscura.dialects.json.raw import Node, is_null
 from obscura.dialects.rules.containers import ByKey, ByType, Each, Fields, either
 from obscura.dialects.rules.leaves import (
-    Review,
     Rule,
     identifier,
     links,
@@ -19,7 +17,14 @@ from obscura.dialects.rules.leaves import (
     text,
     unknown,
 )
-from obscura.dialects.rules.marks import DEFAULT_TTL, account_state, cache_hint, kept_if_true, kept_upstream
+from obscura.dialects.rules.marks import (
+    DEFAULT_TTL,
+    account_state,
+    cache_hint,
+    kept_if_true,
+    kept_upstream,
+    loaded_by_provider,
+)
 
 _CACHE_CONTROL = Fields({"type": identifier, "ttl": kept_upstream(identifier, (DEFAULT_TTL,)), "mode": identifier})
 _CACHE: dict[str, Rule] = dict.fromkeys(("cache_control", "prompt_cache_breakpoint"), cache_hint(_CACHE_CONTROL))
@@ -131,15 +136,6 @@ _WEB_SEARCH = Fields(
         "user_location": Fields({"type": identifier, "approximate": _LOCATION}),
     }
 )
-
-
-def _web_search(node: Node, review: Review) -> None:
-    """The options of the provider's own search, whose pages do not pass by here."""
-    if not is_null(node):
-        review.content.add_loaded_by_provider("web_search_options", review.param)
-    _WEB_SEARCH(node, review)
-
-
 _TOOL = Fields(
     {
         "type": identifier,
@@ -196,7 +192,7 @@ REQUEST = Fields(
         "prediction": Fields({"type": identifier, "content": _CONTENT}),
         "stop": either(text, Each(text)),
         "metadata": ByKey(unknown),
-        "web_search_options": _web_search,
+        "web_search_options": loaded_by_provider("web_search_options", _WEB_SEARCH),
         "audio": Fields({"format": identifier, "voice": Fields({"id": identifier}, other=identifier)}),
         "prompt_cache_options": _CACHE_CONTROL,
         "prompt_cache_key": cache_hint(identifier),

@@ -34,7 +34,7 @@ from obscura.dialects.rules.leaves import (
     text,
     unknown,
 )
-from obscura.dialects.rules.marks import account_state, kept_upstream
+from obscura.dialects.rules.marks import account_state, kept_upstream, loaded_by_provider
 
 
 def _block(*fields: dict[str, Rule]) -> Fields:
@@ -177,14 +177,6 @@ BLOCKS: dict[str, Rule] = {
 _BLOCK = ByType(BLOCKS)
 _BLOCKS = Each(_BLOCK)
 CONTENT = either(text, Each(_BLOCK, other=_BLOCK))
-
-
-def _mcp_server(node: Node, review: Review) -> None:
-    """A server that the provider connects to: its URL may hold a credential, and its answers do not pass by here."""
-    review.content.add_loaded_by_provider("mcp_servers", review.param)
-    _MCP_SERVER(node, review)
-
-
 _MCP_SERVER = Fields(
     ids(),
     {"name": text, "url": server_address, "authorization_token": credential},
@@ -255,7 +247,7 @@ REQUEST = Fields(
         "output_format": _FORMAT,
         "context_management": Fields({"edits": Each(_EDIT)}),
         "compaction": Fields(ids(), {"instructions": text}),
-        "mcp_servers": Each(_mcp_server),
+        "mcp_servers": Each(loaded_by_provider("mcp_servers", _MCP_SERVER)),
         "fallbacks": either(identifier, Each(_FALLBACK)),
         "fallback_credit_token": either(credential, Fields({"token": credential, "mode": identifier})),
     },

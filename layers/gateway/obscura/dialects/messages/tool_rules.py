@@ -3,13 +3,9 @@
 A tool of a type that is not listed is moderated as a whole, and may hold neither media nor URLs.
 """
 
-import re
-
-from obscura.dialects.json.fields import text_or_empty
-from obscura.dialects.json.raw import Node, is_object, open_object
 from obscura.dialects.rules.containers import ByKey, ByType, Each, Fields, either
-from obscura.dialects.rules.leaves import Review, Rule, identifier, links, number, schema, text, unknown
-from obscura.dialects.rules.marks import DEFAULT_TTL, cache_hint, kept_upstream
+from obscura.dialects.rules.leaves import Rule, identifier, links, number, schema, text, unknown
+from obscura.dialects.rules.marks import DEFAULT_TTL, LoadingTool, cache_hint, kept_upstream
 
 
 def ids(*names: str) -> dict[str, Rule]:
@@ -89,20 +85,8 @@ _TOOL = ByType(
 """A tool without a type is the caller's own."""
 
 
-_WEB_TOOL = re.compile("web_fetch|web_search")
-
-
-def _tool(node: Node, review: Review) -> None:
-    """A tool of the caller's own, or one of the provider's; what web tools load does not pass by here."""
-    opened = open_object(node, review.param) if is_object(node) else node
-    if isinstance(opened, dict):
-        loader = _WEB_TOOL.match(text_or_empty(review.content.body, opened.get("type")))
-        if loader:
-            review.content.add_loaded_by_provider(loader[0], review.param)
-    _TOOL(opened, review)
-
-
-TOOLS = Each(_tool)
+_LOADED_TOOL = LoadingTool(("web_fetch", "web_search"), _TOOL)
+TOOLS = Each(_LOADED_TOOL)
 TOOL_CHOICE = ByType(
     {
         "none": Fields(ids()),
@@ -115,7 +99,7 @@ CHANGED_TOOL = ByType(
         "tool_reference": Fields(ids(), {"name": text}),
         "mcp_tool_reference": Fields(ids(), texts("name", "server_name")),
         "mcp_toolset_reference": Fields(ids(), {"server_name": text}),
-        "tool_definition": Fields(ids(), {"definition": _tool}),
+        "tool_definition": Fields(ids(), {"definition": _LOADED_TOOL}),
     }
 )
 """What a ``tool_addition`` or ``tool_removal`` block names."""

@@ -3,7 +3,7 @@
 from obscura.dialects.file_parts import FILE_SOURCES
 from obscura.dialects.json.raw import Node, is_null
 from obscura.dialects.responses.media_parts import SCREENSHOTS
-from obscura.dialects.responses.tools import ENVIRONMENT, REASONING, TEXT_FORMAT, tool
+from obscura.dialects.responses.tools import ENVIRONMENT, REASONING, TEXT_FORMAT, TOOL
 from obscura.dialects.responses.unlisted import address, flat, numbers, unlisted, unseen_image, word
 from obscura.dialects.rules.containers import ByKey, ByType, Each, Fields, either
 from obscura.dialects.rules.leaves import (
@@ -234,8 +234,8 @@ _ITEMS: dict[str, Rule] = {
         _CALL,
     ),
     "tool_search_call": Fields({"arguments": schema, "execution": identifier}, _CALL),
-    "tool_search_output": Fields({"tools": Each(tool), "execution": identifier}, _CALL),
-    "additional_tools": Fields({"tools": Each(tool), "role": identifier}, _CALL),
+    "tool_search_output": Fields({"tools": Each(TOOL), "execution": identifier}, _CALL),
+    "additional_tools": Fields({"tools": Each(TOOL), "role": identifier}, _CALL),
     "program": Fields({"code": text, "fingerprint": opaque}, _CALL),
     "program_output": Fields({"result": text}, _CALL),
 }

@@ -4,7 +4,7 @@ The same for a request that is passed on and for one that is translated.
 """
 
 from obscura.dialects.responses.items import ITEM, PART
-from obscura.dialects.responses.tools import REASONING, TEXT_FORMAT, tool
+from obscura.dialects.responses.tools import REASONING, TEXT_FORMAT, TOOL
 from obscura.dialects.responses.unlisted import flat, numbers
 from obscura.dialects.rules.containers import ByKey, Each, Fields, either
 from obscura.dialects.rules.leaves import identifier, links, number, text
@@ -24,7 +24,7 @@ REQUEST = Fields(
         "prompt": Fields(
             {"id": account_state(identifier), "version": identifier, "variables": ByKey(either(text, PART))}
         ),
-        "tools": Each(tool),
+        "tools": Each(TOOL),
         "tool_choice": either(identifier, _CHOSEN_TOOL.with_fields({"tools": Each(_CHOSEN_TOOL)})),
         "text": Fields({"format": TEXT_FORMAT, "verbosity": identifier}),
         "metadata": ByKey(links),

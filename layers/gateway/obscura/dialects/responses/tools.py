@@ -4,10 +4,7 @@ The credentials of an MCP server, also those in its URL, and the secrets of a co
 own calls: they go to the upstream alone, so the moderation does not see them.
 """
 
-import re
-
-from obscura.dialects.json.fields import text_or_empty
-from obscura.dialects.json.raw import Node, is_object, open_object
+from obscura.dialects.json.raw import Node
 from obscura.dialects.responses.unlisted import address, flat, numbers, provider_files, unseen_image
 from obscura.dialects.rules.containers import ByKey, ByType, Each, Fields, either
 from obscura.dialects.rules.leaves import (
@@ -21,7 +18,7 @@ from obscura.dialects.rules.leaves import (
     text,
     unknown,
 )
-from obscura.dialects.rules.marks import account_state, kept_upstream
+from obscura.dialects.rules.marks import LoadingTool, account_state, kept_upstream
 
 _ANY: dict[str, Rule] = {"type": identifier, "allowed_callers": Each(identifier), "defer_loading": number}
 _NAMED: dict[str, Rule] = {"name": text, "description": text, "async": number}
@@ -69,17 +66,9 @@ TEXT_FORMAT = ByType(
 )
 
 
-_LOADING_TOOL = re.compile("mcp|web_search|file_search")
-
-
-def tool(node: Node, review: Review) -> None:
-    """A tool of the request, of an item, or within another; what the provider loads by it does not pass by here."""
-    opened = open_object(node, review.param) if is_object(node) else node
-    if isinstance(opened, dict):
-        loader = _LOADING_TOOL.match(text_or_empty(review.content.body, opened.get("type")))
-        if loader:
-            review.content.add_loaded_by_provider(loader[0], review.param)
-    _TOOL(opened, review)
+def _tool_within(node: Node, review: Review) -> None:
+    """A tool within another, such as a namespace."""
+    TOOL(node, review)
 
 
 def _filter(node: Node, review: Review) -> None:
@@ -122,7 +111,7 @@ _TOOL = ByType(
     {
         "function": Fields({"parameters": schema, "output_schema": schema, "strict": number}, _NAMED, _ANY),
         "custom": Fields({"format": _FORMAT}, _NAMED, _ANY),
-        "namespace": Fields({"tools": Each(tool)}, _NAMED, _ANY),
+        "namespace": Fields({"tools": Each(_tool_within)}, _NAMED, _ANY),
         "tool_search": Fields({"parameters": schema, "execution": identifier}, _NAMED, _ANY),
         "mcp": Fields(
             {
@@ -179,10 +168,11 @@ _TOOL = ByType(
         **dict.fromkeys(("local_shell", "apply_patch", "programmatic_tool_calling"), Fields(_ANY)),
     },
     other=Fields(
-        {"parameters": schema, "tools": Each(tool), "input_image_mask": unseen_image("image_generation")},
+        {"parameters": schema, "tools": Each(_tool_within), "input_image_mask": unseen_image("image_generation")},
         _NAMED,
         _ANY,
         {"type": unknown},
     ),
 )
 """A tool of a type that is not listed describes itself as a function does; what else it has is unknown."""
+TOOL = LoadingTool(("mcp", "web_search", "file_search"), _TOOL)

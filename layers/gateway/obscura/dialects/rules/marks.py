@@ -4,11 +4,12 @@ A dialect's table wraps the rule of such a field, and the review notes where a r
 later, by who is calling and which model it goes to (``pipeline.upstream_state``).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Raw
 
-from obscura.dialects.json.raw import FALSE, Node, is_array, is_null, open_array
+from obscura.dialects.json.fields import text_or_empty
+from obscura.dialects.json.raw import FALSE, Node, is_array, is_null, is_object, open_array, open_object
 from obscura.dialects.rules.leaves import Review, Rule
 
 type Note = Callable[[Review], None]
@@ -35,6 +36,34 @@ class Marked:
         if not is_null(node) and node not in self._harmless:
             self._note(review)
         self._rule(node, review)
+
+
+def loaded_by_provider(kind: str, rule: Rule) -> Rule:
+    """Return the rule of a field by which the provider loads something itself, which does not pass by here."""
+    return Marked(lambda review: review.content.add_loaded_by_provider(kind, review.param), rule)
+
+
+class LoadingTool:
+    """The rule of a tool, which is noted as ``loaded_by_provider`` notes a field if its type begins with a kind."""
+
+    def __init__(self, kinds: Sequence[str], rule: Rule) -> None:
+        self._kinds = tuple(kinds)
+        self._rule = rule
+
+    @property
+    def inner(self) -> Iterable[Rule]:
+        """The rule of the tool."""
+        return (self._rule,)
+
+    def __call__(self, node: Node, review: Review) -> None:
+        """Note the tool, and review it."""
+        opened = open_object(node, review.param) if is_object(node) else node
+        if isinstance(opened, dict):
+            name = text_or_empty(review.content.body, opened.get("type"))
+            for kind in self._kinds:
+                if name.startswith(kind):
+                    review.content.add_loaded_by_provider(kind, review.param)
+        self._rule(opened, review)
 
 
 def account_state(rule: Rule) -> Rule:

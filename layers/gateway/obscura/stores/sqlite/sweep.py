@@ -2,16 +2,13 @@
 
 import sqlite3
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from obscura.files.base import StoredFile, Upload
 from obscura.stores.sqlite.database import Database
 from obscura.stores.sqlite.files import SqliteFileRepository, SqliteUploadRepository
 
 MAX_ENTRIES_AT_ONCE = 200
-COUNTER_GRACE = timedelta(days=2)
-"""For how long a counter is kept after its window: a clock that goes back a day forgets no count."""
-
 _DELETE_VERDICTS = """
 DELETE FROM verdicts WHERE digest IN (SELECT digest FROM verdicts WHERE expires_at <= ? LIMIT ?)
 """
@@ -51,7 +48,7 @@ class SqliteSweptRecords:
     async def delete_expired_entries(self, at: datetime) -> int:
         """Delete some expired verdicts and counters."""
         verdicts = await self._delete(self._database, _DELETE_VERDICTS, at)
-        return verdicts + await self._delete(self._database.counters, _DELETE_COUNTERS, at - COUNTER_GRACE)
+        return verdicts + await self._delete(self._database.counters, _DELETE_COUNTERS, at)
 
     async def _delete(self, database: Database, statement: str, at: datetime) -> int:
         parameters = (int(at.timestamp()), MAX_ENTRIES_AT_ONCE)
