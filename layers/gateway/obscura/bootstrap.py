@@ -56,6 +56,9 @@ def validate_settings(settings: Settings) -> None:
             f"{PREFIX}JWKS_URL needs {PREFIX}JWT_ISSUER and {PREFIX}JWT_AUDIENCE: "
             "the issuer and the audience of the JWTs that are accepted."
         )
+    for sink, secret in (("webhook", "webhook_secret"), ("splunk", "splunk_token")):
+        if getattr(settings, f"policy_{sink}_url") and not getattr(settings, f"policy_{secret}"):
+            raise ConfigurationError(f"{PREFIX}POLICY_{sink.upper()}_URL needs {PREFIX}POLICY_{secret.upper()}.")
     if settings.models is not None:
         from obscura.upstreams.catalog_file import CatalogError, FileCatalog, read_catalog_file
 
