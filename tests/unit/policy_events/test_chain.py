@@ -40,9 +40,9 @@ def test_a_chained_event_is_still_an_event_for_replay() -> None:
 def test_an_event_that_cannot_be_encoded_takes_no_number() -> None:
     chain = EventChain()
 
-    for wrong in ({"created_at": "yesterday"}, {"policy_user": "\ud800"}):
+    for wrong in (an_event(created_at="yesterday"), an_event(policy_user="\ud800")):
         with pytest.raises(ValueError, match=r".+"):
-            chain.add(an_event(**wrong))
+            chain.add(wrong)
 
     assert chain.add(an_event()).sequence == 1
 
@@ -92,7 +92,7 @@ def test_a_chain_that_claims_a_predecessor_of_its_first_event_is_broken() -> Non
     assert report.altered == (1,)
 
 
-def test_chains_of_several_processes_are_told_apart() -> None:
+def test_chains_of_several_processes_are_verified_each() -> None:
     reports = verify(lines(2) + lines(3))
 
     assert [(report.events, report.intact) for report in reports] == [(2, True), (3, True)]

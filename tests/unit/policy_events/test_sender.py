@@ -3,11 +3,12 @@
 import asyncio
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from msgspec import UNSET
 
+from obscura.api import access_log
 from obscura.policy_events import sender as module
 from obscura.policy_events.base import BatchLimits, ChainedEvent, Delivery
 from obscura.policy_events.open import running
@@ -17,13 +18,15 @@ from tests.support.policy_events import HangingSink, ScriptedSink, an_event
 AT_ONCE = Backoff(first_s=0.0, max_s=0.0)
 
 
-def failing(times: int, **parts: object):
+def failing(times: int, retry_after_s: float | None = None) -> Callable[[Sequence[ChainedEvent]], Delivery]:
     """Fail whole batches this many times."""
     left = [times]
 
     def respond(batch: Sequence[ChainedEvent]) -> Delivery:
         left[0] -= 1
-        return Delivery(again=tuple(batch), reason="status 503", **parts) if left[0] >= 0 else Delivery()
+        if left[0] < 0:
+            return Delivery()
+        return Delivery(again=tuple(batch), reason="status 503", retry_after_s=retry_after_s)
 
     return respond
 
@@ -238,27 +241,17 @@ def test_the_backoff_doubles_up_to_its_bound_less_a_random_half() -> None:
     assert [least.wait_s(failures) for failures in (1, 2, 5000)] == [0.5, 1, 150]
 
 
-async def test_every_event_is_a_log_line_and_zero_retention_is_only_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    from obscura.api import access_log  # noqa: F401 it makes the logger of JSON lines
-
-    handler = logging.getLogger("obscura").handlers[0]
-    assert isinstance(handler, logging.StreamHandler)
-    import sys
-
-    former, level = handler.setStream(sys.stdout), logging.getLogger("obscura").level
-    logging.getLogger("obscura").setLevel("INFO")
+async def test_every_event_is_a_log_line_and_zero_retention_is_only_counted(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "obscura")
     sink = ScriptedSink()
-    try:
-        async with running([Sender(sink)]) as events:
-            events.put(an_event(1))
-            events.put(an_event(2, features=UNSET))
-            events.put(an_event(3, features=UNSET, event_type="revision"))
-            events.put(an_event(4, policy_user="\ud800"))
-    finally:
-        handler.setStream(former or sys.stdout)
-        logging.getLogger("obscura").setLevel(level)
+    async with running([Sender(sink)]) as events:
+        events.put(an_event(1))
+        events.put(an_event(2, features=UNSET))
+        events.put(an_event(3, features=UNSET, event_type="revision"))
+        events.put(an_event(4, policy_user="\ud800"))
 
-    logged = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    written = map(access_log._JsonFormatter().format, caplog.records)
+    logged = [json.loads(line) for line in written]
     assert [line["event"]["event_id"] for line in logged if line["message"] == "policy_event"] == ["evt_1", "evt_3"]
     assert [line["fault"] for line in logged if line["level"] == "ERROR"] == ["UnicodeEncodeError"]
     assert logged[-1]["only_counted"] == {"refuse": 1}

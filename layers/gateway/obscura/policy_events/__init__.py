@@ -1,1 +1,1 @@
-"""Decision events on their way out: chained, logged, buffered, and sent to the operator's sinks in the background."""
+"""Where decision events go: they are chained, logged, buffered, and sent to the operator's sinks in the background."""
