@@ -1,8 +1,12 @@
 """Signed webhooks by Standard Webhooks 1.0.0."""
 
+import hashlib
+import json
+
 import httpx
 import pytest
 
+from obscura.policy.events import Features
 from obscura.policy_events.base import Sink
 from obscura.policy_events.http import Answer
 from obscura.policy_events.open import running
@@ -41,6 +45,25 @@ async def test_each_event_is_a_post_with_the_line_as_its_data() -> None:
     assert sorted(vendor.answers.events) == sorted(lines(batch))
     assert vendor.server.received[0].path == "/hook"
     assert vendor.server.received[0].headers["webhook-timestamp"] == str(int(AT.timestamp()))
+
+
+async def test_an_event_over_20_kb_is_sent_shortened_with_its_sha256() -> None:
+    batch = chained(1, features=Features(text_characters=(12,) * 9000))
+    assert len(batch[0].line) > 20_000
+    async with stand_in(webhook) as vendor:
+        delivery = await deliver(sink_of(vendor), batch)
+
+    (sent,) = map(json.loads, vendor.answers.events)
+    assert delivery.rejected == 0
+    assert sent["sha256"] == hashlib.sha256(batch[0].line).hexdigest()
+    assert (sent["shortened"], "features" in sent, "chain" in sent) == (True, False, False)
+
+
+async def test_an_event_that_stays_too_large_is_counted() -> None:
+    async with stand_in(webhook) as vendor:
+        delivery = await deliver(sink_of(vendor), chained(1, denylist_hits=("x" * 1000,) * 20))
+
+    assert (delivery.rejected, vendor.requests) == (1, 0)
 
 
 async def test_two_secrets_sign_side_by_side() -> None:

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from obscura.cli.policy import app
-from obscura.policy.events import read_event
+from obscura.policy.events import Features, read_event
 from obscura.policy_events.chain import EventChain, recorded_event, verify
 from tests.support.policy_events import an_event, chained
 
@@ -45,6 +45,21 @@ def test_an_event_that_cannot_be_encoded_takes_no_number() -> None:
             chain.add(wrong)
 
     assert chain.add(an_event()).sequence == 1
+
+
+def test_an_event_of_very_many_texts_is_shortened_and_stays_in_the_chain() -> None:
+    chain = EventChain()
+    large = an_event(1, features=Features(text_characters=(1,) * 500_000), policy_user="u" * 300_000,
+                     denylist_hits=("hit",) * 90_000)  # fmt: skip
+
+    events = [chain.add(large), chain.add(an_event(2))]
+
+    event = json.loads(events[0].line)
+    assert len(events[0].line) < 3000
+    assert (event["shortened"], event["decision"], event["chain"]["sequence"]) == (True, "refuse", 1)
+    assert (len(event["policy_user"]), len(event["denylist_hits"]), "features" in event) == (200, 20, False)
+    assert verify([one.line for one in events])[0].intact
+    assert not read_event(events[0].line).reported
 
 
 def test_a_whole_chain_is_intact_in_any_order_and_with_repetitions() -> None:

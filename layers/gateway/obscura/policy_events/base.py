@@ -11,6 +11,7 @@ from obscura.policy.events import DecisionEvent
 class ChainedEvent:
     """An event as it is recorded.
 
+    event         its members, without ``features``
     line          its JSON, which every sink gets byte for byte
     sequence      its place in this process's chain, from 1
     created_at_s  when it was decided, in Unix seconds

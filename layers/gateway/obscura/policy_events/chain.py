@@ -18,6 +18,12 @@ from msgspec import UNSET, Raw, UnsetType
 from obscura.policy.events import DecisionEvent
 from obscura.policy_events.base import ChainedEvent
 
+MAX_LINE_BYTES = 200_000
+"""CloudWatch cuts a log line at 256 kB, Splunk and Datadog near 1 MB."""
+
+MAX_LISTED_HITS = 20
+MAX_NAME_CHARS = 200
+
 
 class EventChain:
     """The chain of one process, under a random id; not for several threads."""
@@ -30,11 +36,15 @@ class EventChain:
     def add(self, event: DecisionEvent) -> ChainedEvent:
         """Encode an event with its link: ``"chain": {"id", "sequence", "previous_sha256"}`` as its last member.
 
+        One over ``MAX_LINE_BYTES`` is ``shortened``: a request of very many texts must not go unrecorded.
+
         Raises ValueError, and takes no number, if ``created_at`` is no instant (RFC 3339) or a text is no Unicode.
         """
         created_at = datetime.fromisoformat(event.created_at)
         created_at_s = (created_at if created_at.tzinfo else created_at.replace(tzinfo=UTC)).timestamp()
         encoded = msgspec.json.encode(event)
+        if len(encoded) > MAX_LINE_BYTES:
+            encoded = shortened(event)
         self._sequence += 1
         previous = b'"%b"' % self._previous.encode() if self._previous else b"null"
         line = b'%b,"chain":{"id":"%b","sequence":%d,"previous_sha256":%b}}' % (
@@ -44,7 +54,29 @@ class EventChain:
             previous,
         )
         self._previous = sha256(line)
-        return ChainedEvent(event, line, self._sequence, created_at_s)
+        # The line has the features; kept as objects too they would take several times the buffer's bound.
+        bare = msgspec.structs.replace(event, features=UNSET)
+        return ChainedEvent(bare, line, self._sequence, created_at_s)
+
+
+def shortened(event: DecisionEvent) -> bytes:
+    """Return the JSON of an event without features, with the first hits alone, and ``"shortened": true`` at its end."""
+    short = msgspec.structs.replace(
+        event,
+        features=UNSET,
+        allowlist_hits=event.allowlist_hits[:MAX_LISTED_HITS],
+        denylist_hits=event.denylist_hits[:MAX_LISTED_HITS],
+        user_id=_cut(event.user_id),
+        policy_user=_cut(event.policy_user),
+        quota_subject=_cut(event.quota_subject),
+        policy_target=_cut(event.policy_target),
+        model=event.model[:MAX_NAME_CHARS],
+    )
+    return b'%b,"shortened":true}' % msgspec.json.encode(short)[:-1]
+
+
+def _cut(name: str | None) -> str | None:
+    return name if name is None else name[:MAX_NAME_CHARS]
 
 
 def sha256(line: bytes) -> str:

@@ -11,11 +11,12 @@ import httpx
 
 from obscura.clock import Clock
 from obscura.policy_events.base import BatchLimits, ChainedEvent, Delivery
+from obscura.policy_events.chain import sha256, shortened
 from obscura.policy_events.http import NoAnswer, Poster
 
 CONCURRENT_POSTS = 8
 MAX_BODY_BYTES = 20_000
-"""Spec, "Payload size"."""
+"""Spec, "Payload size". A larger event is sent shortened, without its link, with the SHA-256 of its line."""
 
 SCHEDULE_S = (5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 14 * 3600, 20 * 3600, 24 * 3600)
 """Spec, "Deliverability and reliability": the waits after the first attempt."""
@@ -28,7 +29,7 @@ class WebhookSink:
     """A URL of the operator's; the id of an event is its idempotency key."""
 
     name = "webhook"
-    limits = BatchLimits(CONCURRENT_POSTS, CONCURRENT_POSTS * MAX_BODY_BYTES, MAX_BODY_BYTES - 200, linger_s=0.0)
+    limits = BatchLimits(CONCURRENT_POSTS, CONCURRENT_POSTS * 1_000_000, 1_000_000, linger_s=0.0)
     schedule_s: Sequence[float] | None = SCHEDULE_S
 
     def __init__(self, transport: httpx.AsyncBaseTransport, url: str, secrets: Sequence[bytes], clock: Clock) -> None:
@@ -45,11 +46,11 @@ class WebhookSink:
         """Nothing is open but the transport's connections."""
 
     async def _post(self, event: ChainedEvent) -> Delivery:
-        body = b'{"type":"policy.%b","timestamp":"%b","data":%b}' % (
-            event.event.event_type.encode(),
-            event.event.created_at.encode(),
-            event.line,
-        )
+        body = _body(event, event.line)
+        if len(body) >= MAX_BODY_BYTES:
+            body = _body(event, b'%b,"sha256":"%b"}' % (shortened(event.event)[:-1], sha256(event.line).encode()))
+        if len(body) >= MAX_BODY_BYTES:
+            return Delivery(rejected=1, reason=f"over {MAX_BODY_BYTES} bytes")
         now = self._clock.now()
         try:
             answer = await self._poster.post(
@@ -67,6 +68,11 @@ class WebhookSink:
             retry_after_s=answer.retry_after_s(now),
             throttled=answer.status in THROTTLING or "retry-after" in answer.headers,
         )
+
+
+def _body(event: ChainedEvent, data: bytes) -> bytes:
+    head = f'{{"type":"policy.{event.event.event_type}","timestamp":"{event.event.created_at}","data":'
+    return b"%b%b}" % (head.encode(), data)
 
 
 def signed_headers(
