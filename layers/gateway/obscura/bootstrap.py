@@ -41,11 +41,13 @@ if TYPE_CHECKING:
 
 def validate_settings(settings: Settings) -> None:
     """Validate what pydantic alone cannot, before anything starts; raises ConfigurationError that names the setting."""
-    try:
-        for origin in settings.fetch_allow:
-            parse_origin(origin)
-    except ValueError as invalid:
-        raise ConfigurationError(f"{PREFIX}FETCH_ALLOW: {invalid}") from None
+    allowed = {"FETCH_ALLOW": settings.fetch_allow, "POLICY_CHECK_ALLOW": settings.policy_check_allow}
+    for setting, origins in allowed.items():
+        try:
+            for origin in origins:
+                parse_origin(origin)
+        except ValueError as invalid:
+            raise ConfigurationError(f"{PREFIX}{setting}: {invalid}") from None
     try:
         for dialect in settings.upstream_dialects:
             require_dialect(dialect)

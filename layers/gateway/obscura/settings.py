@@ -202,6 +202,7 @@ class Settings(BaseSettings):
     policy_datadog_site: str = Field(default="datadoghq.com", pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")
     policy_otlp_url: Endpoint | None = None
     policy_otlp_headers: Annotated[SecretStr | None, _checked(otlp_headers)] = None
+    policy_check_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     policy_firehose: str | None = Field(default=None, pattern=r"^[a-zA-Z0-9_.-]{1,64}$")
     secrets_path: str | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
