@@ -1,6 +1,6 @@
 """The composition root: opens the services of the pipeline by the settings."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from functools import partial
 from typing import TYPE_CHECKING
@@ -58,9 +58,8 @@ def validate_settings(settings: Settings) -> None:
             f"{PREFIX}JWKS_URL needs {PREFIX}JWT_ISSUER and {PREFIX}JWT_AUDIENCE: "
             "the issuer and the audience of the JWTs that are accepted."
         )
-    for sink, secret in (("webhook", "webhook_secret"), ("splunk", "splunk_token")):
-        if getattr(settings, f"policy_{sink}_url") and not getattr(settings, f"policy_{secret}"):
-            raise ConfigurationError(f"{PREFIX}POLICY_{sink.upper()}_URL needs {PREFIX}POLICY_{secret.upper()}.")
+    for missing in missing_sink_secrets(settings):
+        raise ConfigurationError(missing)
     if settings.models is not None:
         from obscura.upstreams.catalog_file import CatalogError, FileCatalog, read_catalog_file
 
@@ -68,6 +67,14 @@ def validate_settings(settings: Settings) -> None:
             FileCatalog(read_catalog_file(settings.models), lambda _entry, _key: _demo_model())
         except CatalogError as invalid:
             raise ConfigurationError(f"{PREFIX}MODELS: {invalid}") from None
+
+
+def missing_sink_secrets(settings: Settings) -> Iterator[str]:
+    """Yield, for each sink of decision events that has a URL and lacks its secret, what it needs."""
+    if settings.policy_webhook_url and not settings.policy_webhook_secret:
+        yield f"{PREFIX}POLICY_WEBHOOK_URL needs {PREFIX}POLICY_WEBHOOK_SECRET."
+    if settings.policy_splunk_url and not settings.policy_splunk_token:
+        yield f"{PREFIX}POLICY_SPLUNK_URL needs {PREFIX}POLICY_SPLUNK_TOKEN."
 
 
 @asynccontextmanager

@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from obscura.aws.handler import SECRETS
 from obscura.bootstrap import validate_settings
+from obscura.cli.doctor import examine
 from obscura.httpclient.transport import FastTransport
 from obscura.policy_events.open import open_policy_events, sinks_of
 from obscura.settings import ConfigurationError, Settings, otlp_headers, setting_errors, webhook_secrets
@@ -87,6 +89,13 @@ def test_a_url_without_its_secret_ends_the_start(monkeypatch: pytest.MonkeyPatch
         validate_settings(settings)
 
 
+def test_an_origin_of_checks_that_is_none_ends_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_of(monkeypatch, CHECK_ALLOW="https://guard.internal, guard.internal")
+
+    with pytest.raises(ConfigurationError, match=r"^OBSCURA_POLICY_CHECK_ALLOW: 'guard\.internal' "):
+        validate_settings(settings)
+
+
 def test_the_secrets_of_sinks_are_read_from_ssm_and_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     names = {"policy_webhook_secret", "policy_splunk_token", "policy_datadog_key", "policy_otlp_headers"}
 
@@ -94,15 +103,27 @@ def test_the_secrets_of_sinks_are_read_from_ssm_and_hidden(monkeypatch: pytest.M
     assert SECRET not in repr(settings_of(monkeypatch, **ALL))
 
 
+def test_doctor_names_the_sinks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("OBSCURA_DATA_DIR", str(tmp_path))
+    settings = settings_of(monkeypatch, **ALL, CHECK_ALLOW="http://guard.internal:9000")
+
+    findings = [finding for finding in examine(settings) if finding.subject.startswith("Policy ")]
+
+    assert [finding.verdict for finding in findings] == ["ok"] * 5 + ["warn"]
+    assert [finding.detail.split()[-1] for finding in findings][:5] == [
+        "webhook", "splunk", "datadog", "otlp", "firehose",
+    ]  # fmt: skip
+
+
 def test_headers_and_secrets_are_decoded() -> None:
     assert otlp_headers(ALL["OTLP_HEADERS"]) == [("api-key", "a b"), ("x-tenant", "t=1")]
     assert [len(key) for key in webhook_secrets(f"{SECRET} whsec_{'A' * 84}AA==")] == [24, 64]
 
 
-def test_v1_imports_nothing_of_policy_events() -> None:
+def test_v1_imports_neither_sinks_nor_checks() -> None:
     code = (
         "import sys; from obscura.api.app import create_app; from obscura.settings import Settings; "
-        "create_app(Settings()); print([name for name in sys.modules if name.startswith('obscura.policy_events')])"
+        "create_app(Settings()); print([name for name in sys.modules if name.startswith('obscura.policy_')])"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
