@@ -74,6 +74,19 @@ async def test_a_sink_without_an_answer_is_left_within_its_time(respond: Callabl
     assert CANARY not in str(raised.value)
 
 
+async def test_a_connection_that_the_sink_closed_is_replaced_once() -> None:
+    breaks = [True, False]
+
+    async def respond(_: Received, wire: Wire) -> None:
+        if breaks.pop(0):
+            wire.drop()
+        else:
+            await wire.answer(200, b"")
+
+    assert (await post(respond)).status == 200
+    assert breaks == []
+
+
 async def test_an_answer_without_end_is_read_to_its_bound() -> None:
     answer = await post(send_without_end)
 

@@ -25,7 +25,7 @@ def verify_events(
         print_error(f"{path} cannot be read: {error.strerror}.")
         raise typer.Exit(UNREADABLE) from None
     if not events:
-        print_error(f"{path} has no line with an event.")
+        print_error(f"{path} has no line with a chained event.")
         raise typer.Exit(UNREADABLE)
     if show:
         for event in events:

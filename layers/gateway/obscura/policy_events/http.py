@@ -57,12 +57,19 @@ class Poster:
         self._timeout_s = timeout_s
 
     async def post(self, body: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> Answer:
-        """POST a body and return the answer, of any status; raises NoAnswer."""
+        """POST a body and return the answer, of any status; raises NoAnswer.
+
+        A connection that breaks without an answer is replaced once, at once: the sink may have closed it while it was
+        idle, on Lambda while the environment was frozen.
+        """
         complete = (_JSON, *headers, *basic_credentials(self._url))
         request = http_request("POST", self._url, complete, body, _EXTENSIONS)
         try:
             async with asyncio.timeout(self._timeout_s):
-                response = await self._transport.handle_async_request(request)
+                try:
+                    response = await self._transport.handle_async_request(request)
+                except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+                    response = await self._transport.handle_async_request(request)
                 try:
                     return Answer(response.status_code, response.headers, await _beginning(response))
                 finally:
