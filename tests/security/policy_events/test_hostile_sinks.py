@@ -56,12 +56,6 @@ async def talk_no_http(_: Received, wire: Wire) -> None:
     await wire.write(b"220 " + CANARY.encode() + b" ESMTP\r\n")
 
 
-async def send_without_end(_: Received, wire: Wire) -> None:
-    await wire.head(200, transfer_encoding="chunked")
-    while True:
-        await wire.chunk(b"x" * 65536)
-
-
 async def send_no_gzip(_: Received, wire: Wire) -> None:
     await wire.answer(200, b"no gzip", content_encoding="gzip")
 
@@ -88,9 +82,19 @@ async def test_a_connection_that_the_sink_closed_is_replaced_once() -> None:
 
 
 async def test_an_answer_without_end_is_read_to_its_bound() -> None:
+    sent_bytes = 0
+
+    async def send_without_end(_: Received, wire: Wire) -> None:
+        nonlocal sent_bytes
+        await wire.head(200, transfer_encoding="chunked")
+        while True:
+            await wire.chunk(b"x" * 65536)
+            sent_bytes += 65536
+
     answer = await post(send_without_end)
 
     assert (answer.status, len(answer.body)) == (200, MAX_ANSWER_BYTES)
+    assert sent_bytes < 32 * 1024 * 1024  # what the sockets' own buffers hold
 
 
 async def test_a_sink_that_hangs_neither_delays_a_put_nor_the_end(caplog: pytest.LogCaptureFixture) -> None:

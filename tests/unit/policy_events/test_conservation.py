@@ -46,6 +46,9 @@ def test_events_are_delivered_counted_or_buffered(script: list[str], batch_size:
                 lost = counts.rejected + counts.given_up + counts.lost_full
                 assert counts.delivered + lost + sender.buffered == number + 1
             await events.flush(0.05)
+            state = sender._state
+            buffered = [*state.waiting, *state.in_flight, *(event for *_, event in state.delayed)]
+            assert state.total_bytes == sum(len(event.line) for event in buffered)
 
     asyncio.run(run())
 
@@ -53,4 +56,3 @@ def test_events_are_delivered_counted_or_buffered(script: list[str], batch_size:
     assert counts.delivered == len(delivered)
     assert len(set(delivered)) == len(delivered)
     assert counts.delivered + counts.rejected + counts.given_up + counts.abandoned == count
-    assert sender._state.total_bytes == 0

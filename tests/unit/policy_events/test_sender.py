@@ -140,6 +140,7 @@ async def test_the_buffer_is_bounded_in_bytes_too(monkeypatch: pytest.MonkeyPatc
 
 async def test_space_is_free_again_after_a_delivery(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_BUFFERED_EVENTS", 100)
+    monkeypatch.setattr(module, "MAX_BUFFERED_BYTES", 100_000)
     sender = Sender(ScriptedSink())
     async with running([sender]) as events:
         for _ in range(3):
