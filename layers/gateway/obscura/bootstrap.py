@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from functools import cache, partial
 from typing import TYPE_CHECKING
@@ -53,11 +53,13 @@ if TYPE_CHECKING:
 
 def validate_settings(settings: Settings) -> None:
     """Validate what pydantic alone cannot, before anything starts; raises ConfigurationError that names the setting."""
-    try:
-        for origin in settings.fetch_allow:
-            parse_origin(origin)
-    except ValueError as invalid:
-        raise ConfigurationError(f"{PREFIX}FETCH_ALLOW: {invalid}") from None
+    allowed = {"FETCH_ALLOW": settings.fetch_allow, "POLICY_CHECK_ALLOW": settings.policy_check_allow}
+    for setting, origins in allowed.items():
+        try:
+            for origin in origins:
+                parse_origin(origin)
+        except ValueError as invalid:
+            raise ConfigurationError(f"{PREFIX}{setting}: {invalid}") from None
     try:
         for dialect in settings.upstream_dialects:
             require_dialect(dialect)
@@ -71,6 +73,8 @@ def validate_settings(settings: Settings) -> None:
     policy_floor(settings)
     for source in settings.blocked_hashes:
         _validate_hash_list(source)
+    for missing in missing_sink_secrets(settings):
+        raise ConfigurationError(missing)
     if settings.models is not None:
         from obscura.upstreams.catalog_file import CatalogError, FileCatalog, read_catalog_file
 
@@ -111,6 +115,14 @@ async def _blocked_hashes(settings: Settings) -> AsyncIterator["BlockedHashes | 
         yield lists
     finally:
         await lists.aclose()
+
+
+def missing_sink_secrets(settings: Settings) -> Iterator[str]:
+    """Yield, for each sink of decision events that has a URL and lacks its secret, what it needs."""
+    if settings.policy_webhook_url and not settings.policy_webhook_secret:
+        yield f"{PREFIX}POLICY_WEBHOOK_URL needs {PREFIX}POLICY_WEBHOOK_SECRET."
+    if settings.policy_splunk_url and not settings.policy_splunk_token:
+        yield f"{PREFIX}POLICY_SPLUNK_URL needs {PREFIX}POLICY_SPLUNK_TOKEN."
 
 
 @asynccontextmanager

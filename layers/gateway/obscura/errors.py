@@ -1,8 +1,8 @@
-"""The errors of the API: one class for each code, imported by every other package (those of policies stand in
-``obscura.policy.errors``).
+"""The errors of the API: one class for each code, imported by every other package.
 
-A message says what was wrong, the limit, and what the caller can do. It never echoes image bytes, keys, internal
-addresses or an upstream's body. The dialects write errors in their own formats (``obscura.dialects.errors``).
+Those of policies stand in ``obscura.policy.errors``. A message says what was wrong, the limit, and what the caller
+can do. It never echoes image bytes, keys, internal addresses or an upstream's body. The dialects write
+errors in their own formats (``obscura.dialects.errors``).
 
     ObscuraError
     ├── 400  InvalidJson · InvalidRequest · UnsupportedField · UnsupportedOperation · RetentionConflict
