@@ -11,6 +11,7 @@ from obscura.access_record import AccessRecord
 from obscura.api.access_log import ACCESS_RECORD, log_exception
 from obscura.api.client_address import client_address, headers_of
 from obscura.api.deadline import deadline_of, enforce_deadline
+from obscura.auth.access import is_false
 from obscura.auth.base import KeyScope
 from obscura.dialects.base import CallerDialect, RequestHead
 from obscura.errors import ClientDisconnected, InternalError, ObscuraError
@@ -19,6 +20,7 @@ from obscura.pipeline.request import GatewayRequest, GatewayResponse, StreamingB
 from obscura.pipeline.services import Services
 
 CLIENT_CLOSED_REQUEST = 499
+DRY_RUN_HEADER = "x-obscura-dry-run"
 INTERNAL_ERROR = "Something went wrong inside Obscura. Quote the request id."
 
 type Handler = Callable[[GatewayRequest, CallerDialect[Any], Services], AbstractAsyncContextManager[GatewayResponse]]
@@ -28,12 +30,20 @@ class DialectEndpoint:
     """Serves the requests of one dialect: with a response, an error in its format, or a stream that an error ends."""
 
     def __init__(
-        self, dialect: CallerDialect, handler: Handler = handle_request, scope: KeyScope | None = None
+        self,
+        dialect: CallerDialect,
+        handler: Handler = handle_request,
+        scope: KeyScope | None = None,
+        dry_run: Handler | None = None,
     ) -> None:
-        """``scope`` is what its handler asks of a key, by default that of the dialect."""
+        """``scope`` is what its handler asks of a key, by default that of the dialect.
+
+        ``dry_run`` takes the handler's place for ``X-Obscura-Dry-Run``; by default the inspection without a policy.
+        """
         self.dialect = dialect
         self.scope = scope or KeyScope(dialect.name)
         self._handler = handler
+        self._dry_run = dry_run
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, with the services of the application."""
@@ -44,10 +54,11 @@ class DialectEndpoint:
         state = scope["app"].state
         head = RequestHead(scope["path"], scope["query_string"].decode("latin-1"), headers_of(scope))
         request = GatewayRequest(head, connection, record, client_address(scope, state.trusted_proxies))
+        handler = self._handler if DRY_RUN_HEADER not in head.headers else self._handler_of(head)
         try:
             async with (
                 enforce_deadline(deadline_of(scope)),
-                self._handler(request, self.dialect, state.services) as response,
+                handler(request, self.dialect, state.services) as response,
             ):
                 await writer.send_response(response)
         except ObscuraError as error:
@@ -63,6 +74,16 @@ class DialectEndpoint:
             await writer.send_error(InternalError(INTERNAL_ERROR))
         finally:
             connection.stop_watching()
+
+    def _handler_of(self, head: RequestHead) -> Handler:
+        """Return the handler of a request with the header; a misspelled yes must not cost a call of the model."""
+        if is_false(head.headers[DRY_RUN_HEADER]):
+            return self._handler
+        if self._dry_run is not None:
+            return self._dry_run
+        from obscura.pipeline.inspection import handle_dry_run
+
+        return handle_dry_run
 
 
 class _ResponseWriter:

@@ -120,7 +120,12 @@ async def authenticate(request: AccessRequest, access_control: AccessControl) ->
 def wants_zero_retention(headers: Mapping[str, str]) -> bool:
     """Whether ``x-zero-retention`` has any value but a clear no: a misspelled yes must not cost privacy."""
     value = headers.get("x-zero-retention")
-    return value is not None and any(word.strip() not in _FALSE for word in value.lower().split(","))
+    return value is not None and not is_false(value)
+
+
+def is_false(value: str) -> bool:
+    """Whether every word of a header's value is a clear no."""
+    return all(word.strip() in _FALSE for word in value.lower().split(","))
 
 
 def _credential(request: AccessRequest) -> str | None:

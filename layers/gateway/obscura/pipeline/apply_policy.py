@@ -187,6 +187,10 @@ class RequestPolicy:
         self._send_event(shown, checked, moderation, decided)
         return shown
 
+    def preview(self, moderation: ModerationResult) -> Shown:
+        """Return what ``decide`` would, for an inspection: nothing is counted, and there is no event."""
+        return self._shown(self.gate.decide(moderation).outcome)
+
     def _shown(self, outcome: Outcome) -> Shown:
         version = self._versions.former if self.gate.plan.held is Held.FORMER else self._versions.live
         if version is None:

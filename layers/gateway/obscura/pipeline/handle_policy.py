@@ -97,32 +97,17 @@ async def _approve(
     """Return the request for the upstream, or the response in the model's place; raises what refuses it."""
     parsed, record = selected.parsed, request.record
     check = ContentCheck.of(record, principal, selected.model, services, moderated=True)
-    collector = ImageFactsCollector(
-        services.executor,
-        Caller(principal.subject),
-        services.limits.image.raw_bytes,
-        check.allowance,
-        hashed=asks_for_hashes(policy.documents),
-        read=asks_for_file_facts(policy.documents),
-    )
+    collector = facts_collector(policy, check)
     # Moderation comes after the rules and sees what they redacted.
     check = replace(check, moderation=None, on_loaded=collector.on_loaded)
     content = await check.prepare(parsed)
     record.images = [image.record for image in content.images_and_pages]
-    facts = RequestFacts(
-        texts=_texts(parsed, content),
-        images=collector.facts(parsed, content),
-        model=selected.model.id,
-        project=principal.project,
-        user=policy.named.user,
-        target=policy.named.target,
-        zero_retention=principal.zero_retention,
-    )
+    facts = request_facts(selected, content, collector, policy, principal)
     with record.timed_step("policy"):
         checked = await policy.check(facts)
         if checked.texts != facts.texts and checked.decision.reaches_model:
             is_large = selected.is_large or sum(map(len, facts.texts)) > OFF_LOOP_CHARS
-            content = await run_off_loop(partial(_redacted, parsed, content, checked, policy), off_loop=is_large)
+            content = await run_off_loop(partial(redacted, parsed, content, checked, policy), off_loop=is_large)
     if not checked.decision.reaches_model:
         moderation = ModerationResult(skipped="the request was decided on before")
     else:
@@ -141,11 +126,42 @@ async def _approve(
     return _Approved(prepared.model, await prepared.render(), tokens, headers, answer, record.dialect or "")
 
 
+def facts_collector(policy: RequestPolicy, check: ContentCheck) -> ImageFactsCollector:
+    """Return the collector of what the rules of a policy ask of images."""
+    return ImageFactsCollector(
+        check.services.executor,
+        Caller(check.principal.subject),
+        check.services.limits.image.raw_bytes,
+        check.allowance,
+        hashed=asks_for_hashes(policy.documents),
+        read=asks_for_file_facts(policy.documents),
+    )
+
+
+def request_facts(
+    selected: SelectedRequest[ParsedRequest],
+    content: CheckedContent,
+    collector: ImageFactsCollector,
+    policy: RequestPolicy,
+    principal: Principal,
+) -> RequestFacts:
+    """Return what a policy decides on: the content as it was prepared, and who sends it to which model."""
+    return RequestFacts(
+        texts=_texts(selected.parsed, content),
+        images=collector.facts(selected.parsed, content),
+        model=selected.model.id,
+        project=principal.project,
+        user=policy.named.user,
+        target=policy.named.target,
+        zero_retention=principal.zero_retention,
+    )
+
+
 def _texts(parsed: ParsedRequest, content: CheckedContent) -> tuple[str, ...]:
     return (*parsed.texts, *(text for document in content.documents for text in document.texts))
 
 
-def _redacted(
+def redacted(
     parsed: ParsedRequest, content: CheckedContent, checked: CheckedRequest, policy: RequestPolicy
 ) -> CheckedContent:
     """Redact the request and its documents; raises InvalidRequest if something is left that should not be."""
@@ -155,15 +171,20 @@ def _redacted(
 
     parsed.rewrite_texts(redact)
     documents = [replace(one, texts=[redact(text) for text in one.texts]) for one in content.documents]
-    redacted = CheckedContent(content.images, documents)
+    result = CheckedContent(content.images, documents)
     rules = policy.gate.held.redaction
     # What moderation and the model get is read again from the request: nothing that is redacted may be left in it.
-    if any(rules.spans(SearchedText(text)) for text in _texts(parsed, redacted)):
+    if any(rules.spans(SearchedText(text)) for text in _texts(parsed, result)):
         raise InvalidRequest(
             "The policy redacts something that stands across two strings of the request, so it cannot be sent. Join "
             "them, or leave it out."
         )
-    return redacted
+    return result
+
+
+def flagged_categories(verdict: Verdict) -> tuple[str, ...]:
+    """Return the categories for which the gateway's own moderation blocks."""
+    return (verdict.category or "unspecified",) if verdict.flagged else ()
 
 
 async def _moderate(
@@ -173,8 +194,7 @@ async def _moderate(
     items: list[Scores] = []
 
     def observe(modality: Literal["text", "image"], path: str | None, verdict: Verdict) -> None:
-        flagged = (verdict.category or "unspecified",) if verdict.flagged else ()
-        items.append(Scores(modality, "input", verdict.scores, flagged, path))
+        items.append(Scores(modality, "input", verdict.scores, flagged_categories(verdict), path))
 
     needs_scores = any(document.rules.thresholds for document in policy.documents)
     moderation = moderation_of(check.record, check.principal, services, observe, cached=not needs_scores)

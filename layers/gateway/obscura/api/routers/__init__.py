@@ -19,6 +19,7 @@ FAMILIES = {
     "messages": "obscura.api.routers.messages",
     "responses": "obscura.api.routers.responses",
     "policy": "obscura.api.routers.policy",
+    "inspect": "obscura.api.routers.inspect",
     "models": "obscura.api.routers.models",
     "files": "obscura.api.routers.files",
     "policies": "obscura.api.routers.policies",

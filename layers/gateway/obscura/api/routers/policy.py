@@ -13,6 +13,7 @@ from obscura.dialects.json.raw import RawJson
 from obscura.dialects.registry import load_dialect, names
 from obscura.errors import ObscuraError
 from obscura.pipeline.handle_policy import handle_policy_request
+from obscura.pipeline.inspect_policy import handle_policy_dry_run
 from obscura.policy.render import splice
 
 _FIELDS: JsonSchema = {
@@ -63,6 +64,9 @@ FAMILY = Family(
     free_tier=True,
     streams=True,
     dialects=tuple(
-        DialectEndpoint(PolicyDialect(load_dialect(name)), handle_policy_request, KeyScope.POLICY) for name in names()
+        DialectEndpoint(
+            PolicyDialect(load_dialect(name)), handle_policy_request, KeyScope.POLICY, handle_policy_dry_run
+        )
+        for name in names()
     ),
 )
