@@ -13,7 +13,7 @@ from obscura.api.client_address import client_address, headers_of
 from obscura.api.deadline import deadline_of, enforce_deadline
 from obscura.auth.access import is_false
 from obscura.auth.base import KeyScope
-from obscura.dialects.base import CallerDialect, RequestHead
+from obscura.dialects.base import CallerApi, RequestHead
 from obscura.errors import ClientDisconnected, InternalError, ObscuraError
 from obscura.pipeline.handle import handle_request
 from obscura.pipeline.request import GatewayRequest, GatewayResponse, StreamingBody
@@ -23,7 +23,7 @@ CLIENT_CLOSED_REQUEST = 499
 DRY_RUN_HEADER = "x-obscura-dry-run"
 INTERNAL_ERROR = "Something went wrong inside Obscura. Quote the request id."
 
-type Handler = Callable[[GatewayRequest, CallerDialect[Any], Services], AbstractAsyncContextManager[GatewayResponse]]
+type Handler = Callable[[GatewayRequest, Any, Services], AbstractAsyncContextManager[GatewayResponse]]
 
 
 class DialectEndpoint:
@@ -31,7 +31,7 @@ class DialectEndpoint:
 
     def __init__(
         self,
-        dialect: CallerDialect,
+        dialect: CallerApi,
         handler: Handler = handle_request,
         scope: KeyScope | None = None,
         dry_run: Handler | None = None,
@@ -89,7 +89,7 @@ class DialectEndpoint:
 class _ResponseWriter:
     """Sends a response, whole or in chunks, and errors in either."""
 
-    def __init__(self, send: Send, dialect: CallerDialect, record: AccessRecord) -> None:
+    def __init__(self, send: Send, dialect: CallerApi, record: AccessRecord) -> None:
         self._send = send
         self._dialect = dialect
         self._record = record

@@ -17,7 +17,7 @@ from obscura.policy.document import PolicyDocument
 from obscura.policy.engine import CheckedRequest, may_use
 from obscura.policy.errors import PolicyBlocked, PolicyNotFound
 from obscura.policy.events import event_of, features_of
-from obscura.policy.facts import ModerationResult, QuotaResult, RequestFacts
+from obscura.policy.facts import ImageFacts, ModerationResult, QuotaResult, RequestFacts
 from obscura.policy.gate import Decided, Gate, Policies
 from obscura.policy.management import PolicyService
 from obscura.policy.quotas import QuotaCounter, counters, exhausted, reservation, settlement
@@ -156,6 +156,18 @@ class RequestPolicy:
         """Every document whose rules may be applied to the request."""
         versions = [one.document for one in (self._versions.live, self._versions.former) if one is not None]
         return versions if self._policies.floor is None else [self._policies.floor, *versions]
+
+    def facts(self, texts: tuple[str, ...], images: tuple[ImageFacts, ...], model: str) -> RequestFacts:
+        """Return what the policy decides on: what a request has, and who sends it to which model."""
+        return RequestFacts(
+            texts=texts,
+            images=images,
+            model=model,
+            project=self._principal.project,
+            user=self.named.user,
+            target=self.named.target,
+            zero_retention=self._principal.zero_retention,
+        )
 
     async def check(self, facts: RequestFacts) -> CheckedRequest:
         """Apply the rules that come before moderation."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from obscura.access_record import AccessRecord
 from obscura.auth.access import Principal
-from obscura.dialects.base import DocumentSlot, ImageSlot, ParsedRequest, VideoSlot
+from obscura.dialects.base import DocumentSlot, ImageSlot, RequestContent, VideoSlot
 from obscura.errors import ObscuraError, TooManyImages
 from obscura.execution import Caller, gather_or_raise_first
 from obscura.fetch.base import FetchAllowance
@@ -18,10 +18,10 @@ from obscura.pipeline.prepare import (
     InspectedImage,
     Preparation,
     PreparedImagePart,
+    TokenCounting,
     require_pixels,
 )
 from obscura.pipeline.services import MAX_FETCHED_URLS, MAX_REDIRECTS, RequestLimits, Services
-from obscura.upstreams.base import CatalogModel
 
 if TYPE_CHECKING:
     from obscura.pipeline.known_images import KnownImages
@@ -57,7 +57,7 @@ class CheckedContent:
 class _Totals:
     """What a request has of images and text when the pages of its documents are counted too."""
 
-    def __init__(self, parsed: ParsedRequest, limits: RequestLimits, *, anonymous: bool) -> None:
+    def __init__(self, parsed: RequestContent, limits: RequestLimits, *, anonymous: bool) -> None:
         """Count each document as one page until its pages are known; raises TooManyImages."""
         self._images = len(parsed.images)
         self._texts = list(parsed.texts)
@@ -120,7 +120,7 @@ class ContentCheck:
         cls,
         record: AccessRecord,
         principal: Principal,
-        model: CatalogModel,
+        model: TokenCounting,
         services: Services,
         *,
         moderated: bool,
@@ -140,7 +140,7 @@ class ContentCheck:
         allowance = FetchAllowance(limits.fetched_bytes, MAX_REDIRECTS)
         return cls(record, principal, services, preparation, moderation, known, allowance, decoded)
 
-    async def run(self, parsed: ParsedRequest) -> CheckedContent:
+    async def run(self, parsed: RequestContent) -> CheckedContent:
         """Return the prepared content; the first error ends all that is under way, and is raised.
 
         Every image is loaded and its header walked before the first is decoded or rendered, so that a request that is
@@ -159,19 +159,19 @@ class ContentCheck:
         self.record.left_gateway = True
         return await self._gather(parsed, [self._review_texts(parsed.texts, self.moderation), *videos], self.moderation)
 
-    async def prepare(self, parsed: ParsedRequest) -> CheckedContent:
+    async def prepare(self, parsed: RequestContent) -> CheckedContent:
         """Return the prepared content but for videos, compared with the hash lists; nothing of it moderated."""
         require_few_urls(parsed, MAX_FETCHED_URLS)
         content = await self._gather(parsed, (), None)
         await self._require_unlisted(content.images_and_pages)
         return content
 
-    async def inline_videos(self, parsed: ParsedRequest) -> None:
+    async def inline_videos(self, parsed: RequestContent) -> None:
         """Replace the videos of a request by data URLs."""
         if parsed.videos:
             await self._videos(parsed.videos)
 
-    async def moderate(self, parsed: ParsedRequest, content: CheckedContent, moderation: Moderation) -> None:
+    async def moderate(self, parsed: RequestContent, content: CheckedContent, moderation: Moderation) -> None:
         """Moderate what is prepared; the first error ends all that is under way, and is raised."""
         self.record.left_gateway = True
         texts = [*parsed.texts, *(text for document in content.documents for text in document.texts)]
@@ -179,7 +179,7 @@ class ContentCheck:
         await gather_or_raise_first([self._review_texts(texts, moderation), images])
 
     async def _gather(
-        self, parsed: ParsedRequest, others: Sequence[Coroutine[None, None, None]], moderation: Moderation | None
+        self, parsed: RequestContent, others: Sequence[Coroutine[None, None, None]], moderation: Moderation | None
     ) -> CheckedContent:
         """Prepare the images and documents beside the other steps, and moderate each if there is a moderation."""
         prepared: list[CheckedContent] = []
@@ -193,7 +193,7 @@ class ContentCheck:
         await gather_or_raise_first([*others, content()])
         return prepared[0]
 
-    async def _content(self, parsed: ParsedRequest, moderation: Moderation | None) -> CheckedContent:
+    async def _content(self, parsed: RequestContent, moderation: Moderation | None) -> CheckedContent:
         totals = _Totals(parsed, self.services.limits, anonymous=self.principal.anonymous)
         with self.record.timed_step("load"):
             loaded = await self._load(parsed)
@@ -219,7 +219,7 @@ class ContentCheck:
             [images[number] for number in range(len(images))], [documents[number] for number in range(len(documents))]
         )
 
-    async def _load(self, parsed: ParsedRequest) -> "_LoadedContent":
+    async def _load(self, parsed: RequestContent) -> "_LoadedContent":
         """Load and inspect everything: what stands in the request first, so that it is refused before any fetch."""
         loaded = _LoadedContent({}, {})
         inline = [

@@ -10,7 +10,7 @@ import msgspec
 
 from obscura.auth.access import Principal, admission
 from obscura.auth.base import KeyScope
-from obscura.dialects.base import CallerDialect, ParsedRequest, UpstreamBody
+from obscura.dialects.base import CallerDialect, ParsedRequest, RequestContent, UpstreamBody
 from obscura.errors import InvalidRequest, ModerationBlocked, ObscuraError
 from obscura.execution import Caller, gather_or_raise_first, run_off_loop
 from obscura.memory_budget import request_memory
@@ -27,7 +27,7 @@ from obscura.pipeline.policy_stream_forms import stream_form
 from obscura.pipeline.request import GatewayRequest, GatewayResponse, StreamingBody
 from obscura.pipeline.services import Services
 from obscura.policy.engine import CheckedRequest
-from obscura.policy.facts import ModerationResult, RequestFacts, Scores
+from obscura.policy.facts import ModerationResult, Scores
 from obscura.policy.render import Shown, replacement_text, splice, splice_events
 from obscura.policy.terms import SearchedText
 from obscura.upstreams.base import CatalogModel
@@ -102,7 +102,7 @@ async def _approve(
     check = replace(check, moderation=None, on_loaded=collector.on_loaded)
     content = await check.prepare(parsed)
     record.images = [image.record for image in content.images_and_pages]
-    facts = request_facts(selected, content, collector, policy, principal)
+    facts = policy.facts(texts_of_request(parsed, content), collector.facts(parsed, content), selected.model.id)
     with record.timed_step("policy"):
         checked = await policy.check(facts)
         if checked.texts != facts.texts and checked.decision.reaches_model:
@@ -111,7 +111,7 @@ async def _approve(
     if not checked.decision.reaches_model:
         moderation = ModerationResult(skipped="the request was decided on before")
     else:
-        moderation = await _moderate(check, parsed, content, policy, services)
+        moderation = await moderated(check, parsed, content, policy, services)
     shown = await policy.decide(checked, moderation)
     effective = shown.outcome.effective
     if effective.is_error:
@@ -138,31 +138,13 @@ def facts_collector(policy: RequestPolicy, check: ContentCheck) -> ImageFactsCol
     )
 
 
-def request_facts(
-    selected: SelectedRequest[ParsedRequest],
-    content: CheckedContent,
-    collector: ImageFactsCollector,
-    policy: RequestPolicy,
-    principal: Principal,
-) -> RequestFacts:
-    """Return what a policy decides on: the content as it was prepared, and who sends it to which model."""
-    return RequestFacts(
-        texts=_texts(selected.parsed, content),
-        images=collector.facts(selected.parsed, content),
-        model=selected.model.id,
-        project=principal.project,
-        user=policy.named.user,
-        target=policy.named.target,
-        zero_retention=principal.zero_retention,
-    )
-
-
-def _texts(parsed: ParsedRequest, content: CheckedContent) -> tuple[str, ...]:
+def texts_of_request(parsed: RequestContent, content: CheckedContent) -> tuple[str, ...]:
+    """Return every text of a request and of the documents in it."""
     return (*parsed.texts, *(text for document in content.documents for text in document.texts))
 
 
 def redacted(
-    parsed: ParsedRequest, content: CheckedContent, checked: CheckedRequest, policy: RequestPolicy
+    parsed: RequestContent, content: CheckedContent, checked: CheckedRequest, policy: RequestPolicy
 ) -> CheckedContent:
     """Redact the request and its documents; raises InvalidRequest if something is left that should not be."""
 
@@ -174,7 +156,7 @@ def redacted(
     result = CheckedContent(content.images, documents)
     rules = policy.gate.held.redaction
     # What moderation and the model get is read again from the request: nothing that is redacted may be left in it.
-    if any(rules.spans(SearchedText(text)) for text in _texts(parsed, result)):
+    if any(rules.spans(SearchedText(text)) for text in texts_of_request(parsed, result)):
         raise InvalidRequest(
             "The policy redacts something that stands across two strings of the request, so it cannot be sent. Join "
             "them, or leave it out."
@@ -187,8 +169,8 @@ def flagged_categories(verdict: Verdict) -> tuple[str, ...]:
     return (verdict.category or "unspecified",) if verdict.flagged else ()
 
 
-async def _moderate(
-    check: ContentCheck, parsed: ParsedRequest, content: CheckedContent, policy: RequestPolicy, services: Services
+async def moderated(
+    check: ContentCheck, parsed: RequestContent, content: CheckedContent, policy: RequestPolicy, services: Services
 ) -> ModerationResult:
     """Moderate the request as it will be sent; what the gateway's own moderation blocks is the result, not an error."""
     items: list[Scores] = []

@@ -10,7 +10,7 @@ from obscura.execution import run_off_loop
 from obscura.pipeline.apply_policy import OFF_LOOP_CHARS, RequestPolicy, read_named_policy
 from obscura.pipeline.check_content import CheckedContent, ContentCheck
 from obscura.pipeline.handle import SelectedRequest, access_request, read_and_select
-from obscura.pipeline.handle_policy import facts_collector, redacted, request_facts
+from obscura.pipeline.handle_policy import facts_collector, redacted, texts_of_request
 from obscura.pipeline.inspection import Reviewed, Wanted, inspected, require_credential
 from obscura.pipeline.prepare import InspectedImage
 from obscura.pipeline.request import GatewayRequest, GatewayResponse
@@ -25,7 +25,6 @@ class InspectedPolicy:
         """``check`` has what the facts of images are read by."""
         self._policy = policy
         self._selected = selected
-        self._principal = check.principal
         self._collector = facts_collector(policy, check)
 
     async def on_loaded(self, images: Sequence[tuple[str, InspectedImage]]) -> None:
@@ -34,7 +33,8 @@ class InspectedPolicy:
 
     async def before_moderation(self, parsed: ParsedRequest, content: CheckedContent) -> CheckedContent:
         """Apply the rules before moderation, and return the content redacted if it would reach the model."""
-        facts = request_facts(self._selected, content, self._collector, self._policy, self._principal)
+        texts, images = texts_of_request(parsed, content), self._collector.facts(parsed, content)
+        facts = self._policy.facts(texts, images, self._selected.model.id)
         checked = await self._policy.check(facts)
         if checked.texts == facts.texts or not checked.decision.reaches_model:
             return content

@@ -221,9 +221,7 @@ def _images(
         (width_px, height_px), (prepared_width_px, prepared_height_px) = (
             (int(side) for side in size.split("x")) for size in (record.pixels_before, record.pixels_after)
         )
-        tokens = image_tokens(
-            width_px, height_px, TokenProfile(model.token_profile), Detail(detail), model.token_factor
-        )
+        tokens = image_tokens(width_px, height_px, profile, Detail(detail), factor)
         original = OriginalView(
             record.format.lower(), record.bytes_before, width_px, height_px, tokens,
             facts.animated, facts.alpha, facts.metadata,

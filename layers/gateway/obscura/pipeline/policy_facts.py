@@ -7,7 +7,7 @@ from typing import Literal
 
 import pybase64
 
-from obscura.dialects.base import ImageSlot, ParsedRequest, SourceKind
+from obscura.dialects.base import ImageSlot, RequestContent, SourceKind
 from obscura.dialects.data_url import decode_base64, is_data_url
 from obscura.dialects.json.prescan import decode_string
 from obscura.execution import Caller, ImageExecutor
@@ -76,7 +76,7 @@ class ImageFactsCollector:
             hashlib.sha256(data).hexdigest() if self.hashed else None,
         )
 
-    def facts(self, parsed: ParsedRequest, content: CheckedContent) -> tuple[ImageFacts, ...]:
+    def facts(self, parsed: RequestContent, content: CheckedContent) -> tuple[ImageFacts, ...]:
         """Return the facts of every image and every page of a document, in the order of the request."""
         slots = {slot.path: slot for slot in parsed.images}
         return tuple(self._image_facts(image, slots.get(image.path)) for image in content.images_and_pages)

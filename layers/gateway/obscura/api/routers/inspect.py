@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 from starlette.types import Receive, Scope, Send
 
 from obscura.api.client_address import headers_of
@@ -12,7 +13,7 @@ from obscura.api.dialect_endpoint import DialectEndpoint
 from obscura.api.routers import Family
 from obscura.auth.base import KeyScope
 from obscura.dialects.base import CallerDialect, ContentLimits, JsonSchema, ParsedRequest, RequestHead
-from obscura.dialects.json.raw import Node, RawJson, is_string
+from obscura.dialects.json.raw import Node, RawJson, is_array, is_string, open_array
 from obscura.dialects.registry import PIVOT, load_dialect, names
 from obscura.errors import InvalidRequest, ObscuraError
 from obscura.pipeline.inspect_policy import inspection
@@ -70,15 +71,16 @@ class InspectDialect:
 def _take_wanted(body: RawJson) -> Wanted:
     """Take ``images`` and ``hashes`` off the body's ``include``; Responses has values of its own there."""
     included = body.root.get("include")
-    if not isinstance(included, list):
+    if included is None or not is_array(included):
         return Wanted()
-    found = {body.text(item) for item in included if is_string(item)} & {*_INCLUDED}
-    left: list[Node] = [item for item in included if not is_string(item) or body.text(item) not in _INCLUDED]
+    items = open_array(included, "include")
+    named = [body.text(item) if is_string(item) else "" for item in items]
+    left: list[Node] = [item for item, name in zip(items, named, strict=True) if name not in _INCLUDED]
     if left:
-        body.root["include"] = left
+        body.root["include"] = Raw(body.render(left))
     else:
         del body.root["include"]
-    return Wanted(images="images" in found, hashes="hashes" in found)
+    return Wanted(images="images" in named, hashes="hashes" in named)
 
 
 @asynccontextmanager

@@ -103,6 +103,7 @@ class ChatDialect(OpenAIErrorFormat):
     credential_headers = CREDENTIAL_HEADERS
     summary = "Create a chat completion, with images"
     request_schema = REQUEST_SCHEMA
+    response_type = None
 
     def parse(self, head: RequestHead, body: RawJson, limits: ContentLimits) -> ChatRequest:
         """Parse a request: model, stream, and the images, videos and texts of its messages."""

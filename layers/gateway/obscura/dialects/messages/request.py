@@ -186,6 +186,7 @@ class MessagesDialect(AnthropicErrorFormat):
     credential_headers = CREDENTIAL_HEADERS
     summary = "Create a message, with images"
     request_schema = REQUEST_SCHEMA
+    response_type = None
 
     def parse(self, head: RequestHead, body: RawJson, limits: ContentLimits) -> MessagesRequest:
         """Parse a request: model, max_tokens, stream, and the images and texts of all its fields."""
@@ -202,6 +203,7 @@ class CountTokensDialect(AnthropicErrorFormat):
     credential_headers = CREDENTIAL_HEADERS
     summary = "Count the tokens of a message"
     request_schema = COUNT_TOKENS_SCHEMA
+    response_type = None
 
     def parse(self, head: RequestHead, body: RawJson, limits: ContentLimits) -> CountTokensRequest:
         """Parse a request, as for a message."""

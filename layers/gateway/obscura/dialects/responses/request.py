@@ -124,6 +124,7 @@ class ResponsesDialect(OpenAIErrorFormat):
     credential_headers = CREDENTIAL_HEADERS
     summary = "Create a model response, with images"
     request_schema = REQUEST_SCHEMA
+    response_type = None
 
     def parse(self, head: RequestHead, body: RawJson, limits: ContentLimits) -> ResponsesRequest:
         """Parse a request: model, stream, the media of its input, and every text that the model may read."""
