@@ -185,8 +185,8 @@ async def test_it_is_counted_like_a_request(gateway: Gateway) -> None:
     ("path", "headers"), [("/v1/inspect", {}), ("/v1/chat/completions", {"X-Obscura-Dry-Run": "1"})]
 )
 async def test_it_needs_a_key(gateway: Gateway, path: str, headers: dict[str, str]) -> None:
-    async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as stranger:
-        response = await stranger.post(path, json=chat_request("hi"), headers=headers | {"X-Free-Tier": "true"})
+    async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as anonymous:
+        response = await anonymous.post(path, json=chat_request("hi"), headers=headers | {"X-Free-Tier": "true"})
 
     assert (response.status_code, response.json()["error"]["code"]) == (401, "missing_credentials")
 

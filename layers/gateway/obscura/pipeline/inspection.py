@@ -23,7 +23,7 @@ from obscura.execution import gather_or_raise_first, run_off_loop
 from obscura.imaging import Detail, TokenProfile, image_tokens
 from obscura.moderation.base import Verdict
 from obscura.pipeline.check_content import CheckedContent, ContentCheck
-from obscura.pipeline.handle import SelectedRequest, access_request, read_and_select
+from obscura.pipeline.handle import PreparedRequest, SelectedRequest, access_request, read_and_select
 from obscura.pipeline.inspection_views import (
     HashesView,
     ImageView,
@@ -60,7 +60,7 @@ class Reviewed:
     skipped: str | None = None
 
     def view(self) -> ModerationView | None:
-        """Return what the whole request is told."""
+        """Return the result for the whole request."""
         return None if self.skipped else ModerationView(self.blocked is not None, self.blocked)
 
     def of(self, modality: Literal["text", "image"], path: str | None) -> ModerationView | None:
@@ -160,7 +160,8 @@ async def inspected(
         for shown, image in zip(view.images, images, strict=True):
             shown.prepared.data_url = image.data_url.decode("ascii")
     body = await run_off_loop(lambda: msgspec.json.encode(view), off_loop=wanted.images or selected.is_large)
-    return GatewayResponse(200, "application/json", body, {})
+    headers = PreparedRequest(parsed, model, content, selected.unmoderated, selected.is_large).headers
+    return GatewayResponse(200, "application/json", body, headers)
 
 
 def _texts(parsed: ParsedRequest, content: CheckedContent) -> list[str]:

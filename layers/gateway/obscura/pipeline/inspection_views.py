@@ -77,9 +77,10 @@ class RateLimitView(msgspec.Struct):
     reset_requests: str
 
 
-class InspectionView(msgspec.Struct):
+class InspectionView(msgspec.Struct, kw_only=True):
     """The response. ``moderation`` is null where nothing is moderated, ``policy`` absent where no policy is asked."""
 
+    object: Literal["inspection"] = "inspection"
     dialect: str
     model: str
     images: list[ImageView]
@@ -89,5 +90,4 @@ class InspectionView(msgspec.Struct):
     unmoderated: list[str]
     zero_retention: bool
     rate_limit: RateLimitView | None
-    object: Literal["inspection"] = "inspection"
     policy: Raw | UnsetType = UNSET
