@@ -2,7 +2,7 @@
 
 import random
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -19,6 +19,7 @@ from obscura.policy.errors import PolicyBlocked, PolicyNotFound
 from obscura.policy.events import event_of, features_of
 from obscura.policy.facts import ModerationResult, QuotaResult, RequestFacts
 from obscura.policy.gate import Decided, Gate, Policies
+from obscura.policy.image_hashes import OFF_LOOP_COMPARISONS, comparisons, hash_hit
 from obscura.policy.management import PolicyService
 from obscura.policy.quotas import QuotaCounter, counters, exhausted, reservation, settlement
 from obscura.policy.render import Shown, refusal_message
@@ -160,7 +161,8 @@ class RequestPolicy:
     async def check(self, facts: RequestFacts) -> CheckedRequest:
         """Apply the rules that come before moderation."""
         quotas = await self._exhausted()
-        is_large = sum(map(len, facts.texts)) > OFF_LOOP_CHARS
+        compared = len(facts.images) * sum(comparisons(document.images) for document in self.documents)
+        is_large = sum(map(len, facts.texts)) > OFF_LOOP_CHARS or compared > OFF_LOOP_COMPARISONS
         return await run_off_loop(lambda: self.gate.check(facts, quotas), off_loop=is_large)
 
     async def _exhausted(self) -> Sequence[QuotaResult]:
@@ -186,6 +188,28 @@ class RequestPolicy:
         await self._count(decided)
         self._send_event(shown, checked, moderation, decided)
         return shown
+
+    def hash_matches(self, shown: Shown, facts: RequestFacts) -> Iterator[tuple[str, dict[str, object]]]:
+        """Yield an event for each layer whose list an image matches, in the words of the operator's lists."""
+        for finding in shown.outcome.reported.findings:
+            if finding.name != "images.blocked_hashes":
+                continue
+            layer = finding.rule.partition(".")[0]
+            document = self._policies.floor if layer == "floor" else self._reported_document()
+            image = next((one for one in facts.images if one.path == finding.param), None)
+            if document is None or image is None:
+                continue
+            rules = document.images
+            hit = hash_hit(image, rules.blocked_hashes, rules.max_hash_distance)
+            if hit is not None:
+                name = "policy floor" if layer == "floor" else f"policy {shown.policy_id}@{shown.version}"
+                found: dict[str, object] = {"list": name, "category": None, "hash_type": hit.hash_type}
+                found["distance"] = hit.distance
+                yield "hash_match", found
+
+    def _reported_document(self) -> PolicyDocument | None:
+        version = self._versions.former if self.gate.plan.held is Held.FORMER else self._versions.live
+        return None if version is None else version.document
 
     def _shown(self, outcome: Outcome) -> Shown:
         version = self._versions.former if self.gate.plan.held is Held.FORMER else self._versions.live

@@ -12,7 +12,7 @@ from obscura.auth.access import Principal, admission
 from obscura.auth.base import KeyScope
 from obscura.dialects.base import CallerDialect, ParsedRequest, UpstreamBody
 from obscura.errors import InvalidRequest, ModerationBlocked, ObscuraError
-from obscura.execution import Caller, gather_or_raise_first, run_off_loop
+from obscura.execution import gather_or_raise_first, run_off_loop
 from obscura.memory_budget import request_memory
 from obscura.moderation.base import Verdict
 from obscura.pipeline.apply_policy import OFF_LOOP_CHARS, RequestPolicy, read_named_policy
@@ -21,7 +21,7 @@ from obscura.pipeline.check_content import CheckedContent, ContentCheck
 from obscura.pipeline.handle import PreparedRequest, SelectedRequest, access_request, read_and_select
 from obscura.pipeline.moderate import moderation_of
 from obscura.pipeline.policy_answer import AnswerPolicy, SplicedStream, StreamedAnswer, Usage, stream_under
-from obscura.pipeline.policy_facts import ImageFactsCollector, asks_for_file_facts, asks_for_hashes
+from obscura.pipeline.policy_facts import ImageFactsCollector, hashing
 from obscura.pipeline.policy_stream import ScannedStream
 from obscura.pipeline.policy_stream_forms import stream_form
 from obscura.pipeline.request import GatewayRequest, GatewayResponse, StreamingBody
@@ -97,17 +97,11 @@ async def _approve(
     """Return the request for the upstream, or the response in the model's place; raises what refuses it."""
     parsed, record = selected.parsed, request.record
     check = ContentCheck.of(record, principal, selected.model, services, moderated=True)
-    collector = ImageFactsCollector(
-        services.executor,
-        Caller(principal.subject),
-        services.limits.image.raw_bytes,
-        check.allowance,
-        hashed=asks_for_hashes(policy.documents),
-        read=asks_for_file_facts(policy.documents),
-    )
+    collector = ImageFactsCollector.of(check, policy.documents)
     # Moderation comes after the rules and sees what they redacted.
-    check = replace(check, moderation=None, on_loaded=collector.on_loaded)
+    check = replace(hashing(check) if collector.hashed else check, moderation=None, on_loaded=collector.on_loaded)
     content = await check.prepare(parsed)
+    await collector.on_prepared(content)
     record.images = [image.record for image in content.images_and_pages]
     facts = RequestFacts(
         texts=_texts(parsed, content),
@@ -128,6 +122,7 @@ async def _approve(
     else:
         moderation = await _moderate(check, parsed, content, policy, services)
     shown = await policy.decide(checked, moderation)
+    record.events += policy.hash_matches(shown, facts)
     effective = shown.outcome.effective
     if effective.is_error:
         raise policy.refusal(shown)

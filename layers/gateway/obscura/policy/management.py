@@ -13,6 +13,7 @@ from obscura.policy.cases import Case
 from obscura.policy.document import PolicyDocument
 from obscura.policy.engine import CompiledPolicy, may_use
 from obscura.policy.errors import PolicyNotFound, VersionConflict
+from obscura.policy.parse import require_code_reader
 from obscura.policy.trial import Trial, try_case
 from obscura.policy.versions import (
     PolicyVersion,
@@ -70,8 +71,10 @@ class PolicySummary:
 async def save_policy(document: PolicyDocument, if_match: str | None, policies: PolicyService, at: datetime) -> Policy:
     """Save a document as the next version of its policy.
 
-    Raises VersionConflict if ``if_match``, the header of this name, is not of the newest version.
+    Raises VersionConflict if ``if_match``, the header of this name, is not of the newest version, and InvalidRequest
+    for a rule that this deployment cannot follow.
     """
+    require_code_reader(document)
     return await _add(document.policy_id, if_match, policies, lambda newest: next_version(document, newest, at))
 
 
