@@ -95,6 +95,7 @@ class RequestPolicy:
         named: NamedPolicy,
         principal: Principal,
         services: Services,
+        policies: PolicyService,
         versions: _Versions,
         gate: Gate,
         rolled_back_at_s: float | None,
@@ -104,7 +105,7 @@ class RequestPolicy:
         self.gate = gate
         self._principal = principal
         self._services = services
-        self._policies = services.open_policies()
+        self._policies = policies
         self._versions = versions
         self._rolled_back_at_s = rolled_back_at_s
         self._counters: list[QuotaCounter] = []
@@ -113,12 +114,12 @@ class RequestPolicy:
     @classmethod
     async def of(cls, named: NamedPolicy, principal: Principal, services: Services) -> "RequestPolicy":
         """Choose the versions that hold; raises PolicyNotFound, PermissionDenied, StoreUnavailable."""
-        service = services.open_policies()
+        service = await services.open_policies()
         reference = named.policy_id or await service.cache.project_policy(principal.project)
         floor = await service.cache.floor_alone()
         if reference is None:
             gate = Gate(Policies(floor), Plan(Mode.ENFORCED, Held.NONE))
-            return cls(named, principal, services, _Versions(), gate, None)
+            return cls(named, principal, services, service, _Versions(), gate, None)
         versions, is_pinned = await _find_versions(reference, service)
         live = versions.live
         if live is None:
@@ -131,7 +132,9 @@ class RequestPolicy:
             None if versions.former is None else await service.cache.compiled(versions.former),
         )
         if is_pinned:
-            return cls(named, principal, services, versions, Gate(policies, Plan(Mode.ENFORCED, Held.LIVE)), None)
+            return cls(
+                named, principal, services, service, versions, Gate(policies, Plan(Mode.ENFORCED, Held.LIVE)), None
+            )
         rollout, policy_id = live.document.rollout, live.document.policy_id
         rolled_back_at_s = None
         if rollout.rollback_on_spike:
@@ -145,7 +148,7 @@ class RequestPolicy:
             has_former=versions.former is not None,
             rolled_back=rolled_back(rollout, rolled_back_at_s, services.clock.now().timestamp()),
         )
-        return cls(named, principal, services, versions, Gate(policies, planned), rolled_back_at_s)
+        return cls(named, principal, services, service, versions, Gate(policies, planned), rolled_back_at_s)
 
     @property
     def now_s(self) -> float:
