@@ -133,7 +133,6 @@ async def test_only_post_is_served(gateway: Gateway) -> None:
         ({"min_side_px": 41}, "policy.images.min_side_px"),
         ({"require_file_id": True}, "policy.images.require_file_id"),
         ({"blocked_hashes": ["sha256:" + "0" * 64], "max_tokens": 1}, "policy.images.max_tokens"),
-        ({"qr": "refuse"}, "policy.images.qr"),
     ],
 )
 async def test_an_image_is_decided_on_by_its_facts(gateway: Gateway, rules: dict[str, Any], rule: str) -> None:

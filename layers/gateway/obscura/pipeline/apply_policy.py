@@ -13,6 +13,7 @@ from obscura.dialects.json.raw import Node, is_null
 from obscura.errors import InvalidRequest, ObscuraError, PermissionDenied, QuotaExceeded, StoreUnavailable
 from obscura.execution import run_off_loop
 from obscura.pipeline.services import Services
+from obscura.policy.base import CheckClient
 from obscura.policy.document import PolicyDocument
 from obscura.policy.engine import CheckedRequest, may_use
 from obscura.policy.errors import PolicyBlocked, PolicyNotFound
@@ -156,6 +157,11 @@ class RequestPolicy:
         return self._services.clock.now().timestamp()
 
     @property
+    def checks(self) -> CheckClient:
+        """Who asks external checks."""
+        return self._policies.checks
+
+    @property
     def documents(self) -> list[PolicyDocument]:
         """Every document whose rules may be applied to the request."""
         versions = [one.document for one in (self._versions.live, self._versions.former) if one is not None]
@@ -166,7 +172,7 @@ class RequestPolicy:
         quotas = await self._exhausted()
         compared = len(facts.images) * sum(comparisons(document.images) for document in self.documents)
         is_large = sum(map(len, facts.texts)) > OFF_LOOP_CHARS or compared > OFF_LOOP_COMPARISONS
-        return await run_off_loop(lambda: self.gate.check(facts, quotas), off_loop=is_large)
+        return await run_off_loop(lambda: self.gate.check(facts, quotas, None), off_loop=is_large)
 
     async def _exhausted(self) -> Sequence[QuotaResult]:
         now = self._services.clock.now()

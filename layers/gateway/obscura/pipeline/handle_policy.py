@@ -11,25 +11,25 @@ import msgspec
 from obscura.auth.access import Principal, admission
 from obscura.auth.base import KeyScope
 from obscura.dialects.base import CallerDialect, ParsedRequest, UpstreamBody
-from obscura.errors import InvalidRequest, ModerationBlocked, ObscuraError
+from obscura.errors import ModerationBlocked, ObscuraError
 from obscura.execution import gather_or_raise_first, run_off_loop
 from obscura.memory_budget import request_memory
 from obscura.moderation.base import Verdict
 from obscura.pipeline.apply_policy import OFF_LOOP_CHARS, RequestPolicy, read_named_policy
 from obscura.pipeline.call_upstream import EVENT_STREAM, OFF_LOOP_BYTES, call_upstream
 from obscura.pipeline.check_content import CheckedContent, ContentCheck
+from obscura.pipeline.external_checks import ask_external_checks
 from obscura.pipeline.handle import PreparedRequest, SelectedRequest, access_request, read_and_select
 from obscura.pipeline.moderate import moderation_of
 from obscura.pipeline.policy_answer import AnswerPolicy, SplicedStream, StreamedAnswer, Usage, stream_under
+from obscura.pipeline.policy_content import redacted, texts_of_request
 from obscura.pipeline.policy_facts import ImageFactsCollector, hashing
 from obscura.pipeline.policy_stream import ScannedStream
 from obscura.pipeline.policy_stream_forms import stream_form
 from obscura.pipeline.request import GatewayRequest, GatewayResponse, StreamingBody
 from obscura.pipeline.services import Services
-from obscura.policy.engine import CheckedRequest
 from obscura.policy.facts import ModerationResult, RequestFacts, Scores
 from obscura.policy.render import Shown, replacement_text, splice, splice_events
-from obscura.policy.terms import SearchedText
 from obscura.upstreams.base import CatalogModel
 
 CHARS_PER_TOKEN = 4
@@ -104,7 +104,7 @@ async def _approve(
     await collector.on_prepared(content)
     record.images = [image.record for image in content.images_and_pages]
     facts = RequestFacts(
-        texts=_texts(parsed, content),
+        texts=texts_of_request(parsed, content),
         images=collector.facts(parsed, content),
         model=selected.model.id,
         project=principal.project,
@@ -116,7 +116,11 @@ async def _approve(
         checked = await policy.check(facts)
         if checked.texts != facts.texts and checked.decision.reaches_model:
             is_large = selected.is_large or sum(map(len, facts.texts)) > OFF_LOOP_CHARS
-            content = await run_off_loop(partial(_redacted, parsed, content, checked, policy), off_loop=is_large)
+            redact = partial(redacted, parsed, content, checked, policy.gate.held)
+            content = await run_off_loop(redact, off_loop=is_large)
+        asked = await ask_external_checks(check, parsed, content, policy, checked)
+        content, checked = asked.content, asked.checked
+        record.images = [image.record for image in content.images_and_pages]
     if not checked.decision.reaches_model:
         moderation = ModerationResult(skipped="the request was decided on before")
     else:
@@ -125,40 +129,19 @@ async def _approve(
     record.events += policy.hash_matches(shown, facts)
     effective = shown.outcome.effective
     if effective.is_error:
-        raise policy.refusal(shown)
+        refusal = policy.refusal(shown)
+        refusal.headers |= asked.headers
+        raise refusal
     if not effective.reaches_model:
-        return await _replacement(parsed, policy, shown)
+        replaced = await _replacement(parsed, policy, shown)
+        replaced.headers.update(asked.headers)
+        return replaced
     prepared = PreparedRequest(parsed, selected.model, content, selected.unmoderated, selected.is_large)
     tokens = prepared.image_tokens
     usage = Usage(sum(tokens) + sum(map(len, checked.texts)) // CHARS_PER_TOKEN)
     answer = AnswerPolicy(policy.gate.held, checked.redactor, shown, usage)
-    headers = prepared.headers | shown.headers()
+    headers = prepared.headers | shown.headers() | asked.headers
     return _Approved(prepared.model, await prepared.render(), tokens, headers, answer, record.dialect or "")
-
-
-def _texts(parsed: ParsedRequest, content: CheckedContent) -> tuple[str, ...]:
-    return (*parsed.texts, *(text for document in content.documents for text in document.texts))
-
-
-def _redacted(
-    parsed: ParsedRequest, content: CheckedContent, checked: CheckedRequest, policy: RequestPolicy
-) -> CheckedContent:
-    """Redact the request and its documents; raises InvalidRequest if something is left that should not be."""
-
-    def redact(text: str) -> str:
-        return checked.redactor.redact(SearchedText(text))
-
-    parsed.rewrite_texts(redact)
-    documents = [replace(one, texts=[redact(text) for text in one.texts]) for one in content.documents]
-    redacted = CheckedContent(content.images, documents)
-    rules = policy.gate.held.redaction
-    # What moderation and the model get is read again from the request: nothing that is redacted may be left in it.
-    if any(rules.spans(SearchedText(text)) for text in _texts(parsed, redacted)):
-        raise InvalidRequest(
-            "The policy redacts something that stands across two strings of the request, so it cannot be sent. Join "
-            "them, or leave it out."
-        )
-    return redacted
 
 
 async def _moderate(

@@ -5,11 +5,11 @@ flagged categories and thresholds. The gateway's own moderation comes before all
 it blocks. The floor of the organisation is a layer beside the policy, so that a policy can add to it only (ADR 90).
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from obscura.policy.decision import Coverage, Decision, Evaluation, Finding, Layer, evaluation
-from obscura.policy.document import PolicyDocument
+from obscura.policy.document import ExternalCheck, PolicyDocument
 from obscura.policy.facts import CheckResult, ModerationResult, QuotaResult, RequestFacts
 from obscura.policy.image_rules import check_images
 from obscura.policy.moderation_rules import check_moderation
@@ -107,11 +107,12 @@ class CompiledPolicy:
         return bool(self.redaction) or any(bool(layer.denylist) for layer in self.layers)
 
     def check_request(
-        self, facts: RequestFacts, quotas: Sequence[QuotaResult] = (), checks: Sequence[CheckResult] = ()
+        self, facts: RequestFacts, quotas: Sequence[QuotaResult] = (), checks: Sequence[CheckResult] | None = ()
     ) -> CheckedRequest:
         """Apply the rules that come before moderation. Over 100,000 characters of text this belongs in a thread.
 
-        ``quotas`` are those that are used up; ``checks`` the results of the documents' external checks.
+        ``quotas`` are those that are used up; ``checks`` the results of the documents' external checks, None if they
+        are asked later (``add_checks``).
         """
         texts = [SearchedText(text) for text in facts.texts]
         findings: list[Finding] = list(_listed(facts))
@@ -124,12 +125,34 @@ class CompiledPolicy:
             findings += check_images(layer.layer, facts, layer.denylist)
         for layer in self.layers:
             findings += _exhausted(layer.layer, quotas)
-            findings += _external(layer.layer, checks, skipped)
+            findings += () if checks is None else _external(layer.layer, checks, skipped)
         redactor = Redactor(self.redaction, facts.texts)
         redacted = tuple(redactor.redact(text) for text in texts) if self.redaction else facts.texts
         for layer in self.layers:
             findings += layer.redactions(redactor, texts)
         return CheckedRequest(facts, redacted, redactor, tuple(findings), tuple(skipped), tuple(allowlist_hits))
+
+    @property
+    def input_checks(self) -> tuple[ExternalCheck, ...]:
+        """The external checks that are asked about a request."""
+        checks = [check for layer in self.layers for check in layer.layer.document.checks]
+        return tuple(dict.fromkeys(check for check in checks if check.direction != "output"))
+
+    @property
+    def output_checks(self) -> tuple[ExternalCheck, ...]:
+        """The external checks that are asked about an answer."""
+        checks = [check for layer in self.layers for check in layer.layer.document.checks]
+        return tuple(dict.fromkeys(check for check in checks if check.direction != "input"))
+
+    def add_checks(
+        self, checked: CheckedRequest, results: Mapping[ExternalCheck, CheckResult], texts: tuple[str, ...]
+    ) -> CheckedRequest:
+        """Add the results of the external checks; ``texts`` are what they leave, redacted."""
+        findings, skipped = list(checked.findings), list(checked.skipped)
+        for layer in self.layers:
+            own = [results[check] for check in layer.layer.document.checks if check in results]
+            findings += _external(layer.layer, own, skipped)
+        return replace(checked, texts=texts, findings=tuple(findings), skipped=tuple(skipped))
 
     def decide(self, checked: CheckedRequest, moderation: ModerationResult) -> Evaluation:
         """Apply the rules about moderation and return the decision, the most severe of all findings."""
@@ -238,6 +261,8 @@ def _exhausted(layer: Layer, quotas: Sequence[QuotaResult]) -> Iterator[Finding]
 def _external(layer: Layer, results: Sequence[CheckResult], skipped: list[tuple[str, str]]) -> Iterator[Finding]:
     by_name = {result.name: result for result in results}
     for check in layer.document.checks:
+        if check.direction == "output":
+            continue
         name = f"{layer.name}.checks.{check.name}"
         result = by_name.get(check.name)
         failed = "no result" if result is None else result.failed

@@ -29,6 +29,8 @@ class Features(msgspec.Struct, frozen=True, omit_defaults=True):
     moderation: tuple[dict[str, Any], ...] = ()
     blocked: str | None = None
     zero_retention: bool = False
+    checks_failed: tuple[str, ...] = ()
+    """Rules of checks that were skipped, with the reason and whether that was open or closed."""
 
 
 class DecisionEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +94,7 @@ def features_of(
         tuple(msgspec.to_builtins(item) for item in moderation.items),
         moderation.blocked,
         facts.zero_retention,
+        tuple(f"{name}: {reason}" for name, reason in shown.coverage.skipped if ".checks." in name),
     )
 
 

@@ -35,7 +35,7 @@ MAX_HISTORY_BYTES = 3 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class PolicyService:
-    """The policies of a deployment: their stores, what is cached of them, the floor, who takes events and asks checks."""
+    """The policies of a deployment: their stores, what is cached of them, the floor, the events, the checks."""
 
     stores: PolicyStores
     cache: CachedPolicies
