@@ -172,7 +172,7 @@ async def test_a_threshold_is_held_against_fresh_scores_of_the_redacted_text() -
         async with running_gateway(
             upstream_url=upstream.v1, moderation="openai", moderation_url=moderation.v1, moderation_key="sk"
         ) as gateway:
-            thresholds = [{"category": "violence", "score": 0.3, "action": "flag"}]
+            thresholds = [{"category": "violence", "score": 0.3, "action": "flag", "direction": "input"}]
             await save(gateway, rules={"thresholds": thresholds, "redact_pii": True})
 
             responses = [await ask(gateway, "ann@example.com", policy_id="p1") for _ in range(2)]

@@ -2,22 +2,23 @@
 
 import random
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
 
 from obscura.auth.access import Principal
-from obscura.dialects.json.raw import Node, is_null
-from obscura.errors import InvalidRequest, ObscuraError, PermissionDenied, QuotaExceeded, StoreUnavailable
+from obscura.errors import ObscuraError, PermissionDenied, QuotaExceeded, StoreUnavailable
 from obscura.execution import run_off_loop
+from obscura.pipeline.named_policy import NamedPolicy
 from obscura.pipeline.services import Services
 from obscura.policy.base import CheckClient
+from obscura.policy.decision import Finding
 from obscura.policy.document import PolicyDocument
 from obscura.policy.engine import CheckedRequest, may_use
 from obscura.policy.errors import PolicyBlocked, PolicyNotFound
-from obscura.policy.events import event_of, features_of
+from obscura.policy.events import DecisionEvent, event_of, features_of
 from obscura.policy.facts import ModerationResult, QuotaResult, RequestFacts
 from obscura.policy.gate import Decided, Gate, Policies
 from obscura.policy.image_hashes import OFF_LOOP_COMPARISONS, comparisons, hash_hit
@@ -40,44 +41,6 @@ from obscura.policy.rollout import (
 from obscura.policy.versions import PolicyVersion, parse_reference
 
 OFF_LOOP_CHARS = 100_000
-MAX_LABEL_CHARS = 200
-
-
-@dataclass(frozen=True, slots=True)
-class NamedPolicy:
-    """What a request says of its policy. ``project`` is a label for its event: the project itself is the key's."""
-
-    policy_id: str | None = None
-    user: str | None = None
-    project: str | None = None
-    target: str | None = None
-
-
-def read_named_policy(fields: Mapping[str, str | Node], headers: Mapping[str, str]) -> NamedPolicy:
-    """Read the fields and the headers, which win; raises InvalidRequest for a value that is no short string."""
-
-    def label(name: str) -> str | None:
-        value = fields.get(name)
-        if value is None or (not isinstance(value, str) and is_null(value)):
-            return None
-        if not isinstance(value, str) or len(value) > MAX_LABEL_CHARS:
-            raise InvalidRequest(f"'{name}' must be a string of at most {MAX_LABEL_CHARS} characters.", param=name)
-        return value or None
-
-    def header(name: str) -> str | None:
-        value = headers.get(name, "").strip()
-        if len(value) > MAX_LABEL_CHARS:
-            raise InvalidRequest(f"The header {name} must have at most {MAX_LABEL_CHARS} characters.")
-        return value or None
-
-    user, other_user = label("policy_user"), label("policy_user_id")
-    project, target = label("policy_project_id"), label("policy_target")
-    return NamedPolicy(
-        label("policy_id"),
-        header("x-policy-user") or user or other_user,
-        header("x-policy-project") or project,
-        header("x-policy-target") or target,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +74,7 @@ class RequestPolicy:
         self._rolled_back_at_s = rolled_back_at_s
         self._counters: list[QuotaCounter] = []
         self._reserved = False
+        self._event: DecisionEvent | None = None
 
     @classmethod
     async def of(cls, named: NamedPolicy, principal: Principal, services: Services) -> "RequestPolicy":
@@ -255,7 +219,28 @@ class RequestPolicy:
             former=None if former is None or decided.former is None else (former.number, decided.former),
             features=features_of(checked.facts, moderation, shown.outcome.reported, checked.redactor.kinds),
         )
-        self._policies.events.put(msgspec.structs.replace(event, project_label=self.named.project))
+        self._event = msgspec.structs.replace(event, project_label=self.named.project)
+        self._policies.events.put(self._event)
+
+    def send_output_event(self, shown: Shown, findings: Sequence[Finding]) -> None:
+        """Send the event of a decision that findings in the answer made, beside that of the request."""
+        if not findings or self._event is None:
+            return
+        view, reported = shown.view(), shown.outcome.reported
+        self._policies.events.put(
+            msgspec.structs.replace(
+                self._event,
+                event_id=f"evt_{secrets.token_hex(12)}",
+                created_at=self._services.clock.now().isoformat().replace("+00:00", "Z"),
+                direction="output",
+                decision=view.decision,
+                effective_decision=view.effective_decision,
+                reason_code=view.reason_code,
+                rule=view.rule,
+                triggered_categories=reported.triggered_categories,
+                denylist_hits=reported.denylist_hits,
+            )
+        )
 
     def refusal(self, shown: Shown) -> ObscuraError:
         """Return the error of a decision that is one."""

@@ -1,6 +1,6 @@
 """The sequence of a request under a policy: as ``handle``, with rules before moderation and the decision after it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,23 +10,25 @@ import msgspec
 
 from obscura.auth.access import Principal, admission
 from obscura.auth.base import KeyScope
-from obscura.dialects.base import CallerDialect, ParsedRequest, UpstreamBody
+from obscura.dialects.base import CallerDialect, ParsedRequest, ResponseTranslator, UpstreamBody
 from obscura.errors import ModerationBlocked, ObscuraError
 from obscura.execution import gather_or_raise_first, run_off_loop
 from obscura.memory_budget import request_memory
 from obscura.moderation.base import Verdict
-from obscura.pipeline.apply_policy import OFF_LOOP_CHARS, RequestPolicy, read_named_policy
+from obscura.pipeline.apply_policy import OFF_LOOP_CHARS, RequestPolicy
 from obscura.pipeline.call_upstream import EVENT_STREAM, OFF_LOOP_BYTES, call_upstream
 from obscura.pipeline.check_content import CheckedContent, ContentCheck
 from obscura.pipeline.external_checks import ask_external_checks
 from obscura.pipeline.handle import PreparedRequest, SelectedRequest, access_request, read_and_select
 from obscura.pipeline.moderate import moderation_of
+from obscura.pipeline.named_policy import read_named_policy
 from obscura.pipeline.policy_answer import AnswerPolicy, SplicedStream, StreamedAnswer, Usage, stream_under
 from obscura.pipeline.policy_content import redacted, texts_of_request
 from obscura.pipeline.policy_facts import ImageFactsCollector, hashing
 from obscura.pipeline.policy_stream import ScannedStream
 from obscura.pipeline.policy_stream_forms import stream_form
 from obscura.pipeline.request import GatewayRequest, GatewayResponse, StreamingBody
+from obscura.pipeline.review_answer import AnswerReview, reviewed_stream
 from obscura.pipeline.services import Services
 from obscura.policy.facts import ModerationResult, RequestFacts, Scores
 from obscura.policy.render import Shown, replacement_text, splice, splice_events
@@ -55,23 +57,27 @@ async def handle_policy_request(
             return
         request.record.left_gateway = True
         with request.record.timed_step("relay"):
-            await policy.reserve(approved.answer.shown)
+            answer = approved.review.answer
+            await policy.reserve(answer.shown)
             reached_model = False
             try:
-                headers, answer, dialect_name = approved.headers, approved.answer, approved.dialect
+                headers, dialect_name = approved.headers, approved.dialect
+                review, replace_answer = approved.review, approved.replace_answer
+                answer = review.answer
                 calling = call_upstream(approved.body, approved.model.upstream, approved.image_tokens)
                 del approved
                 response = await calling
                 reached_model = True
                 request_memory().release()
                 try:
-                    response = await _under_policy(response, answer, policy, dialect_name)
-                    response.headers.update(headers)
+                    response = await _under_policy(response, review, policy, dialect_name, replace_answer)
+                    response.headers.update(headers | answer.shown.headers())
                     yield response
                 finally:
                     await response.aclose()
             finally:
                 usage = answer.usage
+                policy.send_output_event(answer.shown, answer.findings)
                 await policy.settle(tokens=usage.tokens, estimate=usage.estimate, reached_model=reached_model)
 
 
@@ -83,8 +89,9 @@ class _Approved:
     body: UpstreamBody
     image_tokens: list[int]
     headers: dict[str, str]
-    answer: AnswerPolicy
+    review: AnswerReview
     dialect: str
+    replace_answer: "_Replacement"
 
 
 async def _approve(
@@ -133,7 +140,7 @@ async def _approve(
         refusal.headers |= asked.headers
         raise refusal
     if not effective.reaches_model:
-        replaced = await _replacement(parsed, policy, shown)
+        replaced = _Replacement.of(parsed).response(policy, shown)
         replaced.headers.update(asked.headers)
         return replaced
     prepared = PreparedRequest(parsed, selected.model, content, selected.unmoderated, selected.is_large)
@@ -141,7 +148,12 @@ async def _approve(
     usage = Usage(sum(tokens) + sum(map(len, checked.texts)) // CHARS_PER_TOKEN)
     answer = AnswerPolicy(policy.gate.held, checked.redactor, shown, usage)
     headers = prepared.headers | shown.headers() | asked.headers
-    return _Approved(prepared.model, await prepared.render(), tokens, headers, answer, record.dialect or "")
+    held = policy.gate.held
+    review = AnswerReview(record, principal, services, held, policy.checks, replace(facts, texts=(), images=()), answer)
+    replacement = _Replacement.of(parsed)
+    return _Approved(
+        prepared.model, await prepared.render(), tokens, headers, review, record.dialect or "", replacement
+    )
 
 
 async def _moderate(
@@ -167,59 +179,84 @@ async def _moderate(
     return ModerationResult(tuple(items))
 
 
-async def _replacement(parsed: ParsedRequest, policy: RequestPolicy, shown: Shown) -> GatewayResponse:
-    """Return the answer in place of the model's, whole or as a stream, in the dialect of the request."""
-    text = replacement_text(shown.outcome.held, policy.gate.held.document)
-    message = {"role": "assistant", "content": text}
-    completion = {"id": "chatcmpl-policy", "created": 0, "model": parsed.model}
-    usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
-    created = {**completion, "created": int(policy.now_s)}
-    translator = parsed.answer_translator()
-    headers = shown.headers()
-    if not parsed.streamed:
-        choices = [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}]
-        whole = {**created, "object": "chat.completion", "choices": choices, "usage": usage}
-        body = translator.translate(msgspec.json.encode(whole), ())
-        return GatewayResponse(200, "application/json", splice(body, shown.json()), headers)
-    stream = translator.stream(())
-    chunk = {**created, "object": "chat.completion.chunk"}
-    choices = [
-        {"index": 0, "delta": message, "finish_reason": None},
-        {"index": 0, "delta": {}, "finish_reason": "stop"},
-    ]
-    frames = b"".join(b"data: %b\n\n" % msgspec.json.encode({**chunk, "choices": [choice]}) for choice in choices)
-    frames += b"data: [DONE]\n\n"
-    events = splice_events(stream.feed(frames) + stream.finish(), shown.json())
+@dataclass(frozen=True, slots=True)
+class _Replacement:
+    """Makes the answer in place of the model's; without the request, whose megabytes are free by then."""
 
-    async def chunks() -> AsyncIterator[bytes]:
-        yield events
+    model: str
+    streamed: bool
+    translator: ResponseTranslator
 
-    async def nothing() -> None:
-        return
+    @classmethod
+    def of(cls, parsed: ParsedRequest) -> "_Replacement":
+        return cls(parsed.model, parsed.streamed, parsed.answer_translator())
 
-    def fail(error: ObscuraError, request_id: str) -> bytes:
-        return splice_events(stream.fail(error, request_id), shown.json())
+    def response(self, policy: RequestPolicy, shown: Shown) -> GatewayResponse:
+        """Return the answer, whole or as a stream, in the dialect of the request."""
+        text = replacement_text(shown.outcome.held, policy.gate.held.document)
+        message = {"role": "assistant", "content": text}
+        completion = {"id": "chatcmpl-policy", "created": 0, "model": self.model}
+        usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+        created = {**completion, "created": int(policy.now_s)}
+        headers = shown.headers()
+        if not self.streamed:
+            choices = [{"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}]
+            whole = {**created, "object": "chat.completion", "choices": choices, "usage": usage}
+            body = self.translator.translate(msgspec.json.encode(whole), ())
+            return GatewayResponse(200, "application/json", splice(body, shown.json()), headers)
+        stream = self.translator.stream(())
+        chunk = {**created, "object": "chat.completion.chunk"}
+        choices = [
+            {"index": 0, "delta": message, "finish_reason": None},
+            {"index": 0, "delta": {}, "finish_reason": "stop"},
+        ]
+        frames = b"".join(b"data: %b\n\n" % msgspec.json.encode({**chunk, "choices": [choice]}) for choice in choices)
+        frames += b"data: [DONE]\n\n"
+        events = splice_events(stream.feed(frames) + stream.finish(), shown.json())
 
-    return GatewayResponse(200, EVENT_STREAM, StreamingBody(chunks(), fail, nothing), headers)
+        async def chunks() -> AsyncIterator[bytes]:
+            yield events
+
+        async def nothing() -> None:
+            return
+
+        def fail(error: ObscuraError, request_id: str) -> bytes:
+            return splice_events(stream.fail(error, request_id), shown.json())
+
+        return GatewayResponse(200, EVENT_STREAM, StreamingBody(chunks(), fail, nothing), headers)
 
 
 async def _under_policy(
-    response: GatewayResponse, answer: AnswerPolicy, policy: RequestPolicy, dialect: str
+    response: GatewayResponse, review: AnswerReview, policy: RequestPolicy, dialect: str, replacement: _Replacement
 ) -> GatewayResponse:
     """Return a response as the caller gets it; raises the refusal of a whole answer."""
+    answer = review.answer
     if isinstance(response.body, bytes):
         body = response.body
-        whole = await run_off_loop(lambda: answer.whole(body), off_loop=len(body) > OFF_LOOP_BYTES)
-        if not answer.shown.outcome.effective.reaches_model:
-            raise policy.refusal(answer.shown)
-        return GatewayResponse(response.status, response.content_type, whole, response.headers | answer.shown.headers())
-    streamed: StreamedAnswer = (
-        ScannedStream(answer, stream_form(dialect)) if answer.changes_texts else SplicedStream(answer)
-    )
+        is_large = len(body) > OFF_LOOP_BYTES
+        scanned = await run_off_loop(lambda: answer.scanned(body), off_loop=is_large)
+        texts: Sequence[str] = scanned.texts
+        if answer.reviews and answer.shown.outcome.effective.reaches_model:
+            texts = await review.review(texts) or texts
+        shown = answer.shown
+        if shown.outcome.effective.is_error:
+            raise policy.refusal(shown)
+        if not shown.outcome.effective.reaches_model:
+            return replacement.response(policy, shown)
+        whole = await run_off_loop(lambda: answer.whole(scanned, texts), off_loop=is_large)
+        return GatewayResponse(response.status, response.content_type, whole, response.headers | shown.headers())
     upstream = response.body
 
     def fail(error: ObscuraError, request_id: str) -> bytes:
         return answer.spliced(upstream.fail(error, request_id))
 
-    body_under = StreamingBody(stream_under(upstream.chunks, streamed), fail, upstream.aclose)
+    chunks: AsyncIterator[bytes]
+    if answer.reviews:
+        chunks = reviewed_stream(upstream.chunks, ScannedStream(answer, stream_form(dialect)), review)
+    else:
+        streamed: StreamedAnswer = (
+            ScannedStream(answer, stream_form(dialect)) if answer.changes_texts else SplicedStream(answer)
+        )
+        chunks = stream_under(upstream.chunks, streamed)
+    body_under = StreamingBody(chunks, fail, upstream.aclose)
     return GatewayResponse(response.status, response.content_type, body_under, response.headers)

@@ -13,6 +13,7 @@ from obscura.policy.terms import SearchedText
 
 
 def texts_of_request(parsed: ParsedRequest, content: CheckedContent) -> tuple[str, ...]:
+    """Return all texts of a request, those of its documents last."""
     return (*parsed.texts, *(text for document in content.documents for text in document.texts))
 
 

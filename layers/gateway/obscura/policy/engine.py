@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from obscura.policy.decision import Coverage, Decision, Evaluation, Finding, Layer, evaluation
 from obscura.policy.document import ExternalCheck, PolicyDocument
-from obscura.policy.facts import CheckResult, ModerationResult, QuotaResult, RequestFacts
+from obscura.policy.facts import CheckResult, ModerationResult, QuotaResult, RequestFacts, Scores
 from obscura.policy.image_rules import check_images
 from obscura.policy.moderation_rules import check_moderation
 from obscura.policy.output import OutputScanner
@@ -154,6 +154,29 @@ class CompiledPolicy:
             findings += _external(layer.layer, own, skipped)
         return replace(checked, texts=texts, findings=tuple(findings), skipped=tuple(skipped))
 
+    @property
+    def moderates_output(self) -> bool:
+        """Whether a rule holds for the moderation of the answer's text."""
+        return any(
+            bool(rules.flagged_categories)
+            or any(one.direction != "input" and one.modality != "image" for one in rules.thresholds)
+            for rules in (layer.layer.document.rules for layer in self.layers)
+        )
+
+    def check_output(self, items: Sequence[Scores]) -> tuple[Finding, ...]:
+        """Apply the rules about moderation to that of the answer."""
+        result = ModerationResult(tuple(items))
+        return tuple(found for layer in self.layers for found in check_moderation(layer.layer, result))
+
+    def checked_output(self, results: Mapping[ExternalCheck, CheckResult]) -> tuple[Finding, ...]:
+        """Return what the external checks of the answer find."""
+        found: list[Finding] = []
+        for layer in self.layers:
+            for check in layer.layer.document.checks:
+                if check in results:
+                    found += _result(layer.layer, check, results[check])
+        return tuple(found)
+
     def decide(self, checked: CheckedRequest, moderation: ModerationResult) -> Evaluation:
         """Apply the rules about moderation and return the decision, the most severe of all findings."""
         findings: list[Finding] = []
@@ -264,14 +287,18 @@ def _external(layer: Layer, results: Sequence[CheckResult], skipped: list[tuple[
         if check.direction == "output":
             continue
         name = f"{layer.name}.checks.{check.name}"
-        result = by_name.get(check.name)
-        failed = "no result" if result is None else result.failed
-        if failed is not None:
-            skipped.append((name, f"{failed}, failed {check.on_failure}"))
-            if check.on_failure == "closed":
-                yield layer.found("checks", f"{check.name}: {failed}, failed closed", action="block")
-        elif result is not None and result.blocked:
-            yield layer.found("checks", f"{check.name}: blocked")
+        result = by_name.get(check.name) or CheckResult(check.name, failed="no result")
+        if result.failed is not None:
+            skipped.append((name, f"{result.failed}, failed {check.on_failure}"))
+        yield from _result(layer, check, result)
+
+
+def _result(layer: Layer, check: ExternalCheck, result: CheckResult) -> Iterator[Finding]:
+    if result.failed is not None:
+        if check.on_failure == "closed":
+            yield layer.found("checks", f"{check.name}: {result.failed}, failed closed", action="block")
+    elif result.blocked:
+        yield layer.found("checks", f"{check.name}: blocked")
 
 
 def _counted(kinds: dict[str, int]) -> str:

@@ -64,6 +64,8 @@ class DecisionEvent(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     former_decision: str | None = None
     former_version: int | None = None
+    direction: Literal["input", "output"] = "input"
+    """What was decided on: a request, or the model's answer to it."""
     features: Features | UnsetType = UNSET
 
 
