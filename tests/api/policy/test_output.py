@@ -17,7 +17,7 @@ from tests.support.policies import save
 
 BAD = "something cruel"
 LONG = "Well, so it goes. " * 60
-FLAGGED = {"rules": {"flagged_categories": ["violence"]}}
+FLAGGED: dict[str, Any] = {"rules": {"flagged_categories": ["violence"]}}
 
 
 async def judge(request: Received, wire: Wire) -> None:
@@ -42,11 +42,12 @@ async def judged() -> AsyncIterator[tuple[Gateway, LoopbackServer, LoopbackServe
 
 
 def policies(judging: LoopbackServer, kind: str) -> dict[str, Any]:
-    return {
+    kinds: dict[str, dict[str, Any]] = {
         "categories": FLAGGED,
         "thresholds": {"rules": {"thresholds": [{"category": "violence", "score": 0.5, "direction": "output"}]}},
         "checks": {"checks": [{"name": "guard", "url": judging.origin, "direction": "output"}]},
-    }[kind]
+    }
+    return kinds[kind]
 
 
 RULES = {"categories": "flagged_categories", "thresholds": "thresholds", "checks": "checks"}

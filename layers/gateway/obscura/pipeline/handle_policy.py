@@ -11,8 +11,10 @@ import msgspec
 from obscura.auth.access import Principal, admission
 from obscura.auth.base import KeyScope
 from obscura.dialects.base import CallerDialect, ParsedRequest, ResponseTranslator, UpstreamBody
+from obscura.dialects.json.prescan import decode_string
 from obscura.errors import ModerationBlocked, ObscuraError
 from obscura.execution import gather_or_raise_first, run_off_loop
+from obscura.fetch.errors import HostRefused
 from obscura.memory_budget import request_memory
 from obscura.moderation.base import Verdict
 from obscura.pipeline.apply_policy import OFF_LOOP_CHARS, RequestPolicy
@@ -30,7 +32,7 @@ from obscura.pipeline.policy_stream_forms import stream_form
 from obscura.pipeline.request import GatewayRequest, GatewayResponse, StreamingBody
 from obscura.pipeline.review_answer import AnswerReview, reviewed_stream
 from obscura.pipeline.services import Services
-from obscura.policy.facts import ModerationResult, RequestFacts, Scores
+from obscura.policy.facts import ImageFacts, ModerationResult, RequestFacts, Scores
 from obscura.policy.render import Shown, replacement_text, splice, splice_events
 from obscura.upstreams.base import CatalogModel
 
@@ -50,7 +52,10 @@ async def handle_policy_request(
         selected = await read_and_select(request, principal, dialect, services)
         named = read_named_policy(selected.policy_fields, request.head.headers)
         policy = await RequestPolicy.of(named, principal, services)
-        approved = await _approve(selected, policy, request, principal, services)
+        try:
+            approved = await _approve(selected, policy, request, principal, services)
+        except HostRefused as refused:
+            approved = await _refused_fetch(refused, selected, policy, request, principal)
         del selected
         if isinstance(approved, GatewayResponse):
             yield approved
@@ -107,6 +112,7 @@ async def _approve(
     collector = ImageFactsCollector.of(check, policy.documents)
     # Moderation comes after the rules and sees what they redacted.
     check = replace(hashing(check) if collector.hashed else check, moderation=None, on_loaded=collector.on_loaded)
+    check.allowance.refuses_host = policy.gate.held.refuses_host
     content = await check.prepare(parsed)
     await collector.on_prepared(content)
     record.images = [image.record for image in content.images_and_pages]
@@ -154,6 +160,34 @@ async def _approve(
     return _Approved(
         prepared.model, await prepared.render(), tokens, headers, review, record.dialect or "", replacement
     )
+
+
+async def _refused_fetch(
+    refused: HostRefused,
+    selected: SelectedRequest[ParsedRequest],
+    policy: RequestPolicy,
+    request: GatewayRequest,
+    principal: Principal,
+) -> GatewayResponse:
+    """Decide on a request of which nothing was fetched from a host that a rule refuses; raises the refusal."""
+    parsed = selected.parsed
+    slots = (*parsed.images, *parsed.documents, *parsed.videos)
+    path = next((slot.path for slot in slots if decode_string(slot.source) == refused.url), "")
+    facts = RequestFacts(
+        texts=tuple(parsed.texts),
+        images=(ImageFacts(path=path, source="url", hosts=tuple(refused.hosts)),),
+        model=selected.model.id,
+        project=principal.project,
+        user=policy.named.user,
+        target=policy.named.target,
+        zero_retention=principal.zero_retention,
+    )
+    with request.record.timed_step("policy"):
+        checked = await policy.check(facts)
+    shown = await policy.decide(checked, ModerationResult(skipped="the request was decided on before"))
+    if shown.outcome.effective.is_error:
+        raise policy.refusal(shown)
+    return _Replacement.of(parsed).response(policy, shown)
 
 
 async def _moderate(

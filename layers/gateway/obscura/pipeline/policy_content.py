@@ -9,6 +9,7 @@ from obscura.errors import InvalidRequest
 from obscura.pipeline.check_content import CheckedContent, ContentCheck
 from obscura.pipeline.prepare import ImageToInspect, PreparedImagePart
 from obscura.policy.engine import CheckedRequest, CompiledPolicy
+from obscura.policy.escapes import unescaped
 from obscura.policy.terms import SearchedText
 
 
@@ -23,14 +24,14 @@ def redacted(
     """Redact the request and its documents; raises InvalidRequest if something is left that should not be."""
 
     def redact(text: str) -> str:
-        return checked.redactor.redact(SearchedText(text))
+        return checked.redactor.redacted(text, SearchedText(unescaped(text)))
 
     parsed.rewrite_texts(redact)
     documents = [replace(one, texts=[redact(text) for text in one.texts]) for one in content.documents]
     left = CheckedContent(content.images, documents)
     rules = policy.redaction
     # What moderation and the model get is read again from the request: nothing that is redacted may be left in it.
-    if any(rules.spans(SearchedText(text)) for text in texts_of_request(parsed, left)):
+    if any(rules.spans(SearchedText(unescaped(text))) for text in texts_of_request(parsed, left)):
         raise InvalidRequest(
             "The policy redacts something that stands across two strings of the request, so it cannot be sent. Join "
             "them, or leave it out."
@@ -60,7 +61,8 @@ async def write_images(
     check: ContentCheck, parsed: ParsedRequest, content: CheckedContent, new: Sequence[str]
 ) -> CheckedContent:
     """Prepare changed images as any image is, and put them in the place of the others; raises an ObscuraError."""
-    details = {slot.path: slot.detail for slot in (*parsed.images, *parsed.documents)}
+    details = {slot.path: slot.detail for slot in parsed.images}
+    details |= {slot.path: slot.detail for slot in parsed.documents}
     changed: dict[int, PreparedImagePart] = {}
     preparation = replace(check.preparation, cache=None)
     for image, url in zip(content.images_and_pages, new, strict=True):

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 from obscura.policy.decision import Coverage, Decision, Evaluation, Finding, Layer, evaluation
 from obscura.policy.document import ExternalCheck, PolicyDocument
+from obscura.policy.escapes import unescaped
 from obscura.policy.facts import CheckResult, ModerationResult, QuotaResult, RequestFacts, Scores
-from obscura.policy.image_rules import check_images
+from obscura.policy.image_rules import check_images, refuses_host
 from obscura.policy.moderation_rules import check_moderation
 from obscura.policy.output import OutputScanner
 from obscura.policy.redaction import RedactionRules, Redactor
@@ -114,7 +115,7 @@ class CompiledPolicy:
         ``quotas`` are those that are used up; ``checks`` the results of the documents' external checks, None if they
         are asked later (``add_checks``).
         """
-        texts = [SearchedText(text) for text in facts.texts]
+        texts = [SearchedText(unescaped(text)) for text in facts.texts]
         findings: list[Finding] = list(_listed(facts))
         skipped: list[tuple[str, str]] = []
         allowlist_hits: list[str] = []
@@ -127,7 +128,7 @@ class CompiledPolicy:
             findings += _exhausted(layer.layer, quotas)
             findings += () if checks is None else _external(layer.layer, checks, skipped)
         redactor = Redactor(self.redaction, facts.texts)
-        redacted = tuple(redactor.redact(text) for text in texts) if self.redaction else facts.texts
+        redacted = tuple(map(redactor.redacted, facts.texts, texts)) if self.redaction else facts.texts
         for layer in self.layers:
             findings += layer.redactions(redactor, texts)
         return CheckedRequest(facts, redacted, redactor, tuple(findings), tuple(skipped), tuple(allowlist_hits))
@@ -153,6 +154,10 @@ class CompiledPolicy:
             own = [results[check] for check in layer.layer.document.checks if check in results]
             findings += _external(layer.layer, own, skipped)
         return replace(checked, texts=texts, findings=tuple(findings), skipped=tuple(skipped))
+
+    def refuses_host(self, host: str) -> bool:
+        """Whether no image may be fetched from a host."""
+        return any(refuses_host(layer.layer, host) for layer in self.layers)
 
     @property
     def moderates_output(self) -> bool:

@@ -104,6 +104,15 @@ def _host_of_url(text: str) -> str:
         return ""
 
 
+def refuses_host(layer: Layer, host: str) -> bool:
+    """Whether a fetch from a host would end in a decision that does not reach the model: nothing is asked of it."""
+    rules, host = layer.document.images, host.lower().rstrip(".")
+    denied = host_is_denied(host, rules.denied_hosts)
+    allowed = rules.allowed_hosts is None or any(host_is_below(host, one) for one in rules.allowed_hosts)
+    fired = [name for name, fires in (("denied_hosts", denied), ("allowed_hosts", not allowed)) if fires]
+    return any(not layer.found(f"images.{name}", "").decision.reaches_model for name in fired)
+
+
 def _allowed_hosts(rules: Images, image: ImageFacts) -> str:
     if rules.allowed_hosts is None:
         return ""
