@@ -171,8 +171,10 @@ async def _refused_fetch(
 ) -> GatewayResponse:
     """Decide on a request of which nothing was fetched from a host that a rule refuses; raises the refusal."""
     parsed = selected.parsed
-    slots = (*parsed.images, *parsed.documents, *parsed.videos)
-    path = next((slot.path for slot in slots if decode_string(slot.source) == refused.url), "")
+    places = [(slot.source, slot.path) for slot in parsed.images]
+    places += [(slot.source, slot.path) for slot in parsed.documents]
+    places += [(slot.source, slot.path) for slot in parsed.videos]
+    path = next((path for source, path in places if decode_string(source) == refused.url), "")
     facts = RequestFacts(
         texts=tuple(parsed.texts),
         images=(ImageFacts(path=path, source="url", hosts=tuple(refused.hosts)),),
