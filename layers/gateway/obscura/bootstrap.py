@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.request import getproxies
 
@@ -15,12 +15,12 @@ from obscura.auth.base import TokenVerifier
 from obscura.auth.jwt.jwks import JwksCache, fetch_key_set
 from obscura.auth.jwt.verifier import JwtVerifier, TokenIssuer
 from obscura.auth.limits import AccessControl, RateLimits
+from obscura.bootstrap_policies import LazyPolicies, policy_floor
 from obscura.clock import Clock, SystemClock
 from obscura.dialects.base import ContentLimits
 from obscura.dialects.registry import PIVOT, require_dialect
 from obscura.documents.base import DocumentLimits
 from obscura.documents.render import DocumentRenderer, child_memory_bytes
-from obscura.errors import InvalidRequest
 from obscura.execution import ImageExecutor
 from obscura.fetch.fetcher import FetchLimits, GuardedFetcher
 from obscura.fetch.policy import parse_origin
@@ -46,8 +46,6 @@ from obscura.upstreams.store_field import takes_store_field
 
 if TYPE_CHECKING:
     from obscura.hashes.blocked import BlockedHashes
-    from obscura.policy.document import PolicyDocument
-    from obscura.policy.management import PolicyService
     from obscura.upstreams.catalog_file import UpstreamEntry
 
 
@@ -168,7 +166,7 @@ async def open_services(
                 hash_sources=hash_lists is not None,
             ),
             verdicts=stores.verdicts if settings.cache_verdicts else None,
-            open_policies=cache(partial(_policies, settings, stores)),
+            open_policies=LazyPolicies(settings, stores, transport, clock, stack),
             blocked_hashes=hash_lists,
             image_cache=ImageCache(settings.image_cache_mb * 1024 * 1024) if settings.image_cache_mb else None,
             memory=memory,
@@ -252,27 +250,6 @@ def _moderator(settings: Settings, transport: httpx.AsyncBaseTransport) -> Moder
             return DemoModerator()
         case "openai":
             return OpenAIModerator(transport, settings.moderation_url, settings.effective_moderation_key)
-
-
-def _policies(settings: Settings, stores: Stores) -> "PolicyService":
-    from obscura.pipeline.policy_log import LogSink
-    from obscura.policy.management import PolicyService
-
-    return PolicyService.of(stores.open_policies(), LogSink(), policy_floor(settings))
-
-
-def policy_floor(settings: Settings) -> "PolicyDocument | None":
-    """Read the organisation's floor; raises ConfigurationError for a file that cannot be read or is no policy."""
-    if settings.policy_floor is None:
-        return None
-    from obscura.policy.parse import parse_floor, parse_json
-
-    try:
-        return parse_floor(parse_json(settings.policy_floor.read_bytes()))
-    except OSError as failure:
-        raise ConfigurationError(f"{PREFIX}POLICY_FLOOR: cannot be read ({failure.strerror}).") from None
-    except InvalidRequest as invalid:
-        raise ConfigurationError(f"{PREFIX}POLICY_FLOOR: {invalid.message}") from None
 
 
 def _catalog(settings: Settings, transport: httpx.AsyncBaseTransport) -> Catalog:

@@ -69,9 +69,10 @@ async def test_a_query_stays_behind_the_path_and_output_is_a_response() -> None:
         ({}, False, False),
         ({"action": "blocked"}, False, False),
         ({"action": "GUARDRAIL_INTERVENED", "texts": ["hello", "ünïcode"], "images": [IMAGE]}, False, False),
-        ({"action": "GUARDRAIL_INTERVENED", "texts": ["hello", "[NAME]"]}, True, True),
+        ({"action": "GUARDRAIL_INTERVENED", "texts": ["hello", 7]}, True, True),
         ({"action": "NONE", "texts": ["hello"]}, True, True),
-        ({"action": "NONE", "images": ["data:image/png;base64,AA"]}, True, True),
+        ({"action": "NONE", "images": [IMAGE, IMAGE]}, True, True),
+        ({"action": "NONE", "tools": [{"type": "function"}]}, True, True),
         ({"action": "NONE", "structured_messages": [{"role": "user"}]}, True, True),
         ({"action": "NONE", "texts": [], "images": None, "unknown": 1}, False, False),
     ],
@@ -80,6 +81,13 @@ async def test_what_is_blocked_and_what_the_service_wants_changed(answer: dict, 
     result, _ = await asked(answering(answer))
 
     assert result == CheckResult("guard", blocked, changed)
+
+
+async def test_changed_texts_and_images_come_back() -> None:
+    texts, images = ["hello", "[NAME]"], ["data:image/png;base64,AA"]
+    result, _ = await asked(answering({"action": "GUARDRAIL_INTERVENED", "texts": texts, "images": images}))
+
+    assert result == CheckResult("guard", changed=True, texts=tuple(texts), images=tuple(images))
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ class GuardedFetcher:
         while True:
             require_allowed(url, self._allowed)
             if allowance is not None:
-                allowance.hosts.setdefault(text, []).append(url.origin.host)
+                allowance.take_hop(text, url.origin.host)
             response = await self._get(url, allowance)
             if isinstance(response, bytes):
                 return response

@@ -2,23 +2,26 @@
 
 import random
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 import msgspec
 
 from obscura.auth.access import Principal
-from obscura.dialects.json.raw import Node, is_null
-from obscura.errors import InvalidRequest, ObscuraError, PermissionDenied, QuotaExceeded, StoreUnavailable
+from obscura.errors import ObscuraError, PermissionDenied, QuotaExceeded, StoreUnavailable
 from obscura.execution import run_off_loop
+from obscura.pipeline.named_policy import NamedPolicy
+from obscura.pipeline.policy_versions import Versions, find_versions, policy_not_found
 from obscura.pipeline.services import Services
+from obscura.policy.base import CheckClient
+from obscura.policy.decision import Finding
 from obscura.policy.document import PolicyDocument
 from obscura.policy.engine import CheckedRequest, may_use
-from obscura.policy.errors import PolicyBlocked, PolicyNotFound
-from obscura.policy.events import event_of, features_of
+from obscura.policy.errors import PolicyBlocked
+from obscura.policy.events import DecisionEvent, event_of, features_of
 from obscura.policy.facts import ImageFacts, ModerationResult, QuotaResult, RequestFacts
 from obscura.policy.gate import Decided, Gate, Policies
+from obscura.policy.image_hashes import OFF_LOOP_COMPARISONS, comparisons, hash_hit
 from obscura.policy.management import PolicyService
 from obscura.policy.quotas import QuotaCounter, counters, exhausted, reservation, settlement
 from obscura.policy.render import Shown, refusal_message
@@ -35,55 +38,8 @@ from obscura.policy.rollout import (
     plan,
     rolled_back,
 )
-from obscura.policy.versions import PolicyVersion, parse_reference
 
 OFF_LOOP_CHARS = 100_000
-MAX_LABEL_CHARS = 200
-
-
-@dataclass(frozen=True, slots=True)
-class NamedPolicy:
-    """What a request says of its policy. ``project`` is a label for its event: the project itself is the key's."""
-
-    policy_id: str | None = None
-    user: str | None = None
-    project: str | None = None
-    target: str | None = None
-
-
-def read_named_policy(fields: Mapping[str, str | Node], headers: Mapping[str, str]) -> NamedPolicy:
-    """Read the fields and the headers, which win; raises InvalidRequest for a value that is no short string."""
-
-    def label(name: str) -> str | None:
-        value = fields.get(name)
-        if value is None or (not isinstance(value, str) and is_null(value)):
-            return None
-        if not isinstance(value, str) or len(value) > MAX_LABEL_CHARS:
-            raise InvalidRequest(f"'{name}' must be a string of at most {MAX_LABEL_CHARS} characters.", param=name)
-        return value or None
-
-    def header(name: str) -> str | None:
-        value = headers.get(name, "").strip()
-        if len(value) > MAX_LABEL_CHARS:
-            raise InvalidRequest(f"The header {name} must have at most {MAX_LABEL_CHARS} characters.")
-        return value or None
-
-    user, other_user = label("policy_user"), label("policy_user_id")
-    project, target = label("policy_project_id"), label("policy_target")
-    return NamedPolicy(
-        label("policy_id"),
-        header("x-policy-user") or user or other_user,
-        header("x-policy-project") or project,
-        header("x-policy-target") or target,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Versions:
-    """The live and the former version of a request's policy; None where there is none."""
-
-    live: PolicyVersion | None = None
-    former: PolicyVersion | None = None
 
 
 class RequestPolicy:
@@ -94,7 +50,8 @@ class RequestPolicy:
         named: NamedPolicy,
         principal: Principal,
         services: Services,
-        versions: _Versions,
+        policies: PolicyService,
+        versions: Versions,
         gate: Gate,
         rolled_back_at_s: float | None,
     ) -> None:
@@ -103,25 +60,26 @@ class RequestPolicy:
         self.gate = gate
         self._principal = principal
         self._services = services
-        self._policies = services.open_policies()
+        self._policies = policies
         self._versions = versions
         self._rolled_back_at_s = rolled_back_at_s
         self._counters: list[QuotaCounter] = []
         self._reserved = False
+        self._event: DecisionEvent | None = None
 
     @classmethod
     async def of(cls, named: NamedPolicy, principal: Principal, services: Services) -> "RequestPolicy":
         """Choose the versions that hold; raises PolicyNotFound, PermissionDenied, StoreUnavailable."""
-        service = services.open_policies()
+        service = await services.open_policies()
         reference = named.policy_id or await service.cache.project_policy(principal.project)
         floor = await service.cache.floor_alone()
         if reference is None:
             gate = Gate(Policies(floor), Plan(Mode.ENFORCED, Held.NONE))
-            return cls(named, principal, services, _Versions(), gate, None)
-        versions, is_pinned = await _find_versions(reference, service)
+            return cls(named, principal, services, service, Versions(), gate, None)
+        versions, is_pinned = await find_versions(reference, service)
         live = versions.live
         if live is None:
-            raise _not_found(reference)
+            raise policy_not_found(reference)
         if not may_use(live.document, principal.project):
             raise PermissionDenied("This project may not use this policy. Use one that is for it.", param="policy_id")
         policies = Policies(
@@ -130,7 +88,9 @@ class RequestPolicy:
             None if versions.former is None else await service.cache.compiled(versions.former),
         )
         if is_pinned:
-            return cls(named, principal, services, versions, Gate(policies, Plan(Mode.ENFORCED, Held.LIVE)), None)
+            return cls(
+                named, principal, services, service, versions, Gate(policies, Plan(Mode.ENFORCED, Held.LIVE)), None
+            )
         rollout, policy_id = live.document.rollout, live.document.policy_id
         rolled_back_at_s = None
         if rollout.rollback_on_spike:
@@ -144,12 +104,17 @@ class RequestPolicy:
             has_former=versions.former is not None,
             rolled_back=rolled_back(rollout, rolled_back_at_s, services.clock.now().timestamp()),
         )
-        return cls(named, principal, services, versions, Gate(policies, planned), rolled_back_at_s)
+        return cls(named, principal, services, service, versions, Gate(policies, planned), rolled_back_at_s)
 
     @property
     def now_s(self) -> float:
         """The time, in Unix seconds."""
         return self._services.clock.now().timestamp()
+
+    @property
+    def checks(self) -> CheckClient:
+        """Who asks external checks."""
+        return self._policies.checks
 
     @property
     def documents(self) -> list[PolicyDocument]:
@@ -172,8 +137,9 @@ class RequestPolicy:
     async def check(self, facts: RequestFacts) -> CheckedRequest:
         """Apply the rules that come before moderation."""
         quotas = await self._exhausted()
-        is_large = sum(map(len, facts.texts)) > OFF_LOOP_CHARS
-        return await run_off_loop(lambda: self.gate.check(facts, quotas), off_loop=is_large)
+        compared = len(facts.images) * sum(comparisons(document.images) for document in self.documents)
+        is_large = sum(map(len, facts.texts)) > OFF_LOOP_CHARS or compared > OFF_LOOP_COMPARISONS
+        return await run_off_loop(lambda: self.gate.check(facts, quotas, None), off_loop=is_large)
 
     async def _exhausted(self) -> Sequence[QuotaResult]:
         now = self._services.clock.now()
@@ -202,6 +168,28 @@ class RequestPolicy:
     def preview(self, moderation: ModerationResult) -> Shown:
         """Return what ``decide`` would, for an inspection: nothing is counted, and there is no event."""
         return self._shown(self.gate.decide(moderation).outcome)
+
+    def hash_matches(self, shown: Shown, facts: RequestFacts) -> Iterator[tuple[str, dict[str, object]]]:
+        """Yield an event for each layer whose list an image matches, in the words of the operator's lists."""
+        for finding in shown.outcome.reported.findings:
+            if finding.name != "images.blocked_hashes":
+                continue
+            layer = finding.rule.partition(".")[0]
+            document = self._policies.floor if layer == "floor" else self._reported_document()
+            image = next((one for one in facts.images if one.path == finding.param), None)
+            if document is None or image is None:
+                continue
+            rules = document.images
+            hit = hash_hit(image, rules.blocked_hashes, rules.max_hash_distance)
+            if hit is not None:
+                name = "policy floor" if layer == "floor" else f"policy {shown.policy_id}@{shown.version}"
+                found: dict[str, object] = {"list": name, "category": None, "hash_type": hit.hash_type}
+                found["distance"] = hit.distance
+                yield "hash_match", found
+
+    def _reported_document(self) -> PolicyDocument | None:
+        version = self._versions.former if self.gate.plan.held is Held.FORMER else self._versions.live
+        return None if version is None else version.document
 
     def _shown(self, outcome: Outcome) -> Shown:
         version = self._versions.former if self.gate.plan.held is Held.FORMER else self._versions.live
@@ -238,7 +226,28 @@ class RequestPolicy:
             former=None if former is None or decided.former is None else (former.number, decided.former),
             features=features_of(checked.facts, moderation, shown.outcome.reported, checked.redactor.kinds),
         )
-        self._policies.events.put(msgspec.structs.replace(event, project_label=self.named.project))
+        self._event = msgspec.structs.replace(event, project_label=self.named.project)
+        self._policies.events.put(self._event)
+
+    def send_output_event(self, shown: Shown, findings: Sequence[Finding]) -> None:
+        """Send the event of a decision that findings in the answer made, beside that of the request."""
+        if not findings or self._event is None:
+            return
+        view, reported = shown.view(), shown.outcome.reported
+        self._policies.events.put(
+            msgspec.structs.replace(
+                self._event,
+                event_id=f"evt_{secrets.token_hex(12)}",
+                created_at=self._services.clock.now().isoformat().replace("+00:00", "Z"),
+                direction="output",
+                decision=view.decision,
+                effective_decision=view.effective_decision,
+                reason_code=view.reason_code,
+                rule=view.rule,
+                triggered_categories=reported.triggered_categories,
+                denylist_hits=reported.denylist_hits,
+            )
+        )
 
     def refusal(self, shown: Shown) -> ObscuraError:
         """Return the error of a decision that is one."""
@@ -290,23 +299,3 @@ def with_policy[E: ObscuraError](error: E, shown: Shown) -> E:
     error.policy = shown.json()
     error.headers |= shown.headers()
     return error
-
-
-async def _find_versions(reference: str, service: PolicyService) -> tuple[_Versions, bool]:
-    """Return the versions of ``policy_id`` or of ``policy_id@number``, and whether one is pinned."""
-    policy_id, number = parse_reference(reference)
-    cache = service.cache
-    if number is not None:
-        return _Versions(await cache.version(policy_id, number)), True
-    current = await cache.current(policy_id)
-    if current is None or current.live is None:
-        return _Versions(), False
-    former = None if current.former is None else await cache.version(policy_id, current.former)
-    return _Versions(await cache.version(policy_id, current.live), former), False
-
-
-def _not_found(reference: str) -> PolicyNotFound:
-    return PolicyNotFound(
-        f"There is no policy '{reference[:128]}', or no version of it is live. Correct 'policy_id', or leave it out.",
-        param="policy_id",
-    )

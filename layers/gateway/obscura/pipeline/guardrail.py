@@ -27,16 +27,23 @@ from obscura.dialects.data_url import is_data_url
 from obscura.dialects.json.raw import Node, RawJson, is_array, is_null, is_object, is_string, open_array, open_object
 from obscura.errors import InvalidRequest, ObscuraError, TooManyImages
 from obscura.execution import run_off_loop
+from obscura.fetch.errors import HostRefused
 from obscura.imaging import TokenProfile
-from obscura.pipeline.apply_policy import RequestPolicy, read_named_policy
+from obscura.pipeline.apply_policy import RequestPolicy
 from obscura.pipeline.check_content import ContentCheck
-from obscura.pipeline.handle_policy import facts_collector, moderated, redacted, texts_of_request
+from obscura.pipeline.external_checks import ExternallyChecked, apply_input_rules
 from obscura.pipeline.inspection import require_credential
 from obscura.pipeline.moderate import with_text_limit
+from obscura.pipeline.named_policy import read_named_policy
 from obscura.pipeline.policy_answer import AnswerPolicy, Usage
+from obscura.pipeline.policy_content import texts_of_request
+from obscura.pipeline.policy_facts import ImageFactsCollector, refused_image
+from obscura.pipeline.policy_moderation import moderated
 from obscura.pipeline.read_body import read_and_parse
 from obscura.pipeline.request import GatewayRequest, GatewayResponse
+from obscura.pipeline.review_answer import AnswerReview
 from obscura.pipeline.services import Services
+from obscura.policy.facts import ModerationResult, RequestFacts
 from obscura.policy.render import Shown, refusal_message, replacement_text
 
 HTTPS = b"https://"
@@ -187,31 +194,61 @@ async def _checked(
     parsed: GuardrailRequest, check: ContentCheck, policy: RequestPolicy
 ) -> tuple[GuardrailView, dict[str, str]]:
     texts = list(parsed.own_texts)
-    collector = facts_collector(policy, check)
     try:
-        content = await replace(check, moderation=None, on_loaded=collector.on_loaded).prepare(parsed)
-        facts = policy.facts(
-            () if parsed.is_answer else texts_of_request(parsed, content),
-            collector.facts(parsed, content),
-            parsed.model,
-        )
-        checked = await policy.check(facts)
-        if checked.texts != facts.texts and checked.decision.reaches_model:
-            content = await run_off_loop(lambda: redacted(parsed, content, checked, policy))
-        moderation = await moderated(check, parsed, content, policy, check.services)
+        facts, asked = await _by_rules(parsed, check, policy)
+        content, checked = asked.content, asked.checked
+        if checked.decision.reaches_model:
+            moderation = await moderated(check, parsed, content, policy, "output" if parsed.is_answer else "input")
+        else:
+            moderation = ModerationResult(skipped="the content was decided on before")
+    except HostRefused as refused:
+        facts = policy.facts(tuple(parsed.texts), (refused_image(refused, parsed),), parsed.model)
+        shown = await policy.decide(await policy.check(facts), ModerationResult(skipped="an image was not fetched"))
+        return GuardrailView("BLOCKED", _reason(shown, policy)), shown.headers()
     except ObscuraError as error:
         if error.response_status != InvalidRequest.status:
             raise
         return GuardrailView("BLOCKED", error.message), {}
     shown = await policy.decide(checked, moderation)
+    check.record.events += policy.hash_matches(shown, facts)
     if shown.outcome.effective.reaches_model and parsed.is_answer:
-        answer = AnswerPolicy(policy.gate.held, checked.redactor, shown, Usage(0))
-        parsed.own_texts = await run_off_loop(lambda: [answer.passed(text, in_json=False) for text in parsed.own_texts])
-        shown = answer.shown
+        review = AnswerReview(
+            check.record, check.principal, check.services, policy.gate.held, policy.checks,
+            replace(facts, texts=(), images=()), AnswerPolicy(policy.gate.held, checked.redactor, shown, Usage(0)),
+        )  # fmt: skip
+        shown = await _reviewed(parsed, review)
+        policy.send_output_event(shown, review.answer.findings)
+    headers = asked.headers | shown.headers()
     if not shown.outcome.effective.reaches_model:
-        return GuardrailView("BLOCKED", _reason(shown, policy)), shown.headers()
+        return GuardrailView("BLOCKED", _reason(shown, policy)), headers
     content.replace(parsed.images)
-    return await run_off_loop(lambda: _changed(parsed, texts), off_loop=bool(parsed.images)), shown.headers()
+    return await run_off_loop(lambda: _changed(parsed, texts), off_loop=bool(parsed.images)), headers
+
+
+async def _by_rules(
+    parsed: GuardrailRequest, check: ContentCheck, policy: RequestPolicy
+) -> tuple[RequestFacts, ExternallyChecked]:
+    """Apply the rules before moderation; the texts of an answer are none of a request, and scanned later."""
+    collector = ImageFactsCollector.of(check, policy.documents)
+    check = collector.collecting(check, policy.gate.held)
+    content = await check.prepare(parsed)
+    await collector.on_prepared(content)
+    check.record.images = [image.record for image in content.images_and_pages]
+    texts = () if parsed.is_answer else texts_of_request(parsed, content)
+    facts = policy.facts(texts, collector.facts(parsed, content), parsed.model)
+    if parsed.is_answer:
+        return facts, ExternallyChecked(content, await policy.check(facts), {})
+    return facts, await apply_input_rules(check, parsed, content, facts, policy, is_large=True)
+
+
+async def _reviewed(parsed: GuardrailRequest, review: AnswerReview) -> Shown:
+    """Scan the texts of an answer and ask the checks of answers; return the decision after them."""
+    answer = review.answer
+    texts = await run_off_loop(lambda: [answer.passed(text, in_json=False) for text in parsed.own_texts])
+    if review.policy.output_checks and answer.shown.outcome.effective.reaches_model:
+        texts = await review.ask(texts) or texts
+    parsed.own_texts = texts
+    return answer.shown
 
 
 def _reason(shown: Shown, policy: RequestPolicy) -> str:

@@ -20,6 +20,7 @@ from obscura.dialects.base import CallerDialect, DocumentSlot, ImageSlot, Parsed
 from obscura.dialects.data_url import is_data_url
 from obscura.errors import MissingCredentials, ModerationBlocked
 from obscura.execution import gather_or_raise_first, run_off_loop
+from obscura.fetch.errors import HostRefused
 from obscura.imaging import Detail, TokenProfile, image_tokens
 from obscura.moderation.base import Verdict
 from obscura.pipeline.check_content import CheckedContent, ContentCheck
@@ -38,7 +39,7 @@ from obscura.pipeline.inspection_views import (
 from obscura.pipeline.moderate import Moderation, moderation_of
 from obscura.pipeline.prepare import InspectedImage, PreparedImagePart
 from obscura.pipeline.request import GatewayRequest, GatewayResponse
-from obscura.pipeline.sent_images import SentImages
+from obscura.pipeline.sent_images import SentImages, hashing
 from obscura.pipeline.services import Services
 from obscura.upstreams.base import CatalogModel
 
@@ -93,6 +94,10 @@ class PolicyStep(Protocol):
         """Return the ``policy`` object as JSON."""
         ...
 
+    async def refused_fetch(self, refused: HostRefused) -> bytes:
+        """Return the ``policy`` object where a rule refuses a host, of which nothing was asked."""
+        ...
+
 
 @asynccontextmanager
 async def handle_dry_run(
@@ -126,18 +131,26 @@ async def inspected(
     parsed, model, record, services = selected.parsed, selected.model, check.record, check.services
     caller = check.preparation.caller
     record.streamed = False
-    sent = SentImages(services.executor, caller, services.limits.image.raw_bytes, hashed=wanted.hashes)
+    sent = SentImages(services.executor, caller, services.limits.image.raw_bytes)
+    check = hashing(check) if wanted.hashes else check
 
     async def on_loaded(images: Sequence[tuple[str, InspectedImage]]) -> None:
         await sent.on_loaded(images)
         if policy is not None:
             await policy.on_loaded(images)
 
-    content = await replace(check, known=None, moderation=None, on_loaded=on_loaded).prepare(parsed)
-    images = content.images_and_pages
-    record.images = [image.record for image in images]
+    try:
+        content = await replace(check, known=None, moderation=None, on_loaded=on_loaded).prepare(parsed)
+    except HostRefused as refused:
+        if policy is None:
+            raise
+        body = msgspec.json.encode(_refused_view(selected, check, await policy.refused_fetch(refused)))
+        return GatewayResponse(200, "application/json", body, {})
+    record.images = [image.record for image in content.images_and_pages]
     if policy is not None:
         content = await policy.before_moderation(parsed, content)
+    images = content.images_and_pages
+    record.images = [image.record for image in images]
     reviewed = await _reviewed(check, parsed, content)
     view = InspectionView(
         dialect=record.dialect or "",
@@ -153,7 +166,7 @@ async def inspected(
     if policy is not None:
         view.policy = Raw(await policy.after_moderation(reviewed))
     if wanted.hashes:
-        hashes = await services.executor.run(lambda: [_hashes(image, sent) for image in images], caller)
+        hashes = await services.executor.run(lambda: [_hashes(image) for image in images], caller)
         for shown, found in zip(view.images, hashes, strict=True):
             shown.hashes = found
     if wanted.images:
@@ -162,6 +175,23 @@ async def inspected(
     body = await run_off_loop(lambda: msgspec.json.encode(view), off_loop=wanted.images or selected.is_large)
     headers = PreparedRequest(parsed, model, content, selected.unmoderated, selected.is_large).headers
     return GatewayResponse(200, "application/json", body, headers)
+
+
+def _refused_view(selected: SelectedRequest[ParsedRequest], check: ContentCheck, policy: bytes) -> InspectionView:
+    """Return what is known of a request whose images were not fetched."""
+    record = check.record
+    return InspectionView(
+        dialect=record.dialect or "",
+        model=selected.model.id,
+        images=[],
+        image_tokens=0,
+        text=TextView(sum(map(len, selected.parsed.texts)), None),
+        moderation=None,
+        unmoderated=list(selected.unmoderated),
+        zero_retention=check.principal.zero_retention,
+        rate_limit=_rate_limit(record.rate_limit),
+        policy=Raw(policy),
+    )
 
 
 def _texts(parsed: ParsedRequest, content: CheckedContent) -> list[str]:
@@ -218,7 +248,7 @@ def _images(
     for image in images:
         slot = slots.get(image.path)
         detail = slot.detail if slot is not None else Detail.AUTO.value
-        record, facts = image.record, sent.at(image.path).facts
+        record, facts = image.record, sent.at(image.path)
         (width_px, height_px), (prepared_width_px, prepared_height_px) = (
             (int(side) for side in size.split("x")) for size in (record.pixels_before, record.pixels_after)
         )
@@ -248,12 +278,12 @@ def _format(data_url: bytes) -> str:
     return data_url.partition(b";")[0].rpartition(b"/")[2].decode("ascii")
 
 
-def _hashes(image: PreparedImagePart, sent: SentImages) -> HashesView:
+def _hashes(image: PreparedImagePart) -> HashesView:
     from obscura.imaging.pdq import pdq_hash
 
     data = pybase64.b64decode(image.data_url.partition(b",")[2])
     pdq = pdq_hash(data)
-    return HashesView(sent.at(image.path).sha256, hashlib.sha256(data).hexdigest(), str(pdq), pdq.quality)
+    return HashesView(image.source_sha256 or None, hashlib.sha256(data).hexdigest(), str(pdq), pdq.quality)
 
 
 def _rate_limit(status: RateLimitStatus | None) -> RateLimitView | None:

@@ -1,6 +1,7 @@
 """The answer under a policy: its texts scanned and restored, the decision in it and in every frame of its stream."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
@@ -65,6 +66,16 @@ def _count(value: object) -> int:
     return int(value) if isinstance(value, int | float) and value > 0 else 0
 
 
+@dataclass(frozen=True, slots=True)
+class WholeAnswer:
+    """An answer as it was read, where it has texts, and these as the scan leaves them."""
+
+    answer: dict[str, Any]
+    places: Sequence[tuple[Any, Any, bool]]
+    texts: Sequence[str]
+    body: bytes
+
+
 class AnswerPolicy:
     """What a policy does to one answer."""
 
@@ -75,10 +86,16 @@ class AnswerPolicy:
         self.shown = shown
         self.usage = usage
         self._json = shown.json()
-        self.changes_texts = policy.scans_output or bool(redactor.kinds)
+        self.reviews = policy.moderates_output or bool(policy.output_checks)
+        self.changes_texts = policy.scans_output or bool(redactor.kinds) or self.reviews
+        self.findings: list[Finding] = []
+        """Of the answer, each once."""
+        self.unreviewed: list[str] = []
+        """What a stream has released of the model's texts since the last review."""
 
     def found(self, findings: tuple[Finding, ...]) -> None:
         """Add findings in the answer to the decision, for what is sent from here on."""
+        self.findings += [found for found in findings if found not in self.findings]
         if findings:
             shown = self.shown
             outcome = with_output(shown.outcome, findings)
@@ -89,24 +106,42 @@ class AnswerPolicy:
         """Return whole lines of a stream with the decision as it stands in each frame."""
         return splice_events(events, self._json)
 
-    def whole(self, body: bytes) -> bytes:
-        """Return a whole answer as the caller gets it, with the decision, which may be a refusal by then."""
+    def scanned(self, body: bytes) -> "WholeAnswer":
+        """Read a whole answer, and scan its texts; the decision may be a refusal by then."""
         answer = msgspec.json.decode(body)
         self.usage.read(answer)
         self.usage.add_output_bytes(len(body))
+        if not self.changes_texts:
+            return WholeAnswer(answer, (), (), body)
+        places = tuple(texts_of(answer))
+        return WholeAnswer(answer, places, tuple(self._scanned(holder[key]) for holder, key, _ in places), body)
+
+    def whole(self, scanned: "WholeAnswer", texts: Sequence[str]) -> bytes:
+        """Return a whole answer with these texts, restored, and with the decision."""
+        body = scanned.body
         if self.changes_texts:
-            for holder, key, in_json in texts_of(answer):
-                holder[key] = self.passed(holder[key], in_json=in_json)
-            body = msgspec.json.encode(answer)
+            for (holder, key, in_json), text in zip(scanned.places, texts, strict=True):
+                holder[key] = self.redactor.restore(text, in_json=in_json)
+            body = msgspec.json.encode(scanned.answer)
         return splice(body, self._json)
 
-    def passed(self, text: str, *, in_json: bool) -> str:
-        """Return a whole text of the model as the caller gets it."""
+    def _scanned(self, text: str) -> str:
         scanner = self._policy.output_scanner()
         first = scanner.feed(text)
         last = scanner.finish()
         self.found((*first.findings, *last.findings))
-        return self.redactor.restore(first.text + last.text, in_json=in_json)
+        return first.text + last.text
+
+    def passed(self, text: str, *, in_json: bool) -> str:
+        """Return a whole text of the model as the caller gets it."""
+        scanned = self._scanned(text)
+        self.note(scanned)
+        return self.redactor.restore(scanned, in_json=in_json)
+
+    def note(self, text: str) -> None:
+        """Note a text that is released, for the review; what nothing reviews is not kept."""
+        if self.reviews and text:
+            self.unreviewed.append(text)
 
     def scanner(self) -> OutputScanner:
         """Return the scanner of one streamed text."""

@@ -1,5 +1,6 @@
 """A streamed answer whose texts a policy scans and restores: each frame is read, held back, and written again."""
 
+import copy
 from collections.abc import Collection, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -76,6 +77,7 @@ class _Text:
         released = self._scanner.feed(chunk)
         self._policy.found(released.findings)
         self.ends = released.ends
+        self._policy.note(released.text)
         text = self._restorer.feed(released.text)
         return text + self._restorer.finish() if self.ends else text
 
@@ -84,6 +86,7 @@ class _Text:
         released = self._scanner.finish()
         self._policy.found(released.findings)
         self.ends = released.ends
+        self._policy.note(released.text)
         return self._restorer.feed(released.text) + self._restorer.finish()
 
 
@@ -94,21 +97,34 @@ class ScannedStream:
     policy: AnswerPolicy
     form: StreamForm
     ended: bool = False
+    committed: StreamForm | None = None
+    """The form as it was after the last frame that was passed on, for a cut of those that wait."""
     _lines: list[bytes] = field(default_factory=list)
     _texts: dict[tuple[Hashable, ...], _Text] = field(default_factory=dict)
 
     def feed(self, lines: bytes) -> bytes:
         """Return the events that may be passed on after some whole lines."""
+        return b"".join(self.frames(lines))
+
+    def frames(self, lines: bytes) -> Iterator[bytes]:
+        """Yield the same one by one."""
         read_usage(lines, self.policy.usage)
-        sent: list[bytes] = []
         for line in lines.splitlines(keepends=True):
             self._lines.append(line)
             if not line.strip(b"\r\n"):
                 event, self._lines = self._lines, []
-                sent += self._event(event)
+                yield from self._event(event)
                 if self.ended:
-                    break
-        return b"".join(sent)
+                    return
+
+    def commit(self) -> None:
+        """Note that every frame so far is passed on."""
+        self.committed = copy.deepcopy(self.form)
+
+    def cut(self) -> bytes:
+        """Return the end of the stream after the last frame that was passed on."""
+        self.form = self.committed or self.form
+        return b"".join(self._end())
 
     def finish(self) -> bytes:
         """Return what was held back, at the end of the stream."""

@@ -91,8 +91,13 @@ class PolicyStores:
 class CheckClient(Protocol):
     """Asks external checks."""
 
-    async def ask(self, check: ExternalCheck, facts: RequestFacts, image_urls: Sequence[str]) -> CheckResult:
-        """Return a check's result within its time limit. Raises nothing: a failure is ``CheckResult.failed``."""
+    async def ask(
+        self, check: ExternalCheck, facts: RequestFacts, image_urls: Sequence[str], *, output: bool = False
+    ) -> CheckResult:
+        """Return a check's result within its time limit. Raises nothing: a failure is ``CheckResult.failed``.
+
+        With ``output`` the facts' texts are those of an answer.
+        """
         ...
 
 

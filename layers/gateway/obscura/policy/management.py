@@ -7,12 +7,14 @@ from datetime import datetime
 
 from obscura.errors import InvalidRequest
 from obscura.execution import gather_or_raise_first
-from obscura.policy.base import EventSink, PolicyStores
+from obscura.policy.base import CheckClient, EventSink, PolicyStores
 from obscura.policy.cache import CachedPolicies
 from obscura.policy.cases import Case
 from obscura.policy.document import PolicyDocument
 from obscura.policy.engine import CompiledPolicy, may_use
 from obscura.policy.errors import PolicyNotFound, VersionConflict
+from obscura.policy.events import revision_event
+from obscura.policy.parse import require_code_reader
 from obscura.policy.trial import Trial, try_case
 from obscura.policy.versions import (
     PolicyVersion,
@@ -33,17 +35,20 @@ MAX_HISTORY_BYTES = 3 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class PolicyService:
-    """The policies of a deployment: their stores, what is cached of them, and the organisation's floor."""
+    """The policies of a deployment: their stores, what is cached of them, the floor, the events, the checks."""
 
     stores: PolicyStores
     cache: CachedPolicies
     events: EventSink
-    floor: PolicyDocument | None = None
+    floor: PolicyDocument | None
+    checks: CheckClient
 
     @classmethod
-    def of(cls, stores: PolicyStores, events: EventSink, floor: PolicyDocument | None = None) -> "PolicyService":
+    def of(
+        cls, stores: PolicyStores, events: EventSink, floor: PolicyDocument | None, checks: CheckClient
+    ) -> "PolicyService":
         """Return the service of these stores, with an empty cache."""
-        return cls(stores, CachedPolicies(stores.versions, floor), events, floor)
+        return cls(stores, CachedPolicies(stores.versions, floor), events, floor, checks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +75,10 @@ class PolicySummary:
 async def save_policy(document: PolicyDocument, if_match: str | None, policies: PolicyService, at: datetime) -> Policy:
     """Save a document as the next version of its policy.
 
-    Raises VersionConflict if ``if_match``, the header of this name, is not of the newest version.
+    Raises VersionConflict if ``if_match``, the header of this name, is not of the newest version, and InvalidRequest
+    for a rule that this deployment cannot follow.
     """
+    require_code_reader(document)
     return await _add(document.policy_id, if_match, policies, lambda newest: next_version(document, newest, at))
 
 
@@ -103,6 +110,7 @@ async def _add(
             raise _conflict(policy_id, newest)
         version = make(newest)
         if await policies.cache.add(version):
+            policies.events.put(revision_event(version))
             return Policy(version, await policies.stores.versions.records(policy_id))
     raise VersionConflict(f"Others save '{policy_id}' again and again. Try again in a moment.")
 

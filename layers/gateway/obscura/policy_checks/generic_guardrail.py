@@ -69,17 +69,21 @@ class GenericGuardrailClient:
         self._ssl_context = ssl_context
         self._network = network or httpcore.AnyIOBackend()
 
-    async def ask(self, check: ExternalCheck, facts: RequestFacts, image_urls: Sequence[str]) -> CheckResult:
+    async def ask(
+        self, check: ExternalCheck, facts: RequestFacts, image_urls: Sequence[str], *, output: bool = False
+    ) -> CheckResult:
         """Return a check's result within its time limit; see ``CheckClient``.
 
-        An answer that changes texts, images, messages or tools blocks: a decision cannot carry what it changed, and to
-        pass on what the service wanted changed would be to pass it unchecked.
+        Changed texts and images come back in the result. An answer that changes what was not sent (messages, tools), or
+        another number of texts or images, blocks: to pass on what the service wanted changed would be to pass it
+        unchecked.
         """
         try:
             async with asyncio.timeout(check.timeout_ms / 1000):
-                answer = await self._post(_url(check.url), await _encode(check, facts, image_urls))
-            changed = _changes(answer, facts.texts, image_urls)
-            return CheckResult(check.name, blocked=answer.action == "BLOCKED" or changed, changed=changed)
+                answer = await self._post(
+                    _url(check.url), await _encode(facts, image_urls, output=output or check.direction == "output")
+                )
+            return _result(check.name, answer, facts.texts, image_urls)
         except TimeoutError:
             return CheckResult(check.name, failed=f"no answer within {check.timeout_ms} ms")
         except CheckFailed as failure:
@@ -142,10 +146,10 @@ def _url(text: str) -> ImageUrl:
         raise CheckFailed("its address is not allowed") from None
 
 
-async def _encode(check: ExternalCheck, facts: RequestFacts, image_urls: Sequence[str]) -> bytes:
+async def _encode(facts: RequestFacts, image_urls: Sequence[str], *, output: bool) -> bytes:
     """Encode the request: every member is sent, null where there is nothing."""
     request = {
-        "input_type": "response" if check.direction == "output" else "request",
+        "input_type": "response" if output else "request",
         "litellm_call_id": str(uuid.uuid4()),
         "litellm_trace_id": None,
         "litellm_version": None,
@@ -183,12 +187,24 @@ async def _read(response: httpcore.Response) -> _Answer:
         raise CheckFailed("no valid answer") from None
 
 
-def _changes(answer: _Answer, texts: Sequence[str], image_urls: Sequence[str]) -> bool:
-    """Whether an answer replaces anything; a non-empty list replaces, whatever the action."""
-    return (
-        bool(answer.texts and answer.texts != list(texts))
-        or bool(answer.images and answer.images != list(image_urls))
-        or bool(answer.structured_messages or answer.tools)
+def _result(name: str, answer: _Answer, texts: Sequence[str], image_urls: Sequence[str]) -> CheckResult:
+    """Return the result of an answer; a non-empty list replaces, whatever the action."""
+    new_texts = None if not answer.texts or answer.texts == list(texts) else answer.texts
+    new_images = None if not answer.images or answer.images == list(image_urls) else answer.images
+    rewrites_others = bool(answer.structured_messages or answer.tools)
+    if answer.action == "BLOCKED" or not (new_texts or new_images or rewrites_others):
+        return CheckResult(name, blocked=answer.action == "BLOCKED")
+    fits = all(
+        new is None or (len(new) == len(old) and all(isinstance(one, str) for one in new))
+        for new, old in ((new_texts, texts), (new_images, image_urls))
+    )
+    if not fits or not (new_texts or new_images):
+        return CheckResult(name, blocked=True, changed=True)
+    return CheckResult(
+        name,
+        changed=True,
+        texts=None if new_texts is None else tuple(new_texts),
+        images=None if new_images is None else tuple(new_images),
     )
 
 

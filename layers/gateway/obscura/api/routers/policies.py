@@ -82,7 +82,7 @@ class DocumentBody(JsonBody[PolicyDocument]):
 
 
 async def _policies(services: RequestServices) -> PolicyService:
-    return services.open_policies()
+    return await services.open_policies()
 
 
 async def _require_retention(
