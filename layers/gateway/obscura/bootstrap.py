@@ -262,13 +262,14 @@ def _policies(settings: Settings, stores: Stores) -> "PolicyService":
 
 
 def policy_floor(settings: Settings) -> "PolicyDocument | None":
-    """Read the organisation's floor; raises ConfigurationError for a file that cannot be read or is no policy."""
+    """Read the organisation's floor, a file or an object; raises ConfigurationError if it is none or cannot be read."""
     if settings.policy_floor is None:
         return None
     from obscura.policy.parse import parse_floor, parse_json
+    from obscura.stores.hash_lists import read_stored
 
     try:
-        return parse_floor(parse_json(settings.policy_floor.read_bytes()))
+        return parse_floor(parse_json(read_stored(settings.policy_floor)))
     except OSError as failure:
         raise ConfigurationError(f"{PREFIX}POLICY_FLOOR: cannot be read ({failure.strerror}).") from None
     except InvalidRequest as invalid:
