@@ -1,7 +1,7 @@
 """AWS account on loopback with the stack's tables, bucket, secrets and roles, which allows what a role grants.
 
-moto's server stands in for AWS. It checks S3 calls against the ARNs in a policy by itself; the ARNs of DynamoDB's, SSM's
-and Firehose's calls are supplied here, through the hook that moto has for its other services.
+moto's server stands in for AWS. It checks S3 calls against the ARNs in a policy by itself; the ARNs of DynamoDB's,
+SSM's and Firehose's calls are supplied here, through the hook that moto has for its other services.
 """
 
 import json

@@ -81,9 +81,7 @@ POLICIES = ADMISSION | {
 }
 
 _NEEDED_BY = {"files": FILES, "policy": POLICY, "policies": POLICIES}
-NEEDED = {
-    name: _NEEDED_BY.get(name, INFERENCE if family.dialects else ADMISSION) for name, family in FAMILIES.items()
-}
+NEEDED = {name: _NEEDED_BY.get(name, INFERENCE if family.dialects else ADMISSION) for name, family in FAMILIES.items()}
 """By family: what every function needs, and more for those that call a model and those that store something."""
 
 

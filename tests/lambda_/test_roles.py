@@ -14,6 +14,7 @@ def stack() -> Stack:
     return translated(ROOT / "template.yaml")
 
 
+@pytest.mark.timeout(180)  # some 600 calls, which moto's server answers one at a time
 def test_each_function_may_make_the_calls_that_it_needs_and_no_others(stack: Stack) -> None:
     roles = {family: function["Role"] for family, function in functions_by_family(stack).items()}
     with account_of(stack) as account:

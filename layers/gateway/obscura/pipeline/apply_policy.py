@@ -2,9 +2,10 @@
 
 import random
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import msgspec
 
@@ -12,6 +13,7 @@ from obscura.auth.access import Principal
 from obscura.dialects.json.raw import Node, is_null
 from obscura.errors import InvalidRequest, ObscuraError, PermissionDenied, QuotaExceeded, StoreUnavailable
 from obscura.execution import run_off_loop
+from obscura.pipeline.policy_fields import INLINE
 from obscura.pipeline.services import Services
 from obscura.policy.document import PolicyDocument
 from obscura.policy.engine import CheckedRequest, may_use
@@ -21,7 +23,7 @@ from obscura.policy.facts import ModerationResult, QuotaResult, RequestFacts
 from obscura.policy.gate import Decided, Gate, Policies
 from obscura.policy.management import PolicyService
 from obscura.policy.quotas import QuotaCounter, counters, exhausted, reservation, settlement
-from obscura.policy.render import Shown, refusal_message
+from obscura.policy.render import Shown, refusal_message, with_output
 from obscura.policy.rollout import (
     Held,
     Mode,
@@ -53,6 +55,11 @@ class NamedPolicy:
 
 def read_named_policy(fields: Mapping[str, str | Node], headers: Mapping[str, str]) -> NamedPolicy:
     """Read the fields and the headers, which win; raises InvalidRequest for a value that is no short string."""
+    if INLINE in fields:
+        raise InvalidRequest(
+            "A policy is not part of a request: save it at /api/policy-gateway/policies, and name it in 'policy_id'.",
+            param=INLINE,
+        )
 
     def label(name: str) -> str | None:
         value = fields.get(name)
@@ -108,6 +115,8 @@ class RequestPolicy:
         self._rolled_back_at_s = rolled_back_at_s
         self._counters: list[QuotaCounter] = []
         self._reserved = False
+        self._record_later: Callable[[Decided], Awaitable[None]] | None = None
+        self._decided: Decided | None = None
 
     @classmethod
     async def of(cls, named: NamedPolicy, principal: Principal, services: Services) -> "RequestPolicy":
@@ -180,12 +189,21 @@ class RequestPolicy:
         return exhausted(self._counters, used, now)
 
     async def decide(self, checked: CheckedRequest, moderation: ModerationResult) -> Shown:
-        """Apply the rules about moderation, count the decision, send its event, and return what is shown of it."""
+        """Apply the rules about moderation, and return what is shown of the decision.
+
+        It is counted and its event sent here, or for a request that has yet to take part of its quotas by ``reserve``.
+        """
         decided = self.gate.decide(moderation)
-        shown = self._shown(decided.outcome)
+        record = partial(self._record, checked, moderation)
+        if decided.outcome.effective.reaches_model and reservation(self._counters):
+            self._record_later, self._decided = record, decided
+        else:
+            await record(decided)
+        return self._shown(decided.outcome)
+
+    async def _record(self, checked: CheckedRequest, moderation: ModerationResult, decided: Decided) -> None:
         await self._count(decided)
-        self._send_event(shown, checked, moderation, decided)
-        return shown
+        self._send_event(self._shown(decided.outcome), checked, moderation, decided)
 
     def _shown(self, outcome: Outcome) -> Shown:
         version = self._versions.former if self.gate.plan.held is Held.FORMER else self._versions.live
@@ -240,24 +258,21 @@ class RequestPolicy:
             error.category = next(iter(held.triggered_categories), None)
         return with_policy(error, shown)
 
-    async def reserve(self, shown: Shown) -> None:
+    async def reserve(self) -> None:
         """Count the request in its quotas, before it is sent; raises QuotaExceeded if another one was faster."""
         wanted = reservation(self._counters)
-        if not wanted:
+        if not wanted or self._record_later is None or self._decided is None:
             return
-        now = self._services.clock.now()
+        now, decided = self._services.clock.now(), self._decided
         limits = {counter.key: counter.limit for counter in self._counters if counter.key in wanted}
         used_up = await self._policies.stores.quotas.reserve(limits, now)
         if used_up is not None:
             result = next(counter for counter in self._counters if counter.key == used_up).used_up(now)
-            raise with_policy(
-                QuotaExceeded(
-                    f"The quota is used up: {result.limit} {result.limited} a {result.window}.",
-                    retry_after_s=result.retry_after_s,
-                ),
-                shown,
-            )
+            refused = replace(decided, outcome=with_output(decided.outcome, self.gate.held.exhausted([result])))
+            await self._record_later(refused)
+            raise self.refusal(self._shown(refused.outcome))
         self._reserved = True
+        await self._record_later(decided)
 
     async def settle(self, *, tokens: int | None, estimate: int, reached_model: bool) -> None:
         """Count the tokens of the answer, or give the request back if the model was never asked."""

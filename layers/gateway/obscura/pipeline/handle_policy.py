@@ -55,10 +55,10 @@ async def handle_policy_request(
             return
         request.record.left_gateway = True
         with request.record.timed_step("relay"):
-            await policy.reserve(approved.answer.shown)
             reached_model = False
             try:
                 headers, answer, dialect_name = approved.headers, approved.answer, approved.dialect
+                await policy.reserve()
                 calling = call_upstream(approved.body, approved.model.upstream, approved.image_tokens)
                 del approved
                 response = await calling
