@@ -21,7 +21,7 @@ from rehearsal.scenarios import SCENARIOS
 from rehearsal.stack import ROOT, Stack, translated
 from tests.support.templates import changed, gateway_responses
 
-LONGEST_ARN = len(f"arn:aws-us-gov:iam::123456789012:policy/{'x' * 128}")
+MAX_ARN_CHARS = len(f"arn:aws-us-gov:iam::123456789012:policy/{'x' * 128}")
 """Of a managed policy: its name has at most 128 characters (IAM user guide, "IAM and AWS STS quotas")."""
 
 CODES = {kind.code for kind in vars(errors).values() if isinstance(kind, type) and hasattr(kind, "code")}
@@ -220,7 +220,7 @@ def test_a_policys_description_fits_iam_with_the_longest_settings(stack: Stack) 
     assert 900 < len(policies["AdmissionPolicy"]["Description"]) <= 1000
     for name, named in (("ListsPolicy", "AdmissionPolicy"), ("DecisionsPolicy", "ListsPolicy")):
         described = policies[name]["Description"]
-        assert 700 < len(described) - len(custom.ref(named)) + LONGEST_ARN <= 1000
+        assert 700 < len(described) - len(custom.ref(named)) + MAX_ARN_CHARS <= 1000
 
 
 def test_a_custom_domain_leads_to_the_stage(stack: Stack) -> None:

@@ -168,7 +168,8 @@ async def test_of_fifty_at_once_exactly_the_quota_passes_and_is_settled(
 async def test_tokens_are_settled_from_the_usage_of_the_answer(
     gateway: Gateway, admin: Admin, clock: FixedClock
 ) -> None:
-    document = {"policy_id": "p1", "name": "P", "org_controls": {"project_quota": {"tokens": 24, "window": "month"}}}
+    quota = {"tokens": 24, "window": "month"}
+    document: dict[str, Any] = {"policy_id": "p1", "name": "P", "org_controls": {"project_quota": quota}}
     await save(admin, **document)
     [counter] = counters(parse_document(document), user=None, project="tests", now=clock.now())
     assert gateway.stores is not None
