@@ -35,7 +35,7 @@ def main() -> int:
         for family, function in functions_by_family(stack).items():
             rehearse_role(report, family, allowed_calls(account, stack, function["Role"]))
         report.section(f"The build is laid out as on Lambda: {environment.layout}")
-        for family in FAMILIES:
+        for family in sorted(FAMILIES, key=lambda family: family == "policy"):  # last, under policies that are saved
             report.section(f"The {family} function, in Lambda's runtime emulator")
             rehearse_function(report, environment, family)
     return report.end()

@@ -30,12 +30,16 @@ _FILE_CALLS = ("get_item", "put_item", "update_item", "delete_item", "query")
 _ITEM_CALLS = (*_FILE_CALLS, "scan", "batch_get_item", "batch_write_item")
 _TABLES = ("keys", "rates", "files", "verdicts", "policies")
 _OBJECT_CALLS = ("get_object", "put_object", "delete_object")
-_PREFIXES = ("originals/", "prepared/", "parts/", "elsewhere/")
+_PREFIXES = ("originals/", "prepared/", "parts/", "lists/", "elsewhere/")
+FIREHOSE = "decisions"
+"""A stream that a stack's parameter ``PolicyFirehose`` may name."""
 
 UNIVERSE = (
     *(Call("dynamodb", operation, table) for table in (*_TABLES, "of-another-stack") for operation in _ITEM_CALLS),
     *(Call("s3", operation, prefix) for prefix in _PREFIXES for operation in _OBJECT_CALLS),
     Call("s3", "list_objects_v2", ""),
+    Call("firehose", "put_record_batch", FIREHOSE),
+    Call("firehose", "put_record_batch", "another"),
     Call("ssm", "get_parameters_by_path", "/obscura"),
     Call("ssm", "get_parameters_by_path", "/of-another-stack"),
     Call("ssm", "get_parameter", "/of-another-stack/secret"),
@@ -58,6 +62,13 @@ INFERENCE = ADMISSION | {
     Call("s3", "get_object", "originals/"),
     Call("s3", "get_object", "prepared/"),
     Call("s3", "put_object", "prepared/"),
+    Call("s3", "get_object", "lists/"),
+}
+POLICY = INFERENCE | {
+    Call("dynamodb", "get_item", "policies"),
+    Call("dynamodb", "query", "policies"),
+    Call("dynamodb", "get_item", "rates"),
+    Call("dynamodb", "batch_get_item", "rates"),
 }
 FILES = ADMISSION | {
     *(Call("dynamodb", operation, "files") for operation in _FILE_CALLS),
@@ -65,13 +76,12 @@ FILES = ADMISSION | {
 }
 
 POLICIES = ADMISSION | {
-    Call("dynamodb", operation, "policies") for operation in ("get_item", "put_item", "delete_item", "query")
+    Call("s3", "get_object", "lists/"),
+    *(Call("dynamodb", operation, "policies") for operation in ("get_item", "put_item", "delete_item", "query")),
 }
 
-NEEDED = {
-    name: INFERENCE if family.dialects else {"files": FILES, "policies": POLICIES}.get(name, ADMISSION)
-    for name, family in FAMILIES.items()
-}
+_NEEDED_BY = {"files": FILES, "policy": POLICY, "policies": POLICIES}
+NEEDED = {name: _NEEDED_BY.get(name, INFERENCE if family.dialects else ADMISSION) for name, family in FAMILIES.items()}
 """By family: what every function needs, and more for those that call a model and those that store something."""
 
 
@@ -104,6 +114,8 @@ def _arguments(call: Call, stack: Stack) -> dict[str, Any]:
         case "ssm":
             named = {"Path" if call.operation == "get_parameters_by_path" else "Name": call.target}
             return named | ({"Value": "x", "Type": "SecureString"} if call.operation == "put_parameter" else {})
+        case "firehose":
+            return {"DeliveryStreamName": call.target, "Records": [{"Data": b"{}"}]}
         case _:
             return {"UserName": call.target}
 

@@ -65,6 +65,26 @@ def _responses(event: Event) -> Scenario:
     yield Case("streamed, with an image", with_body(event, stream=True), b"event: response.completed")
 
 
+def _policy(event: Event) -> Scenario:
+    """Under the policy that the scenario of ``policies`` has left."""
+    blocked = with_body(event, stream=False, messages=[{"role": "user", "content": "a wire transfer"}])
+    mail = with_body(event, stream=False, messages=[{"role": "user", "content": "I am ann@example.com"}])
+    yield Case("streamed, with an image", event, b'"policy_version":5', header="x-policy-decision")
+    yield Case("plain", with_body(event, stream=False), b'"policy":{', header="x-policy-id")
+    yield Case("redacted", mail, b'"decision":"redact"', header="x-policy-version")
+    yield Case("blocked", blocked, b'"policy_blocked"', 400, "x-policy-mode")
+    yield Case("by the floor alone", with_body(event, stream=False, policy_id=None), b'"policy_id":null')
+    yield Case("an unknown policy", with_body(event, policy_id="unknown"), b'"policy_not_found"', 404)
+    last = with_body(event, policy_user="ann")
+    yield Case("the last of a quota", last, b"data: [DONE]")
+    yield Case("past the quota", last, b'"quota_exceeded"', 429, "retry-after")
+    said = {"max_tokens": 9, "messages": [{"role": "user", "content": "Hello"}]}
+    yield Case("messages", with_route(with_body(event, **said), "POST", "/policy/messages"), b"event: message_stop")
+    asked = {"model": "demo", "input": "Hello", "stream": True, "policy_id": "support"}
+    responding = with_route(event | {"body": json.dumps(asked)}, "POST", "/policy/v1/responses")
+    yield Case("responses", responding, b"event: response.completed")
+
+
 def _files(event: Event) -> Scenario:
     stored = yield Case("stored", event, b'"object":"file"')
     path = f"/v1/files/{stored.json()['id']}"
@@ -97,12 +117,17 @@ def _policies(event: Event) -> Scenario:
     assigning = event | {"body": json.dumps({"policy_id": "support"})}
     yield Case("of a project", with_route(assigning, "PATCH", f"{base}/projects/acme"), b'"project_id":"acme"')
     yield Case("its schema", with_route(event, "GET", f"{base}/schema"), b"json-schema.org")
+    counted = {"user_quotas": {"ann": {"requests": 1}}, "project_keys": ["rehearsal"]}
+    yield Case("with a quota", with_body(event, org_controls=counted), b'"version":4', 200, "etag")
+    rolled = {"canary": {"enabled": True, "sample_percent": 100}, "rollback_on_spike": True}
+    yield Case("rolled out", with_body(event, org_controls=counted, rollout=rolled), b'"version":5', 200, "etag")
 
 
 SCENARIOS: dict[str, Callable[[Event], Scenario]] = {
     "chat": _chat,
     "messages": _messages,
     "responses": _responses,
+    "policy": _policy,
     "files": _files,
     "models": _models,
     "policies": _policies,

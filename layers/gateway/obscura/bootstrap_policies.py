@@ -79,13 +79,14 @@ async def _open_policies(
 
 
 def policy_floor(settings: Settings) -> "PolicyDocument | None":
-    """Read the organisation's floor; raises ConfigurationError for a file that cannot be read or is no policy."""
+    """Read the organisation's floor, a file or an object; raises ConfigurationError if it is none or cannot be read."""
     if settings.policy_floor is None:
         return None
     from obscura.policy.parse import parse_floor, parse_json, require_code_reader
+    from obscura.stores.hash_lists import read_stored
 
     try:
-        floor = parse_floor(parse_json(settings.policy_floor.read_bytes()))
+        floor = parse_floor(parse_json(read_stored(settings.policy_floor)))
         require_code_reader(floor)
     except OSError as failure:
         raise ConfigurationError(f"{PREFIX}POLICY_FLOOR: cannot be read ({failure.strerror}).") from None

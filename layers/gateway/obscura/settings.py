@@ -204,7 +204,7 @@ class Settings(BaseSettings):
     project_files: int = Field(default=10_000, ge=0)
     disk_reserve_mb: int = Field(default=100, ge=0)
     flatten_onto: Annotated[tuple[int, int, int], NoDecode, BeforeValidator(_colour)] = (255, 255, 255)
-    policy_floor: Path | None = None
+    policy_floor: str | None = None
     policy_webhook_url: Endpoint | None = None
     policy_webhook_secret: Annotated[SecretStr | None, _checked(webhook_secrets)] = None
     policy_splunk_url: Endpoint | None = None

@@ -167,3 +167,15 @@ async def test_it_takes_a_key_of_the_scope_policy_in_either_header(gateway: Gate
     statuses.append((await gateway.client.post(PATH, json=body, headers=chat)).status_code)
 
     assert statuses == [200, 200, 401, 403]
+
+
+async def test_requests_count_in_quotas_and_their_answers_do_not(gateway: Gateway) -> None:
+    await save(gateway, org_controls={"project_quota": {"requests": 1, "window": "day"}})
+    policy = {"policy_id": "p1"}
+
+    answers = [
+        (await check(gateway, texts=["x"], input_type=kind, additional_provider_specific_params=policy)).json()
+        for kind in ("request", "response", "request")
+    ]
+
+    assert [answer["action"] for answer in answers] == ["NONE", "NONE", "BLOCKED"]

@@ -2,8 +2,10 @@
 
 import random
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 
 import msgspec
 
@@ -24,7 +26,7 @@ from obscura.policy.gate import Decided, Gate, Policies
 from obscura.policy.image_hashes import OFF_LOOP_COMPARISONS, comparisons, hash_hit
 from obscura.policy.management import PolicyService
 from obscura.policy.quotas import QuotaCounter, counters, exhausted, reservation, settlement
-from obscura.policy.render import Shown, refusal_message
+from obscura.policy.render import Shown, refusal_message, with_output
 from obscura.policy.rollout import (
     Held,
     Mode,
@@ -66,6 +68,8 @@ class RequestPolicy:
         self._counters: list[QuotaCounter] = []
         self._reserved = False
         self._event: DecisionEvent | None = None
+        self._record_later: Callable[[Decided], Awaitable[None]] | None = None
+        self._decided: Decided | None = None
 
     @classmethod
     async def of(cls, named: NamedPolicy, principal: Principal, services: Services) -> "RequestPolicy":
@@ -134,9 +138,9 @@ class RequestPolicy:
             zero_retention=self._principal.zero_retention,
         )
 
-    async def check(self, facts: RequestFacts) -> CheckedRequest:
-        """Apply the rules that come before moderation."""
-        quotas = await self._exhausted()
+    async def check(self, facts: RequestFacts, *, is_answer: bool = False) -> CheckedRequest:
+        """Apply the rules that come before moderation; the answer of another proxy's model takes part of no quota."""
+        quotas = () if is_answer else await self._exhausted()
         compared = len(facts.images) * sum(comparisons(document.images) for document in self.documents)
         is_large = sum(map(len, facts.texts)) > OFF_LOOP_CHARS or compared > OFF_LOOP_COMPARISONS
         return await run_off_loop(lambda: self.gate.check(facts, quotas, None), off_loop=is_large)
@@ -158,12 +162,21 @@ class RequestPolicy:
         return exhausted(self._counters, used, now)
 
     async def decide(self, checked: CheckedRequest, moderation: ModerationResult) -> Shown:
-        """Apply the rules about moderation, count the decision, send its event, and return what is shown of it."""
+        """Apply the rules about moderation, and return what is shown of the decision.
+
+        It is counted and its event sent here, or for a request that has yet to take part of its quotas by ``reserve``.
+        """
         decided = self.gate.decide(moderation)
-        shown = self._shown(decided.outcome)
+        record = partial(self._record, checked, moderation)
+        if decided.outcome.effective.reaches_model and reservation(self._counters):
+            self._record_later, self._decided = record, decided
+        else:
+            await record(decided)
+        return self._shown(decided.outcome)
+
+    async def _record(self, checked: CheckedRequest, moderation: ModerationResult, decided: Decided) -> None:
         await self._count(decided)
-        self._send_event(shown, checked, moderation, decided)
-        return shown
+        self._send_event(self._shown(decided.outcome), checked, moderation, decided)
 
     def preview(self, moderation: ModerationResult) -> Shown:
         """Return what ``decide`` would, for an inspection: nothing is counted, and there is no event."""
@@ -265,24 +278,21 @@ class RequestPolicy:
             error.category = next(iter(held.triggered_categories), None)
         return with_policy(error, shown)
 
-    async def reserve(self, shown: Shown) -> None:
+    async def reserve(self) -> None:
         """Count the request in its quotas, before it is sent; raises QuotaExceeded if another one was faster."""
         wanted = reservation(self._counters)
-        if not wanted:
+        if not wanted or self._record_later is None or self._decided is None:
             return
-        now = self._services.clock.now()
+        now, decided = self._services.clock.now(), self._decided
         limits = {counter.key: counter.limit for counter in self._counters if counter.key in wanted}
         used_up = await self._policies.stores.quotas.reserve(limits, now)
         if used_up is not None:
             result = next(counter for counter in self._counters if counter.key == used_up).used_up(now)
-            raise with_policy(
-                QuotaExceeded(
-                    f"The quota is used up: {result.limit} {result.limited} a {result.window}.",
-                    retry_after_s=result.retry_after_s,
-                ),
-                shown,
-            )
+            refused = replace(decided, outcome=with_output(decided.outcome, self.gate.held.exhausted([result])))
+            await self._record_later(refused)
+            raise self.refusal(self._shown(refused.outcome))
         self._reserved = True
+        await self._record_later(decided)
 
     async def settle(self, *, tokens: int | None, estimate: int, reached_model: bool) -> None:
         """Count the tokens of the answer, or give the request back if the model was never asked."""

@@ -25,7 +25,7 @@ from obscura.dialects.base import (
 )
 from obscura.dialects.data_url import is_data_url
 from obscura.dialects.json.raw import Node, RawJson, is_array, is_null, is_object, is_string, open_array, open_object
-from obscura.errors import InvalidRequest, ObscuraError, TooManyImages
+from obscura.errors import InvalidRequest, ObscuraError, QuotaExceeded, TooManyImages
 from obscura.execution import run_off_loop
 from obscura.fetch.errors import HostRefused
 from obscura.imaging import TokenProfile
@@ -35,7 +35,7 @@ from obscura.pipeline.external_checks import ExternallyChecked, apply_input_rule
 from obscura.pipeline.inspection import require_credential
 from obscura.pipeline.moderate import with_text_limit
 from obscura.pipeline.named_policy import read_named_policy
-from obscura.pipeline.policy_answer import AnswerPolicy, Usage
+from obscura.pipeline.policy_answer import CHARS_PER_TOKEN, AnswerPolicy, Usage
 from obscura.pipeline.policy_content import texts_of_request
 from obscura.pipeline.policy_facts import ImageFactsCollector, refused_image
 from obscura.pipeline.policy_moderation import moderated
@@ -203,7 +203,8 @@ async def _checked(
             moderation = ModerationResult(skipped="the content was decided on before")
     except HostRefused as refused:
         facts = policy.facts(tuple(parsed.texts), (refused_image(refused, parsed),), parsed.model)
-        shown = await policy.decide(await policy.check(facts), ModerationResult(skipped="an image was not fetched"))
+        checked = await policy.check(facts, is_answer=parsed.is_answer)
+        shown = await policy.decide(checked, ModerationResult(skipped="an image was not fetched"))
         return GuardrailView("BLOCKED", _reason(shown, policy)), shown.headers()
     except ObscuraError as error:
         if error.response_status != InvalidRequest.status:
@@ -211,6 +212,13 @@ async def _checked(
         return GuardrailView("BLOCKED", error.message), {}
     shown = await policy.decide(checked, moderation)
     check.record.events += policy.hash_matches(shown, facts)
+    if shown.outcome.effective.reaches_model and not parsed.is_answer:
+        try:
+            await policy.reserve()
+        except QuotaExceeded as exhausted:
+            return GuardrailView("BLOCKED", exhausted.message), asked.headers | exhausted.headers
+        estimate = sum(map(len, checked.texts)) // CHARS_PER_TOKEN + sum(one.tokens for one in content.images_and_pages)
+        await policy.settle(tokens=None, estimate=estimate, reached_model=True)
     if shown.outcome.effective.reaches_model and parsed.is_answer:
         review = AnswerReview(
             check.record, check.principal, check.services, policy.gate.held, policy.checks,
@@ -237,7 +245,7 @@ async def _by_rules(
     texts = () if parsed.is_answer else texts_of_request(parsed, content)
     facts = policy.facts(texts, collector.facts(parsed, content), parsed.model)
     if parsed.is_answer:
-        return facts, ExternallyChecked(content, await policy.check(facts), {})
+        return facts, ExternallyChecked(content, await policy.check(facts, is_answer=True), {})
     return facts, await apply_input_rules(check, parsed, content, facts, policy, is_large=True)
 
 

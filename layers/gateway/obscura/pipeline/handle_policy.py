@@ -17,7 +17,14 @@ from obscura.pipeline.check_content import ContentCheck
 from obscura.pipeline.external_checks import apply_input_rules
 from obscura.pipeline.handle import PreparedRequest, SelectedRequest, access_request, read_and_select
 from obscura.pipeline.named_policy import read_named_policy
-from obscura.pipeline.policy_answer import AnswerPolicy, SplicedStream, StreamedAnswer, Usage, stream_under
+from obscura.pipeline.policy_answer import (
+    CHARS_PER_TOKEN,
+    AnswerPolicy,
+    SplicedStream,
+    StreamedAnswer,
+    Usage,
+    stream_under,
+)
 from obscura.pipeline.policy_content import texts_of_request
 from obscura.pipeline.policy_facts import ImageFactsCollector, refused_image
 from obscura.pipeline.policy_moderation import moderated
@@ -29,8 +36,6 @@ from obscura.pipeline.review_answer import AnswerReview, reviewed_stream
 from obscura.pipeline.services import Services
 from obscura.policy.facts import ModerationResult
 from obscura.upstreams.base import CatalogModel
-
-CHARS_PER_TOKEN = 4
 
 
 @asynccontextmanager
@@ -57,12 +62,11 @@ async def handle_policy_request(
         request.record.left_gateway = True
         with request.record.timed_step("relay"):
             answer = approved.review.answer
-            await policy.reserve(answer.shown)
             reached_model = False
             try:
                 headers, dialect_name = approved.headers, approved.dialect
                 review, replace_answer = approved.review, approved.replace_answer
-                answer = review.answer
+                await policy.reserve()
                 calling = call_upstream(approved.body, approved.model.upstream, approved.image_tokens)
                 del approved
                 response = await calling

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from obscura.dialects.json.raw import Node, is_null
 from obscura.errors import InvalidRequest
+from obscura.pipeline.policy_fields import INLINE
 
 MAX_LABEL_CHARS = 200
 
@@ -21,6 +22,11 @@ class NamedPolicy:
 
 def read_named_policy(fields: Mapping[str, str | Node], headers: Mapping[str, str]) -> NamedPolicy:
     """Read the fields and the headers, which win; raises InvalidRequest for a value that is no short string."""
+    if INLINE in fields:
+        raise InvalidRequest(
+            "A policy is not part of a request: save it at /api/policy-gateway/policies, and name it in 'policy_id'.",
+            param=INLINE,
+        )
 
     def label(name: str) -> str | None:
         value = fields.get(name)

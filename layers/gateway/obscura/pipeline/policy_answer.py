@@ -26,6 +26,7 @@ INPUT_KEY = "input"
 """Of a tool call: an object, or the text of a custom tool."""
 
 BYTES_PER_TOKEN = 4
+CHARS_PER_TOKEN = 4
 
 
 class Usage:

@@ -133,6 +133,10 @@ class CompiledPolicy:
             findings += layer.redactions(redactor, texts)
         return CheckedRequest(facts, redacted, redactor, tuple(findings), tuple(skipped), tuple(allowlist_hits))
 
+    def exhausted(self, quotas: Sequence[QuotaResult]) -> tuple[Finding, ...]:
+        """Return the findings of quotas that are used up, for a request that another one was faster than."""
+        return tuple(finding for layer in self.layers for finding in _exhausted(layer.layer, quotas))
+
     @property
     def input_checks(self) -> tuple[ExternalCheck, ...]:
         """The external checks that are asked about a request."""
