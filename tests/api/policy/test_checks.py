@@ -128,3 +128,34 @@ async def test_a_shadow_asks_and_changes_nothing() -> None:
         assert (policy["decision"], policy["effective_decision"]) == ("refuse", "allow")
         assert len(service.received) == 1
         assert b"hi" in upstream.received[0].body
+
+
+async def test_an_inspection_shows_what_a_service_decides_and_leaves_of_the_images() -> None:
+    changed = {"action": "GUARDRAIL_INTERVENED", "images": [BLUE]}
+    async with checked(answers({"action": "BLOCKED"})) as (gateway, service, _, upstream):
+        blocked = await ask_inspection(gateway, text("hi"))
+        assert (blocked.status_code, blocked.json()["policy"]["rule"]) == (200, "policy.checks")
+        assert len(service.received) == 1
+        assert not upstream.received
+    async with checked(answers(changed)) as (gateway, _, moderation, _):
+        response = await ask_inspection(gateway, image_part(RED), include=["images"])
+        [image] = response.json()["images"]
+        assert image["prepared"]["data_url"] == BLUE
+        assert any(BLUE.encode() in one.body for one in moderation.received)
+    async with checked(answers({}, status=500), check={"on_failure": "open"}) as (gateway, *_):
+        failed = await ask_inspection(gateway, text("hi"))
+        assert failed.headers["x-policy-checks-failed"] == "guard=open"
+
+
+async def ask_inspection(gateway: Gateway, *parts: object, **fields: Any) -> httpx.Response:
+    return await gateway.client.post("/v1/inspect", json=chat_request(*parts, policy_id="p1", **fields))
+
+
+async def test_another_proxy_gets_what_a_service_says_of_its_request_and_of_its_answer() -> None:
+    async with checked(answers({"action": "BLOCKED"}), check={"direction": "any"}) as (gateway, service, *_):
+        for kind in ("request", "response"):
+            body = {"input_type": kind, "texts": ["hi"], "policy_id": "p1"}
+            response = await gateway.client.post("/beta/litellm_basic_guardrail_api", json=body)
+            assert response.json()["action"] == "BLOCKED", kind
+
+        assert [one.json()["input_type"] for one in service.received] == ["request", "response"]

@@ -53,3 +53,26 @@ async def test_a_redirect_to_a_refused_host_is_not_followed() -> None:
                 assert response.json()["error"]["param"] == "messages[0].content[0].image_url.url"
                 assert good.received
                 assert not bad.received
+
+
+async def test_neither_an_inspection_nor_another_proxy_has_a_refused_host_asked() -> None:
+    async with loopback_server(answers(PNG)) as host:
+        origins = (host.origin, host.origin.replace("http:", "https:"))
+        plain, tls = (f"{origin}/a.png" for origin in origins)
+        asked = chat_request(image_part(plain), policy_id="p1")
+        async with running_gateway(fetch_allow=origins) as gateway:
+            await save(gateway, images={"denied_hosts": ["127.0.0.1"]})
+
+            inspected = await gateway.client.post("/v1/inspect", json=asked)
+            dry = await gateway.client.post(CHAT, json=asked, headers={"x-obscura-dry-run": "true"})
+            checked = await gateway.client.post(
+                "/beta/litellm_basic_guardrail_api",
+                json={"input_type": "request", "images": [tls], "policy_id": "p1"},
+            )
+
+        for response in (inspected, dry):
+            assert response.status_code == 200
+            assert response.json()["policy"]["rule"] == "policy.images.denied_hosts"
+            assert response.json()["images"] == []
+        assert (checked.json()["action"], checked.headers["x-policy-decision"]) == ("BLOCKED", "refuse")
+        assert not host.received
