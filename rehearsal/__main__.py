@@ -11,7 +11,7 @@ from pathlib import Path
 from rehearsal.account import OPERATOR, Account, account_of
 from rehearsal.checks import CHECKS, functions_by_family
 from rehearsal.emulator import FunctionResponse, emulated
-from rehearsal.families import FAMILIES
+from rehearsal.families import FAMILIES, key_options
 from rehearsal.grants import NEEDED, UNIVERSE, Call, allowed_calls
 from rehearsal.layout import Layout, install_layout
 from rehearsal.report import Report
@@ -28,13 +28,14 @@ def main() -> int:
     for check in CHECKS:
         report.finding(str(check.__doc__).partition("\n")[0], list(check(stack)))
     with tempfile.TemporaryDirectory() as folder, account_of(stack) as account:
-        environment = Environment(stack, account, install_layout(), make_key(account, Path(folder)), Path(folder))
+        keys = {family: make_key(account, Path(folder), family) for family in FAMILIES}
+        environment = Environment(stack, account, install_layout(), keys, Path(folder))
         account.enforce()
         report.section(f"What each role may do, of {len(UNIVERSE)} calls")
         for family, function in functions_by_family(stack).items():
             rehearse_role(report, family, allowed_calls(account, stack, function["Role"]))
         report.section(f"The build is laid out as on Lambda: {environment.layout}")
-        for family in FAMILIES:
+        for family in sorted(FAMILIES, key=lambda family: family == "policy"):  # last, under policies that are saved
             report.section(f"The {family} function, in Lambda's runtime emulator")
             rehearse_function(report, environment, family)
     return report.end()
@@ -42,12 +43,12 @@ def main() -> int:
 
 @dataclass(frozen=True)
 class Environment:
-    """What scenarios run in: the stack in its account, the build, an API key, a folder for files."""
+    """What scenarios run in: the stack in its account, the build, an API key for each family, a folder for files."""
 
     stack: Stack
     account: Account
     layout: Layout
-    key: str
+    keys: dict[str, str]
     folder: Path
 
     def variables(self, family: str) -> dict[str, str]:
@@ -68,7 +69,8 @@ def rehearse_function(report: Report, environment: Environment, family: str) -> 
     """Run a family's scenario on its built function; its log lines must have no key and no exception."""
     log = environment.folder / f"{family}.log"
     with emulated(environment.layout, family, environment.variables(family), log) as emulator:
-        cases = scenario(family, environment.key)
+        key = environment.keys[family]
+        cases = scenario(family, key)
         case = next(cases, None)
         while case is not None:
             response = emulator.invoke(case.event)
@@ -76,7 +78,7 @@ def rehearse_function(report: Report, environment: Environment, family: str) -> 
             report.finding(f"{case.title}: {response.status} in {response.elapsed_ms:.0f} ms", faults)
             case = _next_case(cases, response)
     lines = log.read_text().splitlines()
-    bad = [line for line in lines if environment.key in line or '"fault"' in line]
+    bad = [line for line in lines if key in line or '"fault"' in line]
     report.finding(f"its {len(lines)} log lines have no key and no exception", bad)
 
 
@@ -87,11 +89,11 @@ def _next_case(cases: Scenario, response: FunctionResponse) -> Case | None:
         return None
 
 
-def make_key(account: Account, folder: Path) -> str:
-    """Make an API key as an operator would, with the command of the stack's outputs."""
+def make_key(account: Account, folder: Path, family: str) -> str:
+    """Make an API key for a family as an operator would, with the command of the stack's outputs."""
     settings = {"OBSCURA_TABLE": NAME, "OBSCURA_DATA_DIR": str(folder)}
-    created = subprocess.run(
-        [sys.executable, "-m", "obscura.cli", "keys", "create", "--project", "rehearsal"],
+    created = subprocess.run(  # noqa: S603 our own interpreter and arguments
+        [sys.executable, "-m", "obscura.cli", "keys", "create", "--project", "rehearsal", *key_options(family)],
         env=os.environ | account.environment(OPERATOR) | settings, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return created.stdout.split()[-1]

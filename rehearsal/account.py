@@ -1,7 +1,7 @@
 """AWS account on loopback with the stack's tables, bucket, secrets and roles, which allows what a role grants.
 
-moto's server stands in for AWS. It checks S3 calls against the ARNs in a policy by itself; the ARNs of DynamoDB's and
-SSM's calls are supplied here, through the hook that moto has for its other services.
+moto's server stands in for AWS. It checks S3 calls against the ARNs in a policy by itself; the ARNs of DynamoDB's,
+SSM's and Firehose's calls are supplied here, through the hook that moto has for its other services.
 """
 
 import json
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import boto3
 from moto.core.responses import BaseResponse
 from moto.dynamodb.responses import DynamoHandler
+from moto.firehose.responses import FirehoseResponse
 from moto.server import ThreadedMotoServer
 from moto.ssm.responses import SimpleSystemManagerResponse
 
@@ -142,7 +143,13 @@ def _parameter_arn(handler: BaseResponse) -> str:
     return f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{request.get('Path') or request.get('Name')}"
 
 
+def _stream_arn(handler: BaseResponse) -> str:
+    name = json.loads(handler.raw_body).get("DeliveryStreamName")
+    return f"arn:aws:firehose:{REGION}:{ACCOUNT}:deliverystream/{name}"
+
+
 _HOOKS: dict[type[BaseResponse], Callable[[BaseResponse], str]] = {
     DynamoHandler: _table_arn,
+    FirehoseResponse: _stream_arn,
     SimpleSystemManagerResponse: _parameter_arn,
 }

@@ -21,14 +21,17 @@ LEFT_TO_DEFAULTS = frozenset(
         "models", "max_body_bytes", "max_image_bytes", "max_pixels", "max_images", "max_text_chars", "image_cache_mb",
         "max_document_bytes", "max_stored_document_bytes", "max_document_pages", "trusted_proxies",
     }
-    | {"blocked_hashes", "disk_reserve_mb", "max_request_pixels", "memory_budget_mb", "max_connections"}
+    | {"disk_reserve_mb", "max_request_pixels", "memory_budget_mb", "max_connections"}
 )  # fmt: skip
 """Settings that a stack does not need (one upstream, no proxy but API Gateway) or whose defaults suit Lambda too; the
 template sets every other one."""
 
-
-VERSION_DESCRIPTION = {"Fn::Sub": "${AdmissionPolicy} ${CorsOrigins}"}
-"""What names a function's version after its settings (ADR 41); at most 256 characters."""
+_UNDER_POLICIES = frozenset({"policy", "policies"})
+OF_SOME_FAMILIES: dict[str, frozenset[str]] = {
+    "blocked_hashes": frozenset(name for name, family in FAMILIES.items() if family.dialects),
+    **{name: _UNDER_POLICIES for name in Settings.model_fields if name.startswith("policy_")},
+}
+"""Settings that only these families read; what they name is read at a function's start."""
 
 
 def families(stack: Stack) -> Iterator[str]:
@@ -77,21 +80,27 @@ def settings(stack: Stack) -> Iterator[str]:
     defaults = {PREFIX + name.upper() for name in LEFT_TO_DEFAULTS}
     for family, function in functions_by_family(stack).items():
         declared = {name for name in function["Environment"]["Variables"] if name.startswith(PREFIX)}
+        unread = {PREFIX + name.upper() for name, readers in OF_SOME_FAMILIES.items() if family not in readers}
+        needed = known.keys() - secret - defaults - unread
         yield from (f"{family}: {name} is no setting" for name in sorted(declared - known.keys()))
-        yield from (f"{family}: {name} is not set" for name in sorted(known.keys() - declared - secret - defaults))
+        yield from (f"{family}: {name} is not set" for name in sorted(needed - declared))
+        yield from (f"{family}: {name} is not read" for name in sorted(declared & unread))
         yield from (f"{family}: {name} is a secret" for name in sorted(declared & secret))
 
 
 def renewal(stack: Stack) -> Iterator[str]:
     """A change of any parameter that a function depends on makes a new version of it."""
-    described = stack.template["Resources"]["AdmissionPolicy"]["Properties"]["Description"], VERSION_DESCRIPTION
-    describing = _parameters_in(described, stack)
-    for logical_id, resource in stack.template["Resources"].items():
+    resources = stack.template["Resources"]
+    described = {
+        resource["Properties"]["FunctionName"]["Ref"]: resource["Properties"].get("Description")
+        for resource in resources.values()
+        if resource["Type"] == "AWS::Lambda::Version"
+    }
+    for logical_id, resource in resources.items():
         if resource["Type"] == "AWS::Lambda::Function":
-            missing = _parameters_in(resource["Properties"], stack) - describing
+            renewing = _renewing_parameters(described[logical_id], stack)
+            missing = _parameters_in(resource["Properties"], stack) - renewing
             yield from (f"{logical_id}: {name} would not renew it" for name in sorted(missing))
-        if resource["Type"] == "AWS::Lambda::Version" and resource["Properties"]["Description"] != VERSION_DESCRIPTION:
-            yield f"{logical_id}: described by {resource['Properties']['Description']}"
 
 
 def roles(stack: Stack) -> Iterator[str]:
@@ -214,6 +223,15 @@ def _wide(logical_id: str, document: Json) -> Iterator[str]:
 
 def _listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
+
+
+def _renewing_parameters(description: object, stack: Stack) -> set[str]:
+    """Return the parameters in a description, and in those of the managed policies that it names (ADR 104)."""
+    found, text = _parameters_in(description, stack), str(description)
+    for name, resource in stack.template["Resources"].items():
+        if resource["Type"] == "AWS::IAM::ManagedPolicy" and (f"'Ref': '{name}'" in text or f"${{{name}}}" in text):
+            found |= _renewing_parameters(resource["Properties"]["Description"], stack)
+    return found
 
 
 def _parameters_in(value: object, stack: Stack) -> set[str]:

@@ -4,6 +4,7 @@ import re
 
 from obscura.api.app import SCHEMA_PATH, WELL_KNOWN_SCHEMA_PATH
 from obscura.api.routers import Family, health, load_families
+from obscura.auth.base import KeyScope
 
 FAMILIES: dict[str, Family] = {family.name: family for family in load_families()}
 
@@ -13,6 +14,11 @@ COMMON = frozenset(
     (method, path) for path in (health.PATH, SCHEMA_PATH, WELL_KNOWN_SCHEMA_PATH) for method in ("GET", "OPTIONS")
 )
 """Routes that the application of every family serves; API Gateway sends them to one of the functions."""
+
+
+def key_options(family: str) -> list[str]:
+    """Return the options of ``obscura keys create`` for a key that may call a family: no other key has admin."""
+    return ["--scope", "admin"] if FAMILIES[family].scope is KeyScope.ADMIN else []
 
 
 def code_routes(family: Family) -> set[tuple[str, str]]:

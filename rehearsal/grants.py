@@ -28,14 +28,18 @@ class Call:
 
 _FILE_CALLS = ("get_item", "put_item", "update_item", "delete_item", "query")
 _ITEM_CALLS = (*_FILE_CALLS, "scan", "batch_get_item", "batch_write_item")
-_TABLES = ("keys", "rates", "files", "verdicts")
+_TABLES = ("keys", "rates", "files", "verdicts", "policies")
 _OBJECT_CALLS = ("get_object", "put_object", "delete_object")
-_PREFIXES = ("originals/", "prepared/", "parts/", "elsewhere/")
+_PREFIXES = ("originals/", "prepared/", "parts/", "lists/", "elsewhere/")
+FIREHOSE = "decisions"
+"""A stream that a stack's parameter ``PolicyFirehose`` may name."""
 
 UNIVERSE = (
     *(Call("dynamodb", operation, table) for table in (*_TABLES, "of-another-stack") for operation in _ITEM_CALLS),
     *(Call("s3", operation, prefix) for prefix in _PREFIXES for operation in _OBJECT_CALLS),
     Call("s3", "list_objects_v2", ""),
+    Call("firehose", "put_record_batch", FIREHOSE),
+    Call("firehose", "put_record_batch", "another"),
     Call("ssm", "get_parameters_by_path", "/obscura"),
     Call("ssm", "get_parameters_by_path", "/of-another-stack"),
     Call("ssm", "get_parameter", "/of-another-stack/secret"),
@@ -59,17 +63,27 @@ INFERENCE = ADMISSION | {
     Call("s3", "get_object", "originals/"),
     Call("s3", "get_object", "prepared/"),
     Call("s3", "put_object", "prepared/"),
+    Call("s3", "get_object", "lists/"),
+}
+POLICY = INFERENCE | {
+    Call("dynamodb", "get_item", "policies"),
+    Call("dynamodb", "query", "policies"),
+    Call("dynamodb", "get_item", "rates"),
+    Call("dynamodb", "batch_get_item", "rates"),
 }
 FILES = ADMISSION | {
     *(Call("dynamodb", operation, "files") for operation in _FILE_CALLS),
     *(Call("s3", operation, prefix) for prefix in _PREFIXES[:3] for operation in _OBJECT_CALLS),
 }
 
-NEEDED = {
-    name: INFERENCE if family.dialects else {"files": FILES, "playground": NOTHING}.get(name, ADMISSION)
-    for name, family in FAMILIES.items()
+POLICIES = ADMISSION | {
+    Call("s3", "get_object", "lists/"),
+    *(Call("dynamodb", operation, "policies") for operation in ("get_item", "put_item", "delete_item", "query")),
 }
-"""By family: what admission needs, and more for those that call a model and those that store files."""
+
+_NEEDED_BY = {"files": FILES, "policy": POLICY, "policies": POLICIES, "playground": NOTHING}
+NEEDED = {name: _NEEDED_BY.get(name, INFERENCE if family.dialects else ADMISSION) for name, family in FAMILIES.items()}
+"""By family: what every function needs, and more for those that call a model and those that store something."""
 
 
 def allowed_calls(account: Account, stack: Stack, role: str) -> set[Call]:
@@ -101,12 +115,20 @@ def _arguments(call: Call, stack: Stack) -> dict[str, Any]:
         case "ssm":
             named = {"Path" if call.operation == "get_parameters_by_path" else "Name": call.target}
             return named | ({"Value": "x", "Type": "SecureString"} if call.operation == "put_parameter" else {})
+        case "firehose":
+            return {"DeliveryStreamName": call.target, "Records": [{"Data": b"{}"}]}
         case _:
             return {"UserName": call.target}
 
 
 def _item_arguments(call: Call) -> dict[str, Any]:
-    parts = {"keys": ("secret_sha256",), "rates": ("subject",), "files": ("project", "id")}.get(call.target, ("id",))
+    keys = {
+        "keys": ("secret_sha256",),
+        "rates": ("subject",),
+        "files": ("project", "id"),
+        "policies": ("policy", "item"),
+    }
+    parts = keys.get(call.target, ("id",))
     key = {part: {"S": "x"} for part in parts}
     table = {"TableName": f"{NAME}-{call.target}"}
     match call.operation:

@@ -119,7 +119,7 @@ def install_layout(built: Path = BUILT) -> Layout:
     opt, runtime, root = built.parent / f"{built.name}-opt", built.parent / "runtime", built.parent / "root"
     for folder in (opt, runtime):
         shutil.rmtree(folder, ignore_errors=True)
-    for layer in ("GatewayLayer", "ImagingLayer", "HeicDecoderLayer", "DocumentsLayer"):
+    for layer in ("GatewayLayer", "ImagingLayer", "HeicDecoderLayer", "DocumentsLayer", "PolicyLayer"):
         shutil.copytree(built / layer, opt, dirs_exist_ok=True)
     root.mkdir(exist_ok=True)
     runtime.mkdir()

@@ -10,6 +10,7 @@ from pathlib import Path
 from rehearsal.checks import functions_by_family
 from rehearsal.emulator import WRAPPER, emulated
 from rehearsal.events import PLACEHOLDER
+from rehearsal.families import key_options
 from rehearsal.layout import install_layout
 from rehearsal.stack import ROOT, translated
 
@@ -20,7 +21,7 @@ def main(family: str, event_file: Path) -> int:
     with tempfile.TemporaryDirectory() as folder:
         settings = {name: value for name, value in os.environ.items() if name.startswith(("OBSCURA_", "AWS_"))}
         settings = {"OBSCURA_DATA_DIR": folder} | settings
-        event = json.loads(event_file.read_text().replace(PLACEHOLDER, _new_key(settings)))
+        event = json.loads(event_file.read_text().replace(PLACEHOLDER, _new_key(settings, family)))
         log = Path(folder) / "function.log"
         layout = install_layout()
         with emulated(layout, family, settings | ({WRAPPER: wrapper} if wrapper else {}), log) as emulator:
@@ -33,9 +34,9 @@ def main(family: str, event_file: Path) -> int:
     return 0
 
 
-def _new_key(settings: dict[str, str]) -> str:
-    created = subprocess.run(
-        [sys.executable, "-m", "obscura.cli", "keys", "create", "--project", "local-lambda"],
+def _new_key(settings: dict[str, str], family: str) -> str:
+    created = subprocess.run(  # noqa: S603 our own interpreter and arguments
+        [sys.executable, "-m", "obscura.cli", "keys", "create", "--project", "local-lambda", *key_options(family)],
         env=os.environ | settings, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return created.stdout.split()[-1]

@@ -1,5 +1,6 @@
 """Scenarios that the rehearsal runs: for each family, API Gateway's events and what their responses must be."""
 
+import json
 import re
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
@@ -66,6 +67,26 @@ def _responses(event: Event) -> Scenario:
     yield Case("streamed, with an image", with_body(event, stream=True), b"event: response.completed")
 
 
+def _policy(event: Event) -> Scenario:
+    """Under the policy that the scenario of ``policies`` has left."""
+    blocked = with_body(event, stream=False, messages=[{"role": "user", "content": "a wire transfer"}])
+    mail = with_body(event, stream=False, messages=[{"role": "user", "content": "I am ann@example.com"}])
+    yield Case("streamed, with an image", event, b'"policy_version":5', header="x-policy-decision")
+    yield Case("plain", with_body(event, stream=False), b'"policy":{', header="x-policy-id")
+    yield Case("redacted", mail, b'"decision":"redact"', header="x-policy-version")
+    yield Case("blocked", blocked, b'"policy_blocked"', 400, "x-policy-mode")
+    yield Case("by the floor alone", with_body(event, stream=False, policy_id=None), b'"policy_id":null')
+    yield Case("an unknown policy", with_body(event, policy_id="unknown"), b'"policy_not_found"', 404)
+    last = with_body(event, policy_user="ann")
+    yield Case("the last of a quota", last, b"data: [DONE]")
+    yield Case("past the quota", last, b'"quota_exceeded"', 429, "retry-after")
+    said = {"max_tokens": 9, "messages": [{"role": "user", "content": "Hello"}]}
+    yield Case("messages", with_route(with_body(event, **said), "POST", "/policy/messages"), b"event: message_stop")
+    asked = {"model": "demo", "input": "Hello", "stream": True, "policy_id": "support"}
+    responding = with_route(event | {"body": json.dumps(asked)}, "POST", "/policy/v1/responses")
+    yield Case("responses", responding, b"event: response.completed")
+
+
 def _files(event: Event) -> Scenario:
     stored = yield Case("stored", event, b'"object":"file"')
     path = f"/v1/files/{stored.json()['id']}"
@@ -83,6 +104,27 @@ def _models(event: Event) -> Scenario:
     yield Case("health", with_route(event, "GET", "/healthz"), b'"ok"')
 
 
+def _policies(event: Event) -> Scenario:
+    base = "/api/policy-gateway"
+    path = f"{base}/policies/support"
+    yield Case("saved", event, b'"version":1', 201, "etag")
+    yield Case("saved again", with_body(event, name="Support"), b'"version":2', 200, "etag")
+    yield Case("listed", with_route(event, "GET", f"{base}/policies"), b'"policy_id":"support"')
+    yield Case("read", with_route(event, "GET", path), b'"document"', header="etag")
+    yield Case("its history", with_route(event, "GET", f"{path}/history"), b'"live":true')
+    reverting = event | {"body": json.dumps({"version": 1})}
+    yield Case("reverted", with_route(reverting, "POST", f"{path}/revert"), b'"reverted_from":1', header="etag")
+    simulated = event | {"body": json.dumps({"policy_id": "support", "samples": [{"text": "a wire transfer"}]})}
+    yield Case("simulated", with_route(simulated, "POST", f"{base}/simulate"), b'"refuse"')
+    assigning = event | {"body": json.dumps({"policy_id": "support"})}
+    yield Case("of a project", with_route(assigning, "PATCH", f"{base}/projects/acme"), b'"project_id":"acme"')
+    yield Case("its schema", with_route(event, "GET", f"{base}/schema"), b"json-schema.org")
+    counted = {"user_quotas": {"ann": {"requests": 1}}, "project_keys": ["rehearsal"]}
+    yield Case("with a quota", with_body(event, org_controls=counted), b'"version":4', 200, "etag")
+    rolled = {"canary": {"enabled": True, "sample_percent": 100}, "rollback_on_spike": True}
+    yield Case("rolled out", with_body(event, org_controls=counted, rollout=rolled), b'"version":5', 200, "etag")
+
+
 def _playground(event: Event) -> Scenario:
     page = yield Case("the page", event, b"<!doctype html>", header="content-security-policy")
     [script] = re.findall(rb'src="(playground/[0-9a-f]+/app.js)"', page.body)
@@ -98,7 +140,9 @@ SCENARIOS: dict[str, Callable[[Event], Scenario]] = {
     "chat": _chat,
     "messages": _messages,
     "responses": _responses,
+    "policy": _policy,
     "files": _files,
     "models": _models,
+    "policies": _policies,
     "playground": _playground,
 }

@@ -70,6 +70,20 @@ def test_a_reserved_project_gets_no_key(project: str, tmp_path: Path) -> None:
     assert "reserved" in created.stderr
 
 
+def test_a_key_of_the_scope_admin_saves_a_policy_and_no_other_key_does(tmp_path: Path) -> None:
+    env = environment(tmp_path)
+    with serving(env) as gateway:
+        made = [
+            run_obscura("keys", "create", "--project", "ops", *options, env=env).stdout.split()[-1]
+            for options in ((), ("--scope", "admin"))
+        ]
+        url = f"{gateway.v1.removesuffix('/v1')}/api/policy-gateway/policies"
+        saved = [httpx.post(url, json={"policy_id": "p1"}, headers={"x-api-key": key}) for key in made]
+
+    assert [response.status_code for response in saved] == [403, 201]
+    assert "--scope admin" in saved[0].json()["error"]["message"]
+
+
 def test_the_quota_of_an_address_is_shown_and_reset_beside_a_server(env: dict[str, str]) -> None:
     with serving(env) as gateway:
         before = [chat(gateway.v1, FREE_TIER).status_code for _ in range(2)]

@@ -267,7 +267,7 @@ async def test_dynamodb_items_are_written_in_the_same_form(tmp_path: Path) -> No
         for table in TABLES:
             scanned = client.scan(TableName=database.table(table.name))["Items"]
             items = [item for item in scanned if item.get("id") != {"S": USAGE_ID}]  # ADR 78
-            stored = [with_bytes(item) for item in ITEMS[table.name]]
+            stored = [with_bytes(item) for item in ITEMS.get(table.name, ())]
             if table.name in {"rates", "quotas"}:  # counters are kept longer than their windows (ADR 71)
                 items, stored = ([item | {"expires_at": {}} for item in each] for each in (items, stored))
             assert canonical(items) == canonical(stored), table.name

@@ -23,11 +23,43 @@ def container() -> Stack:
 
 def test_every_setting_of_the_functions_can_be_set_for_the_container(stack: Stack, container: Stack) -> None:
     [service] = container.resources("AWS::ECS::ExpressGatewayService").values()
-    of_functions = stack.resources("AWS::Lambda::Function")["ChatFunction"]["Environment"]["Variables"]
+    functions = stack.resources("AWS::Lambda::Function").values()
+    of_functions = {name for function in functions for name in function["Environment"]["Variables"]}
 
     of_container = {variable["Name"] for variable in service["PrimaryContainer"]["Environment"]}
 
     assert {name for name in of_functions if name.startswith(PREFIX)} - SET_ELSEWHERE <= of_container
+
+
+def test_a_container_is_started_with_the_secrets_of_its_sinks_and_no_others(container: Stack) -> None:
+    with_sinks = Stack(
+        container.template,
+        {**container.given, "PolicyWebhookUrl": "https://a.example", "PolicyDatadogSite": "datadoghq.com"},
+    )
+
+    assert secrets_of(container) == {"OBSCURA_UPSTREAM_KEY", "OBSCURA_MODERATION_KEY", "OBSCURA_ADDRESS_SECRET"}
+    assert secrets_of(with_sinks) - secrets_of(container) == {
+        "OBSCURA_POLICY_WEBHOOK_SECRET",
+        "OBSCURA_POLICY_DATADOG_KEY",
+    }
+
+
+def test_a_container_may_write_to_its_stream_of_decision_events_alone(container: Stack) -> None:
+    streaming = Stack(container.template, {**container.given, "PolicyFirehose": "decisions"})
+
+    assert firehose_targets(container) == []
+    assert firehose_targets(streaming) == ["arn:aws:firehose:eu-central-1:123456789012:deliverystream/decisions"]
+
+
+def secrets_of(container: Stack) -> set[str]:
+    [service] = container.resources("AWS::ECS::ExpressGatewayService").values()
+    return {secret["Name"] for secret in service["PrimaryContainer"]["Secrets"]}
+
+
+def firehose_targets(container: Stack) -> list[str]:
+    [policy] = container.resources("AWS::IAM::Role")["TaskRole"]["Policies"]
+    statements = policy["PolicyDocument"]["Statement"]
+    return [statement["Resource"] for statement in statements if "firehose" in str(statement["Action"])]
 
 
 def test_both_templates_declare_the_same_parameter_alike(stack: Stack, container: Stack) -> None:

@@ -25,6 +25,7 @@ REQUESTS: dict[str, tuple[str, dict]] = {
     "chat": ("/v1/chat/completions", {"model": "obscura-demo", "messages": HELLO}),
     "messages": ("/v1/messages", {"model": "obscura-demo", "max_tokens": 99, "messages": HELLO}),
     "responses": ("/v1/responses", {"model": "obscura-demo", "input": "What do you see?"}),
+    "policy": ("/policy/v1/chat/completions", {"model": "obscura-demo", "messages": HELLO}),
 }
 WRAPPED = {WRAPPER: "/opt/bin/obscura-runtime"}
 

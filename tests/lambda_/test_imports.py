@@ -11,7 +11,7 @@ from tests.support.lambda_process import FUNCTIONS, function_environment
 
 NEVER_AT_START = {
     "boto3", "uvicorn", "uvloop", "typer", "jwt", "cryptography", "multipart", "pypdfium2", "pypdfium2_raw",
-    "obscura.upstreams.demo", "obscura.cli", "obscura.documents.child_process",
+    "obscura.upstreams.demo", "obscura.cli", "obscura.documents.child_process", "obscura.policy", "re2",
 }  # fmt: skip
 DIALECTS = {
     "chat": "obscura.dialects.chat.request",

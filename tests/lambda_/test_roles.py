@@ -4,7 +4,7 @@ import pytest
 
 from rehearsal.account import account_of
 from rehearsal.checks import functions_by_family
-from rehearsal.grants import NEEDED, UNIVERSE, Call, allowed_calls
+from rehearsal.grants import FIREHOSE, NEEDED, UNIVERSE, Call, allowed_calls
 from rehearsal.stack import ROOT, Stack, translated
 from tests.support.templates import changed
 
@@ -14,6 +14,7 @@ def stack() -> Stack:
     return translated(ROOT / "template.yaml")
 
 
+@pytest.mark.timeout(180)  # some 600 calls, which moto's server answers one at a time
 def test_each_function_may_make_the_calls_that_it_needs_and_no_others(stack: Stack) -> None:
     roles = {family: function["Role"] for family, function in functions_by_family(stack).items()}
     with account_of(stack) as account:
@@ -22,6 +23,21 @@ def test_each_function_may_make_the_calls_that_it_needs_and_no_others(stack: Sta
         allowed = {family: allowed_calls(account, stack, role) for family, role in roles.items()}
 
     assert allowed == NEEDED
+
+
+def test_a_stream_of_decision_events_may_be_written_to_by_those_who_decide() -> None:
+    streaming = translated(ROOT / "template.yaml", PolicyFirehose=FIREHOSE)
+    roles = {family: function["Role"] for family, function in functions_by_family(streaming).items()}
+    with account_of(streaming) as account:
+        account.enforce()
+
+        allowed = {
+            family: allowed_calls(account, streaming, roles[family]) - NEEDED[family]
+            for family in ("chat", "policy", "policies")
+        }
+
+    put = {Call("firehose", "put_record_batch", FIREHOSE)}
+    assert allowed == {"chat": set(), "policy": put, "policies": put}
 
 
 def test_an_unneeded_permission_is_found(stack: Stack) -> None:

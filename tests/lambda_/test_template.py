@@ -21,6 +21,9 @@ from rehearsal.scenarios import SCENARIOS
 from rehearsal.stack import ROOT, Stack, translated
 from tests.support.templates import changed, gateway_responses
 
+MAX_ARN_CHARS = len(f"arn:aws-us-gov:iam::123456789012:policy/{'x' * 128}")
+"""Of a managed policy: its name has at most 128 characters (IAM user guide, "IAM and AWS STS quotas")."""
+
 CODES = {kind.code for kind in vars(errors).values() if isinstance(kind, type) and hasattr(kind, "code")}
 
 
@@ -54,6 +57,19 @@ def _secret(resources: dict) -> None:
 
 def _unnamed(resources: dict) -> None:
     resources["AdmissionPolicy"]["Properties"]["Description"] = "What every function may do"
+
+
+def _unchained(resources: dict) -> None:
+    described = resources["DecisionsPolicy"]["Properties"]["Description"]
+    described["Fn::Sub"] = described["Fn::Sub"].replace("${ListsPolicy}", "the lists")
+
+
+def _unread(resources: dict) -> None:
+    resources["ModelsFunction"]["Properties"]["Environment"]["Variables"]["OBSCURA_BLOCKED_HASHES"] = "known.txt"
+
+
+def _unset(resources: dict) -> None:
+    del resources["PolicyFunction"]["Properties"]["Environment"]["Variables"]["OBSCURA_POLICY_FLOOR"]
 
 
 def _wide(resources: dict) -> None:
@@ -107,7 +123,10 @@ def _unrouted(resources: dict) -> None:
         (_unrouted, checks.routes),
         (_misspelled, checks.settings),
         (_secret, checks.settings),
+        (_unread, checks.settings),
+        (_unset, checks.settings),
         (_unnamed, checks.renewal),
+        (_unchained, checks.renewal),
         (_wide, checks.roles),
         (_shared, checks.roles),
         (_without_ttl, checks.tables),
@@ -196,16 +215,12 @@ def test_a_policys_description_fits_iam_with_the_longest_settings(stack: Stack) 
 
     custom = translated(ROOT / "template.yaml", **longest)
 
-    described = custom.resources("AWS::IAM::ManagedPolicy")["AdmissionPolicy"]["Description"]
-    assert longest.keys() >= {"UpstreamUrl", "FetchAllow", "JwtIssuer", "StoreOutage", "Revision"}
-    assert 900 < len(described) <= 1000
-
-
-def test_a_versions_description_fits_lambda_with_the_longest_origins(stack: Stack) -> None:
-    longest = "x" * stack.template["Parameters"]["CorsOrigins"]["MaxLength"]
-    arn = f"arn:aws-us-gov:iam::123456789012:policy/{'x' * 128}"  # the longest name of a policy
-
-    assert len(f"{arn} {longest}") <= 256
+    policies = custom.resources("AWS::IAM::ManagedPolicy")
+    assert longest.keys() >= {"UpstreamUrl", "FetchAllow", "JwtIssuer", "StoreOutage", "Revision", "PolicyWebhookUrl"}
+    assert 900 < len(policies["AdmissionPolicy"]["Description"]) <= 1000
+    for name, named in (("ListsPolicy", "AdmissionPolicy"), ("DecisionsPolicy", "ListsPolicy")):
+        described = policies[name]["Description"]
+        assert 700 < len(described) - len(custom.ref(named)) + MAX_ARN_CHARS <= 1000
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.support.photographs import photograph
-from tests.support.serving_process import ServingProcess
+from tests.support.serving_process import ServingProcess, environment, run_obscura
 
 NODE_TESTS = Path(__file__).parent / "node"
 BESIDE_PYTHON = Path(sys.executable).parent
@@ -22,9 +23,20 @@ def sdks() -> None:
         run("npm", "ci", env=dict(os.environ))
 
 
-@pytest.mark.parametrize("sdk", ["openai", "anthropic"])
+@pytest.fixture(scope="module")
+def policy(gateway: ServingProcess) -> None:
+    """Save the policy that the tests name, as an admin would."""
+    document = {"policy_id": "node", "name": "Node", "rules": {"redact_pii": True, "denylist": ["wire transfer"]}}
+    keys = ("keys", "create", "--project", "admins", "--scope", "admin")
+    created = run_obscura(*keys, env=environment(gateway.data_dir))
+    headers = {"authorization": f"Bearer {created.stdout.split()[-1]}"}
+    saved = httpx.post(f"{gateway.url}/api/policy-gateway/policies", json=document, headers=headers)
+    assert saved.status_code == 201, saved.text
+
+
+@pytest.mark.parametrize("sdk", ["openai", "anthropic", "policy"])
 @pytest.mark.timeout(180)
-def test_the_sdk_for_node(sdk: str, sdks: None, gateway: ServingProcess) -> None:
+def test_the_sdk_for_node(sdk: str, sdks: None, policy: None, gateway: ServingProcess) -> None:
     settings = {
         "GATEWAY_V1": gateway.v1,
         "GATEWAY_KEY": gateway.key,

@@ -17,6 +17,7 @@ START_TIMEOUT_S = 30
 @dataclass
 class ServingProcess:
     process: subprocess.Popen[str]
+    data_dir: Path
     url: str = ""
     key: str = ""
     curl: str = ""
@@ -53,7 +54,7 @@ def serving(env: dict[str, str], *, run: tuple[str, ...] = ("-m", "obscura.cli")
         [sys.executable, *run, "serve", "--port", "0"],
         env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    serving_process = ServingProcess(process)
+    serving_process = ServingProcess(process, Path(env["OBSCURA_DATA_DIR"]))
     ready = threading.Event()
     reading = threading.Thread(target=_read, args=(serving_process, ready), daemon=True)
     reading.start()

@@ -10,6 +10,7 @@ from obscura import errors
 from obscura.api.app import create_app
 from obscura.cli.lazy_group import SUMMARIES
 from obscura.imaging import Detail
+from obscura.policy import errors as policy_errors
 from obscura.settings import PREFIX, Settings
 from tests.vocabulary import findings
 
@@ -68,9 +69,8 @@ def test_every_error_that_is_raised_is_documented_with_its_status() -> None:
     rows = first_table(REFERENCE / "errors.md")
     documented = {code: statuses for statuses, codes, _ in rows for code in in_code(codes)}
 
-    codes = {kind.code: kind.status for kind in vars(errors).values() if hasattr(kind, "code")}
-    assert codes.keys() - documented.keys() == {"quota_exceeded"}  # never raised: there are no quotas of projects
-    assert documented.keys() <= codes.keys()
+    codes = {kind.code: kind.status for kind in (vars(errors) | vars(policy_errors)).values() if hasattr(kind, "code")}
+    assert codes.keys() == documented.keys()
     for code, statuses in documented.items():
         assert str(codes[code]) in statuses or code == "unsupported_operation"
 

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from obscura.auth.base import TokenVerifier
 from obscura.auth.jwt.jwks import JwksCache, fetch_key_set
 from obscura.auth.jwt.verifier import JwtVerifier, TokenIssuer
 from obscura.auth.limits import AccessControl, RateLimits
+from obscura.bootstrap_policies import LazyPolicies, policy_floor
 from obscura.clock import Clock, SystemClock
 from obscura.dialects.base import ContentLimits
 from obscura.dialects.registry import PIVOT, require_dialect
@@ -50,11 +51,13 @@ if TYPE_CHECKING:
 
 def validate_settings(settings: Settings) -> None:
     """Validate what pydantic alone cannot, before anything starts; raises ConfigurationError that names the setting."""
-    try:
-        for origin in settings.fetch_allow:
-            parse_origin(origin)
-    except ValueError as invalid:
-        raise ConfigurationError(f"{PREFIX}FETCH_ALLOW: {invalid}") from None
+    allowed = {"FETCH_ALLOW": settings.fetch_allow, "POLICY_CHECK_ALLOW": settings.policy_check_allow}
+    for setting, origins in allowed.items():
+        try:
+            for origin in origins:
+                parse_origin(origin)
+        except ValueError as invalid:
+            raise ConfigurationError(f"{PREFIX}{setting}: {invalid}") from None
     try:
         for dialect in settings.upstream_dialects:
             require_dialect(dialect)
@@ -65,8 +68,11 @@ def validate_settings(settings: Settings) -> None:
             f"{PREFIX}JWKS_URL needs {PREFIX}JWT_ISSUER and {PREFIX}JWT_AUDIENCE: "
             "the issuer and the audience of the JWTs that are accepted."
         )
+    policy_floor(settings)
     for source in settings.blocked_hashes:
         _validate_hash_list(source)
+    for missing in missing_sink_secrets(settings):
+        raise ConfigurationError(missing)
     if settings.models is not None:
         from obscura.upstreams.catalog_file import CatalogError, FileCatalog, read_catalog_file
 
@@ -107,6 +113,14 @@ async def _blocked_hashes(settings: Settings) -> AsyncIterator["BlockedHashes | 
         yield lists
     finally:
         await lists.aclose()
+
+
+def missing_sink_secrets(settings: Settings) -> Iterator[str]:
+    """Yield, for each sink of decision events that has a URL and lacks its secret, what it needs."""
+    if settings.policy_webhook_url and not settings.policy_webhook_secret:
+        yield f"{PREFIX}POLICY_WEBHOOK_URL needs {PREFIX}POLICY_WEBHOOK_SECRET."
+    if settings.policy_splunk_url and not settings.policy_splunk_token:
+        yield f"{PREFIX}POLICY_SPLUNK_URL needs {PREFIX}POLICY_SPLUNK_TOKEN."
 
 
 @asynccontextmanager
@@ -152,6 +166,7 @@ async def open_services(
                 hash_sources=hash_lists is not None,
             ),
             verdicts=stores.verdicts if settings.cache_verdicts else None,
+            open_policies=LazyPolicies(settings, stores, transport, clock, stack),
             blocked_hashes=hash_lists,
             image_cache=ImageCache(settings.image_cache_mb * 1024 * 1024) if settings.image_cache_mb else None,
             memory=memory,

@@ -1,7 +1,8 @@
 """The errors of the API: one class for each code, imported by every other package.
 
-A message says what was wrong, the limit, and what the caller can do. It never echoes image bytes, keys, internal
-addresses or an upstream's body. The dialects write errors in their own formats (``obscura.dialects.errors``).
+Those of policies stand in ``obscura.policy.errors``. A message says what was wrong, the limit, and what the caller
+can do. It never echoes image bytes, keys, internal addresses or an upstream's body. The dialects write
+errors in their own formats (``obscura.dialects.errors``).
 
     ObscuraError
     ├── 400  InvalidJson · InvalidRequest · UnsupportedField · UnsupportedOperation · RetentionConflict
@@ -44,6 +45,8 @@ class ObscuraError(Exception):
         self.category: str | None = None
         self.response_status: int = self.status
         self.headers: dict[str, str] = {}
+        self.policy: bytes | None = None
+        """The decision of a policy as JSON, which stands beside the error (``/policy/*`` alone)."""
 
     def at(self, path: str) -> Self:
         """Return a copy that names ``path``, with this error's traceback and cause; a raised error is never changed."""

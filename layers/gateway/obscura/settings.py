@@ -1,12 +1,13 @@
 """Settings: read once from the environment, every name ``OBSCURA_…``, and validated before anything starts."""
 
+import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -17,6 +18,8 @@ type UpstreamState = Literal["refuse", "allow"]
 type StoreOutage = Literal["deny", "cached_keys"]
 
 PREFIX = "OBSCURA_"
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 
 
 RENAMED = {f"{PREFIX}REMEMBER_VERDICTS": f"{PREFIX}CACHE_VERDICTS"}
@@ -100,6 +103,60 @@ def _sendable(secret: SecretStr | None) -> SecretStr | None:
     return SecretStr(stripped) if stripped else None
 
 
+def webhook_secrets(text: str) -> list[bytes]:
+    """Return the keys of signed webhooks; raises ValueError.
+
+    Each is ``whsec_`` and the base64 of 24 to 64 bytes (Standard Webhooks 1.0.0, "Signature scheme"); several stand
+    side by side, separated by spaces, while one is rotated.
+    """
+    form = "must be whsec_ and the base64 of 24 to 64 bytes; several are separated by spaces"
+    keys = []
+    for secret in text.split():
+        prefix, encoded = secret[:6], secret[6:]
+        try:
+            key = base64.b64decode(encoded, validate=True)
+        except ValueError:
+            raise ValueError(form) from None
+        if prefix != "whsec_" or not 24 <= len(key) <= 64:
+            raise ValueError(form)
+        keys.append(key)
+    return keys
+
+
+def otlp_headers(text: str) -> list[tuple[str, str]]:
+    """Return the headers in ``name=value,name=value``, values percent-encoded as OTEL_EXPORTER_OTLP_HEADERS has them.
+
+    Raises ValueError.
+    """
+    headers = []
+    for pair in filter(None, map(str.strip, text.split(","))):
+        name, separator, value = pair.partition("=")
+        decoded = unquote(value.strip())
+        if not separator or not _HEADER_NAME.fullmatch(name.strip()):
+            raise ValueError("must be headers such as api-key=secret,x-tenant=team")
+        if not (decoded.isascii() and decoded.isprintable()):
+            raise ValueError("must have values of printable ASCII, as HTTP headers are")
+        headers.append((name.strip(), decoded))
+    return headers
+
+
+def _checked(read: Callable[[str], object]) -> AfterValidator:
+    """Return the validator of a secret with an inner form; ``read`` raises ValueError for another one."""
+
+    def check(secret: SecretStr | None) -> SecretStr | None:
+        return secret if secret is not None and read(secret.get_secret_value()) else None
+
+    return AfterValidator(check)
+
+
+def _endpoint(value: str) -> str:
+    """Check a URL that is requested as it is, with its last slash if it has one."""
+    _base_url(value)
+    if not (value.isascii() and value.isprintable()) or " " in value or urlsplit(value).fragment:
+        raise ValueError("must be printable ASCII, without spaces and without a fragment (#)")
+    return value
+
+
 def _new_value(value: object) -> object:
     return RENAMED_VALUES[f"{PREFIX}STORE_OUTAGE"].get(value, value) if isinstance(value, str) else value
 
@@ -119,6 +176,7 @@ def _colour(value: object) -> object:
 
 
 type BaseUrl = Annotated[str, AfterValidator(_base_url)]
+type Endpoint = Annotated[str, AfterValidator(_endpoint)]
 
 
 class Settings(BaseSettings):
@@ -172,6 +230,18 @@ class Settings(BaseSettings):
     project_files: int = Field(default=10_000, ge=0)
     disk_reserve_mb: int = Field(default=100, ge=0)
     flatten_onto: Annotated[tuple[int, int, int], NoDecode, BeforeValidator(_colour)] = (255, 255, 255)
+    policy_floor: str | None = None
+    policy_webhook_url: Endpoint | None = None
+    policy_webhook_secret: Annotated[SecretStr | None, _checked(webhook_secrets)] = None
+    policy_splunk_url: Endpoint | None = None
+    policy_splunk_token: Annotated[SecretStr | None, AfterValidator(_sendable)] = None
+    policy_splunk_index: str | None = Field(default=None, pattern=r"^[a-z0-9_][a-z0-9_-]{0,79}$")
+    policy_datadog_key: Annotated[SecretStr | None, AfterValidator(_sendable)] = None
+    policy_datadog_site: str = Field(default="datadoghq.com", pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")
+    policy_otlp_url: Endpoint | None = None
+    policy_otlp_headers: Annotated[SecretStr | None, _checked(otlp_headers)] = None
+    policy_check_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
+    policy_firehose: str | None = Field(default=None, pattern=r"^[a-zA-Z0-9_.-]{1,64}$")
     secrets_path: str | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

@@ -12,6 +12,7 @@ from obscura.dialects.errors import anthropic_error, openai_error
 from obscura.dialects.messages.events import error_event as messages_error_event
 from obscura.dialects.messages.request import MessagesDialect
 from obscura.errors import ModerationBlocked, ObscuraError
+from obscura.policy import errors as policy_errors
 
 # The design's table: the codes of each status.
 CODES = {
@@ -19,12 +20,13 @@ CODES = {
     "image_too_many_pixels unsupported_image_dimensions too_many_images too_many_content_parts too_many_items "
     "too_many_pixels "
     "document_too_large invalid_document invalid_image_url "
-    "unsafe_image_url image_fetch_failed moderation_blocked video_anon_blocked unsupported_operation "
+    "unsafe_image_url image_fetch_failed policy_blocked moderation_blocked video_anon_blocked unsupported_operation "
     "retention_conflict",
     401: "missing_credentials invalid_api_key invalid_token",
     403: "permission_denied",
-    404: "model_not_found file_not_found not_found",
+    404: "model_not_found file_not_found policy_not_found not_found",
     408: "request_timeout",
+    412: "version_conflict",
     413: "request_too_large",
     429: "free_tier_exhausted rate_limit_exceeded quota_exceeded",
     500: "internal_error",
@@ -39,6 +41,7 @@ ANTHROPIC_TYPES = {
     403: "permission_error",
     404: "not_found_error",
     408: "invalid_request_error",
+    412: "invalid_request_error",
     413: "request_too_large",
     429: "rate_limit_error",
     500: "api_error",
@@ -50,7 +53,8 @@ ANTHROPIC_TYPES = {
 TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 CLASSES = [
     kind
-    for _, kind in inspect.getmembers(errors, inspect.isclass)
+    for module in (errors, policy_errors)
+    for _, kind in inspect.getmembers(module, inspect.isclass)
     if issubclass(kind, ObscuraError) and kind is not ObscuraError
 ]
 

@@ -27,6 +27,9 @@ def key(name: bytes) -> ImageKey:
     return ImageKey.of(name, Detail.AUTO, LIMITS)
 
 
+MODEL = CatalogModel("m", DemoModel())
+
+
 def an_image(size: int) -> CachedImage:
     return CachedImage(bytes(size), 1, 1, ImageRecord("PNG", 1, 1, "1x1", "1x1", 0))
 
@@ -34,7 +37,7 @@ def an_image(size: int) -> CachedImage:
 @pytest.fixture
 async def preparation() -> AsyncIterator[Preparation]:
     with closing(ImageExecutor()) as executor:
-        yield Preparation(CatalogModel("m", DemoModel()), LIMITS, executor, Caller("key:1"), ImageCache(10_000_000))
+        yield Preparation(MODEL, LIMITS, executor, Caller("key:1"), ImageCache(10_000_000))
 
 
 async def prepared(preparation: Preparation, source: memoryview | bytes, detail: str = "auto") -> PreparedImagePart:
@@ -45,7 +48,7 @@ async def prepared(preparation: Preparation, source: memoryview | bytes, detail:
 @pytest.mark.parametrize("source", [memoryview(ENCODED), PHOTO], ids=["base64", "fetched"])
 async def test_an_image_seen_before_is_not_prepared_again(preparation: Preparation, source: memoryview | bytes) -> None:
     first = await prepared(preparation, source)
-    another_model = replace(preparation, model=replace(preparation.model, token_profile="openai_tiles"))
+    another_model = replace(preparation, model=replace(MODEL, token_profile="openai_tiles"))
 
     second = await prepared(preparation, source)
     third = await prepared(another_model, source)

@@ -11,24 +11,39 @@ from obscura.access_record import AccessRecord
 from obscura.api.access_log import ACCESS_RECORD, log_exception
 from obscura.api.client_address import client_address, headers_of
 from obscura.api.deadline import deadline_of, enforce_deadline
-from obscura.dialects.base import CallerDialect, RequestHead
+from obscura.auth.access import is_false
+from obscura.auth.base import KeyScope
+from obscura.dialects.base import CallerApi, RequestHead
 from obscura.errors import ClientDisconnected, InternalError, ObscuraError
 from obscura.pipeline.handle import handle_request
 from obscura.pipeline.request import GatewayRequest, GatewayResponse, StreamingBody
 from obscura.pipeline.services import Services
 
 CLIENT_CLOSED_REQUEST = 499
+DRY_RUN_HEADER = "x-obscura-dry-run"
 INTERNAL_ERROR = "Something went wrong inside Obscura. Quote the request id."
 
-type Handler = Callable[[GatewayRequest, CallerDialect[Any], Services], AbstractAsyncContextManager[GatewayResponse]]
+type Handler = Callable[[GatewayRequest, Any, Services], AbstractAsyncContextManager[GatewayResponse]]
 
 
 class DialectEndpoint:
     """Serves the requests of one dialect: with a response, an error in its format, or a stream that an error ends."""
 
-    def __init__(self, dialect: CallerDialect, handler: Handler = handle_request) -> None:
+    def __init__(
+        self,
+        dialect: CallerApi,
+        handler: Handler = handle_request,
+        scope: KeyScope | None = None,
+        dry_run: Handler | None = None,
+    ) -> None:
+        """``scope`` is what its handler asks of a key, by default that of the dialect.
+
+        ``dry_run`` takes the handler's place for ``X-Obscura-Dry-Run``; by default the inspection without a policy.
+        """
         self.dialect = dialect
+        self.scope = scope or KeyScope(dialect.name)
         self._handler = handler
+        self._dry_run = dry_run
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, with the services of the application."""
@@ -39,10 +54,11 @@ class DialectEndpoint:
         state = scope["app"].state
         head = RequestHead(scope["path"], scope["query_string"].decode("latin-1"), headers_of(scope))
         request = GatewayRequest(head, connection, record, client_address(scope, state.trusted_proxies))
+        handler = self._handler if DRY_RUN_HEADER not in head.headers else self._handler_of(head)
         try:
             async with (
                 enforce_deadline(deadline_of(scope)),
-                self._handler(request, self.dialect, state.services) as response,
+                handler(request, self.dialect, state.services) as response,
             ):
                 await writer.send_response(response)
         except ObscuraError as error:
@@ -59,11 +75,21 @@ class DialectEndpoint:
         finally:
             connection.stop_watching()
 
+    def _handler_of(self, head: RequestHead) -> Handler:
+        """Return the handler of a request with the header; a misspelled yes must not cost a call of the model."""
+        if is_false(head.headers[DRY_RUN_HEADER]):
+            return self._handler
+        if self._dry_run is not None:
+            return self._dry_run
+        from obscura.pipeline.inspection import handle_dry_run
+
+        return handle_dry_run
+
 
 class _ResponseWriter:
     """Sends a response, whole or in chunks, and errors in either."""
 
-    def __init__(self, send: Send, dialect: CallerDialect, record: AccessRecord) -> None:
+    def __init__(self, send: Send, dialect: CallerApi, record: AccessRecord) -> None:
         self._send = send
         self._dialect = dialect
         self._record = record

@@ -14,7 +14,7 @@ from fastapi.routing import iter_route_contexts
 
 from obscura.api.dependencies import FormBody, JsonBody
 from obscura.api.routers import Family, health
-from obscura.dialects.base import CallerDialect
+from obscura.dialects.base import CallerApi
 from obscura.dialects.errors import AnthropicError, ErrorFormat, OpenAIError, OpenAIErrorFormat
 
 type Json = dict[str, Any]
@@ -47,11 +47,13 @@ def describe(title: str, version: str, families: Sequence[Family]) -> Json:
         for route in iter_route_contexts(family.router.routes):
             for method in route.methods or ():
                 operation = schema["paths"][route.path_format][method.lower()]
-                operation |= _around(operation["responses"]["200"], family, OpenAIErrorFormat())
+                created = {"201": success} if (success := operation["responses"].get("201")) else {}
+                around = _around(operation["responses"]["200"], family, OpenAIErrorFormat())
+                operation |= around | {"responses": created | around["responses"]}
                 bodies = [dependency.call for dependency in route.dependant.dependencies]
                 operation |= _request_body(bodies, schemas)
         for endpoint in family.dialects:
-            operation = _dialect_operation(endpoint.dialect, family)
+            operation = _dialect_operation(endpoint.dialect, family, schemas)
             schema["paths"] |= {path: {"post": dict(operation)} for path in endpoint.dialect.paths}
     _mark_aliases(schema["paths"])
     _, errors = msgspec.json.schema_components((OpenAIError, AnthropicError), ref_template=_REFERENCE + "{name}")
@@ -75,10 +77,19 @@ def _around(success: Json, family: Family, error_format: ErrorFormat) -> Json:
     }
 
 
-def _dialect_operation(dialect: CallerDialect, family: Family) -> Json:
-    """Describe the POST of a dialect, whose response is a stream if the request may ask for one."""
+def _dialect_operation(dialect: CallerApi, family: Family, schemas: Json) -> Json:
+    """Describe the POST of a dialect, whose response is a stream if the request may ask for one.
+
+    A response of our own has a type, whose schema and those that it refers to are added to ``schemas``.
+    """
     request: Json = dialect.request_schema
-    content: Json = {"application/json": {"schema": {"type": "object", "description": "As in the API's reference."}}}
+    response: Json = {"type": "object", "description": "As in the API's reference."}
+    if dialect.response_type is not None:
+        [response], components = msgspec.json.schema_components(
+            [dialect.response_type], ref_template=_REFERENCE + "{name}"
+        )
+        schemas |= components
+    content: Json = {"application/json": {"schema": response}}
     if "stream" in request["properties"]:
         content["text/event-stream"] = {"schema": {"type": "string", "description": "If 'stream' is true."}}
     success: Json = {"description": "The model's response.", "headers": _IMAGE_TOKENS, "content": content}

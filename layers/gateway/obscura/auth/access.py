@@ -128,7 +128,12 @@ async def authenticate(request: AccessRequest, access_control: AccessControl) ->
 def wants_zero_retention(headers: Mapping[str, str]) -> bool:
     """Whether ``x-zero-retention`` has any value but a clear no: a misspelled yes must not cost privacy."""
     value = headers.get("x-zero-retention")
-    return value is not None and any(word.strip() not in _FALSE for word in value.lower().split(","))
+    return value is not None and not is_false(value)
+
+
+def is_false(value: str) -> bool:
+    """Whether every word of a header's value is a clear no."""
+    return all(word.strip() in _FALSE for word in value.lower().split(","))
 
 
 def _credential(request: AccessRequest) -> str | None:
@@ -180,16 +185,27 @@ async def _authenticate_key(secret: str, request: AccessRequest, access_control:
 
 
 def _require_scope(key: ApiKey, scope: KeyScope) -> None:
-    if key.scopes and scope not in key.scopes:
-        raise PermissionDenied(
-            f"This API key is for {', '.join(sorted(key.scopes))} only. Use one that is for {scope}, or for all."
-        )
+    if key.allows(scope):
+        return
+    if scope is KeyScope.ADMIN:
+        raise _admin_key_needed()
+    raise PermissionDenied(
+        f"This API key is for {', '.join(sorted(key.scopes))} only. Use one that is for {scope}, or for all."
+    )
+
+
+def _admin_key_needed() -> PermissionDenied:
+    return PermissionDenied(
+        "This endpoint is for API keys of the scope admin: 'obscura keys create --project NAME --scope admin'."
+    )
 
 
 async def _authenticate_jwt(token: str, request: AccessRequest, access_control: AccessControl) -> Admission:
     if access_control.tokens is None:
         raise InvalidToken("No JWT is accepted here: OBSCURA_JWKS_URL is not set. Send an API key.")
     verified = await access_control.tokens.verify(token)
+    if request.scope is KeyScope.ADMIN:
+        raise _admin_key_needed()
     subject = f"jwt:{hashlib.sha256(verified.subject.encode()).hexdigest()}"
     limit = access_control.limits.jwt_requests_per_minute
     await enforce_rate_limit(subject, limit, access_control, request.record)

@@ -15,14 +15,19 @@ class KeyScope(StrEnum):
     RESPONSES = "responses"
     FILES = "files"
     MODELS = "models"
+    POLICY = "policy"
+    IMAGES = "images"
+    INSPECT = "inspect"
+    ADMIN = "admin"
+    """Management. No key has it that does not name it, and it opens nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
     """A stored key, without its secret.
 
-    Without ``scopes`` it is for every family; without ``requests_per_minute``, ``max_storage_bytes`` or ``max_files``
-    the deployment's limit holds.
+    Without ``scopes`` it is for every family but those of ``KeyScope.ADMIN``; without ``requests_per_minute``,
+    ``max_storage_bytes`` or ``max_files`` the deployment's limit holds.
     """
 
     id: str
@@ -34,6 +39,10 @@ class ApiKey:
     requests_per_minute: int | None = None
     max_storage_bytes: int | None = None
     max_files: int | None = None
+
+    def allows(self, scope: KeyScope) -> bool:
+        """Whether it may call the endpoints of a scope."""
+        return scope in self.scopes if self.scopes else scope is not KeyScope.ADMIN
 
 
 class ApiKeyStore(Protocol):

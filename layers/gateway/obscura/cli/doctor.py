@@ -15,14 +15,16 @@ from PIL import features
 from rich.markup import escape
 
 from obscura.auth.jwt.jwks import fetch_key_set
-from obscura.bootstrap import open_memory, request_limits, validate_settings
+from obscura.bootstrap import missing_sink_secrets, open_memory, request_limits, validate_settings
 from obscura.cli.console import messages, output, table
+from obscura.clock import SystemClock
 from obscura.dialects.registry import require_dialect
 from obscura.documents.base import MAX_CHILD_BYTES
 from obscura.documents.child_process import pdfium_path
 from obscura.errors import ObscuraError
 from obscura.fetch.policy import parse_origin
 from obscura.hashes.blocked import HashListSource, load
+from obscura.httpclient.transport import FastTransport
 from obscura.imaging.container import ImageFormat
 from obscura.imaging.decode_memory import MAX_DECODE_BYTES
 from obscura.imaging.formats import FORMATS
@@ -81,6 +83,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield _moderation(settings)
     yield from map(_hash_list, settings.blocked_hashes)
     yield from (_allowed_origin(origin) for origin in settings.fetch_allow)
+    yield from _policy_sinks(settings)
     yield from (Finding(found.setting, "warn", found.hint) for found in deprecations(os.environ))
     yield from _unknown_settings()
 
@@ -226,6 +229,18 @@ def _reach(subject: str, base_url: str, has_key: bool) -> Finding:
     except httpx.HTTPError as error:
         return Finding(subject, "bad", f"{base_url} cannot be reached ({type(error).__name__})")
     return Finding(subject, "ok", f"{base_url} answers (status {response.status_code}), {with_key}")
+
+
+def _policy_sinks(settings: Settings) -> Iterator[Finding]:
+    """Name the sinks of decision events beside the log, and the origins of checks that are exempt from the guard."""
+    from obscura.policy_events.open import sinks_of
+
+    for sink in sinks_of(settings, FastTransport(), SystemClock()):
+        sink.close()
+        yield Finding("Policy events", "ok", f"to the log and to {sink.name}")
+    yield from (Finding("Policy events", "bad", missing) for missing in missing_sink_secrets(settings))
+    for origin in settings.policy_check_allow:
+        yield Finding("Policy checks", "warn", f"{origin} is asked without the rules on scheme, port and address")
 
 
 def _allowed_origin(origin: str) -> Finding:

@@ -25,7 +25,7 @@ def create(  # noqa: PLR0913, PLR0917 the options of the command
     ] = False,
     scope: Annotated[
         list[KeyScope] | None,
-        typer.Option(help="An endpoint family it may call; repeatable. Default: all."),
+        typer.Option(help="An endpoint family it may call; repeatable. Default: all but admin."),
     ] = None,
     requests_per_minute: Annotated[
         int | None, typer.Option(help="The key's own limit, in place of the deployment's.", min=1)

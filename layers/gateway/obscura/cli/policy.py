@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from obscura.cli.console import print_error
+from obscura.cli.policy_events import verify_events
 from obscura.errors import InvalidRequest
 from obscura.policy.cases import Case, parse_cases
 from obscura.policy.document import PolicyDocument
@@ -29,6 +30,7 @@ from obscura.policy.parse import (
 from obscura.policy.trial import Trial, try_case
 
 app = typer.Typer(help="Validate, explain, simulate, compare, test and replay policies in files.", no_args_is_help=True)
+app.command("verify-events")(verify_events)
 
 DIFFERS = INVALID = FAILED = 1
 UNREADABLE = 2

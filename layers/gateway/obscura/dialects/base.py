@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
+import msgspec
+
 from obscura.dialects.errors import ErrorFormat
 from obscura.dialects.json.prescan import MAX_ITEMS
 from obscura.dialects.json.raw import RawJson
@@ -168,18 +170,8 @@ class UpstreamBody:
     counts_tokens: bool = False
 
 
-class ParsedRequest(Protocol):
-    """A parsed request. It holds the body that arrived: drop it once the upstream's request is rendered."""
-
-    @property
-    def model(self) -> str:
-        """The id of the requested model."""
-        ...
-
-    @property
-    def streamed(self) -> bool:
-        """Whether the response is to be a stream of server-sent events."""
-        ...
+class RequestContent(Protocol):
+    """What of a request is loaded, prepared and moderated."""
 
     @property
     def images(self) -> Sequence[ImageSlot]:
@@ -201,6 +193,24 @@ class ParsedRequest(Protocol):
         """Every text that the caller wrote and the model may read, in request order: all of it is to be moderated."""
         ...
 
+    def rewrite_texts(self, rewrite: Callable[[str], str]) -> None:
+        """Rewrite every text, string by string, in the request and in ``texts``; before images are replaced."""
+        ...
+
+
+class ParsedRequest(RequestContent, Protocol):
+    """A parsed request. It holds the body that arrived: drop it once the upstream's request is rendered."""
+
+    @property
+    def model(self) -> str:
+        """The id of the requested model."""
+        ...
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the response is to be a stream of server-sent events."""
+        ...
+
     @property
     def unchecked(self) -> Sequence[UncheckedPart]:
         """The parts that only a model which passes their type may get (``pass_types`` in the catalog)."""
@@ -214,6 +224,10 @@ class ParsedRequest(Protocol):
     @property
     def kept_upstream(self) -> Sequence[str]:
         """The JSON paths of fields by which the upstream would keep something of the request."""
+        ...
+
+    def answer_translator(self) -> ResponseTranslator:
+        """Return the translator of a chat answer that the gateway gives in place of the model's."""
         ...
 
     def account_state(self, *, native: bool) -> Sequence[str]:
@@ -250,8 +264,8 @@ CREDENTIAL_HEADERS = ("authorization", "x-api-key")
 """What OpenAI's and Anthropic's SDKs send; every dialect so far takes either."""
 
 
-class CallerDialect[R: ParsedRequest = ParsedRequest](ErrorFormat, Protocol):
-    """One API as its callers speak it; its requests are ``R``. The dialects are listed in ``dialects.registry``."""
+class CallerApi(ErrorFormat, Protocol):
+    """An API that takes large JSON bodies, as its callers and ``/openapi.json`` know it."""
 
     @property
     def name(self) -> str:
@@ -277,6 +291,15 @@ class CallerDialect[R: ParsedRequest = ParsedRequest](ErrorFormat, Protocol):
     def request_schema(self) -> JsonSchema:
         """The JSON schema of its requests, for ``/openapi.json``."""
         ...
+
+    @property
+    def response_type(self) -> type[msgspec.Struct] | None:
+        """The type of its responses where they are of this gateway's own making."""
+        ...
+
+
+class CallerDialect[R: ParsedRequest = ParsedRequest](CallerApi, Protocol):
+    """The API of a model as its callers speak it, requests ``R``. The dialects are listed in ``dialects.registry``."""
 
     def parse(self, head: RequestHead, body: RawJson, limits: ContentLimits) -> R:
         """Parse a request; raises ObscuraErrors, each with the JSON path as its ``param``."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from obscura.dialects.base import ContentLimits, DocumentSlot, ImageSlot, SourceKind, UncheckedPart, VideoSlot
 from obscura.dialects.json.prescan import too_many_items
@@ -53,6 +54,7 @@ class RequestContent:
     stored_items  JSON paths of ids of items that have no content of their own; only a native upstream knows them
     kept_upstream  JSON paths of fields by which the upstream keeps something of the request
     cache_hints   the places of fields that name or make entries of the upstream's cache
+    unruled_texts  how many of the first texts were found before the review, by no rule: names and titles of files
     unstored      whether ``"store": false`` is written into the request, if its dialect has the field
     """
 
@@ -79,6 +81,7 @@ class RequestContent:
     stored_items: list[str] = field(default_factory=list)
     kept_upstream: list[str] = field(default_factory=list)
     cache_hints: list[NodePath] = field(default_factory=list)
+    unruled_texts: int = 0
     unstored: bool = False
 
     def add_document(
@@ -119,6 +122,14 @@ class ContentRequest:
     """The part of a ParsedRequest that every dialect shares: it shows what its ``content`` holds."""
 
     content: RequestContent
+    rule: ClassVar[Any]
+    """The rule of the dialect's requests."""
+
+    def rewrite_texts(self, rewrite: Callable[[str], str]) -> None:
+        """Rewrite every text, string by string, in the request and in ``texts``."""
+        from obscura.dialects.rewriting import rewrite_texts
+
+        rewrite_texts(self.content, type(self).rule, rewrite)
 
     @property
     def images(self) -> Sequence[ImageSlot]:

@@ -1,10 +1,11 @@
 """Protocol of what fetches image URLs."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from obscura.errors import ImageFetchFailed, RequestTooLarge
-from obscura.fetch.errors import FetchRejected
+from obscura.fetch.errors import FetchRejected, HostRefused
 
 
 @dataclass(slots=True)
@@ -15,6 +16,16 @@ class FetchAllowance:
     max_redirects: int
     taken_bytes: int = 0
     redirects: int = 0
+    hosts: dict[str, list[str]] = field(default_factory=dict)
+    """The host of every hop that was followed, by the URL that was asked for."""
+    refuses_host: Callable[[str], bool] | None = None
+    """Whether nothing may be fetched from a host, beside the rules that hold for every fetch."""
+
+    def take_hop(self, url: str, host: str) -> None:
+        """Note a hop of a fetch; raises HostRefused before anything is sent to a host that is refused."""
+        self.hosts.setdefault(url, []).append(host)
+        if self.refuses_host is not None and self.refuses_host(host):
+            raise HostRefused(url, self.hosts[url])
 
     def take_bytes(self, count: int) -> None:
         """Count bytes of a body as they arrive; raises FetchRejected past the limit."""

@@ -2,13 +2,26 @@
 
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import httpcore
 
 from obscura.errors import ObscuraError
 
 USE_DATA_URL = "send the image as a base64 data URL instead"
+
+
+class HostRefused(Exception):
+    """A host that a policy does not allow, of which nothing was asked.
+
+    url      what the request names
+    hosts    its hops, the last of them refused
+    """
+
+    def __init__(self, url: str, hosts: Sequence[str]) -> None:
+        self.url = url
+        self.hosts = hosts
+        super().__init__("a host is not allowed by policy")
 
 
 class FetchRejected(Exception):

@@ -100,6 +100,8 @@ class GuardedFetcher:
         trail.host = url.origin.host
         while True:
             require_allowed(url, self._allowed)
+            if allowance is not None:
+                allowance.take_hop(text, url.origin.host)
             response = await self._get(url, allowance)
             if isinstance(response, bytes):
                 return response

@@ -1,17 +1,21 @@
 """The Protocols of this package: a moderator, and the cache of its verdicts."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The verdict on one image or one text; ``category`` is the flagged category with the highest score."""
+    """The verdict on one image or one text; ``category`` is the flagged category with the highest score.
+
+    ``scores`` are those of all categories, from 0 to 1; a cached verdict has none.
+    """
 
     flagged: bool
     category: str | None = None
+    scores: Mapping[str, float] = field(default_factory=dict, compare=False)
 
 
 class Moderator(Protocol):

@@ -117,15 +117,25 @@ def _verdict(body: bytes) -> Verdict:
     if not results:
         raise _unavailable("sent no valid verdict")
     flagged = [result for result in results if result.flagged or any(result.categories.values())]
+    scores = _scores(results)
     if not flagged:
-        return Verdict(flagged=False)
+        return Verdict(flagged=False, scores=scores)
     hits = [
         (result.category_scores.get(category) or 0.0, category)
         for result in flagged
         for category, hit in result.categories.items()
         if hit
     ]
-    return Verdict(flagged=True, category=masked(max(hits)[1])[:MAX_CATEGORY_CHARS] if hits else None)
+    return Verdict(flagged=True, category=masked(max(hits)[1])[:MAX_CATEGORY_CHARS] if hits else None, scores=scores)
+
+
+def _scores(results: list[_Result]) -> dict[str, float]:
+    """Return the highest score of each category."""
+    scores: dict[str, float] = {}
+    for result in results:
+        for category, score in result.category_scores.items():
+            scores[category] = max(score or 0.0, scores.get(category, 0.0))
+    return scores
 
 
 def _unavailable(why: str) -> ModerationUnavailable:

@@ -1,28 +1,27 @@
 """Load, prepare and moderate what a request carries, each part as soon as it can be."""
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from obscura.access_record import AccessRecord
 from obscura.auth.access import Principal
-from obscura.dialects.base import DocumentSlot, ImageSlot, ParsedRequest, VideoSlot
+from obscura.dialects.base import DocumentSlot, ImageSlot, RequestContent, VideoSlot
 from obscura.errors import ObscuraError, TooManyImages
 from obscura.execution import gather_or_raise_first
 from obscura.fetch.base import FetchAllowance
 from obscura.files.stored_images import StoredImages
-from obscura.moderation.cache import CachingModerator, CleanVerdicts, TextVerdicts
 from obscura.pipeline.load_images import VideoSources, inline_image, inline_videos, load_image, require_few_urls
-from obscura.pipeline.moderate import Moderation, require_text_length
+from obscura.pipeline.moderate import Moderation, moderation_of, require_text_length
 from obscura.pipeline.prepare import (
     ImageToInspect,
     InspectedImage,
     Preparation,
     PreparedImagePart,
+    TokenCounting,
     require_pixels,
 )
 from obscura.pipeline.services import MAX_FETCHED_URLS, MAX_REDIRECTS, RequestLimits, Services
-from obscura.upstreams.base import CatalogModel
 
 if TYPE_CHECKING:
     from obscura.pipeline.known_images import KnownImages
@@ -58,7 +57,7 @@ class CheckedContent:
 class _Totals:
     """What a request has of images and text when the pages of its documents are counted too."""
 
-    def __init__(self, parsed: ParsedRequest, limits: RequestLimits, *, anonymous: bool) -> None:
+    def __init__(self, parsed: RequestContent, limits: RequestLimits, *, anonymous: bool) -> None:
         """Count each document as one page until its pages are known; raises TooManyImages."""
         self._images = len(parsed.images)
         self._texts = list(parsed.texts)
@@ -113,13 +112,15 @@ class ContentCheck:
     known: "KnownImages | None"
     allowance: FetchAllowance
     decoded: bool = True
+    on_loaded: Callable[[Sequence[tuple[str, InspectedImage]]], Awaitable[None]] | None = None
+    """Called with each image and its JSON path, as it was sent, before it is decoded."""
 
     @classmethod
     def of(  # noqa: PLR0913 - what a request is checked by, and for what
         cls,
         record: AccessRecord,
         principal: Principal,
-        model: CatalogModel,
+        model: TokenCounting,
         services: Services,
         *,
         moderated: bool,
@@ -135,11 +136,11 @@ class ContentCheck:
             from obscura.pipeline.known_images import KnownImages
 
             known = KnownImages(lists, services.executor, caller, record)
-        moderation = _moderation(record, principal, services) if moderated else None
+        moderation = moderation_of(record, principal, services) if moderated else None
         allowance = FetchAllowance(limits.fetched_bytes, MAX_REDIRECTS)
         return cls(record, principal, services, preparation, moderation, known, allowance, decoded)
 
-    async def run(self, parsed: ParsedRequest) -> CheckedContent:
+    async def run(self, parsed: RequestContent) -> CheckedContent:
         """Return the prepared content; the first error ends all that is under way, and is raised.
 
         Every image is loaded and its header walked before the first is decoded or rendered, so that a request that is
@@ -153,16 +154,32 @@ class ContentCheck:
             content = await self._gather(parsed, videos, None)
             await self._require_unlisted(content.images_and_pages)
             if self.moderation is not None:
-                self.record.left_gateway = True
-                texts = [*parsed.texts, *(text for document in content.documents for text in document.texts)]
-                images = self._moderate(content.images_and_pages, self.moderation)
-                await gather_or_raise_first([self._review_texts(texts, self.moderation), images])
+                await self.moderate(parsed, content, self.moderation)
             return content
         self.record.left_gateway = True
         return await self._gather(parsed, [self._review_texts(parsed.texts, self.moderation), *videos], self.moderation)
 
+    async def prepare(self, parsed: RequestContent) -> CheckedContent:
+        """Return the prepared content but for videos, compared with the hash lists; nothing of it moderated."""
+        require_few_urls(parsed, MAX_FETCHED_URLS)
+        content = await self._gather(parsed, (), None)
+        await self._require_unlisted(content.images_and_pages)
+        return content
+
+    async def inline_videos(self, parsed: RequestContent) -> None:
+        """Replace the videos of a request by data URLs."""
+        if parsed.videos:
+            await self._videos(parsed.videos)
+
+    async def moderate(self, parsed: RequestContent, content: CheckedContent, moderation: Moderation) -> None:
+        """Moderate what is prepared; the first error ends all that is under way, and is raised."""
+        self.record.left_gateway = True
+        texts = [*parsed.texts, *(text for document in content.documents for text in document.texts)]
+        images = self._moderate(content.images_and_pages, moderation)
+        await gather_or_raise_first([self._review_texts(texts, moderation), images])
+
     async def _gather(
-        self, parsed: ParsedRequest, others: Sequence[Coroutine[None, None, None]], moderation: Moderation | None
+        self, parsed: RequestContent, others: Sequence[Coroutine[None, None, None]], moderation: Moderation | None
     ) -> CheckedContent:
         """Prepare the images and documents beside the other steps, and moderate each if there is a moderation."""
         prepared: list[CheckedContent] = []
@@ -176,11 +193,13 @@ class ContentCheck:
         await gather_or_raise_first([*others, content()])
         return prepared[0]
 
-    async def _content(self, parsed: ParsedRequest, moderation: Moderation | None) -> CheckedContent:
+    async def _content(self, parsed: RequestContent, moderation: Moderation | None) -> CheckedContent:
         totals = _Totals(parsed, self.services.limits, anonymous=self.principal.anonymous)
         with self.record.timed_step("load"):
             loaded = await self._load(parsed)
         require_pixels(loaded.all_images(parsed.images), self.services.limits.pixels)
+        if self.on_loaded is not None:
+            await self.on_loaded(loaded.all_images(parsed.images))
         images: dict[int, PreparedImagePart] = {}
         documents: dict[int, PreparedDocument] = {}
 
@@ -200,7 +219,7 @@ class ContentCheck:
             [images[number] for number in range(len(images))], [documents[number] for number in range(len(documents))]
         )
 
-    async def _load(self, parsed: ParsedRequest) -> "_LoadedContent":
+    async def _load(self, parsed: RequestContent) -> "_LoadedContent":
         """Load and inspect everything: what stands in the request first, so that it is refused before any fetch."""
         loaded = _LoadedContent({}, {})
         inline = [
@@ -290,20 +309,3 @@ class ContentCheck:
         with self.record.timed_step("load"):
             services, caller = self.services, self.preparation.caller
             await inline_videos(slots, VideoSources(services.videos, services.executor, caller, self.allowance))
-
-
-def _moderation(record: AccessRecord, principal: Principal, services: Services) -> Moderation | None:
-    """Return the moderation of one request; zero-retention requests neither use nor make cached verdicts.
-
-    Texts of unauthenticated callers are not cached, since they share one project and do not know each other (ADR 68).
-    """
-    moderator = services.moderator
-    if moderator is None:
-        return None
-    texts: TextVerdicts | None = None
-    if services.verdicts is not None and not record.zero_retention:
-        clean = CleanVerdicts(services.verdicts, record, services.clock)
-        if not moderator.local and not principal.anonymous:
-            texts = TextVerdicts(clean, moderator.identity, principal.project)
-        moderator = CachingModerator(moderator, clean)
-    return Moderation(moderator, texts)

@@ -1,6 +1,6 @@
 """The sequence: admit, read, select the model, load, prepare and moderate the content, call the upstream."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,12 +8,14 @@ from typing import Protocol
 from obscura.auth.access import AccessRequest, Principal, admission
 from obscura.auth.base import KeyScope
 from obscura.dialects.base import CallerDialect, ParsedRequest, UpstreamBody
+from obscura.dialects.json.raw import Node, RawJson
 from obscura.execution import run_off_loop
 from obscura.memory_budget import request_memory
 from obscura.pipeline.call_upstream import call_upstream
 from obscura.pipeline.check_content import CheckedContent, ContentCheck
 from obscura.pipeline.load_images import require_video_allowed
 from obscura.pipeline.moderate import with_text_limit
+from obscura.pipeline.policy_fields import take_policy_fields
 from obscura.pipeline.read_body import read_and_parse
 from obscura.pipeline.request import GatewayRequest, GatewayResponse
 from obscura.pipeline.select_model import select_model
@@ -51,12 +53,17 @@ async def handle_request(
                 await response.aclose()
 
 
-def access_request(request: GatewayRequest, dialect: CallerDialect, *, uses_free_quota: bool) -> AccessRequest:
-    """Return what access control reads of a request; ``uses_free_quota`` for one that the free tier counts."""
+def access_request(
+    request: GatewayRequest, dialect: CallerDialect, *, uses_free_quota: bool, scope: KeyScope | None = None
+) -> AccessRequest:
+    """Return what access control reads of a request; ``uses_free_quota`` for one that the free tier counts.
+
+    ``scope`` is what a key needs, by default that of the dialect.
+    """
     return AccessRequest(
         request.head.headers,
         request.address,
-        KeyScope(dialect.name),
+        scope or KeyScope(dialect.name),
         request.record,
         uses_free_quota,
         dialect.credential_headers,
@@ -74,6 +81,7 @@ class SelectedRequest[R: ParsedRequest]:
     model: CatalogModel
     unmoderated: Sequence[str]
     is_large: bool
+    policy_fields: Mapping[str, str | Node]
 
 
 async def read_and_select[R: ParsedRequest](
@@ -82,11 +90,14 @@ async def read_and_select[R: ParsedRequest](
     """Read a request, check its limits, and select its model: all that needs no more than the body and the catalog."""
     record, limits = request.record, services.limits
     content = with_text_limit(limits.content, limits.text_chars, anonymous=principal.anonymous)
+
+    def parse(body: RawJson) -> tuple[R, Mapping[str, str | Node]]:
+        policy_fields = take_policy_fields(body)
+        return dialect.parse(request.head, body, content), policy_fields
+
     with record.timed_step("read"):
-        body = await read_and_parse(
-            request, limits.body_bytes, content.items, lambda body: dialect.parse(request.head, body, content)
-        )
-    parsed, is_large = body.parsed, body.is_large
+        body = await read_and_parse(request, limits.body_bytes, content.items, parse)
+    (parsed, policy_fields), is_large = body.parsed, body.is_large
     record.model, record.streamed = parsed.model, parsed.streamed
     require_video_allowed(principal, parsed)
     require_files_allowed(parsed, principal)
@@ -100,7 +111,7 @@ async def read_and_select[R: ParsedRequest](
         require_own_state(parsed, model, native=native, allowed=limits.allow_upstream_state)
     if principal.zero_retention:
         parsed.keep_nothing_upstream(store_field=model.store_field)
-    return SelectedRequest(parsed, model, unmoderated, is_large)
+    return SelectedRequest(parsed, model, unmoderated, is_large, policy_fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Protocol
 
 from obscura.auth.access import Principal
-from obscura.dialects.base import DocumentSlot, ImageSlot, ParsedRequest, SourceKind, VideoSlot
+from obscura.dialects.base import DocumentSlot, ImageSlot, ParsedRequest, RequestContent, SourceKind, VideoSlot
 from obscura.dialects.data_url import base64_of, decode_base64, encode_data_url, is_data_url
 from obscura.dialects.json.prescan import decode_string
 from obscura.dialects.media import MediaKind, media_kind
@@ -37,7 +37,7 @@ class StoredImageSource(Protocol):
         ...
 
 
-def require_few_urls(parsed: ParsedRequest, max_urls: int) -> None:
+def require_few_urls(parsed: RequestContent, max_urls: int) -> None:
     """Raise TooManyImages if a request names more than ``max_urls`` files by URL, before any is fetched."""
     slots: list[ImageSlot | DocumentSlot | VideoSlot] = [*parsed.images, *parsed.documents, *parsed.videos]
     if len(slots) <= max_urls:

@@ -1,17 +1,21 @@
 """Moderate a request: each image and each piece of text in a call of its own. Without a verdict nothing passes."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
+from obscura.access_record import AccessRecord
+from obscura.auth.access import Principal
 from obscura.dialects.base import ContentLimits
 from obscura.dialects.content import text_too_long
 from obscura.errors import ModerationBlocked
 from obscura.execution import gather_or_raise_first, run_off_loop
-from obscura.moderation.base import Moderator
-from obscura.moderation.cache import TextVerdicts
+from obscura.moderation.base import Moderator, Verdict
+from obscura.moderation.cache import CachingModerator, CleanVerdicts, TextVerdicts
 from obscura.moderation.pieces import JoinedTexts, contexts_of, join
 from obscura.pipeline.prepare import PreparedImagePart
+from obscura.pipeline.services import Services
 
 MAX_IMAGE_CALLS = 16
 MAX_TEXT_CALLS = 8
@@ -43,13 +47,20 @@ class _Texts:
     digests: dict[int, bytes]
 
 
+type Observe = Callable[[Literal["text", "image"], str | None, Verdict], None]
+"""Called with what a verdict is on, its JSON path if it has one, and the verdict."""
+
+
 class Moderation:
     """The moderation of one request. Its calls may begin at any time, and are bounded all together."""
 
-    def __init__(self, moderator: Moderator, verdicts: TextVerdicts | None = None) -> None:
-        """``verdicts`` spare texts that were found clean."""
+    def __init__(
+        self, moderator: Moderator, verdicts: TextVerdicts | None = None, observe: Observe | None = None
+    ) -> None:
+        """``verdicts`` spare texts that were found clean; ``observe`` is called with every verdict."""
         self._moderator = moderator
         self._verdicts = verdicts
+        self._observe = observe
         self._image_calls = asyncio.Semaphore(MAX_IMAGE_CALLS)
         self._text_calls = asyncio.Semaphore(MAX_TEXT_CALLS)
 
@@ -57,6 +68,8 @@ class Moderation:
         """Raise ModerationBlocked if the image is flagged, ModerationUnavailable if there is no verdict."""
         async with self._image_calls:
             verdict = await self._moderator.review_image(image.data_url)
+        if self._observe is not None:
+            self._observe("image", image.path, verdict)
         if verdict.flagged:
             raise blocked(image.name, verdict.category, image.path)
 
@@ -87,6 +100,8 @@ class Moderation:
             for piece in pieces:
                 async with self._text_calls:
                     verdict = await self._moderator.review_text(joined.text[piece.start : piece.end])
+                if self._observe is not None:
+                    self._observe("text", None, verdict)
                 if verdict.flagged:
                     raise blocked("The text", verdict.category, None)
                 for number in piece.texts:
@@ -106,3 +121,28 @@ def blocked(what: str, category: str | None, path: str | None) -> ModerationBloc
         category=named,
         param=path,
     )
+
+
+def moderation_of(
+    record: AccessRecord,
+    principal: Principal,
+    services: Services,
+    observe: Observe | None = None,
+    *,
+    cached: bool = True,
+) -> Moderation | None:
+    """Return the moderation of one request; zero-retention requests neither use nor make cached verdicts.
+
+    Without ``cached`` no request does: cached verdicts have no scores. ``observe`` is called with every verdict.
+    Texts of unauthenticated callers are not cached, since they share one project and do not know each other (ADR 68).
+    """
+    moderator = services.moderator
+    if moderator is None:
+        return None
+    texts: TextVerdicts | None = None
+    if cached and services.verdicts is not None and not record.zero_retention:
+        clean = CleanVerdicts(services.verdicts, record, services.clock)
+        if not moderator.local and not principal.anonymous:
+            texts = TextVerdicts(clean, moderator.identity, principal.project)
+        moderator = CachingModerator(moderator, clean)
+    return Moderation(moderator, texts, observe)

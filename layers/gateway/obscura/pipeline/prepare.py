@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from obscura.access_record import ImageRecord
 from obscura.dialects.data_url import decode_base64, encode_data_url
@@ -23,7 +24,20 @@ from obscura.imaging import (
 )
 from obscura.pipeline.image_cache import CachedImage, ImageCache, ImageKey
 from obscura.pipeline.load_images import LoadedImage
-from obscura.upstreams.base import CatalogModel
+
+
+class TokenCounting(Protocol):
+    """How a model counts the tokens of images; every ``CatalogModel`` has these."""
+
+    @property
+    def token_profile(self) -> str:
+        """The name of a token profile."""
+        ...
+
+    @property
+    def token_factor(self) -> float:
+        """What OpenAI's patches are multiplied by."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +107,7 @@ class Preparation:
     ``hash_sources`` adds the SHA-256 of what was sent.
     """
 
-    model: CatalogModel
+    model: TokenCounting
     limits: ImageLimits
     executor: ImageExecutor
     caller: Caller
@@ -178,12 +192,12 @@ class Preparation:
         return result
 
 
-def image_part(path: str, prepared: PreparedImage, detail: Detail, model: CatalogModel) -> PreparedImagePart:
+def image_part(path: str, prepared: PreparedImage, detail: Detail, model: TokenCounting) -> PreparedImagePart:
     """Return a prepared image as a part of the request, its tokens counted as the model counts them."""
     return _image_part(path, _encode(prepared), detail, model)
 
 
-def _image_part(path: str, image: CachedImage, detail: Detail, model: CatalogModel) -> PreparedImagePart:
+def _image_part(path: str, image: CachedImage, detail: Detail, model: TokenCounting) -> PreparedImagePart:
     profile = TokenProfile(model.token_profile)
     tokens = image_tokens(image.width_px, image.height_px, profile, detail, model.token_factor)
     return PreparedImagePart(path, image.data_url, tokens, replace(image.record, tokens=tokens), image.source_sha256)

@@ -1,7 +1,7 @@
 """What the pipeline works with: access control, stores, upstreams and limits, opened once at start."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from obscura.auth.limits import AccessControl
 from obscura.clock import Clock
@@ -20,6 +20,7 @@ from obscura.upstreams.base import Catalog
 
 if TYPE_CHECKING:
     from obscura.hashes.blocked import BlockedHashes
+    from obscura.policy.management import PolicyService
 
 MAX_BODY_BYTES = 35 * 1024 * 1024
 MAX_REQUEST_PIXELS = 128_000_000
@@ -47,11 +48,23 @@ class RequestLimits:
     document: DocumentLimits = field(default_factory=DocumentLimits)
 
 
+class PolicyOpener(Protocol):
+    """Opens the one service of policies, with what it needs, imported and made at its first call."""
+
+    async def __call__(self) -> "PolicyService":
+        """Return the service."""
+        ...
+
+    async def flush(self) -> None:
+        """Send the decision events that are buffered, for a bounded time."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything that handling a request needs.
 
-    Without a moderator nothing is moderated, without ``verdicts`` none is cached, and without ``image_cache`` no
+    Without a moderator nothing is moderated, without ``verdicts`` none is cached, without ``image_cache`` no
     prepared image is, and without ``blocked_hashes`` images are compared with no list: the operator's choices.
     """
 
@@ -66,6 +79,7 @@ class Services:
     executor: ImageExecutor
     file_service: FileService
     verdicts: VerdictCache | None
+    open_policies: PolicyOpener
     image_cache: ImageCache | None = None
     blocked_hashes: "BlockedHashes | None" = None
     memory: MemoryBudget = field(default_factory=lambda: MemoryBudget(MAX_DEFAULT_BYTES))

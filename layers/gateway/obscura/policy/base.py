@@ -1,6 +1,7 @@
 """The Protocols of this package: what the pipeline brings to the pure functions."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -8,18 +9,25 @@ from obscura.policy.document import ExternalCheck
 from obscura.policy.events import DecisionEvent
 from obscura.policy.facts import CheckResult, RequestFacts
 from obscura.policy.rollout import RolloutCount
-from obscura.policy.versions import PolicyVersion
+from obscura.policy.versions import PolicyVersion, VersionRecord
 
 
 class PolicyStore(Protocol):
     """Immutable versions of policies. Every method raises StoreUnavailable."""
 
-    async def versions(self, policy_id: str) -> Sequence[PolicyVersion]:
-        """Return all versions of a policy, drafts included; empty for an unknown one."""
+    async def policy_ids(self) -> Sequence[str]:
+        """Return the ids of all policies, sorted."""
         ...
 
-    async def policy_ids(self) -> Sequence[str]:
-        """Return the ids of all policies."""
+    async def records(self, policy_id: str) -> Sequence[VersionRecord]:
+        """Return all versions of a policy without their documents, drafts included, the oldest first.
+
+        Empty for an unknown policy. It sees every version whose ``add`` has returned.
+        """
+        ...
+
+    async def version(self, policy_id: str, number: int) -> PolicyVersion | None:
+        """Return one version, or None if there is none of this number."""
         ...
 
     async def add(self, version: PolicyVersion) -> bool:
@@ -28,6 +36,10 @@ class PolicyStore(Protocol):
 
     async def project_policy(self, project: str) -> str | None:
         """Return the id of the policy that holds for a project's requests without ``policy_id``."""
+        ...
+
+    async def assign_project(self, project: str, policy_id: str | None) -> None:
+        """Let a policy hold for a project's requests without ``policy_id``; None takes it off."""
         ...
 
 
@@ -67,11 +79,25 @@ class QuotaCounters(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class PolicyStores:
+    """What of policies outlives a request: their versions, and the counters of rollouts and quotas."""
+
+    versions: PolicyStore
+    rollouts: RolloutCounters
+    quotas: QuotaCounters
+
+
 class CheckClient(Protocol):
     """Asks external checks."""
 
-    async def ask(self, check: ExternalCheck, facts: RequestFacts, image_urls: Sequence[str]) -> CheckResult:
-        """Return a check's result within its time limit. Raises nothing: a failure is ``CheckResult.failed``."""
+    async def ask(
+        self, check: ExternalCheck, facts: RequestFacts, image_urls: Sequence[str], *, output: bool = False
+    ) -> CheckResult:
+        """Return a check's result within its time limit. Raises nothing: a failure is ``CheckResult.failed``.
+
+        With ``output`` the facts' texts are those of an answer.
+        """
         ...
 
 

@@ -111,19 +111,22 @@ class Case(Part):
         return [QuotaResult(rule, "requests", 0, "day", 60) for rule in self.used_up]
 
 
-def parse_cases(value: object) -> list[Case]:
-    """Read cases: a list, an object with ``cases``, or a single case; raises InvalidRequest with the path."""
+def parse_cases(value: object, path: str = "cases") -> list[Case]:
+    """Read cases: a list, an object with ``cases``, or a single case.
+
+    Raises InvalidRequest with the path, which begins with ``path``.
+    """
     if isinstance(value, dict):
         value = value["cases"] if set(value) == {"cases"} else [value]
     if not isinstance(value, list):
         raise InvalidRequest("Cases are a list of objects, or an object with a list 'cases'.")
-    return [_case(entry, number) for number, entry in enumerate(value)]
+    return [_case(entry, path, number) for number, entry in enumerate(value)]
 
 
-def _case(entry: object, number: int) -> Case:
+def _case(entry: object, name: str, number: int) -> Case:
     try:
         return Case.model_validate_json(json.dumps(entry))
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
-        path = json_path(["cases", number, *fault["loc"]])
+        path = json_path([name, number, *fault["loc"]])
         raise InvalidRequest(f"'{path}': {fault['msg'].removeprefix('Value error, ')}.", param=path) from None

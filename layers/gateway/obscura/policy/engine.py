@@ -5,13 +5,14 @@ flagged categories and thresholds. The gateway's own moderation comes before all
 it blocks. The floor of the organisation is a layer beside the policy, so that a policy can add to it only (ADR 90).
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from obscura.policy.decision import Coverage, Decision, Evaluation, Finding, Layer, evaluation
-from obscura.policy.document import PolicyDocument
-from obscura.policy.facts import CheckResult, ModerationResult, QuotaResult, RequestFacts
-from obscura.policy.image_rules import check_images
+from obscura.policy.document import ExternalCheck, PolicyDocument
+from obscura.policy.escapes import unescaped
+from obscura.policy.facts import CheckResult, ModerationResult, QuotaResult, RequestFacts, Scores
+from obscura.policy.image_rules import check_images, refuses_host
 from obscura.policy.moderation_rules import check_moderation
 from obscura.policy.output import OutputScanner
 from obscura.policy.redaction import RedactionRules, Redactor
@@ -107,13 +108,14 @@ class CompiledPolicy:
         return bool(self.redaction) or any(bool(layer.denylist) for layer in self.layers)
 
     def check_request(
-        self, facts: RequestFacts, quotas: Sequence[QuotaResult] = (), checks: Sequence[CheckResult] = ()
+        self, facts: RequestFacts, quotas: Sequence[QuotaResult] = (), checks: Sequence[CheckResult] | None = ()
     ) -> CheckedRequest:
         """Apply the rules that come before moderation. Over 100,000 characters of text this belongs in a thread.
 
-        ``quotas`` are those that are used up; ``checks`` the results of the documents' external checks.
+        ``quotas`` are those that are used up; ``checks`` the results of the documents' external checks, None if they
+        are asked later (``add_checks``).
         """
-        texts = [SearchedText(text) for text in facts.texts]
+        texts = [SearchedText(unescaped(text)) for text in facts.texts]
         findings: list[Finding] = list(_listed(facts))
         skipped: list[tuple[str, str]] = []
         allowlist_hits: list[str] = []
@@ -124,12 +126,65 @@ class CompiledPolicy:
             findings += check_images(layer.layer, facts, layer.denylist)
         for layer in self.layers:
             findings += _exhausted(layer.layer, quotas)
-            findings += _external(layer.layer, checks, skipped)
+            findings += () if checks is None else _external(layer.layer, checks, skipped)
         redactor = Redactor(self.redaction, facts.texts)
-        redacted = tuple(redactor.redact(text) for text in texts) if self.redaction else facts.texts
+        redacted = tuple(map(redactor.redacted, facts.texts, texts)) if self.redaction else facts.texts
         for layer in self.layers:
             findings += layer.redactions(redactor, texts)
         return CheckedRequest(facts, redacted, redactor, tuple(findings), tuple(skipped), tuple(allowlist_hits))
+
+    def exhausted(self, quotas: Sequence[QuotaResult]) -> tuple[Finding, ...]:
+        """Return the findings of quotas that are used up, for a request that another one was faster than."""
+        return tuple(finding for layer in self.layers for finding in _exhausted(layer.layer, quotas))
+
+    @property
+    def input_checks(self) -> tuple[ExternalCheck, ...]:
+        """The external checks that are asked about a request."""
+        checks = [check for layer in self.layers for check in layer.layer.document.checks]
+        return tuple(dict.fromkeys(check for check in checks if check.direction != "output"))
+
+    @property
+    def output_checks(self) -> tuple[ExternalCheck, ...]:
+        """The external checks that are asked about an answer."""
+        checks = [check for layer in self.layers for check in layer.layer.document.checks]
+        return tuple(dict.fromkeys(check for check in checks if check.direction != "input"))
+
+    def add_checks(
+        self, checked: CheckedRequest, results: Mapping[ExternalCheck, CheckResult], texts: tuple[str, ...]
+    ) -> CheckedRequest:
+        """Add the results of the external checks; ``texts`` are what they leave, redacted."""
+        findings, skipped = list(checked.findings), list(checked.skipped)
+        for layer in self.layers:
+            own = [results[check] for check in layer.layer.document.checks if check in results]
+            findings += _external(layer.layer, own, skipped)
+        return replace(checked, texts=texts, findings=tuple(findings), skipped=tuple(skipped))
+
+    def refuses_host(self, host: str) -> bool:
+        """Whether no image may be fetched from a host."""
+        return any(refuses_host(layer.layer, host) for layer in self.layers)
+
+    @property
+    def moderates_output(self) -> bool:
+        """Whether a rule holds for the moderation of the answer's text."""
+        return any(
+            bool(rules.flagged_categories)
+            or any(one.direction != "input" and one.modality != "image" for one in rules.thresholds)
+            for rules in (layer.layer.document.rules for layer in self.layers)
+        )
+
+    def check_output(self, items: Sequence[Scores]) -> tuple[Finding, ...]:
+        """Apply the rules about moderation to that of the answer."""
+        result = ModerationResult(tuple(items))
+        return tuple(found for layer in self.layers for found in check_moderation(layer.layer, result))
+
+    def checked_output(self, results: Mapping[ExternalCheck, CheckResult]) -> tuple[Finding, ...]:
+        """Return what the external checks of the answer find."""
+        found: list[Finding] = []
+        for layer in self.layers:
+            for check in layer.layer.document.checks:
+                if check in results:
+                    found += _result(layer.layer, check, results[check])
+        return tuple(found)
 
     def decide(self, checked: CheckedRequest, moderation: ModerationResult) -> Evaluation:
         """Apply the rules about moderation and return the decision, the most severe of all findings."""
@@ -238,15 +293,21 @@ def _exhausted(layer: Layer, quotas: Sequence[QuotaResult]) -> Iterator[Finding]
 def _external(layer: Layer, results: Sequence[CheckResult], skipped: list[tuple[str, str]]) -> Iterator[Finding]:
     by_name = {result.name: result for result in results}
     for check in layer.document.checks:
+        if check.direction == "output":
+            continue
         name = f"{layer.name}.checks.{check.name}"
-        result = by_name.get(check.name)
-        failed = "no result" if result is None else result.failed
-        if failed is not None:
-            skipped.append((name, f"{failed}, failed {check.on_failure}"))
-            if check.on_failure == "closed":
-                yield layer.found("checks", f"{check.name}: {failed}, failed closed", action="block")
-        elif result is not None and result.blocked:
-            yield layer.found("checks", f"{check.name}: blocked")
+        result = by_name.get(check.name) or CheckResult(check.name, failed="no result")
+        if result.failed is not None:
+            skipped.append((name, f"{result.failed}, failed {check.on_failure}"))
+        yield from _result(layer, check, result)
+
+
+def _result(layer: Layer, check: ExternalCheck, result: CheckResult) -> Iterator[Finding]:
+    if result.failed is not None:
+        if check.on_failure == "closed":
+            yield layer.found("checks", f"{check.name}: {result.failed}, failed closed", action="block")
+    elif result.blocked:
+        yield layer.found("checks", f"{check.name}: blocked")
 
 
 def _counted(kinds: dict[str, int]) -> str:

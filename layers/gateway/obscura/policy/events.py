@@ -1,5 +1,6 @@
 """Events: one a decision, with features in place of content, so that a new policy can be replayed on old traffic."""
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,6 +11,8 @@ from msgspec import UNSET, UnsetType
 from obscura.policy.decision import Decision, Evaluation
 from obscura.policy.facts import HashMatch, ImageFacts, ModerationResult, RequestFacts, Scores
 from obscura.policy.render import Shown
+from obscura.policy.rollout import Mode
+from obscura.policy.versions import PolicyVersion
 
 
 class Features(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -26,6 +29,8 @@ class Features(msgspec.Struct, frozen=True, omit_defaults=True):
     moderation: tuple[dict[str, Any], ...] = ()
     blocked: str | None = None
     zero_retention: bool = False
+    checks_failed: tuple[str, ...] = ()
+    """Rules of checks that were skipped, with the reason and whether that was open or closed."""
 
 
 class DecisionEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +64,8 @@ class DecisionEvent(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     former_decision: str | None = None
     former_version: int | None = None
+    direction: Literal["input", "output"] = "input"
+    """What was decided on: a request, or the model's answer to it."""
     features: Features | UnsetType = UNSET
 
 
@@ -89,6 +96,7 @@ def features_of(
         tuple(msgspec.to_builtins(item) for item in moderation.items),
         moderation.blocked,
         facts.zero_retention,
+        tuple(f"{name}: {reason}" for name, reason in shown.coverage.skipped if ".checks." in name),
     )
 
 
@@ -130,6 +138,37 @@ def event_of(  # noqa: PLR0913 what an event is of
         former_version=former[0] if former else None,
         former_decision=former[1].decision.value if former else None,
         features=UNSET if features is None or facts.zero_retention else features,
+    )
+
+
+def revision_event(version: PolicyVersion) -> DecisionEvent:
+    """Return the event of a saved version, which decides on no request."""
+    document = version.document
+    rollout = document.rollout
+    mode = Mode.SHADOW if rollout.shadow.enabled else Mode.CANARY if rollout.canary.enabled else Mode.ENFORCED
+    return DecisionEvent(
+        event_id=f"evt_{secrets.token_hex(12)}",
+        event_type="revision",
+        created_at=version.created_at.isoformat().replace("+00:00", "Z"),
+        policy_id=document.policy_id,
+        policy_version=version.number,
+        policy_name=document.name or None,
+        data_classification=document.org_controls.data_classification,
+        history_id=version.reference,
+        decision=Decision.ALLOW.value,
+        effective_decision=Decision.ALLOW.value,
+        enforced=not document.draft and mode is Mode.ENFORCED,
+        rollout_mode=mode.value,
+        reason_code="DRAFT_SAVED" if document.draft else "VERSION_SAVED",
+        rule=None,
+        triggered_categories=(),
+        allowlist_hits=(),
+        denylist_hits=(),
+        policy_target=None,
+        policy_user=None,
+        quota_subject=None,
+        project_id="",
+        model="",
     )
 
 

@@ -99,9 +99,14 @@ class QuotaResult:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """The answer of an external check; ``failed`` says why there is none."""
+    """The answer of an external check; ``failed`` says why there is none.
+
+    texts, images   what the service wants in place of all those that it was sent, as many; None if it changes none
+    """
 
     name: str
     blocked: bool = False
     changed: bool = False
     failed: str | None = None
+    texts: tuple[str, ...] | None = None
+    images: tuple[str, ...] | None = None

@@ -1,9 +1,10 @@
 """One request by the versions of its policy: what the pipeline holds between the steps (``Gate``)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from obscura.policy.decision import Evaluation
+from obscura.policy.document import ExternalCheck
 from obscura.policy.engine import CheckedRequest, CompiledPolicy
 from obscura.policy.facts import CheckResult, ModerationResult, QuotaResult, RequestFacts
 from obscura.policy.rollout import Held, Mode, Outcome, Plan, outcome
@@ -44,7 +45,7 @@ class Gate:
         return policies.floor if held is None else held
 
     def check(
-        self, facts: RequestFacts, quotas: Sequence[QuotaResult] = (), checks: Sequence[CheckResult] = ()
+        self, facts: RequestFacts, quotas: Sequence[QuotaResult] = (), checks: Sequence[CheckResult] | None = ()
     ) -> CheckedRequest:
         """Apply the rules before moderation, and return the request as the version that holds leaves it."""
         policies = self._policies
@@ -59,16 +60,34 @@ class Gate:
             self._checked[Held.NONE] = policies.floor.check_request(facts, quotas, checks)
         return self._checked.get(self.plan.held) or self._checked[Held.NONE]
 
+    def checks(self) -> list[ExternalCheck]:
+        """Return the external checks of every version that was evaluated, those of the one that holds first."""
+        evaluated = [policy for version in self._checked if (policy := self._policy(version)) is not None]
+        return list(dict.fromkeys(check for policy in (self.held, *evaluated) for check in policy.input_checks))
+
+    def add_checks(self, results: Mapping[ExternalCheck, CheckResult], texts: tuple[str, ...]) -> CheckedRequest:
+        """Add the results of external checks; ``texts`` are what they leave of those of the version that holds."""
+        held = self.plan.held if self.plan.held in self._checked else Held.NONE
+        for version, checked in self._checked.items():
+            policy = self._policy(version)
+            if policy is not None:
+                left = texts if version is held else checked.texts
+                self._checked[version] = policy.add_checks(checked, results, left)
+        return self._checked[held]
+
+    def _policy(self, version: Held) -> CompiledPolicy | None:
+        policies = self._policies
+        return {Held.LIVE: policies.live, Held.FORMER: policies.former, Held.NONE: policies.floor}[version]
+
     def _needs(self, version: Held, also: bool) -> bool:
         return self.plan.compares or self.plan.held is version or also
 
     def decide(self, moderation: ModerationResult) -> Decided:
         """Apply the rules about moderation; after ``check``."""
-        policies = {Held.LIVE: self._policies.live, Held.FORMER: self._policies.former, Held.NONE: self._policies.floor}
         decided = {
             version: policy.decide(checked, moderation)
             for version, checked in self._checked.items()
-            if (policy := policies[version]) is not None
+            if (policy := self._policy(version)) is not None
         }
         live, former = decided.get(Held.LIVE), decided.get(Held.FORMER)
         floor = decided.get(Held.NONE) or Evaluation()

@@ -6,10 +6,8 @@ from urllib.parse import urlsplit
 from obscura.policy.decision import Finding, Layer
 from obscura.policy.document import Images
 from obscura.policy.facts import ImageFacts, RequestFacts
+from obscura.policy.image_hashes import hash_hit, is_unknown
 from obscura.policy.terms import ListMatcher, SearchedText
-
-PDQ_MIN_QUALITY = 50
-"""Hashes of lower quality match by chance (facebook/ThreatExchange, pdq/README: "discard")."""
 
 
 def check_images(layer: Layer, facts: RequestFacts, denylist: ListMatcher) -> Iterator[Finding]:
@@ -106,6 +104,15 @@ def _host_of_url(text: str) -> str:
         return ""
 
 
+def refuses_host(layer: Layer, host: str) -> bool:
+    """Whether a fetch from a host would end in a decision that does not reach the model: nothing is asked of it."""
+    rules, host = layer.document.images, host.lower().rstrip(".")
+    denied = host_is_denied(host, rules.denied_hosts)
+    allowed = rules.allowed_hosts is None or any(host_is_below(host, one) for one in rules.allowed_hosts)
+    fired = [name for name, fires in (("denied_hosts", denied), ("allowed_hosts", not allowed)) if fires]
+    return any(not layer.found(f"images.{name}", "").decision.reaches_model for name in fired)
+
+
 def _allowed_hosts(rules: Images, image: ImageFacts) -> str:
     if rules.allowed_hosts is None:
         return ""
@@ -123,26 +130,17 @@ def _denied_hosts(rules: Images, image: ImageFacts) -> str:
     return "a denied host" if denied else ""
 
 
-def hash_is_listed(image: ImageFacts, hashes: Sequence[str], max_distance: int) -> bool:
-    """Whether an image is in a list: by SHA-256 of its source or prepared bytes, or by a PDQ hash that is near."""
-    sha256 = {digest for digest in (image.sha256, image.prepared_sha256) if digest}
-    if any(entry.removeprefix("sha256:") in sha256 for entry in hashes if not entry.startswith("pdq:")):
-        return True
-    if image.pdq is None or image.pdq_quality < PDQ_MIN_QUALITY:
-        return False
-    pdq = int(image.pdq, 16)
-    return any(
-        (pdq ^ int(entry[-64:], 16)).bit_count() <= max_distance for entry in hashes if not entry.startswith("sha256:")
-    )
-
-
 def _blocked_hashes(rules: Images, image: ImageFacts) -> str:
-    listed = rules.blocked_hashes and hash_is_listed(image, rules.blocked_hashes, rules.max_hash_distance)
-    return "a blocked image" if listed else ""
+    if not rules.blocked_hashes:
+        return ""
+    if hash_hit(image, rules.blocked_hashes, rules.max_hash_distance) is not None:
+        return "a blocked image"
+    return "hash not known" if is_unknown(image, rules.blocked_hashes) else ""
 
 
 def _allowed_hashes(rules: Images, image: ImageFacts) -> str:
-    if rules.allowed_hashes is None or hash_is_listed(image, rules.allowed_hashes, rules.max_hash_distance):
+    allowed = rules.allowed_hashes
+    if allowed is None or hash_hit(image, allowed, rules.max_hash_distance) is not None:
         return ""
     return "not one of the allowed images"
 

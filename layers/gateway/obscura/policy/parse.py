@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any
 
 from pydantic import ValidationError
@@ -120,6 +121,16 @@ def _refuse_image_redaction(
             f"'{path}': this deployment has no detector that could redact {_named(missing)} in images, so it is not "
             "promised. Leave it out; to keep such images out, refuse them (images.max_count, images.allowed_hashes).",
             param=path,
+        )
+
+
+def require_code_reader(document: PolicyDocument, param: str = "images.qr") -> None:
+    """Raise InvalidRequest for a rule about codes in images where nothing reads them: it would refuse every image."""
+    if document.images.qr != "ignore" and find_spec("zxingcpp") is None:
+        raise InvalidRequest(
+            f"'{param}': this deployment has no reader of codes in images. Leave the rule out, or ask the operator to "
+            "install the extra 'qr' (pip install 'obscura[qr]').",
+            param=param,
         )
 
 

@@ -82,6 +82,11 @@ class Redactor:
             position = end
         return "".join([*parts, text.text[position:]])
 
+    def redacted(self, text: str, searched: SearchedText) -> str:
+        """Return a text redacted; ``searched`` is it without escapes, and in its place only if a value is in it."""
+        new = self.redact(searched)
+        return text if new == searched.text else new
+
     def _placeholder(self, kind: str, value: str) -> str:
         known = self._placeholders.get((kind, value))
         if known is not None:

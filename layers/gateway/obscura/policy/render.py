@@ -96,7 +96,9 @@ def with_output(outcome: Outcome, findings: tuple[Finding, ...]) -> Outcome:
     """Return the outcome after findings in the answer, for the frames from there on."""
     if not findings:
         return outcome
-    ordered = sorted([*findings, *outcome.held.findings], key=lambda found: -found.decision.severity)
+    known = set(outcome.held.findings)
+    new = [found for found in dict.fromkeys(findings) if found not in known]
+    ordered = sorted([*new, *outcome.held.findings], key=lambda found: -found.decision.severity)
     held = Evaluation(tuple(ordered), outcome.held.coverage, outcome.held.allowlist_hits)
     return Outcome(outcome.mode, held.decision, held.decision, outcome.enforced, held, held)
 

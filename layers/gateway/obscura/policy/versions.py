@@ -1,5 +1,6 @@
 """Versions of a policy: immutable, numbered from 1, with the hash of their content; the diff of two documents."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,8 +23,13 @@ class PolicyVersion:
 
     @property
     def etag(self) -> str:
-        """The entity tag of this version (RFC 9110 §8.8.3): strong, since versions never change."""
-        return f'"{self.number}-{self.sha256[:16]}"'
+        """The entity tag of this version."""
+        return etag(self.number, self.sha256)
+
+    @property
+    def draft(self) -> bool:
+        """Whether it is stored, and not live."""
+        return self.document.draft
 
     @property
     def reference(self) -> str:
@@ -31,24 +37,62 @@ class PolicyVersion:
         return f"{self.document.policy_id}@{self.number}"
 
 
-def next_version(document: PolicyDocument, newest: PolicyVersion | None, at: datetime) -> PolicyVersion:
+@dataclass(frozen=True, slots=True)
+class VersionRecord:
+    """A version without its document, which may have a megabyte."""
+
+    number: int
+    name: str
+    draft: bool
+    sha256: str
+    created_at: datetime
+    reverted_from: int | None = None
+
+    @property
+    def etag(self) -> str:
+        """The entity tag, as that of the version."""
+        return etag(self.number, self.sha256)
+
+
+def etag(number: int, sha256: str) -> str:
+    """Return the entity tag of a version (RFC 9110 §8.8.3): strong, since versions never change."""
+    return f'"{number}-{sha256[:16]}"'
+
+
+def record_of(version: PolicyVersion) -> VersionRecord:
+    """Return the record of a version."""
+    document = version.document
+    return VersionRecord(
+        version.number, document.name, document.draft, version.sha256, version.created_at, version.reverted_from
+    )
+
+
+def next_version(document: PolicyDocument, newest: PolicyVersion | VersionRecord | None, at: datetime) -> PolicyVersion:
     """Return the version that a save of ``document`` makes after ``newest``."""
     return PolicyVersion(1 if newest is None else newest.number + 1, document, content_hash(document), at)
 
 
-def revert(target: PolicyVersion, newest: PolicyVersion, at: datetime) -> PolicyVersion:
+def revert(target: PolicyVersion, newest: PolicyVersion | VersionRecord, at: datetime) -> PolicyVersion:
     """Return the version that a revert to ``target`` makes: a new number with its document, and not a draft."""
     document = target.document.model_copy(update={"draft": False})
     return PolicyVersion(newest.number + 1, document, content_hash(document), at, target.number)
 
 
-def live_and_former(versions: Sequence[PolicyVersion]) -> tuple[PolicyVersion | None, PolicyVersion | None]:
+def live_and_former[Version: (PolicyVersion, VersionRecord)](
+    versions: Sequence[Version],
+) -> tuple[Version | None, Version | None]:
     """Return the live version, the newest that is no draft, and the one that was live before it."""
-    published = sorted((one for one in versions if not one.document.draft), key=lambda one: -one.number)
+    published = sorted((one for one in versions if not one.draft), key=lambda one: -one.number)
     return (published[0] if published else None), (published[1] if len(published) > 1 else None)
 
 
-def satisfies_if_match(header: str | None, newest: PolicyVersion | None) -> bool:
+def live_and_former_numbers(records: Sequence[VersionRecord]) -> tuple[int | None, int | None]:
+    """Return the numbers of ``live_and_former``."""
+    live, former = live_and_former(records)
+    return (None if live is None else live.number), (None if former is None else former.number)
+
+
+def satisfies_if_match(header: str | None, newest: PolicyVersion | VersionRecord | None) -> bool:
     """Whether a save may go on under an ``If-Match`` header (RFC 9110 §13.1.1); without one it may."""
     if header is None:
         return True
@@ -92,6 +136,10 @@ def diff(old: PolicyDocument, new: PolicyDocument) -> list[Change]:
     return list(_changes("", before, after))
 
 
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
 def _changes(path: str, old: Any, new: Any) -> Iterator[Change]:
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
@@ -105,8 +153,9 @@ def _changes(path: str, old: Any, new: Any) -> Iterator[Change]:
                 yield from _changes(below, old.get(key, empty), new.get(key, empty))
     elif isinstance(old, list) and isinstance(new, list):
         for kind, left, right in (("removed", old, new), ("added", new, old)):
+            known = {_canonical(entry) for entry in right}  # by hash: two lists may have 10,000 entries each
             for entry in left:
-                if entry not in right:
+                if _canonical(entry) not in known:
                     yield Change(path, "removed", old=entry) if kind == "removed" else Change(path, "added", new=entry)
     elif old != new:
         yield Change(path, "changed", old, new)

@@ -1,4 +1,4 @@
-"""Where hash lists are read from: files of this machine, and objects in S3."""
+"""Where hash lists and the floor of policies are read from: files of this machine, and objects in S3."""
 
 from pathlib import Path
 
@@ -18,6 +18,12 @@ class StoredHashLists:
         status = path.stat()
         version = f"{status.st_mtime_ns}-{status.st_size}-{status.st_ino}"
         return None if version == known_version else ListContent(path.read_bytes(), version)
+
+
+def read_stored(location: str) -> bytes:
+    """Return a file or an object of S3, by its location as above; raises OSError if it cannot be read."""
+    found = StoredHashLists().read(location, None)
+    return b"" if found is None else found.content
 
 
 def _read_object(location: str, known_version: str | None) -> ListContent | None:

@@ -1,10 +1,12 @@
 """Opening the stores of the settings: SQLite and disk on one machine, or DynamoDB and S3."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from obscura.auth.api_keys import CachingKeyStore, KeyCacheTtl
 from obscura.auth.base import AddressSecret, ApiKeyStore, QuotaStore, RateCounter
@@ -25,6 +27,9 @@ from obscura.stores.sqlite.files import SqliteFileRepository, SqliteUploadReposi
 from obscura.stores.sqlite.keys import FileAddressSecret, SqliteKeyStore
 from obscura.stores.sqlite.sweep import SqliteSweptRecords
 
+if TYPE_CHECKING:
+    from obscura.policy.base import PolicyStores
+
 MIB = 1024 * 1024
 
 KEY_CACHE_TTL_S = 30.0
@@ -36,7 +41,11 @@ KEY_CACHE_OUTAGE_TTL_S = 900.0
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Everything that outlives a request: keys, counters, files, verdicts."""
+    """Everything that outlives a request: keys, counters, files, verdicts, policies.
+
+    ``open_policies`` returns the stores of policies on the same database; only what serves policies calls it, so that
+    nothing else imports them.
+    """
 
     keys: ApiKeyStore
     rates: RateCounter
@@ -44,6 +53,7 @@ class Stores:
     address_secret: AddressSecret
     storage: FileStorage
     verdicts: VerdictCache
+    open_policies: "Callable[[], PolicyStores]"
 
 
 @asynccontextmanager
@@ -89,6 +99,7 @@ def _sqlite_stores(database: Database, blobs: BlobStore, address_secret: Address
             blobs if isinstance(blobs, DiskBlobStore) else None,
         ),
         verdicts=SqliteVerdictCache(database),
+        open_policies=partial(_sqlite_policies, database),
     )
 
 
@@ -108,7 +119,20 @@ def dynamodb_stores(
             swept_blobs=blobs if isinstance(blobs, DiskBlobStore) else None,
         ),
         verdicts=DynamoVerdictCache(database),
+        open_policies=partial(_dynamodb_policies, database),
     )
+
+
+def _sqlite_policies(database: Database) -> "PolicyStores":
+    from obscura.stores.sqlite.policies import sqlite_policies
+
+    return sqlite_policies(database)
+
+
+def _dynamodb_policies(database: DynamoDb) -> "PolicyStores":
+    from obscura.stores.dynamodb.policies import dynamodb_policies
+
+    return dynamodb_policies(database)
 
 
 async def create_tables_on_emulator(settings: Settings) -> None:

@@ -18,8 +18,11 @@ FAMILIES = {
     "chat": "obscura.api.routers.chat",
     "messages": "obscura.api.routers.messages",
     "responses": "obscura.api.routers.responses",
+    "policy": "obscura.api.routers.policy",
+    "inspect": "obscura.api.routers.inspect",
     "models": "obscura.api.routers.models",
     "files": "obscura.api.routers.files",
+    "policies": "obscura.api.routers.policies",
     "playground": "obscura.api.routers.playground",
 }
 """The module of each family; as strings, so that a Lambda function imports only its own."""
@@ -63,9 +66,9 @@ class Family:
     router: APIRouter = field(default_factory=APIRouter)
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a dialect of another scope, which is its name, and for a route without a deadline."""
+        """Raise ValueError for a dialect of another scope, and for a route without a deadline."""
         for endpoint in self.dialects:
-            if endpoint.dialect.name != self.scope:
+            if endpoint.scope != self.scope:
                 raise ValueError(f"the dialect {endpoint.dialect.name} is not of the scope {self.scope}")
         for route in iter_route_contexts(self.router.routes):
             if not isinstance(route.original_route, FamilyRoute):

@@ -126,11 +126,13 @@ def _collect_file(part: RawObject, part_path: str, siblings: list[Node], content
     def replace(data_url: bytes) -> None:
         part["image_url"] = {"url": quoted(data_url)}
 
+    name = len(content.texts)
+
     def replace_pages(images: Sequence[bytes], texts: Sequence[str]) -> None:
         position = next(index for index, node in enumerate(siblings) if node is part)
         pages: list[RawObject] = []
         for number, (image, text) in enumerate(zip(images, texts, strict=True), 1):
-            pages += (_text_part(page_text(file.name, number, len(images), text)), _image_part(quoted(image)))
+            pages += (_text_part(page_text(content.texts[name], number, len(images), text)), _image_part(quoted(image)))
         if pages:
             pages[-1] |= cache_fields(part)
         siblings[position : position + 1] = pages

@@ -10,6 +10,7 @@ from obscura.dialects.base import (
     ContentLimits,
     JsonSchema,
     RequestHead,
+    ResponseTranslator,
     UpstreamBody,
 )
 from obscura.dialects.chat.content import collect_part
@@ -38,12 +39,18 @@ from obscura.errors import InvalidRequest
 class ChatRequest(ContentRequest):
     """A chat completion request."""
 
+    rule = REQUEST
+
     model: str
     streamed: bool
     content: RequestContent
 
     def check_translatable(self, dialects: Collection[str]) -> None:
         """Accept every request: chat is passed on as it came."""
+
+    def answer_translator(self) -> ResponseTranslator:
+        """Return the translator that passes chat on."""
+        return PASSTHROUGH
 
     def to_upstream(self, dialects: Collection[str] = (PIVOT,)) -> UpstreamBody:
         """Render the request for an upstream that speaks chat, as every one does."""
@@ -96,6 +103,7 @@ class ChatDialect(OpenAIErrorFormat):
     credential_headers = CREDENTIAL_HEADERS
     summary = "Create a chat completion, with images"
     request_schema = REQUEST_SCHEMA
+    response_type = None
 
     def parse(self, head: RequestHead, body: RawJson, limits: ContentLimits) -> ChatRequest:
         """Parse a request: model, stream, and the images, videos and texts of its messages."""

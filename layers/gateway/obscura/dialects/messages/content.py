@@ -168,6 +168,7 @@ def _collect_file(
     _require_known(source, ("type", "media_type", key), path)
     source_slice = body.string_slice(leaf)
     title, context = (_optional_text(block, name, block_path, body) for name in ("title", "context"))
+    first = len(content.texts)
     content.texts.append(title)
     content.texts.append(context)
     cache_control = {"cache_control": block["cache_control"]} if "cache_control" in block else {}
@@ -176,6 +177,7 @@ def _collect_file(
 
     def replace(images: Sequence[bytes], texts: Sequence[str]) -> None:
         position = next(index for index, node in enumerate(siblings) if node is block)
+        title, context = content.texts[first : first + 2]
         pages: list[Node] = [{"type": quoted(b"text"), "text": Raw(msgspec.json.encode(context))}] if context else []
         for number, (image, text) in enumerate(zip(images, texts, strict=True), 1):
             pages.append({"type": quoted(b"text"), "text": page_text(title, number, len(images), text)})

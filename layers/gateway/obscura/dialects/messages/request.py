@@ -11,6 +11,7 @@ from obscura.dialects.base import (
     ContentLimits,
     JsonSchema,
     RequestHead,
+    ResponseTranslator,
     UpstreamBody,
 )
 from obscura.dialects.content import ContentRequest, RequestContent
@@ -41,6 +42,8 @@ NATIVE = "messages"
 class MessagesRequest(ContentRequest):
     """A request for a message; ``content.body.root`` holds its content opened."""
 
+    rule = REQUEST
+
     model: str
     streamed: bool
     content: RequestContent
@@ -49,6 +52,10 @@ class MessagesRequest(ContentRequest):
         """Raise UnsupportedField or InvalidRequest if the request must be translated and cannot be."""
         if NATIVE not in dialects:
             to_chat_request(self.content.body, self.streamed)
+
+    def answer_translator(self) -> ResponseTranslator:
+        """Return the translator of a chat answer that has text alone."""
+        return MessagesTranslator(self.model, (), False)
 
     def to_upstream(self, dialects: Collection[str] = (PIVOT,)) -> UpstreamBody:
         """Render the request, unchanged but for its images, or translated to chat.
@@ -179,6 +186,7 @@ class MessagesDialect(AnthropicErrorFormat):
     credential_headers = CREDENTIAL_HEADERS
     summary = "Create a message, with images"
     request_schema = REQUEST_SCHEMA
+    response_type = None
 
     def parse(self, head: RequestHead, body: RawJson, limits: ContentLimits) -> MessagesRequest:
         """Parse a request: model, max_tokens, stream, and the images and texts of all its fields."""
@@ -195,6 +203,7 @@ class CountTokensDialect(AnthropicErrorFormat):
     credential_headers = CREDENTIAL_HEADERS
     summary = "Count the tokens of a message"
     request_schema = COUNT_TOKENS_SCHEMA
+    response_type = None
 
     def parse(self, head: RequestHead, body: RawJson, limits: ContentLimits) -> CountTokensRequest:
         """Parse a request, as for a message."""

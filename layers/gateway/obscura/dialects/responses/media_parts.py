@@ -107,15 +107,15 @@ def collect_file(
     if source.media is MediaKind.IMAGE or replace_part is None:
         content.images.append(ImageSlot(file.path, slice_, file.detail, partial(_replace, part), source.source_kind))
     else:
+        replace = partial(_replace_by_pages, part, partial(content.texts.__getitem__, len(content.texts)), replace_part)
         content.texts.append(file.name)
-        replace = partial(_replace_by_pages, part, file.name, replace_part)
         content.add_document(file.path, slice_, file.detail, replace, source.source_kind)
     return "input_image"
 
 
 def _replace_by_pages(
     part: RawObject,
-    name: str,
+    name: Callable[[], str],
     replace_part: Callable[[list[RawObject]], None],
     images: Sequence[bytes],
     texts: Sequence[str],
@@ -123,7 +123,7 @@ def _replace_by_pages(
     pages: list[RawObject] = []
     page_image = {key: leaf for key, leaf in part.items() if key not in CACHE_KEYS}
     for number, (image, text) in enumerate(zip(images, texts, strict=True), 1):
-        pages.append({"type": quoted(b"input_text"), "text": page_text(name, number, len(images), text)})
+        pages.append({"type": quoted(b"input_text"), "text": page_text(name(), number, len(images), text)})
         pages.append(page_image | {"image_url": quoted(image)})
     if pages:
         pages[-1] |= cache_fields(part)

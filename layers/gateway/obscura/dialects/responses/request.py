@@ -10,6 +10,7 @@ from obscura.dialects.base import (
     ContentLimits,
     JsonSchema,
     RequestHead,
+    ResponseTranslator,
     UpstreamBody,
 )
 from obscura.dialects.content import ContentRequest
@@ -34,7 +35,7 @@ from obscura.dialects.responses.response import request_echo
 from obscura.dialects.responses.rules import REQUEST
 from obscura.dialects.responses.stream import ResponsesTranslator
 from obscura.dialects.responses.to_chat.request import to_chat_request
-from obscura.dialects.responses.to_chat.tools import read_tools
+from obscura.dialects.responses.to_chat.tools import Tools, read_tools
 from obscura.dialects.rules.containers import review
 from obscura.errors import InvalidRequest
 
@@ -45,6 +46,8 @@ NATIVE = "responses"
 class ResponsesRequest(ContentRequest):
     """A request for a model response."""
 
+    rule = REQUEST
+
     model: str
     streamed: bool
     content: ResponsesContent
@@ -53,6 +56,10 @@ class ResponsesRequest(ContentRequest):
         """Raise UnsupportedField or InvalidRequest for what cannot be translated."""
         if NATIVE not in dialects:
             to_chat_request(self.content, read_tools(self.content.body), self.streamed)
+
+    def answer_translator(self) -> ResponseTranslator:
+        """Return the translator of a chat answer that has text alone; the response repeats no tools."""
+        return ResponsesTranslator(self.model, request_echo(self.content.body, Tools({})))
 
     def to_upstream(self, dialects: Collection[str] = (PIVOT,)) -> UpstreamBody:
         """Write the request unchanged but for its images, or as a chat completion request for a chat upstream.
@@ -117,6 +124,7 @@ class ResponsesDialect(OpenAIErrorFormat):
     credential_headers = CREDENTIAL_HEADERS
     summary = "Create a model response, with images"
     request_schema = REQUEST_SCHEMA
+    response_type = None
 
     def parse(self, head: RequestHead, body: RawJson, limits: ContentLimits) -> ResponsesRequest:
         """Parse a request: model, stream, the media of its input, and every text that the model may read."""

@@ -155,6 +155,7 @@ def either(string: Rule, array: Rule) -> Rule:
 
 def review(root: RawObject, rule: Rule, content: RequestContent) -> None:
     """Review a whole request; raises UnsupportedOperation or InvalidRequest, each with the JSON path as its param."""
+    content.unruled_texts = len(content.texts)
     rule(root, Review(content, _folded_names(rule)))
 
 

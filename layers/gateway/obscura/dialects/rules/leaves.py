@@ -227,9 +227,16 @@ def _has_strings(node: Node) -> bool:
     return isinstance(node, (dict, list)) or memoryview(node)[0] not in _SCALARS
 
 
+def is_identifier_key(key: str | int) -> bool:
+    """Whether a key is a short word of a machine's, as all known ones are, and so no text; or an index."""
+    return isinstance(key, int) or (
+        key.isascii() and len(key) <= MAX_IDENTIFIER_CHARS and key.replace("_", "").isalnum()
+    )
+
+
 def review_key(key: str, review: Review) -> None:
     """A key of the caller's own may be read by the model too, and can be as long as an image."""
-    if not (key.isascii() and len(key) <= MAX_IDENTIFIER_CHARS and key.replace("_", "").isalnum()):
+    if not is_identifier_key(key):
         _require_no_media(key, review, urls_allowed=False)
         review.content.texts.append(key)
 

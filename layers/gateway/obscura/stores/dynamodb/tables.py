@@ -26,8 +26,10 @@ TABLES = (
     Table("rates", "subject"),
     Table("files", "project", "id"),
     Table("verdicts", "id"),
+    Table("policies", "policy", "item"),
 )
-"""API keys; counters of rates and of the free tier; metadata of files and uploads; clean moderation verdicts."""
+"""API keys; counters of rates, of the free tier and of policies; metadata of files and uploads; clean moderation
+verdicts; versions of policies and the projects that they hold for."""
 
 
 async def create_missing_tables(database: DynamoDb) -> None:

@@ -1,0 +1,1 @@
+"""External checks of policies: clients of guardrail services."""
