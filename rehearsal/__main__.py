@@ -18,6 +18,8 @@ from rehearsal.report import Report
 from rehearsal.scenarios import Case, Scenario, scenario
 from rehearsal.stack import NAME, ROOT, Stack, translated
 
+UNDER_POLICIES = ("policy", "inspect")
+
 
 def main() -> int:
     """Rehearse; returns 0 if everything held."""
@@ -35,7 +37,7 @@ def main() -> int:
         for family, function in functions_by_family(stack).items():
             rehearse_role(report, family, allowed_calls(account, stack, function["Role"]))
         report.section(f"The build is laid out as on Lambda: {environment.layout}")
-        for family in sorted(FAMILIES, key=lambda family: family == "policy"):  # last, under policies that are saved
+        for family in sorted(FAMILIES, key=UNDER_POLICIES.__contains__):  # these last, under policies that are saved
             report.section(f"The {family} function, in Lambda's runtime emulator")
             rehearse_function(report, environment, family)
     return report.end()

@@ -26,10 +26,12 @@ LEFT_TO_DEFAULTS = frozenset(
 """Settings that a stack does not need (one upstream, no proxy but API Gateway) or whose defaults suit Lambda too; the
 template sets every other one."""
 
-_UNDER_POLICIES = frozenset({"policy", "policies"})
+_DECIDING, _UNDER_POLICIES = frozenset({"policy", "policies"}), frozenset({"policy", "policies", "inspect"})
 OF_SOME_FAMILIES: dict[str, frozenset[str]] = {
     "blocked_hashes": frozenset(name for name, family in FAMILIES.items() if family.dialects),
-    **{name: _UNDER_POLICIES for name in Settings.model_fields if name.startswith("policy_")},
+    **{name: _DECIDING for name in Settings.model_fields if name.startswith("policy_")},
+    "policy_floor": _UNDER_POLICIES,
+    "policy_check_allow": _UNDER_POLICIES,
 }
 """Settings that only these families read; what they name is read at a function's start."""
 

@@ -29,6 +29,14 @@ def with_route(event: Event, method: str, path: str) -> Event:
     return event | {"httpMethod": method, "path": path, "resource": path, "requestContext": context}
 
 
+def with_header(event: Event, name: str, value: str) -> Event:
+    """Return an event with one more header."""
+    return event | {
+        "headers": event["headers"] | {name: value},
+        "multiValueHeaders": event["multiValueHeaders"] | {name: [value]},
+    }
+
+
 def unauthenticated(event: Event, address: str) -> Event:
     """Return an event without a key that requests the free tier from this address."""
     kept = {name: value for name, value in event["headers"].items() if name != "Authorization"}

@@ -81,7 +81,7 @@ POLICIES = ADMISSION | {
     *(Call("dynamodb", operation, "policies") for operation in ("get_item", "put_item", "delete_item", "query")),
 }
 
-_NEEDED_BY = {"files": FILES, "policy": POLICY, "policies": POLICIES, "playground": NOTHING}
+_NEEDED_BY = {"files": FILES, "policy": POLICY, "inspect": POLICY, "policies": POLICIES, "playground": NOTHING}
 NEEDED = {name: _NEEDED_BY.get(name, INFERENCE if family.dialects else ADMISSION) for name, family in FAMILIES.items()}
 """By family: what every function needs, and more for those that call a model and those that store something."""
 

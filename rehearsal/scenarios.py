@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 from rehearsal.emulator import FunctionResponse
-from rehearsal.events import Event, read_event, unauthenticated, with_body, with_route
+from rehearsal.events import Event, read_event, unauthenticated, with_body, with_header, with_route
 from rehearsal.families import FAMILIES, STREAMED
 
 
@@ -85,6 +85,19 @@ def _policy(event: Event) -> Scenario:
     asked = {"model": "demo", "input": "Hello", "stream": True, "policy_id": "support"}
     responding = with_route(event | {"body": json.dumps(asked)}, "POST", "/policy/v1/responses")
     yield Case("responses", responding, b"event: response.completed")
+    asked = {"input_type": "request", "texts": ["a wire transfer"], "policy_id": "support"}
+    checking = with_route(event | {"body": json.dumps(asked)}, "POST", "/beta/litellm_basic_guardrail_api")
+    yield Case("for another proxy", checking, b'"action":"BLOCKED"', header="x-policy-decision")
+
+
+def _inspect(event: Event) -> Scenario:
+    """Under the policy that the scenario of ``policies`` has left."""
+    blocked = with_body(event, messages=[{"role": "user", "content": "a wire transfer"}])
+    said = with_body(event, max_tokens=9, messages=[{"role": "user", "content": "Hello"}])
+    yield Case("with an image", event, b'"pdq":', header="x-image-tokens")
+    yield Case("its prepared image", with_body(event, include=["images"]), b'"data_url":"data:image/')
+    yield Case("what a policy blocks", blocked, b'"reason_code":"DENYLIST')
+    yield Case("of messages", with_header(said, "X-Obscura-Dialect", "messages"), b'"dialect":"messages"')
 
 
 def _files(event: Event) -> Scenario:
@@ -141,6 +154,7 @@ SCENARIOS: dict[str, Callable[[Event], Scenario]] = {
     "messages": _messages,
     "responses": _responses,
     "policy": _policy,
+    "inspect": _inspect,
     "files": _files,
     "models": _models,
     "policies": _policies,

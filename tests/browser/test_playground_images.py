@@ -147,8 +147,24 @@ async def test_a_cropped_region_is_what_is_sent(page: Page, gateway: Gateway, up
     assert (await playground.figures(answer))["Image tokens"] == "8"
 
 
-async def test_the_models_view_is_an_estimate_without_inspection(page: Page, gateway: Gateway) -> None:
+async def test_the_models_view_is_the_gateways_own_with_a_key(
+    page: Page, gateway: Gateway, upstream: LoopbackServer
+) -> None:
     playground = await Playground(page, gateway).open()
+    await page.select_option("#detail", "low")
+    await playground.choose(a_file("a.jpg", a_photograph(2000, 1000, "JPEG"), "image/jpeg"))
+    await playground.images()
+    await playground.thumbnail().locator("[aria-pressed]").click()
+    await page.wait_for_selector(".facts:has-text('from the gateway')")
+
+    facts = await playground.thumbnail().locator(".facts").inner_text()
+    assert "768 \u00d7 384" in facts
+    assert "378 tokens" in facts
+    assert not upstream.received
+
+
+async def test_the_models_view_is_an_estimate_without_a_key(page: Page, gateway: Gateway) -> None:
+    playground = await Playground(page, gateway).open(key=False)
     await page.select_option("#detail", "low")
     await playground.choose(a_file("a.jpg", a_photograph(2000, 1000, "JPEG"), "image/jpeg"))
     await playground.images()

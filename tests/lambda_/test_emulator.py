@@ -53,8 +53,8 @@ def text_of(body: dict) -> str:
     return body["content"][0]["text"] if "content" in body else body["output"][0]["content"][0]["text"]
 
 
-def test_every_family_with_a_dialect_is_tested_in_the_emulator() -> None:
-    assert REQUESTS.keys() == {name for name, family in FAMILIES.items() if family.dialects}
+def test_every_family_that_streams_is_tested_in_the_emulator() -> None:
+    assert REQUESTS.keys() == {name for name, family in FAMILIES.items() if family.streams}
 
 
 @pytest.mark.parametrize("family", REQUESTS)
@@ -103,6 +103,17 @@ def test_the_models_function_responds_buffered_in_both_dialects(
     assert "image" in filtered.json()["data"][0]["input_modalities"]
     assert (anonymous.status, anonymous.streamed) == (401, False)
     assert (unknown.status, unknown.json()["error"]["code"]) == (404, "not_found")
+
+
+def test_the_inspect_function_responds_buffered_and_asks_no_model(
+    layout: Layout, settings: dict[str, str], bearer: dict[str, Any]
+) -> None:
+    with emulated(layout, "inspect", settings) as function:
+        body = {"model": "obscura-demo", "messages": HELLO, "stream": True}
+        inspected = function.invoke(rest_event("POST", "/v1/inspect", body, **bearer))
+
+    assert (inspected.status, inspected.streamed) == (200, False)
+    assert inspected.json()["text"]["characters"] == len("What do you see?")
 
 
 async def test_a_models_list_that_exceeds_the_functions_time_is_a_504(

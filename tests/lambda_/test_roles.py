@@ -33,11 +33,11 @@ def test_a_stream_of_decision_events_may_be_written_to_by_those_who_decide() -> 
 
         allowed = {
             family: allowed_calls(account, streaming, roles[family]) - NEEDED[family]
-            for family in ("chat", "policy", "policies")
+            for family in ("chat", "inspect", "policy", "policies")
         }
 
     put = {Call("firehose", "put_record_batch", FIREHOSE)}
-    assert allowed == {"chat": set(), "policy": put, "policies": put}
+    assert allowed == {"chat": set(), "inspect": set(), "policy": put, "policies": put}
 
 
 def test_an_unneeded_permission_is_found(stack: Stack) -> None:

@@ -20,12 +20,12 @@ asyncio.run(start())
 """
 
 
-@pytest.mark.parametrize("family", ["chat", "policies"])
+@pytest.mark.parametrize("family", ["chat", "inspect", "policy", "policies"])
 def test_a_started_family_has_imported_policies_only_if_it_serves_them(family: str, tmp_path: object) -> None:
     code = CODE.format(family=family, folder=str(tmp_path))
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
 
     loaded = set(process.stdout.split())
     assert f"obscura.api.routers.{family}" in loaded
-    assert ("obscura.policy" in loaded) == (family == "policies")
+    assert ("obscura.policy" in loaded) == (family != "chat")
     assert "re2" not in loaded
