@@ -9,6 +9,7 @@ from tests.browser.playground import Playground, a_file
 from tests.support.fake_upstream import ANSWER, answers, chunk, streams
 from tests.support.gateway import Gateway
 from tests.support.loopback_server import LoopbackServer
+from tests.support.policies import save
 from tests.unit.imaging.images import a_photograph
 
 SMALL = a_photograph(64, 48, "PNG")
@@ -207,3 +208,15 @@ async def test_the_code_leaves_out_key_and_base64(dialect: str, page: Page, gate
     assert all("OBSCURA_KEY" in code and gateway.key not in code and "iVBOR" not in code for code in codes.values())
     compile(codes["python"], "snippet.py", "exec")
     assert f"{gateway.url}/v1" in codes["curl"]
+
+
+async def test_a_policy_holds_for_requests_that_name_it(page: Page, gateway: Gateway, upstream: LoopbackServer) -> None:
+    await save(gateway, rules={"denylist": ["wire transfer"]})
+    playground = await Playground(page, gateway).open()
+    await page.fill("#policy", "p1")
+    refused = await (await playground.ask("a wire transfer")).inner_text()
+    allowed = await playground.figures(await playground.ask("a letter"))
+
+    assert "policy_blocked" in refused
+    assert allowed["Policy"] == "allow"
+    assert len([request for request in upstream.received if request.method == "POST"]) == 1
