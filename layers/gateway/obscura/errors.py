@@ -11,6 +11,7 @@ addresses or an upstream's body. The dialects write errors in their own formats 
     │        InvalidImageUrl · UnsafeImageUrl · ImageFetchFailed
     │        ModerationBlocked · VideoAnonBlocked
     ├── 401  MissingCredentials · InvalidApiKey · InvalidToken
+    ├── 402  UpstreamBilling
     ├── 403  PermissionDenied
     ├── 404  ModelNotFound · FileNotFound · NotFound
     ├── 408  RequestTimeout
@@ -31,7 +32,12 @@ class ClientDisconnected(Exception):
 
 
 class ObscuraError(Exception):
-    """An error that the caller gets; ``param`` is the JSON path that it concerns, if there is one."""
+    """An error that the caller gets; ``param`` is the JSON path that it concerns, if there is one.
+
+    response_status, response_code, response_type   what the caller gets, an upstream's own if the error is one of its;
+                                                    logs and metrics have the class's status and code
+    details                                         what a program may read of it beside the code, as JSON values
+    """
 
     status: ClassVar[int]
     code: ClassVar[str]
@@ -42,7 +48,10 @@ class ObscuraError(Exception):
         self.param = param
         self.retry_after_s = retry_after_s
         self.category: str | None = None
+        self.details: object | None = None
         self.response_status: int = self.status
+        self.response_code: str = self.code
+        self.response_type: str | None = None
         self.headers: dict[str, str] = {}
 
     def at(self, path: str) -> Self:
@@ -181,6 +190,12 @@ class RetentionConflict(ObscuraError):
     """A zero-retention request to store a file, or that names a stored one."""
 
     status, code = 400, "retention_conflict"
+
+
+class UpstreamBilling(ObscuraError):
+    """The upstream's account has no credit or no quota left: trying again is no way out."""
+
+    status, code = 402, "upstream_billing"
 
 
 class MissingCredentials(ObscuraError):

@@ -29,7 +29,10 @@ _HEADERS: Json = {
     "x-request-id": {"schema": {"type": "string"}},
     "x-ratelimit-limit-requests": {"schema": {"type": "integer"}, "description": "Requests in the window."},
     "x-ratelimit-remaining-requests": {"schema": {"type": "integer"}, "description": "Requests that are left of it."},
-    "x-ratelimit-reset-requests": {"schema": {"type": "string", "format": "date-time"}, "description": "Its end."},
+    "x-ratelimit-reset-requests": {
+        "schema": {"type": "string", "examples": ["1m12s", "350ms"]},
+        "description": "The time until it ends, as OpenAI writes it.",
+    },
 }
 _IMAGE_TOKENS: Json = {"x-image-tokens": {"schema": {"type": "string"}, "description": "Tokens of each image."}}
 _VERSION = "/v1"

@@ -158,7 +158,9 @@ class ResponseTranslator(Protocol):
 class UpstreamBody:
     """A request as it goes upstream, in a caller dialect, and the translator of its response.
 
-    ``counts_tokens`` is for a request that only counts tokens, in a dialect that has such requests.
+    ``counts_tokens`` is for a request that only counts tokens, in a dialect that has such requests. ``headers`` and
+    ``query`` are the caller's own, as far as they go on; ``received`` gets the upstream's response headers, as far as
+    the caller gets them, once its head has arrived.
     """
 
     dialect: str
@@ -166,6 +168,9 @@ class UpstreamBody:
     streamed: bool
     translator: ResponseTranslator
     counts_tokens: bool = False
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    query: str = ""
+    received: dict[str, str] = field(default_factory=dict)
 
 
 class ParsedRequest(Protocol):
@@ -229,6 +234,10 @@ class ParsedRequest(Protocol):
         Fields that name or make entries of its cache are taken off, and ``"store": false`` is written, in dialects that
         have the field, if ``store_field`` says that the upstream takes it.
         """
+        ...
+
+    def fit_to(self, *, prefill: bool) -> None:
+        """Take note of what the model's chat upstream can do: continue a last message of the assistant's, or not."""
         ...
 
     def check_translatable(self, dialects: Collection[str]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from obscura.auth.access import AccessRequest, Principal, admission
@@ -21,6 +21,7 @@ from obscura.pipeline.services import Services
 from obscura.pipeline.unmoderated import UNMODERATED_HEADER, require_checkable
 from obscura.pipeline.upstream_state import require_files_allowed, require_nothing_kept, require_own_state
 from obscura.upstreams.base import CatalogModel
+from obscura.upstreams.headers import IDEMPOTENCY_KEY, request_headers, request_query
 
 OFF_LOOP_IMAGE_BYTES = 1024 * 1024
 """Of prepared images that are written into a request: copying more takes over a millisecond."""
@@ -94,6 +95,7 @@ async def read_and_select[R: ParsedRequest](
     with record.timed_step("choose"):
         model = await select_model(parsed, services.catalog)
         unmoderated = require_checkable(parsed, model, principal, refuse_unmoderated=limits.refuse_unmoderated)
+        parsed.fit_to(prefill=model.prefill)
         await run_off_loop(lambda: parsed.check_translatable(model.dialects), off_loop=is_large)
         native = dialect.name in model.dialects
         require_nothing_kept(parsed, principal, native=native)
@@ -169,7 +171,22 @@ async def _approve(
 ) -> _ApprovedRequest:
     selected = await read_and_select(request, principal, dialect, services)
     prepared = await prepare_and_moderate(selected, request, principal, services, moderated=True)
-    return _ApprovedRequest(prepared.model, await prepared.render(), prepared.image_tokens, prepared.headers)
+    body = passed_on(await prepared.render(), request, principal, dialect, services)
+    return _ApprovedRequest(prepared.model, body, prepared.image_tokens, prepared.headers)
+
+
+def passed_on(
+    body: UpstreamBody, request: GatewayRequest, principal: Principal, dialect: CallerDialect, services: Services
+) -> UpstreamBody:
+    """Add what of the request's headers and query goes on to an upstream that speaks its own dialect (ADR 120)."""
+    if body.dialect != dialect.name:
+        return body
+    chosen = services.limits.passed_headers
+    if principal.zero_retention:
+        chosen -= {IDEMPOTENCY_KEY}  # by it the upstream would keep the answer
+    headers = request_headers(request.head.headers, body.dialect, chosen, principal.project)
+    query = request_query(request.head.query, body.dialect)
+    return replace(body, headers=headers, query=query) if headers or query else body
 
 
 ESTIMATE_HEADER = "x-token-estimate"
@@ -208,7 +225,7 @@ async def handle_count_tokens(
             )
             yield GatewayResponse(200, "application/json", estimate, headers)
             return
-        body = await prepared.render()
+        body = passed_on(await prepared.render(), request, principal, dialect, services)
         with request.record.timed_step("relay"):
             response = await call_upstream(body, prepared.model.upstream, ())
             response.headers.update(prepared.headers)

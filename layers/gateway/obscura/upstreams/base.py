@@ -137,6 +137,8 @@ class CatalogModel:
     """The types of content parts that nothing here can check, and that its upstream gets all the same."""
     store_field: bool = True
     """Whether its upstream takes the field ``store``; zero-retention requests are sent with false in it."""
+    prefill: bool = False
+    """Whether its chat upstream continues a last message of the assistant's instead of answering it."""
     account_state: bool = False
     """Whether callers may name what the upstream's account holds, which all of them share."""
 

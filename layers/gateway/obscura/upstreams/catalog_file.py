@@ -76,6 +76,7 @@ class ModelEntry(_Strict):
     owned_by: str = "obscura"
     pass_types: frozenset[str] = frozenset()
     account_state: bool = False
+    prefill: bool = False
 
 
 class CatalogDocument(_Strict):
@@ -144,6 +145,7 @@ class FileCatalog:
                 pass_types=model.pass_types,
                 store_field=entries[model.upstream].takes_store_field,
                 account_state=model.account_state,
+                prefill=model.prefill,
             )
             for model in file.models
         }

@@ -19,8 +19,8 @@ from obscura.upstreams.base import (
     UpstreamResponse,
     UpstreamStream,
 )
+from obscura.upstreams.headers import response_headers
 
-RETRIES = 2
 RETRIED_STATUSES = frozenset({429, 503})
 FIRST_BACKOFF_S = 0.25
 MAX_WAIT_S = 10.0
@@ -48,8 +48,12 @@ class HttpUpstream:
         base_url: str,
         dialect: UpstreamDialect,
         timeouts: UpstreamTimeouts | None = None,
+        retries: int = 0,
     ) -> None:
         """``base_url`` is what the dialect's paths are below, such as ``https://api.openai.com/v1``.
+
+        ``retries`` is how often a request is sent again that ``send_with_retries`` may send again: not at all by
+        default, since callers' SDKs do so by themselves (ADR 122).
 
         Requests go to the transport itself: what httpx's client adds to it (redirects, cookies, authentication) no
         upstream needs, and it takes 50 µs of CPU for each request.
@@ -59,16 +63,22 @@ class HttpUpstream:
         self._basic_credentials = basic_credentials(httpx.URL(base_url))
         self._dialect = dialect
         self._timeouts = timeouts or UpstreamTimeouts()
+        self._retries = retries
         self._extensions = {"timeout": httpx.Timeout(None, connect=self._timeouts.connect_s).as_dict()}
         self._urls: dict[str, tuple[httpx.URL, str]] = {}
 
     async def send(self, request: UpstreamBody) -> UpstreamResponse:
         """Send a request and return its response; see ``Upstream``."""
         response = await self._head(self._dialect.encode(request))
+        request.received.update(response_headers(response.headers.raw))
         if request.streamed and response.status_code == 200 and self._is_stream(response):
             return UpstreamStream(self._events(response), response.aclose)
         if response.status_code != 200:
-            raise self._dialect.error(response.status_code, await self._error_body(response), response.headers)
+            error = self._dialect.error(response.status_code, await self._error_body(response), response.headers)
+            error.headers = request.received | error.headers
+            if error.headers.get("x-should-retry") == "false":
+                error.headers.pop("retry-after-ms", None)
+            raise error
         return self._dialect.decode(await self._whole_body(response))
 
     async def models(self) -> Sequence[ModelListing]:
@@ -84,7 +94,7 @@ class HttpUpstream:
         """Send a request and return the response when its head has arrived."""
         try:
             async with asyncio.timeout(self._timeouts.first_byte_s):
-                return await send_with_retries(self._transport, self._httpx_request(request))
+                return await send_with_retries(self._transport, self._httpx_request(request), self._retries)
         except TimeoutError:
             raise _timeout(self._timeouts.first_byte_s) from None
         except (httpx.ConnectError, httpx.ConnectTimeout):
@@ -189,14 +199,16 @@ class ClientTransport(httpx.AsyncBaseTransport):
         return response
 
 
-async def send_with_retries(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.Response:
+async def send_with_retries(
+    transport: httpx.AsyncBaseTransport, request: httpx.Request, retries: int
+) -> httpx.Response:
     """Send a request and return the response when its head has arrived; the caller closes it.
 
-    It is sent again, at most ``RETRIES`` times, after a connection that failed or closed before any byte of a response,
+    It is sent again, at most ``retries`` times, after a connection that failed or closed before any byte of a response,
     and after a 429 or 503. The wait is the Retry-After (if that is over ``MAX_WAIT_S``, the response is returned as it
     is) or else a doubling time with jitter. Raises httpx.TransportError when the last attempt fails.
     """
-    for attempt in range(RETRIES):
+    for attempt in range(retries):
         try:
             response = await transport.handle_async_request(request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadError, httpx.RemoteProtocolError):

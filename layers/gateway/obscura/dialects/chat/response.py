@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from obscura.dialects.json.raw import NULL
+from obscura.dialects.reported_errors import read_reported_fields
 from obscura.dialects.sse import LineSplitter
 from obscura.errors import UpstreamError
 
@@ -188,5 +189,6 @@ def _parse(data: bytes) -> ChatCompletion:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise UpstreamError("The upstream answered with something other than chat completions. Try again.") from None
     if completion.error is not None and completion.error != NULL:
-        raise UpstreamError("The upstream failed in the middle of its answer. Try again.")
+        reported = read_reported_fields(bytes(completion.error))
+        raise reported.add_to(UpstreamError("The upstream failed in the middle of its answer. Try again."))
     return completion

@@ -48,7 +48,7 @@ class MessagesRequest(ContentRequest):
     def check_translatable(self, dialects: Collection[str]) -> None:
         """Raise UnsupportedField or InvalidRequest if the request must be translated and cannot be."""
         if NATIVE not in dialects:
-            to_chat_request(self.content.body, self.streamed)
+            to_chat_request(self.content.body, self.streamed, prefill=self.content.prefill)
 
     def to_upstream(self, dialects: Collection[str] = (PIVOT,)) -> UpstreamBody:
         """Render the request, unchanged but for its images, or translated to chat.
@@ -58,7 +58,7 @@ class MessagesRequest(ContentRequest):
         body = self.content.body
         if NATIVE in dialects:
             return UpstreamBody(NATIVE, body.render(), self.streamed, PASSTHROUGH)
-        chat = to_chat_request(body, self.streamed)
+        chat = to_chat_request(body, self.streamed, prefill=self.content.prefill)
         translator = MessagesTranslator(self.model, chat.stop_sequences, chat.thinking_shown)
         return UpstreamBody(PIVOT, body.render(chat.tree | self.stored_field()), self.streamed, translator)
 
@@ -78,7 +78,7 @@ class CountTokensRequest(MessagesRequest):
     def check_translatable(self, dialects: Collection[str]) -> None:
         """Raise UnsupportedField or InvalidRequest if the counted request could not be sent."""
         if NATIVE not in dialects:
-            to_chat_request(self.content.body, False, needs_max_tokens=False)
+            to_chat_request(self.content.body, False, needs_max_tokens=False, prefill=self.content.prefill)
 
     def to_upstream(self, dialects: Collection[str] = (NATIVE,)) -> UpstreamBody:
         """Render the request for an upstream that counts, which only those that speak Messages do."""

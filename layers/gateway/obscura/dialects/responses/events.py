@@ -26,7 +26,7 @@ class _ErrorEvent(msgspec.Struct, tag="error", tag_field="type"):
 def error_event(error: ObscuraError, sequence_number: int) -> bytes:
     """Write an error as the event that ends a stream."""
     body = msgspec.json.decode(openai_error(error), type=_ErrorBody)
-    event = _ErrorEvent(error.code, error.message, error.param, sequence_number, body.error)
+    event = _ErrorEvent(error.response_code, error.message, error.param, sequence_number, body.error)
     return format_event(msgspec.json.encode(event), "error")
 
 

@@ -41,18 +41,22 @@ class TranslatedRequest:
     thinking_shown: bool
 
 
-def to_chat_request(body: RawJson, streamed: bool, needs_max_tokens: bool = True) -> TranslatedRequest:
-    """Translate an opened body.
+def to_chat_request(
+    body: RawJson, streamed: bool, needs_max_tokens: bool = True, *, prefill: bool = False
+) -> TranslatedRequest:
+    """Translate an opened body; ``prefill`` as in ``chat_messages``.
 
     Raises UnsupportedField on a field that chat does not have, InvalidRequest on one that no upstream could read.
     """
     root = body.root
+    if not is_null(root.get("thread")):  # before any other: without it the SDK sends the rest again
+        raise unsupported_field("thread", "Chat upstreams keep no threads; send the whole conversation.")
     reject_unknown(root, _KNOWN)
     require_translatable_context_management(root, body)
     _require_standard_speed(root, body)
     stop_sequences = _stop_sequences(root, body)
     thinking = read_thinking(root, body)
-    tree: RawObject = {"model": root["model"], "messages": chat_messages(root, body)}
+    tree: RawObject = {"model": root["model"], "messages": chat_messages(root, body, prefill=prefill)}
     if needs_max_tokens:
         tree["max_tokens"] = _max_tokens(root)
     fields: dict[str, Node | None] = {key: root.get(key) for key in _SAME_NAME}
