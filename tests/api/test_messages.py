@@ -254,7 +254,7 @@ async def test_unknown_paths_and_wrong_methods_get_anthropics_error_format(demo_
     wrong = await demo_gateway.client.get("/v1/messages")
 
     assert error_of(nowhere) == error_of(batches) == (404, "not_found_error", "not_found")
-    assert error_of(wrong) == (405, "invalid_request_error", "unsupported_operation")
+    assert error_of(wrong) == (405, "invalid_request_error", "method_not_allowed")
     assert wrong.headers["allow"] == "POST"
 
 

@@ -1,8 +1,7 @@
 """Rate limits over HTTP: requests a minute, and the headers of every response, errors included."""
 
 import asyncio
-import time
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -104,7 +103,7 @@ async def test_without_admission_the_headers_say_that_nothing_is_left(
 
     limit, remaining, reset = rate_limit_of(response)
     assert (response.status_code, limit, remaining) == (status, 0, 0)
-    assert 55 <= datetime.fromisoformat(reset).timestamp() - time.time() <= 61
+    assert reset == "1m0s" or 55 <= int(reset.removesuffix("s")) <= 59
 
 
 async def new_key_headers(gateway: Gateway, **limits: Any) -> dict[str, str]:

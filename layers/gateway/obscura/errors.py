@@ -14,6 +14,7 @@ addresses or an upstream's body. The dialects write errors in their own formats 
     ├── 402  UpstreamBilling
     ├── 403  PermissionDenied
     ├── 404  ModelNotFound · FileNotFound · NotFound
+    ├── 405  MethodNotAllowed
     ├── 408  RequestTimeout
     ├── 413  RequestTooLarge
     ├── 429  FreeTierExhausted · RateLimitExceeded · QuotaExceeded      (each with ``retry_after_s``)
@@ -238,6 +239,12 @@ class NotFound(ObscuraError):
     """A path that Obscura does not serve."""
 
     status, code = 404, "not_found"
+
+
+class MethodNotAllowed(ObscuraError):
+    """A method that the path does not take (RFC 9110 §15.5.6)."""
+
+    status, code = 405, "method_not_allowed"
 
 
 class RequestTimeout(ObscuraError):

@@ -134,7 +134,7 @@ class ChatCompletion(msgspec.Struct):
     created: Count = None
     raw_choices: list[Choice] | None = msgspec.field(name="choices", default=None)
     usage: ChatUsage | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = NULL
 
     @property
     def first(self) -> Choice | None:
@@ -188,7 +188,7 @@ def _parse(data: bytes) -> ChatCompletion:
         completion = _completion_decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise UpstreamError("The upstream answered with something other than chat completions. Try again.") from None
-    if completion.error is not None and completion.error != NULL:
+    if completion.error != NULL:
         reported = read_reported_fields(bytes(completion.error))
         raise reported.add_to(UpstreamError("The upstream failed in the middle of its answer. Try again."))
     return completion
