@@ -35,7 +35,7 @@ class RateLimitStatus:
         }
 
     def anthropic_headers(self) -> dict[str, str]:
-        """Return the three that Messages has as well; the reset is an instant (Anthropic's reference, "Rate limits")."""
+        """Return the three that Messages has as well; the reset is an instant (API reference, "Rate limits")."""
         return {
             "anthropic-ratelimit-requests-limit": str(self.limit),
             "anthropic-ratelimit-requests-remaining": str(self.remaining),

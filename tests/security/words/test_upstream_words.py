@@ -13,7 +13,13 @@ from tests.support.loopback_server import LoopbackServer, loopback_server
 
 WORDS = "key sk-live-AAAABBBBCCCC of http://10.1.2.3:8000/v1 (Bearer abcdefgh) at vllm-0.local:9000 " + "x" * 900
 SECRET = ("AAAABBBB", "10.1.2.3", "abcdefgh", "vllm-0", "x" * 500)
-ERROR = {"message": WORDS, "type": "invalid_request_error", "param": "http://10.1.2.3/", "metadata": {"raw": WORDS}, "details": {"sk-live-AAAABBBB": WORDS}}
+ERROR = {
+    "message": WORDS,
+    "type": "invalid_request_error",
+    "param": "http://10.1.2.3/",
+    "metadata": {"raw": WORDS},
+    "details": {"sk-live-AAAABBBB": WORDS},
+}
 EACH_KIND = pytest.mark.parametrize("of_upstream", ["", NATIVE], ids=["chat", "native"])
 
 

@@ -152,7 +152,9 @@ def test_an_upstreams_names_and_details_stand_in_both_formats() -> None:
     assert openai["details"] == anthropic["details"] == {"tokens": [1, 2]}
 
 
-@pytest.mark.parametrize(("param", "is_thread"), [("thread", True), ("thread.previous_message_id", True), ("threads", False)])
+@pytest.mark.parametrize(
+    ("param", "is_thread"), [("thread", True), ("thread.previous_message_id", True), ("threads", False)]
+)
 def test_a_refused_thread_says_so_to_anthropics_sdks(param: str, is_thread: bool) -> None:
     error = json.loads(anthropic_error(errors.UnsupportedField("No.", param=param), "req_1"))["error"]
 

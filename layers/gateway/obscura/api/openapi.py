@@ -99,7 +99,12 @@ def _request_body(dependencies: Sequence[object], schemas: Json) -> Json:
             return _body("application/json", _schema_of(body.model, schemas))
         if isinstance(body, FormBody):
             fields = {body.name: {"type": "string", "format": "binary"}} | body.schema()
-            form = {"type": "object", "required": [body.name], "properties": fields, "additionalProperties": False}
+            form = {
+                "type": "object",
+                "required": [body.name],
+                "properties": fields,
+                "additionalProperties": False,
+            } | body.rules()
             return _body("multipart/form-data", form)
     return {}
 

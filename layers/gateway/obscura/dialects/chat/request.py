@@ -81,7 +81,7 @@ REQUEST_SCHEMA: JsonSchema = {
     "description": "OpenAI's request; every field that is not named here goes to the upstream untouched.",
     "required": ["model", "messages"],
     "properties": {
-        "model": {"type": "string"},
+        "model": {"type": "string", "minLength": 1},
         "messages": {"type": "array", "minItems": 1, "items": _MESSAGE},
         "stream": {"type": "boolean", "default": False},
     },

@@ -154,7 +154,7 @@ COUNT_TOKENS_SCHEMA: JsonSchema = {
     "description": "Anthropic's request. A field that the model's upstream does not have is a 400 that names it.",
     "required": ["model", "messages"],
     "properties": {
-        "model": {"type": "string"},
+        "model": {"type": "string", "minLength": 1},
         "messages": {"type": "array", "minItems": 1, "items": _MESSAGE},
         "system": _CONTENT,
     },
@@ -162,7 +162,7 @@ COUNT_TOKENS_SCHEMA: JsonSchema = {
 REQUEST_SCHEMA: JsonSchema = COUNT_TOKENS_SCHEMA | {
     "required": ["model", "messages", "max_tokens"],
     "properties": {
-        "model": {"type": "string"},
+        "model": {"type": "string", "minLength": 1},
         "messages": {"type": "array", "minItems": 1, "items": _MESSAGE},
         "system": _CONTENT,
         "max_tokens": {"type": "integer", "minimum": 1},

@@ -229,7 +229,10 @@ _ROOT: dict[str, Rule] = {
     "billing_policy": Fields(ids("bill_to")),
     "thread": kept_upstream(
         # A thread is of no use to a caller who may not name its messages later.
-        ByType({"create": account_state(Fields(ids())), "continue": _CONTINUED}, other=_CONTINUED.with_fields({"type": unknown}))
+        ByType(
+            {"create": account_state(Fields(ids())), "continue": _CONTINUED},
+            other=_CONTINUED.with_fields({"type": unknown}),
+        )
     ),
 }
 REQUEST = Fields(

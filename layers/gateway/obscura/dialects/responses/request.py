@@ -101,7 +101,7 @@ REQUEST_SCHEMA: JsonSchema = {
     "description": "OpenAI's request. A field that the model's upstream does not have is a 400 that names it.",
     "required": ["model", "input"],
     "properties": {
-        "model": {"type": "string"},
+        "model": {"type": "string", "minLength": 1},
         "input": {"anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": _ITEM}]},
         "instructions": {"type": ["string", "null"]},
         "stream": {"type": ["boolean", "null"], "default": False},
