@@ -41,7 +41,9 @@ ASKED = {
 ALWAYS = {"host", "content-type", "content-length", "accept", "accept-encoding"}
 
 
-async def sent(upstream: LoopbackServer, gateway: Gateway, dialect: str, query: str = "", **more: str) -> dict[str, str]:
+async def sent(
+    upstream: LoopbackServer, gateway: Gateway, dialect: str, query: str = "", **more: str
+) -> dict[str, str]:
     await gateway.client.post(PATHS[dialect] + query, json=SMALLEST[dialect], headers=ASKED | more)
     return {name: value for name, value in upstream.received[-1].headers.items() if name not in ALWAYS}
 
@@ -54,7 +56,7 @@ async def test_native_messages_pass_version_betas_and_the_beta_query(upstream: L
     assert upstream.received[-1].path == "/v1/messages?beta=true"
 
 
-async def test_without_a_version_of_the_callers_the_known_one_is_sent(upstream: LoopbackServer, tmp_path: Path) -> None:
+async def test_without_a_version_the_known_one_is_sent(upstream: LoopbackServer, tmp_path: Path) -> None:
     async with catalog_gateway(upstream, tmp_path) as gateway:
         await gateway.client.post(PATHS["messages"], json=SMALLEST["messages"])
 

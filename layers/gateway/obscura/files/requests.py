@@ -148,7 +148,7 @@ class CompleteUpload(_Request, extra="forbid"):
 class ListFilesQuery(_Request):
     """The query of a list of files."""
 
-    limit: Annotated[int, BeforeValidator(_plain_digits)] | None = Field(default=None, ge=1, le=MAX_LISTED)
+    limit: Annotated[int, BeforeValidator(_plain_digits), Field(ge=1, le=MAX_LISTED)] | None = None
     order: Literal["asc", "desc"] = Field(default="desc", description="By time of creation.")
     purpose: ListedPurpose | None = None
     after: Annotated[str, AfterValidator(_file_id)] | None = Field(

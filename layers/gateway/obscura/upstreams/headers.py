@@ -37,13 +37,13 @@ PASSED_RESPONSE_HEADERS: Mapping[bytes, str] = {
         *("x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
     )
 } | {b"x-request-id": "x-upstream-request-id"}
-"""What goes back to the caller, and its name there. A header of the gateway's own takes precedence over one of these."""
+"""What goes back to the caller, and its name there; a header of the gateway's own of that name takes precedence."""
 
 PASSED_RESPONSE_PREFIX = b"anthropic-ratelimit-"
 _OWN_PREFIX = b"anthropic-ratelimit-requests-"
 
 MAX_HEADER_CHARS = 2_000
-_REQUEST_VALUE = re.compile(r"[\x20-\x7e]{1,%d}" % MAX_HEADER_CHARS)
+_REQUEST_VALUE = re.compile(rf"[\x20-\x7e]{{1,{MAX_HEADER_CHARS}}}")
 _RESPONSE_VALUE = re.compile(rb"[\x20-\x7e]{1,200}")
 
 
