@@ -110,7 +110,7 @@ async def test_files_are_listed_page_by_page(demo_gateway: Gateway) -> None:
         response = (await demo_gateway.client.get("/v1/files", params=query)).json()
         found = [file["id"] for file in response["data"]]
         assert response["object"] == "list"
-        assert (response["first_id"], response["last_id"]) == ((found[0], found[-1]) if found else (None, None))
+        assert (response["first_id"], response["last_id"]) == ((found[0], found[-1]) if found else ("", ""))
         return found, response["has_more"]
 
     assert await listed() == (ids[::-1], False)

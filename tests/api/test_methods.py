@@ -4,15 +4,15 @@ import pytest
 
 from tests.support.gateway import Gateway
 
-POST = "OPTIONS, POST"
-READ = "GET, HEAD, OPTIONS"
+POST = "POST"
+READ = "GET, HEAD"
 ALLOWED = {
     "/v1/chat/completions": POST,
     "/v1/messages": POST,
     "/v1/messages/count_tokens": POST,
     "/responses": POST,
-    "/v1/files": "GET, HEAD, OPTIONS, POST",
-    "/files/file_1": "DELETE, GET, HEAD, OPTIONS",
+    "/v1/files": "GET, HEAD, POST",
+    "/files/file_1": "DELETE, GET, HEAD",
     "/v1/files/file_1/content": READ,
     "/v1/uploads/upload_1/parts": POST,
     "/v1/models": READ,

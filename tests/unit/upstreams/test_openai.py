@@ -56,7 +56,7 @@ def test_every_other_error_has_a_status_and_a_message_of_the_gateways(status: in
     error = error_of(status)
 
     assert (error.response_status, error.code) == (expected, code)
-    assert not error.message.startswith("max_tokens")
+    assert "max_tokens" not in error.message
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 413, 422, 429, 500, 503, 504, 529])

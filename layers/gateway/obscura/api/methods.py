@@ -1,4 +1,4 @@
-"""Which methods a path takes, with the two that HTTP expects beside those of its routes (RFC 9110 §9.3.2, §9.3.7)."""
+"""Which methods a path takes: those of its routes, and HEAD wherever there is GET (RFC 9110 §9.3.2)."""
 
 from collections.abc import Sequence
 from re import Pattern
@@ -25,4 +25,4 @@ class PathMethods:
         served: frozenset[str] = frozenset().union(*(found for regex, found in self._routes if regex.fullmatch(path)))
         if not served:
             return []
-        return sorted(served | {"OPTIONS"} | ({"HEAD"} if "GET" in served else frozenset()))
+        return sorted(served | {"HEAD"} if "GET" in served else served)

@@ -109,10 +109,10 @@ NO_RETRY = {"x-should-retry": "false"}
 def error_from_upstream(status: int, body: bytes, headers: Mapping[str, str]) -> ObscuraError:
     """Return the error for an upstream's response of any status but 200 (ADR 8, ADR 121).
 
-    Its code, type, param and details are the upstream's, and its message has the upstream's, masked and cut; but for
-    401 and 403, which concern the operator and become 502. 400, 404, 413 and 422 concern the request and keep their
-    status, as do 402 and whatever is called ``insufficient_quota``, which trying again does not help. 429 keeps its
-    Retry-After. 408 and 504 become 504, Anthropic's 529, "overloaded", 503, and every other status 502.
+    Its code, type, param and details are the upstream's, but for 401 and 403, which concern the operator and become
+    502. 400, 404, 413 and 422 concern the request and keep their status and the upstream's message, masked and cut, as
+    do 402 and whatever is called ``insufficient_quota``, which trying again does not help. 429 keeps its Retry-After.
+    408 and 504 become 504, Anthropic's 529, "overloaded", 503, and every other status 502.
     """
     reported = read_reported(body) if status >= 400 else ReportedError()
     if status == 402 or (400 <= status < 500 and reported.named(_NO_QUOTA)):
@@ -132,22 +132,21 @@ def error_from_upstream(status: int, body: bytes, headers: Mapping[str, str]) ->
             f"The upstream rejected the gateway's own credentials (status {status}). "
             "Not your fault: the operator must check OBSCURA_UPSTREAM_KEY."
         )
-    return reported.add_to(_unavailable(status, reported, headers))
+    return reported.add_to(_unavailable(status, headers))
 
 
-def _unavailable(status: int, reported: ReportedError, headers: Mapping[str, str]) -> ObscuraError:
+def _unavailable(status: int, headers: Mapping[str, str]) -> ObscuraError:
     """Return the error for a status that says nothing of the request itself."""
     wait_s = retry_after_s(headers)
     if status == 429:
-        message = _quoting("The upstream model is at its rate limit. Wait and try again.", reported)
-        return RateLimitExceeded(message, retry_after_s=wait_s or 1)
+        return RateLimitExceeded(
+            "The upstream model is at its rate limit. Wait and try again.", retry_after_s=wait_s or 1
+        )
     if status in {408, 504}:
         return UpstreamTimeout("The upstream reports a timeout. Try again, or request a shorter response.")
     if status == 529:
-        return UpstreamUnavailable(
-            _quoting("The upstream model is overloaded. Wait and try again.", reported), retry_after_s=wait_s
-        )
-    return UpstreamError(_quoting(f"The upstream failed (status {status}). Try again.", reported), retry_after_s=wait_s)
+        return UpstreamUnavailable("The upstream model is overloaded. Wait and try again.", retry_after_s=wait_s)
+    return UpstreamError(f"The upstream failed (status {status}). Try again.", retry_after_s=wait_s)
 
 
 def _quoting(message: str, reported: ReportedError) -> str:
