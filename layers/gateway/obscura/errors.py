@@ -194,7 +194,7 @@ class RetentionConflict(ObscuraError):
 
 
 class UpstreamBilling(ObscuraError):
-    """The upstream's account has no credit or no quota left: trying again is no way out."""
+    """The upstream's account has no credit or no quota left: trying again does not help."""
 
     status, code = 402, "upstream_billing"
 

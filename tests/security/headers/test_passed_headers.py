@@ -1,4 +1,4 @@
-"""Headers pass by one table: what a dialect needs goes on, and nothing that tells who the caller is, either way."""
+"""Headers pass by one table: what a dialect needs goes on, and nothing that shows who the caller is, either way."""
 
 import re
 from hashlib import sha256

@@ -49,7 +49,7 @@ class ReportedError:
         return name in {self.code, self.type}
 
     def add_to[E: ObscuraError](self, error: E, *, param: bool = True) -> E:
-        """Give an error that was not raised yet the names, the details and, if asked, the param of this one."""
+        """Set on an error that was not raised yet the names, the details and, if asked, the param of this one."""
         error.response_code = self.code or error.response_code
         error.response_type = self.type
         error.details = self.details

@@ -193,7 +193,7 @@ def _until_stop(content: str, stop: Sequence[str]) -> tuple[str, str | None]:
 
 def _ending(met: str | None) -> dict[str, object]:
     """Return why the answer ends; the stop sequence that was met as vLLM names it."""
-    return {"finish_reason": "stop"} | ({} if met is None else {"stop_reason": met})
+    return {"finish_reason": "stop", **({} if met is None else {"stop_reason": met})}
 
 
 def _usage(parsed: _DemoRequest, content: str) -> dict[str, int]:
@@ -213,7 +213,7 @@ def _envelope(parsed: _DemoRequest, kind: str, choice: dict[str, object]) -> dic
 
 
 def _completion(parsed: _DemoRequest, content: str, met: str | None) -> bytes:
-    message = {"role": "assistant", "content": content, "refusal": None}
+    message: dict[str, object] = {"role": "assistant", "content": content, "refusal": None}
     completion = _envelope(parsed, "chat.completion", {"message": message, "logprobs": None, **_ending(met)})
     return json.dumps(completion | {"usage": _usage(parsed, content)}).encode()
 

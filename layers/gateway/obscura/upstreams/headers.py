@@ -25,7 +25,7 @@ NEVER_PASSED = (
     *("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"),
     *("host", "origin", "referer", "user-agent"),
 )
-"""Credentials, cookies, forwarded addresses, and what tells of the caller's network: in no table, by no choice."""
+"""Credentials, cookies, forwarded addresses, and what shows the caller's network: in no table, by no choice."""
 
 PASSED_QUERY = "beta=true"
 """The one query that goes on with native Messages (Anthropic's SDKs send it with every request of ``client.beta``)."""
