@@ -248,7 +248,9 @@ def _catalog(settings: Settings, transport: httpx.AsyncBaseTransport) -> Catalog
     dialects = settings.upstream_dialects | {PIVOT}
     dialect = load_kind(default_kind(dialects))(key)
     upstream = HttpUpstream(transport, settings.upstream_url, dialect)
-    return SingleUpstreamCatalog(upstream, dialects, store_field=takes_store_field(settings.upstream_url))
+    return SingleUpstreamCatalog(
+        upstream, dialects, store_field=takes_store_field(settings.upstream_url), url=settings.upstream_url
+    )
 
 
 def _open_upstream(transport: httpx.AsyncBaseTransport, entry: "UpstreamEntry", key: str | None) -> Upstream:

@@ -155,10 +155,27 @@ class ResponseTranslator(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class TokenLimit:
+    """The field of a translated request that limits the tokens of the answer: the first one of its body.
+
+    ``model`` is the one that takes it under this name; a server that refuses it is asked once by its other name.
+    """
+
+    field: str
+    model: str
+
+    def renamed(self, body: bytes, field: str) -> bytes:
+        """Return a body with the field under another name."""
+        start = len(self.field) + len('{"')
+        return b"".join((b'{"', field.encode(), memoryview(body)[start:]))
+
+
+@dataclass(frozen=True, slots=True)
 class UpstreamBody:
     """A request as it goes upstream, in a caller dialect, and the translator of its response.
 
-    ``counts_tokens`` is for a request that only counts tokens, in a dialect that has such requests.
+    ``counts_tokens`` is for a request that only counts tokens, in a dialect that has such requests; ``token_limit``
+    tells of a translated request's limit, if it has one.
     """
 
     dialect: str
@@ -166,6 +183,24 @@ class UpstreamBody:
     streamed: bool
     translator: ResponseTranslator
     counts_tokens: bool = False
+    token_limit: TokenLimit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatOptions:
+    """What a translation to chat has to know of the model that it goes to (docs/catalogue.md).
+
+    token_limit_field    the name under which it takes the limit of the answer's tokens
+    drops_hosted_tools   whether tools of the provider's own are left out if the caller leaves the choice to the model
+    custom_tools         whether it takes custom tools as such; otherwise they are functions of one text
+    """
+
+    token_limit_field: str = "max_tokens"
+    drops_hosted_tools: bool = False
+    custom_tools: bool = False
+
+
+DEFAULT_OPTIONS = ChatOptions()
 
 
 class ParsedRequest(Protocol):
@@ -231,11 +266,11 @@ class ParsedRequest(Protocol):
         """
         ...
 
-    def check_translatable(self, dialects: Collection[str]) -> None:
+    def check_translatable(self, dialects: Collection[str], options: ChatOptions = DEFAULT_OPTIONS) -> None:
         """Raise what ``to_upstream`` would raise, before anything is fetched or moderated."""
         ...
 
-    def to_upstream(self, dialects: Collection[str] = (PIVOT,)) -> UpstreamBody:
+    def to_upstream(self, dialects: Collection[str] = (PIVOT,), options: ChatOptions = DEFAULT_OPTIONS) -> UpstreamBody:
         """Render the request for an upstream that speaks ``dialects``, with the images and videos replaced.
 
         In its own dialect the rest goes as it came. Otherwise it is translated to chat, which every upstream speaks;

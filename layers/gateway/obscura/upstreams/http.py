@@ -4,11 +4,11 @@ import asyncio
 import base64
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx
 
-from obscura.dialects.base import UpstreamBody
+from obscura.dialects.base import TokenLimit, UpstreamBody
 from obscura.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from obscura.execution import run_off_loop
 from obscura.upstreams.base import (
@@ -19,6 +19,7 @@ from obscura.upstreams.base import (
     UpstreamResponse,
     UpstreamStream,
 )
+from obscura.upstreams.token_limit import LearnedFields, other_field, refuses_field
 
 RETRIES = 2
 RETRIED_STATUSES = frozenset({429, 503})
@@ -60,16 +61,47 @@ class HttpUpstream:
         self._dialect = dialect
         self._timeouts = timeouts or UpstreamTimeouts()
         self._extensions = {"timeout": httpx.Timeout(None, connect=self._timeouts.connect_s).as_dict()}
+        self._learned = LearnedFields()
         self._urls: dict[str, tuple[httpx.URL, str]] = {}
 
     async def send(self, request: UpstreamBody) -> UpstreamResponse:
-        """Send a request and return its response; see ``Upstream``."""
+        """Send a request and return its response; see ``Upstream``.
+
+        One whose token limit is refused under its name is sent once more under the other (ADR 125).
+        """
         response = await self._head(self._dialect.encode(request))
-        if request.streamed and response.status_code == 200 and self._is_stream(response):
-            return UpstreamStream(self._events(response), response.aclose)
         if response.status_code != 200:
-            raise self._dialect.error(response.status_code, await self._error_body(response), response.headers)
+            body = await self._error_body(response)
+            if request.token_limit is None or not refuses_field(response.status_code, body, request.token_limit.field):
+                raise self._dialect.error(response.status_code, body, response.headers)
+            response = await self._renamed(request, request.token_limit, response, body)
+        if request.streamed and self._is_stream(response):
+            return UpstreamStream(self._events(response), response.aclose)
         return self._dialect.decode(await self._whole_body(response))
+
+    async def _renamed(
+        self, request: UpstreamBody, limit: TokenLimit, refusal: httpx.Response, refusal_body: bytes
+    ) -> httpx.Response:
+        """Send a request with its token limit under the other name, and return its response if it is a success.
+
+        The name is remembered unless it is refused as well: then the first refusal is raised.
+        """
+        other = other_field(limit.field)
+        response = await self._head(
+            self._dialect.encode(replace(request, body=limit.renamed(request.body, other), token_limit=None))
+        )
+        if response.status_code == 200:
+            self._learned.learn(limit.model, other)
+            return response
+        body = await self._error_body(response)
+        if refuses_field(response.status_code, body, other):
+            raise self._dialect.error(refusal.status_code, refusal_body, refusal.headers)
+        self._learned.learn(limit.model, other)
+        raise self._dialect.error(response.status_code, body, response.headers)
+
+    def token_limit_field(self, model: str) -> str | None:
+        """Return the field in which a model was found to take its token limit; see ``Upstream``."""
+        return self._learned.get(model)
 
     async def models(self) -> Sequence[ModelListing]:
         """Return the upstream's own list; see ``Upstream``."""
