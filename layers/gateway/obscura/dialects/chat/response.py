@@ -118,12 +118,12 @@ class Choice(msgspec.Struct):
     finish_reason: str | None = None
     stop_reason: Any = None
     matched_stop: Any = None
-    raw_logprobs: msgspec.Raw | None = msgspec.field(name="logprobs", default=None)
+    raw_logprobs: msgspec.Raw = msgspec.field(name="logprobs", default=NULL)
 
     @property
     def logprobs(self) -> list[TokenLogprob]:
         """The log probabilities of the text's tokens; none if the server sends none, or something else."""
-        if self.raw_logprobs is None:
+        if self.raw_logprobs == NULL:
             return []
         try:
             decoded = _logprobs_decoder.decode(self.raw_logprobs)

@@ -41,7 +41,6 @@ _REPEATED: RawObject = {
     "top_logprobs": Raw(b"0"),
 }
 """The fields that are repeated, and what the API shows where the request has none of them."""
-_REPEATED_IF_SENT = ("prompt_cache_options", "user")
 _ALWAYS_NULL = (
     "access_programs",
     "conversation",
@@ -64,7 +63,7 @@ def request_echo(body: RawJson, tools: Tools) -> bytes:
     root = body.root
     echo: RawObject = dict.fromkeys(_ALWAYS_NULL, NULL)
     echo |= {key: _value_or(root, key, default) for key, default in _REPEATED.items()}
-    echo |= {key: root[key] for key in _REPEATED_IF_SENT if not is_null(root.get(key))}
+    echo |= {"user": root["user"]} if not is_null(root.get("user")) else {}
     echo |= {
         "background": FALSE,
         "metadata": _value_or(root, "metadata", Raw(b"{}")),
