@@ -175,7 +175,7 @@ class UpstreamBody:
     """A request as it goes upstream, in a caller dialect, and the translator of its response.
 
     ``counts_tokens`` is for a request that only counts tokens, in a dialect that has such requests; ``token_limit``
-    tells of a translated request's limit, if it has one.
+    is that of a translated request, if it has one.
     """
 
     dialect: str

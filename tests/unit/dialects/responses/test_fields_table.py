@@ -65,7 +65,11 @@ def test_the_tables_of_items_parts_tools_and_choices_are_complete() -> None:
         ResponseOutputTextParam,
         ResponseOutputRefusalParam,
     ]
-    choices = by_kind(members_of(params.ToolChoice), {"function", "custom", "allowed_tools"}) | {"none", "auto", "required"}
+    choices = by_kind(members_of(params.ToolChoice), {"function", "custom", "allowed_tools"}) | {
+        "none",
+        "auto",
+        "required",
+    }
 
     assert set(table(RESPONSES, "Input items")) == by_kind(members_of(ResponseInputItemParam), set(ITEMS))
     assert set(table(RESPONSES, "Content parts")) == by_kind(parts, set(PARTS))
