@@ -21,8 +21,9 @@ AS_REQUEST = {
     "stream_options": {"include_obfuscation": True}, "stream_options.include_obfuscation": True,
     "include": ["reasoning.encrypted_content"], "store": True, "background": True, "truncation": "auto",
     "previous_response_id": "resp_1", "conversation": "conv_1", "prompt": {"id": "pmpt_1"},
-    "context_management": [{"type": "compaction"}], "top_logprobs": 3, "presence_penalty": 0.5, "frequency_penalty": 0.5,
-    "client_metadata": {"session_id": "s"}, "moderation": {"model": "m"},
+    "context_management": [{"type": "compaction"}], "top_logprobs": 3,
+    "presence_penalty": 0.5, "frequency_penalty": 0.5, "client_metadata": {"session_id": "s"},
+    "moderation": {"model": "m"},
     "image": {"context_compression": "enabled"}, "access_programs": {"cyber": "standard"},
 }  # fmt: skip
 AS_ITEM = {

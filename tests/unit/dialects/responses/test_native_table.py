@@ -50,7 +50,7 @@ IMAGES_AND_FILES: dict[type, list[Any]] = {
 PARTS = (ResponseInputTextParam, ResponseOutputTextParam, ResponseOutputRefusalParam)
 
 
-BEYOND_THE_SDK = [{"client_metadata": {"a": "b"}}, {"presence_penalty": 0.5}, {"frequency_penalty": 0.5}]
+BEYOND_THE_SDK: list[dict] = [{"client_metadata": {"a": "b"}}, {"presence_penalty": 0.5}, {"frequency_penalty": 0.5}]
 """Codex's own field, and two of Open Responses'."""
 
 
