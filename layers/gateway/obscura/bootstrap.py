@@ -256,7 +256,9 @@ def _catalog(settings: Settings, transport: httpx.AsyncBaseTransport) -> Catalog
     dialects = settings.upstream_dialects | {PIVOT}
     dialect = load_kind(default_kind(dialects))(key)
     upstream = HttpUpstream(transport, settings.upstream_url, dialect, retries=settings.upstream_retries)
-    return SingleUpstreamCatalog(upstream, dialects, store_field=takes_store_field(settings.upstream_url))
+    return SingleUpstreamCatalog(
+        upstream, dialects, store_field=takes_store_field(settings.upstream_url), url=settings.upstream_url
+    )
 
 
 def _open_upstream(

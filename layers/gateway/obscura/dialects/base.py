@@ -155,12 +155,28 @@ class ResponseTranslator(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class TokenLimit:
+    """The field of a translated request that limits the tokens of the answer: the first one of its body.
+
+    ``model`` is the one that takes it under this name; a server that refuses it is asked once by its other name.
+    """
+
+    field: str
+    model: str
+
+    def renamed(self, body: bytes, field: str) -> bytes:
+        """Return a body with the field under another name."""
+        start = len(self.field) + len('{"')
+        return b"".join((b'{"', field.encode(), memoryview(body)[start:]))
+
+
+@dataclass(frozen=True, slots=True)
 class UpstreamBody:
     """A request as it goes upstream, in a caller dialect, and the translator of its response.
 
-    ``counts_tokens`` is for a request that only counts tokens, in a dialect that has such requests. ``headers`` and
-    ``query`` are the caller's own, as far as they go on; ``received`` gets the upstream's response headers, as far as
-    the caller gets them, once its head has arrived.
+    ``counts_tokens`` is for a request that only counts tokens, in a dialect that has such requests; ``token_limit``
+    is that of a translated request, if it has one. ``headers`` and ``query`` are the caller's own, as far as they go
+    on; ``received`` gets the response headers of the upstream's success, as far as the caller gets them.
     """
 
     dialect: str
@@ -168,9 +184,29 @@ class UpstreamBody:
     streamed: bool
     translator: ResponseTranslator
     counts_tokens: bool = False
+    token_limit: TokenLimit | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
     query: str = ""
     received: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatOptions:
+    """What a translation to chat has to know of the model that it goes to (docs/catalogue.md).
+
+    token_limit_field    the name under which it takes the limit of the answer's tokens
+    drops_hosted_tools   whether tools of the provider's own are left out if the caller leaves the choice to the model
+    custom_tools         whether it takes custom tools as such; otherwise they are functions of one text
+    prefill              whether it continues a last message of the assistant's
+    """
+
+    token_limit_field: str = "max_tokens"
+    drops_hosted_tools: bool = False
+    custom_tools: bool = False
+    prefill: bool = False
+
+
+DEFAULT_OPTIONS = ChatOptions()
 
 
 class ParsedRequest(Protocol):
@@ -236,15 +272,11 @@ class ParsedRequest(Protocol):
         """
         ...
 
-    def fit_to(self, *, prefill: bool) -> None:
-        """Take note of what the model's chat upstream can do: continue a last message of the assistant's, or not."""
-        ...
-
-    def check_translatable(self, dialects: Collection[str]) -> None:
+    def check_translatable(self, dialects: Collection[str], options: ChatOptions = DEFAULT_OPTIONS) -> None:
         """Raise what ``to_upstream`` would raise, before anything is fetched or moderated."""
         ...
 
-    def to_upstream(self, dialects: Collection[str] = (PIVOT,)) -> UpstreamBody:
+    def to_upstream(self, dialects: Collection[str] = (PIVOT,), options: ChatOptions = DEFAULT_OPTIONS) -> UpstreamBody:
         """Render the request for an upstream that speaks ``dialects``, with the images and videos replaced.
 
         In its own dialect the rest goes as it came. Otherwise it is translated to chat, which every upstream speaks;

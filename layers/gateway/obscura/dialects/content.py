@@ -54,7 +54,6 @@ class RequestContent:
     kept_upstream  JSON paths of fields by which the upstream keeps something of the request
     cache_hints   the places of fields that name or make entries of the upstream's cache
     unstored      whether ``"store": false`` is written into the request, if its dialect has the field
-    prefill       whether the model's chat upstream continues a last message of the assistant's
     """
 
     body: RawJson
@@ -81,7 +80,6 @@ class RequestContent:
     kept_upstream: list[str] = field(default_factory=list)
     cache_hints: list[NodePath] = field(default_factory=list)
     unstored: bool = False
-    prefill: bool = False
 
     def add_document(
         self,
@@ -161,10 +159,6 @@ class ContentRequest:
         """Return the JSON paths of ids of what the upstream's account holds; see ``ParsedRequest``."""
         files = [part.account_id for part in self.content.unchecked.values() if part.account_id is not None]
         return [*self.content.account_state, *self.content.stored_items, *files] if native else files
-
-    def fit_to(self, *, prefill: bool) -> None:
-        """Take note of what the model's chat upstream can do; see ``ParsedRequest``."""
-        self.content.prefill = prefill
 
     def keep_nothing_upstream(self, *, store_field: bool) -> None:
         """Take the cache hints off, and have ``"store": false`` written if the upstream takes the field."""

@@ -95,8 +95,7 @@ async def read_and_select[R: ParsedRequest](
     with record.timed_step("choose"):
         model = await select_model(parsed, services.catalog)
         unmoderated = require_checkable(parsed, model, principal, refuse_unmoderated=limits.refuse_unmoderated)
-        parsed.fit_to(prefill=model.prefill)
-        await run_off_loop(lambda: parsed.check_translatable(model.dialects), off_loop=is_large)
+        await run_off_loop(lambda: parsed.check_translatable(model.dialects, model.chat_options()), off_loop=is_large)
         native = dialect.name in model.dialects
         require_nothing_kept(parsed, principal, native=native)
         require_own_state(parsed, model, native=native, allowed=limits.allow_upstream_state)
@@ -134,7 +133,7 @@ class PreparedRequest[R: ParsedRequest]:
 
     def _render(self) -> UpstreamBody:
         self.content.replace(self.parsed.images)
-        return self.parsed.to_upstream(self.model.dialects)
+        return self.parsed.to_upstream(self.model.dialects, self.model.chat_options())
 
 
 async def prepare_and_moderate[R: ParsedRequest](  # noqa: PLR0913 - a request, and what becomes of its content

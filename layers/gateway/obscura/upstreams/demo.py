@@ -139,6 +139,9 @@ class DemoModel:
         """Return its one name; requests for any other get the same responses."""
         return [ModelListing(MODEL, owned_by="obscura")]
 
+    def token_limit_field(self, model: str) -> None:
+        """Nothing is to be found out: it has no such limit."""
+
     async def send(self, request: UpstreamBody) -> UpstreamResponse:
         """Measure the images of a chat completion and describe them; see ``Upstream``."""
         parsed = await asyncio.to_thread(_parse, request.body)

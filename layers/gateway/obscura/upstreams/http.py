@@ -4,12 +4,12 @@ import asyncio
 import base64
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx
 
-from obscura.dialects.base import UpstreamBody
-from obscura.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from obscura.dialects.base import TokenLimit, UpstreamBody
+from obscura.errors import ObscuraError, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from obscura.execution import run_off_loop
 from obscura.upstreams.base import (
     ModelListing,
@@ -20,6 +20,7 @@ from obscura.upstreams.base import (
     UpstreamStream,
 )
 from obscura.upstreams.headers import response_headers
+from obscura.upstreams.token_limit import LearnedFields, other_field, refuses_field
 
 RETRIED_STATUSES = frozenset({429, 503})
 FIRST_BACKOFF_S = 0.25
@@ -65,21 +66,57 @@ class HttpUpstream:
         self._timeouts = timeouts or UpstreamTimeouts()
         self._retries = retries
         self._extensions = {"timeout": httpx.Timeout(None, connect=self._timeouts.connect_s).as_dict()}
+        self._learned = LearnedFields()
         self._urls: dict[str, tuple[httpx.URL, str]] = {}
 
     async def send(self, request: UpstreamBody) -> UpstreamResponse:
-        """Send a request and return its response; see ``Upstream``."""
+        """Send a request and return its response; see ``Upstream``.
+
+        One whose token limit is refused under its name is sent once more under the other (ADR 125).
+        """
         response = await self._head(self._dialect.encode(request))
-        request.received.update(response_headers(response.headers.raw))
-        if request.streamed and response.status_code == 200 and self._is_stream(response):
-            return UpstreamStream(self._events(response), response.aclose)
         if response.status_code != 200:
-            error = self._dialect.error(response.status_code, await self._error_body(response), response.headers)
-            error.headers = request.received | error.headers
-            if error.headers.get("x-should-retry") == "false":
-                error.headers.pop("retry-after-ms", None)
-            raise error
+            body = await self._error_body(response)
+            limit = request.token_limit
+            if limit is None or not refuses_field(response.status_code, body, limit.field):
+                raise self._error(response, body)
+            response = await self._renamed(request, limit, response, body)
+        request.received.update(response_headers(response.headers.raw))
+        if request.streamed and self._is_stream(response):
+            return UpstreamStream(self._events(response), response.aclose)
         return self._dialect.decode(await self._whole_body(response))
+
+    async def _renamed(
+        self, request: UpstreamBody, limit: TokenLimit, refusal: httpx.Response, refusal_body: bytes
+    ) -> httpx.Response:
+        """Send a request with its token limit under the other name, and return its response if it is a success.
+
+        The name is remembered unless it is refused as well: then the first refusal is raised.
+        """
+        other = other_field(limit.field)
+        response = await self._head(
+            self._dialect.encode(replace(request, body=limit.renamed(request.body, other), token_limit=None))
+        )
+        if response.status_code == 200:
+            self._learned.learn(limit.model, other)
+            return response
+        body = await self._error_body(response)
+        if refuses_field(response.status_code, body, other):
+            raise self._error(refusal, refusal_body)
+        self._learned.learn(limit.model, other)
+        raise self._error(response, body)
+
+    def _error(self, response: httpx.Response, body: bytes) -> ObscuraError:
+        """Return the error for a response, with those of its headers that the caller gets."""
+        error = self._dialect.error(response.status_code, body, response.headers)
+        error.headers = response_headers(response.headers.raw) | error.headers
+        if error.headers.get("x-should-retry") == "false":
+            error.headers.pop("retry-after-ms", None)
+        return error
+
+    def token_limit_field(self, model: str) -> str | None:
+        """Return the field in which a model was found to take its token limit; see ``Upstream``."""
+        return self._learned.get(model)
 
     async def models(self) -> Sequence[ModelListing]:
         """Return the upstream's own list; see ``Upstream``."""

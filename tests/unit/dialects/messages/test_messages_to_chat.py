@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from obscura.dialects.base import ChatOptions
 from obscura.errors import InvalidRequest, ObscuraError, UnsupportedField, UnsupportedOperation
 from tests.unit.dialects.messages.conversations import (
     PREPARED,
@@ -172,9 +173,8 @@ def test_a_prefilled_assistant_message_is_rejected_by_name(prefill: object) -> N
 @pytest.mark.parametrize("prefill", ["The answer is", [text("The answer is")]])
 def test_a_prefilled_assistant_message_goes_to_an_upstream_that_continues_it(prefill: object) -> None:
     request = parse(json.dumps(a_request(user("hi"), {"role": "assistant", "content": prefill})).encode())
-    request.fit_to(prefill=True)
 
-    sent = json.loads(request.to_upstream().body)
+    sent = json.loads(request.to_upstream(options=ChatOptions(prefill=True)).body)
 
     assert sent["messages"][-1] == {"role": "assistant", "content": "The answer is"}
 

@@ -7,6 +7,8 @@ from msgspec import Raw
 
 from obscura.dialects.base import (
     CREDENTIAL_HEADERS,
+    DEFAULT_OPTIONS,
+    ChatOptions,
     ContentLimits,
     JsonSchema,
     RequestHead,
@@ -42,10 +44,10 @@ class ChatRequest(ContentRequest):
     streamed: bool
     content: RequestContent
 
-    def check_translatable(self, dialects: Collection[str]) -> None:
+    def check_translatable(self, dialects: Collection[str], options: ChatOptions = DEFAULT_OPTIONS) -> None:
         """Accept every request: chat is passed on as it came."""
 
-    def to_upstream(self, dialects: Collection[str] = (PIVOT,)) -> UpstreamBody:
+    def to_upstream(self, dialects: Collection[str] = (PIVOT,), options: ChatOptions = DEFAULT_OPTIONS) -> UpstreamBody:
         """Render the request for an upstream that speaks chat, as every one does."""
         body = self.content.body
         body.root |= self.stored_field()

@@ -8,9 +8,12 @@ from msgspec import Raw
 
 from obscura.dialects.base import (
     CREDENTIAL_HEADERS,
+    DEFAULT_OPTIONS,
+    ChatOptions,
     ContentLimits,
     JsonSchema,
     RequestHead,
+    TokenLimit,
     UpstreamBody,
 )
 from obscura.dialects.content import ContentRequest, RequestContent
@@ -45,12 +48,12 @@ class MessagesRequest(ContentRequest):
     streamed: bool
     content: RequestContent
 
-    def check_translatable(self, dialects: Collection[str]) -> None:
+    def check_translatable(self, dialects: Collection[str], options: ChatOptions = DEFAULT_OPTIONS) -> None:
         """Raise UnsupportedField or InvalidRequest if the request must be translated and cannot be."""
         if NATIVE not in dialects:
-            to_chat_request(self.content.body, self.streamed, prefill=self.content.prefill)
+            to_chat_request(self.content.body, self.streamed, options)
 
-    def to_upstream(self, dialects: Collection[str] = (PIVOT,)) -> UpstreamBody:
+    def to_upstream(self, dialects: Collection[str] = (PIVOT,), options: ChatOptions = DEFAULT_OPTIONS) -> UpstreamBody:
         """Render the request, unchanged but for its images, or translated to chat.
 
         Raises what ``check_translatable`` raises.
@@ -58,9 +61,15 @@ class MessagesRequest(ContentRequest):
         body = self.content.body
         if NATIVE in dialects:
             return UpstreamBody(NATIVE, body.render(), self.streamed, PASSTHROUGH)
-        chat = to_chat_request(body, self.streamed, prefill=self.content.prefill)
+        chat = to_chat_request(body, self.streamed, options)
         translator = MessagesTranslator(self.model, chat.stop_sequences, chat.thinking_shown)
-        return UpstreamBody(PIVOT, body.render(chat.tree | self.stored_field()), self.streamed, translator)
+        return UpstreamBody(
+            PIVOT,
+            body.render(chat.tree | self.stored_field()),
+            self.streamed,
+            translator,
+            token_limit=TokenLimit(options.token_limit_field, self.model),
+        )
 
 
 BYTES_PER_TOKEN = 4
@@ -75,12 +84,14 @@ class _TokenCount(msgspec.Struct):
 class CountTokensRequest(MessagesRequest):
     """A request whose tokens are to be counted."""
 
-    def check_translatable(self, dialects: Collection[str]) -> None:
+    def check_translatable(self, dialects: Collection[str], options: ChatOptions = DEFAULT_OPTIONS) -> None:
         """Raise UnsupportedField or InvalidRequest if the counted request could not be sent."""
         if NATIVE not in dialects:
-            to_chat_request(self.content.body, False, needs_max_tokens=False, prefill=self.content.prefill)
+            to_chat_request(self.content.body, False, options, counts_tokens=True)
 
-    def to_upstream(self, dialects: Collection[str] = (NATIVE,)) -> UpstreamBody:
+    def to_upstream(
+        self, dialects: Collection[str] = (NATIVE,), options: ChatOptions = DEFAULT_OPTIONS
+    ) -> UpstreamBody:
         """Render the request for an upstream that counts, which only those that speak Messages do."""
         return UpstreamBody(NATIVE, self.content.body.render(), False, PASSTHROUGH, counts_tokens=True)
 

@@ -7,9 +7,12 @@ from msgspec import Raw
 
 from obscura.dialects.base import (
     CREDENTIAL_HEADERS,
+    DEFAULT_OPTIONS,
+    ChatOptions,
     ContentLimits,
     JsonSchema,
     RequestHead,
+    TokenLimit,
     UpstreamBody,
 )
 from obscura.dialects.content import ContentRequest
@@ -34,7 +37,7 @@ from obscura.dialects.responses.response import request_echo
 from obscura.dialects.responses.rules import REQUEST
 from obscura.dialects.responses.stream import ResponsesTranslator
 from obscura.dialects.responses.to_chat.request import to_chat_request
-from obscura.dialects.responses.to_chat.tools import read_tools
+from obscura.dialects.responses.to_chat.tools import Tools, found_tools, read_tools
 from obscura.dialects.rules.containers import review
 from obscura.errors import InvalidRequest
 
@@ -49,12 +52,12 @@ class ResponsesRequest(ContentRequest):
     streamed: bool
     content: ResponsesContent
 
-    def check_translatable(self, dialects: Collection[str]) -> None:
+    def check_translatable(self, dialects: Collection[str], options: ChatOptions = DEFAULT_OPTIONS) -> None:
         """Raise UnsupportedField or InvalidRequest for what cannot be translated."""
         if NATIVE not in dialects:
-            to_chat_request(self.content, read_tools(self.content.body), self.streamed)
+            to_chat_request(self.content, self._tools(options), self.streamed)
 
-    def to_upstream(self, dialects: Collection[str] = (PIVOT,)) -> UpstreamBody:
+    def to_upstream(self, dialects: Collection[str] = (PIVOT,), options: ChatOptions = DEFAULT_OPTIONS) -> UpstreamBody:
         """Write the request unchanged but for its images, or as a chat completion request for a chat upstream.
 
         Raises what ``check_translatable`` raises.
@@ -66,10 +69,17 @@ class ResponsesRequest(ContentRequest):
                     item.fields[_PART_LISTS[item.kind]] = [part.fields for part in item.parts]
             body.root |= self.stored_field()
             return UpstreamBody(NATIVE, body.render(), self.streamed, PASSTHROUGH)
-        tools = read_tools(body)
+        tools = self._tools(options)
         chat = to_chat_request(self.content, tools, self.streamed)
-        translator = ResponsesTranslator(self.model, request_echo(body, tools))
-        return UpstreamBody(PIVOT, body.render(chat | self.stored_field()), self.streamed, translator)
+        translator = ResponsesTranslator(self.model, request_echo(body, tools), tools.called())
+        limit = TokenLimit(options.token_limit_field, self.model) if options.token_limit_field in chat else None
+        return UpstreamBody(
+            PIVOT, body.render(chat | self.stored_field()), self.streamed, translator, token_limit=limit
+        )
+
+    def _tools(self, options: ChatOptions) -> Tools:
+        searches = ((item.fields, item.path) for item in self.content.items if item.kind == "tool_search_output")
+        return read_tools(self.content.body, options, found_tools(self.content.body, searches))
 
 
 _PART: JsonSchema = {
