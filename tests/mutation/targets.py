@@ -57,7 +57,13 @@ TARGETS = [
         *("tests/unit/auth", "tests/api/test_rates.py", "tests/api/test_free_tier.py", "tests/security/free_tier"),
     ),
     *_gateway("jwt", ("auth/jwt/jwks.py",), "tests/unit/auth/test_jwks.py", "tests/api/auth/test_jwks.py", _ALONE),
-    *_gateway("jwt", ("auth/jwt/verifier.py",), "tests/unit/auth", "tests/security/callers/test_tokens.py"),
+    *_gateway(
+        "jwt",
+        ("auth/jwt/verifier.py",),
+        "tests/unit/auth",
+        "tests/security/callers/test_projects.py",
+        "tests/security/callers/test_tokens.py",
+    ),
     *_gateway(
         "quotas",
         ("stores/sqlite/counters.py",),

@@ -11,6 +11,7 @@ import pytest
 from openai import AsyncOpenAI
 from pydantic import BaseModel
 
+from tests.contract.fields.responses.sdk_types import strict_event, strict_response
 from tests.support.fake_upstream import ANSWER, CHUNKS, answers, chunk, in_turn, streams
 from tests.support.gateway import running_gateway
 from tests.support.image_urls import a_data_url, image_in
@@ -19,7 +20,6 @@ from tests.support.photographs import photograph
 from tests.support.response_stream_grammar import ResponseStreamGrammar
 from tests.support.serving_process import ServingProcess
 from tests.unit.dialects.responses.requests import FUNCTION, a_message, completion, image, output, text
-from tests.unit.dialects.responses.sdk_types import strict_event, strict_response
 
 MODEL = "obscura-demo"
 CALLS = [

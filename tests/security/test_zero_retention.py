@@ -28,7 +28,6 @@ from tests.support.serving_process import ServingProcess, environment, run_obscu
 PROMPT = "canary-prompt-c41d"
 PERSISTING = ("open", "mmap.__new__", "os.rename", "os.link", "os.symlink", "os.posix_spawn", "subprocess.Popen")
 """Audit events of calls by which something may outlive the request."""
-SEARCH_TIMEOUT_S = 20
 NAME = "canary-name-77.jpg"
 UPLOAD = {"filename": NAME, "bytes": 9, "mime_type": "image/jpeg", "purpose": "vision"}
 
@@ -67,9 +66,9 @@ class Audited:
         searches = len(self.audited("looked"))
         (self.folder / "needles").write_text("\n".join(needle.hex() for needle in needles))
         self.gateway.process.send_signal(signal.SIGUSR1)
-        async with asyncio.timeout(SEARCH_TIMEOUT_S):
-            while len(self.audited("looked")) == searches:
-                await asyncio.sleep(0.05)
+        while len(self.audited("looked")) == searches:  # of every live object: it takes what CPU the machine has left
+            assert self.gateway.process.poll() is None, "the process ended before its search"
+            await asyncio.sleep(0.05)
         return self.audited("held")
 
     def mapped_or_open(self) -> list[str]:
@@ -162,7 +161,7 @@ def digests_of(env: dict[str, str], *images: bytes) -> list[bytes]:
     return [form for digest in digests for form in (digest, digest.hex().encode(), base64.b64encode(digest))]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_nothing_of_a_zero_retention_request_outlives_it(tmp_path: Path) -> None:
     broken = streams(b'data: {"x":1}\n\n', then="breaks")
     failing = answers({"error": {"message": "failed"}}, 500)
@@ -187,7 +186,7 @@ async def test_nothing_of_a_zero_retention_request_outlives_it(tmp_path: Path) -
             assert canary not in content, path
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_the_audit_detects_stored_files_and_requests_under_way(tmp_path: Path) -> None:
     async with audited(tmp_path, answers(), stays_silent) as process:
         headers = {"x-api-key": process.gateway.key}

@@ -54,7 +54,7 @@ class RawServer:
 
     async def wait_for_closed(self, count: int) -> None:
         """Wait until this many connections are closed."""
-        async with asyncio.timeout(5), self.changed:
+        async with asyncio.timeout(30), self.changed:
             await self.changed.wait_for(lambda: self.closed >= count)
 
 

@@ -1,4 +1,4 @@
-"""An event loop whose clock jumps to the next timer when nothing is ready, so that minutes pass at once."""
+"""Event loops whose clocks jump, so that minutes pass at once."""
 
 import asyncio
 from collections import deque
@@ -6,7 +6,10 @@ from collections.abc import Coroutine
 
 
 class SkippingLoop(asyncio.SelectorEventLoop):
-    """For coroutines that wait for timers and for each other alone, neither for sockets nor for threads."""
+    """Jumps to the next timer when nothing is ready.
+
+    For coroutines that wait for timers and for each other alone, neither for sockets nor for threads.
+    """
 
     # Of asyncio's base class: what is to run now, and the timers.
     _ready: deque[asyncio.Handle]
@@ -28,3 +31,10 @@ def run_skipping[Result](main: Coroutine[None, None, Result]) -> Result:
     """Run a coroutine to its end in a loop of its own."""
     with asyncio.Runner(loop_factory=SkippingLoop) as runner:
         return runner.run(main)
+
+
+def skip_time(seconds: float) -> None:
+    """Let the running loop's clock jump ahead: timers that are due by then fire in its next turn."""
+    loop = asyncio.get_running_loop()
+    time = loop.time
+    loop.time = lambda: time() + seconds  # type: ignore[method-assign]

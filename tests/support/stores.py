@@ -6,8 +6,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
 from unittest.mock import patch
 
-import boto3
-
 from obscura.auth.api_keys import KeyCacheTtl
 from obscura.stores.disk import DiskBlobStore
 from obscura.stores.dynamodb import database
@@ -16,7 +14,6 @@ from obscura.stores.dynamodb.keys import DynamoAddressSecret
 from obscura.stores.dynamodb.tables import create_missing_tables
 from obscura.stores.open import Stores, dynamodb_stores, local_stores
 from obscura.stores.sqlite.database import open_database
-from tests.support.aws_server import aws_server
 
 type OpenStores = Callable[[Path], AbstractAsyncContextManager[Stores]]
 
@@ -40,8 +37,10 @@ async def sqlite_in_memory(folder: Path) -> AsyncIterator[Stores]:
 
 @asynccontextmanager
 async def dynamodb(folder: Path) -> AsyncIterator[Stores]:
-    # moto serves one call at a time: of 200 at once the last waits for seconds, on a busy machine for many.
-    with aws_server(), patch.object(database, "READ_TIMEOUT_S", 30.0), closing(DynamoDb(a_table())) as opened:
+    from tests.support.aws_server import aws_server  # noqa: PLC0415 - moto takes longer to import than most tests
+
+    # moto serves one call at a time: of 200 at once the last waits for seconds, on a busy machine for minutes.
+    with aws_server(), patch.object(database, "READ_TIMEOUT_S", 300.0), closing(DynamoDb(a_table())) as opened:
         await create_missing_tables(opened)
         yield dynamodb_stores(opened, DiskBlobStore(folder), DynamoAddressSecret(opened), KeyCacheTtl(0.0))
 
@@ -53,6 +52,8 @@ class CallCounter:
     """Counts the HTTP requests that boto3 makes; made before the clients whose requests it counts."""
 
     def __init__(self) -> None:
+        import boto3  # noqa: PLC0415 - only DynamoDB's tests need it
+
         self.calls: list[str] = []
         boto3.setup_default_session()
         assert boto3.DEFAULT_SESSION is not None

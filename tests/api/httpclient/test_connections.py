@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from obscura.httpclient.connection import MAX_BUFFERED_BYTES
+from obscura.httpclient.tls import tls
 from obscura.httpclient.transport import FastTransport
 from tests.support.raw_server import RawConnection, raw_server, responding
 
@@ -231,6 +232,7 @@ async def test_a_slow_handshake_is_a_connect_timeout() -> None:
     async def sends_nothing(connection: RawConnection) -> None:
         await connection.wait_closed()
 
+    await tls()  # reading the certificates is part of the first connection, and may take all of its time
     async with raw_server(sends_nothing) as server, a_client() as client:
         with pytest.raises(httpx.ConnectTimeout):
             await client.post(server.https_url, content=b"x", timeout=httpx.Timeout(None, connect=0.2))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from obscura.dialects.base import UncheckedPart
 from obscura.errors import ObscuraError
+from tests.contract.fields.responses.test_native_table import ALL, Planted
 from tests.support.json_texts import values
 from tests.unit.dialects.responses.requests import (
     FILE_ID,
@@ -23,7 +24,6 @@ from tests.unit.dialects.responses.requests import (
     text,
     to_upstream,
 )
-from tests.unit.dialects.responses.test_native_table import ALL, Planted
 
 roles = st.sampled_from(["user", "assistant", "system", "developer"])
 message_parts = st.lists(st.just("image") | st.text("abc", min_size=1, max_size=3), min_size=1, max_size=3)

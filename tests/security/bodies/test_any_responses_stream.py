@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obscura.errors import UpstreamError
+from tests.contract.fields.responses.sdk_types import strict_event
 from tests.support.fake_upstream import ANSWER, chunk
 from tests.support.response_stream_grammar import checked
 from tests.unit.dialects.responses.requests import FUNCTION, a_request, completion, translated
-from tests.unit.dialects.responses.sdk_types import strict_event
 from tests.unit.dialects.responses.streaming import DONE, a_translator, broken, kinds, streamed
 
 pieces_of_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)

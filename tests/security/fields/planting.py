@@ -6,8 +6,8 @@ from typing import Any
 from urllib.parse import quote
 
 from obscura.errors import ObscuraError
+from tests.contract.fields.messages.sdk_requests import Keys, at, places, requests
 from tests.unit.dialects.messages.conversations import parse
-from tests.unit.dialects.messages.sdk_requests import Keys, at, places, requests
 from tests.unit.imaging.images import a_plain
 
 PNG = base64.b64encode(a_plain(4, 4, "PNG")).decode()

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from obscura.errors import ObscuraError
+from tests.contract.fields.messages.sdk_requests import Keys
 from tests.security.fields.planting import (
     BLOCKS,
     CARRIERS,
@@ -23,7 +24,6 @@ from tests.security.fields.planting import (
 )
 from tests.support.json_texts import strictly_read, values
 from tests.unit.dialects.messages.conversations import parse, with_images
-from tests.unit.dialects.messages.sdk_requests import Keys
 
 
 def share[T](all_of_them: list[T], one: T) -> list[tuple[dict[str, Any], Keys]]:

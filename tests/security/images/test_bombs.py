@@ -1,4 +1,4 @@
-"""Files made to exhaust time or memory: each is rejected or prepared within two seconds and 300 MB."""
+"""Files made to exhaust time or memory: each is rejected or prepared within two seconds of CPU and 300 MB."""
 
 from collections.abc import Callable
 
@@ -9,13 +9,13 @@ from tests.security.images import avif_bombs, bombs
 from tests.security.images.measured import Measured, prepared_in_a_child
 from tests.unit.imaging.images import png_chunk, saved
 
-MAX_S, MAX_MB = 2.0, 300.0
+MAX_CPU_S, MAX_MB = 2.0, 300.0
 
 
 def within_bounds(data: bytes) -> Measured:
     assert len(data) <= bombs.RAW_LIMIT
     measured = prepared_in_a_child(data)
-    assert measured.took_s < MAX_S
+    assert measured.cpu_s < MAX_CPU_S
     assert measured.peak_mb < MAX_MB
     return measured
 
@@ -24,7 +24,7 @@ def test_a_png_that_pillow_itself_would_decode_has_too_many_pixels() -> None:
     measured = within_bounds(bombs.a_png_of_169_megapixels())
 
     assert measured.code == "image_too_many_pixels"
-    assert measured.took_s < 0.1
+    assert measured.cpu_s < 0.1
 
 
 @pytest.mark.parametrize("name", bombs.headers_of_200_megapixels())
@@ -57,7 +57,7 @@ def test_many_scans_of_a_large_jpeg_are_too_many_sooner() -> None:
     measured = prepared_in_a_child(bombs.a_jpeg_of_scans(30, 8000, 8000))
 
     assert measured.code == "invalid_image"
-    assert measured.took_s < MAX_S
+    assert measured.cpu_s < MAX_CPU_S
 
 
 @pytest.mark.parametrize("kind", [b"zTXt", b"iCCP", b"iTXt"])
@@ -115,7 +115,7 @@ def test_tables_that_an_avif_decoder_would_multiply_are_invalid(build: Callable[
     measured = within_bounds(build())
 
     assert measured.code == "invalid_image"
-    assert measured.took_s < 0.2
+    assert measured.cpu_s < 0.2
 
 
 @pytest.mark.parametrize("name", avif_bombs.more_pixels_than_declared())
@@ -123,7 +123,7 @@ def test_an_av1_bitstream_larger_than_its_avif_is_not_decoded(name: str) -> None
     measured = within_bounds(avif_bombs.more_pixels_than_declared()[name])
 
     assert measured.code == "invalid_image"
-    assert measured.took_s < 0.2
+    assert measured.cpu_s < 0.2
     assert measured.peak_mb < 60
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from obscura.auth.jwt.jwks import JwksCache, VerifyingKey, fetch_key_set
+from obscura.auth.jwt.jwks import FETCH_TIMEOUT_S, JwksCache, VerifyingKey, fetch_key_set
 from obscura.errors import UpstreamUnavailable
 from tests.support.token_issuer import a_jwk
 
@@ -118,6 +118,7 @@ async def test_an_endless_set_is_given_up_after_five_seconds(monkeypatch: pytest
             yield b" "
             await asyncio.sleep(0.01)
 
+    assert FETCH_TIMEOUT_S == 5
     monkeypatch.setattr("obscura.auth.jwt.jwks.FETCH_TIMEOUT_S", 0.05)
     transport = httpx.MockTransport(lambda _: httpx.Response(200, content=trickle()))
     async with httpx.AsyncClient(transport=transport) as client:

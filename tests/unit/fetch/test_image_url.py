@@ -36,6 +36,10 @@ def test_a_well_formed_url_is_parsed(text: str, host: str, target: str) -> None:
     assert parse_image_url(text) == ImageUrl(Origin("https", host, 443), target)
 
 
+def test_a_scheme_without_a_default_port_has_port_0() -> None:
+    assert parse_image_url("ftp://example.com/a.png").origin == Origin("ftp", "example.com", 0)
+
+
 @pytest.mark.parametrize(
     ("authority", "expected"),
     [

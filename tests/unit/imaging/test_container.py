@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from obscura.imaging.container import UPRIGHT, EntropyScan, exif_orientation, merge_adjacent
+from obscura.imaging.container import UPRIGHT, ContainerInfo, EntropyScan, exif_orientation, merge_adjacent
 from obscura.imaging.formats import FORMATS
 
 ORIENTATION, SHORT, LONG = 0x0112, 3, 4
@@ -89,3 +89,25 @@ def test_what_a_format_does_not_say_of_itself_is_the_cautious_default() -> None:
 
 def test_a_scan_that_is_only_a_run_of_bytes_has_one_interval_of_a_byte_at_least() -> None:
     assert EntropyScan(3, 9) == EntropyScan(3, 9, (), 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("scan", "lacks"),
+    [
+        (EntropyScan(5, 9, (7,), intervals=2, min_bytes=4), False),
+        (EntropyScan(5, 9, (7,), intervals=3, min_bytes=4), True),
+        (EntropyScan(5, 9, (7,), intervals=2, min_bytes=5), True),
+        (EntropyScan(5, 9, (7, 8), intervals=2, min_bytes=4), False),
+    ],
+    ids=["whole", "a restart less", "a byte less", "a restart more"],
+)
+def test_a_scan_lacks_data_without_its_restarts_or_without_its_bytes(scan: EntropyScan, lacks: bool) -> None:
+    assert scan.lacks_data is lacks
+
+
+def test_an_image_of_which_a_format_says_no_more_is_four_bytes_a_pixel_and_nothing_beside() -> None:
+    info = ContainerInfo(FORMATS["PNG"], 1, 1, UPRIGHT, is_canonical=False, image_spans=())
+
+    assert (info.bit_depth, info.pixel_bytes, info.decoder_bytes, info.raster_bytes) == (8, 4, 0, 0)
+    assert info.has_full_chroma is False
+    assert FORMATS["PNG"].decoder_bytes_per_pixel == 0

@@ -1,6 +1,7 @@
 """The walk through a PNG: what it hands on, what it takes for metadata, and where it ends."""
 
 import struct
+import tracemalloc
 import zlib
 
 import pytest
@@ -192,3 +193,24 @@ def test_a_stream_that_goes_on_after_its_end_or_does_not_end_is_not_exact() -> N
     assert not idat_is_exactly(png(png_chunk(b"IDAT", stream), png_chunk(b"IDAT", b"x"), END), 20)
     assert not idat_is_exactly(png(png_chunk(b"IDAT", stream[:-1]), END), 20)
     assert not idat_is_exactly(png(png_chunk(b"IDAT", b"broken"), END), 20)
+
+
+def test_a_stream_that_goes_on_after_its_raster_is_not_inflated() -> None:
+    deflate = zlib.compressobj()
+    raster = deflate.compress(bytes(20)) + deflate.flush(zlib.Z_SYNC_FLUSH)
+    flood = deflate.compress(bytes(20_000_000)) + deflate.flush()
+    data = png(png_chunk(b"IDAT", raster), png_chunk(b"IDAT", flood), END)
+
+    tracemalloc.start()
+    try:
+        assert not idat_is_exactly(data, 20)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("depth", "colour", "expected"), [(8, 0, 1), (16, 0, 2), (1, 0, 1), (8, 3, 1), (8, 2, 4), (16, 2, 4), (16, 6, 4)]
+)
+def test_a_decoded_pixel_has_the_bytes_of_its_mode(depth: int, colour: int, expected: int) -> None:
+    assert scan(png(pixels(), END, first=header(depth=depth, colour=colour))).pixel_bytes == expected

@@ -32,6 +32,7 @@ IMAGES_SENT_TWICE = {
     "image_url all in escapes": a_part(
         '"image_url":"data:FIRST","\\u0069\\u006d\\u0061\\u0067\\u0065\\u005f\\u0075\\u0072\\u006c":"data:LAST"'
     ),
+    "quotes in the key": a_part('"\\u0022\\u0022":1,"\\u0022\\u0022":2'),
     "long urls": a_part(f'"image_url":{{"url":"data:FIRST{LONG}","url":"data:LAST"}}'),
     "content": '{"model":"m","messages":[{"role":"user","content":[{"image_url":"data:FIRST"}],'
     '"content":[{"image_url":"data:LAST"}]}]}',

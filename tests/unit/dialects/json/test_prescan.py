@@ -96,7 +96,9 @@ def test_a_body_that_is_not_strict_json_is_rejected_as_invalid_json(body: bytes)
         RawJson(body).check_unread()
 
 
-@pytest.mark.parametrize("body", [b"[]", b"1", b'"text"', b"null", b"true", b'"%b"' % LONG, b'[{"model":"m"}]'])
+@pytest.mark.parametrize(
+    "body", [b"[]", b"1", b'"text"', b"null", b"true", b'"%b"' % LONG, b'"%b"' % (b"[" * 70_000), b'[{"model":"m"}]']
+)
 def test_json_that_is_no_object_is_an_invalid_request(body: bytes) -> None:
     with pytest.raises(InvalidRequest, match="object"):
         RawJson(body)

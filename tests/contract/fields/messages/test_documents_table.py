@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.fields.messages.sdk_requests import block_types, fields_of, type_names, typed_dicts
 from tests.unit.dialects.messages.conversations import (
     OURS,
     PDF,
@@ -16,7 +17,6 @@ from tests.unit.dialects.messages.conversations import (
     text,
     user,
 )
-from tests.unit.dialects.messages.sdk_requests import block_types, fields_of, type_names, typed_dicts
 
 PAGE = (Path(__file__).parents[4] / "docs/fields-messages.md").read_text()
 SECTION = PAGE.partition("## Documents")[2].partition("## Tools")[0]

@@ -25,9 +25,9 @@ from openai.types.responses.tool_param import ToolParam
 
 from obscura.dialects.json.fields import join_path
 from obscura.errors import ObscuraError, UnsupportedOperation
-from tests.unit.dialects.responses.field_tables import fields_of, members_of, native_table
+from tests.contract.fields.responses.field_tables import fields_of, members_of, native_table
+from tests.contract.fields.responses.sdk_values import ELSEWHERE, Path, by_kind, filled, leaves_of, values_of
 from tests.unit.dialects.responses.requests import AUDIO, FILE_ID, PIXEL, a_message, a_request, image, parsed, text
-from tests.unit.dialects.responses.sdk_values import ELSEWHERE, Path, by_kind, filled, leaves_of, values_of
 
 WORDS = "Zebra crossing, dear reader"
 TOKEN = "x1planted"

@@ -10,8 +10,8 @@ from obscura.dialects.base import ContentLimits, RequestHead
 from obscura.dialects.chat.request import ChatDialect
 from obscura.dialects.json.raw import RawJson
 from obscura.errors import ObscuraError
+from tests.contract.fields.responses.field_tables import by_kind, fields_of, fields_with, members_of, table
 from tests.support.chat_bodies import a_message, a_request, parse
-from tests.unit.dialects.responses.field_tables import by_kind, fields_of, fields_with, members_of, table
 
 CHAT = "fields-chat.md"
 WORDS = "these are words"

@@ -5,7 +5,7 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from tests.unit.dialects.responses.field_tables import kinds_of
+from tests.contract.fields.responses.field_tables import kinds_of
 
 type Path = tuple[str | int, ...]
 

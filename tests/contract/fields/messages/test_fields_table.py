@@ -12,6 +12,13 @@ from anthropic.types.beta import BetaOutputConfigParam, BetaSystemMessageParam
 from anthropic.types.beta.message_create_params import MessageCreateParamsBase
 
 from obscura.errors import UnsupportedField
+from tests.contract.fields.messages.field_examples import EXAMPLES
+from tests.contract.fields.messages.sdk_requests import (
+    block_types,
+    examples,
+    fields_of,
+    tool_types,
+)
 from tests.unit.dialects.messages.conversations import (
     a_completion,
     a_document,
@@ -27,13 +34,6 @@ from tests.unit.dialects.messages.conversations import (
     tool_use,
     translated,
     user,
-)
-from tests.unit.dialects.messages.field_examples import EXAMPLES
-from tests.unit.dialects.messages.sdk_requests import (
-    block_types,
-    examples,
-    fields_of,
-    tool_types,
 )
 
 PAGE = (Path(__file__).parents[4] / "docs/fields-messages.md").read_text()

@@ -14,8 +14,8 @@ from openai.types.responses.tool_param import ToolParam
 from openai.types.shared_params import Reasoning
 
 from obscura.errors import UnsupportedField, UnsupportedOperation
-from tests.unit.dialects.responses.field_examples import BUILDERS, DESCRIBED, ITEMS, PARTS, in_part, in_request
-from tests.unit.dialects.responses.field_tables import by_kind, fields_of, fields_with, members_of, table
+from tests.contract.fields.responses.field_examples import BUILDERS, DESCRIBED, ITEMS, PARTS, in_part, in_request
+from tests.contract.fields.responses.field_tables import by_kind, fields_of, fields_with, members_of, table
 from tests.unit.dialects.responses.requests import (
     FUNCTION,
     PREPARED,
