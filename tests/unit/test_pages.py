@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from obscura import errors
+from obscura.api import methods
 from obscura.api.app import create_app
 from obscura.cli.lazy_group import SUMMARIES
 from obscura.imaging import Detail
@@ -68,7 +69,7 @@ def test_every_error_that_is_raised_is_documented_with_its_status() -> None:
     rows = first_table(REFERENCE / "errors.md")
     documented = {code: statuses for statuses, codes, _ in rows for code in in_code(codes)}
 
-    codes = {kind.code: kind.status for kind in vars(errors).values() if hasattr(kind, "code")}
+    codes = {kind.code: kind.status for kind in (vars(errors) | vars(methods)).values() if hasattr(kind, "code")}
     assert codes.keys() - documented.keys() == {"quota_exceeded"}  # never raised: there are no quotas of projects
     assert documented.keys() <= codes.keys()
     for code, statuses in documented.items():

@@ -6,15 +6,13 @@ addresses or an upstream's body. The dialects write errors in their own formats 
     ObscuraError
     ├── 400  InvalidJson · InvalidRequest · UnsupportedField · UnsupportedOperation · RetentionConflict
     │        UnsupportedImageFormat · InvalidImage · ImageTooLarge · ImageTooManyPixels · UnsupportedImageDimensions
-    │        TooManyImages · TooManyContentParts · TooManyItems · TooManyPixels
-    │        InvalidDocument · DocumentTooLarge
-    │        InvalidImageUrl · UnsafeImageUrl · ImageFetchFailed
-    │        ModerationBlocked · VideoAnonBlocked
+    │        TooManyImages · TooManyContentParts · TooManyItems · TooManyPixels · InvalidDocument · DocumentTooLarge
+    │        InvalidImageUrl · UnsafeImageUrl · ImageFetchFailed · ModerationBlocked · VideoAnonBlocked
     ├── 401  MissingCredentials · InvalidApiKey · InvalidToken
     ├── 402  UpstreamBilling
     ├── 403  PermissionDenied
     ├── 404  ModelNotFound · FileNotFound · NotFound
-    ├── 405  MethodNotAllowed
+    ├── 405  MethodNotAllowed                                           (in ``obscura.api.methods``)
     ├── 408  RequestTimeout
     ├── 413  RequestTooLarge
     ├── 429  FreeTierExhausted · RateLimitExceeded · QuotaExceeded      (each with ``retry_after_s``)
@@ -22,7 +20,8 @@ addresses or an upstream's body. The dialects write errors in their own formats 
     ├── 502  UpstreamError
     ├── 503  ModerationUnavailable · UpstreamUnavailable · StoreUnavailable (the last two share their code)
     │        Overloaded                                                  (with ``retry_after_s``)
-    └── 504  UpstreamTimeout
+    ├── 504  UpstreamTimeout
+    └── 507  StorageFull
 """
 
 from typing import ClassVar, Self
@@ -35,9 +34,8 @@ class ClientDisconnected(Exception):
 class ObscuraError(Exception):
     """An error that the caller gets; ``param`` is the JSON path that it concerns, if there is one.
 
-    response_status, response_code, response_type   what the caller gets, an upstream's own if the error is one of its;
-                                                    logs and metrics have the class's status and code
-    details                                         what a program may read of it beside the code, as JSON values
+    ``response_…`` is what the caller gets, an upstream's own if the error is one of its; logs and metrics have the
+    class's status and code. ``details`` is what a program may read beside the code, as JSON values.
     """
 
     status: ClassVar[int]
@@ -241,12 +239,6 @@ class NotFound(ObscuraError):
     status, code = 404, "not_found"
 
 
-class MethodNotAllowed(ObscuraError):
-    """A method that the path does not take (RFC 9110 §15.5.6)."""
-
-    status, code = 405, "method_not_allowed"
-
-
 class RequestTimeout(ObscuraError):
     """A body that arrives below the least rate; its connection is closed (RFC 9110 §15.5.9)."""
 
@@ -323,10 +315,3 @@ class StorageFull(ObscuraError):
     """A file that the project's limits or the disk have no space for; nothing but files gets this error."""
 
     status, code = 507, "storage_full"
-
-
-IMAGE_ERRORS: dict[str, type[ObscuraError]] = {
-    error.code: error
-    for error in (UnsupportedImageFormat, InvalidImage, ImageTooLarge, ImageTooManyPixels, UnsupportedImageDimensions)
-}
-"""The errors of ``obscura.imaging``, which has its own ``ImageError`` and does not import this module, by code."""

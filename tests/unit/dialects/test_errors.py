@@ -6,6 +6,7 @@ import json
 import pytest
 
 from obscura import errors
+from obscura.api import methods
 from obscura.dialects.chat.events import error_event
 from obscura.dialects.chat.request import ChatDialect
 from obscura.dialects.errors import anthropic_error, openai_error
@@ -54,7 +55,8 @@ ANTHROPIC_TYPES = {
 TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 CLASSES = [
     kind
-    for _, kind in inspect.getmembers(errors, inspect.isclass)
+    for module in (errors, methods)
+    for _, kind in inspect.getmembers(module, inspect.isclass)
     if issubclass(kind, ObscuraError) and kind is not ObscuraError
 ]
 

@@ -10,9 +10,9 @@ from starlette.exceptions import HTTPException
 
 from obscura.api.access_log import ACCESS_RECORD, log_exception
 from obscura.api.dialect_endpoint import CLIENT_CLOSED_REQUEST, INTERNAL_ERROR, error_headers
-from obscura.api.methods import PathMethods
+from obscura.api.methods import MethodNotAllowed, PathMethods
 from obscura.dialects.errors import AnthropicErrorFormat, ErrorFormat, OpenAIErrorFormat
-from obscura.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, ObscuraError
+from obscura.errors import InternalError, InvalidRequest, NotFound, ObscuraError
 
 OPENAI, ANTHROPIC = OpenAIErrorFormat(), AnthropicErrorFormat()
 

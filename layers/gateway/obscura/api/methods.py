@@ -7,6 +7,14 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from starlette.routing import compile_path
 
+from obscura.errors import ObscuraError
+
+
+class MethodNotAllowed(ObscuraError):
+    """A method that the path does not take (RFC 9110 §15.5.6)."""
+
+    status, code = 405, "method_not_allowed"
+
 
 class PathMethods:
     """The methods of each path of an application, read of its routes at the first use."""

@@ -166,17 +166,15 @@ class TokenLimit:
 
     def renamed(self, body: bytes, field: str) -> bytes:
         """Return a body with the field under another name."""
-        start = len(self.field) + len('{"')
-        return b"".join((b'{"', field.encode(), memoryview(body)[start:]))
+        return b"".join((b'{"', field.encode(), memoryview(body)[len(self.field) + len('{"') :]))
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamBody:
     """A request as it goes upstream, in a caller dialect, and the translator of its response.
 
-    ``counts_tokens`` is for a request that only counts tokens, in a dialect that has such requests; ``token_limit``
-    is that of a translated request, if it has one. ``headers`` and ``query`` are the caller's own, as far as they go
-    on; ``received`` gets the response headers of the upstream's success, as far as the caller gets them.
+    One that ``counts_tokens`` only counts them. ``token_limit`` is that of a translated request, ``headers`` and
+    ``query`` are of the caller's own what goes on, ``received`` is of the upstream's headers what the caller gets.
     """
 
     dialect: str
@@ -194,10 +192,9 @@ class UpstreamBody:
 class ChatOptions:
     """What a translation to chat has to know of the model that it goes to (docs/catalogue.md).
 
-    token_limit_field    the name under which it takes the limit of the answer's tokens
-    drops_hosted_tools   whether tools of the provider's own are left out if the caller leaves the choice to the model
-    custom_tools         whether it takes custom tools as such; otherwise they are functions of one text
-    prefill              whether it continues a last message of the assistant's
+    ``token_limit_field`` is its name for the limit of the answer's tokens. It ``drops_hosted_tools`` of the provider's
+    own where the caller leaves the choice to the model, takes ``custom_tools`` as such (otherwise they are functions of
+    one text), and continues a ``prefill``, a last message of the assistant's.
     """
 
     token_limit_field: str = "max_tokens"
@@ -286,7 +283,6 @@ class ParsedRequest(Protocol):
 
 
 type JsonSchema = dict[str, object]
-
 CREDENTIAL_HEADERS = ("authorization", "x-api-key")
 """What OpenAI's and Anthropic's SDKs send; every dialect so far takes either."""
 

@@ -7,6 +7,7 @@ from msgspec import Raw
 from obscura.dialects.base import DEFAULT_OPTIONS, ChatOptions
 from obscura.dialects.chat.build import STREAM_FIELDS, json_schema_format
 from obscura.dialects.json.fields import (
+    is_empty,
     join_path,
     one_of,
     optional_array,
@@ -50,7 +51,7 @@ def to_chat_request(
     Raises UnsupportedField on a field that chat does not have, InvalidRequest on one that no upstream could read.
     """
     root = body.root
-    if not is_null(root.get("thread")):  # before any other: without it the SDK sends the rest again
+    if not is_empty(root.get("thread")):  # before any other: without it the SDK sends the rest again
         raise unsupported_field("thread", "Chat upstreams keep no threads; send the whole conversation.")
     reject_unknown(root, _KNOWN)
     require_translatable_context_management(root, body)
