@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from obscura.access_record import AccessRecord
 from obscura.auth.access import AccessRequest
@@ -26,22 +27,23 @@ class FixedClock:
 @asynccontextmanager
 async def access_control(
     open_stores: OpenStores = sqlite_in_memory,
-    folder: Path = Path(),
+    folder: Path | None = None,
     tokens: TokenVerifier | None = None,
     limits: RateLimits | None = None,
     allow_cached_keys_in_outage: bool = False,
 ) -> AsyncIterator[AccessControl]:
-    async with open_stores(folder) as stores:
-        yield AccessControl(
-            stores.keys,
-            tokens,
-            stores.rates,
-            stores.quotas,
-            stores.address_secret,
-            FixedClock(),
-            limits or RateLimits(),
-            allow_cached_keys_in_outage,
-        )
+    with TemporaryDirectory() as temporary:
+        async with open_stores(folder or Path(temporary)) as stores:
+            yield AccessControl(
+                stores.keys,
+                tokens,
+                stores.rates,
+                stores.quotas,
+                stores.address_secret,
+                FixedClock(),
+                limits or RateLimits(),
+                allow_cached_keys_in_outage,
+            )
 
 
 def access_request(

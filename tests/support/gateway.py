@@ -94,7 +94,7 @@ async def running_gateway(
     secret = await _issued_key(stores, given)
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    config = server_config(create_app(given, stores, clock))
+    config = server_config(create_app(given, stores, clock), given.max_connections)
     server = PromptServer(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     headers = {"authorization": f"Bearer {secret}"}

@@ -197,3 +197,23 @@ async def test_threads_run_the_work_of_many_callers_whatever_is_cancelled() -> N
     lost = sum(isinstance(result, asyncio.CancelledError) for result in results)
     assert lost <= len(cancelled)
     assert len(ran) == len(set(ran)) >= 300 - len(cancelled)
+
+
+async def test_a_caller_waits_for_one_job_of_a_group_however_many_callers_it_has() -> None:
+    ran: list[str] = []
+    executor, free = ImageExecutor(workers=1), threading.Event()
+    first = asyncio.create_task(executor.run(partial(free.wait, 5), Caller("first")))
+    await asyncio.sleep(0.01)
+    group = [
+        asyncio.create_task(executor.run(partial(ran.append, f"network {number}"), Caller(f"{number}", group="free")))
+        for number in range(20)
+    ]
+    alone = asyncio.create_task(executor.run(partial(ran.append, "key"), Caller("key:1")))
+    await asyncio.sleep(0.01)
+
+    free.set()
+    await asyncio.gather(first, alone, *group)
+    executor.close()
+
+    assert ran.index("key") == 1
+    assert [name for name in ran if name != "key"] == [f"network {number}" for number in range(20)]

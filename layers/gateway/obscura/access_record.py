@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from time import perf_counter
 from types import TracebackType
 
@@ -52,6 +53,7 @@ def duration(seconds: float) -> str:
     return (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "") + f"{rest_s}s"
 
 
+@lru_cache(maxsize=64)  # windows of many callers end together
 def rfc3339(since_1970_s: int) -> str:
     """Format an instant as in RFC 3339, such as ``2026-03-01T12:00:00Z``."""
     return datetime.fromtimestamp(since_1970_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

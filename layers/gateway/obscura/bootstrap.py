@@ -29,7 +29,7 @@ from obscura.httpclient.transport import FastTransport
 from obscura.imaging import ImageLimits, warm_up
 from obscura.imaging.decode_memory import MAX_DECODE_BYTES
 from obscura.machine_memory import usable_memory_bytes
-from obscura.memory_budget import MemoryBudget, budget_bytes
+from obscura.memory_budget import DEFAULT_PART, MemoryBudget, budget_bytes
 from obscura.moderation.base import Moderator
 from obscura.moderation.openai import OpenAIModerator
 from obscura.pipeline.image_cache import ImageCache
@@ -166,6 +166,13 @@ async def open_services(
 def open_memory(settings: Settings) -> MemoryBudget:
     """Return the memory budget as it is set, or of what this process may use."""
     return MemoryBudget(budget_bytes(settings.memory_budget_mb, usable_memory_bytes(os.environ)))
+
+
+def process_memory_bytes(settings: Settings) -> int:
+    """Return what this process may use, or what the budget that is set is the default part of, if that is less."""
+    usable_bytes = usable_memory_bytes(os.environ)
+    set_mb = settings.memory_budget_mb
+    return usable_bytes if set_mb is None else min(usable_bytes, DEFAULT_PART * set_mb * MIB)
 
 
 def request_limits(settings: Settings, memory: MemoryBudget) -> RequestLimits:

@@ -6,6 +6,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Coroutine, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -23,12 +24,19 @@ RETRY_AFTER_S = 1
 class Caller:
     """Whom work is done for.
 
-    subject    takes turns with other subjects: a key, the subject of a JWT, or a network
-    request    groups the work of one request; by default each job is a request
+    subject    takes turns with the other subjects of its group: a key, the subject of a JWT, or a network
+    request    holds the work of one request together; by default each job is a request
+    group      takes turns with other groups: a key or the subject of a JWT is one, all networks are one (ADR 88)
     """
 
     subject: str
     request: Hashable = field(default_factory=object)
+    group: str = ""
+
+    @property
+    def turn_of(self) -> str:
+        """The name of its group: its own, if it is alone."""
+        return self.group or self.subject
 
 
 @dataclass(eq=False, slots=True)
@@ -71,6 +79,8 @@ class _CallerQueue:
 class FairThreads:
     """Threads that take one job of each caller in turn: a caller waits for at most one job of each other one.
 
+    A group of callers has the turn of one caller, and its callers take it in turns: of the networks of the free tier,
+    however many there are, a caller with a key waits for one job.
     Jobs of one caller run in the order in which they came. The first failure of a request cancels its jobs that wait.
     Safe for coroutines of any event loop.
     """
@@ -80,8 +90,8 @@ class FairThreads:
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix=name)
         self._max_queued_requests = max_queued_requests
         self._lock = Lock()
-        self._queues: OrderedDict[str, _CallerQueue] = OrderedDict()
-        """Of each subject that has jobs waiting; the first one's turn is next."""
+        self._groups: OrderedDict[str, OrderedDict[str, _CallerQueue]] = OrderedDict()
+        """Of each group the subjects that have jobs waiting; the turn of the first group's first subject is next."""
 
     async def run[Result](self, work: Callable[[], Result], caller: Caller) -> Result:
         """Run ``work`` in a thread; cancelled while still queued, it never runs.
@@ -107,17 +117,15 @@ class FairThreads:
         """Cancel queued work; work under way ends by itself."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         with self._lock:
-            waiting = [job for queue in self._queues.values() for job in queue.jobs]
-            self._queues.clear()
+            waiting = [job for group in self._groups.values() for queue in group.values() for job in queue.jobs]
+            self._groups.clear()
         for job in waiting:
             with suppress(RuntimeError):  # its loop is closed
                 job.loop.call_soon_threadsafe(job.result.cancel)
 
     def _push(self, job: _Job) -> None:
         with self._lock:
-            queue = self._queues.get(job.caller.subject)
-            if queue is None:
-                queue = self._queues[job.caller.subject] = _CallerQueue()
+            queue = self._queue_of(job.caller) or _CallerQueue()
             limit = self._max_queued_requests
             if limit is not None and len(queue.requests) >= limit and job.caller.request not in queue.requests:
                 raise RateLimitExceeded(
@@ -126,23 +134,37 @@ class FairThreads:
                     retry_after_s=RETRY_AFTER_S,
                 )
             queue.add(job)
+            self._groups.setdefault(job.caller.turn_of, OrderedDict())[job.caller.subject] = queue
+
+    def _queue_of(self, caller: Caller) -> _CallerQueue | None:
+        group = self._groups.get(caller.turn_of)
+        return None if group is None else group.get(caller.subject)
+
+    def _forget_empty(self, caller: Caller, queue: _CallerQueue) -> None:
+        if not queue.jobs:
+            group = self._groups[caller.turn_of]
+            del group[caller.subject]
+            if not group:
+                del self._groups[caller.turn_of]
 
     def _withdraw(self, job: _Job) -> None:
         with self._lock:
-            queue = self._queues.get(job.caller.subject)
+            queue = self._queue_of(job.caller)
             if queue is not None:
                 queue.remove(job)
-                if not queue.jobs:
-                    del self._queues[job.caller.subject]
+                self._forget_empty(job.caller, queue)
 
     def _pop(self) -> _Job | None:
         with self._lock:
-            if not self._queues:
+            if not self._groups:
                 return None
-            subject, queue = self._queues.popitem(last=False)
+            name, group = self._groups.popitem(last=False)
+            subject, queue = group.popitem(last=False)
             job = queue.pop()
             if queue.jobs:
-                self._queues[subject] = queue
+                group[subject] = queue
+            if group:
+                self._groups[name] = group
             return job
 
     def _run_next(self) -> None:
@@ -166,14 +188,13 @@ class FairThreads:
     def _drop(self, caller: Caller) -> list[_Job]:
         """Take the jobs of one request out of the queue, at once: its first failure ends the rest of it."""
         with self._lock:
-            queue = self._queues.get(caller.subject)
+            queue = self._queue_of(caller)
             if queue is None or caller.request not in queue.requests:
                 return []
             dropped = [job for job in queue.jobs if job.caller.request == caller.request]
             for job in dropped:
                 queue.remove(job)
-            if not queue.jobs:
-                del self._queues[caller.subject]
+            self._forget_empty(caller, queue)
             return dropped
 
 
@@ -220,12 +241,24 @@ class ImageExecutor:
 BODY_WORKERS = 2
 """Threads for JSON and text. They share one interpreter lock: more would make the event loop wait longer."""
 
-_body_threads = ThreadPoolExecutor(BODY_WORKERS, thread_name_prefix="body")
+_body_threads = FairThreads(BODY_WORKERS, "body")
+_admitted: ContextVar[Caller | None] = ContextVar("admitted", default=None)
+
+
+def work_for(subject: str, group: str) -> None:
+    """Let this task's work on bodies take the turns of a caller, from now on."""
+    _admitted.set(Caller(subject, group=group))
 
 
 async def run_off_loop[Result](work: Callable[[], Result], *, off_loop: bool = True) -> Result:
-    """Run work on JSON or text that takes over a millisecond in a thread, if ``off_loop``, and else where it is."""
-    return await asyncio.get_running_loop().run_in_executor(_body_threads, work) if off_loop else work()
+    """Run work on JSON or text that takes over a millisecond in a thread, if ``off_loop``, and else where it is.
+
+    The callers that ``work_for`` named take turns.
+    """
+    if not off_loop:
+        return work()
+    caller = _admitted.get()
+    return await _body_threads.run(work, Caller("") if caller is None else Caller(caller.subject, group=caller.group))
 
 
 async def gather_or_raise_first[Result](steps: Sequence[Coroutine[None, None, Result]]) -> list[Result]:

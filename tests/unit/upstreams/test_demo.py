@@ -8,7 +8,7 @@ from obscura.dialects.base import UpstreamBody
 from obscura.dialects.chat.events import PASSTHROUGH
 from obscura.imaging import Detail, TokenProfile, image_tokens
 from obscura.moderation.demo import DemoModerator
-from obscura.upstreams.demo import DemoModel
+from obscura.upstreams.demo import PIECE_CHARS, DemoModel, count_words
 from tests.support.chat_bodies import a_message, a_request
 from tests.support.image_urls import data_url
 from tests.unit.imaging.images import a_photograph, a_plain
@@ -132,3 +132,12 @@ async def test_other_images_are_not_flagged() -> None:
         a_plain(9, 9, "PNG", (255, 0, 200)),
     ):
         assert not (await DemoModerator().review_image(data_url(image).encode())).flagged
+
+
+@pytest.mark.parametrize("around", range(-3, 4))
+@pytest.mark.parametrize("word", ["ab ", "  a", "a", " ", "\u2003é\x1c"])
+def test_words_are_counted_across_the_ends_of_pieces(word: str, around: int) -> None:
+    text = (word * PIECE_CHARS)[: 2 * PIECE_CHARS + around]
+
+    assert count_words(text) == len(text.split())
+    assert count_words("") == 0

@@ -33,6 +33,7 @@ from obscura.errors import (
     PermissionDenied,
     StoreUnavailable,
 )
+from obscura.execution import Caller, work_for
 from obscura.memory_budget import request_memory
 
 _FALSE = frozenset({"", "false", "0", "no", "off"})
@@ -54,6 +55,11 @@ class Principal:
     max_files: int | None = None
     subject: str = field(default="", repr=False)
     may_use_files: bool = True
+
+    @property
+    def caller(self) -> Caller:
+        """Whom its work is done for; the networks of the free tier are one group."""
+        return Caller(self.subject, group=FREE_TIER_PROJECT if self.anonymous else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,8 @@ async def admission(request: AccessRequest, access_control: AccessControl) -> As
         admitted = await authenticate(request, access_control)
     record.project = admitted.principal.project
     request_memory().belongs_to(record.project)
+    caller = admitted.principal.caller
+    work_for(caller.subject, caller.group)
     record.zero_retention = admitted.principal.zero_retention
     try:
         yield admitted.principal

@@ -5,7 +5,8 @@ import socket
 import uvicorn
 
 from obscura.api.app import create_app
-from obscura.cli.serve import server_config, tune_process
+from obscura.bootstrap import process_memory_bytes
+from obscura.cli.serve import max_connections, server_config, tune_process
 from obscura.settings import Settings
 
 PORT = 8000
@@ -13,9 +14,11 @@ PORT = 8000
 
 def main() -> None:
     """Serve on every interface: only the load balancer reaches a container."""
-    app = create_app(Settings())
-    tune_process()
-    uvicorn.Server(server_config(app)).run(sockets=[socket.create_server(("", PORT), backlog=2048)])
+    settings = Settings()
+    app = create_app(settings)
+    tune_process(process_memory_bytes(settings))
+    server = uvicorn.Server(server_config(app, max_connections(settings)))
+    server.run(sockets=[socket.create_server(("", PORT), backlog=2048)])
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from obscura.api.request_path import decode_path
+from obscura.cli.connections import ConnectionLimit, too_many_connections
 from obscura.cli.refusal import render_refusal
 from obscura.cli.request_head import (
     HEAD_END,
@@ -26,6 +27,7 @@ from obscura.cli.request_head import (
     without_empty_lines,
     without_upgrade,
 )
+from obscura.errors import InvalidRequest, ObscuraError
 
 MAX_PIECE_BYTES = 4096
 MAX_CHUNKS_AT_ONCE = 500
@@ -54,6 +56,7 @@ class HttpProtocol(HttpToolsProtocol):
     DRAIN_TIMEOUT_S = 30.0
     SEND_TIMEOUT_S = 60.0
     LINGER_TIMEOUT_S = 2.0
+    connection_limit = ConnectionLimit()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -74,11 +77,20 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.url = b""
-        self._start_timer(self.HEAD_TIMEOUT_S)
+        if self.connection_limit.admit(self):
+            self._start_timer(self.HEAD_TIMEOUT_S)
+        else:
+            self._refuse(too_many_connections())
+
+    def close_idle(self) -> None:
+        """Close the connection, which has no request, for another."""
+        self._unset_keepalive_if_required()
+        self.transport.close()
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self.connection_limit.forget(self)
         self.resume_writing()
         self._unset_keepalive_if_required()
         self._unparsed = b""
@@ -159,6 +171,7 @@ class HttpProtocol(HttpToolsProtocol):
         if problem := whole_head_problem(head):
             return self._refuse(problem)
         self._stop_timer()
+        self.connection_limit.begin_request(self)
         self._first = False
         self._in_head, self._trailer_lines, self._without_progress_bytes = True, 0, 0
         self._chunk_end, self._body_begun = b"", False
@@ -244,6 +257,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self.transport.is_closing():
             return
+        self.connection_limit.end_request(self)
         if self._in_message:
             self._unset_keepalive_if_required()
             if self.expect_100_continue and not self._body_begun:
@@ -266,13 +280,14 @@ class HttpProtocol(HttpToolsProtocol):
             self._send_timer.cancel()
             self._send_timer = None
 
-    def _refuse(self, message: str) -> bytes:
+    def _refuse(self, problem: str | ObscuraError) -> bytes:
         """Respond with a 400 unless a response has begun, and close once the client has read it; nothing follows."""
         self._refused = True
+        error = InvalidRequest(problem) if isinstance(problem, str) else problem
         self._unset_keepalive_if_required()
         cycle: RequestResponseCycle | None = self.cycle if self._in_message and not self._in_head else None
         if cycle is None or not cycle.response_started:
-            self.transport.write(render_refusal(self.url, message))
+            self.transport.write(render_refusal(self.url, error))
         if cycle is not None:
             cycle.disconnected = True
             cycle.message_event.set()

@@ -1,17 +1,18 @@
-"""The response to a request that no application sees, since it is not valid HTTP."""
+"""The response to a request that no application sees: it is not valid HTTP, or there are too many connections."""
 
 import secrets
 from functools import cache
+from http import HTTPStatus
 
 from obscura.api.access_log import log_refusal
 from obscura.dialects.errors import ErrorFormat, OpenAIErrorFormat
 from obscura.dialects.registry import load_dialect, names
-from obscura.errors import InvalidRequest
+from obscura.errors import ObscuraError
 
 
-def render_refusal(target: bytes, message: str) -> bytes:
-    """Render a 400 in the error format of the path, log it, and return head and body; the connection is to close."""
-    error, request_id = InvalidRequest(message), f"req_{secrets.token_hex(12)}"
+def render_refusal(target: bytes, error: ObscuraError) -> bytes:
+    """Render an error in the format of the path, log it, and return head and body; the connection is to close."""
+    request_id = f"req_{secrets.token_hex(12)}"
     log_refusal(request_id, error.status, error.code)
     error_format = _format_of(target.partition(b"?")[0].decode("latin-1"))
     body = error_format.render_error(error, request_id)
@@ -22,7 +23,15 @@ def render_refusal(target: bytes, message: str) -> bytes:
         "x-request-id": request_id,
         **error_format.response_headers(request_id),
     }
-    lines = [f"HTTP/1.1 {error.status} Bad Request", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+    if error.retry_after_s is not None:
+        headers["retry-after"] = str(error.retry_after_s)
+    status = HTTPStatus(error.status)
+    lines = [
+        f"HTTP/1.1 {status.value} {status.phrase}",
+        *(f"{name}: {value}" for name, value in headers.items()),
+        "",
+        "",
+    ]
     return "\r\n".join(lines).encode() + body
 
 

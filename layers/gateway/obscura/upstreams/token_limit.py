@@ -6,6 +6,7 @@ of models, set in the catalog, or learned from the upstream's own refusal (ADR 1
 """
 
 import re
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import msgspec
@@ -26,12 +27,16 @@ MAX_LEARNED = 1000
 
 def known_field(url: str, model: str) -> str:
     """Return the field that a model of a server takes, as far as it is known, else ``max_tokens``."""
-    host = (urlsplit(url).hostname or "").lower()
-    return CURRENT if _CURRENT_HOSTS.fullmatch(host) or _CURRENT_MODELS.fullmatch(model) else FORMER
+    return CURRENT if _is_openai(url) or _CURRENT_MODELS.fullmatch(model) else FORMER
 
 
 def takes_custom_tools(url: str) -> bool:
     """Whether a server takes custom tools in chat completions, as far as it is known: OpenAI's own."""
+    return _is_openai(url)
+
+
+@lru_cache(maxsize=64)  # of each request with the URL of the one upstream
+def _is_openai(url: str) -> bool:
     return _CURRENT_HOSTS.fullmatch((urlsplit(url).hostname or "").lower()) is not None
 
 
