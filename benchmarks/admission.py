@@ -87,7 +87,7 @@ async def admit(headers: dict[str, str], address: str, access_control: AccessCon
     await authenticate(
         AccessRequest(headers, parse_address(address), KeyScope.CHAT, record, uses_free_quota=True), access_control
     )
-    return record.rate_limit.headers() if record.rate_limit else {}
+    return record.rate_limit.headers(access_control.clock.now()) if record.rate_limit else {}
 
 
 @asynccontextmanager

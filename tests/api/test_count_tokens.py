@@ -110,4 +110,4 @@ async def test_counting_needs_a_key(demo_gateway: Gateway) -> None:
 
 
 async def test_another_method_gets_anthropics_error_format(demo_gateway: Gateway) -> None:
-    assert error_of(await demo_gateway.client.get(PATH)) == (405, "invalid_request_error", "unsupported_operation")
+    assert error_of(await demo_gateway.client.get(PATH)) == (405, "invalid_request_error", "method_not_allowed")

@@ -110,7 +110,7 @@ async def test_files_are_listed_page_by_page(demo_gateway: Gateway) -> None:
         response = (await demo_gateway.client.get("/v1/files", params=query)).json()
         found = [file["id"] for file in response["data"]]
         assert response["object"] == "list"
-        assert (response["first_id"], response["last_id"]) == ((found[0], found[-1]) if found else (None, None))
+        assert (response["first_id"], response["last_id"]) == ((found[0], found[-1]) if found else ("", ""))
         return found, response["has_more"]
 
     assert await listed() == (ids[::-1], False)
@@ -130,7 +130,7 @@ async def test_files_are_listed_page_by_page(demo_gateway: Gateway) -> None:
         ("limit", "²"),
         ("order", "up"),
         ("after", "../x"),
-        ("purpose", "batch"),
+        ("purpose", "holiday"),
     ],
 )
 async def test_an_invalid_page_query_is_rejected(param: str, value: str | int, demo_gateway: Gateway) -> None:
@@ -267,3 +267,18 @@ async def test_the_paths_without_v1_serve_too(demo_gateway: Gateway) -> None:
     stored = await demo_gateway.client.post("/files", files={"file": ("a.jpg", PHOTO)})
 
     assert (await demo_gateway.client.get(f"/files/{stored.json()['id']}")).json() == stored.json()
+
+
+@pytest.mark.parametrize("purpose", ["assistants", "batch", "fine-tune", "evals", "fine-tune-results"])
+async def test_a_list_takes_the_purposes_of_openais_api(purpose: str, demo_gateway: Gateway) -> None:
+    response = await demo_gateway.client.get("/v1/files", params={"purpose": purpose})
+
+    assert (response.status_code, response.json()["data"]) == (200, [])
+
+
+@pytest.mark.parametrize("name", ["ids", "before_id", "scope_id"])
+async def test_a_filter_that_would_be_ignored_is_named(name: str, demo_gateway: Gateway) -> None:
+    response = await demo_gateway.client.get("/v1/files", params={name: "x"})
+
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["param"]) == (400, "unsupported_field", name)

@@ -254,7 +254,7 @@ async def test_unknown_paths_and_wrong_methods_get_anthropics_error_format(demo_
     wrong = await demo_gateway.client.get("/v1/messages")
 
     assert error_of(nowhere) == error_of(batches) == (404, "not_found_error", "not_found")
-    assert error_of(wrong) == (405, "invalid_request_error", "unsupported_operation")
+    assert error_of(wrong) == (405, "invalid_request_error", "method_not_allowed")
     assert wrong.headers["allow"] == "POST"
 
 
@@ -387,3 +387,18 @@ async def test_an_unreachable_upstream_is_overloaded_a_broken_one_an_api_error()
         assert error_of(await message(gateway, text("hi"))) == (502, "api_error", "upstream_error")
     async with running_gateway(upstream_url=upstream.v1) as gateway:
         assert error_of(await message(gateway, text("hi"))) == (503, "overloaded_error", "upstream_unavailable")
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_the_stop_sequence_that_was_met_is_echoed(streamed: bool, demo_gateway: Gateway) -> None:
+    body = {
+        "model": "obscura-demo",
+        "max_tokens": 99,
+        "messages": [{"role": "user", "content": "hi"}],
+        "stop_sequences": ["never", " and understand"],
+        "stream": streamed,
+    }
+    response = await demo_gateway.client.post("/v1/messages", json=body)
+
+    assert '"stop_reason":"stop_sequence","stop_sequence":" and understand"' in response.text
+    assert "nothing" not in response.text

@@ -112,7 +112,8 @@ async def test_a_stream_that_closes_without_its_end_marker_ends_in_an_error(dial
         async with running_gateway(upstream_url=upstream.v1) as gateway:
             response = await gateway.client.post(dialect, json=body)
 
-    *before, last = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: ")]
+    text = response.text.removesuffix("data: [DONE]\n\n") if dialect == "/v1/responses" else response.text
+    *before, last = [line.removeprefix("data: ") for line in text.splitlines() if line.startswith("data: ")]
     assert all(map(json.loads, before))
     assert json.loads(last)["error"].get("code") == "upstream_error"
 
@@ -170,21 +171,35 @@ async def test_another_upstream_error_becomes_one_of_our_codes(
 @pytest.mark.parametrize("status", [429, 503])
 async def test_a_busy_upstream_gets_at_most_two_retries(status: int) -> None:
     respond = in_turn(answers({}, status), answers({}, status), answers())
-    async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        response = await gateway.chat(chat_request("hello"))
+    async with loopback_server(respond) as upstream:
+        async with running_gateway(upstream_url=upstream.v1, upstream_retries=2) as gateway:
+            response = await gateway.chat(chat_request("hello"))
 
         assert response.status_code == 200
         assert len(upstream.received) == 3
 
 
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_busy_upstream_is_asked_once_unless_the_operator_says_so(
+    status: int, upstream: LoopbackServer, gateway: Gateway
+) -> None:
+    upstream.respond = answers({}, status)
+    response = await gateway.chat(chat_request("hello"))
+
+    assert response.status_code in {429, 502}
+    assert len(upstream.received) == 1
+
+
 async def test_retry_after_is_honoured() -> None:
     respond = in_turn(answers({}, 429, retry_after="1"), answers())
-    async with loopback_server(respond) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
-        began = asyncio.get_running_loop().time()
-        response = await gateway.chat(chat_request("hello"))
+    async with loopback_server(respond) as upstream:
+        async with running_gateway(upstream_url=upstream.v1, upstream_retries=1) as gateway:
+            began = asyncio.get_running_loop().time()
+            response = await gateway.chat(chat_request("hello"))
+            elapsed_s = asyncio.get_running_loop().time() - began
 
-        assert response.status_code == 200
-        assert asyncio.get_running_loop().time() - began >= 1
+    assert response.status_code == 200
+    assert elapsed_s >= 1
 
 
 async def test_a_long_retry_after_is_passed_on(upstream: LoopbackServer, gateway: Gateway) -> None:
@@ -196,14 +211,14 @@ async def test_a_long_retry_after_is_passed_on(upstream: LoopbackServer, gateway
     assert len(upstream.received) == 1
 
 
-async def test_a_request_that_the_upstream_drops_is_retried_then_reported(
-    upstream: LoopbackServer, gateway: Gateway
-) -> None:
-    upstream.respond = hangs_up
-    response = await gateway.chat(chat_request("hello"))
+async def test_a_request_that_the_upstream_drops_is_reported_and_retried_by_choice() -> None:
+    for retries in (0, 2):
+        async with loopback_server(hangs_up) as upstream:
+            async with running_gateway(upstream_url=upstream.v1, upstream_retries=retries) as gateway:
+                response = await gateway.chat(chat_request("hello"))
 
-    assert (response.status_code, response.json()["error"]["code"]) == (502, "upstream_error")
-    assert len(upstream.received) == 3
+            assert (response.status_code, response.json()["error"]["code"]) == (502, "upstream_error")
+            assert len(upstream.received) == 1 + retries
 
 
 async def test_an_unreachable_upstream_is_reported() -> None:

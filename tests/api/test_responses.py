@@ -148,7 +148,7 @@ async def test_an_error_has_openais_format_and_nothing_goes_upstream(
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
-        ("GET", "/v1/responses", 405, "unsupported_operation"),
+        ("GET", "/v1/responses", 405, "method_not_allowed"),
         ("POST", "/v1/responses/resp_1/cancel", 404, "not_found"),
     ],
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from obscura import errors
+from obscura.api import methods
 from obscura.api.app import create_app
 from obscura.cli.lazy_group import SUMMARIES
 from obscura.imaging import Detail
@@ -69,7 +70,8 @@ def test_every_error_that_is_raised_is_documented_with_its_status() -> None:
     rows = first_table(REFERENCE / "errors.md")
     documented = {code: statuses for statuses, codes, _ in rows for code in in_code(codes)}
 
-    codes = {kind.code: kind.status for kind in (vars(errors) | vars(policy_errors)).values() if hasattr(kind, "code")}
+    modules = vars(errors) | vars(methods) | vars(policy_errors)
+    codes = {kind.code: kind.status for kind in modules.values() if hasattr(kind, "code")}
     assert codes.keys() == documented.keys()
     for code, statuses in documented.items():
         assert str(codes[code]) in statuses or code == "unsupported_operation"

@@ -1,7 +1,9 @@
 """The access record: what the log line of a request will show. Sizes, counts, codes and timings, no content."""
 
+import math
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from time import perf_counter
 from types import TracebackType
 
@@ -25,15 +27,33 @@ class RateLimitStatus:
         """Return the status after a request's quota was released."""
         return replace(self, remaining=min(self.limit, self.remaining + 1))
 
-    def headers(self) -> dict[str, str]:
-        """Return the three response headers; the reset is an instant (RFC 3339) in UTC."""
+    def headers(self, now: datetime) -> dict[str, str]:
+        """Return the three headers of every response; the reset is a duration as OpenAI writes it (ADR 123)."""
         return {
             "x-ratelimit-limit-requests": str(self.limit),
             "x-ratelimit-remaining-requests": str(self.remaining),
-            "x-ratelimit-reset-requests": rfc3339(self.resets_at_s),
+            "x-ratelimit-reset-requests": duration(self.resets_at_s - now.timestamp()),
+        }
+
+    def anthropic_headers(self) -> dict[str, str]:
+        """Return the three that Messages has as well; the reset is an instant (API reference, "Rate limits")."""
+        return {
+            "anthropic-ratelimit-requests-limit": str(self.limit),
+            "anthropic-ratelimit-requests-remaining": str(self.remaining),
+            "anthropic-ratelimit-requests-reset": rfc3339(self.resets_at_s),
         }
 
 
+def duration(seconds: float) -> str:
+    """Format a time as OpenAI's rate limit headers do: ``1h0m0s``, ``1m12s``, ``8s``, ``350ms``; rounded up."""
+    if seconds < 1:
+        return f"{max(0, math.ceil(seconds * 1000))}ms" if seconds > 0 else "0s"
+    minutes, rest_s = divmod(math.ceil(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "") + f"{rest_s}s"
+
+
+@lru_cache(maxsize=64)  # windows of many callers end together
 def rfc3339(since_1970_s: int) -> str:
     """Format an instant as in RFC 3339, such as ``2026-03-01T12:00:00Z``."""
     return datetime.fromtimestamp(since_1970_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

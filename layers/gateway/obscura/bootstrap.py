@@ -40,6 +40,7 @@ from obscura.settings import PREFIX, ConfigurationError, Settings
 from obscura.stores.open import MIB, Stores, open_stores
 from obscura.upstreams.base import Catalog, Upstream
 from obscura.upstreams.catalog import SingleUpstreamCatalog
+from obscura.upstreams.headers import CHOICES
 from obscura.upstreams.http import ClientTransport, HttpUpstream, UpstreamTimeouts
 from obscura.upstreams.registry import default_kind, load_kind
 from obscura.upstreams.store_field import takes_store_field
@@ -63,6 +64,10 @@ def validate_settings(settings: Settings) -> None:
             require_dialect(dialect)
     except ValueError as invalid:
         raise ConfigurationError(f"{PREFIX}UPSTREAM_DIALECTS: {invalid}") from None
+    if unknown := settings.pass_headers - CHOICES:
+        raise ConfigurationError(
+            f"{PREFIX}PASS_HEADERS: {min(unknown)} may not be passed; {', '.join(sorted(CHOICES))} may."
+        )
     if settings.jwks_url is not None and not (settings.jwt_issuer and settings.jwt_audience):
         raise ConfigurationError(
             f"{PREFIX}JWKS_URL needs {PREFIX}JWT_ISSUER and {PREFIX}JWT_AUDIENCE: "
@@ -201,6 +206,7 @@ def request_limits(settings: Settings, memory: MemoryBudget) -> RequestLimits:
         pixels=settings.max_request_pixels,
         fetched_bytes=max(MAX_FETCHED_BYTES, MAX_VIDEO_BYTES, settings.max_image_bytes, settings.max_document_bytes),
         refuse_unmoderated=settings.unmoderated_media == "refuse",
+        passed_headers=settings.pass_headers,
         allow_upstream_state=settings.upstream_state == "allow",
         document=DocumentLimits(
             raw_bytes=min(settings.max_document_bytes, memory.body_bytes),
@@ -263,19 +269,25 @@ def _catalog(settings: Settings, transport: httpx.AsyncBaseTransport) -> Catalog
     if settings.models is not None:
         from obscura.upstreams.catalog_file import FileCatalog, read_catalog_file
 
-        return FileCatalog(read_catalog_file(settings.models), partial(_open_upstream, transport))
+        return FileCatalog(
+            read_catalog_file(settings.models), partial(_open_upstream, transport, settings.upstream_retries)
+        )
     if settings.upstream_url is None:
         return SingleUpstreamCatalog(_demo_model(), frozenset({PIVOT}))
     key = settings.upstream_key.get_secret_value() if settings.upstream_key else None
     dialects = settings.upstream_dialects | {PIVOT}
     dialect = load_kind(default_kind(dialects))(key)
-    upstream = HttpUpstream(transport, settings.upstream_url, dialect)
-    return SingleUpstreamCatalog(upstream, dialects, store_field=takes_store_field(settings.upstream_url))
+    upstream = HttpUpstream(transport, settings.upstream_url, dialect, retries=settings.upstream_retries)
+    return SingleUpstreamCatalog(
+        upstream, dialects, store_field=takes_store_field(settings.upstream_url), url=settings.upstream_url
+    )
 
 
-def _open_upstream(transport: httpx.AsyncBaseTransport, entry: "UpstreamEntry", key: str | None) -> Upstream:
+def _open_upstream(
+    transport: httpx.AsyncBaseTransport, retries: int, entry: "UpstreamEntry", key: str | None
+) -> Upstream:
     dialect = load_kind(entry.effective_kind)(key)
-    return HttpUpstream(transport, str(entry.url), dialect, UpstreamTimeouts(first_byte_s=entry.timeout_s))
+    return HttpUpstream(transport, str(entry.url), dialect, UpstreamTimeouts(first_byte_s=entry.timeout_s), retries)
 
 
 def _demo_model() -> Upstream:

@@ -7,13 +7,13 @@ errors in their own formats (``obscura.dialects.errors``).
     ObscuraError
     ├── 400  InvalidJson · InvalidRequest · UnsupportedField · UnsupportedOperation · RetentionConflict
     │        UnsupportedImageFormat · InvalidImage · ImageTooLarge · ImageTooManyPixels · UnsupportedImageDimensions
-    │        TooManyImages · TooManyContentParts · TooManyItems · TooManyPixels
-    │        InvalidDocument · DocumentTooLarge
-    │        InvalidImageUrl · UnsafeImageUrl · ImageFetchFailed
-    │        ModerationBlocked · VideoAnonBlocked
+    │        TooManyImages · TooManyContentParts · TooManyItems · TooManyPixels · InvalidDocument · DocumentTooLarge
+    │        InvalidImageUrl · UnsafeImageUrl · ImageFetchFailed · ModerationBlocked · VideoAnonBlocked
     ├── 401  MissingCredentials · InvalidApiKey · InvalidToken
+    ├── 402  UpstreamBilling
     ├── 403  PermissionDenied
     ├── 404  ModelNotFound · FileNotFound · NotFound
+    ├── 405  MethodNotAllowed                                           (in ``obscura.api.methods``)
     ├── 408  RequestTimeout
     ├── 413  RequestTooLarge
     ├── 429  FreeTierExhausted · RateLimitExceeded · QuotaExceeded      (each with ``retry_after_s``)
@@ -21,7 +21,8 @@ errors in their own formats (``obscura.dialects.errors``).
     ├── 502  UpstreamError
     ├── 503  ModerationUnavailable · UpstreamUnavailable · StoreUnavailable (the last two share their code)
     │        Overloaded                                                  (with ``retry_after_s``)
-    └── 504  UpstreamTimeout
+    ├── 504  UpstreamTimeout
+    └── 507  StorageFull
 """
 
 from typing import ClassVar, Self
@@ -32,7 +33,11 @@ class ClientDisconnected(Exception):
 
 
 class ObscuraError(Exception):
-    """An error that the caller gets; ``param`` is the JSON path that it concerns, if there is one."""
+    """An error that the caller gets; ``param`` is the JSON path that it concerns, if there is one.
+
+    ``response_…`` is what the caller gets, an upstream's own if the error is one of its; logs and metrics have the
+    class's status and code. ``details`` is what a program may read beside the code, as JSON values.
+    """
 
     status: ClassVar[int]
     code: ClassVar[str]
@@ -43,7 +48,10 @@ class ObscuraError(Exception):
         self.param = param
         self.retry_after_s = retry_after_s
         self.category: str | None = None
+        self.details: object | None = None
         self.response_status: int = self.status
+        self.response_code: str = self.code
+        self.response_type: str | None = None
         self.headers: dict[str, str] = {}
         self.policy: bytes | None = None
         """The decision of a policy as JSON, which stands beside the error (``/policy/*`` alone)."""
@@ -186,6 +194,12 @@ class RetentionConflict(ObscuraError):
     status, code = 400, "retention_conflict"
 
 
+class UpstreamBilling(ObscuraError):
+    """The upstream's account has no credit or no quota left: trying again does not help."""
+
+    status, code = 402, "upstream_billing"
+
+
 class MissingCredentials(ObscuraError):
     """No key, no token, no free tier."""
 
@@ -304,10 +318,3 @@ class StorageFull(ObscuraError):
     """A file that the project's limits or the disk have no space for; nothing but files gets this error."""
 
     status, code = 507, "storage_full"
-
-
-IMAGE_ERRORS: dict[str, type[ObscuraError]] = {
-    error.code: error
-    for error in (UnsupportedImageFormat, InvalidImage, ImageTooLarge, ImageTooManyPixels, UnsupportedImageDimensions)
-}
-"""The errors of ``obscura.imaging``, which has its own ``ImageError`` and does not import this module, by code."""

@@ -74,12 +74,12 @@ def masked(message: str) -> str:
 
 
 def masked_values(value: object) -> object:
-    """Return decoded JSON, such as an error, with every string of it masked; keys stay."""
+    """Return decoded JSON, such as an error, with every string of it masked, its keys too."""
     match value:
         case str():
             return masked(value)
         case dict():
-            return {key: masked_values(inner) for key, inner in value.items()}
+            return {masked(key): masked_values(inner) for key, inner in value.items()}
         case list():
             return [masked_values(inner) for inner in value]
     return value

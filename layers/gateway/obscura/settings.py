@@ -64,6 +64,11 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _split_names(value: object) -> object:
+    """Read a list of names that have no case, such as those of headers."""
+    return _split(value.lower()) if isinstance(value, str) else value
+
+
 def _base_url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -193,6 +198,8 @@ class Settings(BaseSettings):
     moderation_key: Annotated[SecretStr | None, AfterValidator(_sendable)] = None
     unmoderated_media: UnmoderatedMedia = "pass"
     upstream_state: UpstreamState = "refuse"
+    upstream_retries: int = Field(default=0, ge=0, le=10)
+    pass_headers: Annotated[frozenset[str], NoDecode, BeforeValidator(_split_names)] = frozenset()
     blocked_hashes: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     fetch_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     data_dir: Path = Path(".obscura")

@@ -40,10 +40,14 @@ async def received_of(upstream: HttpUpstream) -> list[bytes]:
 
 @asynccontextmanager
 async def upstream_at(
-    base_url: str, timeouts: UpstreamTimeouts | None = None, key: str | None = "sk-operator", kind: str = "openai"
+    base_url: str,
+    timeouts: UpstreamTimeouts | None = None,
+    key: str | None = "sk-operator",
+    kind: str = "openai",
+    retries: int = 0,
 ) -> AsyncIterator[HttpUpstream]:
     async with FastTransport() as transport:
-        yield HttpUpstream(transport, base_url, load_kind(kind)(key), timeouts)
+        yield HttpUpstream(transport, base_url, load_kind(kind)(key), timeouts, retries)
 
 
 async def test_a_silent_upstream_times_out_at_the_first_byte() -> None:
@@ -121,7 +125,37 @@ async def test_an_upstream_that_closes_the_connection_is_an_upstream_error() -> 
         with pytest.raises(UpstreamError):
             await upstream.send(a_body())
 
+        assert len(server.received) == 1
+
+
+async def test_a_connection_that_was_stale_costs_one_quick_request_more() -> None:
+    async with loopback_server(in_turn(answers(), hangs_up, answers())) as server, upstream_at(server.v1) as upstream:
+        for _ in range(2):
+            assert await upstream.send(a_body()) == json.dumps(ANSWER).encode()
+
         assert len(server.received) == 3
+
+
+async def test_a_connection_that_was_stale_is_replaced_once() -> None:
+    async with loopback_server(in_turn(answers(), hangs_up)) as server, upstream_at(server.v1) as upstream:
+        await upstream.send(a_body())
+        with pytest.raises(UpstreamError):
+            await upstream.send(a_body())
+
+        assert len(server.received) == 3
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(("retries", "requests"), [(0, 1), (1, 2)])
+async def test_an_upstream_that_is_busy_is_asked_again_by_choice_alone(
+    status: int, retries: int, requests: int
+) -> None:
+    async with loopback_server(answers({}, status, retry_after="0")) as server:
+        async with upstream_at(server.v1, retries=retries) as upstream:
+            with pytest.raises((RateLimitExceeded, UpstreamError)):
+                await upstream.send(a_body())
+
+        assert len(server.received) == requests
 
 
 async def test_an_upstream_that_is_not_there_is_unavailable() -> None:

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from obscura import errors
+from obscura.api import methods
 from obscura.dialects.chat.events import error_event
 from obscura.dialects.chat.request import ChatDialect
 from obscura.dialects.errors import anthropic_error, openai_error
@@ -23,8 +24,10 @@ CODES = {
     "unsafe_image_url image_fetch_failed policy_blocked moderation_blocked video_anon_blocked unsupported_operation "
     "retention_conflict",
     401: "missing_credentials invalid_api_key invalid_token",
+    402: "upstream_billing",
     403: "permission_denied",
     404: "model_not_found file_not_found policy_not_found not_found",
+    405: "method_not_allowed",
     408: "request_timeout",
     412: "version_conflict",
     413: "request_too_large",
@@ -38,8 +41,10 @@ CODES = {
 ANTHROPIC_TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
+    402: "billing_error",
     403: "permission_error",
     404: "not_found_error",
+    405: "invalid_request_error",
     408: "invalid_request_error",
     412: "invalid_request_error",
     413: "request_too_large",
@@ -53,7 +58,7 @@ ANTHROPIC_TYPES = {
 TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 CLASSES = [
     kind
-    for module in (errors, policy_errors)
+    for module in (errors, methods, policy_errors)
     for _, kind in inspect.getmembers(module, inspect.isclass)
     if issubclass(kind, ObscuraError) and kind is not ObscuraError
 ]
@@ -137,3 +142,26 @@ def test_an_error_that_ends_a_messages_stream_is_one_named_event() -> None:
 
     assert event == b"event: error\ndata: " + MessagesDialect().render_error(error, "req_1") + b"\n\n"
     assert event.count(b"\n") == 3
+
+
+def test_an_upstreams_names_and_details_stand_in_both_formats() -> None:
+    error = errors.InvalidRequest("Why not.")
+    error.response_code, error.response_type = "context_length_exceeded", "BadRequestError"
+    error.details = {"tokens": [1, 2]}
+
+    openai = json.loads(openai_error(error))["error"]
+    anthropic = json.loads(anthropic_error(error, "req_1"))["error"]
+
+    assert (openai["code"], openai["type"]) == ("context_length_exceeded", "BadRequestError")
+    assert (anthropic["code"], anthropic["type"]) == ("context_length_exceeded", "invalid_request_error")
+    assert openai["details"] == anthropic["details"] == {"tokens": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("param", "is_thread"), [("thread", True), ("thread.previous_message_id", True), ("threads", False)]
+)
+def test_a_refused_thread_says_so_to_anthropics_sdks(param: str, is_thread: bool) -> None:
+    error = json.loads(anthropic_error(errors.UnsupportedField("No.", param=param), "req_1"))["error"]
+
+    details = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+    assert error.get("details") == (details if is_thread else None)

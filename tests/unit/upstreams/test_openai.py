@@ -35,7 +35,6 @@ def test_an_error_about_the_request_keeps_status_message_and_param(status: int, 
     ("status", "expected", "code"),
     [
         (401, 502, "upstream_error"),
-        (402, 502, "upstream_error"),
         (403, 502, "upstream_error"),
         (408, 504, "upstream_timeout"),
         (409, 502, "upstream_error"),
@@ -53,11 +52,68 @@ def test_an_error_about_the_request_keeps_status_message_and_param(status: int, 
         (999, 502, "upstream_error"),
     ],
 )
-def test_every_other_error_gets_the_gateways_own_message(status: int, expected: int, code: str) -> None:
+def test_every_other_error_has_a_status_and_a_message_of_the_gateways(status: int, expected: int, code: str) -> None:
     error = error_of(status)
 
-    assert (error.response_status, error.code, error.param) == (expected, code, None)
+    assert (error.response_status, error.code) == (expected, code)
     assert "max_tokens" not in error.message
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 413, 422, 429, 500, 503, 504, 529])
+def test_an_error_keeps_code_type_param_and_details(status: int) -> None:
+    body = {"error": BODY["error"] | {"type": "some_error", "details": {"error_code": "z", "host": "10.0.0.1"}}}
+
+    error = error_of(status, body)
+
+    assert (error.response_code, error.response_type, error.param) == ("y", "some_error", "max_tokens")
+    assert error.details == {"error_code": "z", "host": "[masked]"}
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_the_operators_credentials_are_no_matter_of_the_callers(status: int) -> None:
+    error = error_of(status)
+
+    assert (error.response_code, error.response_type, error.param) == ("upstream_error", None, None)
+    assert "max_tokens" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "shown"),
+    [
+        (402, None, "upstream_billing"),
+        (402, "no_credit", "no_credit"),
+        (429, "insufficient_quota", "insufficient_quota"),
+        (403, "insufficient_quota", "insufficient_quota"),
+    ],
+)
+def test_a_bill_keeps_its_status_and_is_not_to_be_tried_again(status: int, code: str | None, shown: str) -> None:
+    error = error_of(status, {"error": {"message": "no credit", "code": code}}, retry_after="9")
+
+    assert (error.response_status, error.code, error.response_code) == (status, "upstream_billing", shown)
+    assert (error.retry_after_s, error.headers) == (None, {"x-should-retry": "false"})
+    assert "no credit" in error.message
+
+
+@pytest.mark.parametrize(
+    "code", [400, "400", "", "a b", "x" * 65, "sk-live-AAAABBBBCCCC", "10.0.0.1", None, {}, ["y"]], ids=str
+)
+def test_a_code_that_is_no_name_is_not_passed_on(code: object) -> None:
+    error = error_of(400, {"error": {"message": "m", "code": code, "type": code}})
+
+    assert (error.response_code, error.response_type) == ("invalid_request", None)
+
+
+@pytest.mark.parametrize("details", [{"a": "x " * 9_000}, "[" * 5_000])
+def test_details_are_short(details: object) -> None:
+    raw = json.dumps({"error": {"message": "m", "details": details}})
+
+    assert len(json.dumps(error_of(400, raw.encode()).details)) < 4_100
+
+
+def test_keys_of_details_are_masked_too() -> None:
+    error = error_of(400, {"error": {"message": "m", "details": {"sk-live-AAAABBBBCCCC": 1}}})
+
+    assert error.details == {"[masked]": 1}
 
 
 @pytest.mark.parametrize(

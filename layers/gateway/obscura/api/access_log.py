@@ -26,6 +26,8 @@ type Observer = Callable[[AccessRecord], None]
 ACCESS_RECORD = "obscura.record"
 """The key of the access record in an ASGI scope."""
 
+MESSAGES = "messages"
+"""The dialect whose responses carry Anthropic's rate limit headers too."""
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")
 _LAMBDA_LEVELS = {"TRACE": "NOTSET", "FATAL": "CRITICAL"}
 
@@ -109,9 +111,13 @@ class AccessLogMiddleware:
                 self._observer(record)
 
     def _common_headers(self, record: AccessRecord) -> list[tuple[bytes, bytes]]:
-        status = record.rate_limit or RateLimitStatus.unauthenticated(self._clock.now())
+        now = self._clock.now()
+        status = record.rate_limit or RateLimitStatus.unauthenticated(now)
+        limits = status.headers(now)
+        if record.dialect == MESSAGES:
+            limits |= status.anthropic_headers()
         headers = [(b"x-request-id", record.request_id.encode())]
-        headers += [(name.encode(), value.encode()) for name, value in status.headers().items()]
+        headers += [(name.encode(), value.encode()) for name, value in limits.items()]
         if record.zero_retention:
             headers.append((b"x-zero-retention", b"true"))
         return headers

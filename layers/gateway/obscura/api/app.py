@@ -15,6 +15,8 @@ from obscura.api.access_log import AccessLogMiddleware, Observer, set_log_level
 from obscura.api.cors import CrossOrigin
 from obscura.api.dependencies import principal
 from obscura.api.error_handlers import handle_disconnect, handle_error
+from obscura.api.methods import PathMethods
+from obscura.api.path_middleware import PathMiddleware
 from obscura.api.routers import Family, health, load_families
 from obscura.bootstrap import open_services, validate_settings
 from obscura.clock import Clock, SystemClock
@@ -121,6 +123,8 @@ def create_family_app(  # noqa: PLR0913 what replaces the machine's own
     app.state.settings = settings
     app.state.trusted_proxies = settings.trusted_proxies
     app.state.error_formats = {}
+    app.state.methods = PathMethods()
+    app.add_middleware(PathMiddleware)
     app.add_middleware(AccessLogMiddleware, clock=clock, observer=observer)
     for exception in (ObscuraError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(exception, handle_error)

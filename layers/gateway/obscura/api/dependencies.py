@@ -80,6 +80,8 @@ class FormBody:
     file_field: Callable[[Services], FileField]
     known_fields: frozenset[str] = frozenset()
     schema: Callable[[], dict[str, object]] = dict
+    rules: Callable[[], dict[str, object]] = dict
+    """What the schema says of the fields together."""
 
     async def __call__(self, request: Request, services: RequestServices) -> Form:
         """Raise what ``read_form`` raises."""

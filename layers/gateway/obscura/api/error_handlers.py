@@ -10,8 +10,9 @@ from starlette.exceptions import HTTPException
 
 from obscura.api.access_log import ACCESS_RECORD, log_exception
 from obscura.api.dialect_endpoint import CLIENT_CLOSED_REQUEST, INTERNAL_ERROR, error_headers
+from obscura.api.methods import MethodNotAllowed, PathMethods
 from obscura.dialects.errors import AnthropicErrorFormat, ErrorFormat, OpenAIErrorFormat
-from obscura.errors import InternalError, InvalidRequest, NotFound, ObscuraError, UnsupportedOperation
+from obscura.errors import InternalError, InvalidRequest, NotFound, ObscuraError
 
 OPENAI, ANTHROPIC = OpenAIErrorFormat(), AnthropicErrorFormat()
 
@@ -32,9 +33,11 @@ def error_format_for(request: Request) -> ErrorFormat:
 
 
 async def handle_error(request: Request, exception: Exception) -> Response:
-    """Render any exception as an error response."""
+    """Render any exception as an error response; OPTIONS is answered here, since no route takes it."""
     record = request.scope[ACCESS_RECORD]
-    error, error_format = _to_error(exception, record.request_id), error_format_for(request)
+    if request.method == "OPTIONS" and (allowed := _allowed(request)) and isinstance(exception, HTTPException):
+        return Response(status_code=204, headers={"allow": allowed})
+    error, error_format = _to_error(exception, request, record.request_id), error_format_for(request)
     record.code = error.code
     headers = error_headers(error) | error_format.response_headers(record.request_id)
     body = error_format.render_error(error, record.request_id)
@@ -57,7 +60,13 @@ def invalid_request(errors: Sequence[Mapping[str, Any]], *, in_form: bool = Fals
     return InvalidRequest(f"'{param}' is not valid: {reason[0].lower()}{reason[1:]}.", param=param)
 
 
-def _to_error(exception: Exception, request_id: str) -> ObscuraError:
+def _allowed(request: Request) -> str:
+    """Return the methods that the path takes, as the header Allow has them; empty for a path that is not served."""
+    methods: PathMethods = request.app.state.methods
+    return ", ".join(methods.of(request.app, request.scope["path"]))
+
+
+def _to_error(exception: Exception, request: Request, request_id: str) -> ObscuraError:
     if isinstance(exception, ObscuraError):
         return exception
     if isinstance(exception, RequestValidationError):
@@ -65,9 +74,10 @@ def _to_error(exception: Exception, request_id: str) -> ObscuraError:
     if not isinstance(exception, HTTPException):
         log_exception(exception, request_id)
         return InternalError(INTERNAL_ERROR)
-    if allowed := (exception.headers or {}).get("Allow"):
-        error = UnsupportedOperation(f"This path takes {allowed} only.")
-        error.response_status, error.headers = 405, {"allow": allowed}
+    if exception.status_code == 405:
+        allowed = _allowed(request)
+        error = MethodNotAllowed(f"This path takes {allowed} only.")
+        error.headers = {"allow": allowed}
         return error
     if exception.status_code == 404:
         return NotFound("Nothing is served at this path. 'GET /openapi.json' lists every path that is.")

@@ -29,7 +29,10 @@ _HEADERS: Json = {
     "x-request-id": {"schema": {"type": "string"}},
     "x-ratelimit-limit-requests": {"schema": {"type": "integer"}, "description": "Requests in the window."},
     "x-ratelimit-remaining-requests": {"schema": {"type": "integer"}, "description": "Requests that are left of it."},
-    "x-ratelimit-reset-requests": {"schema": {"type": "string", "format": "date-time"}, "description": "Its end."},
+    "x-ratelimit-reset-requests": {
+        "schema": {"type": "string", "examples": ["1m12s", "350ms"]},
+        "description": "The time until it ends, as OpenAI writes it.",
+    },
 }
 _IMAGE_TOKENS: Json = {"x-image-tokens": {"schema": {"type": "string"}, "description": "Tokens of each image."}}
 _VERSION = "/v1"
@@ -107,7 +110,12 @@ def _request_body(dependencies: Sequence[object], schemas: Json) -> Json:
             return _body("application/json", _schema_of(body.model, schemas))
         if isinstance(body, FormBody):
             fields = {body.name: {"type": "string", "format": "binary"}} | body.schema()
-            form = {"type": "object", "required": [body.name], "properties": fields, "additionalProperties": False}
+            form = {
+                "type": "object",
+                "required": [body.name],
+                "properties": fields,
+                "additionalProperties": False,
+            } | body.rules()
             return _body("multipart/form-data", form)
     return {}
 

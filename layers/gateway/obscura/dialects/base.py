@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from obscura.dialects.chat_options import DEFAULT_OPTIONS, ChatOptions, TokenLimit
 from obscura.dialects.errors import ErrorFormat
 from obscura.dialects.json.prescan import MAX_ITEMS
 from obscura.dialects.json.raw import RawJson
@@ -160,7 +161,8 @@ class ResponseTranslator(Protocol):
 class UpstreamBody:
     """A request as it goes upstream, in a caller dialect, and the translator of its response.
 
-    ``counts_tokens`` is for a request that only counts tokens, in a dialect that has such requests.
+    One that ``counts_tokens`` only counts them. ``token_limit`` is that of a translated request, ``headers`` and
+    ``query`` are of the caller's own what goes on, ``received`` is of the upstream's headers what the caller gets.
     """
 
     dialect: str
@@ -168,6 +170,10 @@ class UpstreamBody:
     streamed: bool
     translator: ResponseTranslator
     counts_tokens: bool = False
+    token_limit: TokenLimit | None = None
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    query: str = ""
+    received: dict[str, str] = field(default_factory=dict)
 
 
 class RequestContent(Protocol):
@@ -245,11 +251,11 @@ class ParsedRequest(RequestContent, Protocol):
         """
         ...
 
-    def check_translatable(self, dialects: Collection[str]) -> None:
+    def check_translatable(self, dialects: Collection[str], options: ChatOptions = DEFAULT_OPTIONS) -> None:
         """Raise what ``to_upstream`` would raise, before anything is fetched or moderated."""
         ...
 
-    def to_upstream(self, dialects: Collection[str] = (PIVOT,)) -> UpstreamBody:
+    def to_upstream(self, dialects: Collection[str] = (PIVOT,), options: ChatOptions = DEFAULT_OPTIONS) -> UpstreamBody:
         """Render the request for an upstream that speaks ``dialects``, with the images and videos replaced.
 
         In its own dialect the rest goes as it came. Otherwise it is translated to chat, which every upstream speaks;
@@ -259,7 +265,6 @@ class ParsedRequest(RequestContent, Protocol):
 
 
 type JsonSchema = dict[str, object]
-
 CREDENTIAL_HEADERS = ("authorization", "x-api-key")
 """What OpenAI's and Anthropic's SDKs send; every dialect so far takes either."""
 

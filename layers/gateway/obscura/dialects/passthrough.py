@@ -9,6 +9,7 @@ from msgspec import Raw
 
 from obscura.dialects.base import StreamTranslator
 from obscura.dialects.json.raw import NULL
+from obscura.dialects.reported_errors import read_reported_fields
 from obscura.dialects.sse import LineSplitter
 from obscura.errors import ObscuraError, UpstreamError
 from obscura.masking import masked, masked_values
@@ -78,7 +79,8 @@ class PassthroughResponse:
         try:
             fields = _object_decoder.decode(upstream_body)
             if self.content_key not in fields and fields.get("error", NULL) != NULL:
-                raise UpstreamError("The upstream failed, but answered with status 200. Try again.")
+                failure = UpstreamError("The upstream failed, but answered with status 200. Try again.")
+                raise read_reported_fields(bytes(fields["error"])).add_to(failure)
             if fields.get("error", NULL) != NULL:
                 fields["error"] = _masked_error(fields["error"])
                 upstream_body = msgspec.json.encode(fields)

@@ -44,11 +44,11 @@ class FileObject(_Object):
 
 
 class FileList(_Object):
-    """A page of files."""
+    """A page of files; the ids of one without any are empty, since OpenAI's specification has no null there."""
 
     data: list[FileObject]
-    first_id: str | None
-    last_id: str | None
+    first_id: str
+    last_id: str
     has_more: bool
     object: Literal["list"] = "list"
 
@@ -57,8 +57,8 @@ class FileList(_Object):
         """Return the page of ``files``; ``has_more`` says whether another page follows."""
         return cls(
             data=[FileObject.of(file) for file in files],
-            first_id=files[0].id if files else None,
-            last_id=files[-1].id if files else None,
+            first_id=files[0].id if files else "",
+            last_id=files[-1].id if files else "",
             has_more=has_more,
         )
 

@@ -15,6 +15,22 @@ DEFAULT_PURPOSE: Purpose = "user_upload"
 PURPOSES: tuple[str, ...] = get_args(Purpose)
 DEFAULT_TTL_S, MIN_TTL_S, MAX_TTL_S = 24 * 3600, 3600, 7 * 24 * 3600
 MAX_LISTED = 10_000
+ANTHROPIC_LISTED = 20
+"""What Anthropic's list has in a page without a ``limit``."""
+ListedPurpose = Literal[
+    Purpose,
+    "vision_reference",
+    "assistants",
+    "assistants_output",
+    "batch",
+    "batch_output",
+    "fine-tune",
+    "fine-tune-results",
+    "evals",
+]
+"""What a list may be asked for: the purposes here, and those of OpenAI's API, of which no file here is."""
+_PAGE = "page_"
+_FILE_ID = r"^file_[0-9a-f]{36}$"
 _DIGITS = re.compile(r"[0-9]{1,15}")
 
 
@@ -27,6 +43,17 @@ def _file_id(text: str) -> str:
     if not is_file_id(text):
         raise PydanticCustomError("file_id", "It must be a file's id: the last one of the page before")
     return text
+
+
+def _page(text: str) -> str:
+    if not (text.startswith(_PAGE) and is_file_id(text.removeprefix(_PAGE))):
+        raise PydanticCustomError("page", "It must be the next_page of the page before")
+    return text
+
+
+def page_after(file_id: str) -> str:
+    """Return the cursor of the page that follows a file."""
+    return f"{_PAGE}{file_id}"
 
 
 def _plain_digits(value: object) -> object:
@@ -50,6 +77,7 @@ class FileOptions(_Request):
     """The fields beside the file, in the form that stores one."""
 
     expires_after: ExpiresAfter | None = None
+    expires_in_seconds: int | None = Field(default=None, ge=MIN_TTL_S, le=MAX_TTL_S, description="As Anthropic has it.")
     purpose: Purpose = Field(default=DEFAULT_PURPOSE, description="Files are images or PDFs, whatever their purpose.")
 
     @classmethod
@@ -61,25 +89,38 @@ class FileOptions(_Request):
             if _bracketed(name) in fields
         }
         purpose = {"purpose": fields["purpose"]} if "purpose" in fields else {}
-        return cls.model_validate({"expires_after": expires_after or None, **purpose})
+        seconds = {name: _plain_digits(fields[name]) for name in (_EXPIRES_IN,) if name in fields}
+        return cls.model_validate({"expires_after": expires_after or None, **seconds, **purpose})
 
     @classmethod
     def form_schema(cls) -> dict[str, object]:
         """Return the JSON schema of each field of the form."""
         expires_after = ExpiresAfter.model_json_schema()["properties"]
-        purpose = cls.model_json_schema()["properties"]["purpose"]
-        return {"purpose": purpose} | {_bracketed(name): schema for name, schema in expires_after.items()}
+        own = cls.model_json_schema()["properties"]
+        seconds = next(schema for schema in own[_EXPIRES_IN]["anyOf"] if schema["type"] == "integer")
+        return {"purpose": own["purpose"], _EXPIRES_IN: seconds} | {
+            _bracketed(name): schema for name, schema in expires_after.items()
+        }
+
+    @classmethod
+    def form_rules(cls) -> dict[str, object]:
+        """Return what the JSON schema of the form says of its fields together: an end of life has all of its own."""
+        names = [_bracketed(name) for name in ExpiresAfter.model_fields]
+        return {"dependentRequired": {name: [other for other in names if other != name] for name in names}}
 
     def attributes(self, filename: str) -> FileAttributes:
         """Return the attributes of the file of this name."""
-        return FileAttributes(filename, self.purpose, _ttl_s(self.expires_after))
+        return FileAttributes(filename, self.purpose, self.expires_in_seconds or _ttl_s(self.expires_after))
+
+
+_EXPIRES_IN = "expires_in_seconds"
 
 
 def _bracketed(name: str) -> str:
     return f"expires_after[{name}]"
 
 
-FORM_FIELDS = frozenset({"purpose", *map(_bracketed, ExpiresAfter.model_fields)})
+FORM_FIELDS = frozenset({"purpose", _EXPIRES_IN, *map(_bracketed, ExpiresAfter.model_fields)})
 
 
 class CreateUpload(_Request, extra="forbid"):
@@ -107,12 +148,25 @@ class CompleteUpload(_Request, extra="forbid"):
 class ListFilesQuery(_Request):
     """The query of a list of files."""
 
-    limit: Annotated[int, BeforeValidator(_plain_digits)] = Field(default=MAX_LISTED, ge=1, le=MAX_LISTED)
+    limit: Annotated[int, BeforeValidator(_plain_digits), Field(ge=1, le=MAX_LISTED)] | None = None
     order: Literal["asc", "desc"] = Field(default="desc", description="By time of creation.")
-    purpose: Purpose | None = None
+    purpose: ListedPurpose | None = None
     after: Annotated[str, AfterValidator(_file_id)] | None = Field(
-        default=None, description="The last id of the page before."
+        default=None, description="The last id of the page before.", json_schema_extra={"pattern": _FILE_ID}
     )
+    after_id: Annotated[str, AfterValidator(_file_id)] | None = Field(
+        default=None, description="The same, as Anthropic has it.", json_schema_extra={"pattern": _FILE_ID}
+    )
+    page: Annotated[str, AfterValidator(_page)] | None = Field(
+        default=None,
+        description="The next_page of the page before.",
+        json_schema_extra={"pattern": _FILE_ID.replace("^", f"^{_PAGE}")},
+    )
+
+    @property
+    def cursor(self) -> str | None:
+        """The id of the last file of the page before."""
+        return self.after or self.after_id or (self.page.removeprefix(_PAGE) if self.page else None)
 
 
 def _ttl_s(expires_after: ExpiresAfter | None) -> int:

@@ -11,13 +11,17 @@ from obscura.dialects.base import is_file_id
 from obscura.documents.base import MEDIA_TYPE, DocumentLimits, is_pdf, require_pdf
 from obscura.documents.render import DocumentRenderer
 from obscura.errors import (
-    IMAGE_ERRORS,
     FileNotFound,
+    ImageTooLarge,
+    ImageTooManyPixels,
+    InvalidImage,
     MissingCredentials,
     ObscuraError,
     RetentionConflict,
     StorageFull,
     StoreUnavailable,
+    UnsupportedImageDimensions,
+    UnsupportedImageFormat,
 )
 from obscura.execution import Caller, ImageExecutor
 from obscura.files.base import (
@@ -216,6 +220,13 @@ def _validate_image(original: bytes, limits: ImageLimits) -> tuple[bytes, str]:
     except ImageError as error:
         raise image_error(error, "file") from None
     return original, prepared.source_media_type
+
+
+IMAGE_ERRORS: dict[str, type[ObscuraError]] = {
+    error.code: error
+    for error in (UnsupportedImageFormat, InvalidImage, ImageTooLarge, ImageTooManyPixels, UnsupportedImageDimensions)
+}
+"""The errors of ``obscura.imaging``, which has its own ``ImageError`` and imports nothing of Obscura, by code."""
 
 
 def image_error(error: ImageError, param: str | None = None) -> ObscuraError:

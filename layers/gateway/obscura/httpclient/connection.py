@@ -123,6 +123,11 @@ class Connection(asyncio.Protocol):
             return False
         return self._complete and self._keep_alive and not self._reading_paused
 
+    @property
+    def has_received(self) -> bool:
+        """Whether any byte of this exchange's response has come."""
+        return self._unparsed_bytes > 0
+
     def has_unread_input(self) -> bool:
         """Whether the socket has input that the event loop has not seen; between two exchanges, that is its end.
 

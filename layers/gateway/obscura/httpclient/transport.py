@@ -8,7 +8,7 @@ from time import monotonic
 
 import httpx
 
-from obscura.httpclient.connection import Connection, MalformedResponse
+from obscura.httpclient.connection import Connection, MalformedResponse, ResponseHead
 from obscura.httpclient.tls import tls
 
 type OriginKey = tuple[str, str, int]
@@ -16,6 +16,8 @@ type OriginKey = tuple[str, str, int]
 IDLE_TIMEOUT_S = 30.0
 MAX_IDLE_CONNECTIONS = 200
 """For each origin."""
+STALE_S = 1.0
+"""How soon a connection fails that was closed before the request: later, the server has been at work on it."""
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -23,7 +25,8 @@ class FastTransport(httpx.AsyncBaseTransport):
     """HTTP/1.1 with keep-alive for requests whose body is in memory; as many connections as there are requests.
 
     Of httpx's timeouts only ``connect`` is applied; everything else waits until the caller's own timeout cancels it,
-    which drops the connection.
+    which drops the connection. A request on a connection that its server has closed meanwhile is sent once more, on a
+    new one, if it fails at once and no byte of a response came (RFC 9112 §9.3.1).
     """
 
     def __init__(self) -> None:
@@ -33,15 +36,19 @@ class FastTransport(httpx.AsyncBaseTransport):
         """Send a request and return the response once its head has arrived; raises httpx.TransportError."""
         url = request.url
         origin = (url.scheme, url.host, url.port or DEFAULT_PORTS[url.scheme])
-        connection = self._take_idle(origin) or await self._connect(origin, request.extensions["timeout"]["connect"])
+        encoded = _encode_request(request)
+        idle, began_s = self._take_idle(origin), monotonic()
+        connection = idle or await self._connect(origin, request)
         try:
-            head = await connection.round_trip(_encode_request(request))
+            head = await _round_trip(connection, encoded)
         except ConnectionError as failure:
-            connection.close()
-            raise _httpx_error(failure) from None
-        except BaseException:
-            connection.close()
-            raise
+            if connection is not idle or idle.has_received or monotonic() - began_s > STALE_S:
+                raise _httpx_error(failure) from None
+            connection = await self._connect(origin, request)
+            try:
+                head = await _round_trip(connection, encoded)
+            except ConnectionError as second:
+                raise _httpx_error(second) from None
         return httpx.Response(head.status, headers=head.headers, stream=_Body(self, origin, connection))
 
     async def aclose(self) -> None:
@@ -68,8 +75,9 @@ class FastTransport(httpx.AsyncBaseTransport):
             connection.close()
         return None
 
-    async def _connect(self, origin: OriginKey, timeout_s: float | None) -> Connection:
+    async def _connect(self, origin: OriginKey, request: httpx.Request) -> Connection:
         scheme, host, port = origin
+        timeout_s: float | None = request.extensions["timeout"]["connect"]
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout_s):
@@ -103,6 +111,15 @@ class _Body(httpx.AsyncByteStream):
         if self._connection is not None:
             connection, self._connection = self._connection, None
             self._transport.release(self._origin, connection)
+
+
+async def _round_trip(connection: Connection, request: list[bytes]) -> ResponseHead:
+    """Send a request on a connection, which is closed if that fails; raises ConnectionError."""
+    try:
+        return await connection.round_trip(request)
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _httpx_error(failure: ConnectionError) -> httpx.TransportError:

@@ -14,6 +14,7 @@ from obscura.upstreams.http import basic_credentials, http_request, send_with_re
 MODEL = "omni-moderation-latest"
 READING_VERSION = 1
 """Raise it whenever verdicts are read or texts are cut otherwise: verdicts of earlier readings are then not used."""
+RETRIES = 2
 VERDICT_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5.0
 MAX_VERDICT_BYTES = 1024 * 1024
@@ -81,7 +82,7 @@ class OpenAIModerator:
         request = http_request("POST", self._url, self._headers, body, self._extensions)
         try:
             async with asyncio.timeout(self._timeout_s):
-                response = await send_with_retries(self._transport, request)
+                response = await send_with_retries(self._transport, request, RETRIES)
                 try:
                     return _verdict(await _read(response))
                 finally:

@@ -28,10 +28,11 @@ async def call_upstream(request: UpstreamBody, upstream: Upstream, image_tokens:
         body = await run_off_loop(
             lambda: request.translator.translate(response, image_tokens), off_loop=len(response) > OFF_LOOP_BYTES
         )
-        return GatewayResponse(200, "application/json", body)
+        return GatewayResponse(200, "application/json", body, request.received)
     translator = request.translator.stream(image_tokens)
     streaming = StreamingBody(_translate_stream(response.chunks, translator), translator.fail, response.aclose)
-    return GatewayResponse(200, EVENT_STREAM, streaming, {"cache-control": "no-cache", "x-accel-buffering": "no"})
+    headers = request.received | {"cache-control": "no-cache", "x-accel-buffering": "no"}
+    return GatewayResponse(200, EVENT_STREAM, streaming, headers)
 
 
 async def _translate_stream(chunks: AsyncIterator[bytes], translator: StreamTranslator) -> AsyncIterator[bytes]:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from obscura.auth.access import AccessRequest, Principal, admission
@@ -23,6 +23,7 @@ from obscura.pipeline.services import Services
 from obscura.pipeline.unmoderated import UNMODERATED_HEADER, require_checkable
 from obscura.pipeline.upstream_state import require_files_allowed, require_nothing_kept, require_own_state
 from obscura.upstreams.base import CatalogModel
+from obscura.upstreams.headers import IDEMPOTENCY_KEY, request_headers, request_query
 
 OFF_LOOP_IMAGE_BYTES = 1024 * 1024
 """Of prepared images that are written into a request: copying more takes over a millisecond."""
@@ -105,7 +106,7 @@ async def read_and_select[R: ParsedRequest](
     with record.timed_step("choose"):
         model = await select_model(parsed, services.catalog)
         unmoderated = require_checkable(parsed, model, principal, refuse_unmoderated=limits.refuse_unmoderated)
-        await run_off_loop(lambda: parsed.check_translatable(model.dialects), off_loop=is_large)
+        await run_off_loop(lambda: parsed.check_translatable(model.dialects, model.chat_options()), off_loop=is_large)
         native = dialect.name in model.dialects
         require_nothing_kept(parsed, principal, native=native)
         require_own_state(parsed, model, native=native, allowed=limits.allow_upstream_state)
@@ -143,7 +144,7 @@ class PreparedRequest[R: ParsedRequest]:
 
     def _render(self) -> UpstreamBody:
         self.content.replace(self.parsed.images)
-        return self.parsed.to_upstream(self.model.dialects)
+        return self.parsed.to_upstream(self.model.dialects, self.model.chat_options())
 
 
 async def prepare_and_moderate[R: ParsedRequest](  # noqa: PLR0913 - a request, and what becomes of its content
@@ -180,7 +181,22 @@ async def _approve(
 ) -> _ApprovedRequest:
     selected = await read_and_select(request, principal, dialect, services)
     prepared = await prepare_and_moderate(selected, request, principal, services, moderated=True)
-    return _ApprovedRequest(prepared.model, await prepared.render(), prepared.image_tokens, prepared.headers)
+    body = passed_on(await prepared.render(), request, principal, dialect, services)
+    return _ApprovedRequest(prepared.model, body, prepared.image_tokens, prepared.headers)
+
+
+def passed_on(
+    body: UpstreamBody, request: GatewayRequest, principal: Principal, dialect: CallerDialect, services: Services
+) -> UpstreamBody:
+    """Add what of the request's headers and query goes on to an upstream that speaks its own dialect (ADR 120)."""
+    if body.dialect != dialect.name:
+        return body
+    chosen = services.limits.passed_headers
+    if principal.zero_retention:
+        chosen -= {IDEMPOTENCY_KEY}  # by it the upstream would keep the answer
+    headers = request_headers(request.head.headers, body.dialect, chosen, principal.project)
+    query = request_query(request.head.query, body.dialect)
+    return replace(body, headers=headers, query=query) if headers or query else body
 
 
 ESTIMATE_HEADER = "x-token-estimate"
@@ -219,7 +235,7 @@ async def handle_count_tokens(
             )
             yield GatewayResponse(200, "application/json", estimate, headers)
             return
-        body = await prepared.render()
+        body = passed_on(await prepared.render(), request, principal, dialect, services)
         with request.record.timed_step("relay"):
             response = await call_upstream(body, prepared.model.upstream, ())
             response.headers.update(prepared.headers)

@@ -43,6 +43,8 @@ class RequestLimits:
     """Of all that a request names by URL together."""
     refuse_unmoderated: bool = False
     """Whether audio and video, which cannot be moderated, are refused to known callers too."""
+    passed_headers: frozenset[str] = frozenset()
+    """Which of the caller's headers go on, of those that the operator chooses (``upstreams.headers``)."""
     allow_upstream_state: bool = False
     """Whether callers may name what the upstream's account holds, whatever the model."""
     document: DocumentLimits = field(default_factory=DocumentLimits)

@@ -8,6 +8,8 @@ from obscura.upstreams.openai import OpenAIUpstream
 
 MESSAGES_PATH = "/messages"
 ANTHROPIC_VERSION = b"2023-06-01"
+"""Sent for a caller who names none."""
+_VERSION_HEADER = b"anthropic-version"
 ANTHROPIC_KEY_PREFIX = "sk-ant-api"
 
 
@@ -30,7 +32,10 @@ class AnthropicUpstream(OpenAIUpstream):
         if body.dialect != "messages":
             return super().encode(body)
         path = f"{MESSAGES_PATH}/count_tokens" if body.counts_tokens else MESSAGES_PATH
-        return UpstreamRequest(path, (*self._headers(body), (b"anthropic-version", ANTHROPIC_VERSION)), body.body)
+        headers = self._headers(body)
+        if all(name != _VERSION_HEADER for name, _ in body.headers):
+            headers += ((_VERSION_HEADER, ANTHROPIC_VERSION),)
+        return UpstreamRequest(f"{path}?{body.query}" if body.query else path, headers, body.body)
 
     def authorize(self, request: UpstreamRequest, url: str) -> RawHeaders:
         """Return the key's header; see ``UpstreamDialect``."""

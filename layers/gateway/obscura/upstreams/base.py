@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from obscura.dialects.base import UpstreamBody
+from obscura.dialects.chat_options import ChatOptions
 from obscura.errors import ObscuraError
 
 type RawHeaders = tuple[tuple[bytes, bytes], ...]
@@ -47,6 +48,10 @@ class Upstream(Protocol):
 
         Raises UpstreamUnavailable, UpstreamTimeout or UpstreamError, or the upstream's own error about the request.
         """
+        ...
+
+    def token_limit_field(self, model: str) -> str | None:
+        """Return the field in which a model was found to take its token limit, or None if nothing was found out."""
         ...
 
 
@@ -137,8 +142,21 @@ class CatalogModel:
     """The types of content parts that nothing here can check, and that its upstream gets all the same."""
     store_field: bool = True
     """Whether its upstream takes the field ``store``; zero-retention requests are sent with false in it."""
+    prefill: bool = False
+    """Whether its chat upstream continues a last message of the assistant's instead of answering it."""
     account_state: bool = False
     """Whether callers may name what the upstream's account holds, which all of them share."""
+    token_limit: str = "max_tokens"
+    """The field in which it takes its token limit over chat, as set or known, until the upstream says otherwise."""
+    drops_hosted_tools: bool = False
+    """Whether optional tools of the provider's own are left out of a translated request."""
+    custom_tools: bool = False
+    """Whether it takes custom tools over chat."""
+
+    def chat_options(self) -> ChatOptions:
+        """Return what a translation to chat has to know of it."""
+        learned = self.upstream.token_limit_field(self.id)
+        return ChatOptions(learned or self.token_limit, self.drops_hosted_tools, self.custom_tools, self.prefill)
 
 
 class Catalog(Protocol):

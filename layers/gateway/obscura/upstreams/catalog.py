@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from time import monotonic
 
 from obscura.upstreams.base import CatalogModel, Upstream
+from obscura.upstreams.token_limit import known_field, takes_custom_tools
 
 LIST_TTL_S = 60.0
 
@@ -11,17 +12,27 @@ LIST_TTL_S = 60.0
 class SingleUpstreamCatalog:
     """Every model id goes to the one upstream, which reports itself if it has no such model."""
 
-    def __init__(self, upstream: Upstream, dialects: frozenset[str], *, store_field: bool = True) -> None:
-        """``dialects`` are those that the upstream speaks natively; ``store_field`` as in ``CatalogModel``."""
+    def __init__(
+        self, upstream: Upstream, dialects: frozenset[str], *, store_field: bool = True, url: str = ""
+    ) -> None:
+        """``dialects`` are those that the upstream at ``url`` speaks natively; ``store_field`` as in CatalogModel."""
         self._upstream = upstream
         self._dialects = dialects
         self._store_field = store_field
+        self._url = url
         self._listed: Sequence[CatalogModel] = ()
         self._listed_until_s = 0.0
 
     async def find(self, model_id: str) -> CatalogModel | None:
         """Return a model of any id."""
-        return CatalogModel(model_id, self._upstream, self._dialects, store_field=self._store_field)
+        return CatalogModel(
+            model_id,
+            self._upstream,
+            self._dialects,
+            store_field=self._store_field,
+            token_limit=known_field(self._url, model_id),
+            custom_tools=takes_custom_tools(self._url),
+        )
 
     async def all(self) -> Sequence[CatalogModel]:
         """Return the upstream's own list, at most ``LIST_TTL_S`` old."""

@@ -15,8 +15,11 @@ from obscura.dialects.registry import PIVOT, require_dialect
 from obscura.upstreams.base import CatalogModel, Upstream
 from obscura.upstreams.registry import default_kind, require_kind, require_spoken
 from obscura.upstreams.store_field import takes_store_field
+from obscura.upstreams.token_limit import known_field, takes_custom_tools
 
 type Dialect = Annotated[str, AfterValidator(require_dialect)]
+type TokenLimitField = Literal["max_tokens", "max_completion_tokens"]
+type HostedTools = Literal["refuse", "drop"]
 type TokenProfile = Literal["qwen", "openai_tiles", "openai_patches", "anthropic"]
 
 
@@ -42,6 +45,14 @@ class UpstreamEntry(_Strict):
     token_profile: TokenProfile = "qwen"
     timeout_s: Annotated[float, Field(gt=0)] = 120.0
     store_field: bool | None = None
+    token_limit: TokenLimitField | None = None
+    hosted_tools: HostedTools = "refuse"
+    custom_tools: bool | None = None
+
+    @property
+    def takes_custom_tools(self) -> bool:
+        """Whether it takes custom tools over chat: as set, else as it is known of its host."""
+        return takes_custom_tools(str(self.url)) if self.custom_tools is None else self.custom_tools
 
     @property
     def takes_store_field(self) -> bool:
@@ -76,6 +87,9 @@ class ModelEntry(_Strict):
     owned_by: str = "obscura"
     pass_types: frozenset[str] = frozenset()
     account_state: bool = False
+    prefill: bool = False
+    token_limit: TokenLimitField | None = None
+    hosted_tools: HostedTools | None = None
 
 
 class CatalogDocument(_Strict):
@@ -144,6 +158,10 @@ class FileCatalog:
                 pass_types=model.pass_types,
                 store_field=entries[model.upstream].takes_store_field,
                 account_state=model.account_state,
+                prefill=model.prefill,
+                token_limit=_token_limit(model, entries[model.upstream]),
+                drops_hosted_tools=(model.hosted_tools or entries[model.upstream].hosted_tools) == "drop",
+                custom_tools=entries[model.upstream].takes_custom_tools,
             )
             for model in file.models
         }
@@ -155,6 +173,10 @@ class FileCatalog:
     async def all(self) -> Sequence[CatalogModel]:
         """Return every model, in the file's order."""
         return list(self._models.values())
+
+
+def _token_limit(model: ModelEntry, upstream: UpstreamEntry) -> str:
+    return model.token_limit or upstream.token_limit or known_field(str(upstream.url), model.id)
 
 
 def _key(entry: UpstreamEntry, environment: Mapping[str, str]) -> str | None:

@@ -130,6 +130,7 @@ class _DemoRequest:
     wants_usage: bool
     completion_id: str
     created_at: int
+    stop: tuple[str, ...] = ()
 
 
 class DemoModel:
@@ -139,13 +140,16 @@ class DemoModel:
         """Return its one name; requests for any other get the same responses."""
         return [ModelListing(MODEL, owned_by="obscura")]
 
+    def token_limit_field(self, model: str) -> None:
+        """Nothing is to be found out: it has no such limit."""
+
     async def send(self, request: UpstreamBody) -> UpstreamResponse:
         """Measure the images of a chat completion and describe them; see ``Upstream``."""
         parsed = await asyncio.to_thread(_parse, request.body)
-        content = await asyncio.to_thread(_describe, parsed)
+        content, met = _until_stop(await asyncio.to_thread(_describe, parsed), parsed.stop)
         if not request.streamed:
-            return _completion(parsed, content)
-        events = _stream(parsed, content)
+            return _completion(parsed, content, met)
+        events = _stream(parsed, content, met)
         return UpstreamStream(events, events.aclose)
 
 
@@ -165,7 +169,9 @@ def _parse(body: bytes) -> _DemoRequest:
     options = request.get("stream_options")
     wants_usage = isinstance(options, dict) and options.get("include_usage") is True
     completion_id = f"chatcmpl-demo-{secrets.token_hex(12)}"
-    return _DemoRequest(request["model"], question, images, wants_usage, completion_id, int(time.time()))
+    stop = request.get("stop") or ()
+    sequences = tuple(text for text in ([stop] if isinstance(stop, str) else stop) if isinstance(text, str) and text)
+    return _DemoRequest(request["model"], question, images, wants_usage, completion_id, int(time.time()), sequences)
 
 
 def _describe(parsed: _DemoRequest) -> str:
@@ -178,6 +184,20 @@ def _describe(parsed: _DemoRequest) -> str:
         words = count_words(parsed.question)
         sentences.append(f"Your question had {words} {'word' if words == 1 else 'words'}.")
     return " ".join(sentences)
+
+
+def _until_stop(content: str, stop: Sequence[str]) -> tuple[str, str | None]:
+    """Return what stands before the first stop sequence, and that sequence; all of it and None without one."""
+    found = [(content.index(sequence), sequence) for sequence in stop if sequence in content]
+    if not found:
+        return content, None
+    end, met = min(found)
+    return content[:end], met
+
+
+def _ending(met: str | None) -> dict[str, object]:
+    """Return why the answer ends; the stop sequence that was met as vLLM names it."""
+    return {"finish_reason": "stop", **({} if met is None else {"stop_reason": met})}
 
 
 def count_words(text: str) -> int:
@@ -202,30 +222,30 @@ def _envelope(parsed: _DemoRequest, kind: str, choice: dict[str, object]) -> dic
         "object": kind,
         "created": parsed.created_at,
         "model": parsed.model,
-        "choices": [{"index": 0, "logprobs": None, **choice}],
+        "choices": [{"index": 0, **choice}],
     }
 
 
-def _completion(parsed: _DemoRequest, content: str) -> bytes:
-    message = {"role": "assistant", "content": content, "refusal": None}
-    completion = _envelope(parsed, "chat.completion", {"message": message, "finish_reason": "stop"})
+def _completion(parsed: _DemoRequest, content: str, met: str | None) -> bytes:
+    message: dict[str, object] = {"role": "assistant", "content": content, "refusal": None}
+    completion = _envelope(parsed, "chat.completion", {"message": message, "logprobs": None, **_ending(met)})
     return json.dumps(completion | {"usage": _usage(parsed, content)}).encode()
 
 
-async def _stream(parsed: _DemoRequest, content: str) -> AsyncGenerator[bytes]:
-    yield _event(parsed, {"role": "assistant", "content": ""}, None)
+async def _stream(parsed: _DemoRequest, content: str, met: str | None) -> AsyncGenerator[bytes]:
+    yield _event(parsed, {"role": "assistant", "content": ""})
     for word in content.split(" "):
-        yield _event(parsed, {"content": f"{word} "}, None)
+        yield _event(parsed, {"content": f"{word} "})
         await asyncio.sleep(0)
-    yield _event(parsed, {}, "stop")
+    yield _event(parsed, {}, _ending(met))
     if parsed.wants_usage:
         last = _envelope(parsed, "chat.completion.chunk", {}) | {"choices": [], "usage": _usage(parsed, content)}
         yield _data(last)
     yield b"data: [DONE]\n\n"
 
 
-def _event(parsed: _DemoRequest, delta: dict[str, str], finish_reason: str | None) -> bytes:
-    return _data(_envelope(parsed, "chat.completion.chunk", {"delta": delta, "finish_reason": finish_reason}))
+def _event(parsed: _DemoRequest, delta: dict[str, str], ending: dict[str, object] | None = None) -> bytes:
+    return _data(_envelope(parsed, "chat.completion.chunk", {"delta": delta, **(ending or {"finish_reason": None})}))
 
 
 def _data(chunk: dict[str, object]) -> bytes:

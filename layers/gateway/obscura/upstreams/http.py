@@ -4,12 +4,13 @@ import asyncio
 import base64
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx
 
 from obscura.dialects.base import UpstreamBody
-from obscura.errors import UpstreamError, UpstreamTimeout, UpstreamUnavailable
+from obscura.dialects.chat_options import TokenLimit
+from obscura.errors import ObscuraError, UpstreamError, UpstreamTimeout, UpstreamUnavailable
 from obscura.execution import run_off_loop
 from obscura.upstreams.base import (
     ModelListing,
@@ -19,8 +20,9 @@ from obscura.upstreams.base import (
     UpstreamResponse,
     UpstreamStream,
 )
+from obscura.upstreams.headers import response_headers
+from obscura.upstreams.token_limit import LearnedFields, other_field, refuses_field
 
-RETRIES = 2
 RETRIED_STATUSES = frozenset({429, 503})
 FIRST_BACKOFF_S = 0.25
 MAX_WAIT_S = 10.0
@@ -48,8 +50,12 @@ class HttpUpstream:
         base_url: str,
         dialect: UpstreamDialect,
         timeouts: UpstreamTimeouts | None = None,
+        retries: int = 0,
     ) -> None:
         """``base_url`` is what the dialect's paths are below, such as ``https://api.openai.com/v1``.
+
+        ``retries`` is how often a request is sent again that ``send_with_retries`` may send again: not at all by
+        default, since callers' SDKs do so by themselves (ADR 122).
 
         Requests go to the transport itself: what httpx's client adds to it (redirects, cookies, authentication) no
         upstream needs, and it takes 50 µs of CPU for each request.
@@ -59,17 +65,59 @@ class HttpUpstream:
         self._basic_credentials = basic_credentials(httpx.URL(base_url))
         self._dialect = dialect
         self._timeouts = timeouts or UpstreamTimeouts()
+        self._retries = retries
         self._extensions = {"timeout": httpx.Timeout(None, connect=self._timeouts.connect_s).as_dict()}
+        self._learned = LearnedFields()
         self._urls: dict[str, tuple[httpx.URL, str]] = {}
 
     async def send(self, request: UpstreamBody) -> UpstreamResponse:
-        """Send a request and return its response; see ``Upstream``."""
+        """Send a request and return its response; see ``Upstream``.
+
+        One whose token limit is refused under its name is sent once more under the other (ADR 125).
+        """
         response = await self._head(self._dialect.encode(request))
-        if request.streamed and response.status_code == 200 and self._is_stream(response):
-            return UpstreamStream(self._events(response), response.aclose)
         if response.status_code != 200:
-            raise self._dialect.error(response.status_code, await self._error_body(response), response.headers)
+            body = await self._error_body(response)
+            limit = request.token_limit
+            if limit is None or not refuses_field(response.status_code, body, limit.field):
+                raise self._error(response, body)
+            response = await self._renamed(request, limit, response, body)
+        request.received.update(response_headers(response.headers.raw))
+        if request.streamed and self._is_stream(response):
+            return UpstreamStream(self._events(response), response.aclose)
         return self._dialect.decode(await self._whole_body(response))
+
+    async def _renamed(
+        self, request: UpstreamBody, limit: TokenLimit, refusal: httpx.Response, refusal_body: bytes
+    ) -> httpx.Response:
+        """Send a request with its token limit under the other name, and return its response if it is a success.
+
+        The name is remembered unless it is refused as well: then the first refusal is raised.
+        """
+        other = other_field(limit.field)
+        response = await self._head(
+            self._dialect.encode(replace(request, body=limit.renamed(request.body, other), token_limit=None))
+        )
+        if response.status_code == 200:
+            self._learned.learn(limit.model, other)
+            return response
+        body = await self._error_body(response)
+        if refuses_field(response.status_code, body, other):
+            raise self._error(refusal, refusal_body)
+        self._learned.learn(limit.model, other)
+        raise self._error(response, body)
+
+    def _error(self, response: httpx.Response, body: bytes) -> ObscuraError:
+        """Return the error for a response, with those of its headers that the caller gets."""
+        error = self._dialect.error(response.status_code, body, response.headers)
+        error.headers = response_headers(response.headers.raw) | error.headers
+        if error.headers.get("x-should-retry") == "false":
+            error.headers.pop("retry-after-ms", None)
+        return error
+
+    def token_limit_field(self, model: str) -> str | None:
+        """Return the field in which a model was found to take its token limit; see ``Upstream``."""
+        return self._learned.get(model)
 
     async def models(self) -> Sequence[ModelListing]:
         """Return the upstream's own list; see ``Upstream``."""
@@ -84,7 +132,7 @@ class HttpUpstream:
         """Send a request and return the response when its head has arrived."""
         try:
             async with asyncio.timeout(self._timeouts.first_byte_s):
-                return await send_with_retries(self._transport, self._httpx_request(request))
+                return await send_with_retries(self._transport, self._httpx_request(request), self._retries)
         except TimeoutError:
             raise _timeout(self._timeouts.first_byte_s) from None
         except (httpx.ConnectError, httpx.ConnectTimeout):
@@ -189,14 +237,16 @@ class ClientTransport(httpx.AsyncBaseTransport):
         return response
 
 
-async def send_with_retries(transport: httpx.AsyncBaseTransport, request: httpx.Request) -> httpx.Response:
+async def send_with_retries(
+    transport: httpx.AsyncBaseTransport, request: httpx.Request, retries: int
+) -> httpx.Response:
     """Send a request and return the response when its head has arrived; the caller closes it.
 
-    It is sent again, at most ``RETRIES`` times, after a connection that failed or closed before any byte of a response,
+    It is sent again, at most ``retries`` times, after a connection that failed or closed before any byte of a response,
     and after a 429 or 503. The wait is the Retry-After (if that is over ``MAX_WAIT_S``, the response is returned as it
     is) or else a doubling time with jitter. Raises httpx.TransportError when the last attempt fails.
     """
-    for attempt in range(RETRIES):
+    for attempt in range(retries):
         try:
             response = await transport.handle_async_request(request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadError, httpx.RemoteProtocolError):

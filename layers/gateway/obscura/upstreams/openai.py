@@ -6,6 +6,7 @@ from typing import ClassVar
 import msgspec
 
 from obscura.dialects.base import UpstreamBody
+from obscura.dialects.reported_errors import ReportedError, read_reported
 from obscura.errors import (
     InvalidRequest,
     ModelNotFound,
@@ -13,11 +14,11 @@ from obscura.errors import (
     RateLimitExceeded,
     RequestTooLarge,
     UnsupportedOperation,
+    UpstreamBilling,
     UpstreamError,
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from obscura.masking import masked
 from obscura.upstreams.base import ModelListing, RawHeaders, StreamDecoder, UpstreamDialect, UpstreamRequest
 
 _PATHS = {"chat": "/chat/completions", "responses": "/responses"}
@@ -79,7 +80,7 @@ class OpenAIUpstream(UpstreamDialect):
 
     @staticmethod
     def _headers(body: UpstreamBody) -> RawHeaders:
-        return _EVENTS if body.streamed else _JSON
+        return (*(_EVENTS if body.streamed else _JSON), *body.headers)
 
 
 class _ModelEntry(msgspec.Struct):
@@ -94,79 +95,65 @@ class _ModelList(msgspec.Struct):
 
 _model_list = msgspec.json.Decoder(_ModelList)
 
-MAX_PARAM_CHARS = 200
 _CLIENT_ERRORS: dict[int, type[ObscuraError]] = {
     400: InvalidRequest,
     404: ModelNotFound,
     413: RequestTooLarge,
     422: InvalidRequest,
 }
-
-
-class _ErrorBody(msgspec.Struct):
-    message: str = ""
-    param: str | None = None
-
-
-class _ValidationItem(msgspec.Struct):
-    msg: str = ""
-
-
-class _OpenAIErrorBody(msgspec.Struct):
-    error: _ErrorBody | str | None = None
-    message: str = ""
-    detail: str | list[_ValidationItem] = ""
+_NO_QUOTA = "insufficient_quota"
+NO_RETRY = {"x-should-retry": "false"}
+"""For OpenAI's and Anthropic's SDKs, which would retry a 429 (their source, ``_should_retry``)."""
 
 
 def error_from_upstream(status: int, body: bytes, headers: Mapping[str, str]) -> ObscuraError:
-    """Return the error for an upstream's response of any status but 200 (ADR 8).
+    """Return the error for an upstream's response of any status but 200 (ADR 8, ADR 121).
 
-    400, 404, 413 and 422 concern the request and keep the upstream's message, masked and cut. 429 keeps its
-    Retry-After. 401 and 403 concern the operator and become 502, as does every other status except 408 and 504, which
-    become 504, and Anthropic's 529, "overloaded", which becomes 503.
+    Its code, type, param and details are the upstream's, but for 401 and 403, which concern the operator and become
+    502. 400, 404, 413 and 422 concern the request and keep their status and the upstream's message, masked and cut, as
+    do 402 and whatever is called ``insufficient_quota``, which trying again does not help. 429 keeps its Retry-After.
+    408 and 504 become 504, Anthropic's 529, "overloaded", 503, and every other status 502.
     """
-    if status in _CLIENT_ERRORS:
-        return _client_error(status, body)
-    if status == 429:
-        return RateLimitExceeded(
-            "The upstream model is at its rate limit. Wait and try again.", retry_after_s=retry_after_s(headers) or 1
+    reported = read_reported(body) if status >= 400 else ReportedError()
+    if status == 402 or (400 <= status < 500 and reported.named(_NO_QUOTA)):
+        error = UpstreamBilling(
+            _quoting(f"The upstream refuses the operator's account over its bill (status {status}).", reported)
         )
+        error.response_status, error.headers = status, dict(NO_RETRY)
+        return reported.add_to(error)
+    if status in _CLIENT_ERRORS:
+        about_request = _CLIENT_ERRORS[status](
+            reported.message or f"The upstream rejected the request (status {status})."
+        )
+        about_request.response_status = status
+        return reported.add_to(about_request)
     if status in {401, 403}:
         return UpstreamError(
             f"The upstream rejected the gateway's own credentials (status {status}). "
             "Not your fault: the operator must check OBSCURA_UPSTREAM_KEY."
         )
+    return reported.add_to(_unavailable(status, headers))
+
+
+def _unavailable(status: int, headers: Mapping[str, str]) -> ObscuraError:
+    """Return the error for a status that says nothing of the request itself."""
+    wait_s = retry_after_s(headers)
+    if status == 429:
+        return RateLimitExceeded(
+            "The upstream model is at its rate limit. Wait and try again.", retry_after_s=wait_s or 1
+        )
     if status in {408, 504}:
         return UpstreamTimeout("The upstream reports a timeout. Try again, or request a shorter response.")
     if status == 529:
-        return UpstreamUnavailable(
-            "The upstream model is overloaded. Wait and try again.", retry_after_s=retry_after_s(headers)
-        )
-    return UpstreamError(f"The upstream failed (status {status}). Try again.")
+        return UpstreamUnavailable("The upstream model is overloaded. Wait and try again.", retry_after_s=wait_s)
+    return UpstreamError(f"The upstream failed (status {status}). Try again.", retry_after_s=wait_s)
+
+
+def _quoting(message: str, reported: ReportedError) -> str:
+    return f"{message} It says: {reported.message}" if reported.message else message
 
 
 def retry_after_s(headers: Mapping[str, str]) -> int | None:
     """Return Retry-After in its seconds form (RFC 9110 §10.2.3), None without it."""
     value = headers.get("retry-after", "").strip()
     return int(value) if value.isascii() and value.isdigit() and len(value) < 7 else None
-
-
-def _client_error(status: int, body: bytes) -> ObscuraError:
-    upstream_error = _error_body(body)
-    message = masked(upstream_error.message) or f"The upstream rejected the request (status {status})."
-    param = None if upstream_error.param is None else masked(upstream_error.param)[:MAX_PARAM_CHARS]
-    error = _CLIENT_ERRORS[status](message, param=param)
-    error.response_status = status
-    return error
-
-
-def _error_body(body: bytes) -> _ErrorBody:
-    try:
-        parsed = msgspec.json.decode(body, type=_OpenAIErrorBody, strict=False)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _ErrorBody()
-    if isinstance(parsed.error, _ErrorBody):
-        return parsed.error
-    if isinstance(parsed.detail, str):
-        return _ErrorBody(parsed.error or parsed.message or parsed.detail)
-    return _ErrorBody(parsed.error or parsed.message or "; ".join(item.msg for item in parsed.detail))

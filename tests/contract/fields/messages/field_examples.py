@@ -34,11 +34,11 @@ EXAMPLES: dict[str, dict[str, object]] = {
         "container": "c",
         "mcp_servers": [{"type": "url", "name": "docs", "url": "https://mcp.example.com", "authorization_token": "t"}],
         "inference_geo": "us",
-        "billing_policy": {},
+        "billing_policy": {"bill_to": "org"},
         "compaction": {"type": "summarize", "instructions": "be brief"},
         "fallback_credit_token": "t",
         "fallbacks": [{"model": "m-2", "output_config": {"format": FORMAT | {"schema": {"title": "x"}}}}],
-        "thread": {},
+        "thread": {"type": "create"},
     },
     "Messages": {
         "role": "system",

@@ -21,7 +21,9 @@ AS_REQUEST = {
     "stream_options": {"include_obfuscation": True}, "stream_options.include_obfuscation": True,
     "include": ["reasoning.encrypted_content"], "store": True, "background": True, "truncation": "auto",
     "previous_response_id": "resp_1", "conversation": "conv_1", "prompt": {"id": "pmpt_1"},
-    "context_management": [{"type": "compaction"}], "top_logprobs": 3, "moderation": {"model": "m"},
+    "context_management": [{"type": "compaction"}], "top_logprobs": 3,
+    "presence_penalty": 0.5, "frequency_penalty": 0.5, "client_metadata": {"session_id": "s"},
+    "moderation": {"model": "m"},
     "image": {"context_compression": "enabled"}, "access_programs": {"cyber": "standard"},
 }  # fmt: skip
 AS_ITEM = {
@@ -57,7 +59,7 @@ PARTS: dict[str, dict[str, Any]] = {
 AS_TOOL = {
     "function.name": "other", "function.description": "other", "function.parameters": {}, "function.strict": False,
     "function.async": True, "function.defer_loading": True, "function.allowed_callers": ["programmatic"],
-    "function.output_schema": {},
+    "function.output_schema": {"type": "object"},
 }  # fmt: skip
 SCREENSHOT = {"output": {"type": "computer_screenshot", "image_url": "https://x.test/a.png"}}
 

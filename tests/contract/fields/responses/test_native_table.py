@@ -50,6 +50,10 @@ IMAGES_AND_FILES: dict[type, list[Any]] = {
 PARTS = (ResponseInputTextParam, ResponseOutputTextParam, ResponseOutputRefusalParam)
 
 
+BEYOND_THE_SDK: list[dict] = [{"client_metadata": {"a": "b"}}, {"presence_penalty": 0.5}, {"frequency_penalty": 0.5}]
+"""Codex's own field, and two of Open Responses'."""
+
+
 def _in_request() -> list[dict]:
     hints = typing.get_type_hints(params.ResponseCreateParamsBase)
     elsewhere = ("model", "input", "tools")
@@ -58,7 +62,7 @@ def _in_request() -> list[dict]:
         for name, hint in hints.items()
         if name not in elsewhere
         for value in values_of(hint, IMAGES_AND_FILES)
-    ]
+    ] + BEYOND_THE_SDK
 
 
 VALUES = {("request", "request"): _in_request()} | {

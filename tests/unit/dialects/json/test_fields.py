@@ -119,7 +119,7 @@ def test_an_image_detail_is_auto_unless_it_is_sent(leaf: Raw | None, expected: s
 
 @pytest.mark.parametrize("leaf", [TEXT, EMPTY, NUMBER])
 def test_another_image_detail_is_refused(leaf: Raw) -> None:
-    with pytest.raises(InvalidRequest, match="'d' must be one of low, auto and high") as refused:
+    with pytest.raises(InvalidRequest, match="'d' must be one of low, auto, high and original") as refused:
         fields.image_detail(body(), leaf, "d")
 
     assert refused.value.param == "d"

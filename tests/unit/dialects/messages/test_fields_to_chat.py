@@ -48,6 +48,8 @@ def test_a_request_without_any_options_is_model_messages_and_max_tokens() -> Non
         ({"output_format": FORMAT}, {"response_format": RESPONSE_FORMAT}),
         ({"speed": "standard", "service_tier": "auto", "cache_control": {"type": "ephemeral"}}, {}),
         ({"context_management": {"edits": [{"type": "clear_thinking_20251015"}]}}, {}),
+        ({"context_management": {"edits": [{"type": "clear_tool_uses_20250919", "keep": {"type": "all"}}]}}, {}),
+        ({"mcp_servers": [], "container": None, "thread": {}, "fallbacks": []}, {}),
     ],
 )
 def test_options_have_their_counterparts_in_chat(fields: dict, expected: dict) -> None:
@@ -125,7 +127,7 @@ def test_a_null_field_counts_as_absent(field: str) -> None:
     ("fields", "param"),
     [
         ({"container": "c_1"}, "container"),
-        ({"mcp_servers": []}, "mcp_servers"),
+        ({"mcp_servers": [{"name": "a"}]}, "mcp_servers"),
         ({"inference_geo": "us"}, "inference_geo"),
         ({"user_profile_id": "u"}, "user_profile_id"),
         ({"unknown_field": False}, "unknown_field"),
@@ -134,9 +136,9 @@ def test_a_null_field_counts_as_absent(field: str) -> None:
         ({"stop_sequences": ["a", "b", "c", "d", "e"]}, "stop_sequences"),
         ({"thinking": {"type": "between_tools"}}, "thinking.type"),
         ({"thinking": {"type": "adaptive", "depth": 3}}, "thinking.depth"),
-        ({"output_config": {"task_budget": {}}}, "output_config.task_budget"),
+        ({"output_config": {"task_budget": {"total": 9}}}, "output_config.task_budget"),
         ({"output_format": FORMAT, "output_config": {"format": FORMAT}}, "output_format"),
-        ({"context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]}}, "context_management.edits[0].type"),
+        ({"context_management": {"edits": [{"type": "compact_20260112"}]}}, "context_management.edits[0].type"),
         ({"context_management": {"edits": [7]}}, "context_management.edits[0].type"),
         ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools[0].type"),
         ({"tools": [a_tool(), a_tool(input_examples=[{}])]}, "tools[1].input_examples"),

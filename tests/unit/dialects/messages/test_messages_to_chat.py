@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from obscura.dialects.chat_options import ChatOptions
 from obscura.errors import InvalidRequest, ObscuraError, UnsupportedField, UnsupportedOperation
 from tests.unit.dialects.messages.conversations import (
     PREPARED,
@@ -166,6 +167,16 @@ def test_a_prefilled_assistant_message_is_rejected_by_name(prefill: object) -> N
     assert isinstance(error, UnsupportedField)
     assert error.param == "messages[1]"
     assert "End with a user message" in error.message
+    assert "prefill = true" in error.message
+
+
+@pytest.mark.parametrize("prefill", ["The answer is", [text("The answer is")]])
+def test_a_prefilled_assistant_message_goes_to_an_upstream_that_continues_it(prefill: object) -> None:
+    request = parse(json.dumps(a_request(user("hi"), {"role": "assistant", "content": prefill})).encode())
+
+    sent = json.loads(request.to_upstream(options=ChatOptions(prefill=True)).body)
+
+    assert sent["messages"][-1] == {"role": "assistant", "content": "The answer is"}
 
 
 @pytest.mark.parametrize(

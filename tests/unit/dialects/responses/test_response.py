@@ -13,6 +13,8 @@ EVERYTHING = a_request(
     max_tool_calls=3,
     metadata={"a": "b"},
     parallel_tool_calls=False,
+    presence_penalty=0.5,
+    frequency_penalty=0.5,
     prompt_cache_key="k",
     prompt_cache_retention="24h",
     reasoning={"effort": "low", "summary": "auto"},
@@ -22,6 +24,7 @@ EVERYTHING = a_request(
     text={"format": {"type": "json_schema", "name": "n", "schema": {"type": "object"}}, "verbosity": "low"},
     tool_choice={"type": "function", "name": "look"},
     tools=[FUNCTION],
+    top_logprobs=2,
     top_p=0.25,
     truncation="disabled",
     user="u",
@@ -32,15 +35,19 @@ CALLS = [
 ]
 
 
-def test_unset_fields_are_null_and_nothing_is_stored() -> None:
+def test_unset_fields_are_what_the_api_shows_and_nothing_is_stored() -> None:
     response = translated(a_request())
 
     assert (response["store"], response["background"], response["truncation"]) == (False, False, "disabled")
     assert (response["tools"], response["tool_choice"], response["parallel_tool_calls"]) == ([], "auto", True)
     assert (response["metadata"], response["reasoning"]) == ({}, {"effort": None, "summary": None})
-    assert response["text"] == {"format": {"type": "text"}, "verbosity": None}
+    assert response["text"] == {"format": {"type": "text"}, "verbosity": "medium"}
+    assert (response["temperature"], response["top_p"], response["top_logprobs"]) == (1.0, 1.0, 0)
+    assert (response["presence_penalty"], response["frequency_penalty"]) == (0, 0)
+    assert response["service_tier"] == "default"
     unset = {key for key, value in response.items() if value is None}
-    assert unset >= {"previous_response_id", "conversation", "error", "incomplete_details", "instructions", "user"}
+    assert unset >= {"previous_response_id", "conversation", "error", "incomplete_details", "instructions"}
+    assert not response.keys() & {"user", "prompt_cache_options"}
 
 
 def test_fields_of_the_request_are_repeated_as_sent() -> None:

@@ -268,7 +268,7 @@ def test_a_field_that_needs_state_is_rejected_with_a_hint(request_fields: dict, 
     [
         ({"input": [a_message({"type": "input_text", "text": "x", "x_vendor": 1})]}, "input[0].content[0].x_vendor"),
         ({"text": {"format": {"type": "grammar"}}}, "text.format.type"),
-        ({"include": ["reasoning.encrypted_content", "message.output_text.logprobs"]}, "include[1]"),
+        ({"include": ["reasoning.encrypted_content", "message.x_vendor"]}, "include[1]"),
         ({"stream_options": {"x_vendor": 1}}, "stream_options.x_vendor"),
         ({"tools": [FUNCTION], "tool_choice": {
             "type": "allowed_tools", "mode": "auto", "tools": [{"type": "mcp"}],

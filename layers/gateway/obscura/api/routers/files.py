@@ -3,19 +3,29 @@
 from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from obscura.api.dependencies import FormBody, JsonBody, RequestServices, principal, validate
+from obscura.api.error_handlers import speaks_anthropic
 from obscura.api.routers import Family, FamilyRoute
 from obscura.auth.access import Principal
 from obscura.auth.base import KeyScope
 from obscura.documents.base import MEDIA_TYPE, is_pdf
-from obscura.errors import DocumentTooLarge, ImageTooLarge, RequestTooLarge
+from obscura.errors import DocumentTooLarge, ImageTooLarge, RequestTooLarge, UnsupportedField
+from obscura.files.anthropic_objects import AnthropicDeletedFile, AnthropicFile, AnthropicFileList
 from obscura.files.base import FileQuery, Upload
 from obscura.files.multipart import FileField, Form
 from obscura.files.objects import DeletedFile, FileList, FileObject, PartObject, UploadObject
-from obscura.files.requests import FORM_FIELDS, CompleteUpload, CreateUpload, FileOptions, ListFilesQuery
+from obscura.files.requests import (
+    ANTHROPIC_LISTED,
+    FORM_FIELDS,
+    MAX_LISTED,
+    CompleteUpload,
+    CreateUpload,
+    FileOptions,
+    ListFilesQuery,
+)
 from obscura.files.service import (
     delete_file,
     find_file,
@@ -26,6 +36,8 @@ from obscura.files.service import (
 from obscura.files.uploads import add_part, begin_upload, cancel_upload, complete_upload, find_pending
 from obscura.pipeline.services import Services
 
+_UNSUPPORTED_FILTERS = {"ids", "before_id", "scope_id"}
+"""Of Anthropic's list: ignored, they would list other files than were asked for."""
 MAX_PART_BYTES = 6 * 1024 * 1024
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
@@ -57,6 +69,7 @@ file_form = FormBody(
     _file_field,
     FORM_FIELDS,
     FileOptions.form_schema,
+    FileOptions.form_rules,
 )
 part_form = FormBody(
     "data",
@@ -67,28 +80,40 @@ routes = APIRouter(route_class=FamilyRoute)
 
 @routes.post("/files")
 async def create_file(
-    storing: Storing, form: Annotated[Form, Depends(file_form)], services: RequestServices
-) -> FileObject:
+    request: Request, storing: Storing, form: Annotated[Form, Depends(file_form)], services: RequestServices
+) -> FileObject | AnthropicFile:
     """Store an image or a PDF, sent as the form field ``file``."""
     options = validate(FileOptions.of_form, form.fields, in_form=True)
     attributes = options.attributes(form.file.filename)
     file = await store_file(form.file.content, attributes, storing, services.file_service, services.clock.now())
-    return FileObject.of(file)
+    return AnthropicFile.of(file) if speaks_anthropic(request) else FileObject.of(file)
 
 
 @routes.get("/files")
-async def list_files(query: Annotated[ListFilesQuery, Query()], owner: Owner, services: RequestServices) -> FileList:
-    """List the project's files, the newest first by default."""
+async def list_files(
+    request: Request, query: Annotated[ListFilesQuery, Query()], owner: Owner, services: RequestServices
+) -> FileList | AnthropicFileList:
+    """List the project's files, the newest first by default, in the format of the client's API."""
+    for name in _UNSUPPORTED_FILTERS & request.query_params.keys():
+        raise UnsupportedField(f"'{name}' is not supported here. List by pages: 'limit' and 'page'.", param=name)
+    anthropic = speaks_anthropic(request)
+    limit = query.limit or (ANTHROPIC_LISTED if anthropic else MAX_LISTED)
     # One more than requested shows whether another page follows.
-    page = FileQuery(query.limit + 1, query.after, query.order == "desc", query.purpose)
+    page = FileQuery(limit + 1, query.cursor, query.order == "desc", query.purpose)
     files = await services.storage.files.list(owner.project, page, services.clock.now())
-    return FileList.of(files[: query.limit], has_more=len(files) > query.limit)
+    listed, has_more = files[:limit], len(files) > limit
+    if anthropic:
+        return AnthropicFileList.of(listed, has_more=has_more)
+    return FileList.of(listed, has_more=has_more)
 
 
 @routes.get("/files/{file_id}")
-async def get_file(file_id: str, owner: Owner, services: RequestServices) -> FileObject:
+async def get_file(
+    request: Request, file_id: str, owner: Owner, services: RequestServices
+) -> FileObject | AnthropicFile:
     """Return a file's object."""
-    return FileObject.of(await find_file(file_id, owner, services.storage, services.clock.now()))
+    file = await find_file(file_id, owner, services.storage, services.clock.now())
+    return AnthropicFile.of(file) if speaks_anthropic(request) else FileObject.of(file)
 
 
 @routes.get(
@@ -106,10 +131,12 @@ async def get_content(file_id: str, storing: Storing, services: RequestServices)
 
 
 @routes.delete("/files/{file_id}")
-async def remove_file(file_id: str, owner: Owner, services: RequestServices) -> DeletedFile:
+async def remove_file(
+    request: Request, file_id: str, owner: Owner, services: RequestServices
+) -> DeletedFile | AnthropicDeletedFile:
     """Delete a file for good."""
     await delete_file(file_id, owner, services.storage, services.clock.now())
-    return DeletedFile(id=file_id)
+    return AnthropicDeletedFile(id=file_id) if speaks_anthropic(request) else DeletedFile(id=file_id)
 
 
 async def _pending(upload_id: str, owner: Owner, services: RequestServices) -> Upload:

@@ -33,6 +33,16 @@ def function_tool(function: RawObject) -> RawObject:
     return {"type": quoted(b"function"), "function": function}
 
 
+def custom_tool(custom: RawObject) -> RawObject:
+    """Build a custom tool, or the choice of one, from its fields."""
+    return {"type": quoted(b"custom"), "custom": custom}
+
+
+def custom_tool_call(call_id: Node, name: Node, text: Node) -> RawObject:
+    """Build a call of a custom tool of an assistant message."""
+    return {"id": call_id, "type": quoted(b"custom"), "custom": {"name": name, "input": text}}
+
+
 def json_schema_format(json_schema: RawObject) -> RawObject:
     """Build a response_format from a name, a schema and their options."""
     return {"type": quoted(b"json_schema"), "json_schema": json_schema}

@@ -16,6 +16,7 @@ from obscura.dialects.base import (
 from obscura.dialects.chat.content import collect_part
 from obscura.dialects.chat.events import PASSTHROUGH
 from obscura.dialects.chat.rules import REQUEST
+from obscura.dialects.chat_options import DEFAULT_OPTIONS, ChatOptions
 from obscura.dialects.content import ContentRequest, RequestContent
 from obscura.dialects.errors import OpenAIErrorFormat
 from obscura.dialects.json.fields import optional_bool, require_image_count, require_part_count, required_string
@@ -45,14 +46,14 @@ class ChatRequest(ContentRequest):
     streamed: bool
     content: RequestContent
 
-    def check_translatable(self, dialects: Collection[str]) -> None:
+    def check_translatable(self, dialects: Collection[str], options: ChatOptions = DEFAULT_OPTIONS) -> None:
         """Accept every request: chat is passed on as it came."""
 
     def answer_translator(self) -> ResponseTranslator:
         """Return the translator that passes chat on."""
         return PASSTHROUGH
 
-    def to_upstream(self, dialects: Collection[str] = (PIVOT,)) -> UpstreamBody:
+    def to_upstream(self, dialects: Collection[str] = (PIVOT,), options: ChatOptions = DEFAULT_OPTIONS) -> UpstreamBody:
         """Render the request for an upstream that speaks chat, as every one does."""
         body = self.content.body
         body.root |= self.stored_field()
@@ -88,7 +89,7 @@ REQUEST_SCHEMA: JsonSchema = {
     "description": "OpenAI's request; every field that is not named here goes to the upstream untouched.",
     "required": ["model", "messages"],
     "properties": {
-        "model": {"type": "string"},
+        "model": {"type": "string", "minLength": 1},
         "messages": {"type": "array", "minItems": 1, "items": _MESSAGE},
         "stream": {"type": "boolean", "default": False},
     },

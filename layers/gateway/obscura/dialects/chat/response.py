@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from obscura.dialects.json.raw import NULL
+from obscura.dialects.reported_errors import read_reported_fields
 from obscura.dialects.sse import LineSplitter
 from obscura.errors import UpstreamError
 
@@ -28,12 +29,33 @@ class FunctionCall(msgspec.Struct):
         return msgspec.json.encode(raw).decode() if isinstance(raw, dict) else raw or ""
 
 
+class CustomCall(msgspec.Struct):
+    """A custom tool's name and its input; in a stream, a piece of it."""
+
+    name: str | None = None
+    input: str | None = None
+
+
 class ToolCall(msgspec.Struct):
     """One tool call; in a stream, ``index`` is that of the call that a piece belongs to."""
 
     index: int | None = None
     id: str | None = None
     function: FunctionCall | None = None
+    custom: CustomCall | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the tool, maybe empty."""
+        called = self.function or self.custom
+        return (called.name if called is not None else None) or ""
+
+    @property
+    def arguments(self) -> str:
+        """The arguments of a function, or the input of a custom tool."""
+        if self.function is not None:
+            return self.function.arguments
+        return (self.custom.input if self.custom is not None else None) or ""
 
 
 class ContentPart(msgspec.Struct):
@@ -64,6 +86,27 @@ class ChatMessage(msgspec.Struct):
         return self.reasoning_content or self.reasoning or ""
 
 
+class TopLogprob(msgspec.Struct):
+    """A token that was likely at a position of the text, and its log probability."""
+
+    token: str
+    logprob: float
+    bytes: list[int] | None = None
+
+
+class TokenLogprob(TopLogprob):
+    """A token of the text, with the likeliest ones in its place."""
+
+    top_logprobs: list[TopLogprob] | None = None
+
+
+class _Logprobs(msgspec.Struct):
+    content: list[TokenLogprob] | None = None
+
+
+_logprobs_decoder = msgspec.json.Decoder(_Logprobs | None)
+
+
 class Choice(msgspec.Struct):
     """One choice: ``message`` in a completion, ``delta`` in a chunk.
 
@@ -76,6 +119,18 @@ class Choice(msgspec.Struct):
     finish_reason: str | None = None
     stop_reason: Any = None
     matched_stop: Any = None
+    raw_logprobs: msgspec.Raw = msgspec.field(name="logprobs", default=NULL)
+
+    @property
+    def logprobs(self) -> list[TokenLogprob]:
+        """The log probabilities of the text's tokens; none if the server sends none, or something else."""
+        if self.raw_logprobs == NULL:
+            return []
+        try:
+            decoded = _logprobs_decoder.decode(self.raw_logprobs)
+        except msgspec.DecodeError:
+            return []
+        return (decoded.content if decoded is not None else None) or []
 
 
 class PromptDetails(msgspec.Struct):
@@ -133,7 +188,7 @@ class ChatCompletion(msgspec.Struct):
     created: Count = None
     raw_choices: list[Choice] | None = msgspec.field(name="choices", default=None)
     usage: ChatUsage | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = NULL
 
     @property
     def first(self) -> Choice | None:
@@ -187,6 +242,7 @@ def _parse(data: bytes) -> ChatCompletion:
         completion = _completion_decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise UpstreamError("The upstream answered with something other than chat completions. Try again.") from None
-    if completion.error is not None and completion.error != NULL:
-        raise UpstreamError("The upstream failed in the middle of its answer. Try again.")
+    if completion.error != NULL:
+        reported = read_reported_fields(bytes(completion.error))
+        raise reported.add_to(UpstreamError("The upstream failed in the middle of its answer. Try again."))
     return completion

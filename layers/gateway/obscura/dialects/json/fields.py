@@ -3,6 +3,7 @@
 A ``holder`` is an opened object at ``path``; the body itself has an empty path.
 """
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 
 from msgspec import Raw
@@ -23,7 +24,10 @@ from obscura.dialects.json.raw import (
 )
 from obscura.errors import InvalidRequest, TooManyContentParts, TooManyImages, UnsupportedField
 
+_EMPTY = re.compile(rb"\[\s*\]|\{\s*\}")
 DETAILS = ("low", "auto", "high")
+ORIGINAL_DETAIL = "original"
+"""OpenAI's newest: no image is made smaller. Here it is high, the most that is kept."""
 
 
 def join_path(path: str, key: str) -> str:
@@ -108,8 +112,10 @@ def image_detail(body: RawJson, leaf: Node | None, path: str) -> str:
     if is_null(leaf):
         return "auto"
     detail = text_or_empty(body, leaf)
+    if detail == ORIGINAL_DETAIL:
+        return "high"
     if detail not in DETAILS:
-        raise InvalidRequest(f"'{path}' must be one of low, auto and high.", param=path)
+        raise InvalidRequest(f"'{path}' must be one of low, auto, high and original.", param=path)
     return detail
 
 
@@ -118,10 +124,17 @@ def without_nulls(fields: Mapping[str, Node | None]) -> RawObject:
     return {key: leaf for key, leaf in fields.items() if leaf is not None and not is_null(leaf)}
 
 
+def is_empty(leaf: Node | None) -> bool:
+    """Whether a field says nothing: it is absent, null, or an array or object without elements."""
+    if isinstance(leaf, (dict, list)):
+        return not leaf
+    return leaf is None or is_null(leaf) or _EMPTY.fullmatch(leaf) is not None
+
+
 def reject_unknown(holder: RawObject, known: Collection[str], path: str = "") -> None:
-    """Raise UnsupportedField on the first field, null ones aside, that is not ``known``."""
+    """Raise UnsupportedField on the first field that is not ``known`` and not empty."""
     for key, leaf in holder.items():
-        if key not in known and not is_null(leaf):
+        if key not in known and not is_empty(leaf):
             raise unsupported_field(join_path(path, key))
 
 

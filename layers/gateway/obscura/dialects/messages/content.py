@@ -65,10 +65,22 @@ def collect_content(leaf: Node, path: str, content: RequestContent) -> Node:
 
 
 def collect_limited(leaf: Node, path: str, content: RequestContent) -> Node:
-    """Collect content whose number of blocks is limited; raises TooManyContentParts too."""
-    if is_array(leaf):
-        require_part_count(open_array(leaf, path), path, content.limits)
-    return collect_content(leaf, path, content)
+    """Collect content whose number of blocks is limited, calls, their results and thinking aside.
+
+    Raises TooManyContentParts too: agents call many tools in parallel, but show few things at once.
+    """
+    collected = collect_content(leaf, path, content)
+    if isinstance(collected, list) and len(collected) > content.limits.content_parts:
+        counted = [block for block in collected if not _is_uncounted(block, content.body)]
+        require_part_count(counted, path, content.limits)
+    return collected
+
+
+_UNCOUNTED = ("tool_use", "tool_result", "thinking", "redacted_thinking")
+
+
+def _is_uncounted(block: Node, body: RawJson) -> bool:
+    return isinstance(block, dict) and text_or_empty(body, block.get("type")) in _UNCOUNTED
 
 
 def _collect_block(leaf: Raw, path: str, content: RequestContent, siblings: list[Node] | None = None) -> RawObject:

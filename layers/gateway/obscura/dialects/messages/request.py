@@ -14,6 +14,7 @@ from obscura.dialects.base import (
     ResponseTranslator,
     UpstreamBody,
 )
+from obscura.dialects.chat_options import DEFAULT_OPTIONS, ChatOptions, TokenLimit
 from obscura.dialects.content import ContentRequest, RequestContent
 from obscura.dialects.errors import AnthropicErrorFormat
 from obscura.dialects.json.fields import (
@@ -48,16 +49,16 @@ class MessagesRequest(ContentRequest):
     streamed: bool
     content: RequestContent
 
-    def check_translatable(self, dialects: Collection[str]) -> None:
+    def check_translatable(self, dialects: Collection[str], options: ChatOptions = DEFAULT_OPTIONS) -> None:
         """Raise UnsupportedField or InvalidRequest if the request must be translated and cannot be."""
         if NATIVE not in dialects:
-            to_chat_request(self.content.body, self.streamed)
+            to_chat_request(self.content.body, self.streamed, options)
 
     def answer_translator(self) -> ResponseTranslator:
         """Return the translator of a chat answer that has text alone."""
         return MessagesTranslator(self.model, (), False)
 
-    def to_upstream(self, dialects: Collection[str] = (PIVOT,)) -> UpstreamBody:
+    def to_upstream(self, dialects: Collection[str] = (PIVOT,), options: ChatOptions = DEFAULT_OPTIONS) -> UpstreamBody:
         """Render the request, unchanged but for its images, or translated to chat.
 
         Raises what ``check_translatable`` raises.
@@ -65,9 +66,15 @@ class MessagesRequest(ContentRequest):
         body = self.content.body
         if NATIVE in dialects:
             return UpstreamBody(NATIVE, body.render(), self.streamed, PASSTHROUGH)
-        chat = to_chat_request(body, self.streamed)
+        chat = to_chat_request(body, self.streamed, options)
         translator = MessagesTranslator(self.model, chat.stop_sequences, chat.thinking_shown)
-        return UpstreamBody(PIVOT, body.render(chat.tree | self.stored_field()), self.streamed, translator)
+        return UpstreamBody(
+            PIVOT,
+            body.render(chat.tree | self.stored_field()),
+            self.streamed,
+            translator,
+            token_limit=TokenLimit(options.token_limit_field, self.model),
+        )
 
 
 BYTES_PER_TOKEN = 4
@@ -82,12 +89,14 @@ class _TokenCount(msgspec.Struct):
 class CountTokensRequest(MessagesRequest):
     """A request whose tokens are to be counted."""
 
-    def check_translatable(self, dialects: Collection[str]) -> None:
+    def check_translatable(self, dialects: Collection[str], options: ChatOptions = DEFAULT_OPTIONS) -> None:
         """Raise UnsupportedField or InvalidRequest if the counted request could not be sent."""
         if NATIVE not in dialects:
-            to_chat_request(self.content.body, False, needs_max_tokens=False)
+            to_chat_request(self.content.body, False, options, counts_tokens=True)
 
-    def to_upstream(self, dialects: Collection[str] = (NATIVE,)) -> UpstreamBody:
+    def to_upstream(
+        self, dialects: Collection[str] = (NATIVE,), options: ChatOptions = DEFAULT_OPTIONS
+    ) -> UpstreamBody:
         """Render the request for an upstream that counts, which only those that speak Messages do."""
         return UpstreamBody(NATIVE, self.content.body.render(), False, PASSTHROUGH, counts_tokens=True)
 
@@ -161,7 +170,7 @@ COUNT_TOKENS_SCHEMA: JsonSchema = {
     "description": "Anthropic's request. A field that the model's upstream does not have is a 400 that names it.",
     "required": ["model", "messages"],
     "properties": {
-        "model": {"type": "string"},
+        "model": {"type": "string", "minLength": 1},
         "messages": {"type": "array", "minItems": 1, "items": _MESSAGE},
         "system": _CONTENT,
     },
@@ -169,7 +178,7 @@ COUNT_TOKENS_SCHEMA: JsonSchema = {
 REQUEST_SCHEMA: JsonSchema = COUNT_TOKENS_SCHEMA | {
     "required": ["model", "messages", "max_tokens"],
     "properties": {
-        "model": {"type": "string"},
+        "model": {"type": "string", "minLength": 1},
         "messages": {"type": "array", "minItems": 1, "items": _MESSAGE},
         "system": _CONTENT,
         "max_tokens": {"type": "integer", "minimum": 1},

@@ -228,7 +228,11 @@ _ROOT: dict[str, Rule] = {
     "diagnostics": Fields({"previous_message_id": _ACCOUNT_ID}),
     "billing_policy": Fields(ids("bill_to")),
     "thread": kept_upstream(
-        ByType({"create": Fields(ids()), "continue": _CONTINUED}, other=_CONTINUED.with_fields({"type": unknown}))
+        # A thread is of no use to a caller who may not name its messages later.
+        ByType(
+            {"create": account_state(Fields(ids())), "continue": _CONTINUED},
+            other=_CONTINUED.with_fields({"type": unknown}),
+        )
     ),
 }
 REQUEST = Fields(

@@ -1,10 +1,12 @@
 """The events of a response stream (API reference, "Streaming events") and the writer that numbers them."""
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec import Raw, Struct
 
 from obscura.dialects.errors import openai_error
-from obscura.dialects.responses.objects import OutputItem, Part
+from obscura.dialects.responses.objects import Logprob, OutputItem, Part
 from obscura.dialects.sse import format_event
 from obscura.errors import ObscuraError
 
@@ -26,7 +28,7 @@ class _ErrorEvent(msgspec.Struct, tag="error", tag_field="type"):
 def error_event(error: ObscuraError, sequence_number: int) -> bytes:
     """Write an error as the event that ends a stream."""
     body = msgspec.json.decode(openai_error(error), type=_ErrorBody)
-    event = _ErrorEvent(error.code, error.message, error.param, sequence_number, body.error)
+    event = _ErrorEvent(error.response_code, error.message, error.param, sequence_number, body.error)
     return format_event(msgspec.json.encode(event), "error")
 
 
@@ -105,14 +107,14 @@ class TextDelta(InPart, tag="response.output_text.delta"):
     """A delta of text."""
 
     delta: str
-    logprobs: tuple[()] = ()
+    logprobs: Sequence[Logprob] = ()
 
 
 class TextDone(InPart, tag="response.output_text.done"):
     """The complete text of a part."""
 
     text: str
-    logprobs: tuple[()] = ()
+    logprobs: Sequence[Logprob] = ()
 
 
 class RefusalDelta(InPart, tag="response.refusal.delta"):
@@ -149,6 +151,23 @@ class ArgumentsDone(InItem, tag="response.function_call_arguments.done"):
     """The complete arguments of a call."""
 
     arguments: str
+    name: str
+
+
+class CustomInputDelta(InItem, tag="response.custom_tool_call_input.delta"):
+    """A delta of a custom tool's input."""
+
+    delta: str
+
+
+class CustomInputDone(InItem, tag="response.custom_tool_call_input.done"):
+    """The complete input of a custom tool."""
+
+    input: str
+
+
+STREAM_END = b"data: [DONE]\n\n"
+"""What ends a stream in Open Responses (specification, "Streaming"); OpenAI's SDKs stop at it as well."""
 
 
 class EventWriter:
@@ -168,6 +187,10 @@ class EventWriter:
             self.next_number += 1
             name = str(event.__struct_config__.tag)
             self._written.append(format_event(msgspec.json.encode(event), name))
+
+    def end(self) -> None:
+        """Write the end of the stream."""
+        self._written.append(STREAM_END)
 
     def drain(self) -> bytes:
         """Return the events written since the last call."""

@@ -4,12 +4,26 @@ from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 
-from obscura.dialects.chat.response import ChatUsage
+from obscura.dialects.chat.response import ChatUsage, TokenLogprob, TopLogprob
 
 type ItemStatus = Literal["in_progress", "completed", "incomplete"]
 type Status = Literal["in_progress", "completed", "incomplete", "failed"]
+
+
+class LikelyToken(Struct):
+    """A token that was likely at a position of the text."""
+
+    token: str
+    bytes: list[int]
+    logprob: float
+
+
+class Logprob(LikelyToken):
+    """A token of the text, with the likeliest ones in its place."""
+
+    top_logprobs: list[LikelyToken]
 
 
 class OutputText(Struct, tag="output_text", tag_field="type"):
@@ -17,7 +31,7 @@ class OutputText(Struct, tag="output_text", tag_field="type"):
 
     text: str
     annotations: tuple[()] = ()
-    logprobs: tuple[()] = ()
+    logprobs: Sequence[Logprob] = ()
 
 
 class Refusal(Struct, tag="refusal", tag_field="type"):
@@ -51,7 +65,6 @@ class ReasoningItem(Struct, tag="reasoning", tag_field="type"):
     status: ItemStatus
     content: list[Part]
     summary: tuple[()] = ()
-    encrypted_content: None = None
 
 
 class FunctionCallItem(Struct, tag="function_call", tag_field="type"):
@@ -62,9 +75,31 @@ class FunctionCallItem(Struct, tag="function_call", tag_field="type"):
     name: str
     arguments: str
     status: ItemStatus
+    namespace: str | UnsetType = UNSET
 
 
-type OutputItem = MessageItem | ReasoningItem | FunctionCallItem
+class CustomToolCallItem(Struct, tag="custom_tool_call", tag_field="type"):
+    """A call of a custom tool; ``input`` is a text of any form."""
+
+    id: str
+    call_id: str
+    name: str
+    input: str
+    namespace: str | UnsetType = UNSET
+
+
+class ToolSearchCallItem(Struct, tag="tool_search_call", tag_field="type"):
+    """A call of the client's own search of tools; ``arguments`` is a JSON object."""
+
+    id: str
+    call_id: str
+    arguments: Raw
+    status: ItemStatus
+    execution: str = "client"
+
+
+type ToolCallItem = FunctionCallItem | CustomToolCallItem | ToolSearchCallItem
+type OutputItem = MessageItem | ReasoningItem | ToolCallItem
 
 
 class InputTokensDetails(Struct):
@@ -116,7 +151,23 @@ class ResponseHead(Struct):
     completed_at: int | None = None
     error: ResponseError | None = None
     incomplete_details: IncompleteDetails | None = None
-    usage: ResponseUsage | None = None
+    usage: ResponseUsage | UnsetType | None = UNSET
+
+
+def logprobs_from_chat(logprobs: Sequence[TokenLogprob]) -> list[Logprob]:
+    """Return the log probabilities of a text's tokens as a response has them."""
+    return [
+        Logprob(one.token, _bytes_of(one), one.logprob, [_likely(other) for other in one.top_logprobs or ()])
+        for one in logprobs
+    ]
+
+
+def _likely(one: TopLogprob) -> LikelyToken:
+    return LikelyToken(one.token, _bytes_of(one), one.logprob)
+
+
+def _bytes_of(one: TopLogprob) -> list[int]:
+    return list(one.token.encode()) if one.bytes is None else one.bytes
 
 
 def encode_response(head: ResponseHead, echo: bytes) -> msgspec.Raw:

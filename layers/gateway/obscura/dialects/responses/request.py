@@ -13,6 +13,7 @@ from obscura.dialects.base import (
     ResponseTranslator,
     UpstreamBody,
 )
+from obscura.dialects.chat_options import DEFAULT_OPTIONS, ChatOptions, TokenLimit
 from obscura.dialects.content import ContentRequest
 from obscura.dialects.errors import OpenAIErrorFormat
 from obscura.dialects.json.fields import optional_bool, require_image_count, required_string
@@ -35,7 +36,7 @@ from obscura.dialects.responses.response import request_echo
 from obscura.dialects.responses.rules import REQUEST
 from obscura.dialects.responses.stream import ResponsesTranslator
 from obscura.dialects.responses.to_chat.request import to_chat_request
-from obscura.dialects.responses.to_chat.tools import Tools, read_tools
+from obscura.dialects.responses.to_chat.tools import Tools, found_tools, read_tools
 from obscura.dialects.rules.containers import review
 from obscura.errors import InvalidRequest
 
@@ -52,16 +53,16 @@ class ResponsesRequest(ContentRequest):
     streamed: bool
     content: ResponsesContent
 
-    def check_translatable(self, dialects: Collection[str]) -> None:
+    def check_translatable(self, dialects: Collection[str], options: ChatOptions = DEFAULT_OPTIONS) -> None:
         """Raise UnsupportedField or InvalidRequest for what cannot be translated."""
         if NATIVE not in dialects:
-            to_chat_request(self.content, read_tools(self.content.body), self.streamed)
+            to_chat_request(self.content, self._tools(options), self.streamed)
 
     def answer_translator(self) -> ResponseTranslator:
         """Return the translator of a chat answer that has text alone; the response repeats no tools."""
-        return ResponsesTranslator(self.model, request_echo(self.content.body, Tools({})))
+        return ResponsesTranslator(self.model, request_echo(self.content.body, Tools({}, ())), {})
 
-    def to_upstream(self, dialects: Collection[str] = (PIVOT,)) -> UpstreamBody:
+    def to_upstream(self, dialects: Collection[str] = (PIVOT,), options: ChatOptions = DEFAULT_OPTIONS) -> UpstreamBody:
         """Write the request unchanged but for its images, or as a chat completion request for a chat upstream.
 
         Raises what ``check_translatable`` raises.
@@ -73,10 +74,17 @@ class ResponsesRequest(ContentRequest):
                     item.fields[_PART_LISTS[item.kind]] = [part.fields for part in item.parts]
             body.root |= self.stored_field()
             return UpstreamBody(NATIVE, body.render(), self.streamed, PASSTHROUGH)
-        tools = read_tools(body)
+        tools = self._tools(options)
         chat = to_chat_request(self.content, tools, self.streamed)
-        translator = ResponsesTranslator(self.model, request_echo(body, tools))
-        return UpstreamBody(PIVOT, body.render(chat | self.stored_field()), self.streamed, translator)
+        translator = ResponsesTranslator(self.model, request_echo(body, tools), tools.called())
+        limit = TokenLimit(options.token_limit_field, self.model) if options.token_limit_field in chat else None
+        return UpstreamBody(
+            PIVOT, body.render(chat | self.stored_field()), self.streamed, translator, token_limit=limit
+        )
+
+    def _tools(self, options: ChatOptions) -> Tools:
+        searches = ((item.fields, item.path) for item in self.content.items if item.kind == "tool_search_output")
+        return read_tools(self.content.body, options, found_tools(self.content.body, searches))
 
 
 _PART: JsonSchema = {
@@ -108,7 +116,7 @@ REQUEST_SCHEMA: JsonSchema = {
     "description": "OpenAI's request. A field that the model's upstream does not have is a 400 that names it.",
     "required": ["model", "input"],
     "properties": {
-        "model": {"type": "string"},
+        "model": {"type": "string", "minLength": 1},
         "input": {"anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": _ITEM}]},
         "instructions": {"type": ["string", "null"]},
         "stream": {"type": ["boolean", "null"], "default": False},

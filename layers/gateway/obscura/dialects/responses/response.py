@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from msgspec import Raw
 
-from obscura.dialects.chat.response import ChatMessage, ToolCall, parse_completion
+from obscura.dialects.chat.response import ChatMessage, Choice, ToolCall, parse_completion
 from obscura.dialects.json.raw import FALSE, NULL, TRUE, Node, RawJson, RawObject, is_null, open_object
+from obscura.dialects.responses.called_tools import CalledTools, call_item, finish_call, tool_of
 from obscura.dialects.responses.objects import (
-    FunctionCallItem,
+    CustomToolCallItem,
     MessageItem,
     OutputItem,
     OutputText,
@@ -18,25 +19,28 @@ from obscura.dialects.responses.objects import (
     ReasoningText,
     Refusal,
     ResponseHead,
+    ToolCallItem,
     encode_response,
     incomplete_details,
+    logprobs_from_chat,
     usage_from_chat,
 )
 from obscura.dialects.responses.to_chat.tools import Tools
-from obscura.errors import UpstreamError
 
-_REPEATED = (
-    "instructions",
-    "max_output_tokens",
-    "max_tool_calls",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-    "safety_identifier",
-    "service_tier",
-    "temperature",
-    "top_p",
-    "user",
-)
+_REPEATED: RawObject = {
+    **dict.fromkeys(
+        (
+            *("instructions", "max_output_tokens", "max_tool_calls"),
+            *("prompt_cache_key", "prompt_cache_retention", "safety_identifier"),
+        ),
+        NULL,
+    ),
+    **dict.fromkeys(("frequency_penalty", "presence_penalty"), Raw(b"0.0")),
+    **dict.fromkeys(("temperature", "top_p"), Raw(b"1.0")),
+    "service_tier": Raw(b'"default"'),
+    "top_logprobs": Raw(b"0"),
+}
+"""The fields that are repeated, and what the API shows where the request has none of them."""
 _ALWAYS_NULL = (
     "access_programs",
     "conversation",
@@ -46,28 +50,27 @@ _ALWAYS_NULL = (
     "previous_response_id",
     "prompt",
     "prompt_cache_diagnostics",
-    "prompt_cache_options",
     "tool_usage",
-    "top_logprobs",
 )
 
 
 def request_echo(body: RawJson, tools: Tools) -> bytes:
     """Write the fields of a response that its request decides, as JSON without the braces around them.
 
-    They are all that the API's schema has beside ``ResponseHead``, null if unset; values are the request's own bytes
-    (API reference, "The response object").
+    They are all that the API's schema has beside ``ResponseHead``, and what the API shows if they are unset; values
+    are the request's own bytes (API reference, "The response object"; Open Responses, "The response object").
     """
     root = body.root
     echo: RawObject = dict.fromkeys(_ALWAYS_NULL, NULL)
-    echo |= {key: _value_or(root, key) for key in _REPEATED}
+    echo |= {key: _value_or(root, key, default) for key, default in _REPEATED.items()}
+    echo |= {"user": root["user"]} if not is_null(root.get("user")) else {}
     echo |= {
         "background": FALSE,
         "metadata": _value_or(root, "metadata", Raw(b"{}")),
         "parallel_tool_calls": _value_or(root, "parallel_tool_calls", TRUE),
         "reasoning": _object_of(root, "reasoning", effort=NULL, summary=NULL),
         "store": FALSE,
-        "text": _object_of(root, "text", format=Raw(b'{"type":"text"}'), verbosity=NULL),
+        "text": _object_of(root, "text", format=Raw(b'{"type":"text"}'), verbosity=Raw(b'"medium"')),
         "tool_choice": _value_or(root, "tool_choice", Raw(b'"auto"')),
         "tools": tools.echo(),
         "truncation": Raw(b'"disabled"'),
@@ -86,16 +89,18 @@ def _object_of(root: RawObject, key: str, **defaults: Node) -> RawObject:
     return {name: _value_or(fields, name, default) for name, default in defaults.items()}
 
 
-def to_response(completion_body: bytes, model: str, echo: bytes, image_tokens: Sequence[int]) -> bytes:
-    """Write a completion as a response: reasoning, then the message, then tool calls.
+def to_response(
+    completion_body: bytes, model: str, echo: bytes, called: CalledTools, image_tokens: Sequence[int]
+) -> bytes:
+    """Write a completion as a response: reasoning, then the message, then calls to tools, as ``called`` names them.
 
     ``model`` is the requested one, named if the upstream names none. Raises UpstreamError if the body is no completion.
     """
     completion, choice, message = parse_completion(completion_body)
     unique_id = secrets.token_hex(24)
     incomplete = incomplete_details(choice.finish_reason)
-    output = _output(message, unique_id)
-    if incomplete and output:
+    output = _output(choice, message, unique_id, called)
+    if incomplete and output and not isinstance(output[-1], CustomToolCallItem):
         output[-1].status = "incomplete"
     now = int(time.time())
     head = ResponseHead(
@@ -111,23 +116,24 @@ def to_response(completion_body: bytes, model: str, echo: bytes, image_tokens: S
     return bytes(encode_response(head, echo))
 
 
-def _output(message: ChatMessage, unique_id: str) -> list[OutputItem]:
+def _output(choice: Choice, message: ChatMessage, unique_id: str, called: CalledTools) -> list[OutputItem]:
     output: list[OutputItem] = []
     if reasoning := message.reasoning_text:
         output.append(ReasoningItem(f"rs_{unique_id}", "completed", [ReasoningText(reasoning)]))
     content: list[Part] = []
     if message.content:
-        content.append(OutputText(message.content))
+        content.append(OutputText(message.content, logprobs=logprobs_from_chat(choice.logprobs)))
     if message.refusal:
         content.append(Refusal(message.refusal))
     if content:
         output.append(MessageItem(f"msg_{unique_id}", "completed", content))
-    output += [_tool_call(call, f"{unique_id}{index:02}") for index, call in enumerate(message.tool_calls or ())]
+    output += [
+        _tool_call(call, f"{unique_id}{index:02}", called) for index, call in enumerate(message.tool_calls or ())
+    ]
     return output
 
 
-def _tool_call(call: ToolCall, unique_id: str) -> FunctionCallItem:
-    if call.function is None or not call.function.name:
-        raise UpstreamError("The upstream sent a tool call without a name. Try again.")
-    call_id = call.id or f"call_{unique_id}"
-    return FunctionCallItem(f"fc_{unique_id}", call_id, call.function.name, call.function.arguments or "", "completed")
+def _tool_call(call: ToolCall, unique_id: str, called: CalledTools) -> ToolCallItem:
+    item = call_item(tool_of(call, called), unique_id, call.id)
+    finish_call(item, call.arguments, "completed", as_function=call.function is not None)
+    return item

@@ -7,14 +7,14 @@ from obscura.dialects.responses.items import ITEM, PART
 from obscura.dialects.responses.tools import REASONING, TEXT_FORMAT, TOOL
 from obscura.dialects.responses.unlisted import flat, numbers
 from obscura.dialects.rules.containers import ByKey, Each, Fields, either
-from obscura.dialects.rules.leaves import identifier, links, number, text
+from obscura.dialects.rules.leaves import identifier, label, links, number, text
 from obscura.dialects.rules.marks import account_state, cache_hint, kept_if_true, kept_upstream
 
 _CHOSEN_TOOL = Fields({"type": identifier, "name": text, "server_label": text, "mode": identifier})
 _IDENTIFIERS = ("model", "truncation", "service_tier", "user", "safety_identifier")
 _NUMBERS = (
     *("stream", "max_output_tokens", "max_tool_calls", "temperature", "top_p", "top_logprobs"),
-    "parallel_tool_calls",
+    *("parallel_tool_calls", "presence_penalty", "frequency_penalty"),
 )
 
 REQUEST = Fields(
@@ -28,6 +28,7 @@ REQUEST = Fields(
         "tool_choice": either(identifier, _CHOSEN_TOOL.with_fields({"tools": Each(_CHOSEN_TOOL)})),
         "text": Fields({"format": TEXT_FORMAT, "verbosity": identifier}),
         "metadata": ByKey(links),
+        "client_metadata": ByKey(label),
         "reasoning": REASONING,
         "stream_options": Fields(numbers("include_obfuscation")),
         "previous_response_id": account_state(identifier),

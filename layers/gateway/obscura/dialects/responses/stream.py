@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from obscura.dialects.base import StreamTranslator
 from obscura.dialects.chat.response import ChatCompletion, ChatUsage, ChunkParser
+from obscura.dialects.responses.called_tools import CalledTools
 from obscura.dialects.responses.events import (
+    STREAM_END,
     Completed,
     Created,
     EventWriter,
@@ -30,18 +32,22 @@ from obscura.errors import ObscuraError, UpstreamError
 
 @dataclass(frozen=True, slots=True)
 class ResponsesTranslator:
-    """Translates chat answers to responses; ``echo`` has the fields of a response that repeat the request."""
+    """Translates chat answers to responses.
+
+    ``echo`` has the fields of a response that repeat the request, ``called`` its tools by their names in chat.
+    """
 
     model: str
     echo: bytes
+    called: CalledTools
 
     def translate(self, upstream_body: bytes, image_tokens: Sequence[int]) -> bytes:
         """Write a completion as a response; raises UpstreamError if the body is no completion."""
-        return to_response(upstream_body, self.model, self.echo, image_tokens)
+        return to_response(upstream_body, self.model, self.echo, self.called, image_tokens)
 
     def stream(self, image_tokens: Sequence[int]) -> StreamTranslator:
         """Return the translator of one stream."""
-        return ResponsesStream(self.model, self.echo, image_tokens)
+        return ResponsesStream(self, image_tokens)
 
 
 class ResponsesStream:
@@ -51,15 +57,15 @@ class ResponsesStream:
     upstream has ended its stream, because the usage is in the last chunk.
     """
 
-    def __init__(self, model: str, echo: bytes, image_tokens: Sequence[int]) -> None:
-        """Take the requested ``model`` and, in ``echo``, the fields of a response that repeat the request."""
-        self._echo = echo
+    def __init__(self, translator: ResponsesTranslator, image_tokens: Sequence[int]) -> None:
+        """Begin the response of one request."""
+        self._echo = translator.echo
         self._image_tokens = image_tokens
         self._chunks = ChunkParser()
         self._writer = EventWriter()
         unique_id = secrets.token_hex(24)
-        self._output = OutputBuilder(unique_id, self._writer)
-        self._head = ResponseHead(f"resp_{unique_id}", int(time.time()), model, "in_progress", [])
+        self._output = OutputBuilder(unique_id, self._writer, translator.called)
+        self._head = ResponseHead(f"resp_{unique_id}", int(time.time()), translator.model, "in_progress", [])
         self._usage: ChatUsage | None = None
         self._finish_reason: str | None = None
         self._ended = False
@@ -93,11 +99,12 @@ class ResponsesStream:
         self._output.close("incomplete", others="incomplete")
         self._ended = True
         self._head.status = "failed"
+        self._head.usage = None
         self._head.output = self._output.items
         rate_limited = error.code == "rate_limit_exceeded"
         self._head.error = ResponseError("rate_limit_exceeded" if rate_limited else "server_error", error.message)
         self._writer.write(Failed(encode_response(self._head, self._echo)))
-        return self._writer.drain() + error_event(error, self._writer.next_number)
+        return self._writer.drain() + error_event(error, self._writer.next_number) + STREAM_END
 
     def _translate(self, data: bytes) -> None:
         if self._ended:
@@ -113,7 +120,7 @@ class ResponsesStream:
         choice = chunk.first
         if choice is not None:
             if choice.delta is not None:
-                self._output.append(choice.delta)
+                self._output.append(choice.delta, choice.logprobs)
             self._finish_reason = choice.finish_reason or self._finish_reason
 
     def _start(self, chunk: ChatCompletion | None = None) -> None:
@@ -141,3 +148,4 @@ class ResponsesStream:
         head.completed_at = None if incomplete else int(time.time())
         response = encode_response(head, self._echo)
         self._writer.write(Incomplete(response) if incomplete else Completed(response))
+        self._writer.end()

@@ -1,9 +1,14 @@
 """The output items of a stream under construction: each delta is appended to its item and yields events."""
 
-from obscura.dialects.chat.response import ChatMessage, ToolCall
+from collections.abc import Sequence
+
+from obscura.dialects.chat.response import ChatMessage, TokenLogprob, ToolCall
+from obscura.dialects.responses.called_tools import CalledTools, call_item, finish_call, tool_of
 from obscura.dialects.responses.events import (
     ArgumentsDelta,
     ArgumentsDone,
+    CustomInputDelta,
+    CustomInputDone,
     Event,
     EventWriter,
     ItemAdded,
@@ -18,8 +23,10 @@ from obscura.dialects.responses.events import (
     TextDone,
 )
 from obscura.dialects.responses.objects import (
+    CustomToolCallItem,
     FunctionCallItem,
     ItemStatus,
+    Logprob,
     MessageItem,
     OutputItem,
     OutputText,
@@ -27,8 +34,9 @@ from obscura.dialects.responses.objects import (
     ReasoningItem,
     ReasoningText,
     Refusal,
+    ToolCallItem,
+    logprobs_from_chat,
 )
-from obscura.errors import UpstreamError
 
 type PartKind = type[OutputText] | type[Refusal] | type[ReasoningText]
 
@@ -42,20 +50,23 @@ class OpenMessage:
         self._output_index = output_index
         self._part_kind: PartKind | None = None
         self._deltas: list[str] = []
+        self._logprobs: list[Logprob] = []
 
     def added(self) -> list[Event]:
         """Return the event that starts the item."""
         return [ItemAdded(self._output_index, self.item)]
 
-    def append(self, kind: PartKind, delta: str) -> list[Event]:
-        """Append text; of another kind than the last text, it starts another part."""
+    def append(self, kind: PartKind, delta: str, logprobs: Sequence[TokenLogprob] = ()) -> list[Event]:
+        """Append text with the log probabilities of its tokens; of another kind than the last, it starts a part."""
         events: list[Event] = []
         if kind is not self._part_kind:
             events += self._end_part()
             self._part_kind = kind
             events.append(PartAdded(*self._location(), kind("")))
         self._deltas.append(delta)
-        return [*events, self._delta_event(kind, delta)]
+        likely = logprobs_from_chat(logprobs)
+        self._logprobs += likely
+        return [*events, self._delta_event(kind, delta, likely)]
 
     def done(self, status: ItemStatus) -> list[Event]:
         """Return the events that end the item."""
@@ -70,24 +81,30 @@ class OpenMessage:
         if self._part_kind is None:
             return []
         part, location = self._part_kind("".join(self._deltas)), self._location()
+        if isinstance(part, OutputText):
+            part.logprobs = self._logprobs
         self.item.content.append(part)
-        self._part_kind, self._deltas = None, []
+        self._part_kind, self._deltas, self._logprobs = None, [], []
         return [_part_done(part, location), PartDone(*location, part)]
 
-    def _delta_event(self, kind: PartKind, delta: str) -> Event:
+    def _delta_event(self, kind: PartKind, delta: str, logprobs: Sequence[Logprob]) -> Event:
         location = self._location()
         if kind is OutputText:
-            return TextDelta(*location, delta)
+            return TextDelta(*location, delta, logprobs)
         return RefusalDelta(*location, delta) if kind is Refusal else ReasoningDelta(*location, delta)
 
 
 class OpenToolCall:
-    """A tool call; several may be open at once, their deltas interleaved."""
+    """A tool call; several may be open at once, their deltas interleaved.
 
-    def __init__(self, item: FunctionCallItem, output_index: int) -> None:
+    The arguments of what the upstream takes for a function, and is none, are read when they are complete.
+    """
+
+    def __init__(self, item: ToolCallItem, output_index: int, *, as_function: bool) -> None:
         """``item`` has no arguments yet."""
         self.item = item
         self._output_index = output_index
+        self._as_function = as_function
         self._deltas: list[str] = []
 
     def added(self) -> list[Event]:
@@ -97,20 +114,31 @@ class OpenToolCall:
     def append(self, delta: str) -> list[Event]:
         """Append to the arguments."""
         self._deltas.append(delta)
-        return [ArgumentsDelta(self.item.id, self._output_index, delta)]
+        if isinstance(self.item, FunctionCallItem):
+            return [ArgumentsDelta(self.item.id, self._output_index, delta)]
+        if isinstance(self.item, CustomToolCallItem) and not self._as_function:
+            return [CustomInputDelta(self.item.id, self._output_index, delta)]
+        return []
 
     def done(self, status: ItemStatus) -> list[Event]:
         """Return the events that end the item."""
-        self.item.arguments = "".join(self._deltas)
-        self.item.status = status
-        arguments = ArgumentsDone(self.item.id, self._output_index, self.item.arguments)
-        return [arguments, ItemDone(self._output_index, self.item)]
+        finish_call(self.item, "".join(self._deltas), status, as_function=self._as_function)
+        return [*self._arguments_done(), ItemDone(self._output_index, self.item)]
+
+    def _arguments_done(self) -> list[Event]:
+        item, index = self.item, self._output_index
+        if isinstance(item, FunctionCallItem):
+            return [ArgumentsDone(item.id, index, item.arguments, item.name)]
+        if isinstance(item, CustomToolCallItem):
+            delta = [CustomInputDelta(item.id, index, item.input)] if self._as_function and item.input else []
+            return [*delta, CustomInputDone(item.id, index, item.input)]
+        return []
 
 
 def _part_done(part: Part, location: tuple[str, int, int]) -> Event:
     match part:
         case OutputText():
-            return TextDone(*location, part.text)
+            return TextDone(*location, part.text, part.logprobs)
         case Refusal():
             return RefusalDone(*location, part.refusal)
         case ReasoningText():
@@ -123,21 +151,25 @@ class OutputBuilder:
     The deltas of several calls may be interleaved; each is written with the output index of its call.
     """
 
-    def __init__(self, unique_id: str, writer: EventWriter) -> None:
-        """Take the response's ``unique_id``, from which those of the items are made."""
+    def __init__(self, unique_id: str, writer: EventWriter, called: CalledTools) -> None:
+        """Take the response's ``unique_id``, from which those of the items are made, and the tools by name in chat."""
         self.items: list[OutputItem] = []
         self._unique_id = unique_id
         self._writer = writer
+        self._called = called
         self._message: OpenMessage | None = None
         self._calls: list[OpenToolCall] = []
         self._call_by_index: dict[int, OpenToolCall] = {}
 
-    def append(self, delta: ChatMessage) -> None:
-        """Write the events of one delta; raises UpstreamError for a tool call that starts without a name."""
+    def append(self, delta: ChatMessage, logprobs: Sequence[TokenLogprob] = ()) -> None:
+        """Write the events of one delta, with the log probabilities of its text.
+
+        Raises UpstreamError for a tool call that starts without a name.
+        """
         if reasoning := delta.reasoning_text:
             self._append_text(ReasoningText, reasoning)
         if delta.content:
-            self._append_text(OutputText, delta.content)
+            self._append_text(OutputText, delta.content, logprobs)
         if delta.refusal:
             self._append_text(Refusal, delta.refusal)
         for call in delta.tool_calls or ():
@@ -154,7 +186,7 @@ class OutputBuilder:
         for item in still_open:
             self._writer.write(*item.done(last if item.item is self.items[-1] else others))
 
-    def _append_text(self, kind: PartKind, delta: str) -> None:
+    def _append_text(self, kind: PartKind, delta: str, logprobs: Sequence[TokenLogprob] = ()) -> None:
         item_type = ReasoningItem if kind is ReasoningText else MessageItem
         if self._message is None or not isinstance(self._message.item, item_type):
             self._close_message()
@@ -162,7 +194,7 @@ class OutputBuilder:
             self._message = OpenMessage(item, len(self.items))
             self.items.append(item)
             self._writer.write(*self._message.added())
-        self._writer.write(*self._message.append(kind, delta))
+        self._writer.write(*self._message.append(kind, delta, logprobs))
 
     def _close_message(self) -> None:
         if self._message is not None:
@@ -171,8 +203,8 @@ class OutputBuilder:
 
     def _append_call(self, delta: ToolCall) -> None:
         call = self._find_call(delta) or self._open_call(delta)
-        if delta.function is not None and delta.function.arguments:
-            self._writer.write(*call.append(delta.function.arguments))
+        if arguments := delta.arguments:
+            self._writer.write(*call.append(arguments))
 
     def _find_call(self, delta: ToolCall) -> OpenToolCall | None:
         """Return the call that a delta belongs to, or None if the delta starts one.
@@ -183,13 +215,10 @@ class OutputBuilder:
         return None if call is None or (delta.id and delta.id != call.item.call_id) else call
 
     def _open_call(self, delta: ToolCall) -> OpenToolCall:
-        if delta.function is None or not delta.function.name:
-            raise UpstreamError("The upstream sent a tool call without a name. Try again.")
+        tool = tool_of(delta, self._called)
         self._close_message()
-        new_id = self._new_id("fc")
-        call_id = delta.id or new_id.replace("fc", "call", 1)
-        item = FunctionCallItem(new_id, call_id, delta.function.name, "", "in_progress")
-        call = OpenToolCall(item, len(self.items))
+        item = call_item(tool, f"{self._unique_id}{len(self.items):02}", delta.id)
+        call = OpenToolCall(item, len(self.items), as_function=delta.function is not None)
         self.items.append(item)
         self._calls.append(call)
         self._call_by_index[delta.index or 0] = call

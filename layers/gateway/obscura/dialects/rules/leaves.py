@@ -142,12 +142,20 @@ def unknown(node: Node, review: Review) -> None:
 
 def identifier(node: Node, review: Review) -> None:
     """A number, a short word of a machine's (an id, a role, an enumeration), or some of them. Else ``unknown``."""
-    if not isinstance(node, (dict, list)) and _IDENTIFIER.fullmatch(node):
-        if memoryview(node).nbytes <= _MIN_MEDIA_CHARS or not token_holds_media(bytes(node)[1:-1].decode()):
-            return
-    elif is_array(node) and _are_tokens(node, review):
-        return
-    unknown(node, review)
+    if not (_is_identifier(node) or (is_array(node) and _are_tokens(node, review))):
+        unknown(node, review)
+
+
+def label(node: Node, review: Review) -> None:
+    """An identifier, or text of a program that no model reads: as ``links``."""
+    if not _is_identifier(node):
+        links(node, review)
+
+
+def _is_identifier(node: Node) -> bool:
+    if isinstance(node, (dict, list)) or not _IDENTIFIER.fullmatch(node):
+        return False
+    return memoryview(node).nbytes <= _MIN_MEDIA_CHARS or not token_holds_media(bytes(node)[1:-1].decode())
 
 
 def _are_tokens(node: Raw, review: Review) -> bool:

@@ -29,8 +29,11 @@ _DROPPED = frozenset({"thinking", "redacted_thinking"})
 _TOOL_USE_FIELDS = ("type", "id", "name", "input", "cache_control", "caller")
 
 
-def chat_messages(root: RawObject, body: RawJson) -> list[Node]:
-    """Translate system and messages; raises UnsupportedField on a block or field that chat does not have."""
+def chat_messages(root: RawObject, body: RawJson, *, prefill: bool = False) -> list[Node]:
+    """Translate system and messages; with ``prefill`` the last one may be the assistant's, which is to be continued.
+
+    Raises UnsupportedField on a block or field that chat does not have.
+    """
     translated: list[Node] = []
     if not is_null(root.get("system")):
         translated.append(chat_message(b"system", _plain_content(root["system"], "system", body)))
@@ -40,11 +43,11 @@ def chat_messages(root: RawObject, body: RawJson) -> list[Node]:
         if isinstance(message, dict):
             last_role = text_or_empty(body, message["role"])
             translated += _translate_message(message, last_role, f"messages[{index}]", body)
-    if last_role == "assistant":
+    if last_role == "assistant" and not prefill:
         raise unsupported_field(
             f"messages[{len(messages) - 1}]",
-            "Chat models answer an assistant message instead of continuing it. End with a user message that says how "
-            "the answer is to begin.",
+            "Most chat upstreams answer an assistant message instead of continuing it. End with a user message that "
+            "says how the answer is to begin; an upstream that does continue it has prefill = true in the catalog.",
         )
     return translated
 

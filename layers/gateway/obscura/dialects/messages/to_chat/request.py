@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from msgspec import Raw
 
 from obscura.dialects.chat.build import STREAM_FIELDS, json_schema_format
+from obscura.dialects.chat_options import DEFAULT_OPTIONS, ChatOptions
 from obscura.dialects.json.fields import (
+    is_empty,
     join_path,
     one_of,
     optional_array,
@@ -41,20 +43,23 @@ class TranslatedRequest:
     thinking_shown: bool
 
 
-def to_chat_request(body: RawJson, streamed: bool, needs_max_tokens: bool = True) -> TranslatedRequest:
-    """Translate an opened body.
+def to_chat_request(
+    body: RawJson, streamed: bool, options: ChatOptions = DEFAULT_OPTIONS, *, counts_tokens: bool = False
+) -> TranslatedRequest:
+    """Translate an opened body; its token limit is the first field, which one that ``counts_tokens`` has not.
 
     Raises UnsupportedField on a field that chat does not have, InvalidRequest on one that no upstream could read.
     """
     root = body.root
+    if not is_empty(root.get("thread")):  # before any other: without it the SDK sends the rest again
+        raise unsupported_field("thread", "Chat upstreams keep no threads; send the whole conversation.")
     reject_unknown(root, _KNOWN)
     require_translatable_context_management(root, body)
     _require_standard_speed(root, body)
     stop_sequences = _stop_sequences(root, body)
     thinking = read_thinking(root, body)
-    tree: RawObject = {"model": root["model"], "messages": chat_messages(root, body)}
-    if needs_max_tokens:
-        tree["max_tokens"] = _max_tokens(root)
+    tree: RawObject = {} if counts_tokens else {options.token_limit_field: _max_tokens(root)}
+    tree |= {"model": root["model"], "messages": chat_messages(root, body, prefill=options.prefill)}
     fields: dict[str, Node | None] = {key: root.get(key) for key in _SAME_NAME}
     fields["stop"] = root["stop_sequences"] if stop_sequences else None
     fields["user"] = _user(root)
@@ -166,11 +171,11 @@ def reasoning_effort(root: RawObject, thinking: Thinking, body: RawJson) -> Raw 
 
 
 def require_translatable_context_management(root: RawObject, body: RawJson) -> None:
-    """Raise UnsupportedField on any edit but those that clear thinking, which has no effect on a translated request."""
+    """Raise UnsupportedField on any edit but those that clear what was said: without them the model sees more of it."""
     management = optional_object(root, "context_management")
     reject_unknown(management, ("edits",), "context_management")
     for index, leaf in enumerate(optional_array(management, "edits", "context_management")):
         path = f"context_management.edits[{index}]"
         edit = open_object(leaf, path) if is_object(leaf) else {}
-        if not text_or_empty(body, edit.get("type")).startswith("clear_thinking"):
-            raise unsupported_field(f"{path}.type", "Only edits that clear thinking are accepted.")
+        if not text_or_empty(body, edit.get("type")).startswith(("clear_thinking_", "clear_tool_uses_")):
+            raise unsupported_field(f"{path}.type", "Only edits that clear thinking or tool uses are accepted.")

@@ -5,18 +5,23 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Raw
 
-from obscura.dialects.chat.build import chat_message, content_part, tool_call, tool_message
+from obscura.dialects.chat.build import chat_message, content_part, custom_tool_call, tool_call, tool_message
 from obscura.dialects.json.fields import (
+    ORIGINAL_DETAIL,
     optional_object,
+    raw_object_at,
     raw_string_at,
     reject_unknown,
     required_string,
+    text_or_empty,
     unsupported_field,
     without_nulls,
 )
 from obscura.dialects.json.raw import NULL, Node, RawJson, RawObject, is_null, is_string, quoted
+from obscura.dialects.responses.called_tools import CUSTOM_INPUT
 from obscura.dialects.responses.content import Item, Part, ResponsesContent
 from obscura.dialects.responses.media_parts import CACHE_BREAKPOINT
+from obscura.dialects.responses.to_chat.tools import Tools
 from obscura.errors import InvalidRequest
 
 _TEXT_KINDS = {"input_text", "output_text"}
@@ -25,17 +30,21 @@ _IMAGE_FIELDS = ("type", "image_url", "file_id", "detail", CACHE_BREAKPOINT)
 _FILE_FIELDS = ("type", "file_data", "file_id", "filename", "detail", CACHE_BREAKPOINT)
 _ROLES = ("user", "assistant", "system", "developer")
 _MESSAGE_FIELDS = ("type", "role", "content", "id", "status", "phase")
-_CALL_FIELDS = ("type", "call_id", "name", "arguments", "id", "status", "caller")
-_OUTPUT_FIELDS = ("type", "call_id", "output", "id", "status", "name", "caller")
+_CALL_FIELDS = ("type", "call_id", "name", "arguments", "id", "status", "caller", "namespace")
+_CUSTOM_FIELDS = ("type", "call_id", "name", "input", "id", "status", "caller", "namespace")
+_SEARCH_FIELDS = ("type", "call_id", "arguments", "execution", "id", "status")
+_FOUND_FIELDS = ("type", "call_id", "tools", "execution", "id", "status")
+_OUTPUT_FIELDS = ("type", "call_id", "output", "id", "status", "name", "caller", "namespace")
+_ORIGINAL = quoted(ORIGINAL_DETAIL.encode())
 _SEND_THE_ITEM = "It stores no items: send the item itself, or choose a model whose upstream speaks this API."
 
 
-def chat_messages(content: ResponsesContent) -> list[Node]:
-    """Write ``instructions`` and ``input`` as messages.
+def chat_messages(content: ResponsesContent, tools: Tools) -> list[Node]:
+    """Write ``instructions`` and ``input`` as messages; calls go by the names that ``tools`` have in chat.
 
     Raises UnsupportedField for an item, a part or a field without counterpart; InvalidRequest for a malformed one.
     """
-    root, conversation = content.body.root, _Conversation(content.body)
+    root, conversation = content.body.root, _Conversation(content.body, tools)
     instructions, user_input = root.get("instructions"), root.get("input")
     if is_string(instructions):
         conversation.add(chat_message(b"system", instructions))
@@ -55,8 +64,9 @@ class _Conversation:
     output in a row, because servers accept only tool messages between the calls and their last output (ADR 12).
     """
 
-    def __init__(self, body: RawJson) -> None:
+    def __init__(self, body: RawJson, tools: Tools) -> None:
         self._body = body
+        self._tools = tools
         self._messages: list[Node] = []
         self._assistant: RawObject | None = None
         self._calls: list[Node] = []
@@ -66,10 +76,14 @@ class _Conversation:
         match item.kind:
             case "message":
                 self._add_message(item)
-            case "function_call":
+            case "function_call" | "custom_tool_call":
                 self._add_call(item)
-            case "function_call_output":
+            case "function_call_output" | "custom_tool_call_output":
                 self._add_output(item)
+            case "tool_search_call" if self._is_clients(item):
+                self._add_search(item)
+            case "tool_search_output" if self._is_clients(item):
+                self._add_found(item)
             case "reasoning":
                 pass  # the model's own, and without counterpart: dropped (ADR 11)
             case "item_reference":
@@ -96,17 +110,54 @@ class _Conversation:
         self._assistant = message if role == "assistant" else None
 
     def _add_call(self, item: Item) -> None:
-        reject_unknown(item.fields, _CALL_FIELDS, item.path)
+        is_custom = item.kind == "custom_tool_call"
+        reject_unknown(item.fields, _CUSTOM_FIELDS if is_custom else _CALL_FIELDS, item.path)
         _require_direct_caller(item, self._body)
-        for key in ("call_id", "name"):
-            required_string(self._body, item.fields, key, item.path)
-        arguments = raw_string_at(item.fields, "arguments", item.path)
+        required_string(self._body, item.fields, "call_id", item.path)
+        name = required_string(self._body, item.fields, "name", item.path)
+        if not is_null(item.fields.get("namespace")):
+            name = self._tools.chat_name(name, required_string(self._body, item.fields, "namespace", item.path))
+        chat_name, call_id = Raw(msgspec.json.encode(name)), item.fields["call_id"]
+        if not is_custom:
+            self._append_call(tool_call(call_id, chat_name, raw_string_at(item.fields, "arguments", item.path)))
+            return
+        text = raw_string_at(item.fields, "input", item.path)
+        if self._tools.options.custom_tools:
+            self._append_call(custom_tool_call(call_id, chat_name, text))
+        else:
+            self._append_call(tool_call(call_id, chat_name, self._as_json_text({CUSTOM_INPUT: text})))
+
+    def _append_call(self, call: RawObject) -> None:
         if self._assistant is None:
             assistant = chat_message(b"assistant", NULL)
             self.add(assistant)
             self._assistant = assistant
-        self._calls.append(tool_call(item.fields["call_id"], item.fields["name"], arguments))
+        self._calls.append(call)
         self._assistant["tool_calls"] = self._calls
+
+    def _as_json_text(self, node: Node) -> Raw:
+        """Write a node of the request as a string that has its JSON text."""
+        return Raw(msgspec.json.encode(self._body.render(node).decode()))
+
+    def _is_clients(self, item: Item) -> bool:
+        """Whether a search of tools was the client's own, and not the provider's."""
+        return text_or_empty(self._body, item.fields.get("execution")) == "client"
+
+    def _add_search(self, item: Item) -> None:
+        reject_unknown(item.fields, _SEARCH_FIELDS, item.path)
+        required_string(self._body, item.fields, "call_id", item.path)
+        arguments = self._as_json_text(raw_object_at(item.fields, "arguments", item.path))
+        name = Raw(msgspec.json.encode(self._tools.search_name()))
+        self._append_call(tool_call(item.fields["call_id"], name, arguments))
+
+    def _add_found(self, item: Item) -> None:
+        """Add what a search found: the model reads the tools in its result, and is offered them from then on."""
+        reject_unknown(item.fields, _FOUND_FIELDS, item.path)
+        required_string(self._body, item.fields, "call_id", item.path)
+        found = item.fields.get("tools", NULL)
+        content = self._as_json_text({"tools": found})
+        self._messages.append(tool_message(item.fields["call_id"], content))
+        self._assistant, self._calls = None, []
 
     def _add_output(self, item: Item) -> None:
         reject_unknown(item.fields, _OUTPUT_FIELDS, item.path)
@@ -170,6 +221,8 @@ def chat_part(part: Part) -> RawObject:
         case "input_image":
             reject_unknown(part.fields, _IMAGE_FIELDS, part.path)
             image_url = without_nulls({"url": part.fields.get("image_url")}) | _copy(part, "file_id", "detail")
+            if image_url.get("detail") == _ORIGINAL:
+                image_url["detail"] = quoted(b"high")
             return content_part("image_url", image_url) | _copy(part, CACHE_BREAKPOINT)
         case "input_file":
             reject_unknown(part.fields, _FILE_FIELDS, part.path)

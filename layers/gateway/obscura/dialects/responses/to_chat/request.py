@@ -4,6 +4,7 @@ from msgspec import Raw
 
 from obscura.dialects.chat.build import STREAM_FIELDS, json_schema_format
 from obscura.dialects.json.fields import (
+    is_empty,
     optional_array,
     optional_bool,
     optional_object,
@@ -15,10 +16,11 @@ from obscura.dialects.json.fields import (
     unsupported_field,
     without_nulls,
 )
-from obscura.dialects.json.raw import MAX_NAME_CHARS, Node, RawJson, RawObject, is_null, is_string, quoted
+from obscura.dialects.json.raw import MAX_NAME_CHARS, TRUE, Node, RawJson, RawObject, is_null, is_string, quoted
 from obscura.dialects.responses.content import ResponsesContent
 from obscura.dialects.responses.to_chat.messages import chat_messages
-from obscura.dialects.responses.to_chat.tools import Tools, chat_tool_fields
+from obscura.dialects.responses.to_chat.tool_choice import chat_tool_fields
+from obscura.dialects.responses.to_chat.tools import Tools
 from obscura.errors import InvalidRequest, UnsupportedField
 
 _SAME_NAME = (
@@ -30,6 +32,8 @@ _SAME_NAME = (
     "prompt_cache_key",
     "prompt_cache_retention",
     "service_tier",
+    "presence_penalty",
+    "frequency_penalty",
 )
 """Copied under the same name."""
 _TRANSLATED = {
@@ -43,8 +47,18 @@ _TRANSLATED = {
     "tool_choice",
     "parallel_tool_calls",
     "stream",
+    "top_logprobs",
 }
-_IGNORED = {"metadata", "max_tool_calls", "include", "stream_options", "store", "background", "truncation"}
+_IGNORED = {
+    "client_metadata",
+    "metadata",
+    "max_tool_calls",
+    "include",
+    "stream_options",
+    "store",
+    "background",
+    "truncation",
+}
 """Not sent upstream: handled by the gateway itself, or without effect (see ``_check_ignored``)."""
 _OR_CHOOSE = "or choose a model whose upstream speaks this API."
 _STATELESS = f"It keeps no state: send the whole conversation as 'input', {_OR_CHOOSE}"
@@ -68,24 +82,24 @@ _IGNORED_INCLUDES = {
 def to_chat_request(content: ResponsesContent, tools: Tools, streamed: bool) -> RawObject:
     """Write the chat completion request.
 
-    Raises UnsupportedField, naming it, for the first field without counterpart (ADR 11); InvalidRequest for a malformed
-    one.
+    The token limit, if there is one, is its first field. Raises UnsupportedField, naming it, for the first field
+    without counterpart (ADR 11); InvalidRequest for a malformed one.
     """
     root = content.body.root
     for key, leaf in root.items():
-        if key not in _TRANSLATED and key not in _SAME_NAME and key not in _IGNORED and not is_null(leaf):
+        if key not in _TRANSLATED and key not in _SAME_NAME and key not in _IGNORED and not is_empty(leaf):
             raise _unsupported(key)
     _check_ignored(content.body)
-    chat: RawObject = {"model": root["model"], "messages": chat_messages(content)}
+    chat = without_nulls({tools.options.token_limit_field: root.get("max_output_tokens")})
+    chat |= {"model": root["model"], "messages": chat_messages(content, tools)}
     chat |= without_nulls({key: root.get(key) for key in _SAME_NAME})
     chat |= without_nulls(
         {
-            "max_tokens": root.get("max_output_tokens"),
             "reasoning_effort": _reasoning_effort(root),
             "prompt_cache_options": _prompt_cache_options(root),
         }
     )
-    chat |= chat_text_fields(content.body) | chat_tool_fields(content.body, tools)
+    chat |= _logprobs(content.body) | chat_text_fields(content.body) | chat_tool_fields(content.body, tools)
     return chat | STREAM_FIELDS if streamed else chat
 
 
@@ -126,8 +140,26 @@ def _check_metadata(root: RawObject) -> None:
 
 def _check_include(body: RawJson) -> None:
     for index, leaf in enumerate(optional_array(body.root, "include")):
-        if text_or_empty(body, leaf) not in _IGNORED_INCLUDES:
+        if text_or_empty(body, leaf) not in _IGNORED_INCLUDES | {_LOGPROBS}:
             raise unsupported_field(f"include[{index}]")
+
+
+_LOGPROBS = "message.output_text.logprobs"
+MAX_TOP_LOGPROBS = 20
+
+
+def _logprobs(body: RawJson) -> RawObject:
+    """Write ``logprobs`` and ``top_logprobs``; a count of none, without the inclusion, is no field."""
+    leaf = body.root.get("top_logprobs")
+    digits = b"0" if leaf is None or is_null(leaf) else bytes(leaf) if isinstance(leaf, Raw) else b""
+    if not digits.isdigit() or int(digits) > MAX_TOP_LOGPROBS:
+        raise InvalidRequest(
+            f"'top_logprobs' must be a whole number from 0 to {MAX_TOP_LOGPROBS}.", param="top_logprobs"
+        )
+    included = any(text_or_empty(body, leaf) == _LOGPROBS for leaf in optional_array(body.root, "include"))
+    if int(digits):
+        return {"logprobs": TRUE, "top_logprobs": Raw(digits)}
+    return {"logprobs": TRUE} if included else {}
 
 
 def _reasoning_effort(root: RawObject) -> Node | None:
