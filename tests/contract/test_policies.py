@@ -307,7 +307,7 @@ async def test_the_sweep_of_one_machine_keeps_counters_of_policies_for_their_win
         await policies.rollouts.roll_back("p1", 1, NOON.timestamp(), None)
         swept = stores.storage.swept_records
 
-        await swept.delete_expired_entries(NOON + timedelta(days=2))
+        await swept.delete_expired_entries(NOON + timedelta(days=1))
         assert await policies.quotas.used([month.key]) == {month.key: 1}
         assert await policies.rollouts.counts("p1", 1, [MINUTE]) == {MINUTE: RolloutCount(1, 1)}
 
