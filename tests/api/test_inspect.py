@@ -8,6 +8,7 @@ import httpx
 import openai
 import pytest
 
+from tests.support.access_control import FixedClock
 from tests.support.fake_upstream import answers, verdict
 from tests.support.gateway import Gateway, chat_request, image_part, running_gateway, text
 from tests.support.image_urls import data_url
@@ -174,8 +175,9 @@ async def test_a_redacting_policy_changes_what_moderation_gets() -> None:
         assert not [one for one in moderation.received if b"jane.doe" in one.body]
 
 
-async def test_it_is_counted_like_a_request(gateway: Gateway) -> None:
-    before, after = [(await inspect(gateway)).json()["rate_limit"] for _ in "12"]
+async def test_it_is_counted_like_a_request() -> None:
+    async with running_gateway(FixedClock()) as gateway:
+        before, after = [(await inspect(gateway)).json()["rate_limit"] for _ in "12"]
 
     assert after["remaining_requests"] == before["remaining_requests"] - 1
     assert after["limit_requests"] == before["limit_requests"]

@@ -61,6 +61,8 @@ class DialectEndpoint:
                 handler(request, self.dialect, state.services) as response,
             ):
                 await writer.send_response(response)
+                # Uvicorn reports a disconnect after every complete response: what is still to be counted must be.
+                connection.stop_watching()
         except ObscuraError as error:
             await writer.send_error(error)
         except ClientDisconnected:
