@@ -20,7 +20,8 @@ def refusing(*fields: str, then: Respond | None = None) -> Respond:
         refused = [field for field in fields if field in request.json()]
         if refused:
             error = {"message": f"Unsupported parameter: '{refused[0]}'", "param": refused[0]}
-            await wire.answer(400, json.dumps({"error": error | {"code": "unsupported_parameter"}}).encode())
+            body = json.dumps({"error": error | {"code": "unsupported_parameter"}}).encode()
+            await wire.answer(400, body, openai_processing_ms="1", openai_version="old")
         else:
             await (then or answers())(request, wire)
 
@@ -45,6 +46,28 @@ async def test_the_name_is_learned_by_one_repeated_request(
     assert limits_of(upstream) == ["max_tokens", "max_completion_tokens", "max_completion_tokens"]
     before, after = upstream.received[0].json(), upstream.received[1].json()
     assert after == {key: value for key, value in before.items() if key != "max_tokens"} | {"max_completion_tokens": 5}
+
+
+async def test_the_headers_are_those_of_the_response_that_was_taken(upstream: LoopbackServer, gateway: Gateway) -> None:
+    upstream.respond = refusing("max_tokens", then=answers(openai_processing_ms="7"))
+
+    response = await gateway.client.post("/v1/messages", json=MESSAGE)
+
+    assert response.headers["openai-processing-ms"] == "7"
+    assert "openai-version" not in response.headers
+
+
+async def test_an_error_after_the_repetition_has_its_own_code_and_headers(
+    upstream: LoopbackServer, gateway: Gateway
+) -> None:
+    error = {"message": "Too long.", "code": "context_length_exceeded", "type": "invalid_request_error"}
+    upstream.respond = refusing("max_tokens", then=answers({"error": error}, 400, openai_processing_ms="7"))
+
+    response = await gateway.client.post("/v1/responses", json=RESPONSE)
+
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "context_length_exceeded")
+    assert response.headers["openai-processing-ms"] == "7"
+    assert "openai-version" not in response.headers
 
 
 async def test_a_stream_is_repeated_before_any_of_it_was_sent(upstream: LoopbackServer, gateway: Gateway) -> None:

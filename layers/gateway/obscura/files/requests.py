@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from obscura.dialects.base import is_file_id
 from obscura.files.base import FileAttributes
-from obscura.files.multipart import require_filename
+from obscura.files.multipart import MAX_FILENAME_CHARS, require_filename
 
 Purpose = Literal["user_upload", "vision", "user_data"]
 DEFAULT_PURPOSE: Purpose = "user_upload"
@@ -32,6 +32,8 @@ ListedPurpose = Literal[
 _PAGE = "page_"
 _FILE_ID = r"^file_[0-9a-f]{36}$"
 _DIGITS = re.compile(r"[0-9]{1,15}")
+_NAME_PATTERN = r"^[^/\\\u0000-\u001f\u007f-\u00a0]+$"
+"""What the schema can say of ``require_filename``."""
 
 
 def _filename(name: str) -> str:
@@ -126,7 +128,9 @@ FORM_FIELDS = frozenset({"purpose", _EXPIRES_IN, *map(_bracketed, ExpiresAfter.m
 class CreateUpload(_Request, extra="forbid"):
     """A file that will be sent in parts."""
 
-    filename: Annotated[str, AfterValidator(_filename)] = Field(min_length=1)
+    filename: Annotated[str, AfterValidator(_filename)] = Field(
+        min_length=1, json_schema_extra={"maxLength": MAX_FILENAME_CHARS, "pattern": _NAME_PATTERN}
+    )
     mime_type: str = Field(min_length=1, description="Decides the limit alone; the bytes decide what the file is.")
     bytes: int = Field(ge=1, lt=10**15, description="The size of the whole file.")
     purpose: Purpose | None = DEFAULT_PURPOSE

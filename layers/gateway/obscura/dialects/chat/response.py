@@ -3,7 +3,7 @@
 Servers differ in what they leave null, in counts that are floats, in content that is a list: all of that is accepted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -122,15 +122,15 @@ class Choice(msgspec.Struct):
     raw_logprobs: msgspec.Raw = msgspec.field(name="logprobs", default=NULL)
 
     @property
-    def logprobs(self) -> list[TokenLogprob]:
+    def logprobs(self) -> Sequence[TokenLogprob]:
         """The log probabilities of the text's tokens; none if the server sends none, or something else."""
-        if self.raw_logprobs == NULL:
-            return []
+        if self.raw_logprobs is NULL or self.raw_logprobs == NULL:
+            return ()
         try:
             decoded = _logprobs_decoder.decode(self.raw_logprobs)
         except msgspec.DecodeError:
-            return []
-        return (decoded.content if decoded is not None else None) or []
+            return ()
+        return (decoded.content if decoded is not None else None) or ()
 
 
 class PromptDetails(msgspec.Struct):
@@ -193,7 +193,10 @@ class ChatCompletion(msgspec.Struct):
     @property
     def first(self) -> Choice | None:
         """The first choice, the only one that is translated; None in a chunk that has only a usage."""
-        return next((choice for choice in self.raw_choices or () if not choice.index), None)
+        for choice in self.raw_choices or ():  # for every chunk: a generator takes longer
+            if not choice.index:
+                return choice
+        return None
 
     @property
     def created_at(self) -> int:
@@ -242,7 +245,7 @@ def _parse(data: bytes) -> ChatCompletion:
         completion = _completion_decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise UpstreamError("The upstream answered with something other than chat completions. Try again.") from None
-    if completion.error != NULL:
+    if completion.error is not NULL and completion.error != NULL:
         reported = read_reported_fields(bytes(completion.error))
         raise reported.add_to(UpstreamError("The upstream failed in the middle of its answer. Try again."))
     return completion

@@ -64,9 +64,12 @@ class OpenMessage:
             self._part_kind = kind
             events.append(PartAdded(*self._location(), kind("")))
         self._deltas.append(delta)
-        likely = logprobs_from_chat(logprobs)
-        self._logprobs += likely
-        return [*events, self._delta_event(kind, delta, likely)]
+        likely: Sequence[Logprob] = ()
+        if logprobs:
+            likely = logprobs_from_chat(logprobs)
+            self._logprobs += likely
+        events.append(self._delta_event(kind, delta, likely))
+        return events
 
     def done(self, status: ItemStatus) -> list[Event]:
         """Return the events that end the item."""

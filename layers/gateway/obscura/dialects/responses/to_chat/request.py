@@ -151,6 +151,8 @@ MAX_TOP_LOGPROBS = 20
 def _logprobs(body: RawJson) -> RawObject:
     """Write ``logprobs`` and ``top_logprobs``; a count of none, without the inclusion, is no field."""
     leaf = body.root.get("top_logprobs")
+    if leaf is None and "include" not in body.root:
+        return {}
     digits = b"0" if leaf is None or is_null(leaf) else bytes(leaf) if isinstance(leaf, Raw) else b""
     if not digits.isdigit() or int(digits) > MAX_TOP_LOGPROBS:
         raise InvalidRequest(
