@@ -104,7 +104,7 @@ def _create_roles(stack: Stack, account: Account, session: boto3.Session) -> Non
         for policy in role["Policies"]:
             document = json.dumps(policy["PolicyDocument"])
             iam.put_role_policy(RoleName=name, PolicyName=policy["PolicyName"], PolicyDocument=document)
-        for arn in role["ManagedPolicyArns"]:
+        for arn in role.get("ManagedPolicyArns", ()):
             iam.attach_role_policy(RoleName=name, PolicyArn=arn)
         arn = f"arn:aws:iam::{ACCOUNT}:role/{name}"
         credentials = sts.assume_role(RoleArn=arn, RoleSessionName="rehearsal")["Credentials"]
