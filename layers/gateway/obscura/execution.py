@@ -274,3 +274,15 @@ async def gather_or_raise_first[Result](steps: Sequence[Coroutine[None, None, Re
             first = first.exceptions[0]
         raise first from None
     return [task.result() for task in tasks]
+
+
+_under_way: set[asyncio.Task[None]] = set()
+"""The event loop itself holds no strong reference to tasks."""
+
+
+async def to_the_end(step: Coroutine[None, None, None]) -> None:
+    """Run a step to its end even if the task that waits for it is cancelled."""
+    task = asyncio.create_task(step)
+    _under_way.add(task)
+    task.add_done_callback(_under_way.discard)
+    await asyncio.shield(task)

@@ -11,7 +11,7 @@ import msgspec
 
 from obscura.auth.access import Principal
 from obscura.errors import ObscuraError, PermissionDenied, QuotaExceeded, StoreUnavailable
-from obscura.execution import run_off_loop
+from obscura.execution import run_off_loop, to_the_end
 from obscura.pipeline.named_policy import NamedPolicy
 from obscura.pipeline.policy_versions import Versions, find_versions, policy_not_found
 from obscura.pipeline.services import Services
@@ -299,9 +299,15 @@ class RequestPolicy:
         if not self._counters or not (reached_model or self._reserved):
             return
         changes = settlement(self._counters, tokens=tokens, estimate=estimate, reached_model=reached_model)
-        if changes:
+        if not changes:
+            return
+
+        async def add() -> None:
             with suppress(StoreUnavailable):  # the answer is complete by then
                 await self._policies.stores.quotas.add(changes, self._services.clock.now())
+
+        # A client that has its answer, or wants no more of it, ends the request: not what it has cost.
+        await to_the_end(add())
 
 
 def with_policy[E: ObscuraError](error: E, shown: Shown) -> E:
