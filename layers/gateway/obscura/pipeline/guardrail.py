@@ -38,6 +38,7 @@ from obscura.pipeline.moderate import with_text_limit
 from obscura.pipeline.named_policy import read_named_policy
 from obscura.pipeline.policy_answer import CHARS_PER_TOKEN, AnswerPolicy, Usage
 from obscura.pipeline.policy_facts import ImageFactsCollector, refused_image
+from obscura.pipeline.policy_fields import is_policy_field
 from obscura.pipeline.policy_moderation import moderated
 from obscura.pipeline.read_body import read_and_parse
 from obscura.pipeline.request import GatewayRequest, GatewayResponse
@@ -164,7 +165,7 @@ def _policy_fields(body: RawJson) -> Mapping[str, str | Node]:
     parameters = body.root.get(PARAMETERS)
     if parameters is not None and is_object(parameters):
         fields |= open_object(parameters, PARAMETERS)
-    named = {name: leaf for name, leaf in fields.items() if name.startswith("policy_")}
+    named = {name: leaf for name, leaf in fields.items() if is_policy_field(name)}
     return {name: body.text(leaf) if is_string(leaf) else leaf for name, leaf in named.items()}
 
 
