@@ -33,8 +33,10 @@ def suite(setting: Setting, gateway: ServingProcess, name: str, what: str) -> Fi
         Image.new("RGB", (64, 64), "red").save(sample)
     printed = setting.tool(
         BIN / "python", "-m", "pytest", FOLDER / "suites" / f"langchain_{name}.py", f"--rootdir={FOLDER / 'suites'}",
-        "-c", "/dev/null", "-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto", "--disable-socket",
-        "--allow-hosts=127.0.0.1", "--allow-unix-socket", f"--junitxml={report}",
+        "-c", "/dev/null", "-q", "-p", "no:cacheprovider", f"--junitxml={report}",
+        "--disable-socket", "--allow-hosts=127.0.0.1", "--allow-unix-socket",
+        # LangChain keeps one asynchronous client for the process, so that all tests need the same event loop.
+        "-o", "asyncio_mode=auto", "-o", "asyncio_default_test_loop_scope=session",
         GATEWAY_URL=gateway.url, GATEWAY_KEY=gateway.key, SAMPLE_PNG=str(png), SAMPLE_PDF=str(pdf),
     )  # fmt: skip
     if not report.exists():

@@ -8,5 +8,11 @@ class TestChat(GatewayTests):
     """ChatOpenAI with its defaults."""
 
     chat_model_class = ChatOpenAI
-    chat_model_params = {"model": MODEL, "base_url": f"{URL}/v1", "api_key": KEY, "max_retries": 0, "stream_usage": True}
+    chat_model_params = {
+        "model": MODEL,
+        "base_url": f"{URL}/v1",
+        "api_key": KEY,
+        "max_retries": 0,
+        "stream_usage": True,
+    }
     supports_json_mode = True
