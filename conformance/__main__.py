@@ -7,7 +7,7 @@ from conformance.figures import UNJUDGED, Faults, Figures
 from conformance.report import write
 from conformance.setting import Setting, setting
 
-JUDGES = ("langchain", "llm_comply", "schemathesis", "vercel_ai")
+JUDGES = ("llm_comply", "clients", "vercel_ai", "langchain", "schemathesis")
 
 
 def judge(name: str, served: Setting, faults: Faults) -> list[Figures]:
@@ -24,7 +24,7 @@ def judge(name: str, served: Setting, faults: Faults) -> list[Figures]:
 
 
 def main(words: list[str]) -> int:
-    """Return 1 if a failure is ours, or is one that nobody has judged yet."""
+    """Return 1 if a failure is ours, or is not judged yet."""
     if unknown := set(words) - set(JUDGES):
         print(f"No such judge: {', '.join(sorted(unknown))}. There are {', '.join(JUDGES)}.", file=sys.stderr)
         return 2

@@ -10,12 +10,17 @@ PAGE = Path(__file__).parents[1] / "docs" / "conformance.md"
 
 HEAD = """# Conformance
 
-Tools of others, run against a served gateway by `make conformance` (last on {day}, in {minutes:.0f} minutes). The tools and their versions are in
-`conformance/uv.lock` and `conformance/node/package-lock.json`; `make conformance JUDGE="langchain llm_comply"` runs some of them and writes nothing.
+Tools of others, run against a served gateway by `make conformance` (last on {day}, in {minutes:.0f} minutes). The tools and their versions are in `conformance/uv.lock` and `conformance/node/package-lock.json`. `make conformance
+JUDGE="langchain llm_comply"` runs some of them and writes nothing. It is not a part of `make test`: it installs 1.5 GB
+of tools from PyPI and npm.
 
-*Translated*: the gateway before an upstream that speaks chat alone. *Native*: a second gateway whose upstream is the first, so that all three dialects
-pass as bytes. The model is `conformance/model.py`, by rules: it calls tools, fills schemas and says what it is asked to say, and no more.
-This page is written by the target; judgements on failures are in `conformance/faults.toml`. A failure that none covers, or one of ours, fails the target.
+*Translated*: the gateway before an upstream that speaks chat alone. *Native*: a second gateway whose upstream is the
+first, so that all three dialects pass as bytes. The model is `conformance/model.py`, by rules: it calls tools, fills
+schemas and says what it is asked to say, and no more.
+
+This page is written by the target. Judgements on failures are in `conformance/faults.toml`: a failure that none covers,
+or one of ours, fails the target. LangChain's suites read two sample files from the internet by `httpx.get`; here that
+one function returns files of ours, while the clients under test keep their own connections.
 
 | tool | what | passed | failed | skipped by the tool | whose fault |
 |---|---|---|---|---|---|
@@ -39,7 +44,7 @@ def text(found: list[Figures], faults: Faults, now: datetime) -> str:
     rows, failures = [], []
     for figures in found:
         judged = [(failure, *faults.of(figures, failure)) for failure in figures.failures]
-        whose = ", ".join(sorted({owner for _, owner, _ in judged})) or "–"
+        whose = ", ".join(sorted({owner for _, owner, _ in judged})) or "-"
         rows.append(
             f"| {figures.tool} {figures.version} | {figures.what} | {figures.passed} | {len(figures.failures)} "
             f"| {figures.skipped} | {whose} |\n"

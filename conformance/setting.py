@@ -55,6 +55,11 @@ class Setting:
     native: ServingProcess
     folder: Path
 
+    @property
+    def gateways(self) -> dict[str, ServingProcess]:
+        """Both, by what they are called in the figures."""
+        return {"translated": self.translated, "native": self.native}
+
     def tool(self, *command: str | Path, timeout_s: float = 240, cwd: Path | None = None, **variables: str) -> str:
         """Run a tool to its end and return what it prints; HOME is the folder, so that it leaves nothing behind."""
         node = str(Path(sys.executable).parent)
@@ -73,9 +78,11 @@ def setting() -> Iterator[Setting]:
     """Serve the model and both gateways, in a temporary folder."""
     with TemporaryDirectory(prefix="conformance-") as name, served_model() as model:
         folder = Path(name)
-        with _gateway(folder / "translated", model.v1, "none", TRANSLATED) as translated:
-            with _gateway(folder / "native", translated.v1, translated.key, NATIVE) as native:
-                yield Setting(translated, native, folder)
+        with (
+            _gateway(folder / "translated", model.v1, "none", TRANSLATED) as translated,
+            _gateway(folder / "native", translated.v1, translated.key, NATIVE) as native,
+        ):
+            yield Setting(translated, native, folder)
 
 
 @contextmanager

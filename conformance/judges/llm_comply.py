@@ -14,11 +14,10 @@ FORMATS = {"open-responses": "Responses", "openai-chat": "chat", "anthropic": "M
 
 def run(setting: Setting) -> list[Figures]:
     """Run the three suites against both gateways."""
-    served = {"translated": setting.translated, "native": setting.native}
     return [
         suite(setting, gateway, api_format, f"{name}, {way}")
         for api_format, name in FORMATS.items()
-        for way, gateway in served.items()
+        for way, gateway in setting.gateways.items()
     ]
 
 
@@ -27,8 +26,8 @@ def suite(setting: Setting, gateway: ServingProcess, api_format: str, what: str)
     began = time.monotonic()
     header = ("--auth-header", "x-api-key", "--no-bearer") if api_format == "anthropic" else ()
     printed = setting.tool(
-        BIN / "llm-comply", "--base-url", gateway.v1, "--api-key", gateway.key, "--model", MESSAGES_MODEL if header else MODEL,
-        "--format", api_format, "--json", *header,
+        BIN / "llm-comply", "--base-url", gateway.v1, "--api-key", gateway.key,
+        "--model", MESSAGES_MODEL if header else MODEL, "--format", api_format, "--json", *header,
     )  # fmt: skip
     results = json.loads(printed)["results"]
     return Figures(

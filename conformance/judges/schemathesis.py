@@ -1,7 +1,9 @@
 """Schemathesis: requests made from the gateway's own ``/openapi.json``, valid and not; answers held to the schema."""
 
+import json
 import re
 import time
+from typing import Any
 
 from conformance.figures import Failure, Figures, shortened
 from conformance.installed import python_version
@@ -9,37 +11,56 @@ from conformance.setting import BIN, Setting
 
 MAX_EXAMPLES = 15
 MAX_TIME_S = 45
-_COUNTED = re.compile(r"(\d+) generated(?:, (\d+) found (\d+) unique failures)?")
 _HEADING = re.compile(r"^_{3,} (.+?) _{3,}$")
 _FOUND = re.compile(r"^- (.+)$")
+_ANSWER = re.compile(r"^\s+`(.+)`$")
 
 
 def run(setting: Setting) -> list[Figures]:
     """Run it once, with a fixed seed and a bound on examples and time."""
-    began, gateway = time.monotonic(), setting.translated
+    began, gateway, folder = time.monotonic(), setting.translated, setting.folder / "schemathesis"
+    report = folder / "report.json"
     printed = setting.tool(
-        BIN / "schemathesis", "--no-color", "run", f"{gateway.url}/openapi.json", "--header", f"Authorization: Bearer {gateway.key}",
-        "--max-examples", str(MAX_EXAMPLES), "--max-time", str(MAX_TIME_S), "--seed", "1", "--no-shrink",
-        "--continue-on-failure", "--generation-database", "none",
+        BIN / "schemathesis", "--no-color", "run", f"{gateway.url}/openapi.json",
+        "--header", f"Authorization: Bearer {gateway.key}", "--max-examples", str(MAX_EXAMPLES),
+        "--max-time", str(MAX_TIME_S), "--seed", "1", "--no-shrink", "--continue-on-failure",
+        "--generation-database", "none", "--report", "json", "--report-json-path", report, "--report-dir", folder,
     )  # fmt: skip
-    counted = _COUNTED.search(printed)
-    if counted is None:
-        raise RuntimeError(f"schemathesis printed no figures: {printed[-1000:]}")
-    generated, failed = int(counted[1]), int(counted[2] or 0)
+    if not report.exists():
+        raise RuntimeError(f"schemathesis wrote no report: {printed[-1000:]}")
+    figures = json.loads(report.read_text())
+    cases, operations = figures["test_cases"], figures["operations"]
     found = failures(printed)
-    what = f"our schema, {generated} cases in at most {MAX_TIME_S} s, {failed} of them with a finding below"
-    passed, seconds = generated - failed, time.monotonic() - began
-    return [Figures("schemathesis", python_version("schemathesis"), what, passed, found, seconds=seconds)]
+    if len(found) != sum(failure["count"] for failure in figures["failures"]):
+        raise RuntimeError(f"The findings that schemathesis printed are not those of its report: {printed[-1000:]}")
+    return [
+        Figures(
+            tool="schemathesis",
+            version=python_version("schemathesis"),
+            what=f"cases of {operations['tested']} operations of our schema in at most {MAX_TIME_S} s",
+            passed=passed(cases),
+            failures=found,
+            skipped=cases["without_checks"],
+            seconds=time.monotonic() - began,
+        )
+    ]
+
+
+def passed(cases: dict[str, Any]) -> int:
+    """Return how many cases passed at least one check and failed none."""
+    count: int = cases["generated"] - cases["with_failures"] - cases["without_checks"] - cases["errored"]
+    return count
 
 
 def failures(printed: str) -> tuple[Failure, ...]:
-    """Return each distinct finding with the operation that it is of."""
-    operation, found = "", []
-    lines = printed.splitlines()
-    for number, line in enumerate(lines):
+    """Return each distinct finding: its operation, its title and the answer, which the report in JSON leaves out."""
+    operation, title, found = "", "", []
+    for line in printed.splitlines():
         if heading := _HEADING.match(line):
             operation = heading[1]
         elif operation and (said := _FOUND.match(line)):
-            details = " ".join(lines[number + 1 : number + 6])
-            found.append(Failure(operation, shortened(f"{said[1]}: {details}")))
+            title = said[1]
+        elif title and (answer := _ANSWER.match(line)):
+            found.append(Failure(operation, shortened(f"{title}: {answer[1]}")))
+            title = ""
     return tuple(found)

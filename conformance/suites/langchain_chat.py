@@ -1,5 +1,7 @@
 """LangChain's standard tests over chat completions."""
 
+from typing import ClassVar
+
 from langchain_base import KEY, MODEL, URL, GatewayTests
 from langchain_openai import ChatOpenAI
 
@@ -8,7 +10,7 @@ class TestChat(GatewayTests):
     """ChatOpenAI with its defaults."""
 
     chat_model_class = ChatOpenAI
-    chat_model_params = {
+    chat_model_params: ClassVar = {
         "model": MODEL,
         "base_url": f"{URL}/v1",
         "api_key": KEY,

@@ -8,7 +8,6 @@ import pytest
 from obscura.errors import UpstreamError
 from tests.unit.dialects.messages.conversations import a_completion, a_request, parse, translated
 
-
 # What only Anthropic knows; its schema requires these keys, as null.
 UNKNOWN_USAGE = dict.fromkeys(("server_tool_use", "cache_creation", "inference_geo", "service_tier", "speed"))
 

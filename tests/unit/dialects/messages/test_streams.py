@@ -34,10 +34,15 @@ def ended(stop_reason: str, sequence: str | None = None) -> dict:
 def test_a_text_response_is_exactly_these_events() -> None:
     response = events_of(streamed(*CHUNKS))
 
-    usage = {"input_tokens": 0, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 0}
+    usage: dict = {
+        "input_tokens": 0,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 0,
+        "output_tokens": 0,
+    }
     usage |= {"output_tokens_details": None, "server_tool_use": None}
     unknown = dict.fromkeys(("cache_creation", "inference_geo", "service_tier", "speed"))
-    start = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": []}
+    start: dict = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": []}
     start |= dict.fromkeys(("stop_reason", "stop_sequence", "stop_details", "container", "diagnostics"))
     assert response == [
         {

@@ -47,9 +47,9 @@ class OutputDetails(msgspec.Struct):
     thinking_tokens: int
 
 
-# Anthropic's schema requires what it has as nullable (@anthropic-ai/sdk 1.14, resources/messages): null, never absent (ADR 135).
+# @anthropic-ai/sdk 1.14, resources/messages: what is nullable is required all the same (ADR 135).
 class DeltaUsage(msgspec.Struct):
-    """Tokens of ``message_delta``: the prompt's are the sum of the three input counts; ``image_tokens`` are among them."""
+    """Tokens of ``message_delta``: the prompt's are the sum of the three input counts, ``image_tokens`` among them."""
 
     input_tokens: int
     cache_creation_input_tokens: int
