@@ -24,7 +24,8 @@ def run_suite(
     printed = setting.tool(
         bin_folder / "python", "-m", "pytest", FOLDER / "suites" / f"{suite}.py", f"--rootdir={FOLDER / 'suites'}",
         "-c", "/dev/null", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *options,
-        GATEWAY_URL=gateway.url, GATEWAY_KEY=gateway.key, SAMPLE_PNG=str(png), SAMPLE_PDF=str(pdf),
+        timeout_s=150, LITELLM_LOCAL_MODEL_COST_MAP="True", GATEWAY_URL=gateway.url,
+        GATEWAY_KEY=gateway.key, SAMPLE_PNG=str(png), SAMPLE_PDF=str(pdf),
     )  # fmt: skip
     if not report.exists():
         raise RuntimeError(f"pytest wrote no report: {printed[-1000:]}")
