@@ -7,7 +7,7 @@ from conformance.figures import UNJUDGED, Faults, Figures
 from conformance.report import write
 from conformance.setting import Setting, setting
 
-JUDGES = ("llm_comply", "clients", "vercel_ai", "agents", "llmprobe", "langchain", "schemathesis")
+JUDGES = ("llm_comply", "vercel_ai", "agents", "llmprobe", "langchain", "schemathesis")
 
 
 def judge(name: str, served: Setting, faults: Faults) -> list[Figures]:

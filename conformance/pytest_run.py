@@ -12,7 +12,7 @@ from conformance.setting import BIN, FOLDER, Setting
 from tests.support.serving_process import ServingProcess
 
 
-def run_suite(
+def run_suite(  # noqa: PLR0913
     setting: Setting, gateway: ServingProcess, suite: str, tool: str, what: str, *options: str, bin_folder: Path = BIN
 ) -> Figures:
     """Run ``suites/<suite>.py`` against a gateway; GATEWAY_URL, GATEWAY_KEY and sample files are in its environment."""

@@ -10,9 +10,9 @@ PAGE = Path(__file__).parents[1] / "docs" / "conformance.md"
 
 HEAD = """# Conformance
 
-Tools of others, run against a served gateway by `make conformance` (last on {day}, in {minutes:.0f} minutes). The tools and their versions are in `conformance/uv.lock` and `conformance/node/package-lock.json`. `make conformance
-JUDGE="langchain llm_comply"` runs some of them and writes nothing. It is not a part of `make test`: it installs 1.5 GB
-of tools from PyPI and npm.
+Tools of others, run against a served gateway by `make conformance` (last on {day}, in {minutes:.0f} minutes). Their
+versions are in `conformance/uv.lock` and `conformance/node/package-lock.json`. `make conformance JUDGE="langchain
+llm_comply"` runs some of them and writes nothing. It is not a part of `make test`: it installs tools from PyPI and npm.
 
 *Translated*: the gateway before an upstream that speaks chat alone. *Native*: a second gateway whose upstream is the
 first, so that all three dialects pass as bytes. The model is `conformance/model.py`, by rules: it calls tools, fills

@@ -54,7 +54,9 @@ def claude_code(setting: Setting, gateway: ServingProcess) -> str:
     )  # fmt: skip
 
 
-def figures(tool: str, package: str, what: str, passed: bool, printed: str, began: float) -> Figures:
+def figures(  # noqa: PLR0913, PLR0917
+    tool: str, package: str, what: str, passed: bool, printed: str, began: float
+) -> Figures:
     """Return the figures of one run."""
     failures = () if passed else (Failure("exec", shortened(printed)),)
     return Figures(tool, npm_version(package), what, int(passed), failures, seconds=time.monotonic() - began)

@@ -17,8 +17,14 @@ def run(setting: Setting) -> list[Figures]:
     found = []
     for way, gateway in setting.gateways.items():
         began = time.monotonic()
-        variables = {"GATEWAY_URL": gateway.url, "GATEWAY_KEY": gateway.key, "SAMPLE_PNG": str(png)}
-        printed = setting.tool("node", FOLDER / "node" / "vercel.mjs", timeout_s=60, **variables)
+        printed = setting.tool(
+            "node",
+            FOLDER / "node" / "vercel.mjs",
+            timeout_s=60,
+            GATEWAY_URL=gateway.url,
+            GATEWAY_KEY=gateway.key,
+            SAMPLE_PNG=str(png),
+        )
         said: dict[str, str | None] = json.loads(printed.splitlines()[-1])
         failures = tuple(Failure(test, shortened(reason)) for test, reason in said.items() if reason is not None)
         seconds = time.monotonic() - began

@@ -59,7 +59,7 @@ async def test_a_request_is_sent_as_chat_and_returned_as_a_message(upstream: Loo
         "max_tokens": 50,
     }
     assert response.status_code == 200
-    assert response.json()["content"] == [text("A cat.") | {"citations": None}]
+    assert response.json()["content"] == [text("A cat.") | {"citations": []}]
     assert response.headers["request-id"] == response.headers["x-request-id"]
 
 

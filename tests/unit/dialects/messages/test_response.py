@@ -26,7 +26,7 @@ def test_a_text_completion_is_a_message_with_every_field() -> None:
         "type": "message",
         "role": "assistant",
         "model": "m",
-        "content": [{"type": "text", "text": "A cat.", "citations": None}],
+        "content": [{"type": "text", "text": "A cat.", "citations": []}],
         "stop_reason": "end_turn",
         "stop_sequence": None,
         "stop_details": None,
@@ -75,7 +75,7 @@ def test_reasoning_comes_first_as_thinking(key: str) -> None:
 
     assert response["content"] == [
         {"type": "thinking", "thinking": "Whiskers.", "signature": ""},
-        {"type": "text", "text": "A cat.", "citations": None},
+        {"type": "text", "text": "A cat.", "citations": []},
     ]
 
 
@@ -94,7 +94,7 @@ def test_tool_calls_become_tool_use_with_their_inputs_as_objects() -> None:
     assert response["stop_reason"] == "tool_use"
     direct = {"type": "direct"}
     assert response["content"] == [
-        {"type": "text", "text": "Let me see.", "citations": None},
+        {"type": "text", "text": "Let me see.", "citations": []},
         {"type": "tool_use", "id": "call_1", "name": "look_up", "input": {"word": "é", "n": 1.5}, "caller": direct},
         {"type": "tool_use", "id": "call_2", "name": "count", "input": {}, "caller": direct},
     ]
@@ -138,7 +138,7 @@ def test_the_finish_reason_becomes_the_stop_reason(finish_reason: str, message: 
 def test_a_refusal_becomes_the_text() -> None:
     response = translated(a_completion(content=None, refusal="I will not."))
 
-    assert response["content"] == [{"type": "text", "text": "I will not.", "citations": None}]
+    assert response["content"] == [{"type": "text", "text": "I will not.", "citations": []}]
 
 
 @pytest.mark.parametrize("key", ["stop_reason", "matched_stop"])

@@ -50,7 +50,7 @@ def test_a_text_response_is_exactly_these_events() -> None:
             "message": start | {"usage": usage | unknown},
         },
         {"type": "ping"},
-        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "", "citations": None}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "", "citations": []}},
         {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "A "}},
         {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "cat."}},
         {"type": "content_block_stop", "index": 0},

@@ -15,7 +15,7 @@ class TextBlock(msgspec.Struct, tag_field="type", tag="text"):
     """The model's text; a chat completion cites nothing that Anthropic's citations could name."""
 
     text: str
-    citations: None = None
+    citations: tuple[()] = ()
 
 
 class ThinkingBlock(msgspec.Struct, tag_field="type", tag="thinking"):
