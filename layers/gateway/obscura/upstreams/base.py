@@ -97,8 +97,8 @@ class UpstreamRequest:
 class ModelOptions:
     """What an operator sets of one model for its upstream's kind.
 
-    ``upstream_id`` is its name there, ``family`` whose model it is (None: by that name), ``max_output`` the tokens of an
-    answer to a request without a limit, ``additional_fields`` what goes into every request as it is.
+    ``upstream_id`` is its name there, ``family`` whose model it is (None: by that name), ``max_output`` the tokens of
+    an answer to a request without a limit, ``additional_fields`` what goes into every request as it is.
     """
 
     upstream_id: str
@@ -134,6 +134,9 @@ class UpstreamDialect(Protocol):
     def __init__(self, key: str | None) -> None:
         """Create the dialect of one upstream, with the operator's key for it."""
         ...
+
+    default_dialects: ClassVar[frozenset[str]] = frozenset({"chat"})
+    """What an upstream takes of whose dialects the operator says nothing."""
 
     translates: ClassVar[bool] = False
     """Whether ``encode`` and ``decode`` rewrite what they are given, which is off the event loop if that is large."""
