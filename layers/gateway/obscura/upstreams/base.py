@@ -153,6 +153,7 @@ class UpstreamDialect(Protocol):
 
     async def ready(self) -> None:
         """Wait until requests can be authorized; raises UpstreamError if they cannot. Most kinds always can."""
+        return
 
     def encode(self, body: UpstreamBody) -> UpstreamRequest:
         """Write a request; raises UnsupportedOperation for a dialect that is not in ``speaks``."""

@@ -44,6 +44,13 @@ def mapping(value: object, path: str) -> dict[str, Any]:
     return value
 
 
+def items(value: object, path: str) -> list[Any]:
+    """Return an array, empty if it is absent or null; raises InvalidRequest for anything else."""
+    if value is not None and not isinstance(value, list):
+        raise InvalidRequest(f"'{path}' must be an array.", param=path)
+    return value or []
+
+
 def text_of(value: object, path: str) -> str:
     """Return a string; raises InvalidRequest for anything else."""
     if not isinstance(value, str):
@@ -65,7 +72,7 @@ class ConverseMessages:
 
     def add(self, message: dict[str, Any], path: str) -> None:
         """Add one message of chat; those that follow each other in one role become one, which Bedrock requires."""
-        match message.get("role"):
+        match text_of(message.get("role"), f"{path}.role"):
             case "system" | "developer":
                 refuse_others(message, ("role", "content"), path)
                 self.system += self._content(message, path, images=False)
@@ -91,13 +98,13 @@ class ConverseMessages:
         refuse_others(message, known, path)
         blocks = [
             block
-            for index, part in enumerate(message.get("thinking_blocks") or ())
+            for index, part in enumerate(items(message.get("thinking_blocks"), f"{path}.thinking_blocks"))
             for block in _reasoning(mapping(part, f"{path}.thinking_blocks[{index}]"))
         ]
         blocks += self._content(message, path, images=False)
         if message.get("refusal"):
             blocks.append({"text": text_of(message["refusal"], f"{path}.refusal")})
-        for index, call in enumerate(message.get("tool_calls") or ()):
+        for index, call in enumerate(items(message.get("tool_calls"), f"{path}.tool_calls")):
             blocks.append(self._tool_use(mapping(call, f"{path}.tool_calls[{index}]"), f"{path}.tool_calls[{index}]"))
         return blocks
 
@@ -139,7 +146,7 @@ class ConverseMessages:
         return blocks + self.cache_point(message)
 
     def _part(self, part: dict[str, Any], path: str, *, images: bool) -> list[Block]:
-        kind = part.get("type") or ("text" if "text" in part else "image_url")
+        kind = text_of(part.get("type") or ("text" if "text" in part else "image_url"), f"{path}.type")
         if kind in _TEXTS:
             key = _TEXTS[kind]
             refuse_others(part, ("type", key), path)
@@ -166,14 +173,14 @@ class ConverseMessages:
                 f"{MAX_IMAGE_BASE64_CHARS:,} (3.75 MiB of image). Send a smaller one, or a lower detail.",
                 param=path,
             )
-        return {"image": {"format": image.subtype, "source": {"bytes": url}}}
+        return {"image": {"format": image.subtype, "source": {"bytes": image.mark}}}
 
     def cache_point(self, holder: Mapping[str, Any]) -> list[Block]:
         """Return the cache point that a part, a message or a tool asks for after it, if the model takes them."""
         control = holder.get("cache_control")
         if not self._caches or not isinstance(control, dict):
             return []
-        ttl = {"ttl": control["ttl"]} if control.get("ttl") in {"5m", "1h"} else {}
+        ttl = {"ttl": control["ttl"]} if control.get("ttl") in ("5m", "1h") else {}
         return [{"cachePoint": {"type": "default", **ttl}}]
 
 

@@ -3,7 +3,7 @@
 What Converse cannot carry is a 400 that names it, but for hints, which say nothing about the answer (ADR 11).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from obscura.upstreams.base import ModelOptions
 from obscura.upstreams.bedrock.converse_messages import (
     ConverseMessages,
     is_set,
+    items,
     mapping,
     refuse_others,
     text_of,
@@ -45,7 +46,7 @@ _NEUTRAL: Mapping[str, tuple[object, ...]] = {
 }
 """Values that ask for what every answer is."""
 _EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
-_TIERS = {"flex": "flex", "priority": "priority"}
+_TIERS = ("flex", "priority")
 _GUARDRAIL = ("guardrailIdentifier", "guardrailVersion", "streamProcessingMode", "trace")
 
 
@@ -57,6 +58,14 @@ class ConverseRequest:
     upstream_id: str
     body: bytes
     includes_usage: bool
+
+
+def one_of(holder: Mapping[str, Any], key: str, choices: Collection[str], path: str) -> str:
+    """Return a field that is one of ``choices``; raises InvalidRequest, naming them, for anything else."""
+    value = holder.get(key)
+    if not isinstance(value, str) or value not in choices:
+        raise InvalidRequest(f"'{path}' must be one of {', '.join(choices)}.", param=path)
+    return value
 
 
 def model_of(root: Mapping[str, Any]) -> str:
@@ -75,7 +84,7 @@ def to_converse(
     family = family_of(options)
     _refuse_fields(root)
     writer = ConverseMessages(spliced, caches=family in CACHING_FAMILIES)
-    for index, message in enumerate(root.get("messages") or ()):
+    for index, message in enumerate(items(root.get("messages"), "messages")):
         writer.add(mapping(message, f"messages[{index}]"), f"messages[{index}]")
     tree: dict[str, Any] = {"messages": writer.messages}
     if writer.system:
@@ -86,13 +95,32 @@ def to_converse(
         "outputConfig": _output(root),
         "additionalModelRequestFields": _additional(root, family) | dict(options.additional_fields),
         "guardrailConfig": _guardrail(root, guardrail, streamed=streamed),
-        "performanceConfig": root.get("performanceConfig"),
-        "serviceTier": {"type": _TIERS[root["service_tier"]]} if root.get("service_tier") in _TIERS else None,
+        "performanceConfig": _performance(root),
+        "serviceTier": _service_tier(root),
     }
     tree |= {key: value for key, value in fields.items() if value}
     stream_options = root.get("stream_options") or {}
     includes_usage = isinstance(stream_options, dict) and stream_options.get("include_usage") is True
     return ConverseRequest(model, options.upstream_id, spliced.render(tree), includes_usage)
+
+
+def _service_tier(root: Mapping[str, Any]) -> dict[str, str] | None:
+    tier = root.get("service_tier")
+    return {"type": tier} if tier in _TIERS else None  # auto and default are what is served anyway
+
+
+def _performance(root: Mapping[str, Any]) -> dict[str, Any] | None:
+    asked = root.get("performanceConfig")
+    if not is_set(asked):
+        return None
+    fields = mapping(asked, "performanceConfig")
+    refuse_others(fields, ("latency",), "performanceConfig")
+    return {"latency": one_of(fields, "latency", ("standard", "optimized"), "performanceConfig.latency")}
+
+
+def _name_of(tool: dict[str, Any]) -> object:
+    function = tool.get("function")
+    return function.get("name") if isinstance(function, dict) else None
 
 
 def _refuse_fields(root: Mapping[str, Any]) -> None:
@@ -116,7 +144,7 @@ def _inference(root: Mapping[str, Any], options: ModelOptions) -> dict[str, Any]
 
 
 def _tools(root: Mapping[str, Any], writer: ConverseMessages) -> dict[str, Any] | None:
-    tools = [mapping(tool, f"tools[{index}]") for index, tool in enumerate(root.get("tools") or ())]
+    tools = [mapping(tool, f"tools[{index}]") for index, tool in enumerate(items(root.get("tools"), "tools"))]
     choice, allowed = _choice(root)
     if choice == "none":
         if writer.has_tool_blocks:
@@ -140,9 +168,10 @@ def _tools(root: Mapping[str, Any], writer: ConverseMessages) -> dict[str, Any] 
 def _tool_spec(function: dict[str, Any], path: str) -> dict[str, Any]:
     refuse_others(function, ("name", "description", "parameters", "strict"), path)
     schema = function.get("parameters") or {"type": "object", "properties": {}}
-    spec = {"name": text_of(function.get("name"), f"{path}.name"), "inputSchema": {"json": schema}}
+    spec: dict[str, Any] = {"name": text_of(function.get("name"), f"{path}.name"), "inputSchema": {"json": schema}}
     if function.get("description"):
-        spec["description"] = function["description"]
+        spec["description"] = text_of(function["description"], f"{path}.description")
+    mapping(schema, f"{path}.parameters")
     return spec | ({"strict": True} if function.get("strict") is True else {})
 
 
@@ -161,15 +190,17 @@ def _choice(root: Mapping[str, Any]) -> tuple[Any, frozenset[str] | None]:
     if fields.get("type") != "allowed_tools":
         raise unsupported("tool_choice.type", "Name a function.")
     allowed = mapping(fields.get("allowed_tools"), "tool_choice.allowed_tools")
-    names = [tool.get("function", {}).get("name") for tool in allowed.get("tools") or () if isinstance(tool, dict)]
-    return plain.get(allowed.get("mode")), frozenset(name for name in names if isinstance(name, str))
+    listed = items(allowed.get("tools"), "tool_choice.allowed_tools.tools")
+    names = [_name_of(tool) for tool in listed if isinstance(tool, dict)]
+    mode = one_of(allowed, "mode", ("auto", "required"), "tool_choice.allowed_tools.mode")
+    return plain[mode], frozenset(name for name in names if isinstance(name, str))
 
 
 def _output(root: Mapping[str, Any]) -> dict[str, Any]:
     output: dict[str, Any] = {}
     effort = root.get("reasoning_effort")
     if effort is not None and effort != "none":
-        if effort not in _EFFORTS:
+        if not isinstance(effort, str) or effort not in _EFFORTS:
             raise unsupported("reasoning_effort", f"Send one of none, {', '.join(_EFFORTS)}.")
         output["effort"] = _EFFORTS[effort]
     asked = root.get("response_format")

@@ -12,30 +12,35 @@ import msgspec
 
 from obscura.errors import InvalidRequest
 
-_DATA_URL = re.compile(rb'"data:image/([a-z+.-]{1,20});base64,')
-_MARK = "\x1a"
+_DATA_URL = re.compile(rb'"(data:image/([a-z+.-]{1,20});base64,)')
 
 
 @dataclass(frozen=True, slots=True)
 class DataImage:
-    """An image: its subtype, such as jpeg, and its base64, a view of the body that it came in."""
+    """An image: its subtype, such as jpeg, its data URL, and its base64, both views of the body that they came in.
+
+    ``mark`` is the string that ``render`` writes the base64 for.
+    """
 
     subtype: str
+    data_url: memoryview
     base64: memoryview
+    mark: str
 
 
 class SplicedJson:
-    """A body decoded, in which each image's string is a short mark."""
+    """A body decoded, in which each string that is a data URL of an image is a short mark, which nobody can guess."""
 
     def __init__(self, body: bytes) -> None:
         """Decode ``body``; raises InvalidRequest if a number in it is out of range."""
-        self._prefix = _MARK + secrets.token_hex(16)
+        self._name = f"~{secrets.token_hex(16)}~"
+        self._marks = re.compile(rb"%b(b?)([0-9]+);" % self._name.encode())
         self.images: list[DataImage] = []
         try:
             self.root: Any = msgspec.json.decode(self._cut(body))
         except (msgspec.DecodeError, RecursionError):
             raise InvalidRequest(
-                "The body has a value that cannot be sent on, such as a number out of range."
+                "The body has a value that cannot be sent on: a number out of range?"
             ) from None
 
     def _cut(self, body: bytes) -> bytes:
@@ -50,25 +55,31 @@ class SplicedJson:
             end = body.index(b'"', data_start)
             if body.find(b"\\", data_start, end) >= 0:
                 continue
-            pieces += (view[position:start], b'"%b%d"' % (msgspec.json.encode(self._prefix)[1:-1], len(self.images)))
-            self.images.append(DataImage(found.group(1).decode(), view[data_start:end]))
+            index = len(self.images)
+            pieces += (view[position:start], b'"%b%d;"' % (self._name.encode(), index))
+            self.images.append(
+                DataImage(
+                    found.group(2).decode(), view[start + 1 : end], view[data_start:end], f"{self._name}b{index};"
+                )
+            )
             position = end + 1
         return b"".join((*pieces, view[position:])) if pieces else body
 
     def image(self, url: object) -> DataImage | None:
         """Return the image that a string of the tree stands for, None if it is another string."""
-        if not isinstance(url, str) or not url.startswith(self._prefix):
+        if not isinstance(url, str) or not url.startswith(self._name):
             return None
-        return self.images[int(url.removeprefix(self._prefix))]
+        return self.images[int(url.removeprefix(self._name).removesuffix(";"))]
 
     def render(self, tree: object) -> bytes:
-        """Render a tree in which the marks of images stand for their base64."""
+        """Render a tree: for the marks of images their base64, for strings that were data URLs those again."""
         text = msgspec.json.encode(tree)
         if not self.images:
             return text
-        first, *rest = text.split(msgspec.json.encode(self._prefix)[1:-1])
-        pieces: list[bytes | memoryview] = [first]
-        for piece in rest:
-            index, _, after = piece.partition(b'"')
-            pieces += (self.images[int(index)].base64, b'"', after)
-        return b"".join(pieces)
+        pieces: list[bytes | memoryview] = []
+        position = 0
+        for found in self._marks.finditer(text):
+            image = self.images[int(found.group(2))]
+            pieces += (text[position : found.start()], image.base64 if found.group(1) else image.data_url)
+            position = found.end()
+        return b"".join((*pieces, text[position:]))
