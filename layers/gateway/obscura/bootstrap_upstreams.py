@@ -39,7 +39,7 @@ def open_catalog(settings: Settings, transport: httpx.AsyncBaseTransport) -> Cat
         from obscura.upstreams.catalog_file import FileCatalog, read_catalog_file
 
         file = read_catalog_file(settings.models)
-        return FileCatalog(file, partial(_open_upstream, transport, settings.upstream_retries, file.models))
+        return FileCatalog(file, partial(open_upstream, transport, settings.upstream_retries, file.models))
     if settings.upstream_url is None:
         return SingleUpstreamCatalog(demo_model(), frozenset({PIVOT}))
     if settings.bedrock_region is not None:
@@ -55,13 +55,14 @@ def open_catalog(settings: Settings, transport: httpx.AsyncBaseTransport) -> Cat
     )
 
 
-def _open_upstream(
+def open_upstream(
     transport: httpx.AsyncBaseTransport,
     retries: int,
     models: Iterable["ModelEntry"],
     entry: "UpstreamEntry",
     key: str | None,
 ) -> Upstream:
+    """Return one upstream of the catalog file, with its key."""
     options = entry.options(model for model in models if model.upstream == entry.name)
     dialect = load_kind(entry.effective_kind).configured(key, options)
     return HttpUpstream(transport, entry.base_url, dialect, UpstreamTimeouts(first_byte_s=entry.timeout_s), retries)

@@ -39,9 +39,7 @@ class SplicedJson:
         try:
             self.root: Any = msgspec.json.decode(self._cut(body))
         except (msgspec.DecodeError, RecursionError):
-            raise InvalidRequest(
-                "The body has a value that cannot be sent on: a number out of range?"
-            ) from None
+            raise InvalidRequest("The body has a value that cannot be sent on: a number out of range?") from None
 
     def _cut(self, body: bytes) -> bytes:
         view = memoryview(body)
