@@ -1,5 +1,6 @@
 """Bedrock's answers and errors: what is malformed or cannot be carried is an error, never half an answer."""
 
+import base64
 import json
 from typing import Any
 
@@ -11,7 +12,7 @@ from obscura.upstreams.bedrock.converse_response import ConverseReader
 from obscura.upstreams.bedrock.errors import error_of_response
 from obscura.upstreams.bedrock.models import family_of, model_path, runtime_url
 from obscura.upstreams.bedrock.native_messages import InvokeReader
-from tests.support.bedrock import converse_answer, event, exception, frame, invoke_events, text_events
+from tests.support.bedrock import converse_answer, event, exception, frame, text_events
 
 READER = ConverseReader("m", True)
 
@@ -33,7 +34,8 @@ def test_stop_reasons(stop: str, finish: str) -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        {}, [], {"output": {}}, converse_answer(stop="malformed_tool_use"), converse_answer({"image": {"format": "png"}}),
+        {}, [], {"output": {}}, converse_answer(stop="malformed_tool_use"),
+        converse_answer({"image": {"format": "png"}}),
         converse_answer({"video": {}}), converse_answer({"text": 1}),
     ],
 )  # fmt: skip
@@ -64,12 +66,12 @@ def test_streams_that_cannot_be_carried_end_in_an_error_after_what_had_come(fram
         next(iter(events))
 
 
-def test_invokes_events_keep_their_lines() -> None:
-    pretty = json.dumps({"type": "ping", "text": "a\nb"}, indent=1)
-    (frame_,) = invoke_events({"type": "ping"})
-    decoded = b"".join(InvokeReader().stream_decoder().feed(frame_))
-    assert decoded == b'event: ping\ndata: {"type": "ping"}\n\n'
-    assert pretty.count("\n") > 1
+def test_an_invoked_event_of_several_lines_becomes_one() -> None:
+    pretty = json.dumps({"type": "ping", "text": "a\nb"}, indent=1).encode()
+    message = event("chunk", {"bytes": base64.b64encode(pretty).decode()})
+
+    decoded = b"".join(InvokeReader().stream_decoder().feed(message))
+    assert decoded == b'event: ping\ndata: {"type":"ping","text":"a\\nb"}\n\n'
 
 
 @pytest.mark.parametrize(

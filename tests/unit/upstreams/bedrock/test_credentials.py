@@ -134,7 +134,7 @@ def test_botocores_loggers_write_no_signatures() -> None:
 
 def test_nothing_of_botocore_is_imported_without_bedrock() -> None:
     program = (
-        "import sys; import obscura.bootstrap, obscura.bootstrap_upstreams, obscura.api.app, obscura.upstreams.registry;"
+        "import sys; import obscura.bootstrap, obscura.bootstrap_upstreams, obscura.api.app;"
         "from obscura.upstreams.registry import load_kind; load_kind('openai');"
         "print([name for name in sys.modules if name.startswith(('botocore.auth', 'obscura.upstreams.bedrock'))])"
     )
