@@ -1,9 +1,10 @@
-"""What Bedrock costs over the openai kind: the same requests through a served gateway, both kinds by turns.
+"""What Bedrock costs over the openai kind: the same chat requests by both kinds of upstream, by turns.
 
     nice -n 10 .venv/bin/python -m benchmarks.bedrock
 
-Text, an image of about 1 MB that keeps its bytes (a PNG, so that all of it goes on), and a stream's frames, each a
-median; stand-ins on loopback, in this process. The budget: 2 ms on text, 10 % on 1 MB, 0.1 ms a frame.
+From the rendered request to its answer, as the pipeline sends it: text, an image of 1 MB, a stream's frames, each a
+median; stand-ins on loopback, in this process. The budget: 2 ms on text, 10 % of a request with 1 MB (which takes the
+gateway 18 ms of CPU, docs/benchmark.md), 0.1 ms a frame.
 """
 
 import asyncio
@@ -12,47 +13,49 @@ import json
 import os
 import statistics
 import time
-from collections.abc import Awaitable, Callable
-from io import BytesIO
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from botocore.eventstream import EventStreamBuffer
-from PIL import Image
 
+from obscura.dialects.base import UpstreamBody
+from obscura.dialects.chat.events import PASSTHROUGH
+from obscura.httpclient.transport import FastTransport
+from obscura.upstreams.base import UpstreamOptions
 from obscura.upstreams.bedrock.converse_response import ConverseReader
+from obscura.upstreams.bedrock.dialect import BedrockUpstream
 from obscura.upstreams.bedrock.event_stream import EventStreamParser
-from tests.support.bedrock import CREDENTIALS, answering, streaming, text_events
+from obscura.upstreams.http import HttpUpstream
+from obscura.upstreams.openai import OpenAIUpstream
+from tests.support.bedrock import CREDENTIALS, REGION, answering, streaming, text_events
 from tests.support.fake_upstream import answers, chunk, streams
-from tests.support.gateway import Gateway, running_gateway
 from tests.support.loopback_server import LoopbackServer, loopback_server
-from tests.support.upstream_kinds import BEDROCK_CONVERSE, OPENAI
 
-RUNS = {"text": 200, "1 MB": 20, "stream of 200 frames": 20}
+RUNS = {"text": 300, "1 MB": 40, "stream of 200 frames": 40}
 FRAMES = 200
 
 
-def a_body(kind: str) -> dict[str, Any]:
+def a_request(kind: str) -> UpstreamBody:
     content: list[dict[str, Any]] = [{"type": "text", "text": "What is it?"}]
     if kind == "1 MB":
-        target = BytesIO()
-        Image.frombytes("RGB", (590, 590), os.urandom(590 * 590 * 3)).save(target, "PNG")
-        url = f"data:image/png;base64,{base64.b64encode(target.getvalue()).decode()}"
+        url = f"data:image/png;base64,{base64.b64encode(os.urandom(1_000_000)).decode()}"
         content.append({"type": "image_url", "image_url": {"url": url}})
-    return {"model": "m", "messages": [{"role": "user", "content": content}], "stream": kind.startswith("stream")}
+    streamed = kind.startswith("stream")
+    body = {"model": "m", "messages": [{"role": "user", "content": content}], "stream": streamed}
+    return UpstreamBody("chat", json.dumps(body).encode(), streamed, PASSTHROUGH)
 
 
-async def medians_ms(gateways: dict[str, Gateway], kind: str) -> dict[str, float]:
-    body = json.dumps(a_body(kind)).encode()
-    times: dict[str, list[float]] = {name: [] for name in gateways}
+async def medians_ms(upstreams: dict[str, HttpUpstream], kind: str) -> dict[str, float]:
+    request = a_request(kind)
+    times: dict[str, list[float]] = {name: [] for name in upstreams}
     for run in range(RUNS[kind] + 2):
-        for name, gateway in gateways.items():
+        for name, upstream in upstreams.items():
             started = time.perf_counter()
-            response = await gateway.client.post("/v1/chat/completions", content=body)
+            response = await upstream.send(request)
+            if not isinstance(response, bytes):
+                async for _ in response.chunks:
+                    pass
+                await response.aclose()
             elapsed_ms = (time.perf_counter() - started) * 1000
-            if response.status_code != 200:
-                raise SystemExit(response.text)
             if run > 1:
                 times[name].append(elapsed_ms)
     return {name: statistics.median(measured) for name, measured in times.items()}
@@ -69,29 +72,25 @@ def answer_to(kind: str, servers: dict[str, LoopbackServer]) -> None:
         servers["openai"].respond, servers["bedrock"].respond = answers(), answering()
 
 
-async def served(measure: Callable[[dict[str, Gateway], dict[str, LoopbackServer]], Awaitable[None]]) -> None:
-    with TemporaryDirectory() as folder:
-        async with loopback_server(answers()) as first, loopback_server(answering()) as second:
-            paths = {}
-            for name, kind, server in (("openai", OPENAI, first), ("bedrock", BEDROCK_CONVERSE, second)):
-                paths[name] = Path(folder) / f"{name}.toml"
-                paths[name].write_text(kind.catalog(server.origin))
-            async with (
-                running_gateway(models=paths["openai"], log_level="ERROR") as one,
-                running_gateway(models=paths["bedrock"], log_level="ERROR") as two,
-            ):
-                await measure({"openai": one, "bedrock": two}, {"openai": first, "bedrock": second})
-
-
-async def report(gateways: dict[str, Gateway], servers: dict[str, LoopbackServer]) -> None:
-    for kind in RUNS:
-        answer_to(kind, servers)
-        measured = await medians_ms(gateways, kind)
-        added_ms = measured["bedrock"] - measured["openai"]
-        print(
-            f"{kind}: openai {measured['openai']:.2f} ms, bedrock {measured['bedrock']:.2f} ms, {added_ms:+.2f} ms"
-            f" ({added_ms / measured['openai']:+.1%})"
-        )
+async def report() -> None:
+    async with (
+        loopback_server(answers()) as first,
+        loopback_server(answering()) as second,
+        FastTransport() as transport,
+    ):
+        upstreams = {
+            "openai": HttpUpstream(transport, first.v1, OpenAIUpstream("sk-x")),
+            "bedrock": HttpUpstream(
+                transport, second.origin, BedrockUpstream.configured(None, UpstreamOptions(REGION))
+            ),
+        }
+        for kind in RUNS:
+            answer_to(kind, {"openai": first, "bedrock": second})
+            measured = await medians_ms(upstreams, kind)
+            added_ms = measured["bedrock"] - measured["openai"]
+            print(
+                f"{kind}: openai {measured['openai']:.2f} ms, bedrock {measured['bedrock']:.2f} ms, {added_ms:+.2f} ms"
+            )
 
 
 def decoding() -> None:
@@ -125,5 +124,5 @@ def decoding() -> None:
 
 if __name__ == "__main__":
     os.environ.update(CREDENTIALS)
-    asyncio.run(served(report))
+    asyncio.run(report())
     decoding()

