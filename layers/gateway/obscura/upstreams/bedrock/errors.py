@@ -58,9 +58,9 @@ def error_named(
     make = _ERRORS.get(name)
     if make is not None:
         return make(said, wait_s)
-    told = f" It says: {said}" if said and name in _QUOTED else ""
+    quoted = f" It says: {said}" if said and name in _QUOTED else ""
     what = f"status {status}" if status is not None else name or "an exception in its stream"
-    return UpstreamError(f"The upstream failed ({what}). Try again.{told}", retry_after_s=wait_s)
+    return UpstreamError(f"The upstream failed ({what}). Try again.{quoted}", retry_after_s=wait_s)
 
 
 def _read(body: bytes) -> _Body:
