@@ -1,4 +1,4 @@
-"""A JSON body with its images cut out of it, and put into another one, as base64 that is neither decoded nor copied twice.
+"""A JSON body whose images are cut out and put into another one, as base64 that is neither decoded nor copied twice.
 
 The bodies are those that this gateway has rendered: each image is an ASCII data URL, a JSON string of its own.
 """
@@ -34,7 +34,7 @@ class DataImage:
 
 
 class SplicedJson:
-    """A body decoded, in which each string that is a data URL of an image is a short mark, which no caller can guess."""
+    """A body decoded, in which each string that is a data URL of an image is a mark, which no caller can guess."""
 
     def __init__(self, body: bytes) -> None:
         """Decode ``body``; raises InvalidRequest if a number in it is out of range."""
