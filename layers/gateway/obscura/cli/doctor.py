@@ -75,6 +75,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from examine_access(settings)
     if settings.models is not None:
         yield _catalog(settings)
+        yield from _bedrock(settings)
+    elif settings.bedrock_region:
+        yield from _bedrock(settings)
     elif settings.upstream_url:
         yield _reach("Upstream", settings.upstream_url, settings.upstream_key is not None)
         yield from _unknown_dialects(settings)
@@ -188,6 +191,13 @@ def _catalog(settings: Settings) -> Finding:
     except ConfigurationError as error:
         return Finding("Catalogue", "bad", str(error))
     return Finding("Catalogue", "ok", f"{settings.models}")
+
+
+def _bedrock(settings: Settings) -> Iterator[Finding]:
+    from obscura.cli.doctor_bedrock import bedrock_findings
+
+    for subject, verdict, detail in bedrock_findings(settings):
+        yield Finding(subject, verdict, detail)
 
 
 def _hash_list(source: str) -> Finding:

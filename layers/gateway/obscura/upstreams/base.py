@@ -1,8 +1,8 @@
 """The Protocols of this package: an upstream, the dialect that it speaks, and the catalog of models."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol, Self
 
 from obscura.dialects.base import UpstreamBody
 from obscura.dialects.chat_options import ChatOptions
@@ -55,22 +55,70 @@ class Upstream(Protocol):
         ...
 
 
+class StreamDecoder(Protocol):
+    """Decodes the stream of one response, framing included, to server-sent events."""
+
+    def feed(self, chunk: bytes) -> Iterable[bytes]:
+        """Yield the events that are complete after ``chunk``.
+
+        Raises UpstreamError on a malformed frame, and the upstream's own error, after the events before it.
+        """
+        ...
+
+
+class ResponseReader(Protocol):
+    """Reads the response to one request; the dialect itself, unless the reading depends on the request."""
+
+    def decode(self, body: bytes) -> bytes:
+        """Return a whole response in the dialect of its request; raises UpstreamError if it is malformed."""
+        ...
+
+    def stream_decoder(self) -> StreamDecoder | None:
+        """Return the decoder of a streamed response; None if it already is a stream of server-sent events."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
-    """A request as an upstream's dialect writes it: ``path`` is below the base URL, ``headers`` without credentials."""
+    """A request as an upstream's dialect writes it: ``path`` is below the base URL, ``headers`` without credentials.
+
+    ``reader`` reads its response in place of the dialect, ``base_url`` takes the place of the upstream's.
+    """
 
     path: str
     headers: RawHeaders
     body: bytes = b""
     method: str = "POST"
+    reader: ResponseReader | None = None
+    base_url: str | None = None
 
 
-class StreamDecoder(Protocol):
-    """Decodes the stream of one response, framing included, to server-sent events."""
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """What an operator sets of one model for its upstream's kind.
 
-    def feed(self, chunk: bytes) -> bytes:
-        """Return the events that are complete after ``chunk``; raises UpstreamError on a malformed frame."""
-        ...
+    ``upstream_id`` is its name there, ``family`` whose model it is (None: by that name), ``max_output`` the tokens of
+    an answer to a request without a limit, ``additional_fields`` what goes into every request as it is.
+    """
+
+    upstream_id: str
+    family: str | None = None
+    max_output: int | None = None
+    additional_fields: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamOptions:
+    """What an operator sets of an upstream beside its URL and its key; ``models`` by the ids that callers use.
+
+    ``guardrail`` is the identifier and the version of a guardrail for every request, ``control_url`` the base URL of
+    the lists of models, if it is another.
+    """
+
+    region: str = ""
+    guardrail: tuple[str, str] | None = None
+    control_url: str | None = None
+    models: Mapping[str, ModelOptions] = field(default_factory=dict)
 
 
 class UpstreamDialect(Protocol):
@@ -86,6 +134,26 @@ class UpstreamDialect(Protocol):
     def __init__(self, key: str | None) -> None:
         """Create the dialect of one upstream, with the operator's key for it."""
         ...
+
+    default_dialects: ClassVar[frozenset[str]] = frozenset({"chat"})
+    """What an upstream takes of whose dialects the operator says nothing."""
+
+    translates: ClassVar[bool] = False
+    """Whether ``encode`` and ``decode`` rewrite what they are given, which is off the event loop if that is large."""
+
+    @classmethod
+    def configured(cls, key: str | None, options: UpstreamOptions) -> Self:
+        """Create the dialect of one upstream with its options; most kinds have none."""
+        return cls(key)
+
+    @classmethod
+    def model_dialects(cls, options: ModelOptions, dialects: frozenset[str]) -> frozenset[str]:
+        """Return which of its upstream's ``dialects`` a model takes."""
+        return dialects
+
+    async def ready(self) -> None:
+        """Wait until requests can be authorized; raises UpstreamError if they cannot. Most kinds always can."""
+        return
 
     def encode(self, body: UpstreamBody) -> UpstreamRequest:
         """Write a request; raises UnsupportedOperation for a dialect that is not in ``speaks``."""
@@ -111,12 +179,12 @@ class UpstreamDialect(Protocol):
         """Return the error for a response of any status but 200."""
         ...
 
-    def list_models(self) -> UpstreamRequest:
-        """Write the request for the list of models."""
+    def list_models(self) -> Sequence[UpstreamRequest]:
+        """Write the requests for the list of models, which may be in several parts."""
         ...
 
     def decode_models(self, body: bytes) -> Sequence[ModelListing]:
-        """Read the list of models; raises UpstreamError if it is malformed."""
+        """Read one part of the list of models; raises UpstreamError if it is malformed."""
         ...
 
 

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from obscura.dialects.registry import PIVOT, require_dialect
 from obscura.upstreams.base import CatalogModel, Upstream
-from obscura.upstreams.registry import default_kind, require_kind, require_spoken
+from obscura.upstreams.catalog_bedrock import BedrockModelFields, BedrockUpstreamFields
+from obscura.upstreams.registry import default_kind, load_kind, require_kind, require_spoken
 from obscura.upstreams.store_field import takes_store_field
 from obscura.upstreams.token_limit import known_field, takes_custom_tools
 
@@ -31,14 +32,13 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class UpstreamEntry(_Strict):
+class UpstreamEntry(BedrockUpstreamFields, _Strict):
     """One upstream; ``key_env`` names the environment variable with its key, so that the file holds no secret.
 
     Without a ``kind``, an upstream that speaks Messages is Anthropic's, and any other OpenAI's.
     """
 
     name: str = Field(min_length=1)
-    url: HttpUrl
     kind: Annotated[str, AfterValidator(require_kind)] | None = None
     key_env: str | None = None
     dialects: frozenset[Dialect] = frozenset({"chat"})
@@ -52,17 +52,18 @@ class UpstreamEntry(_Strict):
     @property
     def takes_custom_tools(self) -> bool:
         """Whether it takes custom tools over chat: as set, else as it is known of its host."""
-        return takes_custom_tools(str(self.url)) if self.custom_tools is None else self.custom_tools
+        return takes_custom_tools(self.base_url) if self.custom_tools is None else self.custom_tools
 
     @property
     def takes_store_field(self) -> bool:
         """Whether it takes the field ``store``: as set, else as it is known of its host."""
-        return takes_store_field(str(self.url)) if self.store_field is None else self.store_field
+        return takes_store_field(self.base_url) if self.store_field is None else self.store_field
 
     @property
     def all_dialects(self) -> frozenset[str]:
         """The dialects of its requests: chat, the pivot, is one of them in any case."""
-        return self.dialects | {PIVOT}
+        is_set = "dialects" in self.model_fields_set
+        return (self.dialects if is_set else load_kind(self.effective_kind).default_dialects) | {PIVOT}
 
     @property
     def effective_kind(self) -> str:
@@ -71,14 +72,14 @@ class UpstreamEntry(_Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> "UpstreamEntry":
+        self.require_own_fields(self.effective_kind)
         require_spoken(self.effective_kind, self.all_dialects)
         return self
 
 
-class ModelEntry(_Strict):
+class ModelEntry(BedrockModelFields, _Strict):
     """One model; a ``token_profile`` that it does not set is its upstream's."""
 
-    id: str = Field(min_length=1)
     upstream: str
     input: tuple[Literal["text", "image", "video", "audio"], ...] = ("text", "image")
     context_length: Annotated[int, Field(gt=0)] | None = None
@@ -107,11 +108,13 @@ class CatalogDocument(_Strict):
             duplicates = {name for name in listed if listed.count(name) > 1}
             if duplicates:
                 raise ValueError(f"{kind} named twice: {', '.join(sorted(duplicates))}")
+        kinds = {upstream.name: upstream.effective_kind for upstream in self.upstreams}
         for model in self.models:
             if model.upstream not in names:
                 raise ValueError(f"model '{model.id}' names upstream '{model.upstream}', which is not in the file")
             if model.token_factor != 1.0 and (model.token_profile or profiles[model.upstream]) != "openai_patches":
                 raise ValueError(f"model '{model.id}' has a token_factor, which only openai_patches are multiplied by")
+            model.require_own_kind(kinds[model.upstream])
         return self
 
 
@@ -149,7 +152,7 @@ class FileCatalog:
             model.id: CatalogModel(
                 model.id,
                 opened[model.upstream],
-                entries[model.upstream].all_dialects,
+                _dialects(model, entries[model.upstream]),
                 model.token_profile or entries[model.upstream].token_profile,
                 model.token_factor,
                 model.input,
@@ -176,7 +179,11 @@ class FileCatalog:
 
 
 def _token_limit(model: ModelEntry, upstream: UpstreamEntry) -> str:
-    return model.token_limit or upstream.token_limit or known_field(str(upstream.url), model.id)
+    return model.token_limit or upstream.token_limit or known_field(upstream.base_url, model.id)
+
+
+def _dialects(model: ModelEntry, upstream: UpstreamEntry) -> frozenset[str]:
+    return load_kind(upstream.effective_kind).model_dialects(model.options(), upstream.all_dialects)
 
 
 def _key(entry: UpstreamEntry, environment: Mapping[str, str]) -> str | None:
