@@ -78,8 +78,9 @@ class AccessRecord:
     ``rate_limit`` is that of an admitted caller. ``left_gateway`` says that some of the request was sent to moderation
     or to the upstream. ``step_ms`` has the milliseconds of each step of the pipeline, from its first start to its last
     end; loading, preparation and moderation overlap, so that their sum may be more than the request took.
-    ``cached_verdicts`` counts the images and texts that were not moderated again. ``events`` have lines of their own in
-    the log, by their names.
+    ``cached_verdicts`` counts the images and texts that were not moderated again. ``upstream`` is the catalog's name of
+    the one that answered, or whose error the caller got, ``upstreams_asked`` how many were. ``events`` have lines of
+    their own in the log, by their names.
     """
 
     request_id: str
@@ -94,6 +95,8 @@ class AccessRecord:
     body_bytes: int = 0
     images: list[ImageRecord] = field(default_factory=list)
     cached_verdicts: int = 0
+    upstream: str | None = None
+    upstreams_asked: int | None = None
     step_ms: dict[str, float] = field(default_factory=dict)
     step_began_s: dict[str, float] = field(default_factory=dict)
     status: int = 0

@@ -141,6 +141,8 @@ def _fields(record: AccessRecord, scope: Scope) -> dict[str, object]:
         fields |= {
             "project": record.project,
             "model": _loggable(record.model),
+            "upstream": record.upstream,
+            "upstreams_asked": record.upstreams_asked,
             "streamed": record.streamed,
             "body_bytes": record.body_bytes,
             "images": len(images),

@@ -13,13 +13,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, Vali
 
 from obscura.dialects.registry import PIVOT, require_dialect
 from obscura.upstreams.base import CatalogModel, Upstream
+from obscura.upstreams.breaker import FAILURES_TO_OPEN, OPEN_S, CircuitBreaker
+from obscura.upstreams.catalog_group import HostedTools, MemberEntry, Mode, TokenLimitField, grouped, member_models
 from obscura.upstreams.registry import default_kind, require_kind, require_spoken
 from obscura.upstreams.store_field import takes_store_field
 from obscura.upstreams.token_limit import known_field, takes_custom_tools
 
 type Dialect = Annotated[str, AfterValidator(require_dialect)]
-type TokenLimitField = Literal["max_tokens", "max_completion_tokens"]
-type HostedTools = Literal["refuse", "drop"]
 type TokenProfile = Literal["qwen", "openai_tiles", "openai_patches", "anthropic"]
 
 
@@ -48,6 +48,8 @@ class UpstreamEntry(_Strict):
     token_limit: TokenLimitField | None = None
     hosted_tools: HostedTools = "refuse"
     custom_tools: bool | None = None
+    failures_to_open: Annotated[int, Field(gt=0)] = FAILURES_TO_OPEN
+    open_s: Annotated[float, Field(gt=0)] = OPEN_S
 
     @property
     def takes_custom_tools(self) -> bool:
@@ -76,10 +78,15 @@ class UpstreamEntry(_Strict):
 
 
 class ModelEntry(_Strict):
-    """One model; a ``token_profile`` that it does not set is its upstream's."""
+    """One model; a ``token_profile`` that it does not set is its upstream's.
+
+    It has one ``upstream``, or several ``upstreams``, which are asked by ``mode``.
+    """
 
     id: str = Field(min_length=1)
-    upstream: str
+    upstream: str = ""
+    upstreams: tuple[MemberEntry, ...] = ()
+    mode: Mode = "fallback"
     input: tuple[Literal["text", "image", "video", "audio"], ...] = ("text", "image")
     context_length: Annotated[int, Field(gt=0)] | None = None
     token_profile: TokenProfile | None = None
@@ -108,9 +115,15 @@ class CatalogDocument(_Strict):
             if duplicates:
                 raise ValueError(f"{kind} named twice: {', '.join(sorted(duplicates))}")
         for model in self.models:
-            if model.upstream not in names:
-                raise ValueError(f"model '{model.id}' names upstream '{model.upstream}', which is not in the file")
-            if model.token_factor != 1.0 and (model.token_profile or profiles[model.upstream]) != "openai_patches":
+            if bool(model.upstream) == bool(model.upstreams):
+                raise ValueError(f"model '{model.id}' must have either an upstream or upstreams")
+            asked = [member.name for member in model.upstreams] or [model.upstream]
+            if len({(member.name, member.model) for member in model.upstreams}) < len(model.upstreams):
+                raise ValueError(f"model '{model.id}' names an upstream twice with the same model")
+            for name in asked:
+                if name not in names:
+                    raise ValueError(f"model '{model.id}' names upstream '{name}', which is not in the file")
+            if model.token_factor != 1.0 and (model.token_profile or profiles[asked[0]]) != "openai_patches":
                 raise ValueError(f"model '{model.id}' has a token_factor, which only openai_patches are multiplied by")
         return self
 
@@ -145,8 +158,10 @@ class FileCatalog:
         """``open_upstream`` gets an entry and its key; raises CatalogError if a key that is named is not set."""
         entries = {entry.name: entry for entry in file.upstreams}
         opened = {name: open_upstream(entry, _key(entry, environment)) for name, entry in entries.items()}
-        self._models = {
-            model.id: CatalogModel(
+        breakers = {name: CircuitBreaker(entry.failures_to_open, entry.open_s) for name, entry in entries.items()}
+
+        def single(model: ModelEntry) -> CatalogModel:
+            return CatalogModel(
                 model.id,
                 opened[model.upstream],
                 entries[model.upstream].all_dialects,
@@ -162,7 +177,14 @@ class FileCatalog:
                 token_limit=_token_limit(model, entries[model.upstream]),
                 drops_hosted_tools=(model.hosted_tools or entries[model.upstream].hosted_tools) == "drop",
                 custom_tools=entries[model.upstream].takes_custom_tools,
+                upstream_name=model.upstream,
+                breaker=breakers[model.upstream],
             )
+
+        self._models = {
+            model.id: grouped(model.id, member_models(model.id, model, model.upstreams, single), model.mode)
+            if model.upstreams
+            else single(model)
             for model in file.models
         }
 
