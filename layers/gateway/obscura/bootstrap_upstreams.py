@@ -28,6 +28,10 @@ def open_moderator(settings: Settings, transport: httpx.AsyncBaseTransport) -> M
             from obscura.moderation.demo import DemoModerator
 
             return DemoModerator()
+        case "openai" if settings.moderation_urls:
+            from obscura.moderation.endpoints import open_endpoints
+
+            return open_endpoints(settings, transport)
         case "openai":
             return OpenAIModerator(transport, settings.moderation_url, settings.effective_moderation_key)
 

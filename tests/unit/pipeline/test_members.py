@@ -25,7 +25,7 @@ def a_request() -> ParsedRequest:
 def a_group(*weights: float, mode: Literal["fallback", "weighted"] = "fallback") -> CatalogModel:
     members = [
         CatalogModel(
-            f"m{number}", DemoModel(), upstream_name=f"u{number}", weight=weight, pass_types=frozenset({weight})
+            f"m{number}", DemoModel(), upstream_name=f"u{number}", weight=weight, pass_types=frozenset({str(weight)})
         )
         for number, weight in enumerate(weights)
     ]

@@ -31,10 +31,11 @@ def test_it_opens_after_so_many_failures_in_a_row() -> None:
     breaker.succeeded(Attempt.ORDINARY)
     for _ in range(2):
         fail(breaker)
-    assert breaker.is_closed
+    closed_after = [breaker.is_closed]
     fail(breaker)
+    closed_after.append(breaker.is_closed)
 
-    assert not breaker.is_closed
+    assert closed_after == [True, False]
     assert breaker.admit() is None
     assert breaker.wait_s == 30
 

@@ -110,7 +110,7 @@ async def test_each_upstream_of_a_model_is_asked_for_its_own_model(tmp_path: Pat
     model = await FileCatalog(read_catalog_file(path), lambda _entry, _key: DemoModel()).find("m")
 
     assert model is not None
-    assert (model.id, model.mode, model.native_dialects) == ("m", "weighted", {"chat"})
+    assert (model.id, model.mode, sorted(model.native_dialects)) == ("m", "weighted", ["chat"])
     assert [(member.upstream_name, member.id, member.weight) for member in model.asked] == [
         ("a", "m", 1),
         ("b", "org/m", 2),
