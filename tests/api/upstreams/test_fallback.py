@@ -1,4 +1,4 @@
-"""A model with several upstreams: who is asked, who answers, and what the caller gets if nobody does."""
+"""A model with several upstreams: who is asked, who answers, and what the caller gets if none does."""
 
 import asyncio
 from pathlib import Path
@@ -95,7 +95,7 @@ async def test_an_error_about_the_request_is_returned_at_once(status: int, tmp_p
         assert group.asked() == {"one": 1, "two": 0}
 
 
-async def test_if_all_fail_the_error_tells_when_to_come_back(tmp_path: Path) -> None:
+async def test_if_all_fail_the_error_says_when_to_come_back(tmp_path: Path) -> None:
     first, second = answers({}, 429, retry_after="9"), answers({}, 503, retry_after="4")
     async with served_group(
         tmp_path, two(hangs_up) | {"three": {"responds": first}, "four": {"responds": second}}, ["one", "three", "four"]

@@ -179,7 +179,7 @@ class ContentRequest:
         return bool(self.account_state(native=native))
 
     def rename_model(self, model: str) -> None:
-        """Have the upstream be asked for a model by this id; the leaf is written anew, and nothing else."""
+        """Have the upstream be asked for a model by this id; another leaf is written, and nothing else."""
         self.content.body.root["model"] = Raw(msgspec.json.encode(model))
 
     def keep_nothing_upstream(self, *, store_field: bool) -> None:

@@ -1,7 +1,7 @@
 """Ask the members of a group one after the other, until one answers; never after a byte was sent (ADR 165)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -33,15 +33,17 @@ _SETTLED_S = 0.05
 """How long before its deadline a cancelled call counts as ended by it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class GroupCall:
     """A request that is prepared, moderated and approved, and the group that it goes to.
 
-    ``render`` writes it for one member, with the same images; ``expires_at_s`` is its deadline by the loop's clock.
+    ``render`` writes it for one member, with the same images, ``off_loop`` if that takes long; ``expires_at_s`` is its
+    deadline by the loop's clock.
     """
 
     group: CatalogModel
-    render: Callable[[CatalogModel], Coroutine[None, None, UpstreamBody]]
+    render: Callable[[CatalogModel], UpstreamBody]
+    off_loop: bool
     image_tokens: list[int]
     record: AccessRecord
     expires_at_s: float | None = None
@@ -75,11 +77,13 @@ class GroupCall:
                 raise
             else:
                 breaker.succeeded(attempt)
-                return replace(response, headers=response.headers | _name_header(member))
+                response.headers.update(_name_header(member))
+                return response
         raise self._most_telling(failures, waits_s)
 
     async def _ask(self, member: CatalogModel) -> GatewayResponse:
-        response = await call_upstream(await self.render(member), member.upstream, self.image_tokens)
+        rendered = self.render(member) if not self.off_loop else await run_off_loop(lambda: self.render(member))
+        response = await call_upstream(rendered, member.upstream, self.image_tokens)
         body = response.body
         if isinstance(body, bytes):
             return response
@@ -135,11 +139,8 @@ def group_call(
             body = replace(body, token_limit=replace(body.token_limit, model=member.id))
         return finish(body) if finish else body
 
-    async def render(member: CatalogModel) -> UpstreamBody:
-        return await run_off_loop(lambda: rendered(member), off_loop=off_loop)
-
-    call = GroupCall(prepared.model, render, prepared.image_tokens, request.record, request.expires_at_s)
-    return call.response
+    tokens, record = prepared.image_tokens, request.record
+    return GroupCall(prepared.model, rendered, off_loop, tokens, record, request.expires_at_s).response
 
 
 def _rank(error: Exception) -> int:
@@ -163,11 +164,28 @@ async def _begun(body: StreamingBody) -> StreamingBody:
     first = FirstEvent()
     async for events in body.chunks:
         if first.feed(events):
-            return replace(body, chunks=_resumed(first.held, body.chunks))
+            return replace(body, chunks=_Resumed(first.held, body.chunks))
     raise nothing_came()
 
 
-async def _resumed(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for events in rest:
-        yield events
+class _Resumed:
+    """A stream with what was read of it before; no generator, which would be one more in each frame's way."""
+
+    __slots__ = ("_first", "_rest")
+
+    def __init__(self, first: bytes, rest: AsyncIterator[bytes]) -> None:
+        self._first: bytes | None = first
+        self._rest = rest
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    def __anext__(self) -> Awaitable[bytes]:
+        if self._first is None:
+            return self._rest.__anext__()
+        first, self._first = self._first, None
+        return _given(first)
+
+
+async def _given(events: bytes) -> bytes:
+    return events

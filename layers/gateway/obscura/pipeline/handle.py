@@ -163,7 +163,8 @@ class PreparedRequest[R: ParsedRequest]:
         if self.model.members:
             from obscura.pipeline.fallback import group_call
 
-            await run_off_loop(lambda: self.content.replace(self.parsed.images), off_loop=off_loop)
+            if self.parsed.images or self.parsed.documents:
+                await run_off_loop(lambda: self.content.replace(self.parsed.images), off_loop=off_loop)
             return group_call(self, request, finish, off_loop=off_loop, zero_retention=principal.zero_retention)
         body = await run_off_loop(self._render, off_loop=off_loop)
         return partial(call_model, finish(body) if finish else body, self.model, self.image_tokens, request.record)

@@ -1,7 +1,7 @@
 """Which members of a group of models may be asked with a request, and in which order (ADR 165)."""
 
 import random
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from obscura.dialects.base import ParsedRequest
@@ -18,12 +18,16 @@ async def narrowed(parsed: ParsedRequest, model: CatalogModel, dialect: str, che
     A request that is bound to one upstream goes to the first member that would get what binds it, and to none after it
     that would get it too. Raises the error of the first member if none is left.
     """
-    members = await _that_pass(model.members, check)
-    if len(members) > 1:
-        members = _without_other_accounts(parsed, members, dialect)
+    if model.members_alike:
+        await check(model.members[0])
+        members = model.members
+        if parsed.is_bound(native=dialect in model.dialects):
+            members = members[:1]
+    else:
+        members = _without_other_accounts(parsed, await _that_pass(model.members, check), dialect)
     if model.mode == "weighted" and len(members) > 1:
         members = _drawn(members)
-    if members == model.members:
+    elif len(members) == len(model.members):
         return model
     return replace(members[0], id=model.id, members=members, mode=model.mode)
 
@@ -35,22 +39,18 @@ def only(model: CatalogModel, keep: Callable[[CatalogModel], bool]) -> CatalogMo
 
 
 async def _that_pass(members: Sequence[CatalogModel], check: MemberCheck) -> tuple[CatalogModel, ...]:
-    """Return the members that ``check`` lets through; those that are alike to it are checked once."""
-    failures: dict[Hashable, ObscuraError | None] = {}
-    passing = []
+    passing: list[CatalogModel] = []
+    first_failure: ObscuraError | None = None
     for member in members:
-        alike = (member.dialects, member.chat_options(), member.pass_types, member.account_state)
-        if alike not in failures:
-            try:
-                await check(member)
-                failures[alike] = None
-            except ObscuraError as error:
-                failures[alike] = error
-        if failures[alike] is None:
+        try:
+            await check(member)
+        except ObscuraError as error:
+            first_failure = first_failure or error
+        else:
             passing.append(member)
-    if passing:
-        return tuple(passing)
-    raise next(failure for failure in failures.values() if failure is not None)
+    if first_failure is not None and not passing:
+        raise first_failure
+    return tuple(passing)
 
 
 def _without_other_accounts(

@@ -162,6 +162,8 @@ class CatalogModel:
     """Its share of the requests of a weighted group."""
     members: tuple["CatalogModel", ...] = ()
     """Of a group, the model at each of its upstreams, by its id there; the other fields are the first one's."""
+    members_alike: bool = False
+    """Whether each member of a group can carry what any other can: one check is enough for all."""
     mode: Literal["fallback", "weighted"] = "fallback"
     """In which order the members of a group are asked: as they are listed, or drawn by weight."""
 

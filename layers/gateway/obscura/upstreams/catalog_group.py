@@ -56,4 +56,11 @@ def member_models[E: BaseModel](
 
 def grouped(model_id: str, members: Sequence[CatalogModel], mode: Mode) -> CatalogModel:
     """Return the group of a model's members, under the id that callers use."""
-    return replace(members[0], id=model_id, members=tuple(members), mode=mode)
+    alike = all(_carries(member) == _carries(members[0]) for member in members)
+    return replace(members[0], id=model_id, members=tuple(members), members_alike=alike, mode=mode)
+
+
+def _carries(member: CatalogModel) -> tuple[object, ...]:
+    """Return what of a member decides which requests it can carry."""
+    translated = (member.drops_hosted_tools, member.custom_tools, member.prefill)
+    return (member.dialects, member.pass_types, member.account_state, *translated)
