@@ -37,6 +37,8 @@ NAMELESS = '[[models]]\nid = "m"\n'
         (UPSTREAM + NAMELESS + 'upstreams = ["a", "a"]', "names an upstream twice with the same model"),
         (UPSTREAM + NAMELESS + 'upstreams = ["a"]\nmode = "random"', "models.0.mode"),
         (UPSTREAM + NAMELESS + 'upstreams = [{name = "a", weight = 0}]', "models.0.upstreams.0.weight"),
+        (UPSTREAM.replace('"a"', '"gr\u00f6\u00dfer"') + MODEL, "upstreams.0.name"),
+        (UPSTREAM.replace('"a"', '"a\\nb"') + MODEL, "upstreams.0.name"),
         (UPSTREAM + "failures_to_open = 0\n" + MODEL, "upstreams.0.failures_to_open"),
         (UPSTREAM + 'kind = "openai"\ndialects = ["messages"]\n' + MODEL, "kind openai do not speak messages"),
     ],

@@ -37,7 +37,7 @@ class UpstreamEntry(_Strict):
     Without a ``kind``, an upstream that speaks Messages is Anthropic's, and any other OpenAI's.
     """
 
-    name: str = Field(min_length=1)
+    name: str = Field(pattern=r"^[!-~]([ -~]{0,98}[!-~])?$")  # it stands in the header x-obscura-upstream
     url: HttpUrl
     kind: Annotated[str, AfterValidator(require_kind)] | None = None
     key_env: str | None = None
