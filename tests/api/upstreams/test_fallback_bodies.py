@@ -55,7 +55,10 @@ def a_response_request(**fields: Any) -> dict[str, Any]:
 async def test_each_upstream_gets_what_it_would_get_alone(
     path: str, dialect: str, body: dict, native_first: bool, zero_retention: str, tmp_path: Path
 ) -> None:
-    upstreams = {"one": {"responds": answers({}, 500)}, "two": {"responds": answers({}, 500)}}
+    upstreams: dict[str, dict[str, Any]] = {
+        "one": {"responds": answers({}, 500)},
+        "two": {"responds": answers({}, 500)},
+    }
     upstreams["one" if native_first else "two"]["dialects"] = ["chat", dialect]
     headers = {"x-zero-retention": zero_retention}
     async with served_group(tmp_path, upstreams) as group:
