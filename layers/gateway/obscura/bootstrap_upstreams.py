@@ -29,6 +29,10 @@ def open_moderator(settings: Settings, transport: httpx.AsyncBaseTransport) -> M
             from obscura.moderation.demo import DemoModerator
 
             return DemoModerator()
+        case "openai" if settings.moderation_urls:
+            from obscura.moderation.endpoints import open_endpoints
+
+            return open_endpoints(settings, transport)
         case "openai":
             return OpenAIModerator(transport, settings.moderation_url, settings.effective_moderation_key)
 
@@ -63,7 +67,7 @@ def open_upstream(
     key: str | None,
 ) -> Upstream:
     """Return one upstream of the catalog file, with its key."""
-    options = entry.options(model for model in models if model.upstream == entry.name)
+    options = entry.options(one for model in models for one in model.by_upstream() if one.upstream == entry.name)
     dialect = load_kind(entry.effective_kind).configured(key, options)
     return HttpUpstream(transport, entry.base_url, dialect, UpstreamTimeouts(first_byte_s=entry.timeout_s), retries)
 

@@ -211,6 +211,7 @@ class Settings(BaseSettings):
     models: Path | None = None
     moderation: Moderation | None = None
     moderation_url: BaseUrl = "https://api.openai.com/v1"
+    moderation_urls: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     moderation_key: Annotated[SecretStr | None, AfterValidator(_sendable)] = None
     unmoderated_media: UnmoderatedMedia = "pass"
     upstream_state: UpstreamState = "refuse"
@@ -276,8 +277,8 @@ class Settings(BaseSettings):
 
     @property
     def effective_moderation(self) -> Moderation:
-        """The moderation as set, else OpenAI's if there is an upstream, else the demo."""
-        return self.moderation or ("openai" if self.upstream_url else "demo")
+        """The moderation as set, else OpenAI's if there is an upstream or an endpoint of its own, else the demo."""
+        return self.moderation or ("openai" if self.upstream_url or self.moderation_urls else "demo")
 
     @property
     def effective_moderation_key(self) -> str | None:
@@ -290,5 +291,6 @@ class Settings(BaseSettings):
     @property
     def moderation_lacks_key(self) -> bool:
         """Whether a public moderation endpoint is used without a key, so that no request can get a verdict."""
-        public = self.effective_moderation == "openai" and self.moderation_url.startswith("https:")
+        one_url = self.effective_moderation == "openai" and not self.moderation_urls
+        public = one_url and self.moderation_url.startswith("https:")
         return public and self.effective_moderation_key is None

@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol, Self
+from typing import ClassVar, Literal, Protocol, Self
 
 from obscura.dialects.base import UpstreamBody
 from obscura.dialects.chat_options import ChatOptions
 from obscura.errors import ObscuraError
+from obscura.upstreams.breaker import CircuitBreaker
 
 type RawHeaders = tuple[tuple[bytes, bytes], ...]
 
@@ -192,6 +193,7 @@ class UpstreamDialect(Protocol):
 class CatalogModel:
     """A model that callers may use: its upstream, its input, and how the tokens of its images are counted.
 
+    Or a group of models at several upstreams, which callers use as one (ADR 165).
     ``dialects`` are those that its upstream speaks natively, chat always among them; ``token_profile`` is the name of
     an imaging token profile, and ``token_factor`` what OpenAI's patches are multiplied by; ``context_length`` in
     tokens, None if it is not known.
@@ -220,6 +222,28 @@ class CatalogModel:
     """Whether optional tools of the provider's own are left out of a translated request."""
     custom_tools: bool = False
     """Whether it takes custom tools over chat."""
+    upstream_name: str | None = None
+    """The catalog's name of its upstream; None without a catalog file."""
+    breaker: CircuitBreaker | None = None
+    """The circuit of its upstream, that of every model there; None without a catalog file."""
+    weight: float = 1.0
+    """Its share of the requests of a weighted group."""
+    members: tuple["CatalogModel", ...] = ()
+    """Of a group, the model at each of its upstreams, by its id there; the other fields are the first one's."""
+    members_alike: bool = False
+    """Whether each member of a group can carry what any other can: one check is enough for all."""
+    mode: Literal["fallback", "weighted"] = "fallback"
+    """In which order the members of a group are asked: as they are listed, or drawn by weight."""
+
+    @property
+    def asked(self) -> tuple["CatalogModel", ...]:
+        """Every model that may be asked for an answer: the members of a group, or this one alone."""
+        return self.members or (self,)
+
+    @property
+    def native_dialects(self) -> frozenset[str]:
+        """The dialects that are native whichever of them answers."""
+        return frozenset.intersection(*(model.dialects for model in self.asked))
 
     def chat_options(self) -> ChatOptions:
         """Return what a translation to chat has to know of it."""

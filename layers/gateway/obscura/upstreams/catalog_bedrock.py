@@ -1,6 +1,6 @@
 """The fields of the catalog file that upstreams of kind bedrock have, and their models."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, HttpUrl
@@ -70,8 +70,8 @@ class BedrockModelFields(BaseModel):
         """Return what the upstream's dialect knows of it."""
         return ModelOptions(self.upstream_id or self.id, self.family, self.max_output, self.additional_fields)
 
-    def require_own_kind(self, kind: str) -> None:
+    def require_own_kind(self, kinds: Collection[str]) -> None:
         """Raise ValueError if a field is set that only models of kind bedrock have."""
         for name in ("upstream_id", "family", "additional_fields"):
-            if kind != KIND and name in self.model_fields_set:
+            if KIND not in kinds and name in self.model_fields_set:
                 raise ValueError(f"model '{self.id}' has {name}, a field of models of kind {KIND} alone")

@@ -13,14 +13,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from obscura.dialects.registry import PIVOT, require_dialect
 from obscura.upstreams.base import CatalogModel, Upstream
+from obscura.upstreams.breaker import FAILURES_TO_OPEN, OPEN_S, CircuitBreaker
 from obscura.upstreams.catalog_bedrock import BedrockModelFields, BedrockUpstreamFields
+from obscura.upstreams.catalog_group import HostedTools, MemberEntry, Mode, TokenLimitField, grouped, member_models
 from obscura.upstreams.registry import default_kind, load_kind, require_kind, require_spoken
 from obscura.upstreams.store_field import takes_store_field
 from obscura.upstreams.token_limit import known_field, takes_custom_tools
 
 type Dialect = Annotated[str, AfterValidator(require_dialect)]
-type TokenLimitField = Literal["max_tokens", "max_completion_tokens"]
-type HostedTools = Literal["refuse", "drop"]
 type TokenProfile = Literal["qwen", "openai_tiles", "openai_patches", "anthropic"]
 
 
@@ -38,7 +38,7 @@ class UpstreamEntry(BedrockUpstreamFields, _Strict):
     Without a ``kind``, an upstream that speaks Messages is Anthropic's, and any other OpenAI's.
     """
 
-    name: str = Field(min_length=1)
+    name: str = Field(pattern=r"^[!-~]([ -~]{0,98}[!-~])?$")  # it stands in the header x-obscura-upstream
     kind: Annotated[str, AfterValidator(require_kind)] | None = None
     key_env: str | None = None
     dialects: frozenset[Dialect] = frozenset({"chat"})
@@ -48,6 +48,8 @@ class UpstreamEntry(BedrockUpstreamFields, _Strict):
     token_limit: TokenLimitField | None = None
     hosted_tools: HostedTools = "refuse"
     custom_tools: bool | None = None
+    failures_to_open: Annotated[int, Field(gt=0)] = FAILURES_TO_OPEN
+    open_s: Annotated[float, Field(gt=0)] = OPEN_S
 
     @property
     def takes_custom_tools(self) -> bool:
@@ -78,9 +80,14 @@ class UpstreamEntry(BedrockUpstreamFields, _Strict):
 
 
 class ModelEntry(BedrockModelFields, _Strict):
-    """One model; a ``token_profile`` that it does not set is its upstream's."""
+    """One model; a ``token_profile`` that it does not set is its upstream's.
 
-    upstream: str
+    It has one ``upstream``, or several ``upstreams``, which are asked by ``mode``.
+    """
+
+    upstream: str = ""
+    upstreams: tuple[MemberEntry, ...] = ()
+    mode: Mode = "fallback"
     input: tuple[Literal["text", "image", "video", "audio"], ...] = ("text", "image")
     context_length: Annotated[int, Field(gt=0)] | None = None
     token_profile: TokenProfile | None = None
@@ -91,6 +98,10 @@ class ModelEntry(BedrockModelFields, _Strict):
     prefill: bool = False
     token_limit: TokenLimitField | None = None
     hosted_tools: HostedTools | None = None
+
+    def by_upstream(self) -> Sequence["ModelEntry"]:
+        """Return this model's entries with one upstream each: itself, or one for each of its upstreams."""
+        return [self.model_copy(update=member.own_fields(self.id)) for member in self.upstreams] or [self]
 
 
 class CatalogDocument(_Strict):
@@ -110,11 +121,17 @@ class CatalogDocument(_Strict):
                 raise ValueError(f"{kind} named twice: {', '.join(sorted(duplicates))}")
         kinds = {upstream.name: upstream.effective_kind for upstream in self.upstreams}
         for model in self.models:
-            if model.upstream not in names:
-                raise ValueError(f"model '{model.id}' names upstream '{model.upstream}', which is not in the file")
-            if model.token_factor != 1.0 and (model.token_profile or profiles[model.upstream]) != "openai_patches":
+            if bool(model.upstream) == bool(model.upstreams):
+                raise ValueError(f"model '{model.id}' must have either an upstream or upstreams")
+            asked = [member.name for member in model.upstreams] or [model.upstream]
+            if len({(member.name, member.model) for member in model.upstreams}) < len(model.upstreams):
+                raise ValueError(f"model '{model.id}' names an upstream twice with the same model")
+            for name in asked:
+                if name not in names:
+                    raise ValueError(f"model '{model.id}' names upstream '{name}', which is not in the file")
+            if model.token_factor != 1.0 and (model.token_profile or profiles[asked[0]]) != "openai_patches":
                 raise ValueError(f"model '{model.id}' has a token_factor, which only openai_patches are multiplied by")
-            model.require_own_kind(kinds[model.upstream])
+            model.require_own_kind({kinds[name] for name in asked})
         return self
 
 
@@ -148,8 +165,10 @@ class FileCatalog:
         """``open_upstream`` gets an entry and its key; raises CatalogError if a key that is named is not set."""
         entries = {entry.name: entry for entry in file.upstreams}
         opened = {name: open_upstream(entry, _key(entry, environment)) for name, entry in entries.items()}
-        self._models = {
-            model.id: CatalogModel(
+        breakers = {name: CircuitBreaker(entry.failures_to_open, entry.open_s) for name, entry in entries.items()}
+
+        def single(model: ModelEntry) -> CatalogModel:
+            return CatalogModel(
                 model.id,
                 opened[model.upstream],
                 _dialects(model, entries[model.upstream]),
@@ -165,7 +184,14 @@ class FileCatalog:
                 token_limit=_token_limit(model, entries[model.upstream]),
                 drops_hosted_tools=(model.hosted_tools or entries[model.upstream].hosted_tools) == "drop",
                 custom_tools=entries[model.upstream].takes_custom_tools,
+                upstream_name=model.upstream,
+                breaker=breakers[model.upstream],
             )
+
+        self._models = {
+            model.id: grouped(model.id, member_models(model.id, model, model.upstreams, single), model.mode)
+            if model.upstreams
+            else single(model)
             for model in file.models
         }
 
