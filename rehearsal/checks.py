@@ -22,7 +22,7 @@ LEFT_TO_DEFAULTS = frozenset(
         "max_document_bytes", "max_stored_document_bytes", "max_document_pages", "trusted_proxies",
     }
     | {"disk_reserve_mb", "max_request_pixels", "memory_budget_mb", "max_connections"}
-    | {"upstream_retries", "pass_headers"}
+    | {"upstream_retries", "pass_headers", "bedrock_guardrail", "moderation_urls"}
 )  # fmt: skip
 """Settings that a stack does not need (one upstream, no proxy but API Gateway) or whose defaults suit Lambda too; the
 template sets every other one."""
@@ -220,8 +220,20 @@ def _logged_families(stack: Stack) -> set[str]:
 def _wide(logical_id: str, document: Json) -> Iterator[str]:
     for statement in document["Statement"]:
         actions, targets = _listed(statement["Action"]), _listed(statement["Resource"])
+        if all(action.startswith("bedrock:") for action in actions):
+            if not all(_is_of_a_model(arn, statement) for arn in targets):
+                yield f"{logical_id} grants {actions} on {targets}"
+            continue
         if any("*" in action for action in actions) or any("*" in arn.partition(f"{NAME}-")[0] for arn in targets):
             yield f"{logical_id} grants {actions} on {targets}"
+
+
+def _is_of_a_model(arn: str, statement: Json) -> bool:
+    """Whether an ARN names one model or profile of Bedrock, in any region, or all models through named profiles."""
+    _, _, name = arn.partition("/")
+    profiles = _listed(statement.get("Condition", {}).get("ArnLike", {}).get("bedrock:InferenceProfileArn", []))
+    through_profiles = bool(profiles) and not any(profile.endswith("/*") for profile in profiles)
+    return bool(name) and ("*" not in name or (name == "*" and through_profiles))
 
 
 def _listed(value: str | list[str]) -> list[str]:

@@ -67,6 +67,10 @@ def validate_settings(settings: Settings) -> None:
             f"{PREFIX}JWKS_URL needs {PREFIX}JWT_ISSUER and {PREFIX}JWT_AUDIENCE: "
             "the issuer and the audience of the JWTs that are accepted."
         )
+    if settings.moderation_urls:
+        from obscura.moderation.endpoints import read_endpoints
+
+        read_endpoints(settings)
     policy_floor(settings)
     for source in settings.blocked_hashes:
         _validate_hash_list(source)

@@ -1,5 +1,6 @@
 """The composition root of whom we call: the catalog with its upstreams, and the moderator."""
 
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from obscura.upstreams.registry import default_kind, load_kind
 from obscura.upstreams.store_field import takes_store_field
 
 if TYPE_CHECKING:
-    from obscura.upstreams.catalog_file import UpstreamEntry
+    from obscura.upstreams.catalog_file import ModelEntry, UpstreamEntry
 
 
 def open_moderator(settings: Settings, transport: httpx.AsyncBaseTransport) -> Moderator | None:
@@ -28,6 +29,10 @@ def open_moderator(settings: Settings, transport: httpx.AsyncBaseTransport) -> M
             from obscura.moderation.demo import DemoModerator
 
             return DemoModerator()
+        case "openai" if settings.moderation_urls:
+            from obscura.moderation.endpoints import open_endpoints
+
+            return open_endpoints(settings, transport)
         case "openai":
             return OpenAIModerator(transport, settings.moderation_url, settings.effective_moderation_key)
 
@@ -37,11 +42,14 @@ def open_catalog(settings: Settings, transport: httpx.AsyncBaseTransport) -> Cat
     if settings.models is not None:
         from obscura.upstreams.catalog_file import FileCatalog, read_catalog_file
 
-        return FileCatalog(
-            read_catalog_file(settings.models), partial(_open_upstream, transport, settings.upstream_retries)
-        )
+        file = read_catalog_file(settings.models)
+        return FileCatalog(file, partial(open_upstream, transport, settings.upstream_retries, file.models))
     if settings.upstream_url is None:
         return SingleUpstreamCatalog(demo_model(), frozenset({PIVOT}))
+    if settings.bedrock_region is not None:
+        from obscura.upstreams.bedrock.catalog import open_bedrock_catalog
+
+        return open_bedrock_catalog(settings, transport)
     key = settings.upstream_key.get_secret_value() if settings.upstream_key else None
     dialects = settings.upstream_dialects | {PIVOT}
     dialect = load_kind(default_kind(dialects))(key)
@@ -51,11 +59,17 @@ def open_catalog(settings: Settings, transport: httpx.AsyncBaseTransport) -> Cat
     )
 
 
-def _open_upstream(
-    transport: httpx.AsyncBaseTransport, retries: int, entry: "UpstreamEntry", key: str | None
+def open_upstream(
+    transport: httpx.AsyncBaseTransport,
+    retries: int,
+    models: Iterable["ModelEntry"],
+    entry: "UpstreamEntry",
+    key: str | None,
 ) -> Upstream:
-    dialect = load_kind(entry.effective_kind)(key)
-    return HttpUpstream(transport, str(entry.url), dialect, UpstreamTimeouts(first_byte_s=entry.timeout_s), retries)
+    """Return one upstream of the catalog file, with its key."""
+    options = entry.options(one for model in models for one in model.by_upstream() if one.upstream == entry.name)
+    dialect = load_kind(entry.effective_kind).configured(key, options)
+    return HttpUpstream(transport, entry.base_url, dialect, UpstreamTimeouts(first_byte_s=entry.timeout_s), retries)
 
 
 def demo_model() -> Upstream:

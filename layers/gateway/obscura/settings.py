@@ -19,6 +19,8 @@ type StoreOutage = Literal["deny", "cached_keys"]
 
 PREFIX = "OBSCURA_"
 
+BEDROCK_SCHEME = "bedrock:"
+AWS_REGION = re.compile(r"[a-z]{2,5}(?:-[a-z]{2,9}){1,3}-[1-9][0-9]?")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 
 
@@ -180,6 +182,16 @@ def _colour(value: object) -> object:
     return tuple(bytes.fromhex(wide))
 
 
+def _upstream_url(value: str) -> str:
+    """Return ``bedrock:REGION`` or a base URL."""
+    if value.startswith(BEDROCK_SCHEME):
+        if not AWS_REGION.fullmatch(value.removeprefix(BEDROCK_SCHEME)):
+            raise ValueError("must name a region of AWS after bedrock:, such as bedrock:eu-central-1")
+        return value
+    return _base_url(value)
+
+
+type UpstreamUrl = Annotated[str, AfterValidator(_upstream_url)]
 type BaseUrl = Annotated[str, AfterValidator(_base_url)]
 type Endpoint = Annotated[str, AfterValidator(_endpoint)]
 
@@ -189,12 +201,17 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", populate_by_name=True)
 
-    upstream_url: BaseUrl | None = None
+    upstream_url: UpstreamUrl | None = None
     upstream_key: Annotated[SecretStr | None, AfterValidator(_sendable)] = None
     upstream_dialects: Annotated[frozenset[str], NoDecode, BeforeValidator(_split)] = frozenset({"chat"})
+    bedrock_models: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
+    bedrock_guardrail: Annotated[str, Field(pattern=r"^[A-Za-z0-9:/._-]{1,2048}:([1-9][0-9]{0,7}|DRAFT)$")] | None = (
+        None
+    )
     models: Path | None = None
     moderation: Moderation | None = None
     moderation_url: BaseUrl = "https://api.openai.com/v1"
+    moderation_urls: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     moderation_key: Annotated[SecretStr | None, AfterValidator(_sendable)] = None
     unmoderated_media: UnmoderatedMedia = "pass"
     upstream_state: UpstreamState = "refuse"
@@ -253,9 +270,15 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @property
+    def bedrock_region(self) -> str | None:
+        """The region of Amazon Bedrock, if that is the upstream."""
+        url = self.upstream_url or ""
+        return url.removeprefix(BEDROCK_SCHEME) if url.startswith(BEDROCK_SCHEME) else None
+
+    @property
     def effective_moderation(self) -> Moderation:
-        """The moderation as set, else OpenAI's if there is an upstream, else the demo."""
-        return self.moderation or ("openai" if self.upstream_url else "demo")
+        """The moderation as set, else OpenAI's if there is an upstream or an endpoint of its own, else the demo."""
+        return self.moderation or ("openai" if self.upstream_url or self.moderation_urls else "demo")
 
     @property
     def effective_moderation_key(self) -> str | None:
@@ -268,5 +291,6 @@ class Settings(BaseSettings):
     @property
     def moderation_lacks_key(self) -> bool:
         """Whether a public moderation endpoint is used without a key, so that no request can get a verdict."""
-        public = self.effective_moderation == "openai" and self.moderation_url.startswith("https:")
+        one_url = self.effective_moderation == "openai" and not self.moderation_urls
+        public = one_url and self.moderation_url.startswith("https:")
         return public and self.effective_moderation_key is None

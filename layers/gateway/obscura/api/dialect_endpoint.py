@@ -53,11 +53,13 @@ class DialectEndpoint:
         writer = _ResponseWriter(send, self.dialect, record)
         state = scope["app"].state
         head = RequestHead(scope["path"], scope["query_string"].decode("latin-1"), headers_of(scope))
-        request = GatewayRequest(head, connection, record, client_address(scope, state.trusted_proxies))
+        deadline = deadline_of(scope)
+        address = client_address(scope, state.trusted_proxies)
+        request = GatewayRequest(head, connection, record, address, deadline.expires_at_s)
         handler = self._handler if DRY_RUN_HEADER not in head.headers else self._handler_of(head)
         try:
             async with (
-                enforce_deadline(deadline_of(scope)),
+                enforce_deadline(deadline),
                 handler(request, self.dialect, state.services) as response,
             ):
                 await writer.send_response(response)

@@ -243,11 +243,19 @@ class ParsedRequest(RequestContent, Protocol):
         """
         ...
 
+    def is_bound(self, *, native: bool) -> bool:
+        """Whether what goes upstream names or carries what one upstream alone knows: ids, content that it encrypted."""
+        ...
+
+    def rename_model(self, model: str) -> None:
+        """Have ``to_upstream`` ask for a model by this id; responses keep the caller's."""
+        ...
+
     def keep_nothing_upstream(self, *, store_field: bool) -> None:
         """Have the upstream keep nothing that a request can stop it from keeping; before any image is replaced.
 
         Fields that name or make entries of its cache are taken off, and ``"store": false`` is written, in dialects that
-        have the field, if ``store_field`` says that the upstream takes it.
+        have the field, if ``store_field`` says that the upstream takes it. It may be called again for another upstream.
         """
         ...
 

@@ -4,6 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import msgspec
+from msgspec import Raw
+
 from obscura.dialects.base import ContentLimits, DocumentSlot, ImageSlot, SourceKind, UncheckedPart, VideoSlot
 from obscura.dialects.json.prescan import too_many_items
 from obscura.dialects.json.raw import FALSE, Node, RawJson, RawObject, is_array, open_array, open_object
@@ -170,6 +173,14 @@ class ContentRequest:
         """Return the JSON paths of ids of what the upstream's account holds; see ``ParsedRequest``."""
         files = [part.account_id for part in self.content.unchecked.values() if part.account_id is not None]
         return [*self.content.account_state, *self.content.stored_items, *files] if native else files
+
+    def is_bound(self, *, native: bool) -> bool:
+        """Whether it names what only one upstream knows; see ``ParsedRequest``."""
+        return bool(self.account_state(native=native))
+
+    def rename_model(self, model: str) -> None:
+        """Have the upstream be asked for a model by this id; another leaf is written, and nothing else."""
+        self.content.body.root["model"] = Raw(msgspec.json.encode(model))
 
     def keep_nothing_upstream(self, *, store_field: bool) -> None:
         """Take the cache hints off, and have ``"store": false`` written if the upstream takes the field."""

@@ -1,8 +1,9 @@
 """The sequence: admit, read, select the model, load, prepare and moderate the content, call the upstream."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from obscura.auth.access import AccessRequest, Principal, admission
@@ -11,16 +12,17 @@ from obscura.dialects.base import CallerDialect, ParsedRequest, UpstreamBody
 from obscura.dialects.json.raw import Node, RawJson
 from obscura.execution import run_off_loop
 from obscura.memory_budget import request_memory
-from obscura.pipeline.call_upstream import call_upstream
+from obscura.pipeline.call_upstream import call_model
 from obscura.pipeline.check_content import CheckedContent, ContentCheck
 from obscura.pipeline.load_images import require_video_allowed
+from obscura.pipeline.members import narrowed, only
 from obscura.pipeline.moderate import with_text_limit
 from obscura.pipeline.policy_fields import take_policy_fields
 from obscura.pipeline.read_body import read_and_parse
 from obscura.pipeline.request import GatewayRequest, GatewayResponse
 from obscura.pipeline.select_model import select_model
 from obscura.pipeline.services import Services
-from obscura.pipeline.unmoderated import UNMODERATED_HEADER, require_checkable
+from obscura.pipeline.unmoderated import UNMODERATED_HEADER, require_checkable, unmoderated_types
 from obscura.pipeline.upstream_state import require_files_allowed, require_nothing_kept, require_own_state
 from obscura.upstreams.base import CatalogModel
 from obscura.upstreams.headers import IDEMPOTENCY_KEY, request_headers, request_query
@@ -43,7 +45,7 @@ async def handle_request(
         request.record.left_gateway = True
         with request.record.timed_step("relay"):
             headers = approved.headers
-            calling = call_upstream(approved.body, approved.model.upstream, approved.image_tokens)
+            calling = approved.call()
             del approved  # what the upstream has been sent is not held while its response is relayed
             response = await calling
             request_memory().release()
@@ -105,11 +107,20 @@ async def read_and_select[R: ParsedRequest](
     require_nothing_kept(parsed, principal, native=False)
     with record.timed_step("choose"):
         model = await select_model(parsed, services.catalog)
-        unmoderated = require_checkable(parsed, model, principal, refuse_unmoderated=limits.refuse_unmoderated)
-        await run_off_loop(lambda: parsed.check_translatable(model.dialects, model.chat_options()), off_loop=is_large)
-        native = dialect.name in model.dialects
-        require_nothing_kept(parsed, principal, native=native)
-        require_own_state(parsed, model, native=native, allowed=limits.allow_upstream_state)
+
+        async def check(model: CatalogModel) -> None:
+            require_checkable(parsed, model, principal, refuse_unmoderated=limits.refuse_unmoderated)
+            options = model.chat_options()
+            await run_off_loop(lambda: parsed.check_translatable(model.dialects, options), off_loop=is_large)
+            native = dialect.name in model.dialects
+            require_nothing_kept(parsed, principal, native=native)
+            require_own_state(parsed, model, native=native, allowed=limits.allow_upstream_state)
+
+        if model.members:
+            model = await narrowed(parsed, model, dialect.name, check)
+        else:
+            await check(model)
+    unmoderated = unmoderated_types(parsed)
     if principal.zero_retention:
         parsed.keep_nothing_upstream(store_field=model.store_field)
     return SelectedRequest(parsed, model, unmoderated, is_large, policy_fields)
@@ -137,14 +148,34 @@ class PreparedRequest[R: ParsedRequest]:
         tokens = {"x-image-tokens": image_tokens} if image_tokens else {}
         return tokens | ({UNMODERATED_HEADER: ",".join(self.unmoderated)} if self.unmoderated else {})
 
-    async def render(self) -> UpstreamBody:
-        """Render the request for the upstream, with the very images that were moderated."""
+    async def call(
+        self,
+        request: GatewayRequest,
+        principal: Principal,
+        finish: Callable[[UpstreamBody], UpstreamBody] | None = None,
+    ) -> "UpstreamCall":
+        """Return the call of the upstream, or of those of a group, with the very images that were moderated.
+
+        ``finish`` completes what was rendered for an upstream. The call of a group holds the request that was parsed.
+        """
         image_bytes = sum(len(image.data_url) for image in self.content.images_and_pages)
-        return await run_off_loop(self._render, off_loop=self.is_large or image_bytes > OFF_LOOP_IMAGE_BYTES)
+        off_loop = self.is_large or image_bytes > OFF_LOOP_IMAGE_BYTES
+        if self.model.members:
+            from obscura.pipeline.fallback import group_call
+
+            if self.parsed.images or self.parsed.documents:
+                await run_off_loop(lambda: self.content.replace(self.parsed.images), off_loop=off_loop)
+            return group_call(self, request, finish, off_loop=off_loop, zero_retention=principal.zero_retention)
+        body = await run_off_loop(self._render, off_loop=off_loop)
+        return partial(call_model, finish(body) if finish else body, self.model, self.image_tokens, request.record)
 
     def _render(self) -> UpstreamBody:
         self.content.replace(self.parsed.images)
         return self.parsed.to_upstream(self.model.dialects, self.model.chat_options())
+
+
+type UpstreamCall = Callable[[], Coroutine[None, None, GatewayResponse]]
+"""Calls the upstream; raises what ``call_upstream`` raises."""
 
 
 async def prepare_and_moderate[R: ParsedRequest](  # noqa: PLR0913 - a request, and what becomes of its content
@@ -168,11 +199,9 @@ async def prepare_and_moderate[R: ParsedRequest](  # noqa: PLR0913 - a request, 
 
 @dataclass(frozen=True, slots=True)
 class _ApprovedRequest:
-    """A request that may go upstream, without the parsed one, whose megabytes are free from here on."""
+    """A request that may go upstream, without the parsed one, unless a group may need it: its megabytes are free."""
 
-    model: CatalogModel
-    body: UpstreamBody
-    image_tokens: list[int]
+    call: UpstreamCall
     headers: dict[str, str]
 
 
@@ -181,12 +210,12 @@ async def _approve(
 ) -> _ApprovedRequest:
     selected = await read_and_select(request, principal, dialect, services)
     prepared = await prepare_and_moderate(selected, request, principal, services, moderated=True)
-    body = passed_on(await prepared.render(), request, principal, dialect, services)
-    return _ApprovedRequest(prepared.model, body, prepared.image_tokens, prepared.headers)
+    finish = partial(passed_on, request, principal, dialect, services)
+    return _ApprovedRequest(await prepared.call(request, principal, finish), prepared.headers)
 
 
 def passed_on(
-    body: UpstreamBody, request: GatewayRequest, principal: Principal, dialect: CallerDialect, services: Services
+    request: GatewayRequest, principal: Principal, dialect: CallerDialect, services: Services, body: UpstreamBody
 ) -> UpstreamBody:
     """Add what of the request's headers and query goes on to an upstream that speaks its own dialect (ADR 120)."""
     if body.dialect != dialect.name:
@@ -224,7 +253,9 @@ async def handle_count_tokens(
     """
     async with admission(access_request(request, dialect, uses_free_quota=False), services.access_control) as principal:
         selected = await read_and_select(request, principal, dialect, services)
-        counted = selected.parsed.upstream_can_count(selected.model.dialects)
+        can_count = selected.parsed.upstream_can_count
+        selected = replace(selected, model=only(selected.model, lambda member: can_count(member.dialects)))
+        counted = can_count(selected.model.dialects)
         prepared = await prepare_and_moderate(
             selected, request, principal, services, moderated=counted, decoded=counted
         )
@@ -235,8 +266,9 @@ async def handle_count_tokens(
             )
             yield GatewayResponse(200, "application/json", estimate, headers)
             return
-        body = passed_on(await prepared.render(), request, principal, dialect, services)
+        finish = partial(passed_on, request, principal, dialect, services)
+        call = await prepared.call(request, principal, finish)
         with request.record.timed_step("relay"):
-            response = await call_upstream(body, prepared.model.upstream, ())
+            response = await call()
             response.headers.update(prepared.headers)
             yield response

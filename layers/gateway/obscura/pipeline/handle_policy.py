@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 
 from obscura.auth.access import Principal, admission
 from obscura.auth.base import KeyScope
-from obscura.dialects.base import CallerDialect, ParsedRequest, UpstreamBody
+from obscura.dialects.base import CallerDialect, ParsedRequest
 from obscura.errors import ObscuraError
 from obscura.execution import run_off_loop
 from obscura.fetch.errors import HostRefused
 from obscura.memory_budget import request_memory
 from obscura.pipeline.apply_policy import RequestPolicy
-from obscura.pipeline.call_upstream import OFF_LOOP_BYTES, call_upstream
+from obscura.pipeline.call_upstream import OFF_LOOP_BYTES
 from obscura.pipeline.check_content import ContentCheck
 from obscura.pipeline.external_checks import apply_input_rules
-from obscura.pipeline.handle import PreparedRequest, SelectedRequest, access_request, read_and_select
+from obscura.pipeline.handle import PreparedRequest, SelectedRequest, UpstreamCall, access_request, read_and_select
 from obscura.pipeline.named_policy import read_named_policy
 from obscura.pipeline.policy_answer import (
     CHARS_PER_TOKEN,
@@ -34,7 +34,6 @@ from obscura.pipeline.request import GatewayRequest, GatewayResponse, StreamingB
 from obscura.pipeline.review_answer import AnswerReview, reviewed_stream
 from obscura.pipeline.services import Services
 from obscura.policy.facts import ModerationResult
-from obscura.upstreams.base import CatalogModel
 
 
 @asynccontextmanager
@@ -66,7 +65,7 @@ async def handle_policy_request(
                 headers, dialect_name = approved.headers, approved.dialect
                 review, replace_answer = approved.review, approved.replace_answer
                 await policy.reserve()
-                calling = call_upstream(approved.body, approved.model.upstream, approved.image_tokens)
+                calling = approved.call()
                 del approved
                 response = await calling
                 reached_model = True
@@ -87,9 +86,7 @@ async def handle_policy_request(
 class _Approved:
     """A request that may go upstream, and what its policy does to the answer."""
 
-    model: CatalogModel
-    body: UpstreamBody
-    image_tokens: list[int]
+    call: UpstreamCall
     headers: dict[str, str]
     review: AnswerReview
     dialect: str
@@ -139,9 +136,8 @@ async def _approve(
     held = policy.gate.held
     review = AnswerReview(record, principal, services, held, policy.checks, replace(facts, texts=(), images=()), answer)
     replacement = Replacement.of(parsed)
-    return _Approved(
-        prepared.model, await prepared.render(), tokens, headers, review, record.dialect or "", replacement
-    )
+    call = await prepared.call(request, principal)
+    return _Approved(call, headers, review, record.dialect or "", replacement)
 
 
 async def _refused_fetch(

@@ -9,17 +9,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from obscura.dialects.registry import PIVOT, require_dialect
 from obscura.upstreams.base import CatalogModel, Upstream
-from obscura.upstreams.registry import default_kind, require_kind, require_spoken
+from obscura.upstreams.breaker import FAILURES_TO_OPEN, OPEN_S, CircuitBreaker
+from obscura.upstreams.catalog_bedrock import BedrockModelFields, BedrockUpstreamFields
+from obscura.upstreams.catalog_group import HostedTools, MemberEntry, Mode, TokenLimitField, grouped, member_models
+from obscura.upstreams.registry import default_kind, load_kind, require_kind, require_spoken
 from obscura.upstreams.store_field import takes_store_field
 from obscura.upstreams.token_limit import known_field, takes_custom_tools
 
 type Dialect = Annotated[str, AfterValidator(require_dialect)]
-type TokenLimitField = Literal["max_tokens", "max_completion_tokens"]
-type HostedTools = Literal["refuse", "drop"]
 type TokenProfile = Literal["qwen", "openai_tiles", "openai_patches", "anthropic"]
 
 
@@ -31,14 +32,13 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class UpstreamEntry(_Strict):
+class UpstreamEntry(BedrockUpstreamFields, _Strict):
     """One upstream; ``key_env`` names the environment variable with its key, so that the file holds no secret.
 
     Without a ``kind``, an upstream that speaks Messages is Anthropic's, and any other OpenAI's.
     """
 
-    name: str = Field(min_length=1)
-    url: HttpUrl
+    name: str = Field(pattern=r"^[!-~]([ -~]{0,98}[!-~])?$")  # it stands in the header x-obscura-upstream
     kind: Annotated[str, AfterValidator(require_kind)] | None = None
     key_env: str | None = None
     dialects: frozenset[Dialect] = frozenset({"chat"})
@@ -48,21 +48,24 @@ class UpstreamEntry(_Strict):
     token_limit: TokenLimitField | None = None
     hosted_tools: HostedTools = "refuse"
     custom_tools: bool | None = None
+    failures_to_open: Annotated[int, Field(gt=0)] = FAILURES_TO_OPEN
+    open_s: Annotated[float, Field(gt=0)] = OPEN_S
 
     @property
     def takes_custom_tools(self) -> bool:
         """Whether it takes custom tools over chat: as set, else as it is known of its host."""
-        return takes_custom_tools(str(self.url)) if self.custom_tools is None else self.custom_tools
+        return takes_custom_tools(self.base_url) if self.custom_tools is None else self.custom_tools
 
     @property
     def takes_store_field(self) -> bool:
         """Whether it takes the field ``store``: as set, else as it is known of its host."""
-        return takes_store_field(str(self.url)) if self.store_field is None else self.store_field
+        return takes_store_field(self.base_url) if self.store_field is None else self.store_field
 
     @property
     def all_dialects(self) -> frozenset[str]:
         """The dialects of its requests: chat, the pivot, is one of them in any case."""
-        return self.dialects | {PIVOT}
+        is_set = "dialects" in self.model_fields_set
+        return (self.dialects if is_set else load_kind(self.effective_kind).default_dialects) | {PIVOT}
 
     @property
     def effective_kind(self) -> str:
@@ -71,15 +74,20 @@ class UpstreamEntry(_Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> "UpstreamEntry":
+        self.require_own_fields(self.effective_kind)
         require_spoken(self.effective_kind, self.all_dialects)
         return self
 
 
-class ModelEntry(_Strict):
-    """One model; a ``token_profile`` that it does not set is its upstream's."""
+class ModelEntry(BedrockModelFields, _Strict):
+    """One model; a ``token_profile`` that it does not set is its upstream's.
 
-    id: str = Field(min_length=1)
-    upstream: str
+    It has one ``upstream``, or several ``upstreams``, which are asked by ``mode``.
+    """
+
+    upstream: str = ""
+    upstreams: tuple[MemberEntry, ...] = ()
+    mode: Mode = "fallback"
     input: tuple[Literal["text", "image", "video", "audio"], ...] = ("text", "image")
     context_length: Annotated[int, Field(gt=0)] | None = None
     token_profile: TokenProfile | None = None
@@ -90,6 +98,10 @@ class ModelEntry(_Strict):
     prefill: bool = False
     token_limit: TokenLimitField | None = None
     hosted_tools: HostedTools | None = None
+
+    def by_upstream(self) -> Sequence["ModelEntry"]:
+        """Return this model's entries with one upstream each: itself, or one for each of its upstreams."""
+        return [self.model_copy(update=member.own_fields(self.id)) for member in self.upstreams] or [self]
 
 
 class CatalogDocument(_Strict):
@@ -107,11 +119,19 @@ class CatalogDocument(_Strict):
             duplicates = {name for name in listed if listed.count(name) > 1}
             if duplicates:
                 raise ValueError(f"{kind} named twice: {', '.join(sorted(duplicates))}")
+        kinds = {upstream.name: upstream.effective_kind for upstream in self.upstreams}
         for model in self.models:
-            if model.upstream not in names:
-                raise ValueError(f"model '{model.id}' names upstream '{model.upstream}', which is not in the file")
-            if model.token_factor != 1.0 and (model.token_profile or profiles[model.upstream]) != "openai_patches":
+            if bool(model.upstream) == bool(model.upstreams):
+                raise ValueError(f"model '{model.id}' must have either an upstream or upstreams")
+            asked = [member.name for member in model.upstreams] or [model.upstream]
+            if len({(member.name, member.model) for member in model.upstreams}) < len(model.upstreams):
+                raise ValueError(f"model '{model.id}' names an upstream twice with the same model")
+            for name in asked:
+                if name not in names:
+                    raise ValueError(f"model '{model.id}' names upstream '{name}', which is not in the file")
+            if model.token_factor != 1.0 and (model.token_profile or profiles[asked[0]]) != "openai_patches":
                 raise ValueError(f"model '{model.id}' has a token_factor, which only openai_patches are multiplied by")
+            model.require_own_kind({kinds[name] for name in asked})
         return self
 
 
@@ -145,11 +165,13 @@ class FileCatalog:
         """``open_upstream`` gets an entry and its key; raises CatalogError if a key that is named is not set."""
         entries = {entry.name: entry for entry in file.upstreams}
         opened = {name: open_upstream(entry, _key(entry, environment)) for name, entry in entries.items()}
-        self._models = {
-            model.id: CatalogModel(
+        breakers = {name: CircuitBreaker(entry.failures_to_open, entry.open_s) for name, entry in entries.items()}
+
+        def single(model: ModelEntry) -> CatalogModel:
+            return CatalogModel(
                 model.id,
                 opened[model.upstream],
-                entries[model.upstream].all_dialects,
+                _dialects(model, entries[model.upstream]),
                 model.token_profile or entries[model.upstream].token_profile,
                 model.token_factor,
                 model.input,
@@ -162,7 +184,14 @@ class FileCatalog:
                 token_limit=_token_limit(model, entries[model.upstream]),
                 drops_hosted_tools=(model.hosted_tools or entries[model.upstream].hosted_tools) == "drop",
                 custom_tools=entries[model.upstream].takes_custom_tools,
+                upstream_name=model.upstream,
+                breaker=breakers[model.upstream],
             )
+
+        self._models = {
+            model.id: grouped(model.id, member_models(model.id, model, model.upstreams, single), model.mode)
+            if model.upstreams
+            else single(model)
             for model in file.models
         }
 
@@ -176,7 +205,11 @@ class FileCatalog:
 
 
 def _token_limit(model: ModelEntry, upstream: UpstreamEntry) -> str:
-    return model.token_limit or upstream.token_limit or known_field(str(upstream.url), model.id)
+    return model.token_limit or upstream.token_limit or known_field(upstream.base_url, model.id)
+
+
+def _dialects(model: ModelEntry, upstream: UpstreamEntry) -> frozenset[str]:
+    return load_kind(upstream.effective_kind).model_dialects(model.options(), upstream.all_dialects)
 
 
 def _key(entry: UpstreamEntry, environment: Mapping[str, str]) -> str | None:

@@ -105,7 +105,7 @@ class CatalogModelObject(BaseModel):
             context_length=model.context_length,
             token_profile=model.token_profile,
             token_factor=model.token_factor,
-            dialects=sorted(model.dialects),
+            dialects=sorted(model.native_dialects),
             detail_limits=DETAIL_LIMITS if "image" in model.input_modalities else {},
             owned_by=model.owned_by,
         )

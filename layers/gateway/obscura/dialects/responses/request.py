@@ -82,6 +82,11 @@ class ResponsesRequest(ContentRequest):
             PIVOT, body.render(chat | self.stored_field()), self.streamed, translator, token_limit=limit
         )
 
+    def is_bound(self, *, native: bool) -> bool:
+        """Whether it names what only one upstream knows, or carries reasoning that it encrypted."""
+        encrypted = native and any(not is_null(item.fields.get("encrypted_content")) for item in self.content.items)
+        return encrypted or bool(self.account_state(native=native))
+
     def _tools(self, options: ChatOptions) -> Tools:
         searches = ((item.fields, item.path) for item in self.content.items if item.kind == "tool_search_output")
         return read_tools(self.content.body, options, found_tools(self.content.body, searches))
