@@ -43,7 +43,8 @@ class UpstreamEntry(_Strict):
     key_env: str | None = None
     dialects: frozenset[Dialect] = frozenset({"chat"})
     token_profile: TokenProfile = "qwen"
-    timeout_s: Annotated[float, Field(gt=0)] = 120.0
+    timeout_s: Annotated[float, Field(gt=0)] | None = None
+    idle_s: Annotated[float, Field(gt=0)] | None = None
     store_field: bool | None = None
     token_limit: TokenLimitField | None = None
     hosted_tools: HostedTools = "refuse"
