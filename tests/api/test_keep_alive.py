@@ -1,6 +1,7 @@
 """Comments while an upstream that has begun to respond is silent: on every dialect, and never within an event."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -53,8 +54,8 @@ async def test_a_silent_upstream_is_bridged_by_comments_between_events(
     # After the head, within an event and between two events.
     respond = pausing(None, pieces[0], pieces[1][:12], None, pieces[1][12:], None, *pieces[2:])
     async with loopback_server(respond) as upstream:
-        settings = {"upstream_url": upstream.v1, "upstream_dialects": dialects, "keep_alive_s": INTERVAL_S}
-        async with running_gateway(**settings) as gateway:
+        settings: dict[str, Any] = {"upstream_url": upstream.v1, "upstream_dialects": dialects}
+        async with running_gateway(keep_alive_s=INTERVAL_S, **settings) as gateway:
             response = await gateway.client.post(path, json=body)
 
     parts = response.text.split(COMMENT)

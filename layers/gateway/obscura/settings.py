@@ -199,8 +199,8 @@ class Settings(BaseSettings):
     unmoderated_media: UnmoderatedMedia = "pass"
     upstream_state: UpstreamState = "refuse"
     upstream_retries: int = Field(default=0, ge=0, le=10)
-    upstream_timeout_s: float = Field(default=120.0, gt=0, le=3600)
-    upstream_idle_s: float = Field(default=60.0, gt=0, le=3600)
+    upstream_timeout_s: float = Field(default=120, gt=0, le=3600)
+    upstream_idle_s: float = Field(default=60, gt=0, le=3600)
     pass_headers: Annotated[frozenset[str], NoDecode, BeforeValidator(_split_names)] = frozenset()
     blocked_hashes: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     fetch_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
