@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from obscura.bootstrap_catalog import load_catalog
 from obscura.dialects.registry import PIVOT
 from obscura.moderation.base import Moderator
 from obscura.moderation.openai import OpenAIModerator
@@ -35,9 +36,10 @@ def open_moderator(settings: Settings, transport: httpx.AsyncBaseTransport) -> M
 def open_catalog(settings: Settings, transport: httpx.AsyncBaseTransport) -> Catalog:
     """Return the catalog of the settings, with its upstreams open; raises CatalogError if its file is invalid."""
     if settings.models is not None:
-        from obscura.upstreams.catalog_file import FileCatalog, read_catalog_file
+        from obscura.upstreams.catalog_file import FileCatalog
 
-        return FileCatalog(read_catalog_file(settings.models), partial(_open_upstream, transport, settings))
+        document, keys = load_catalog(settings)
+        return FileCatalog(document, partial(_open_upstream, transport, settings), keys)
     if settings.upstream_url is None:
         return SingleUpstreamCatalog(demo_model(), frozenset({PIVOT}))
     key = settings.upstream_key.get_secret_value() if settings.upstream_key else None
