@@ -107,7 +107,7 @@ def renewal(stack: Stack) -> Iterator[str]:
 
 
 def roles(stack: Stack) -> Iterator[str]:
-    """Each function has a role of its own, for Lambda alone, with wildcards only after a bucket's or a log's name."""
+    """Each function has a role of its own, for Lambda alone; wildcards follow the name of a bucket, a log or the keys."""
     used = [function["Role"] for function in functions_by_family(stack).values()]
     yield from (f"{role} is shared" for role in {role for role in used if used.count(role) > 1})
     for logical_id, role in stack.resources("AWS::IAM::Role").items():
@@ -115,9 +115,9 @@ def roles(stack: Stack) -> Iterator[str]:
             if statement["Principal"] != {"Service": "lambda.amazonaws.com"}:
                 yield f"{logical_id} may be assumed by {statement['Principal']}"
         for policy in role["Policies"]:
-            yield from _wide(logical_id, policy["PolicyDocument"])
+            yield from _wide(logical_id, policy["PolicyDocument"], stack)
     for logical_id, policy in stack.resources("AWS::IAM::ManagedPolicy").items():
-        yield from _wide(logical_id, policy["PolicyDocument"])
+        yield from _wide(logical_id, policy["PolicyDocument"], stack)
 
 
 def tables(stack: Stack) -> Iterator[str]:
@@ -217,10 +217,13 @@ def _logged_families(stack: Stack) -> set[str]:
     return set(re.findall(rf"SOURCE '{_LOG_PREFIX}(\w+)'", dashboard["DashboardBody"]))
 
 
-def _wide(logical_id: str, document: Json) -> Iterator[str]:
+def _wide(logical_id: str, document: Json, stack: Stack) -> Iterator[str]:
+    keys = f"{stack.ref('SecretsPath')}/upstreams/"
     for statement in document["Statement"]:
         actions, targets = _listed(statement["Action"]), _listed(statement["Resource"])
-        if any("*" in action for action in actions) or any("*" in arn.partition(f"{NAME}-")[0] for arn in targets):
+        if any("*" in action for action in actions) or any(
+            "*" in arn.partition(f"{NAME}-")[0].partition(keys)[0] for arn in targets
+        ):
             yield f"{logical_id} grants {actions} on {targets}"
 
 
