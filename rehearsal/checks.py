@@ -107,7 +107,7 @@ def renewal(stack: Stack) -> Iterator[str]:
 
 
 def roles(stack: Stack) -> Iterator[str]:
-    """Each function has a role of its own, for Lambda alone; wildcards follow the name of a bucket, a log or the keys."""
+    """Each function has a role of its own, for Lambda alone; wildcards follow a name of a bucket, log or key."""
     used = [function["Role"] for function in functions_by_family(stack).values()]
     yield from (f"{role} is shared" for role in {role for role in used if used.count(role) > 1})
     for logical_id, role in stack.resources("AWS::IAM::Role").items():

@@ -103,7 +103,11 @@ async def test_an_unusable_secret_fails_the_start_and_is_named_without_its_value
     aws: dict[str, str], tmp_path: Path, name: str, value: str, setting: str
 ) -> None:
     put({name: value})
-    settings: dict[str, Any] = {"UPSTREAM_URL": "https://up.example/v1", "SECRETS_PATH": "/obscura"}
+    settings: dict[str, Any] = {
+        "UPSTREAM_URL": "https://up.example/v1",
+        "MODERATION": "openai",
+        "SECRETS_PATH": "/obscura",
+    }
     async with lambda_function("chat", tmp_path, aws, **settings) as function:
         path, _, document = await function.api.report()
         await function.process.wait()

@@ -37,9 +37,7 @@ def shard_limit(limit: int, shards: int, shard: int) -> int:
     return (limit + shards - 1 - shard) // shards
 
 
-async def increment_shard(
-    rates: RateCounter, counter: Counter, shards: int, turns: ShardTurns
-) -> tuple[bool, int]:
+async def increment_shard(rates: RateCounter, counter: Counter, shards: int, turns: ShardTurns) -> tuple[bool, int]:
     """Count one request of ``counter`` in the shard whose turn it is.
 
     Return whether it is within the limit, and about how many are left. Raises StoreUnavailable.
