@@ -107,7 +107,7 @@ async def test_a_free_request_is_taken_once_though_its_connection_is_lost(answer
     assert table.taken == ALTERNATIONS
 
 
-async def test_a_call_that_nobody_may_repeat_is_not_repeated() -> None:
+async def test_a_call_that_no_caller_may_repeat_is_not_repeated() -> None:
     table = Table()
     with served(table), closing(DynamoDb("obscura")) as database:
         await database.call_once(lambda client: client.update_item(TableName="t", Key={}))

@@ -63,7 +63,7 @@ class EventStreamWriter:
 
     async def _write_comment(self) -> None:
         try:
-            with suppress(OSError):  # the client is gone: the next chunk tells
+            with suppress(OSError):  # the client is gone: the next chunk shows
                 await self._send({"type": "http.response.body", "body": COMMENT, "more_body": True})
         finally:
             self._comment = None
