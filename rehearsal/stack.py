@@ -155,6 +155,8 @@ _FUNCTIONS: dict[str, Callable[[Stack, Any], Any]] = {
     "Fn::GetAtt": lambda stack, argument: stack.attribute(*argument),
     "Fn::Sub": Stack.substitute,
     "Fn::If": Stack.choose,
+    "Fn::Select": lambda stack, argument: stack.resolve(argument[1])[int(argument[0])],
+    "Fn::Split": lambda stack, argument: stack.resolve(argument[1]).split(argument[0]),
     "Fn::Equals": lambda stack, argument: str(stack.resolve(argument[0])) == str(stack.resolve(argument[1])),
     "Fn::Not": lambda stack, argument: not stack.resolve(argument[0]),
     "Fn::And": lambda stack, argument: all(stack.resolve(argument)),

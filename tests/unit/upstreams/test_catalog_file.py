@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from obscura.bootstrap_upstreams import upstream_timeouts
+from obscura.settings import Settings
 from obscura.upstreams.catalog_file import CatalogError, FileCatalog, read_catalog_file
 from obscura.upstreams.demo import DemoModel
 from obscura.upstreams.registry import UPSTREAM_KINDS
@@ -89,3 +91,13 @@ def test_without_a_kind_the_dialects_decide(tmp_path: Path, lines: str, kind: st
     (entry,) = read_catalog_file(path).upstreams
 
     assert entry.effective_kind == kind
+
+
+def test_the_timeouts_of_an_entry_replace_those_of_the_settings(tmp_path: Path) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text(UPSTREAM + "idle_s = 240\n" + MODEL)
+    (entry,) = read_catalog_file(path).upstreams
+
+    timeouts = upstream_timeouts(Settings(upstream_timeout_s=30), entry.timeout_s, entry.idle_s)
+
+    assert (timeouts.first_byte_s, timeouts.between_chunks_s) == (30, 240)

@@ -8,6 +8,9 @@ from obscura.dialects.base import UpstreamBody
 from obscura.dialects.chat_options import ChatOptions
 from obscura.errors import ObscuraError
 
+SSM, SECRET = "ssm:", "secret:"
+"""Before the names of parameters of SSM and of secrets of Secrets Manager, where a text may name either."""
+
 type RawHeaders = tuple[tuple[bytes, bytes], ...]
 
 
