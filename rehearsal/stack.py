@@ -156,6 +156,7 @@ _FUNCTIONS: dict[str, Callable[[Stack, Any], Any]] = {
     "Fn::Sub": Stack.substitute,
     "Fn::If": Stack.choose,
     "Fn::Join": lambda stack, argument: argument[0].join(map(str, stack.resolve(argument[1]))),
+    "Fn::Select": lambda stack, argument: stack.resolve(argument[1])[int(argument[0])],
     "Fn::Split": lambda stack, argument: str(stack.resolve(argument[1])).split(argument[0]),
     "Fn::Equals": lambda stack, argument: str(stack.resolve(argument[0])) == str(stack.resolve(argument[1])),
     "Fn::Not": lambda stack, argument: not stack.resolve(argument[0]),

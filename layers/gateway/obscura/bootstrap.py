@@ -15,6 +15,7 @@ from obscura.auth.base import TokenVerifier
 from obscura.auth.jwt.jwks import JwksCache, fetch_key_set
 from obscura.auth.jwt.verifier import JwtVerifier, TokenIssuer
 from obscura.auth.limits import AccessControl, RateLimits
+from obscura.bootstrap_catalog import load_catalog
 from obscura.bootstrap_policies import LazyPolicies, policy_floor
 from obscura.bootstrap_upstreams import demo_model, open_catalog, open_moderator
 from obscura.clock import Clock, SystemClock
@@ -77,10 +78,11 @@ def validate_settings(settings: Settings) -> None:
     for missing in missing_sink_secrets(settings):
         raise ConfigurationError(missing)
     if settings.models is not None:
-        from obscura.upstreams.catalog_file import CatalogError, FileCatalog, read_catalog_file
+        from obscura.upstreams.catalog_file import CatalogError, FileCatalog
 
         try:
-            FileCatalog(read_catalog_file(settings.models), lambda _entry, _key: demo_model())
+            document, keys = load_catalog(settings)
+            FileCatalog(document, lambda _entry, _key: demo_model(), keys)
         except CatalogError as invalid:
             raise ConfigurationError(f"{PREFIX}MODELS: {invalid}") from None
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 type Moderation = Literal["openai", "demo", "off"]
 type UnmoderatedMedia = Literal["pass", "refuse"]
 type UpstreamState = Literal["refuse", "allow"]
+type SecretsSource = Literal["ssm", "secretsmanager"]
 type StoreOutage = Literal["deny", "cached_keys"]
 
 PREFIX = "OBSCURA_"
@@ -192,6 +193,13 @@ def _upstream_url(value: str) -> str:
 
 
 type UpstreamUrl = Annotated[str, AfterValidator(_upstream_url)]
+
+
+def _location(value: object) -> object:
+    """Take a path as the text that it is: ``s3://BUCKET/KEY`` would lose a slash as one."""
+    return str(value) if isinstance(value, Path) else value
+
+
 type BaseUrl = Annotated[str, AfterValidator(_base_url)]
 type Endpoint = Annotated[str, AfterValidator(_endpoint)]
 
@@ -208,7 +216,7 @@ class Settings(BaseSettings):
     bedrock_guardrail: Annotated[str, Field(pattern=r"^[A-Za-z0-9:/._-]{1,2048}:([1-9][0-9]{0,7}|DRAFT)$")] | None = (
         None
     )
-    models: Path | None = None
+    models: Annotated[str | None, BeforeValidator(_location)] = None
     moderation: Moderation | None = None
     moderation_url: BaseUrl = "https://api.openai.com/v1"
     moderation_urls: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
@@ -216,6 +224,8 @@ class Settings(BaseSettings):
     unmoderated_media: UnmoderatedMedia = "pass"
     upstream_state: UpstreamState = "refuse"
     upstream_retries: int = Field(default=0, ge=0, le=10)
+    upstream_timeout_s: float = Field(default=120, gt=0, le=3600)
+    upstream_idle_s: float = Field(default=60, gt=0, le=3600)
     pass_headers: Annotated[frozenset[str], NoDecode, BeforeValidator(_split_names)] = frozenset()
     blocked_hashes: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     fetch_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
@@ -267,7 +277,15 @@ class Settings(BaseSettings):
     policy_check_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     policy_firehose: str | None = Field(default=None, pattern=r"^[a-zA-Z0-9_.-]{1,64}$")
     secrets_path: str | None = None
+    secrets_source: SecretsSource = "ssm"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    _read_at_start: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def read_at_start(self) -> dict[str, str]:
+        """What was read for these settings so far, by location, so that nothing is read twice at one start."""
+        return self._read_at_start
 
     @property
     def bedrock_region(self) -> str | None:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from obscura.bootstrap_upstreams import upstream_timeouts
+from obscura.settings import Settings
 from obscura.upstreams.catalog_file import CatalogError, FileCatalog, read_catalog_file
 from obscura.upstreams.demo import DemoModel
 from obscura.upstreams.registry import UPSTREAM_KINDS
@@ -128,3 +130,13 @@ async def test_models_of_one_upstream_share_its_circuit(tmp_path: Path) -> None:
     first, second = await catalog.all()
 
     assert first.breaker is second.breaker is not None
+
+
+def test_the_timeouts_of_an_entry_replace_those_of_the_settings(tmp_path: Path) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text(UPSTREAM + "idle_s = 240\n" + MODEL)
+    (entry,) = read_catalog_file(path).upstreams
+
+    timeouts = upstream_timeouts(Settings(upstream_timeout_s=30), entry.timeout_s, entry.idle_s)
+
+    assert (timeouts.first_byte_s, timeouts.between_chunks_s) == (30, 240)

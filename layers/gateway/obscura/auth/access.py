@@ -166,7 +166,7 @@ async def _authenticate_key(secret: str, request: AccessRequest, access_control:
     limit = key.requests_per_minute or access_control.limits.key_requests_per_minute
     subject = f"key:{key.id}"
     try:
-        await enforce_rate_limit(subject, limit, access_control, request.record)
+        await enforce_rate_limit(subject, limit, access_control, request.record, key.shards)
     except StoreUnavailable:
         if not access_control.allow_cached_keys_in_outage:
             raise

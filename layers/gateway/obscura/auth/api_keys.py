@@ -30,6 +30,7 @@ async def create_key(  # noqa: PLR0913 the fields of the key
     requests_per_minute: int | None = None,
     max_storage_bytes: int | None = None,
     max_files: int | None = None,
+    shards: int = 1,
     clock: Clock | None = None,
 ) -> tuple[ApiKey, str]:
     """Create a key for a project; return what is stored, and the secret, which cannot be read again.
@@ -48,6 +49,7 @@ async def create_key(  # noqa: PLR0913 the fields of the key
         requests_per_minute=requests_per_minute,
         max_storage_bytes=max_storage_bytes,
         max_files=max_files,
+        shards=shards,
     )
     await keys.add(key, key_digest(secret))
     return key, secret

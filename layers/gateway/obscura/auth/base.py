@@ -39,6 +39,8 @@ class ApiKey:
     requests_per_minute: int | None = None
     max_storage_bytes: int | None = None
     max_files: int | None = None
+    shards: int = 1
+    """Over how many counters its requests are counted: more than one item of a store can be (ADR 143)."""
 
     def allows(self, scope: KeyScope) -> bool:
         """Whether it may call the endpoints of a scope."""

@@ -1,7 +1,6 @@
 """What ``obscura doctor`` says of Amazon Bedrock: which credentials sign, and which models the account may call."""
 
 import asyncio
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -30,18 +29,19 @@ def _upstreams(settings: Settings) -> "list[tuple[str, Upstream, Sequence[str]]]
         from obscura.upstreams.bedrock.catalog import open_bedrock
 
         return [(settings.bedrock_region, open_bedrock(settings, transport), settings.bedrock_models)]
+    from obscura.bootstrap_catalog import load_catalog
     from obscura.bootstrap_upstreams import open_upstream
     from obscura.upstreams.catalog_bedrock import KIND
-    from obscura.upstreams.catalog_file import CatalogError, read_catalog_file
+    from obscura.upstreams.catalog_file import CatalogError
 
     try:
-        file = read_catalog_file(settings.models)
+        file, keys = load_catalog(settings)
     except CatalogError:
         return []  # which the check of the catalog reports
     return [
         (
             entry.region or "",
-            open_upstream(transport, 0, file.models, entry, _key(entry.key_env, os.environ)),
+            open_upstream(transport, settings, file.models, entry, _key(entry.key_reference, keys)),
             [model.options().upstream_id for model in file.models if model.upstream == entry.name],
         )
         for entry in file.upstreams
@@ -49,8 +49,8 @@ def _upstreams(settings: Settings) -> "list[tuple[str, Upstream, Sequence[str]]]
     ]
 
 
-def _key(name: str | None, environment: Mapping[str, str]) -> str | None:
-    return environment.get(name, "").strip() or None if name is not None else None
+def _key(name: str | None, keys: Mapping[str, str]) -> str | None:
+    return keys.get(name, "").strip() or None if name is not None else None
 
 
 def _finding(region: str, upstream: "Upstream", named: Sequence[str]) -> tuple[str, Verdict, str]:

@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from obscura.auth.api_keys import create_key
 from obscura.auth.base import ApiKey, KeyScope
+from obscura.auth.sharded_rates import MAX_SHARDS
 from obscura.cli.console import messages, output, print_error, table
 from obscura.settings import Settings
 from obscura.stores.open import MIB, open_stores
@@ -36,6 +37,14 @@ def create(  # noqa: PLR0913, PLR0917 the options of the command
     max_files: Annotated[
         int | None, typer.Option(help="Files that its project may have stored, in place of the deployment's.", min=0)
     ] = None,
+    shards: Annotated[
+        int,
+        typer.Option(
+            help="Counters of the key's requests: one for each 500 requests a second.",
+            min=1,
+            max=MAX_SHARDS,
+        ),
+    ] = 1,
 ) -> None:
     """Create a key and print it, last and alone on its line: it cannot be shown again."""
     key, secret = asyncio.run(
@@ -46,6 +55,7 @@ def create(  # noqa: PLR0913, PLR0917 the options of the command
             requests_per_minute=requests_per_minute,
             max_storage_bytes=None if max_storage_mb is None else max_storage_mb * MIB,
             max_files=max_files,
+            shards=shards,
         )
     )
     messages.print(f"Created {key.id} for project {escape(project)}. Keep the key: it cannot be shown again.")
@@ -98,7 +108,8 @@ def _limits(key: ApiKey) -> str:
     rate = [f"{key.requests_per_minute}/min"] if key.requests_per_minute else []
     storage = [] if key.max_storage_bytes is None else [f"{key.max_storage_bytes // MIB:,} MiB"]
     files = [] if key.max_files is None else [f"{key.max_files:,} files"]
-    return ", ".join([*retention, *sorted(key.scopes), *rate, *storage, *files])
+    shards = [f"{key.shards} shards"] if key.shards > 1 else []
+    return ", ".join([*retention, *sorted(key.scopes), *rate, *storage, *files, *shards])
 
 
 def _minute(instant: datetime) -> str:

@@ -9,6 +9,9 @@ from obscura.dialects.chat_options import ChatOptions
 from obscura.errors import ObscuraError
 from obscura.upstreams.breaker import CircuitBreaker
 
+SSM, SECRET = "ssm:", "secret:"
+"""Before the names of parameters of SSM and of secrets of Secrets Manager, where a text may name either."""
+
 type RawHeaders = tuple[tuple[bytes, bytes], ...]
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from obscura.dialects.registry import PIVOT, require_dialect
-from obscura.upstreams.base import CatalogModel, Upstream
+from obscura.upstreams.base import SECRET, SSM, CatalogModel, Upstream
 from obscura.upstreams.breaker import FAILURES_TO_OPEN, OPEN_S, CircuitBreaker
 from obscura.upstreams.catalog_bedrock import BedrockModelFields, BedrockUpstreamFields
 from obscura.upstreams.catalog_group import HostedTools, MemberEntry, Mode, TokenLimitField, grouped, member_models
@@ -33,7 +33,10 @@ class _Strict(BaseModel):
 
 
 class UpstreamEntry(BedrockUpstreamFields, _Strict):
-    """One upstream; ``key_env`` names the environment variable with its key, so that the file holds no secret.
+    """One upstream; its key is named and not in the file: an environment variable, a parameter, or a secret.
+
+    ``key_env`` is the variable, ``key_ssm`` the name of a parameter of SSM, ``key_secret`` that of a secret of Secrets
+    Manager.
 
     Without a ``kind``, an upstream that speaks Messages is Anthropic's, and any other OpenAI's.
     """
@@ -41,15 +44,25 @@ class UpstreamEntry(BedrockUpstreamFields, _Strict):
     name: str = Field(pattern=r"^[!-~]([ -~]{0,98}[!-~])?$")  # it stands in the header x-obscura-upstream
     kind: Annotated[str, AfterValidator(require_kind)] | None = None
     key_env: str | None = None
+    key_ssm: Annotated[str, Field(pattern=r"^/[A-Za-z0-9_./-]{1,1010}$")] | None = None
+    key_secret: Annotated[str, Field(pattern=r"^[A-Za-z0-9/_+=.@:-]{1,1000}$")] | None = None
     dialects: frozenset[Dialect] = frozenset({"chat"})
     token_profile: TokenProfile = "qwen"
-    timeout_s: Annotated[float, Field(gt=0)] = 120.0
+    timeout_s: Annotated[float, Field(gt=0)] | None = None
+    idle_s: Annotated[float, Field(gt=0)] | None = None
     store_field: bool | None = None
     token_limit: TokenLimitField | None = None
     hosted_tools: HostedTools = "refuse"
     custom_tools: bool | None = None
     failures_to_open: Annotated[int, Field(gt=0)] = FAILURES_TO_OPEN
     open_s: Annotated[float, Field(gt=0)] = OPEN_S
+
+    @property
+    def key_reference(self) -> str | None:
+        """Where its key is: ``ssm:NAME``, ``secret:ID``, the name of a variable, or None if it has no key."""
+        if self.key_ssm is not None:
+            return f"{SSM}{self.key_ssm}"
+        return self.key_env if self.key_secret is None else f"{SECRET}{self.key_secret}"
 
     @property
     def takes_custom_tools(self) -> bool:
@@ -76,6 +89,8 @@ class UpstreamEntry(BedrockUpstreamFields, _Strict):
     def _consistent(self) -> "UpstreamEntry":
         self.require_own_fields(self.effective_kind)
         require_spoken(self.effective_kind, self.all_dialects)
+        if sum(key is not None for key in (self.key_env, self.key_ssm, self.key_secret)) > 1:
+            raise ValueError("one of key_env, key_ssm and key_secret names its key, not several")
         return self
 
 
@@ -138,9 +153,16 @@ class CatalogDocument(_Strict):
 def read_catalog_file(path: Path) -> CatalogDocument:
     """Read and validate the file; raises CatalogError that names the entry and the reason."""
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
     except OSError as failure:
         raise CatalogError(f"{path} cannot be read: {failure.strerror}") from None
+    return parse_catalog(content, str(path))
+
+
+def parse_catalog(content: bytes, path: str) -> CatalogDocument:
+    """Validate the catalog that was read from ``path``; raises CatalogError as ``read_catalog_file``."""
+    try:
+        document = tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as failure:
         raise CatalogError(f"{path} is not TOML: {failure}") from None
     try:
@@ -162,7 +184,10 @@ class FileCatalog:
         open_upstream: Callable[[UpstreamEntry, str | None], Upstream],
         environment: Mapping[str, str] = os.environ,
     ) -> None:
-        """``open_upstream`` gets an entry and its key; raises CatalogError if a key that is named is not set."""
+        """``open_upstream`` gets an entry and its key; raises CatalogError if a key that is named is not set.
+
+        ``environment`` has keys by their references: variables by name, others as ``ssm:NAME`` and ``secret:ID``.
+        """
         entries = {entry.name: entry for entry in file.upstreams}
         opened = {name: open_upstream(entry, _key(entry, environment)) for name, entry in entries.items()}
         breakers = {name: CircuitBreaker(entry.failures_to_open, entry.open_s) for name, entry in entries.items()}
@@ -213,11 +238,12 @@ def _dialects(model: ModelEntry, upstream: UpstreamEntry) -> frozenset[str]:
 
 
 def _key(entry: UpstreamEntry, environment: Mapping[str, str]) -> str | None:
-    if entry.key_env is None:
+    reference = entry.key_reference
+    if reference is None:
         return None
-    key = environment.get(entry.key_env, "").strip()
+    key = environment.get(reference, "").strip()
     if not key:
-        raise CatalogError(f"upstream '{entry.name}' takes its key from {entry.key_env}, which is not set")
+        raise CatalogError(f"upstream '{entry.name}' takes its key from {reference}, which is not set")
     if not (key.isascii() and key.isprintable()):
-        raise CatalogError(f"upstream '{entry.name}': {entry.key_env} must be printable ASCII in one line")
+        raise CatalogError(f"upstream '{entry.name}': {reference} must be printable ASCII in one line")
     return key

@@ -87,6 +87,8 @@ def _values(key: ApiKey, digest: str) -> dict[str, Any]:
     }
     if key.scopes:
         values["scopes"] = set(map(str, key.scopes))
+    if key.shards > 1:
+        values["shards"] = key.shards
     for name in _LIMITS:
         if (limit := getattr(key, name)) is not None:
             values[name] = limit
@@ -101,6 +103,7 @@ def _key(values: dict[str, Any]) -> ApiKey:
         created_at=datetime.fromisoformat(values["created_at"]),
         revoked_at=datetime.fromisoformat(values["revoked_at"]) if "revoked_at" in values else None,
         scopes=frozenset(values.get("scopes", ())),
+        shards=int(values.get("shards", 1)),
         **{name: int(values[name]) for name in _LIMITS if name in values},
     )
 

@@ -20,13 +20,13 @@ from obscura.stores.dynamodb.counters import (
 from obscura.stores.dynamodb.database import (
     Client,
     DynamoDb,
-    ExpectedError,
     expect_error,
     from_item,
     read_item,
     to_item,
 )
 from obscura.stores.dynamodb.tables import EXPIRES_AT
+from obscura.stores.dynamodb.transactions import update_all_or_none
 from obscura.stores.policy_counters import (
     BUCKETS_IN_HOUR,
     HOUR_S,
@@ -40,7 +40,7 @@ from obscura.stores.policy_counters import (
 )
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef, UpdateTypeDef
+    from mypy_boto3_dynamodb.type_defs import UpdateTypeDef
 
 MAX_READ_KEYS = 100
 """DynamoDB API reference, BatchGetItem."""
@@ -146,7 +146,7 @@ class DynamoQuotaCounters:
             return None
         for attempt in range(MAX_CONFLICT_ATTEMPTS):
             await _pause(attempt)
-            error = await self._database.call_once(partial(self._reserve, limits))
+            error = await update_all_or_none(self._database, partial(self._reservations, limits))
             if not error.occurred:
                 return None
             for key, reason in zip(limits, error.reasons, strict=False):
@@ -166,14 +166,11 @@ class DynamoQuotaCounters:
             ]
         )
 
-    def _reserve(self, limits: Mapping[str, int], client: Client) -> ExpectedError:
-        items: list[TransactWriteItemTypeDef] = [
-            {"Update": self._update(key, _ADD, "attribute_not_exists(taken) OR taken < :limit", change=1, limit=limit)}
+    def _reservations(self, limits: Mapping[str, int]) -> "list[UpdateTypeDef]":
+        return [
+            self._update(key, _ADD, "attribute_not_exists(taken) OR taken < :limit", change=1, limit=limit)
             for key, limit in limits.items()
         ]
-        with expect_error("TransactionCanceledException") as error:
-            client.transact_write_items(TransactItems=items)
-        return error
 
     async def _add(self, key: str, change: int) -> None:
         await self._database.call_once(lambda client: client.update_item(**self._update(key, _ADD, change=change)))

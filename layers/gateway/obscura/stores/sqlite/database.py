@@ -37,7 +37,8 @@ CREATE TABLE IF NOT EXISTS keys (
     scopes TEXT NOT NULL DEFAULT '',
     requests_per_minute INTEGER,
     max_storage_bytes INTEGER,
-    max_files INTEGER
+    max_files INTEGER,
+    shards INTEGER NOT NULL DEFAULT 1
 ) STRICT;
 CREATE TABLE IF NOT EXISTS counters (
     subject TEXT NOT NULL,
@@ -86,6 +87,7 @@ _ADDED_COLUMNS = {
     "requests_per_minute": "INTEGER",
     "max_storage_bytes": "INTEGER",
     "max_files": "INTEGER",
+    "shards": "INTEGER NOT NULL DEFAULT 1",
 }
 """Columns of ``keys`` that a database of an earlier version lacks."""
 

@@ -12,7 +12,7 @@ from obscura.upstreams.base import CatalogModel, ModelListing, ModelOptions, Ups
 from obscura.upstreams.bedrock.dialect import NATIVE, BedrockUpstream
 from obscura.upstreams.bedrock.models import ANTHROPIC, control_url, family_of, runtime_url
 from obscura.upstreams.catalog import LIST_TTL_S
-from obscura.upstreams.http import HttpUpstream
+from obscura.upstreams.http import HttpUpstream, UpstreamTimeouts
 
 _SPOKEN = frozenset({PIVOT, NATIVE})
 
@@ -39,9 +39,9 @@ def open_bedrock(
     identifier, _, version = (settings.bedrock_guardrail or "").rpartition(":")
     options = UpstreamOptions(region, (identifier, version) if identifier else None, listed_at.rstrip("/"))
     key = settings.upstream_key.get_secret_value() if settings.upstream_key else None
-    return HttpUpstream(
-        transport, base_url, BedrockUpstream.configured(key, options), retries=settings.upstream_retries
-    )
+    timeouts = UpstreamTimeouts(first_byte_s=settings.upstream_timeout_s, between_chunks_s=settings.upstream_idle_s)
+    dialect = BedrockUpstream.configured(key, options)
+    return HttpUpstream(transport, base_url, dialect, timeouts, settings.upstream_retries)
 
 
 class BedrockCatalog:
