@@ -7,6 +7,7 @@ from typing import ClassVar, Protocol
 from obscura.dialects.base import UpstreamBody
 from obscura.dialects.chat_options import ChatOptions
 from obscura.errors import ObscuraError
+from obscura.upstreams.image_limits import NO_LIMITS, UpstreamImageLimits
 
 type RawHeaders = tuple[tuple[bytes, bytes], ...]
 
@@ -152,6 +153,10 @@ class CatalogModel:
     """Whether optional tools of the provider's own are left out of a translated request."""
     custom_tools: bool = False
     """Whether it takes custom tools over chat."""
+    image_limits: UpstreamImageLimits = NO_LIMITS
+    """What its upstream takes of images: the strictest of all that may be asked."""
+    image_history: str = "keep"
+    """What becomes of a request with more images than that: ``keep`` refuses it, ``prune`` leaves the oldest out."""
 
     def chat_options(self) -> ChatOptions:
         """Return what a translation to chat has to know of it."""

@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, ValidationError, model_validator
+from pydantic import AfterValidator, Field, HttpUrl, ValidationError, model_validator
 
 from obscura.dialects.registry import PIVOT, require_dialect
 from obscura.upstreams.base import CatalogModel, Upstream
+from obscura.upstreams.image_entries import ImageHistory, ImageLimitFields, Strict
+from obscura.upstreams.image_limits import UpstreamImageLimits, known_limits
 from obscura.upstreams.registry import default_kind, require_kind, require_spoken
 from obscura.upstreams.store_field import takes_store_field
 from obscura.upstreams.token_limit import known_field, takes_custom_tools
@@ -27,11 +29,7 @@ class CatalogError(ValueError):
     """The catalog file is invalid; the message names the entry and the reason."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class UpstreamEntry(_Strict):
+class UpstreamEntry(ImageLimitFields):
     """One upstream; ``key_env`` names the environment variable with its key, so that the file holds no secret.
 
     Without a ``kind``, an upstream that speaks Messages is Anthropic's, and any other OpenAI's.
@@ -60,6 +58,11 @@ class UpstreamEntry(_Strict):
         return takes_store_field(str(self.url)) if self.store_field is None else self.store_field
 
     @property
+    def image_limits(self) -> UpstreamImageLimits:
+        """What it takes of images: as set, else as it is known of its host or its kind."""
+        return self.limits_over(known_limits(str(self.url), self.effective_kind))
+
+    @property
     def all_dialects(self) -> frozenset[str]:
         """The dialects of its requests: chat, the pivot, is one of them in any case."""
         return self.dialects | {PIVOT}
@@ -75,7 +78,7 @@ class UpstreamEntry(_Strict):
         return self
 
 
-class ModelEntry(_Strict):
+class ModelEntry(ImageLimitFields):
     """One model; a ``token_profile`` that it does not set is its upstream's."""
 
     id: str = Field(min_length=1)
@@ -90,9 +93,10 @@ class ModelEntry(_Strict):
     prefill: bool = False
     token_limit: TokenLimitField | None = None
     hosted_tools: HostedTools | None = None
+    image_history: ImageHistory = "keep"
 
 
-class CatalogDocument(_Strict):
+class CatalogDocument(Strict):
     """The whole file."""
 
     upstreams: tuple[UpstreamEntry, ...] = Field(min_length=1)
@@ -162,6 +166,8 @@ class FileCatalog:
                 token_limit=_token_limit(model, entries[model.upstream]),
                 drops_hosted_tools=(model.hosted_tools or entries[model.upstream].hosted_tools) == "drop",
                 custom_tools=entries[model.upstream].takes_custom_tools,
+                image_limits=model.limits_over(entries[model.upstream].image_limits),
+                image_history=model.image_history,
             )
             for model in file.models
         }
