@@ -106,7 +106,7 @@ class _Header(msgspec.Struct):
     unchanged: bool = msgspec.field(name="kept")
     flatten_onto: tuple[int, int, int] = (255, 255, 255)
     source_sha256: str | UnsetType = UNSET
-    output: str = NO_LIMITS.key
+    output: str | UnsetType = UNSET
     """The limits of the model's upstream that it was made within."""
 
 
@@ -123,7 +123,7 @@ def _pack(prepared: PreparedImage, limits: ImageLimits) -> bytes:
         source_height_px=prepared.source_height_px,
         unchanged=prepared.unchanged,
         flatten_onto=limits.flatten_onto,
-        output=(limits.output if prepared.limited else NO_LIMITS).key,
+        output=limits.output.key if prepared.limited else UNSET,
         source_sha256=prepared.source_sha256 or UNSET,
     )
     return msgspec.json.encode(header) + b"\n" + prepared.data
@@ -141,10 +141,11 @@ def _unpack(blob: bytes, limits: ImageLimits) -> PreparedImage | None:
         return None
     if header.version != PREPARATION_VERSION or header.flatten_onto != limits.flatten_onto:
         return None
-    if header.output != limits.output.key:
+    made_within = header.output or NO_LIMITS.key
+    if made_within != limits.output.key:
         format_name = header.media_type.rpartition("/")[2].upper()
         is_within = limits.output.allow(len(blob) - line_end - 1, format_name, max(header.width_px, header.height_px))
-        if header.output != NO_LIMITS.key or not is_within:
+        if made_within != NO_LIMITS.key or not is_within:
             return None
     return PreparedImage(
         data=blob[line_end + 1 :],
