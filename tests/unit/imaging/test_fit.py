@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -16,7 +17,7 @@ NOISE = saved(Image.effect_noise((600, 400), 120).convert("RGB"), "PNG")
 PHOTO = a_photograph(600, 400, "JPEG")
 
 
-def fitted(data: bytes, detail: Detail = Detail.AUTO, **output: object) -> PreparedImage:
+def fitted(data: bytes, detail: Detail = Detail.AUTO, **output: Any) -> PreparedImage:
     return prepare(data, detail, ImageLimits(output=OutputLimits(**output)))
 
 
