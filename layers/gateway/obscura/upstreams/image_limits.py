@@ -34,13 +34,18 @@ class UpstreamImageLimits:
 
     def output(self) -> "OutputLimits | None":
         """Return what a prepared image may be; None if anything."""
-        side_px = _least(self.max_image_side_px, self.native_image_side_px)
-        if side_px is None and self.max_image_bytes is None and self.image_types is None:
-            return None
-        from obscura.imaging import OutputLimits
+        return None if self is NO_LIMITS else _output(self)
 
-        formats = None if self.image_types is None else frozenset(name.upper() for name in self.image_types)
-        return OutputLimits(side_px, self.max_image_bytes, formats)
+
+@lru_cache(maxsize=256)  # of each request with its model's
+def _output(limits: UpstreamImageLimits) -> "OutputLimits | None":
+    side_px = _least(limits.max_image_side_px, limits.native_image_side_px)
+    if side_px is None and limits.max_image_bytes is None and limits.image_types is None:
+        return None
+    from obscura.imaging import OutputLimits
+
+    formats = None if limits.image_types is None else frozenset(name.upper() for name in limits.image_types)
+    return OutputLimits(side_px, limits.max_image_bytes, formats)
 
 
 NO_LIMITS = UpstreamImageLimits()
