@@ -254,7 +254,7 @@ class Settings(BaseSettings):
     max_document_bytes: int = Field(default=15 * 1024 * 1024, gt=0)
     max_stored_document_bytes: int = Field(default=32 * 1024 * 1024, gt=0)
     max_document_pages: int = Field(default=50, gt=0)
-    max_images: int = Field(default=16, ge=0)
+    max_images: int | None = Field(default=None, ge=0)
     max_text_chars: int = Field(default=4_000_000, gt=0)
     memory_budget_mb: int | None = Field(default=None, ge=32)
     max_connections: int | None = Field(default=None, ge=16)

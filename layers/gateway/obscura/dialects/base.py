@@ -35,15 +35,16 @@ MAX_TEXT_CHARS = 4_000_000
 class ContentLimits:
     """How much content one request may carry.
 
+    ``images`` are what the operator allows in a request beside what the upstream takes, None if that alone decides.
     ``items`` are messages, parts and tools in all. ``text_chars`` of text are taken, and ``key_text_chars`` of a caller
     with a key, if that is more.
     """
 
-    images: int = 16
     content_parts: int = 16
     items: int = MAX_ITEMS
     text_chars: int = MAX_TEXT_CHARS
     key_text_chars: int = MAX_TEXT_CHARS
+    images: int | None = None
 
 
 _FILE_ID = re.compile(r"file_[0-9a-f]{36}")
@@ -75,14 +76,15 @@ class ImageSlot:
 
     ``path`` is the JSON path that an error's ``param`` names; ``source`` is the string as sent, between its quotes and
     with its JSON escapes: a view of maybe 20 MB. ``replace`` takes the prepared image as an ASCII data URL and writes
-    it into the request in place of the caller's.
+    it into the request in place of the caller's; or a text that stands there instead, if the place ``takes_text``.
     """
 
     path: str
     source: memoryview
     detail: str
-    replace: Callable[[bytes], None]
+    replace: Callable[[bytes | str], None]
     kind: SourceKind = SourceKind.URL
+    takes_text: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +92,15 @@ class DocumentSlot:
     """A file of a request that is a PDF, or an image if its part does not tell and its bytes do.
 
     Like ImageSlot, but it becomes an image and a text for each of its pages. ``replace`` takes the prepared pages as
-    ASCII data URLs and their texts, one each; a page without text has an empty one. ``images_before`` counts the image
+    ASCII data URLs, or a text that stands in the place of an image, and their texts, one each; a page without text has
+    an empty one. ``images_before`` counts the image
     slots that stand before it in the request.
     """
 
     path: str
     source: memoryview
     detail: str
-    replace: Callable[[Sequence[bytes], Sequence[str]], None]
+    replace: Callable[[Sequence[bytes | str], Sequence[str]], None]
     kind: SourceKind = SourceKind.URL
     images_before: int = 0
 
@@ -230,6 +233,10 @@ class ParsedRequest(RequestContent, Protocol):
     @property
     def kept_upstream(self) -> Sequence[str]:
         """The JSON paths of fields by which the upstream would keep something of the request."""
+        ...
+
+    def leave_out_images(self, count: int) -> int:
+        """Replace the first ``count`` images by a text that says so; return how many there were that could be."""
         ...
 
     def answer_translator(self) -> ResponseTranslator:

@@ -92,7 +92,7 @@ class RequestContent:
         path: str,
         source: memoryview,
         detail: str,
-        replace: Callable[[Sequence[bytes], Sequence[str]], None],
+        replace: Callable[[Sequence[bytes | str], Sequence[str]], None],
         kind: SourceKind,
     ) -> None:
         """Add a document that stands behind all images so far."""
@@ -133,6 +133,12 @@ class ContentRequest:
         from obscura.dialects.rewriting import rewrite_texts
 
         rewrite_texts(self.content, type(self).rule, rewrite)
+
+    def leave_out_images(self, count: int) -> int:
+        """Replace the first ``count`` images by a text that says so; return how many there were that could be."""
+        from obscura.dialects.left_out import leave_out_images
+
+        return leave_out_images(self.content, count)
 
     @property
     def images(self) -> Sequence[ImageSlot]:

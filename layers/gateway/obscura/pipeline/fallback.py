@@ -119,8 +119,8 @@ class GroupCall:
         return telling
 
 
-def group_call(
-    prepared: "PreparedRequest[ParsedRequest]",
+def group_call[R: ParsedRequest](
+    prepared: "PreparedRequest[R]",
     request: GatewayRequest,
     finish: Callable[[UpstreamBody], UpstreamBody] | None,
     *,

@@ -14,6 +14,7 @@ from obscura.execution import run_off_loop
 from obscura.memory_budget import request_memory
 from obscura.pipeline.call_upstream import call_model
 from obscura.pipeline.check_content import CheckedContent, ContentCheck
+from obscura.pipeline.image_history import LEFT_OUT_HEADER, limit_images
 from obscura.pipeline.load_images import require_video_allowed
 from obscura.pipeline.members import narrowed, only
 from obscura.pipeline.moderate import with_text_limit
@@ -85,6 +86,7 @@ class SelectedRequest[R: ParsedRequest]:
     unmoderated: Sequence[str]
     is_large: bool
     policy_fields: Mapping[str, str | Node]
+    images_left_out: int = 0
 
 
 async def read_and_select[R: ParsedRequest](
@@ -107,6 +109,7 @@ async def read_and_select[R: ParsedRequest](
     require_nothing_kept(parsed, principal, native=False)
     with record.timed_step("choose"):
         model = await select_model(parsed, services.catalog)
+        left_out = limit_images(parsed, model, content, request.head.headers)
 
         async def check(model: CatalogModel) -> None:
             require_checkable(parsed, model, principal, refuse_unmoderated=limits.refuse_unmoderated)
@@ -123,7 +126,7 @@ async def read_and_select[R: ParsedRequest](
     unmoderated = unmoderated_types(parsed)
     if principal.zero_retention:
         parsed.keep_nothing_upstream(store_field=model.store_field)
-    return SelectedRequest(parsed, model, unmoderated, is_large, policy_fields)
+    return SelectedRequest(parsed, model, unmoderated, is_large, policy_fields, left_out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,19 @@ class PreparedRequest[R: ParsedRequest]:
     content: CheckedContent
     unmoderated: Sequence[str]
     is_large: bool
+    images_left_out: int = 0
+
+    @classmethod
+    def of(cls, selected: SelectedRequest[R], content: CheckedContent) -> "PreparedRequest[R]":
+        """Return a selected request with its content."""
+        return cls(
+            selected.parsed,
+            selected.model,
+            content,
+            selected.unmoderated,
+            selected.is_large,
+            selected.images_left_out,
+        )
 
     @property
     def image_tokens(self) -> list[int]:
@@ -143,10 +159,15 @@ class PreparedRequest[R: ParsedRequest]:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers of the response: the tokens of each image, and the types of what was not moderated."""
-        image_tokens = ",".join(map(str, self.image_tokens))
-        tokens = {"x-image-tokens": image_tokens} if image_tokens else {}
-        return tokens | ({UNMODERATED_HEADER: ",".join(self.unmoderated)} if self.unmoderated else {})
+        """The headers of the response: each image's tokens, how many were left out, what was not moderated."""
+        headers = {}
+        if image_tokens := ",".join(map(str, self.image_tokens)):
+            headers["x-image-tokens"] = image_tokens
+        if self.images_left_out:
+            headers[LEFT_OUT_HEADER] = str(self.images_left_out)
+        if self.unmoderated:
+            headers[UNMODERATED_HEADER] = ",".join(self.unmoderated)
+        return headers
 
     async def call(
         self,
@@ -194,7 +215,7 @@ async def prepare_and_moderate[R: ParsedRequest](  # noqa: PLR0913 - a request, 
     check = ContentCheck.of(request.record, principal, selected.model, services, moderated=moderated, decoded=decoded)
     content = await check.run(selected.parsed)
     request.record.images = [image.record for image in content.images_and_pages]
-    return PreparedRequest(selected.parsed, selected.model, content, selected.unmoderated, selected.is_large)
+    return PreparedRequest.of(selected, content)
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ async def _approve(
         replaced = Replacement.of(parsed).response(policy, shown)
         replaced.headers.update(asked.headers)
         return replaced
-    prepared = PreparedRequest(parsed, selected.model, content, selected.unmoderated, selected.is_large)
+    prepared = PreparedRequest.of(selected, content)
     tokens = prepared.image_tokens
     usage = Usage(sum(tokens) + sum(map(len, checked.texts)) // CHARS_PER_TOKEN)
     answer = AnswerPolicy(policy.gate.held, checked.redactor, shown, usage)

@@ -8,6 +8,7 @@ from obscura.dialects.base import UpstreamBody
 from obscura.dialects.chat_options import ChatOptions
 from obscura.errors import ObscuraError
 from obscura.upstreams.breaker import CircuitBreaker
+from obscura.upstreams.image_limits import NO_LIMITS, UpstreamImageLimits
 
 SSM, SECRET = "ssm:", "secret:"
 """Before the names of parameters of SSM and of secrets of Secrets Manager, where a text may name either."""
@@ -225,6 +226,10 @@ class CatalogModel:
     """Whether optional tools of the provider's own are left out of a translated request."""
     custom_tools: bool = False
     """Whether it takes custom tools over chat."""
+    image_limits: UpstreamImageLimits = NO_LIMITS
+    """What its upstream takes of images: the strictest of all that may be asked."""
+    image_history: str = "keep"
+    """What becomes of a request with more images than that: ``keep`` refuses it, ``prune`` leaves the oldest out."""
     upstream_name: str | None = None
     """The catalog's name of its upstream; None without a catalog file."""
     breaker: CircuitBreaker | None = None

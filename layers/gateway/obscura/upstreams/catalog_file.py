@@ -9,13 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from obscura.dialects.registry import PIVOT, require_dialect
 from obscura.upstreams.base import SECRET, SSM, CatalogModel, Upstream
 from obscura.upstreams.breaker import FAILURES_TO_OPEN, OPEN_S, CircuitBreaker
 from obscura.upstreams.catalog_bedrock import BedrockModelFields, BedrockUpstreamFields
 from obscura.upstreams.catalog_group import HostedTools, MemberEntry, Mode, TokenLimitField, grouped, member_models
+from obscura.upstreams.image_entries import ImageHistory, ImageLimitFields, Strict
+from obscura.upstreams.image_limits import UpstreamImageLimits, known_limits
 from obscura.upstreams.registry import default_kind, load_kind, require_kind, require_spoken
 from obscura.upstreams.store_field import takes_store_field
 from obscura.upstreams.token_limit import known_field, takes_custom_tools
@@ -28,11 +30,7 @@ class CatalogError(ValueError):
     """The catalog file is invalid; the message names the entry and the reason."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class UpstreamEntry(BedrockUpstreamFields, _Strict):
+class UpstreamEntry(BedrockUpstreamFields, ImageLimitFields):
     """One upstream; its key is named and not in the file: an environment variable, a parameter, or a secret.
 
     ``key_env`` is the variable, ``key_ssm`` the name of a parameter of SSM, ``key_secret`` that of a secret of Secrets
@@ -75,6 +73,11 @@ class UpstreamEntry(BedrockUpstreamFields, _Strict):
         return takes_store_field(self.base_url) if self.store_field is None else self.store_field
 
     @property
+    def image_limits(self) -> UpstreamImageLimits:
+        """What it takes of images: as set, else as it is known of its host or its kind."""
+        return self.limits_over(known_limits(self.base_url, self.effective_kind))
+
+    @property
     def all_dialects(self) -> frozenset[str]:
         """The dialects of its requests: chat, the pivot, is one of them in any case."""
         is_set = "dialects" in self.model_fields_set
@@ -94,7 +97,7 @@ class UpstreamEntry(BedrockUpstreamFields, _Strict):
         return self
 
 
-class ModelEntry(BedrockModelFields, _Strict):
+class ModelEntry(BedrockModelFields, ImageLimitFields):
     """One model; a ``token_profile`` that it does not set is its upstream's.
 
     It has one ``upstream``, or several ``upstreams``, which are asked by ``mode``.
@@ -113,13 +116,14 @@ class ModelEntry(BedrockModelFields, _Strict):
     prefill: bool = False
     token_limit: TokenLimitField | None = None
     hosted_tools: HostedTools | None = None
+    image_history: ImageHistory = "keep"
 
     def by_upstream(self) -> Sequence["ModelEntry"]:
         """Return this model's entries with one upstream each: itself, or one for each of its upstreams."""
         return [self.model_copy(update=member.own_fields(self.id)) for member in self.upstreams] or [self]
 
 
-class CatalogDocument(_Strict):
+class CatalogDocument(Strict):
     """The whole file."""
 
     upstreams: tuple[UpstreamEntry, ...] = Field(min_length=1)
@@ -211,14 +215,17 @@ class FileCatalog:
                 custom_tools=entries[model.upstream].takes_custom_tools,
                 upstream_name=model.upstream,
                 breaker=breakers[model.upstream],
+                image_limits=model.limits_over(entries[model.upstream].image_limits),
+                image_history=model.image_history,
             )
 
-        self._models = {
-            model.id: grouped(model.id, member_models(model.id, model, model.upstreams, single), model.mode)
-            if model.upstreams
-            else single(model)
-            for model in file.models
-        }
+        def group(model: ModelEntry) -> CatalogModel:
+            try:
+                return grouped(model.id, member_models(model.id, model, model.upstreams, single), model.mode)
+            except ValueError as invalid:
+                raise CatalogError(f"model '{model.id}': {invalid}") from None
+
+        self._models = {model.id: group(model) if model.upstreams else single(model) for model in file.models}
 
     async def find(self, model_id: str) -> CatalogModel | None:
         """Return the model with exactly this id."""

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from obscura.upstreams.base import CatalogModel
+from obscura.upstreams.image_limits import strictest
 
 type Mode = Literal["fallback", "weighted"]
 type TokenLimitField = Literal["max_tokens", "max_completion_tokens"]
@@ -57,9 +58,13 @@ def member_models[E: BaseModel](
 
 
 def grouped(model_id: str, members: Sequence[CatalogModel], mode: Mode) -> CatalogModel:
-    """Return the group of a model's members, under the id that callers use."""
+    """Return the group of a model's members, under the id that callers use.
+
+    Images are held to the strictest limits of all; raises ValueError if no type of images suits every member.
+    """
     alike = all(_carries(member) == _carries(members[0]) for member in members)
-    return replace(members[0], id=model_id, members=tuple(members), members_alike=alike, mode=mode)
+    limits = strictest(member.image_limits for member in members)
+    return replace(members[0], id=model_id, members=tuple(members), members_alike=alike, mode=mode, image_limits=limits)
 
 
 def _carries(member: CatalogModel) -> tuple[object, ...]:

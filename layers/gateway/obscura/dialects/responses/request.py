@@ -16,7 +16,7 @@ from obscura.dialects.base import (
 from obscura.dialects.chat_options import DEFAULT_OPTIONS, ChatOptions, TokenLimit
 from obscura.dialects.content import ContentRequest
 from obscura.dialects.errors import OpenAIErrorFormat
-from obscura.dialects.json.fields import optional_bool, require_image_count, required_string
+from obscura.dialects.json.fields import optional_bool, required_string
 from obscura.dialects.json.raw import (
     MAX_NAME_CHARS,
     RawJson,
@@ -145,7 +145,6 @@ class ResponsesDialect(OpenAIErrorFormat):
         content = ResponsesContent(body, limits)
         collect(content)
         review(body.root, REQUEST, content)
-        require_image_count(content.images, limits)
         body.check_unread()
         return ResponsesRequest(model, streamed, content)
 

@@ -13,6 +13,7 @@ from obscura.upstreams.bedrock.dialect import NATIVE, BedrockUpstream
 from obscura.upstreams.bedrock.models import ANTHROPIC, control_url, family_of, runtime_url
 from obscura.upstreams.catalog import LIST_TTL_S
 from obscura.upstreams.http import HttpUpstream, UpstreamTimeouts
+from obscura.upstreams.image_limits import PRESETS
 
 _SPOKEN = frozenset({PIVOT, NATIVE})
 
@@ -75,4 +76,5 @@ class BedrockCatalog:
             token_profile="anthropic" if family_of(options) == ANTHROPIC else "qwen",
             owned_by=listed.owned_by,
             store_field=False,
+            image_limits=PRESETS["bedrock"],
         )
