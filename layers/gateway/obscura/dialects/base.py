@@ -232,6 +232,11 @@ class ParsedRequest(RequestContent, Protocol):
         """The JSON paths of fields by which the upstream would keep something of the request."""
         ...
 
+    @property
+    def max_output_tokens(self) -> int | None:
+        """The most tokens that the answer may have, of all its choices together; None if the request has no limit."""
+        ...
+
     def answer_translator(self) -> ResponseTranslator:
         """Return the translator of a chat answer that the gateway gives in place of the model's."""
         ...

@@ -14,6 +14,7 @@ from obscura.memory_budget import request_memory
 from obscura.pipeline.call_upstream import call_upstream
 from obscura.pipeline.check_content import CheckedContent, ContentCheck
 from obscura.pipeline.load_images import require_video_allowed
+from obscura.pipeline.metering import Metering, expected_use
 from obscura.pipeline.moderate import with_text_limit
 from obscura.pipeline.policy_fields import take_policy_fields
 from obscura.pipeline.read_body import read_and_parse
@@ -40,18 +41,22 @@ async def handle_request(
     """
     async with admission(access_request(request, dialect, uses_free_quota=True), services.access_control) as principal:
         approved = await _approve(request, principal, dialect, services)
+        headers, metering = approved.headers, approved.metering
+        headers |= await metering.reserve()
         request.record.left_gateway = True
-        with request.record.timed_step("relay"):
-            headers = approved.headers
-            calling = call_upstream(approved.body, approved.model.upstream, approved.image_tokens)
-            del approved  # what the upstream has been sent is not held while its response is relayed
-            response = await calling
-            request_memory().release()
-            try:
-                response.headers.update(headers)
-                yield response
-            finally:
-                await response.aclose()
+        try:
+            with request.record.timed_step("relay"):
+                calling = call_upstream(approved.body, approved.model.upstream, approved.image_tokens)
+                del approved  # what the upstream has been sent is not held while its response is relayed
+                response = metering.metered(await calling)
+                request_memory().release()
+                try:
+                    response.headers.update(headers)
+                    yield response
+                finally:
+                    await response.aclose()
+        finally:
+            await metering.settle()
 
 
 def access_request(
@@ -174,6 +179,7 @@ class _ApprovedRequest:
     body: UpstreamBody
     image_tokens: list[int]
     headers: dict[str, str]
+    metering: Metering
 
 
 async def _approve(
@@ -181,8 +187,10 @@ async def _approve(
 ) -> _ApprovedRequest:
     selected = await read_and_select(request, principal, dialect, services)
     prepared = await prepare_and_moderate(selected, request, principal, services, moderated=True)
+    expected = expected_use(prepared.parsed, prepared.model, prepared.image_tokens)
+    metering = Metering(request, principal, services, prepared.model, expected)
     body = passed_on(await prepared.render(), request, principal, dialect, services)
-    return _ApprovedRequest(prepared.model, body, prepared.image_tokens, prepared.headers)
+    return _ApprovedRequest(prepared.model, body, prepared.image_tokens, prepared.headers, metering)
 
 
 def passed_on(

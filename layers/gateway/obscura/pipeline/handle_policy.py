@@ -16,6 +16,7 @@ from obscura.pipeline.call_upstream import OFF_LOOP_BYTES, call_upstream
 from obscura.pipeline.check_content import ContentCheck
 from obscura.pipeline.external_checks import apply_input_rules
 from obscura.pipeline.handle import PreparedRequest, SelectedRequest, access_request, read_and_select
+from obscura.pipeline.metering import Metering, expected_use
 from obscura.pipeline.named_policy import read_named_policy
 from obscura.pipeline.policy_answer import (
     CHARS_PER_TOKEN,
@@ -60,15 +61,16 @@ async def handle_policy_request(
             return
         request.record.left_gateway = True
         with request.record.timed_step("relay"):
-            answer = approved.review.answer
+            answer, metering = approved.review.answer, approved.metering
             reached_model = False
             try:
                 headers, dialect_name = approved.headers, approved.dialect
                 review, replace_answer = approved.review, approved.replace_answer
                 await policy.reserve()
+                headers |= await metering.reserve()
                 calling = call_upstream(approved.body, approved.model.upstream, approved.image_tokens)
                 del approved
-                response = await calling
+                response = metering.metered(await calling)
                 reached_model = True
                 request_memory().release()
                 try:
@@ -78,6 +80,7 @@ async def handle_policy_request(
                 finally:
                     await response.aclose()
             finally:
+                await metering.settle()
                 usage = answer.usage
                 policy.events.send_output(answer.shown, answer.findings)
                 await policy.settle(tokens=usage.tokens, estimate=usage.estimate, reached_model=reached_model)
@@ -92,6 +95,7 @@ class _Approved:
     image_tokens: list[int]
     headers: dict[str, str]
     review: AnswerReview
+    metering: Metering
     dialect: str
     replace_answer: "Replacement"
 
@@ -139,8 +143,9 @@ async def _approve(
     held = policy.gate.held
     review = AnswerReview(record, principal, services, held, policy.checks, replace(facts, texts=(), images=()), answer)
     replacement = Replacement.of(parsed)
+    metering = Metering(request, principal, services, prepared.model, expected_use(parsed, prepared.model, tokens))
     return _Approved(
-        prepared.model, await prepared.render(), tokens, headers, review, record.dialect or "", replacement
+        prepared.model, await prepared.render(), tokens, headers, review, metering, record.dialect or "", replacement
     )
 
 

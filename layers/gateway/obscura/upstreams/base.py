@@ -7,6 +7,7 @@ from typing import ClassVar, Protocol
 from obscura.dialects.base import UpstreamBody
 from obscura.dialects.chat_options import ChatOptions
 from obscura.errors import ObscuraError
+from obscura.usage.base import Prices
 
 type RawHeaders = tuple[tuple[bytes, bytes], ...]
 
@@ -152,6 +153,11 @@ class CatalogModel:
     """Whether optional tools of the provider's own are left out of a translated request."""
     custom_tools: bool = False
     """Whether it takes custom tools over chat."""
+
+    prices: Prices | None = None
+    """What its tokens cost; None if that is not known."""
+    max_output: int | None = None
+    """The most tokens of an answer, if that is known."""
 
     def chat_options(self) -> ChatOptions:
         """Return what a translation to chat has to know of it."""

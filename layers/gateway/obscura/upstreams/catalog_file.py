@@ -16,9 +16,11 @@ from obscura.upstreams.base import CatalogModel, Upstream
 from obscura.upstreams.registry import default_kind, require_kind, require_spoken
 from obscura.upstreams.store_field import takes_store_field
 from obscura.upstreams.token_limit import known_field, takes_custom_tools
+from obscura.usage.base import Prices
 
 type Dialect = Annotated[str, AfterValidator(require_dialect)]
 type TokenLimitField = Literal["max_tokens", "max_completion_tokens"]
+type Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 type HostedTools = Literal["refuse", "drop"]
 type TokenProfile = Literal["qwen", "openai_tiles", "openai_patches", "anthropic"]
 
@@ -90,6 +92,25 @@ class ModelEntry(_Strict):
     prefill: bool = False
     token_limit: TokenLimitField | None = None
     hosted_tools: HostedTools | None = None
+    input_per_million: Price | None = None
+    output_per_million: Price | None = None
+    cached_per_million: Price | None = None
+    image_per_million: Price | None = None
+    max_output: Annotated[int, Field(gt=0)] | None = None
+
+    @property
+    def prices(self) -> Prices | None:
+        """What its tokens cost, in US dollars a million."""
+        if self.input_per_million is None or self.output_per_million is None:
+            return None
+        return Prices(self.input_per_million, self.output_per_million, self.cached_per_million, self.image_per_million)
+
+    @model_validator(mode="after")
+    def _priced(self) -> "ModelEntry":
+        named = [self.input_per_million, self.output_per_million, self.cached_per_million, self.image_per_million]
+        if any(price is not None for price in named) and self.prices is None:
+            raise ValueError("a model with prices needs input_per_million and output_per_million")
+        return self
 
 
 class CatalogDocument(_Strict):
@@ -162,6 +183,8 @@ class FileCatalog:
                 token_limit=_token_limit(model, entries[model.upstream]),
                 drops_hosted_tools=(model.hosted_tools or entries[model.upstream].hosted_tools) == "drop",
                 custom_tools=entries[model.upstream].takes_custom_tools,
+                prices=model.prices,
+                max_output=model.max_output,
             )
             for model in file.models
         }
