@@ -137,14 +137,14 @@ async def test_usage_is_shown_to_its_key_and_all_of_it_to_an_admin(open_stores: 
             assert (await gateway.chat(chat_request("hi"), headers=headers)).status_code == 200
 
         own = (await gateway.client.get("/api/usage", headers=other)).json()
-        everyone = (await gateway.client.get("/api/usage", headers=admin, params={"by": "model"})).json()
+        all_keys = (await gateway.client.get("/api/usage", headers=admin, params={"by": "model"})).json()
         denied = await gateway.client.get("/api/usage", headers=other, params={"key": "key_of_another"})
         anonymous = await gateway.client.get("/api/usage", headers={"authorization": "", "x-free-tier": "true"})
 
     [row] = own["data"]
     assert (row["requests"], row["input_tokens"], row["output_tokens"], row["model"]) == (1, 10, 2, "m")
     assert row["estimated_cost_usd"] == pytest.approx(COST_USD)
-    [total] = everyone["data"]
+    [total] = all_keys["data"]
     assert (total["requests"], total["input_tokens"]) == (3, 30)
     assert "key" not in total
     assert "day" not in total

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from obscura.auth.api_keys import create_key, key_digest
 from obscura.usage.base import Budget, BudgetCounter, BudgetExceeded, UsageCounts, UsageKey, UsageRow, counter_at
 from tests.support.stores import STORES, OpenStores
 
@@ -36,11 +37,11 @@ async def test_usage_is_added_up_by_key_model_and_day(open_stores: OpenStores, t
         await asyncio.gather(*[usage.add([a_row(input_tokens=1)]) for _ in range(20)])
         await usage.add([a_row("key_b"), a_row(day=TODAY - timedelta(days=3)), a_row(day=TODAY - timedelta(days=40))])
 
-        everyone = await usage.rows(TODAY - timedelta(days=29), TODAY)
+        all_keys = await usage.rows(TODAY - timedelta(days=29), TODAY)
         one = await usage.rows(TODAY, TODAY, "key_a")
 
-        assert [row.key.day for row in everyone] == [TODAY - timedelta(days=3), TODAY, TODAY, TODAY]
-        assert shown(everyone)[1:] == [("key_a", "m/2:x", 1, 7), ("key_a", "m1", 21, 25), ("key_b", "m1", 1, 0)]
+        assert [row.key.day for row in all_keys] == [TODAY - timedelta(days=3), TODAY, TODAY, TODAY]
+        assert shown(all_keys)[1:] == [("key_a", "m/2:x", 1, 7), ("key_a", "m1", 21, 25), ("key_b", "m1", 1, 0)]
         assert shown(one) == [("key_a", "m/2:x", 1, 7), ("key_a", "m1", 21, 25)]
         assert one[0].key.project == "acme"
 
@@ -124,8 +125,6 @@ async def test_settlements_at_once_are_exact(open_stores: OpenStores, tmp_path: 
 
 @each_store
 async def test_budgets_of_a_key_are_kept_with_it(open_stores: OpenStores, tmp_path: Path) -> None:
-    from obscura.auth.api_keys import create_key, key_digest
-
     budgets = (Budget("tokens", "day", 1_000), Budget("cost", "month", 5_000_000))
     async with open_stores(tmp_path) as stores:
         _, secret = await create_key(stores.keys, "acme", budgets=budgets)

@@ -81,7 +81,12 @@ class Metering:
             amount = next(amount for counter, amount in amounts if counter is exceeded.counter)
             raise _quota_exceeded(exceeded, amount, self._now) from None
         self._reserved = amounts
-        return _token_headers([counter for counter, _ in amounts], left, self._now)
+        # A store that reports nothing: what this request alone leaves, an upper bound.
+        known = [
+            counter.budget.limit - amount if rest is None else rest
+            for rest, (counter, amount) in zip(left, amounts, strict=True)
+        ]
+        return _token_headers([counter for counter, _ in amounts], known, self._now)
 
     def metered(self, response: GatewayResponse) -> GatewayResponse:
         """Return a response whose usage is read as it passes, with its cost if the caller asked for that."""
@@ -113,7 +118,7 @@ class Metering:
     async def settle(self) -> None:
         """Count what was used: to the key's budgets in the store, and to the sums that are written later.
 
-        What the model was never asked, or refused, is given back.
+        What the model was never asked, or refused, is released.
         """
         tokens = self._reader.tokens if self._answered else Tokens()
         if self._answered:
@@ -169,15 +174,15 @@ def _asks_for_cost(request: GatewayRequest) -> bool:
     return value is not None and not is_false(value)
 
 
-def _token_headers(counters: Sequence[BudgetCounter], left: Sequence[int | None], now: datetime) -> dict[str, str]:
+def _token_headers(counters: Sequence[BudgetCounter], left: Sequence[int], now: datetime) -> dict[str, str]:
     """Return OpenAI's headers of tokens, for the budget of tokens that ends first."""
     tokens = [pair for pair in zip(counters, left, strict=True) if pair[0].budget.counted == "tokens"]
     if not tokens:
         return {}
     counter, remaining = min(tokens, key=lambda each: each[0].ends_at_s)
-    known = {} if remaining is None else {"x-ratelimit-remaining-tokens": str(remaining)}
-    return known | {
+    return {
         "x-ratelimit-limit-tokens": str(counter.budget.limit),
+        "x-ratelimit-remaining-tokens": str(remaining),
         "x-ratelimit-reset-tokens": duration(counter.ends_at_s - now.timestamp()),
     }
 

@@ -1,1 +1,1 @@
-"""What requests use: tokens, pictures and money; counted by key, model and day, and limited by budgets of keys."""
+"""What requests use: tokens, images and money; counted by key, model and day, and limited by budgets of keys."""
