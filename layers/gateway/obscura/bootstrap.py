@@ -40,6 +40,7 @@ from obscura.settings import PREFIX, ConfigurationError, Settings
 from obscura.stores.open import MIB, Stores, open_stores
 from obscura.upstreams.headers import CHOICES
 from obscura.upstreams.http import ClientTransport
+from obscura.usage.ledger import UsageLedger
 
 if TYPE_CHECKING:
     from obscura.hashes.blocked import BlockedHashes
@@ -172,6 +173,8 @@ async def open_services(
             ),
             verdicts=stores.verdicts if settings.cache_verdicts else None,
             open_policies=LazyPolicies(settings, stores, transport, clock, stack),
+            usage=await stack.enter_async_context(UsageLedger(stores.usage).running()),
+            budgets=stores.budgets,
             blocked_hashes=hash_lists,
             image_cache=ImageCache(settings.image_cache_mb * 1024 * 1024) if settings.image_cache_mb else None,
             memory=memory,
@@ -208,6 +211,7 @@ def request_limits(settings: Settings, memory: MemoryBudget) -> RequestLimits:
         refuse_unmoderated=settings.unmoderated_media == "refuse",
         passed_headers=settings.pass_headers,
         allow_upstream_state=settings.upstream_state == "allow",
+        shows_cost=settings.show_cost,
         document=DocumentLimits(
             raw_bytes=min(settings.max_document_bytes, memory.body_bytes),
             stored_bytes=min(max(settings.max_document_bytes, settings.max_stored_document_bytes), memory.body_bytes),

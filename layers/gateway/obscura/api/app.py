@@ -134,7 +134,8 @@ def create_family_app(  # noqa: PLR0913 what replaces the machine's own
     app.include_router(health.router)
     for family in families:
         if family.router.routes:
-            admitted = [Depends(principal(family.scope, free_tier=family.free_tier))] if family.scope else []
+            scope = None if family.any_key else family.scope
+            admitted = [Depends(principal(scope, free_tier=family.free_tier))] if family.scope else []
             app.include_router(family.router, dependencies=admitted)
     for endpoint in chain.from_iterable(family.dialects for family in families):
         for path in endpoint.dialect.paths:

@@ -20,27 +20,27 @@ from obscura.settings import ConfigurationError, Settings, setting_errors
 TEXT_TYPES = ["text/", "application/json", "+json"]
 """Content types that a buffered response carries as text; Mangum encodes every other in base64."""
 
-POLICY_FAMILIES = frozenset({"policy", "policies"})
+FLUSHING_FAMILIES = frozenset({"chat", "messages", "responses", "policy", "policies"})
 
 
 def make_handler(family: Family) -> "LambdaHandler":
     """Make the handler of the function that serves ``family``; raises ConfigurationError, which fails the start."""
     logging.getLogger("botocore").setLevel(logging.INFO)  # at DEBUG, which AWS_LAMBDA_LOG_LEVEL may be, it logs secrets
     application = create_family_app((family,), settings_on_lambda(), observer=emit_metrics)
-    return LambdaHandler(application, flushes=family.name in POLICY_FAMILIES)
+    return LambdaHandler(application, flushes=family.name in FLUSHING_FAMILIES)
 
 
 def _flushing(application: FastAPI) -> ASGIApp:
     from obscura.aws.flush_events import FlushEventsMiddleware
 
-    return FlushEventsMiddleware(application, lambda: application.state.services.open_policies)
+    return FlushEventsMiddleware(application, lambda: application.state.services)
 
 
 class LambdaHandler:
     """Called by AWS's runtime, it responds buffered; the streaming runtime uses ``app`` and ``lifespan`` instead."""
 
     def __init__(self, application: FastAPI, *, flushes: bool = False) -> None:
-        """``flushes`` for a family whose requests make decision events, which a frozen environment does not send."""
+        """``flushes`` for a family whose requests make decision events or use tokens: nothing is sent while frozen."""
         self._application = application
         self.app = LambdaScopeMiddleware(_flushing(application) if flushes else application)
         self._buffered: Mangum | None = None

@@ -239,6 +239,11 @@ class ParsedRequest(RequestContent, Protocol):
         """Replace the first ``count`` images by a text that says so; return how many there were that could be."""
         ...
 
+    @property
+    def max_output_tokens(self) -> int | None:
+        """The most tokens that the answer may have, of all its choices together; None if the request has no limit."""
+        ...
+
     def answer_translator(self) -> ResponseTranslator:
         """Return the translator of a chat answer that the gateway gives in place of the model's."""
         ...

@@ -161,6 +161,13 @@ class ContentRequest:
         return self.content.texts
 
     @property
+    def max_output_tokens(self) -> int | None:
+        """The most tokens that the answer may have, of all its choices together."""
+        root = self.content.body.root
+        limits = [count for name in _OUTPUT_LIMITS if (count := _positive_int(root.get(name))) is not None]
+        return max(limits) * (_positive_int(root.get("n")) or 1) if limits else None
+
+    @property
     def unchecked(self) -> Sequence[UncheckedPart]:
         """The parts that only a model which passes their type may get."""
         return list(self.content.unchecked.values())
@@ -200,6 +207,17 @@ class ContentRequest:
     def stored_field(self) -> RawObject:
         """Return what is written into a request of a dialect that has the field ``store``: that, or nothing."""
         return {"store": FALSE} if self.content.unstored else {}
+
+
+_OUTPUT_LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+_MAX_DIGITS = 12
+
+
+def _positive_int(node: Node | None) -> int | None:
+    if not isinstance(node, Raw):
+        return None
+    text = bytes(node)
+    return int(text) or None if text.isdigit() and len(text) <= _MAX_DIGITS else None
 
 
 def drop_cache_ids(part: RawObject) -> None:

@@ -17,6 +17,7 @@ from obscura.pipeline.check_content import CheckedContent, ContentCheck
 from obscura.pipeline.image_history import LEFT_OUT_HEADER, limit_images
 from obscura.pipeline.load_images import require_video_allowed
 from obscura.pipeline.members import narrowed, only
+from obscura.pipeline.metering import Metering, expected_use
 from obscura.pipeline.moderate import with_text_limit
 from obscura.pipeline.policy_fields import take_policy_fields
 from obscura.pipeline.read_body import read_and_parse
@@ -43,18 +44,22 @@ async def handle_request(
     """
     async with admission(access_request(request, dialect, uses_free_quota=True), services.access_control) as principal:
         approved = await _approve(request, principal, dialect, services)
+        headers, metering = approved.headers, approved.metering
+        headers |= await metering.reserve()
         request.record.left_gateway = True
-        with request.record.timed_step("relay"):
-            headers = approved.headers
-            calling = approved.call()
-            del approved  # what the upstream has been sent is not held while its response is relayed
-            response = await calling
-            request_memory().release()
-            try:
-                response.headers.update(headers)
-                yield response
-            finally:
-                await response.aclose()
+        try:
+            with request.record.timed_step("relay"):
+                calling = approved.call()
+                del approved  # what the upstream has been sent is not held while its response is relayed
+                response = metering.metered(await calling)
+                request_memory().release()
+                try:
+                    response.headers.update(headers)
+                    yield response
+                finally:
+                    await response.aclose()
+        finally:
+            await metering.settle()
 
 
 def access_request(
@@ -224,6 +229,7 @@ class _ApprovedRequest:
 
     call: UpstreamCall
     headers: dict[str, str]
+    metering: Metering
 
 
 async def _approve(
@@ -231,8 +237,10 @@ async def _approve(
 ) -> _ApprovedRequest:
     selected = await read_and_select(request, principal, dialect, services)
     prepared = await prepare_and_moderate(selected, request, principal, services, moderated=True)
+    expected = expected_use(prepared.parsed, prepared.model, prepared.image_tokens)
+    metering = Metering(request, principal, services, prepared.model, expected)
     finish = partial(passed_on, request, principal, dialect, services)
-    return _ApprovedRequest(await prepared.call(request, principal, finish), prepared.headers)
+    return _ApprovedRequest(await prepared.call(request, principal, finish), prepared.headers, metering)
 
 
 def passed_on(

@@ -16,6 +16,7 @@ from obscura.pipeline.call_upstream import OFF_LOOP_BYTES
 from obscura.pipeline.check_content import ContentCheck
 from obscura.pipeline.external_checks import apply_input_rules
 from obscura.pipeline.handle import PreparedRequest, SelectedRequest, UpstreamCall, access_request, read_and_select
+from obscura.pipeline.metering import Metering, expected_use
 from obscura.pipeline.named_policy import read_named_policy
 from obscura.pipeline.policy_answer import (
     CHARS_PER_TOKEN,
@@ -59,15 +60,16 @@ async def handle_policy_request(
             return
         request.record.left_gateway = True
         with request.record.timed_step("relay"):
-            answer = approved.review.answer
+            answer, metering = approved.review.answer, approved.metering
             reached_model = False
             try:
                 headers, dialect_name = approved.headers, approved.dialect
                 review, replace_answer = approved.review, approved.replace_answer
                 await policy.reserve()
+                headers |= await metering.reserve()
                 calling = approved.call()
                 del approved
-                response = await calling
+                response = metering.metered(await calling)
                 reached_model = True
                 request_memory().release()
                 try:
@@ -77,6 +79,7 @@ async def handle_policy_request(
                 finally:
                     await response.aclose()
             finally:
+                await metering.settle()
                 usage = answer.usage
                 policy.events.send_output(answer.shown, answer.findings)
                 await policy.settle(tokens=usage.tokens, estimate=usage.estimate, reached_model=reached_model)
@@ -89,6 +92,7 @@ class _Approved:
     call: UpstreamCall
     headers: dict[str, str]
     review: AnswerReview
+    metering: Metering
     dialect: str
     replace_answer: "Replacement"
 
@@ -136,8 +140,9 @@ async def _approve(
     held = policy.gate.held
     review = AnswerReview(record, principal, services, held, policy.checks, replace(facts, texts=(), images=()), answer)
     replacement = Replacement.of(parsed)
+    metering = Metering(request, principal, services, prepared.model, expected_use(parsed, prepared.model, tokens))
     call = await prepared.call(request, principal)
-    return _Approved(call, headers, review, record.dialect or "", replacement)
+    return _Approved(call, headers, review, metering, record.dialect or "", replacement)
 
 
 async def _refused_fetch(

@@ -9,6 +9,7 @@ from obscura.dialects.chat_options import ChatOptions
 from obscura.errors import ObscuraError
 from obscura.upstreams.breaker import CircuitBreaker
 from obscura.upstreams.image_limits import NO_LIMITS, UpstreamImageLimits
+from obscura.usage.base import Prices
 
 SSM, SECRET = "ssm:", "secret:"
 """Before the names of parameters of SSM and of secrets of Secrets Manager, where a text may name either."""
@@ -226,6 +227,10 @@ class CatalogModel:
     """Whether optional tools of the provider's own are left out of a translated request."""
     custom_tools: bool = False
     """Whether it takes custom tools over chat."""
+    prices: Prices | None = None
+    """What its tokens cost; None if that is not known."""
+    max_output: int | None = None
+    """The most tokens of an answer, if that is known."""
     image_limits: UpstreamImageLimits = NO_LIMITS
     """What its upstream takes of images: the strictest of all that may be asked."""
     image_history: str = "keep"

@@ -21,8 +21,10 @@ from obscura.upstreams.image_limits import UpstreamImageLimits, known_limits
 from obscura.upstreams.registry import default_kind, load_kind, require_kind, require_spoken
 from obscura.upstreams.store_field import takes_store_field
 from obscura.upstreams.token_limit import known_field, takes_custom_tools
+from obscura.usage.base import Prices
 
 type Dialect = Annotated[str, AfterValidator(require_dialect)]
+type Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 type TokenProfile = Literal["qwen", "openai_tiles", "openai_patches", "anthropic"]
 
 
@@ -122,6 +124,25 @@ class ModelEntry(BedrockModelFields, ImageLimitFields):
         """Return this model's entries with one upstream each: itself, or one for each of its upstreams."""
         return [self.model_copy(update=member.own_fields(self.id)) for member in self.upstreams] or [self]
 
+    input_per_million: Price | None = None
+    output_per_million: Price | None = None
+    cached_per_million: Price | None = None
+    image_per_million: Price | None = None
+
+    @property
+    def prices(self) -> Prices | None:
+        """What its tokens cost, in US dollars a million."""
+        if self.input_per_million is None or self.output_per_million is None:
+            return None
+        return Prices(self.input_per_million, self.output_per_million, self.cached_per_million, self.image_per_million)
+
+    @model_validator(mode="after")
+    def _priced(self) -> "ModelEntry":
+        named = [self.input_per_million, self.output_per_million, self.cached_per_million, self.image_per_million]
+        if any(price is not None for price in named) and self.prices is None:
+            raise ValueError("a model with prices needs input_per_million and output_per_million")
+        return self
+
 
 class CatalogDocument(Strict):
     """The whole file."""
@@ -217,6 +238,8 @@ class FileCatalog:
                 breaker=breakers[model.upstream],
                 image_limits=model.limits_over(entries[model.upstream].image_limits),
                 image_history=model.image_history,
+                prices=model.prices,
+                max_output=model.max_output,
             )
 
         def group(model: ModelEntry) -> CatalogModel:
