@@ -1,6 +1,5 @@
 """What the pipeline knows of a dialect: how a request is parsed and sent on, and how its response is translated."""
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -45,20 +44,6 @@ class ContentLimits:
     text_chars: int = MAX_TEXT_CHARS
     key_text_chars: int = MAX_TEXT_CHARS
     images: int | None = None
-
-
-_FILE_ID = re.compile(r"file_[0-9a-f]{36}")
-_UPLOAD_ID = re.compile(r"upload_[0-9a-f]{36}")
-
-
-def is_file_id(text: str) -> bool:
-    """Whether a text has the form of a stored file's id; no other text may become part of a blob's name or a key."""
-    return _FILE_ID.fullmatch(text) is not None
-
-
-def is_upload_id(text: str) -> bool:
-    """Whether a text has the form of an upload's id."""
-    return _UPLOAD_ID.fullmatch(text) is not None
 
 
 class SourceKind(Enum):

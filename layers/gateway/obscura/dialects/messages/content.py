@@ -5,8 +5,9 @@ from collections.abc import Collection, Sequence
 import msgspec
 from msgspec import Raw
 
-from obscura.dialects.base import ImageSlot, SourceKind, UncheckedPart, is_file_id
+from obscura.dialects.base import ImageSlot, SourceKind, UncheckedPart
 from obscura.dialects.content import RequestContent, drop_cache_ids
+from obscura.dialects.file_ids import is_file_id
 from obscura.dialects.file_parts import page_text, string_start
 from obscura.dialects.json.fields import (
     one_of,

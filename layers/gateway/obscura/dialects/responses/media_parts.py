@@ -11,8 +11,9 @@ from functools import partial
 import msgspec
 from msgspec import Raw
 
-from obscura.dialects.base import ImageSlot, SourceKind, is_file_id
+from obscura.dialects.base import ImageSlot, SourceKind
 from obscura.dialects.content import RequestContent
+from obscura.dialects.file_ids import is_file_id
 from obscura.dialects.file_parts import (
     CACHE_KEYS,
     cache_fields,
