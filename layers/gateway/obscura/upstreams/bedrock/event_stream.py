@@ -2,7 +2,7 @@
 
 AWS's "Event stream encoding" (Amazon Transcribe developer guide, and botocore's ``eventstream``): a prelude of the
 total length, the length of the headers and its CRC-32, the headers, the payload, the CRC-32 of all before it. Read here
-since botocore's buffer takes ten times as long for a message of a token or two (ADR 162).
+since botocore's buffer takes four times as long for a message of a token or two (ADR 162).
 """
 
 import struct
