@@ -164,7 +164,7 @@ async def _begun(body: StreamingBody) -> StreamingBody:
     first = FirstEvent()
     async for events in body.chunks:
         if first.feed(events):
-            return replace(body, chunks=_Resumed(first.held, body.chunks))
+            return replace(body, chunks=_Resumed(bytes(first.held), body.chunks))
     raise nothing_came()
 
 

@@ -1,7 +1,7 @@
 """The first event of a stream: whether an answer has begun, or the upstream has failed after its head."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -40,7 +40,7 @@ _events = msgspec.json.Decoder(_Event, strict=False)
 class FirstEvent:
     """Reads the events of a stream's beginning, whole lines as they are sent on."""
 
-    held: bytes = b""
+    held: bytearray = field(default_factory=bytearray)
 
     def feed(self, events: bytes) -> bool:
         """Whether an answer has begun with what was fed so far; raises the error of an error event.
@@ -48,10 +48,10 @@ class FirstEvent:
         Comments and pings are no answer, nor is the end of the stream. An error that concerns the request itself is
         one: no other upstream would answer it otherwise.
         """
-        self.held = self.held + events if self.held else events
+        self.held += events
         if len(self.held) > MAX_HELD_BYTES:
             return True
-        for found in _DATA.finditer(self.held):
+        for found in _DATA.finditer(events):  # lines come whole, so that none is read twice
             data = found[1].strip()
             if data == _DONE:
                 raise nothing_came()

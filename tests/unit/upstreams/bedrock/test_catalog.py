@@ -89,3 +89,8 @@ async def test_the_models_that_are_named_are_there_and_no_others() -> None:
     assert (nova.dialects, nova.token_profile) == (frozenset({"chat"}), "qwen")
     assert await named.find("meta.llama4") is None
     assert await free.find("meta.llama4") is not None
+
+
+@pytest.mark.parametrize("model_id", ["..", ".", "/", "a b", "ä", "a?b", "a\r\nb", "x" * 2_049])
+async def test_an_id_that_no_model_can_have_is_not_found(model_id: str) -> None:
+    assert await BedrockCatalog(DemoModel(), ()).find(model_id) is None

@@ -10,7 +10,7 @@ from obscura.dialects.registry import PIVOT
 from obscura.settings import Settings
 from obscura.upstreams.base import CatalogModel, ModelListing, ModelOptions, Upstream, UpstreamOptions
 from obscura.upstreams.bedrock.dialect import NATIVE, BedrockUpstream
-from obscura.upstreams.bedrock.models import ANTHROPIC, control_url, family_of, runtime_url
+from obscura.upstreams.bedrock.models import ANTHROPIC, control_url, family_of, is_model_id, runtime_url
 from obscura.upstreams.catalog import LIST_TTL_S
 from obscura.upstreams.http import HttpUpstream, UpstreamTimeouts
 from obscura.upstreams.image_limits import PRESETS
@@ -55,8 +55,10 @@ class BedrockCatalog:
         self._listed_until_s = 0.0
 
     async def find(self, model_id: str) -> CatalogModel | None:
-        """Return a model that is named, or one of any id if none is."""
-        return self._named.get(model_id) if self._named else self._model(ModelListing(model_id))
+        """Return a model that is named, or one of any id that Bedrock could have if none is."""
+        if self._named:
+            return self._named.get(model_id)
+        return self._model(ModelListing(model_id)) if is_model_id(model_id) else None
 
     async def all(self) -> Sequence[CatalogModel]:
         """Return the models that are named, else the region's own list, at most ``LIST_TTL_S`` old."""

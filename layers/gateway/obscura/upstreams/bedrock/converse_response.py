@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from obscura.errors import ObscuraError, UpstreamError
+from obscura.errors import UpstreamError
 from obscura.upstreams.bedrock.errors import error_named, error_of_event
-from obscura.upstreams.bedrock.event_stream import EventMessage, EventStreamParser
+from obscura.upstreams.bedrock.event_stream import EventMessage, EventStreamParser, decoded
 
 _FINISH_REASONS = {
     "end_turn": "stop",
@@ -205,16 +205,7 @@ class ConverseStream:
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """Yield the chunks that are ready; see ``StreamDecoder``."""
-        ready: list[bytes] = []
-        failure: ObscuraError | None = None
-        try:
-            ready.extend(map(self._on_message, self._parser.feed(chunk)))
-        except ObscuraError as error:
-            failure = error
-        if any(ready):
-            yield b"".join(ready)
-        if failure is not None:
-            raise failure
+        return decoded(self._parser.feed(chunk), self._on_message)
 
     def _on_message(self, message: EventMessage) -> bytes:
         event = event_of(message)

@@ -7,11 +7,11 @@ since botocore's buffer takes four times as long for a message of a token or two
 
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
-from obscura.errors import UpstreamError
+from obscura.errors import ObscuraError, UpstreamError
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 MAX_HEADERS_BYTES = 128 * 1024
@@ -99,3 +99,17 @@ def _headers(data: bytes) -> Mapping[str, str]:
 
 def _malformed(reason: str) -> UpstreamError:
     return UpstreamError(f"The upstream's event stream is damaged: {reason}. Try again.")
+
+
+def decoded(messages: Iterator[EventMessage], decode: Callable[[EventMessage], bytes]) -> Iterator[bytes]:
+    """Yield together what messages decode to, those before one that cannot be read too; then raise its error."""
+    ready: list[bytes] = []
+    failure: ObscuraError | None = None
+    try:
+        ready.extend(map(decode, messages))
+    except ObscuraError as error:
+        failure = error
+    if any(ready):
+        yield b"".join(ready)
+    if failure is not None:
+        raise failure

@@ -4,6 +4,7 @@ ListFoundationModels names what a region has, ListInferenceProfiles what routes 
 can be called by alone.
 """
 
+import re
 from collections.abc import Sequence
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ ANTHROPIC, AMAZON = "anthropic", "amazon"
 CACHING_FAMILIES = frozenset({ANTHROPIC, AMAZON})
 """Whose models take cache points (Bedrock user guide, "Prompt caching"); the hint is left out for others."""
 _SUFFIXES = {"cn": "amazonaws.com.cn", "eusc": "amazonaws.eu"}
+_MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9:./_-]{0,2047}")
 FOUNDATION_MODELS = "/foundation-models"
 INFERENCE_PROFILES = "/inference-profiles?maxResults=1000"
 
@@ -31,6 +33,14 @@ def family_of(options: ModelOptions) -> str:
     parts = name.split(".")
     known = [part for part in parts[:2] if part in {ANTHROPIC, AMAZON}]
     return known[0] if known else ""
+
+
+def is_model_id(text: str) -> bool:
+    """Whether a text has the form of an id, an ARN or a profile (Bedrock API reference, Converse, ``modelId``).
+
+    One of dots alone would lead to another path.
+    """
+    return _MODEL_ID.fullmatch(text) is not None
 
 
 def model_path(upstream_id: str, operation: str) -> str:

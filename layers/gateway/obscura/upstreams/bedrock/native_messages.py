@@ -10,9 +10,9 @@ import pybase64
 from msgspec import Raw
 
 from obscura.dialects.base import UpstreamBody
-from obscura.errors import InvalidRequest, ObscuraError, UnsupportedOperation, UpstreamError
+from obscura.errors import InvalidRequest, UnsupportedOperation, UpstreamError
 from obscura.upstreams.bedrock.converse_response import event_of
-from obscura.upstreams.bedrock.event_stream import EventMessage, EventStreamParser
+from obscura.upstreams.bedrock.event_stream import EventMessage, EventStreamParser, decoded
 
 ANTHROPIC_VERSION = Raw(b'"bedrock-2023-05-31"')
 _BETA_HEADER = b"anthropic-beta"
@@ -81,16 +81,7 @@ class InvokeStream:
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """Yield the events that are ready; see ``StreamDecoder``."""
-        ready: list[bytes] = []
-        failure: ObscuraError | None = None
-        try:
-            ready.extend(map(_sse_event, self._parser.feed(chunk)))
-        except ObscuraError as error:
-            failure = error
-        if any(ready):
-            yield b"".join(ready)
-        if failure is not None:
-            raise failure
+        return decoded(self._parser.feed(chunk), _sse_event)
 
 
 def _sse_event(message: EventMessage) -> bytes:
