@@ -47,6 +47,21 @@ async def test_usage_is_added_up_by_key_model_and_day(open_stores: OpenStores, t
 
 
 @each_store
+async def test_a_key_may_use_more_models_in_one_flush_than_one_update_takes(
+    open_stores: OpenStores, tmp_path: Path
+) -> None:
+    async with open_stores(tmp_path) as stores:
+        await stores.usage.add(
+            [
+                UsageRow(a_row(model=f"{'m' * 90}{number}").key, UsageCounts(1, 2, 3, 4, 5, 6, 7))
+                for number in range(100)
+            ]
+        )
+
+        assert len(await stores.usage.rows(TODAY, TODAY)) == 100
+
+
+@each_store
 async def test_every_count_is_kept(open_stores: OpenStores, tmp_path: Path) -> None:
     counts = UsageCounts(1, 2, 3, 4, 5, 6, 7)
     async with open_stores(tmp_path) as stores:

@@ -7,6 +7,7 @@ Usage is one item for each key and day, with attributes of its own for each mode
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from obscura.execution import gather_or_raise_first
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 MAX_MODEL_CHARS = 100
 """Of a model's name in that of an attribute, which may have 255 bytes (DynamoDB, "Constraints")."""
+
+MODELS_PER_UPDATE = 20
+"""An update's expression may have 4 KB (DynamoDB, "Constraints"), and each model takes up to 100 bytes of it."""
 
 _SEPARATOR = "|"
 _ADD = f"ADD taken :change SET {EXPIRES_AT} = :{EXPIRES_AT}"
@@ -37,7 +41,7 @@ class DynamoUsageStore:
         self._listed: set[tuple[date, str]] = set()
 
     async def add(self, rows: Sequence[UsageRow]) -> None:
-        """Add to the counts: one update for each key and day, and one for its first in this process."""
+        """Add to the counts: one update for each key, day and 20 models, and one for its first in this process."""
         by_item: dict[tuple[date, str], list[UsageRow]] = {}
         for row in rows:
             by_item.setdefault((row.key.day, row.key.subject), []).append(row)
@@ -48,8 +52,9 @@ class DynamoUsageStore:
         self._listed = {known for known in self._listed | new if known[0] >= max(day for day, _ in by_item)}
         await gather_or_raise_first(
             [
-                self._database.call_once(partial(self._add, day, subject, of_item))
+                self._database.call_once(partial(self._add, day, subject, some))
                 for (day, subject), of_item in by_item.items()
+                for some in batched(of_item, MODELS_PER_UPDATE)
             ]
         )
 
