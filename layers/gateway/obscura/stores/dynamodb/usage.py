@@ -54,7 +54,7 @@ class DynamoUsageStore:
             [
                 self._database.call_once(partial(self._add, day, subject, some))
                 for (day, subject), of_item in by_item.items()
-                for some in batched(of_item, MODELS_PER_UPDATE)
+                for some in batched(of_item, MODELS_PER_UPDATE, strict=False)
             ]
         )
 
