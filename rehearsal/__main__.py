@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rehearsal.account import OPERATOR, Account, account_of
+from rehearsal.bedrock import ANSWER, bedrock
 from rehearsal.checks import CHECKS, functions_by_family
 from rehearsal.emulator import FunctionResponse, emulated
+from rehearsal.events import read_event, with_body
 from rehearsal.families import FAMILIES, key_options
 from rehearsal.grants import NEEDED, UNIVERSE, Call, allowed_calls
 from rehearsal.layout import Layout, install_layout
 from rehearsal.report import Report
 from rehearsal.scenarios import Case, Scenario, scenario
-from rehearsal.stack import NAME, ROOT, Stack, translated
+from rehearsal.stack import NAME, REGION, ROOT, Stack, translated
 
 UNDER_POLICIES = ("policy", "inspect")
+BEDROCK_MODEL = "eu.amazon.nova-lite-v1:0"
 
 
 def main() -> int:
@@ -40,6 +43,7 @@ def main() -> int:
         for family in sorted(FAMILIES, key=UNDER_POLICIES.__contains__):  # these last, under policies that are saved
             report.section(f"The {family} function, in Lambda's runtime emulator")
             rehearse_function(report, environment, family)
+    rehearse_bedrock(report, environment.layout)
     return report.end()
 
 
@@ -82,6 +86,29 @@ def rehearse_function(report: Report, environment: Environment, family: str) -> 
     lines = log.read_text().splitlines()
     bad = [line for line in lines if key in line or '"fault"' in line]
     report.finding(f"its {len(lines)} log lines have no key and no exception", bad)
+
+
+def rehearse_bedrock(report: Report, layout: Layout) -> None:
+    """Run the chat function of a stack that calls Bedrock by its role: no key of an upstream is in the account."""
+    report.section(f"A stack that calls {BEDROCK_MODEL} of Bedrock by its role, without a key")
+    stack = translated(ROOT / "template.yaml", BedrockRegion=REGION, BedrockModels=BEDROCK_MODEL)
+    with tempfile.TemporaryDirectory() as folder, account_of(stack) as account:
+        environment = Environment(
+            stack, account, layout, {"chat": make_key(account, Path(folder), "chat")}, Path(folder)
+        )
+        account.enforce()
+        variables = environment.variables("chat")
+        with bedrock(variables) as (origin, refusals):
+            log = environment.folder / "chat.log"
+            variables |= {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": origin}
+            with emulated(layout, "chat", variables, log) as emulator:
+                event = with_body(read_event("chat", environment.keys["chat"]), model=BEDROCK_MODEL)
+                for title, streamed in (("streamed, with an image", True), ("plain, with an image", False)):
+                    case = Case(title, with_body(event, stream=streamed), ANSWER.encode(), header="x-image-tokens")
+                    response = emulator.invoke(case.event)
+                    faults = list(case.faults(response, "chat"))
+                    report.finding(f"{title}: {response.status} in {response.elapsed_ms:.0f} ms", faults)
+        report.finding("every request was signed by the role", refusals)
 
 
 def _next_case(cases: Scenario, response: FunctionResponse) -> Case | None:

@@ -137,6 +137,6 @@ async def test_on_dynamodb_an_ipv6_reservation_is_two_calls_and_a_release_one() 
                 assert failed.status_code == 400
                 assert [response.status_code for response in responses] == [200, 429]
                 # The refused one is counted in its minute, for each of its networks (ADR 76).
-        reserved = ["TransactWriteItems", "GetItem"]
-        refused = [*reserved, *["UpdateItem"] * 3, "TransactWriteItems"]
-        assert counter.calls == [*refused, *reserved, "TransactWriteItems"]
+                reserved = ["TransactWriteItems", "GetItem"]
+                refused = [*reserved, *["UpdateItem"] * 3, "TransactWriteItems"]
+                assert counter.calls == [*refused, *reserved, "TransactWriteItems"]
