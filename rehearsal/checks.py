@@ -18,10 +18,10 @@ BUFFERED_TIMEOUT_S = 30
 WRAPPER = "/opt/bin/obscura-runtime"
 LEFT_TO_DEFAULTS = frozenset(
     {
-        "models", "max_body_bytes", "max_image_bytes", "max_pixels", "max_images", "max_text_chars", "image_cache_mb",
+        "models", "max_body_bytes", "max_image_bytes", "max_images", "max_text_chars", "image_cache_mb",
         "max_document_bytes", "max_stored_document_bytes", "max_document_pages", "trusted_proxies",
     }
-    | {"disk_reserve_mb", "max_request_pixels", "memory_budget_mb", "max_connections"}
+    | {"disk_reserve_mb", "max_request_pixels", "memory_budget_mb", "max_connections", "workers"}
     | {"upstream_retries", "pass_headers"}
 )  # fmt: skip
 """Settings that a stack does not need (one upstream, no proxy but API Gateway) or whose defaults suit Lambda too; the
