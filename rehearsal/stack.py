@@ -154,6 +154,7 @@ _PSEUDO = {
 _REF: dict[str, Callable[[Stack, str, Json], str]] = {
     "AWS::IAM::ManagedPolicy": _policy_arn,
     "AWS::DynamoDB::Table": _property("TableName"),
+    "AWS::Lambda::CapacityProvider": _property("CapacityProviderName"),
     "AWS::Lambda::Function": _property("FunctionName"),
     "AWS::Logs::LogGroup": _property("LogGroupName"),
     "AWS::ApiGateway::Stage": _property("StageName"),
