@@ -19,15 +19,16 @@ from tests.support.memory_bombs import bombs
 
 SIZES_MB = (512, 1024, 1769)
 MANAGED_MB, AT_ONCE = 2048, 16
+WAIT_S = 120
 
 
 async def status_of(function: Function, body: dict[str, object]) -> str:
     """Return the status and code of one request, or that the process ended."""
     event = rest_event("POST", "/v1/chat/completions", body, **function.bearer)
-    response = function.api.invoke(event, within_s=120)
-    head = asyncio.create_task(response.head())
+    response = function.api.invoke(event, within_s=WAIT_S)
+    head = asyncio.ensure_future(response.prelude)
     ended = asyncio.create_task(function.process.wait())
-    await asyncio.wait({head, ended}, return_when=asyncio.FIRST_COMPLETED, timeout=120)
+    await asyncio.wait({head, ended}, return_when=asyncio.FIRST_COMPLETED, timeout=WAIT_S)
     ended.cancel()
     if not head.done():
         head.cancel()
