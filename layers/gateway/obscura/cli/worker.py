@@ -13,7 +13,7 @@ from obscura.settings import Settings
 
 
 class WorkerServer(uvicorn.Server):
-    """Tells its supervisor when it accepts requests, and ends when the supervisor is gone."""
+    """Reports to its supervisor when it accepts requests, and ends when the supervisor is gone."""
 
     def __init__(self, config: uvicorn.Config, supervisor: socket.socket) -> None:
         super().__init__(config)

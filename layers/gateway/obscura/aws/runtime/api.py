@@ -58,10 +58,10 @@ class RuntimeApi:
         """Return a client of the same Runtime API with a connection of its own, for another invocation at once."""
         return RuntimeApi(self._address)
 
-    async def next_invocation(self, make_room: Callable[[int], Awaitable[None]]) -> Invocation:
+    async def next_invocation(self, hold_event: Callable[[int], Awaitable[None]]) -> Invocation:
         """Wait for the next invocation, for days if need be; raises ConnectionError or RuntimeApiError.
 
-        ``make_room`` is awaited with the bytes of the event before it is read.
+        ``hold_event`` is awaited with the bytes of the event before it is read.
         """
         try:
             connection, head = await self._begin_call("GET", "/invocation/next")
@@ -69,7 +69,7 @@ class RuntimeApi:
             # The connection may have closed after the last exchange; whether the Runtime API is gone, a new one shows.
             connection, head = await self._begin_call("GET", "/invocation/next")
         try:
-            await make_room(_content_length(head))
+            await hold_event(_content_length(head))
             event = await _read(connection)
         except BaseException:
             connection.close()

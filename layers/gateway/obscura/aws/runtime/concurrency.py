@@ -50,13 +50,13 @@ def redirect_output(environment: Mapping[str, str]) -> OSError | None:
 
 
 class EventMemory:
-    """Bytes of the events that are held at once: an event stays unread while the others leave no room for it.
+    """Bytes of the events that are held at once: an event stays unread while the others leave no memory for it.
 
     Lambda passes events whole, so that they are in memory before any limit of the application can refuse them.
     """
 
     def __init__(self, total_bytes: int) -> None:
-        """One event is always let in, however large."""
+        """One event is always admitted, however large."""
         self.total_bytes = total_bytes
         self.held_bytes = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
@@ -69,7 +69,7 @@ class EventMemory:
             yield
         finally:
             self.held_bytes -= size_bytes
-            self._let_in()
+            self._admit_waiting()
 
     async def _take(self, size_bytes: int) -> None:
         if not self._waiting and self._fits(size_bytes):
@@ -84,10 +84,10 @@ class EventMemory:
                 self._waiting.remove(turn)
             elif not turn[1].cancelled():
                 self.held_bytes -= size_bytes
-            self._let_in()
+            self._admit_waiting()
             raise
 
-    def _let_in(self) -> None:
+    def _admit_waiting(self) -> None:
         while self._waiting and self._fits(self._waiting[0][0]):
             size_bytes, turn = self._waiting.popleft()
             if not turn.done():

@@ -112,13 +112,13 @@ class InvocationLoops:
         task = asyncio.current_task()
         async with AsyncExitStack() as held:
 
-            async def make_room(event_bytes: int) -> None:
+            async def hold_event(event_bytes: int) -> None:
                 self._waiting.discard(task)
                 await held.enter_async_context(self._events.hold(event_bytes))
 
             self._waiting.add(task)
             try:
-                invocation = await api.next_invocation(make_room)
+                invocation = await api.next_invocation(hold_event)
             finally:
                 self._waiting.discard(task)
             request_id.set(invocation.request_id)
