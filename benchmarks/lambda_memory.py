@@ -60,16 +60,16 @@ async def measure(size_mb: int, concurrency: int | None, cgroup: Path | None) ->
     print(f"{size_mb:>5} MB, {concurrency or 1:>2} at once: peak {peak}; {statuses}", flush=True)
 
 
-async def main() -> None:
+def main() -> None:
     """Measure and print."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--sizes", type=int, nargs="+", default=SIZES_MB)
     arguments.add_argument("--cgroup", type=Path)
     chosen = arguments.parse_args()
     for size_mb in chosen.sizes:
-        await measure(size_mb, None, chosen.cgroup)
-    await measure(MANAGED_MB, AT_ONCE, chosen.cgroup)
+        asyncio.run(measure(size_mb, None, chosen.cgroup))
+    asyncio.run(measure(MANAGED_MB, AT_ONCE, chosen.cgroup))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

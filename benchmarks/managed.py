@@ -98,17 +98,17 @@ def _resident_mib(pid: int) -> float:
     return int(Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0]) / 1024
 
 
-async def main() -> None:
+def main() -> None:
     """Measure and print."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--invocations", type=int, default=10_240)
     arguments.add_argument("--rounds", type=int, default=5, help="of 64 streams")
     chosen = arguments.parse_args()
-    delays = await delays_ms(chosen.rounds)
+    delays = asyncio.run(delays_ms(chosen.rounds))
     print(f"first event, {AT_ONCE} open: {median(delays):.2f} ms (p50), {quantiles(delays, n=20)[-1]:.2f} ms (p95)")
-    sizes = await resident_mib(chosen.invocations)
+    sizes = asyncio.run(resident_mib(chosen.invocations))
     print("resident after each tenth, MiB: " + " ".join(f"{size:.1f}" for size in sizes))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()
