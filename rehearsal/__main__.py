@@ -30,7 +30,7 @@ def main() -> int:
     for check in CHECKS:
         report.finding(str(check.__doc__).partition("\n")[0], list(check(stack)))
     report.section("What would be created on Managed Instances")
-    managed = translated(ROOT / "template-managed.yaml", SubnetIds="subnet-1", SecurityGroupIds="sg-1")
+    managed = translated(ROOT / "template-managed.yaml", InstanceSubnetIds="subnet-1", InstanceSecurityGroupIds="sg-1")
     for check in CHECKS:
         report.finding(str(check.__doc__).partition("\n")[0], list(check(managed)))
     with tempfile.TemporaryDirectory() as folder, account_of(stack) as account:

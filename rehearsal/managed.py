@@ -16,10 +16,10 @@ MANAGED = ("Chat", "Messages", "Responses")
 HEADER = "# Written by `make managed-template` from template.yaml (rehearsal/managed.py): change that one.\n"
 
 _PARAMETERS = """\
-  SubnetIds:
+  InstanceSubnetIds:
     Type: List<AWS::EC2::Subnet::Id>
     Description: Subnets of the instances, in several zones, with a way to the model and to AWS's APIs.
-  SecurityGroupIds:
+  InstanceSecurityGroupIds:
     Type: List<AWS::EC2::SecurityGroup::Id>
     Description: Security groups of the instances; they need no way in.
   MaxVCpus:
@@ -47,7 +47,7 @@ _PROVIDER = """\
     Type: AWS::Serverless::CapacityProvider
     Properties:
       CapacityProviderName: !Ref AWS::StackName
-      VpcConfig: {SubnetIds: !Ref SubnetIds, SecurityGroupIds: !Ref SecurityGroupIds}
+      VpcConfig: {SubnetIds: !Ref InstanceSubnetIds, SecurityGroupIds: !Ref InstanceSecurityGroupIds}
       InstanceRequirements: {Architectures: [!Ref Architecture]}
       ScalingConfig: {MaxVCpuCount: !Ref MaxVCpus}
 
@@ -59,30 +59,39 @@ _CONFIG = """\
         PerExecutionEnvironmentMaxConcurrency: !Ref Concurrency
         ExecutionEnvironmentMemoryGiBPerVCpu: 2
 """
+_NOT_ON_INSTANCES = ("VpcConfig", "ReservedConcurrentExecutions")
+"""What all functions have in template.yaml's Globals and those on instances cannot."""
 _SNAP_START = (
     "  SnapStart:\n    Type: String\n    Default: None\n    AllowedValues: [None, PublishedVersions]\n"
     "    Description: Starts from a snapshot. Billed as long as a version exists, with or without traffic; "
     "docs/operating.md has the figures.\n"
 )
+_RETAIN = "  OldVersions:\n    Type: String\n    Default: Retain\n"
+"""Each version on instances keeps environments of its own ("Scaling Lambda Managed Instances")."""
 _LAYERS = "  # ---------------------------------------------------------------- the layers\n"
 _DESCRIPTION = "Description: Obscura, an image LLM API in your own account"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A text that is there once, and what is in its place."""
+    """A text that is there once, and what is in its place; one that is not needed may be missing."""
 
     old: str
     new: str
+    is_needed: bool = True
 
     def made(self, template: str) -> str:
         """Return the template with the change; raises ValueError unless the text is there once."""
-        if template.count(self.old) != 1:
-            raise ValueError(f"template.yaml has this {template.count(self.old)} times, not once:\n{self.old}")
+        times = template.count(self.old)
+        if times > 1 or times < self.is_needed:
+            raise ValueError(f"template.yaml has this {times} times, not once:\n{self.old}")
         return template.replace(self.old, self.new)
 
 
-def _changes() -> list[Change]:
+def _changes(template: str) -> list[Change]:
+    left_out = "".join(
+        f"      {name}: !Ref AWS::NoValue\n" for name in _NOT_ON_INSTANCES if f"\n    {name}: " in template
+    )
     return [
         Change("AWSTemplateFormatVersion:", f"{HEADER}AWSTemplateFormatVersion:"),
         Change(
@@ -90,22 +99,19 @@ def _changes() -> list[Change]:
             f"{_DESCRIPTION}, on Lambda Managed Instances, which run between requests too.",
         ),
         Change(
-            "Parameters: [Architecture, MemorySize, SnapStart, Revision",
-            "Parameters: [SubnetIds, SecurityGroupIds, MaxVCpus, ManagedMemorySize, Concurrency, Architecture, "
-            "MemorySize, Revision",
+            "Parameters: [Architecture, MemorySize, SnapStart, ",
+            "Parameters: [InstanceSubnetIds, InstanceSecurityGroupIds, MaxVCpus, ManagedMemorySize, Concurrency, "
+            "Architecture, MemorySize, ",
         ),
         Change(_SNAP_START, _PARAMETERS),
         Change("    SnapStart: {ApplyOn: !Ref SnapStart}\n", ""),
-        Change(" ${SnapStart} ", " "),
-        Change(
-            "After ${AdmissionPolicy}: ${BlockedHashes}",
-            "After ${AdmissionPolicy}: ${ManagedMemorySize} ${Concurrency} ${BlockedHashes}",
-        ),
+        Change(" ${SnapStart} ", " ${ManagedMemorySize} ${Concurrency} "),
+        Change(_RETAIN, _RETAIN.replace("Retain\n", "Delete\n"), is_needed=False),
         Change(_LAYERS, _PROVIDER + _LAYERS),
         *(
             Change(
                 f"      LoggingConfig: {{LogGroup: !Ref {name}LogGroup}}\n",
-                f"{_CONFIG}      LoggingConfig: {{LogGroup: !Ref {name}LogGroup, LogFormat: JSON}}\n",
+                f"{_CONFIG}{left_out}      LoggingConfig: {{LogGroup: !Ref {name}LogGroup, LogFormat: JSON}}\n",
             )
             for name in MANAGED
         ),
@@ -114,7 +120,7 @@ def _changes() -> list[Change]:
 
 def managed_template(template: str) -> str:
     """Return the text of ``template-managed.yaml``; raises ValueError if ``template.yaml`` has changed beside it."""
-    for change in _changes():
+    for change in _changes(template):
         template = change.made(template)
     return template
 

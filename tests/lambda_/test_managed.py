@@ -10,7 +10,7 @@ from rehearsal.managed import TEMPLATE, managed_template
 from rehearsal.stack import NAME, ROOT, Stack, translated
 from tests.support.templates import changed
 
-INSTANCES = {"SubnetIds": "subnet-1", "SecurityGroupIds": "sg-1"}
+INSTANCES = {"InstanceSubnetIds": "subnet-1", "InstanceSecurityGroupIds": "sg-1"}
 
 
 @pytest.fixture(scope="module")
