@@ -25,7 +25,7 @@ ARCHITECTURE := arm64
 HOST_ARCHITECTURE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 
 .PHONY: help serve test unit browser mutation lint format benchmark benchmark-lambda conformance structure layers setup clean validate build deploy build-host rehearse \
-	local-lambda
+	local-lambda managed-template
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -115,7 +115,11 @@ deploy: build ## sam deploy --guided
 
 validate: sam/.venv/.synced ## sam validate --lint, cfn-lint
 	$(SAM) validate --lint
-	sam/.venv/bin/cfn-lint template.yaml template-container.yaml
+	$(SAM) validate --lint --template template-managed.yaml
+	sam/.venv/bin/cfn-lint template.yaml template-container.yaml template-managed.yaml
+
+managed-template: setup ## template-managed.yaml from template.yaml, after a change of either
+	@$(RUN) python -m rehearsal.managed
 
 # The same artefacts for this machine's processor, for Lambda's runtime emulator.
 build-host: .aws-sam/host/template.yaml ## sam build for this machine's processor

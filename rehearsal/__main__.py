@@ -32,6 +32,10 @@ def main() -> int:
     report.section("What would be created")
     for check in CHECKS:
         report.finding(str(check.__doc__).partition("\n")[0], list(check(stack)))
+    report.section("What would be created on Managed Instances")
+    managed = translated(ROOT / "template-managed.yaml", InstanceSubnetIds="subnet-1", InstanceSecurityGroupIds="sg-1")
+    for check in CHECKS:
+        report.finding(str(check.__doc__).partition("\n")[0], list(check(managed)))
     with tempfile.TemporaryDirectory() as folder, account_of(stack) as account:
         keys = {family: make_key(account, Path(folder), family) for family in FAMILIES}
         environment = Environment(stack, account, install_layout(), keys, Path(folder))

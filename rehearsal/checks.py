@@ -18,14 +18,17 @@ BUFFERED_TIMEOUT_S = 30
 WRAPPER = "/opt/bin/obscura-runtime"
 LEFT_TO_DEFAULTS = frozenset(
     {
-        "max_body_bytes", "max_image_bytes", "max_pixels", "max_images", "max_text_chars", "image_cache_mb",
+        "max_body_bytes", "max_image_bytes", "max_images", "max_text_chars", "image_cache_mb",
         "max_document_bytes", "max_stored_document_bytes", "max_document_pages", "trusted_proxies",
     }
-    | {"disk_reserve_mb", "max_request_pixels", "memory_budget_mb", "max_connections"}
+    | {"disk_reserve_mb", "max_request_pixels", "memory_budget_mb", "max_connections", "workers"}
     | {"upstream_retries", "pass_headers", "bedrock_guardrail", "moderation_urls", "show_cost"}
 )  # fmt: skip
 """Settings that a stack does not need (one upstream, no proxy but API Gateway) or whose defaults suit Lambda too; the
 template sets every other one."""
+
+ON_INSTANCES = frozenset({"chat", "messages", "responses"})
+"""The families whose functions ``template-managed.yaml`` runs on instances."""
 
 _DECIDING, _UNDER_POLICIES = frozenset({"policy", "policies"}), frozenset({"policy", "policies", "inspect"})
 OF_SOME_FAMILIES: dict[str, frozenset[str]] = {
@@ -106,15 +109,36 @@ def renewal(stack: Stack) -> Iterator[str]:
             yield from (f"{logical_id}: {name} would not renew it" for name in sorted(missing))
 
 
+def managed(stack: Stack) -> Iterator[str]:
+    """On Managed Instances, the functions that wait for models have the memory, logs and concurrency of an instance."""
+    providers = stack.resources("AWS::Lambda::CapacityProvider")
+    for family, function in functions_by_family(stack).items():
+        config = function.get("CapacityProviderConfig", {}).get("LambdaManagedInstancesCapacityProviderConfig")
+        if (config is not None) != bool(providers and family in ON_INSTANCES):
+            yield f"{family}: {config}"
+        if config is None:
+            continue
+        processors = int(function["MemorySize"]) // (1024 * config["ExecutionEnvironmentMemoryGiBPerVCpu"])
+        if not 1 <= int(config["PerExecutionEnvironmentMaxConcurrency"]) <= 64 * processors:
+            yield f"{family}: {config['PerExecutionEnvironmentMaxConcurrency']} at once on {processors} processors"
+        if function["LoggingConfig"].get("LogFormat") != "JSON":
+            yield f"{family}: its lines are not JSON"
+        if function["Environment"]["Variables"].get("AWS_LAMBDA_EXEC_WRAPPER") != WRAPPER or "SnapStart" in function:
+            yield f"{family}: only our own runtime serves many at once, and no snapshot does"
+
+
 def roles(stack: Stack) -> Iterator[str]:
     """Each function has a role of its own, for Lambda alone; wildcards follow a name of a bucket, log or key."""
     used = [function["Role"] for function in functions_by_family(stack).values()]
     yield from (f"{role} is shared" for role in {role for role in used if used.count(role) > 1})
     for logical_id, role in stack.resources("AWS::IAM::Role").items():
         for statement in role["AssumeRolePolicyDocument"]["Statement"]:
-            if statement["Principal"] != {"Service": "lambda.amazonaws.com"}:
+            if statement["Principal"] not in (
+                {"Service": "lambda.amazonaws.com"},
+                {"Service": ["lambda.amazonaws.com"]},
+            ):
                 yield f"{logical_id} may be assumed by {statement['Principal']}"
-        for policy in role["Policies"]:
+        for policy in role.get("Policies", ()):  # none: AWS's own policy of the operator of instances
             yield from _wide(logical_id, policy["PolicyDocument"], stack)
     for logical_id, policy in stack.resources("AWS::IAM::ManagedPolicy").items():
         yield from _wide(logical_id, policy["PolicyDocument"], stack)
@@ -185,7 +209,7 @@ def functions_by_family(stack: Stack) -> dict[str, Json]:
 
 
 CHECKS: tuple[Check, ...] = (
-    families, routes, streaming, settings, renewal, roles, tables, nothing_public, nothing_recorded,
+    families, routes, streaming, settings, renewal, managed, roles, tables, nothing_public, nothing_recorded,
 )  # fmt: skip
 
 _LOG_PREFIX = f"/aws/lambda/{NAME}-"

@@ -102,6 +102,21 @@ class Stack:
         """Evaluate ``Fn::If``."""
         return self.resolve(argument[1] if self.holds(argument[0]) else argument[2])
 
+    def look_up(self, argument: list[Any]) -> Any:
+        """Evaluate ``Fn::FindInMap``."""
+        name, first, second = map(self.resolve, argument)
+        return self.template["Mappings"][name][str(first)][second]
+
+    def broken_rules(self) -> list[str]:
+        """Return what CloudFormation would say of parameters that break the template's rules ("Rules section")."""
+        return [
+            str(assertion["AssertDescription"])
+            for rule in self.template.get("Rules", {}).values()
+            if self.resolve(rule.get("RuleCondition", True))
+            for assertion in rule["Assertions"]
+            if not self.resolve(assertion["Assert"])
+        ]
+
     def holds(self, condition: str | None) -> bool:
         """Whether a condition holds; None is no condition."""
         return condition is None or bool(self.resolve(self.template["Conditions"][condition]))
@@ -139,6 +154,7 @@ _PSEUDO = {
 _REF: dict[str, Callable[[Stack, str, Json], str]] = {
     "AWS::IAM::ManagedPolicy": _policy_arn,
     "AWS::DynamoDB::Table": _property("TableName"),
+    "AWS::Lambda::CapacityProvider": _property("CapacityProviderName"),
     "AWS::Lambda::Function": _property("FunctionName"),
     "AWS::Logs::LogGroup": _property("LogGroupName"),
     "AWS::ApiGateway::Stage": _property("StageName"),
@@ -155,11 +171,13 @@ _FUNCTIONS: dict[str, Callable[[Stack, Any], Any]] = {
     "Fn::GetAtt": lambda stack, argument: stack.attribute(*argument),
     "Fn::Sub": Stack.substitute,
     "Fn::If": Stack.choose,
+    "Fn::FindInMap": Stack.look_up,
     "Fn::Join": lambda stack, argument: argument[0].join(map(str, stack.resolve(argument[1]))),
     "Fn::Select": lambda stack, argument: stack.resolve(argument[1])[int(argument[0])],
     "Fn::Split": lambda stack, argument: str(stack.resolve(argument[1])).split(argument[0]),
     "Fn::Equals": lambda stack, argument: str(stack.resolve(argument[0])) == str(stack.resolve(argument[1])),
     "Fn::Not": lambda stack, argument: not stack.resolve(argument[0]),
     "Fn::And": lambda stack, argument: all(stack.resolve(argument)),
+    "Fn::Contains": lambda stack, argument: str(stack.resolve(argument[1])) in stack.resolve(argument[0]),
     "Condition": lambda stack, argument: stack.holds(argument),
 }

@@ -18,7 +18,7 @@ class TimedResponse:
 
 
 class StandIn:
-    """Serves the one connection that a runtime opens."""
+    """Serves one runtime, one connection after the other."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -51,10 +51,15 @@ class StandIn:
         self._listener.close()
 
     def _await_next(self) -> socket.socket:
-        """Wait for ``GET …/invocation/next``."""
-        if self._connection is None:
-            self._connection, _ = self._listener.accept()
+        """Wait for ``GET …/invocation/next``; a runtime may close its connection after each response."""
         request = b""
         while not request.endswith(b"\r\n\r\n"):
-            request += self._connection.recv(4096)
+            if self._connection is None:
+                self._connection, _ = self._listener.accept()
+            received = self._connection.recv(4096)
+            request += received
+            if not received:
+                self._connection.close()
+                self._connection, request = None, b""
+        assert self._connection is not None  # the one whose request has ended
         return self._connection

@@ -60,20 +60,24 @@ async def lambda_function(
     data_dir: Path,
     environment: dict[str, str] | None = None,
     standard_runtime: tuple[str, ...] = (),
+    concurrency: int | None = None,
     **settings: str,
 ) -> AsyncIterator[Function]:
     """Run a family's function, or the one in a folder; ``environment`` adds to Lambda's variables.
 
-    ``standard_runtime`` is the command line that Lambda's exec wrapper would pass on.
+    ``standard_runtime`` is the command line that Lambda's exec wrapper would pass on, ``concurrency`` what Managed
+    Instances say.
     """
     task_root = FUNCTIONS / family
     key = await new_key(data_dir)
-    async with runtime_api() as api:
+    managed = {} if concurrency is None else {"AWS_LAMBDA_MAX_CONCURRENCY": str(concurrency)}
+    async with runtime_api(concurrency or 1) as api:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "obscura.aws.runtime", *standard_runtime,
             cwd=task_root,
             env=function_environment(task_root, data_dir, **settings)
             | {"AWS_LAMBDA_RUNTIME_API": api.address}
+            | managed
             | (environment or {}),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

@@ -60,10 +60,13 @@ class Invocation:
 class FakeRuntimeApi:
     """Serves one function's process; a process to be snapshotted waits until ``restored`` is set.
 
-    ``response_status`` is the status for the function's responses.
+    ``response_status`` is the status for the function's responses, ``concurrency`` how many invocations it takes at
+    once; ``under_way`` counts those that it has taken and not yet answered, ``most_under_way`` is the most of them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, concurrency: int = 1) -> None:
+        self.concurrency = concurrency
+        self.under_way = self.most_under_way = self.asking = 0
         self.address = ""
         self.response_status = 202
         self.invocations = 0
@@ -126,9 +129,9 @@ class FakeRuntimeApi:
     ) -> None:
         headers = await _fields(reader)
         if (method, path) == ("GET", "/invocation/next"):
-            if self._queue.empty():
-                self._idle.set()
-            await self._send_invocation(await self._queue.get(), writer)
+            await self._send_invocation(await self._next(), writer)
+            self.under_way += 1
+            self.most_under_way = max(self.most_under_way, self.under_way)
         elif (method, path) == ("GET", "/restore/next"):
             self.waiting_for_restore.set()
             await self.restored.wait()
@@ -136,14 +139,27 @@ class FakeRuntimeApi:
         elif path.endswith("/response"):
             invocation = self._under_way.pop(path.split("/")[2])
             invocation.headers = headers
-            await self._receive_response(invocation, reader, writer)
+            try:
+                await self._receive_response(invocation, reader, writer)
+            finally:
+                self.under_way -= 1
         else:
             document = json.loads(await reader.readexactly(int(headers["content-length"])))
             if path.startswith("/invocation/"):
+                self.under_way -= 1
                 self._under_way.pop(path.split("/")[2]).error.set_result(document)
             else:
                 self._reports.put_nowait((path, headers, document))
             await _respond(writer, 202)
+
+    async def _next(self) -> Invocation:
+        self.asking += 1
+        try:
+            if self._queue.empty() and self.asking == self.concurrency:
+                self._idle.set()
+            return await self._queue.get()
+        finally:
+            self.asking -= 1
 
     async def _send_invocation(self, invocation: Invocation, writer: asyncio.StreamWriter) -> None:
         self._under_way[invocation.request_id] = invocation
@@ -181,9 +197,9 @@ class FakeRuntimeApi:
 
 
 @asynccontextmanager
-async def runtime_api() -> AsyncIterator[FakeRuntimeApi]:
-    fake = FakeRuntimeApi()
-    listener = await asyncio.start_server(fake.serve, "127.0.0.1", 0, limit=16 * 1024 * 1024)
+async def runtime_api(concurrency: int = 1) -> AsyncIterator[FakeRuntimeApi]:
+    fake = FakeRuntimeApi(concurrency)
+    listener = await asyncio.start_server(fake.serve, "127.0.0.1", 0, limit=16 * 1024 * 1024, backlog=1024)
     fake.address = f"127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     try:
         yield fake

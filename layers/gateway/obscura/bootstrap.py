@@ -32,7 +32,7 @@ from obscura.httpclient.transport import FastTransport
 from obscura.imaging import ImageLimits, warm_up
 from obscura.imaging.decode_memory import MAX_DECODE_BYTES
 from obscura.machine_memory import usable_memory_bytes
-from obscura.memory_budget import DEFAULT_PART, MemoryBudget, budget_bytes
+from obscura.memory_budget import DEFAULT_PART, MIN_BYTES, MemoryBudget, budget_bytes
 from obscura.pipeline.image_cache import ImageCache
 from obscura.pipeline.load_images import MAX_VIDEO_BYTES
 from obscura.pipeline.services import MAX_FETCHED_BYTES, RequestLimits, Services
@@ -69,6 +69,7 @@ def validate_settings(settings: Settings) -> None:
             f"{PREFIX}JWKS_URL needs {PREFIX}JWT_ISSUER and {PREFIX}JWT_AUDIENCE: "
             "the issuer and the audience of the JWTs that are accepted."
         )
+    _validate_workers(settings)
     if settings.moderation_urls:
         from obscura.moderation.endpoints import read_endpoints
 
@@ -86,6 +87,14 @@ def validate_settings(settings: Settings) -> None:
             FileCatalog(document, lambda _entry, _key: demo_model(), keys)
         except CatalogError as invalid:
             raise ConfigurationError(f"{PREFIX}MODELS: {invalid}") from None
+
+
+def _validate_workers(settings: Settings) -> None:
+    if (least_mb := (settings.workers or 1) * MIN_BYTES // MIB) > (settings.memory_budget_mb or least_mb):
+        raise ConfigurationError(
+            f"{PREFIX}MEMORY_BUDGET_MB: {settings.workers} workers share it, and each needs {MIN_BYTES // MIB}. "
+            f"Set {least_mb} or more, or fewer workers."
+        )
 
 
 def _validate_hash_list(source: str) -> None:
@@ -138,6 +147,7 @@ async def open_services(
     ``stores`` replace those of the settings, ``clock`` the system's.
     """
     warm_up()
+    workers = settings.workers or 1
     memory = open_memory(settings)
     limits = request_limits(settings, memory)
     async with AsyncExitStack() as stack:
@@ -176,21 +186,28 @@ async def open_services(
             usage=await stack.enter_async_context(UsageLedger(stores.usage).running()),
             budgets=stores.budgets,
             blocked_hashes=hash_lists,
-            image_cache=ImageCache(settings.image_cache_mb * 1024 * 1024) if settings.image_cache_mb else None,
+            image_cache=ImageCache(settings.image_cache_mb * MIB // workers) if settings.image_cache_mb else None,
             memory=memory,
         )
 
 
 def open_memory(settings: Settings) -> MemoryBudget:
-    """Return the memory budget as it is set, or of what this process may use."""
-    return MemoryBudget(budget_bytes(settings.memory_budget_mb, usable_memory_bytes(os.environ)))
+    """Return the memory budget: this process's share of what is set, or the default for what it may use (ADR 147)."""
+    if settings.memory_budget_mb is not None:
+        return MemoryBudget(budget_bytes(settings.memory_budget_mb, 0) // (settings.workers or 1))
+    return MemoryBudget(budget_bytes(None, _usable_bytes(settings)))
 
 
 def process_memory_bytes(settings: Settings) -> int:
     """Return what this process may use, or what the budget that is set is the default part of, if that is less."""
-    usable_bytes = usable_memory_bytes(os.environ)
     set_mb = settings.memory_budget_mb
-    return usable_bytes if set_mb is None else min(usable_bytes, DEFAULT_PART * set_mb * MIB)
+    usable_bytes = _usable_bytes(settings)
+    return usable_bytes if set_mb is None else min(usable_bytes, DEFAULT_PART * set_mb * MIB // (settings.workers or 1))
+
+
+def _usable_bytes(settings: Settings) -> int:
+    """Return this process's share of the memory that all workers may use."""
+    return usable_memory_bytes(os.environ) // (settings.workers or 1)
 
 
 def request_limits(settings: Settings, memory: MemoryBudget) -> RequestLimits:
@@ -217,7 +234,7 @@ def request_limits(settings: Settings, memory: MemoryBudget) -> RequestLimits:
             stored_bytes=min(max(settings.max_document_bytes, settings.max_stored_document_bytes), memory.body_bytes),
             pages=settings.max_document_pages,
             pixels=settings.max_pixels,
-            memory_bytes=child_memory_bytes(usable_memory_bytes(os.environ)),
+            memory_bytes=child_memory_bytes(_usable_bytes(settings)),
         ),
     )
 

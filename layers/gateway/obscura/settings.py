@@ -259,6 +259,7 @@ class Settings(BaseSettings):
     max_text_chars: int = Field(default=4_000_000, gt=0)
     memory_budget_mb: int | None = Field(default=None, ge=32)
     max_connections: int | None = Field(default=None, ge=16)
+    workers: int | None = Field(default=None, ge=1, le=64)
     max_items: int = Field(default=10_000, gt=0)
     image_cache_mb: int = Field(default=0, ge=0)
     project_storage_mb: int = Field(default=10_240, ge=0)

@@ -1,25 +1,44 @@
 """``python -m obscura.cli.container``: the gateway in a container, with the stored keys and none of its own."""
 
+import asyncio
 import socket
+import sys
 
-import uvicorn
-
-from obscura.api.app import create_app
-from obscura.bootstrap import process_memory_bytes
-from obscura.cli.serve import max_connections, server_config, tune_process
+from obscura.cli.supervisor import Supervisor, default_workers, set_workers
 from obscura.settings import Settings
 
 PORT = 8000
+END_TIMEOUT_S = 25.0
+"""ECS kills a container 30 s after it asked it to stop."""
 
 
-def main() -> None:
-    """Serve on every interface: only the load balancer reaches a container."""
+def main() -> int:
+    """Serve on every interface, for only the load balancer reaches a container; returns the process's status.
+
+    A worker for each core, unless ``OBSCURA_WORKERS`` says how many.
+    """
+    count = Settings().workers or default_workers()
+    set_workers(count)
+    listener = socket.create_server(("", PORT), backlog=2048)
+    if count > 1:
+        return asyncio.run(Supervisor(count, listener, end_timeout_s=END_TIMEOUT_S).run(lambda: None))
+    _serve_alone(listener)
+    return 0
+
+
+def _serve_alone(listener: socket.socket) -> None:
+    # Imported only now: a supervisor has no use for the application, which takes 60 MB.
+    import uvicorn
+
+    from obscura.api.app import create_app
+    from obscura.bootstrap import process_memory_bytes
+    from obscura.cli.serve import max_connections, server_config, tune_process
+
     settings = Settings()
     app = create_app(settings)
     tune_process(process_memory_bytes(settings))
-    server = uvicorn.Server(server_config(app, max_connections(settings)))
-    server.run(sockets=[socket.create_server(("", PORT), backlog=2048)])
+    uvicorn.Server(server_config(app, max_connections(settings))).run(sockets=[listener])
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -14,26 +14,36 @@ from obscura.api.app import create_app
 from obscura.api.process import tune_malloc
 from obscura.auth.api_keys import create_key
 from obscura.auth.base import ApiKey
-from obscura.bootstrap import process_memory_bytes
+from obscura.bootstrap import process_memory_bytes, validate_settings
 from obscura.cli.connections import ConnectionLimit, default_max_connections
 from obscura.cli.console import print_error
 from obscura.cli.http_protocol import HttpProtocol
 from obscura.cli.sample_request import sample_curl, sample_model
+from obscura.cli.supervisor import Supervisor, set_workers
 from obscura.settings import PREFIX, Settings
 from obscura.stores.open import create_tables_on_emulator, open_stores
 
 SWITCH_INTERVAL_S = 0.001
 KEEP_ALIVE_TIMEOUT_S = 75
 SHUTDOWN_TIMEOUT_S = 10
+KILL_MARGIN_S = 5
+"""A worker that takes this much longer to end is killed."""
 
 
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port; 0 takes a free one.", min=0, max=65535)] = 8000,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that share the port, the store and the memory.", min=1, max=64)
+    ] = None,
 ) -> None:
     """Serve the gateway, with a fresh key that lives as long as the server, and a curl line to try."""
+    if workers is not None:
+        set_workers(workers)
     settings = Settings()
-    app = create_app(settings)
+    count = settings.workers or 1
+    app = create_app(settings) if count == 1 else None
+    validate_settings(settings)
     try:
         listener = _listen(host, port)
     except OSError as error:
@@ -41,13 +51,20 @@ def serve(
         raise typer.Exit(1) from None
     tune_process(process_memory_bytes(settings))
     key, secret = asyncio.run(_create_key(settings))
+    status = 0
     try:
-        server = _AnnouncingServer(server_config(app, max_connections(settings)), _welcome(settings, listener, secret))
-        server.run(sockets=[listener])
+        welcome = _welcome(settings, listener, secret)
+        if app is None:
+            supervisor = Supervisor(count, listener, end_timeout_s=SHUTDOWN_TIMEOUT_S + KILL_MARGIN_S)
+            status = asyncio.run(supervisor.run(lambda: _announce(welcome)))
+        else:
+            _AnnouncingServer(server_config(app, max_connections(settings)), welcome).run(sockets=[listener])
     except KeyboardInterrupt:
         pass
     finally:
         asyncio.run(_revoke_key(settings, key))
+    if status:
+        raise typer.Exit(status)
 
 
 async def _create_key(settings: Settings) -> tuple[ApiKey, str]:
@@ -70,8 +87,10 @@ def tune_process(usable_bytes: int | None = None) -> None:
 
 
 def max_connections(settings: Settings) -> int:
-    """Return the number of connections that are open at once: as it is set, or by memory and open files."""
-    return settings.max_connections or default_max_connections(process_memory_bytes(settings))
+    """Return the connections that this process may have open: its share of what is set, or by memory and open files."""
+    if settings.max_connections is not None:
+        return max(1, settings.max_connections // (settings.workers or 1))
+    return default_max_connections(process_memory_bytes(settings))
 
 
 def server_config(app: ASGIApp, max_connections: int | None = None) -> uvicorn.Config:
@@ -100,8 +119,12 @@ class _AnnouncingServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            sys.stdout.write(self._welcome)
-            sys.stdout.flush()
+            _announce(self._welcome)
+
+
+def _announce(welcome: str) -> None:
+    sys.stdout.write(welcome)
+    sys.stdout.flush()
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -119,6 +142,7 @@ def _welcome(settings: Settings, listener: socket.socket, secret: str) -> str:
         f"  upstream    {_upstream(settings)}\n"
         f"  moderation  {_moderation(settings)}\n"
         f"  data        {_data_location(settings)}\n"
+        f"{_workers(settings)}"
         f"\nA key for as long as this server runs:\n\n  {secret}\n"
         f"\n{invitation}:\n\n{sample_curl(url, secret, model or 'MODEL')}\n\n"
     )
@@ -134,6 +158,10 @@ def _moderation(settings: Settings) -> str:
     if settings.moderation_lacks_key:
         return f"openai, without a key: every request will get a 503; set {PREFIX}MODERATION_KEY, or another moderation"
     return settings.effective_moderation
+
+
+def _workers(settings: Settings) -> str:
+    return f"  workers     {settings.workers}\n" if (settings.workers or 1) > 1 else ""
 
 
 def _data_location(settings: Settings) -> str:

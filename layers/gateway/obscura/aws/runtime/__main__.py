@@ -6,6 +6,7 @@ on ours; and buffered again under ``sam local``, which cannot read a streamed re
 
 import asyncio
 import gc
+import logging
 import os
 import sys
 
@@ -19,15 +20,20 @@ def main() -> int:
     gc.disable()  # until the start is over: all that is imported stays, and collecting garbage would take 8 % longer
     # Imported only now, since the standard runtime needs none of it.
     from obscura.api.process import tune_malloc
+    from obscura.aws.runtime.concurrency import max_concurrency, redirect_output
     from obscura.aws.runtime.logging import configure_logging
 
     tune_malloc()
+    unreachable = redirect_output(os.environ)
     configure_logging()
+    if unreachable is not None:
+        logging.getLogger("lambda_runtime").warning("the log socket cannot be used: %s", unreachable.strerror)
     # Powertools reads the root logger's handlers when it is imported.
     from obscura.aws.runtime.api import RuntimeApi
     from obscura.aws.runtime.loop import run
 
-    return asyncio.run(run(RuntimeApi(os.environ["AWS_LAMBDA_RUNTIME_API"]), os.environ["_HANDLER"]))
+    api = RuntimeApi(os.environ["AWS_LAMBDA_RUNTIME_API"])
+    return asyncio.run(run(api, os.environ["_HANDLER"], max_concurrency(os.environ)))
 
 
 if __name__ == "__main__":

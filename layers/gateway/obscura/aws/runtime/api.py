@@ -1,7 +1,7 @@
 """Client of the Lambda Runtime API: takes the next invocation, sends its response as a stream, reports errors.
 
-One connection lasts from invocation to invocation. Sources: Lambda developer guide, "Using the Lambda runtime API for
-custom runtimes" and "Response streaming".
+A connection lasts from "Next invocation" to the end of its response, which closes it (ADR 146). Sources: Lambda
+developer guide, "Using the Lambda runtime API for custom runtimes" and "Response streaming".
 """
 
 import asyncio
@@ -54,13 +54,28 @@ class RuntimeApi:
         self._port = int(port)
         self._connection: Connection | None = None
 
-    async def next_invocation(self) -> Invocation:
-        """Wait for the next invocation, for days if need be; raises ConnectionError or RuntimeApiError."""
+    def another(self) -> "RuntimeApi":
+        """Return a client of the same Runtime API with a connection of its own, for another invocation at once."""
+        return RuntimeApi(self._address)
+
+    async def next_invocation(self, hold_event: Callable[[int], Awaitable[None]]) -> Invocation:
+        """Wait for the next invocation, for days if need be; raises ConnectionError or RuntimeApiError.
+
+        ``hold_event`` is awaited with the bytes of the event before it is read.
+        """
         try:
-            head, event = await self._call("GET", "/invocation/next")
+            connection, head = await self._begin_call("GET", "/invocation/next")
         except ConnectionError:
             # The connection may have closed after the last exchange; whether the Runtime API is gone, a new one shows.
-            head, event = await self._call("GET", "/invocation/next")
+            connection, head = await self._begin_call("GET", "/invocation/next")
+        try:
+            await hold_event(_content_length(head))
+            event = await _read(connection)
+        except BaseException:
+            connection.close()
+            raise
+        if not _is_success(head):
+            raise RuntimeApiError("GET /invocation/next", head.status)
         return Invocation.from_response(head, event)
 
     def response(self, request_id: str) -> "StreamedResponse":
@@ -94,18 +109,26 @@ class RuntimeApi:
         fields = ("Content-Type: application/json", f"Lambda-Runtime-Function-Error-Type: {failure.type}")
         await self._call("POST", path, *fields, body=failure.document())
 
-    async def _call(self, method: str, path: str, *fields: str, body: bytes = b"") -> tuple[ResponseHead, bytes]:
-        length = () if method == "GET" else (f"Content-Length: {len(body)}",)
-        connection = await self._connect()
+    async def _call(self, method: str, path: str, *fields: str, body: bytes = b"") -> None:
+        connection, head = await self._begin_call(method, path, *fields, body=body)
         try:
-            head = await connection.round_trip([self._head(method, path, *fields, *length), body])
-            content = b"".join([chunk async for chunk in connection.body()])
+            await _read(connection)
         except BaseException:
             connection.close()
             raise
         if not _is_success(head):
             raise RuntimeApiError(f"{method} {path}", head.status)
-        return head, content
+
+    async def _begin_call(
+        self, method: str, path: str, *fields: str, body: bytes = b""
+    ) -> tuple[Connection, ResponseHead]:
+        length = () if method == "GET" else (f"Content-Length: {len(body)}",)
+        connection = await self._connect()
+        try:
+            return connection, await connection.round_trip([self._head(method, path, *fields, *length), body])
+        except BaseException:
+            connection.close()
+            raise
 
     def _head(self, method: str, path: str, *fields: str) -> bytes:
         lines = (f"{method} {VERSION}{path} HTTP/1.1", f"Host: {self._address}", *fields)
@@ -189,8 +212,8 @@ class StreamedResponse:
         await self._send(last)
         if self._connection is not None:
             self._note_status(await self._connection.head())
-            async for _ in self._connection.body():
-                pass
+            await _read(self._connection)
+            self._connection.close()  # as AWS asks a runtime to do after a streamed response (ADR 146)
         if self.rejected_status is not None:
             raise ConnectionAbortedError("the Runtime API rejected this response")
         self.complete = True
@@ -205,6 +228,15 @@ class StreamedResponse:
         if head is not None:
             self._note_status(head)
         self.gone.set()
+
+
+async def _read(connection: Connection) -> bytes:
+    return b"".join([chunk async for chunk in connection.body()])
+
+
+def _content_length(head: ResponseHead) -> int:
+    lengths = [int(value) for name, value in head.headers if name.lower() == b"content-length" and value.isdigit()]
+    return lengths[0] if lengths else 0
 
 
 def _is_success(head: ResponseHead) -> bool:

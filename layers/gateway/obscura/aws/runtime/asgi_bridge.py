@@ -32,13 +32,19 @@ class InvocationContext:
     memory_limit_in_mb: str = field(default_factory=lambda: os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", ""))
     log_group_name: str = field(default_factory=lambda: os.environ.get("AWS_LAMBDA_LOG_GROUP_NAME", ""))
     log_stream_name: str = field(default_factory=lambda: os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME", ""))
+    xray_trace_id: str | None = None
     identity: None = None
     client_context: None = None
 
     @classmethod
     def from_invocation(cls, invocation: Invocation) -> "InvocationContext":
         """Make the context of an invocation."""
-        return cls(invocation.request_id, invocation.function_arn, invocation.deadline_ms)
+        return cls(
+            invocation.request_id,
+            invocation.function_arn,
+            invocation.deadline_ms,
+            xray_trace_id=invocation.trace_id,
+        )
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds until Lambda ends the invocation, 0 once they are over."""
@@ -125,7 +131,7 @@ class AsgiBridge:
     async def _run(self, app: ASGIApp, scope: Scope) -> ErrorReport:
         try:
             await app(scope, self._receive, self._send)
-        except Exception as fault:
+        except (Exception, SystemExit) as fault:  # one request that exits must not end those beside it
             return error_report(fault)
         return _NO_RESPONSE
 

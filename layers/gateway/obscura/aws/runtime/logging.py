@@ -9,6 +9,7 @@ from types import TracebackType
 
 import msgspec
 
+from obscura.aws.runtime.concurrency import is_managed
 from obscura.aws.runtime.error_report import raised_at
 
 type ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -16,16 +17,24 @@ type ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | N
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Id of the invocation under way."""
 
+trace_id: ContextVar[str | None] = ContextVar("trace_id", default=None)
+"""X-Ray's header of the invocation under way: the environment variable cannot hold those of several at once."""
+
 _TEXT = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s"
 _DATE = "%Y-%m-%dT%H:%M:%S"
 
 
 def configure_logging() -> None:
-    """Send the root logger's lines to standard output, as AWS_LAMBDA_LOG_FORMAT and AWS_LAMBDA_LOG_LEVEL say."""
+    """Send the root logger's lines to standard output, as AWS_LAMBDA_LOG_FORMAT and AWS_LAMBDA_LOG_LEVEL say.
+
+    Where several invocations are served at once every line is JSON with its request id, the access log's too: lines of
+    different requests stand side by side.
+    """
+    managed = is_managed(os.environ)
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(line_buffering=True)
     handler = logging.StreamHandler(sys.stdout)
-    as_json = os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
+    as_json = managed or os.environ.get("AWS_LAMBDA_LOG_FORMAT", "").upper() == "JSON"
     formatter = JsonFormatter(datefmt=f"{_DATE}Z") if as_json else TextFormatter(_TEXT, _DATE)
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
@@ -34,6 +43,8 @@ def configure_logging() -> None:
     level = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "").upper()
     if level in logging.getLevelNamesMapping():
         logging.getLogger().setLevel(level)
+    if managed:
+        logging.getLogger("obscura").addFilter(_add_request_id_field)
 
 
 class TextFormatter(logging.Formatter):
@@ -60,6 +71,12 @@ class JsonFormatter(TextFormatter):
             line["errorType"] = type(record.exc_info[1]).__name__
             line["stackTrace"] = raised_at(record.exc_info[1])
         return msgspec.json.encode(line).decode()
+
+
+def _add_request_id_field(record: logging.LogRecord) -> bool:
+    """Add the id under Lambda's own name to a line of the access log; a filter that keeps every record."""
+    record.fields = getattr(record, "fields", {}) | {"requestId": request_id.get()}
+    return True
 
 
 def add_request_id(record: logging.LogRecord) -> bool:

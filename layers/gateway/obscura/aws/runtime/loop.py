@@ -1,4 +1,4 @@
-"""Loop of the streaming runtime: start the function, take a SnapStart snapshot if wanted, serve each invocation."""
+"""Loops of the streaming runtime: start the function, take a SnapStart snapshot if wanted, serve the invocations."""
 
 import asyncio
 import gc
@@ -9,13 +9,17 @@ import random
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 from obscura.aws.handler import LambdaHandler
-from obscura.aws.runtime.api import Invocation, RuntimeApi, RuntimeApiError
-from obscura.aws.runtime.asgi_bridge import AsgiBridge, scope_from_event
+from obscura.aws.runtime.api import Invocation, RuntimeApi, RuntimeApiError, StreamedResponse
+from obscura.aws.runtime.asgi_bridge import AsgiBridge, EventScope, scope_from_event
+from obscura.aws.runtime.concurrency import EVENTS_PART, LARGE_EVENT_BYTES, EventMemory
 from obscura.aws.runtime.error_report import ErrorReport, error_report
-from obscura.aws.runtime.logging import add_request_id, request_id
+from obscura.aws.runtime.logging import add_request_id, request_id, trace_id
+from obscura.execution import run_off_loop
+from obscura.machine_memory import usable_memory_bytes
 
 type Hook = tuple[Callable[..., object], tuple[object, ...], dict[str, object]]
 
@@ -31,10 +35,11 @@ _log = logging.getLogger("lambda_runtime")
 _log.addFilter(add_request_id)
 
 
-async def run(api: RuntimeApi, handler_name: str) -> int:
+async def run(api: RuntimeApi, handler_name: str, concurrency: int = 1) -> int:
     """Start the function that ``handler_name`` (``module.name``) names and serve until Lambda ends the environment.
 
-    Returns the process's status if it cannot start; raises ConnectionError when the Runtime API is gone.
+    ``concurrency`` invocations are served at once. Returns the process's status if it cannot start; raises
+    ConnectionError when the Runtime API is gone.
     """
     asyncio.get_running_loop().set_exception_handler(_log_stray_exception)
     async with AsyncExitStack() as stack:
@@ -51,8 +56,8 @@ async def run(api: RuntimeApi, handler_name: str) -> int:
             return status
         gc.freeze()
         gc.enable()
-        while True:
-            await _serve(api, handler, await api.next_invocation())
+        await InvocationLoops(handler, concurrency).serve(api)
+    return 0
 
 
 def load_handler(handler_name: str) -> LambdaHandler:
@@ -67,33 +72,104 @@ def load_handler(handler_name: str) -> LambdaHandler:
     return handler
 
 
-async def _serve(api: RuntimeApi, handler: LambdaHandler, invocation: Invocation) -> None:
-    request_id.set(invocation.request_id)
-    if invocation.trace_id is None:
+class InvocationLoops:
+    """As many loops as invocations are served at once, each with a connection of its own; they share the application.
+
+    A failing invocation ends no other. When the Runtime API fails, no loop takes another invocation, and those under
+    way are served to their end.
+    """
+
+    def __init__(self, handler: LambdaHandler, concurrency: int) -> None:
+        """``concurrency`` is at least 1; 1 is a Lambda environment as it always was."""
+        self._handler = handler
+        self._concurrency = concurrency
+        self._events = EventMemory(usable_memory_bytes(os.environ) // EVENTS_PART)
+        self._waiting: set[asyncio.Task[Any] | None] = set()
+        self._ending = False
+
+    async def serve(self, api: RuntimeApi) -> None:
+        """Serve until the Runtime API fails; raises ConnectionError or RuntimeApiError."""
+        apis = [api, *(api.another() for _ in range(self._concurrency - 1))]
+        loops = [asyncio.create_task(self._take_invocations(each)) for each in apis]
+        try:
+            await asyncio.wait(loops, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            self._ending = True
+            for waiting in filter(None, self._waiting):
+                waiting.cancel()
+            outcomes = await asyncio.gather(*loops, return_exceptions=True)
+            for each in apis:
+                each.close()
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
+
+    async def _take_invocations(self, api: RuntimeApi) -> None:
+        while not self._ending:
+            await self._take_invocation(api)
+
+    async def _take_invocation(self, api: RuntimeApi) -> None:
+        task = asyncio.current_task()
+        async with AsyncExitStack() as held:
+
+            async def hold_event(event_bytes: int) -> None:
+                self._waiting.discard(task)
+                await held.enter_async_context(self._events.hold(event_bytes))
+
+            self._waiting.add(task)
+            try:
+                invocation = await api.next_invocation(hold_event)
+            finally:
+                self._waiting.discard(task)
+            request_id.set(invocation.request_id)
+            trace_id.set(invocation.trace_id)
+            if self._concurrency == 1:
+                _export_trace_id(invocation.trace_id)
+            response = api.response(invocation.request_id)
+            try:
+                decoded = await self._decode(invocation)
+                del invocation  # up to 6 MB, for as long as the response takes
+                await self._respond(api, response, decoded)
+            finally:
+                response.close()
+
+    async def _decode(self, invocation: Invocation) -> EventScope | ErrorReport:
+        large = self._concurrency > 1 and len(invocation.event) > LARGE_EVENT_BYTES
+        try:
+            return await run_off_loop(partial(scope_from_event, invocation), off_loop=large)
+        except Exception as fault:
+            return error_report(fault, "Runtime")
+
+    async def _respond(self, api: RuntimeApi, response: StreamedResponse, decoded: EventScope | ErrorReport) -> None:
+        failure = decoded if isinstance(decoded, ErrorReport) else await self._run(response, decoded)
+        try:
+            if failure and response.begun:
+                await response.fail(_logged(failure))
+            elif failure:
+                await api.report_failure(request_id.get(), _logged(failure))
+            if response.rejected_status is not None:
+                raise RuntimeApiError("the response", response.rejected_status)
+        except ConnectionError:
+            _log.warning("the Runtime API did not take the report of a failure")
+        except RuntimeApiError as error:
+            _log.error("%s", error)
+            if error.status >= SERVER_ERROR:
+                raise
+
+    async def _run(self, response: StreamedResponse, event: EventScope) -> ErrorReport | None:
+        """Run the application on an event; returns what went wrong, if anything did."""
+        try:
+            return await AsgiBridge(event.body, response).serve(self._handler.app, event.scope)
+        except Exception as fault:
+            return error_report(fault, "Runtime")
+
+
+def _export_trace_id(trace_id: str | None) -> None:
+    """Set the variable in which X-Ray's SDK looks for the trace, as AWS's runtime does."""
+    if trace_id is None:
         os.environ.pop("_X_AMZN_TRACE_ID", None)
     else:
-        os.environ["_X_AMZN_TRACE_ID"] = invocation.trace_id
-    response = api.response(invocation.request_id)
-    try:
-        event = scope_from_event(invocation)
-        failure = await AsgiBridge(event.body, response).serve(handler.app, event.scope)
-    except Exception as fault:
-        failure = error_report(fault, "Runtime")
-    try:
-        if failure and response.begun:
-            await response.fail(_logged(failure))
-        elif failure:
-            await api.report_failure(invocation.request_id, _logged(failure))
-        if response.rejected_status is not None:
-            raise RuntimeApiError("the response", response.rejected_status)
-    except ConnectionError:
-        _log.warning("the Runtime API did not take the report of a failure")
-    except RuntimeApiError as error:
-        _log.error("%s", error)
-        if error.status >= SERVER_ERROR:
-            raise
-    finally:
-        response.close()
+        os.environ["_X_AMZN_TRACE_ID"] = trace_id
 
 
 def is_snap_start() -> bool:
