@@ -198,6 +198,8 @@ class Settings(BaseSettings):
     moderation_key: Annotated[SecretStr | None, AfterValidator(_sendable)] = None
     unmoderated_media: UnmoderatedMedia = "pass"
     upstream_state: UpstreamState = "refuse"
+    store_responses: bool = False
+    stored_responses_hours: int = Field(default=24, ge=1, le=168)
     upstream_retries: int = Field(default=0, ge=0, le=10)
     pass_headers: Annotated[frozenset[str], NoDecode, BeforeValidator(_split_names)] = frozenset()
     blocked_hashes: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()

@@ -2,12 +2,15 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from obscura.access_record import AccessRecord
 from obscura.auth.limits import Address
 from obscura.dialects.base import RequestHead
 from obscura.errors import ObscuraError
+
+if TYPE_CHECKING:
+    from obscura.pipeline.stored_turn import StoredTurn
 
 
 class RequestBody(Protocol):
@@ -22,13 +25,15 @@ class RequestBody(Protocol):
 class GatewayRequest:
     """One request, its body still on its way, and its access record.
 
-    ``address`` is the client's as the platform reports it, None if it is not known.
+    ``address`` is the client's as the platform reports it, None if it is not known. ``stored_turn`` is what it has to
+    do with stored responses, where they are stored.
     """
 
     head: RequestHead
     body: RequestBody
     record: AccessRecord
     address: Address | None = None
+    stored_turn: "StoredTurn | None" = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from obscura.auth.api_keys import CachingKeyStore, KeyCacheTtl
 from obscura.auth.base import AddressSecret, ApiKeyStore, QuotaStore, RateCounter
 from obscura.files.base import BlobStore, FileStorage
+from obscura.files.responses import ResponseRepository
 from obscura.moderation.base import VerdictCache
 from obscura.settings import Settings
 from obscura.stores.disk import DiskBlobStore
@@ -18,6 +19,7 @@ from obscura.stores.dynamodb.counters import DynamoQuotaStore, DynamoRateCounter
 from obscura.stores.dynamodb.database import DynamoDb
 from obscura.stores.dynamodb.files import DynamoFileRepository, DynamoUploadRepository
 from obscura.stores.dynamodb.keys import DynamoAddressSecret, DynamoKeyStore
+from obscura.stores.dynamodb.responses import DynamoResponseRepository
 from obscura.stores.dynamodb.tables import create_missing_tables
 from obscura.stores.dynamodb.verdicts import DynamoVerdictCache
 from obscura.stores.s3 import S3BlobStore
@@ -25,6 +27,7 @@ from obscura.stores.sqlite.counters import SqliteQuotaStore, SqliteRateCounter, 
 from obscura.stores.sqlite.database import Database, open_database
 from obscura.stores.sqlite.files import SqliteFileRepository, SqliteUploadRepository
 from obscura.stores.sqlite.keys import FileAddressSecret, SqliteKeyStore
+from obscura.stores.sqlite.responses import SqliteResponseRepository
 from obscura.stores.sqlite.sweep import SqliteSweptRecords
 
 if TYPE_CHECKING:
@@ -41,7 +44,7 @@ KEY_CACHE_OUTAGE_TTL_S = 900.0
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Everything that outlives a request: keys, counters, files, verdicts, policies.
+    """Everything that outlives a request: keys, counters, files, verdicts, policies, responses.
 
     ``open_policies`` returns the stores of policies on the same database; only what serves policies calls it, so that
     nothing else imports them.
@@ -54,6 +57,7 @@ class Stores:
     storage: FileStorage
     verdicts: VerdictCache
     open_policies: "Callable[[], PolicyStores]"
+    responses: ResponseRepository
 
 
 @asynccontextmanager
@@ -100,6 +104,7 @@ def _sqlite_stores(database: Database, blobs: BlobStore, address_secret: Address
         ),
         verdicts=SqliteVerdictCache(database),
         open_policies=partial(_sqlite_policies, database),
+        responses=SqliteResponseRepository(database),
     )
 
 
@@ -120,6 +125,7 @@ def dynamodb_stores(
         ),
         verdicts=DynamoVerdictCache(database),
         open_policies=partial(_dynamodb_policies, database),
+        responses=DynamoResponseRepository(database),
     )
 
 
