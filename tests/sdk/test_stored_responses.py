@@ -13,7 +13,7 @@ from openai import AsyncOpenAI
 
 from obscura.auth.base import KeyScope
 from obscura.moderation.demo import MARKER_WORD
-from tests.support.access_control import NOON, FixedClock
+from tests.support.access_control import FixedClock
 from tests.support.fake_upstream import CHUNKS, answers, in_turn, streams
 from tests.support.gateway import Gateway, running_gateway
 from tests.support.loopback_server import LoopbackServer, Respond, loopback_server
@@ -291,12 +291,13 @@ async def test_what_is_stored_is_moderated_again(tmp_path: Path) -> None:
 
 @each_store
 async def test_an_expired_response_is_gone(store: OpenStores, tmp_path: Path) -> None:
-    clock = FixedClock(NOON)
+    clock = FixedClock()
+    begun = clock.at
     async with serving(store, tmp_path, clock=clock, stored_responses_hours=1) as (client, _, _):
         made = await client.responses.create(model="m", input="Hi")
-        clock.instant = NOON + timedelta(minutes=59)
+        clock.at = begun + timedelta(minutes=59)
         read = await client.responses.retrieve(made.id)
-        clock.instant = NOON + timedelta(hours=1)
+        clock.at = begun + timedelta(hours=1)
         with pytest.raises(openai.NotFoundError):
             await client.responses.retrieve(made.id)
 
