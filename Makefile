@@ -46,7 +46,7 @@ else
 endif
 
 # Compiled tests are kept even where PYTHONDONTWRITEBYTECODE is set: to compile them takes as long as a third of the run.
-unit: setup ## unit tests: no server, no build, under 30 s on two cores
+unit: setup ## unit tests: no server, no build, under a minute on two cores
 	PYTHONDONTWRITEBYTECODE= $(RUN) pytest -n auto --dist worksteal tests/unit
 
 browser: setup ## Chromium for tests/browser, from npm (CHROMIUM=/path for what is not Linux on x86_64)

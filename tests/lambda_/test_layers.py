@@ -69,10 +69,10 @@ def test_the_heic_layer_has_its_decoder_alone() -> None:
     assert not any(path.name.startswith("_pi_heif") for layer in LAYERS[:2] for path in (layer / "python").iterdir())
 
 
-def test_the_policy_layer_has_its_regular_expressions_alone() -> None:
+def test_the_policy_layer_has_its_regular_expressions_and_its_reader_of_codes_alone() -> None:
     packages = {path.name.split("-")[0].split(".")[0] for path in (POLICY / "python").iterdir()}
 
-    assert packages == {"re2", "google_re2"}
+    assert packages == {"re2", "google_re2", "zxingcpp", "zxing_cpp"}
 
 
 def test_the_exec_wrapper_can_be_executed() -> None:

@@ -16,9 +16,10 @@ from obscura.auth.jwt.jwks import JwksCache, fetch_key_set
 from obscura.auth.jwt.verifier import JwtVerifier, TokenIssuer
 from obscura.auth.limits import AccessControl, RateLimits
 from obscura.bootstrap_policies import LazyPolicies, policy_floor
+from obscura.bootstrap_upstreams import demo_model, open_catalog, open_moderator
 from obscura.clock import Clock, SystemClock
 from obscura.dialects.base import ContentLimits
-from obscura.dialects.registry import PIVOT, require_dialect
+from obscura.dialects.registry import require_dialect
 from obscura.documents.base import DocumentLimits
 from obscura.documents.render import DocumentRenderer, child_memory_bytes
 from obscura.execution import ImageExecutor
@@ -32,23 +33,16 @@ from obscura.imaging import ImageLimits, warm_up
 from obscura.imaging.decode_memory import MAX_DECODE_BYTES
 from obscura.machine_memory import usable_memory_bytes
 from obscura.memory_budget import DEFAULT_PART, MemoryBudget, budget_bytes
-from obscura.moderation.base import Moderator
-from obscura.moderation.openai import OpenAIModerator
 from obscura.pipeline.image_cache import ImageCache
 from obscura.pipeline.load_images import MAX_VIDEO_BYTES
 from obscura.pipeline.services import MAX_FETCHED_BYTES, RequestLimits, Services
 from obscura.settings import PREFIX, ConfigurationError, Settings
 from obscura.stores.open import MIB, Stores, open_stores
-from obscura.upstreams.base import Catalog, Upstream
-from obscura.upstreams.catalog import SingleUpstreamCatalog
 from obscura.upstreams.headers import CHOICES
-from obscura.upstreams.http import ClientTransport, HttpUpstream, UpstreamTimeouts
-from obscura.upstreams.registry import default_kind, load_kind
-from obscura.upstreams.store_field import takes_store_field
+from obscura.upstreams.http import ClientTransport
 
 if TYPE_CHECKING:
     from obscura.hashes.blocked import BlockedHashes
-    from obscura.upstreams.catalog_file import UpstreamEntry
 
 
 def validate_settings(settings: Settings) -> None:
@@ -83,7 +77,7 @@ def validate_settings(settings: Settings) -> None:
         from obscura.upstreams.catalog_file import CatalogError, FileCatalog, read_catalog_file
 
         try:
-            FileCatalog(read_catalog_file(settings.models), lambda _entry, _key: _demo_model())
+            FileCatalog(read_catalog_file(settings.models), lambda _entry, _key: demo_model())
         except CatalogError as invalid:
             raise ConfigurationError(f"{PREFIX}MODELS: {invalid}") from None
 
@@ -167,8 +161,8 @@ async def open_services(
             videos=await stack.enter_async_context(_fetcher(settings, min(MAX_VIDEO_BYTES, memory.body_bytes))),
             document_files=await stack.enter_async_context(_fetcher(settings, limits.document.raw_bytes)),
             documents=documents,
-            moderator=_moderator(settings, transport),
-            catalog=_catalog(settings, transport),
+            moderator=open_moderator(settings, transport),
+            catalog=open_catalog(settings, transport),
             limits=limits,
             executor=executor,
             file_service=file_service,
@@ -258,46 +252,3 @@ async def _fetcher(settings: Settings, raw_bytes: int) -> AsyncIterator[GuardedF
         yield images
     finally:
         await images.aclose()
-
-
-def _moderator(settings: Settings, transport: httpx.AsyncBaseTransport) -> Moderator | None:
-    match settings.effective_moderation:
-        case "off":
-            return None
-        case "demo":
-            from obscura.moderation.demo import DemoModerator
-
-            return DemoModerator()
-        case "openai":
-            return OpenAIModerator(transport, settings.moderation_url, settings.effective_moderation_key)
-
-
-def _catalog(settings: Settings, transport: httpx.AsyncBaseTransport) -> Catalog:
-    if settings.models is not None:
-        from obscura.upstreams.catalog_file import FileCatalog, read_catalog_file
-
-        return FileCatalog(
-            read_catalog_file(settings.models), partial(_open_upstream, transport, settings.upstream_retries)
-        )
-    if settings.upstream_url is None:
-        return SingleUpstreamCatalog(_demo_model(), frozenset({PIVOT}))
-    key = settings.upstream_key.get_secret_value() if settings.upstream_key else None
-    dialects = settings.upstream_dialects | {PIVOT}
-    dialect = load_kind(default_kind(dialects))(key)
-    upstream = HttpUpstream(transport, settings.upstream_url, dialect, retries=settings.upstream_retries)
-    return SingleUpstreamCatalog(
-        upstream, dialects, store_field=takes_store_field(settings.upstream_url), url=settings.upstream_url
-    )
-
-
-def _open_upstream(
-    transport: httpx.AsyncBaseTransport, retries: int, entry: "UpstreamEntry", key: str | None
-) -> Upstream:
-    dialect = load_kind(entry.effective_kind)(key)
-    return HttpUpstream(transport, str(entry.url), dialect, UpstreamTimeouts(first_byte_s=entry.timeout_s), retries)
-
-
-def _demo_model() -> Upstream:
-    from obscura.upstreams.demo import DemoModel
-
-    return DemoModel()

@@ -1,5 +1,6 @@
 """The generic guardrail API as LiteLLM speaks it: texts and images in, an action out, changed ones returned."""
 
+import json
 from typing import Any
 
 import httpx
@@ -179,3 +180,46 @@ async def test_requests_count_in_quotas_and_their_answers_do_not(gateway: Gatewa
     ]
 
     assert [answer["action"] for answer in answers] == ["NONE", "NONE", "BLOCKED"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [f"Context: {EMAIL}.", [{"type": "text", "text": f"{EMAIL} and now"}], [{"type": "thing", "note": EMAIL.upper()}]],
+    ids=["around it", "in a part", "in a field of its own"],
+)
+async def test_no_returned_message_has_what_is_redacted_however_the_proxy_listed_it(
+    gateway: Gateway, content: Any
+) -> None:
+    await save(gateway, rules={"redact_pii": True})
+
+    response = await check(
+        gateway,
+        texts=[EMAIL],
+        structured_messages=[{"role": "user", "content": content}],
+        additional_provider_specific_params={"policy_id": "p1"},
+    )
+
+    assert response.json()["action"] == "GUARDRAIL_INTERVENED"
+    assert "jane.doe" not in response.text.lower()
+
+
+async def test_an_image_is_replaced_whatever_its_escapes(gateway: Gateway) -> None:
+    part = {"type": "image_url", "image_url": {"url": PHOTO}}
+    fields = {"input_type": "request", "images": [PHOTO], "structured_messages": [{"role": "user", "content": [part]}]}
+    body = json.dumps(fields).replace("/", "\\/")
+
+    response = await gateway.client.post(PATH, content=body, headers={"content-type": "application/json"})
+
+    answer = response.json()
+    [image] = answer["images"]
+    assert image != PHOTO
+    assert answer["structured_messages"][0]["content"][0]["image_url"]["url"] == image
+
+
+async def test_an_escaped_url_is_a_url(gateway: Gateway) -> None:
+    body = '{"images": ["https:\\/\\/127.0.0.1\\/x.png"]}'
+
+    response = await gateway.client.post(PATH, content=body, headers={"content-type": "application/json"})
+
+    assert response.json()["action"] == "BLOCKED"
+    assert "host" in response.json()["blocked_reason"].lower() or "address" in response.json()["blocked_reason"].lower()

@@ -252,3 +252,17 @@ async def test_a_quota_is_counted_by_user_and_settled_by_the_usage(gateway: Gate
         return response.status_code
 
     assert [await status(user) for user in ("ann", "ann", "ann", "bob")] == [200, 200, 429, 200]
+
+
+@pytest.mark.parametrize("name", ["POLICY_ID", "Policy_Id", "\uff50olicy_id", "Policy"])
+async def test_a_misspelled_policy_field_neither_loses_the_policy_nor_reaches_an_upstream(
+    gateway: Gateway, upstream: LoopbackServer, name: str
+) -> None:
+    await save(gateway, rules={"denylist": ["hi"]})
+
+    refused = await ask(gateway, **{name: "p1"})
+    served = await ask(gateway, path="/v1/chat/completions", **{name: "p1"})
+
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, name)
+    assert served.status_code == 200
+    assert [request.json().keys() & {name} for request in upstream.received] == [set()]

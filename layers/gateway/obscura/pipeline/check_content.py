@@ -46,6 +46,10 @@ class CheckedContent:
             ordered += document.images
         return [*ordered, *self.images[taken:]]
 
+    def texts_of(self, parsed: RequestContent) -> tuple[str, ...]:
+        """Return every text of the request and of the documents in it."""
+        return (*parsed.texts, *(text for document in self.documents for text in document.texts))
+
     def replace(self, slots: Sequence[ImageSlot]) -> None:
         """Write all of it into the request, each in its place: the very images and texts that were moderated."""
         for slot, image in zip(slots, self.images, strict=True):
@@ -174,9 +178,8 @@ class ContentCheck:
     async def moderate(self, parsed: RequestContent, content: CheckedContent, moderation: Moderation) -> None:
         """Moderate what is prepared; the first error ends all that is under way, and is raised."""
         self.record.left_gateway = True
-        texts = [*parsed.texts, *(text for document in content.documents for text in document.texts)]
         images = self._moderate(content.images_and_pages, moderation)
-        await gather_or_raise_first([self._review_texts(texts, moderation), images])
+        await gather_or_raise_first([self._review_texts(content.texts_of(parsed), moderation), images])
 
     async def _gather(
         self, parsed: RequestContent, others: Sequence[Coroutine[None, None, None]], moderation: Moderation | None

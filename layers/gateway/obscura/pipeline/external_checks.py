@@ -9,7 +9,7 @@ from obscura.errors import ObscuraError
 from obscura.execution import run_off_loop
 from obscura.pipeline.apply_policy import OFF_LOOP_CHARS, RequestPolicy
 from obscura.pipeline.check_content import CheckedContent, ContentCheck
-from obscura.pipeline.policy_content import redacted, texts_of_request, write_images, write_texts
+from obscura.pipeline.policy_content import redacted, write_images, write_texts
 from obscura.policy.document import ExternalCheck
 from obscura.policy.engine import CheckedRequest
 from obscura.policy.facts import CheckResult, RequestFacts
@@ -64,7 +64,7 @@ async def ask_external_checks(
     results: dict[ExternalCheck, CheckResult] = {}
     check.record.left_gateway = True
     for external in checks:
-        texts = texts_of_request(parsed, content)
+        texts = content.texts_of(parsed)
         images = tuple(image.data_url.decode() for image in content.images_and_pages)
         result = await policy.checks.ask(external, replace(checked.facts, texts=texts), images)
         if result.changed and not result.blocked and external in held.input_checks:
@@ -84,6 +84,4 @@ async def ask_external_checks(
         results[external] = result
         if result.blocked and external in held.input_checks:
             break
-    return ExternallyChecked(
-        content, policy.gate.add_checks(results, texts_of_request(parsed, content)), failed_header(results)
-    )
+    return ExternallyChecked(content, policy.gate.add_checks(results, content.texts_of(parsed)), failed_header(results))

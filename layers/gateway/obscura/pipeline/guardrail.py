@@ -24,6 +24,7 @@ from obscura.dialects.base import (
     VideoSlot,
 )
 from obscura.dialects.data_url import is_data_url
+from obscura.dialects.json.prescan import decode_string
 from obscura.dialects.json.raw import Node, RawJson, is_array, is_null, is_object, is_string, open_array, open_object
 from obscura.errors import InvalidRequest, ObscuraError, QuotaExceeded, TooManyImages
 from obscura.execution import run_off_loop
@@ -36,15 +37,17 @@ from obscura.pipeline.inspection import require_credential
 from obscura.pipeline.moderate import with_text_limit
 from obscura.pipeline.named_policy import read_named_policy
 from obscura.pipeline.policy_answer import CHARS_PER_TOKEN, AnswerPolicy, Usage
-from obscura.pipeline.policy_content import texts_of_request
 from obscura.pipeline.policy_facts import ImageFactsCollector, refused_image
+from obscura.pipeline.policy_fields import is_policy_field
 from obscura.pipeline.policy_moderation import moderated
 from obscura.pipeline.read_body import read_and_parse
 from obscura.pipeline.request import GatewayRequest, GatewayResponse
 from obscura.pipeline.review_answer import AnswerReview
 from obscura.pipeline.services import Services
 from obscura.policy.facts import ModerationResult, RequestFacts
+from obscura.policy.redaction import Redactor
 from obscura.policy.render import Shown, refusal_message, replacement_text
+from obscura.policy.terms import SearchedText
 
 HTTPS = b"https://"
 PARAMETERS = "additional_provider_specific_params"
@@ -117,7 +120,7 @@ def parse_guardrail_request(head: RequestHead, body: RawJson, limits: ContentLim
 
     def slot(number: int, leaf: Raw) -> ImageSlot:
         source = body.string_slice(leaf)
-        is_url = is_data_url(source) or bytes(source[: len(HTTPS)]).lower() == HTTPS
+        is_url = is_data_url(source) or _unescaped_start(source).startswith(HTTPS)
         return ImageSlot(
             f"images[{number}]",
             source,
@@ -128,6 +131,11 @@ def parse_guardrail_request(head: RequestHead, body: RawJson, limits: ContentLim
 
     request.images = [slot(number, leaf) for number, leaf in enumerate(images)]
     return request
+
+
+def _unescaped_start(source: memoryview) -> bytes:
+    """Return the scheme of a URL, in lower case; JSON may escape its slashes (RFC 8259 §7)."""
+    return bytes(source[: 2 * len(HTTPS)]).replace(b"\\/", b"/").lower()
 
 
 def _text(body: RawJson, name: str) -> str | None:
@@ -157,7 +165,7 @@ def _policy_fields(body: RawJson) -> Mapping[str, str | Node]:
     parameters = body.root.get(PARAMETERS)
     if parameters is not None and is_object(parameters):
         fields |= open_object(parameters, PARAMETERS)
-    named = {name: leaf for name, leaf in fields.items() if name.startswith("policy_")}
+    named = {name: leaf for name, leaf in fields.items() if is_policy_field(name)}
     return {name: body.text(leaf) if is_string(leaf) else leaf for name, leaf in named.items()}
 
 
@@ -230,7 +238,7 @@ async def _checked(
     if not shown.outcome.effective.reaches_model:
         return GuardrailView("BLOCKED", _reason(shown, policy)), headers
     content.replace(parsed.images)
-    return await run_off_loop(lambda: _changed(parsed, texts), off_loop=bool(parsed.images)), headers
+    return await run_off_loop(lambda: _changed(parsed, texts, checked.redactor), off_loop=bool(parsed.images)), headers
 
 
 async def _by_rules(
@@ -242,7 +250,7 @@ async def _by_rules(
     content = await check.prepare(parsed)
     await collector.on_prepared(content)
     check.record.images = [image.record for image in content.images_and_pages]
-    texts = () if parsed.is_answer else texts_of_request(parsed, content)
+    texts = () if parsed.is_answer else content.texts_of(parsed)
     facts = policy.facts(texts, collector.facts(parsed, content), parsed.model)
     if parsed.is_answer:
         return facts, ExternallyChecked(content, await policy.check(facts, is_answer=True), {})
@@ -264,28 +272,47 @@ def _reason(shown: Shown, policy: RequestPolicy) -> str:
     return replacement_text(held, document) or refusal_message(held, document)
 
 
-def _changed(parsed: GuardrailRequest, texts: Sequence[str]) -> GuardrailView:
-    """Return what goes on in place of what was sent: the redacted texts, and the images that were moderated."""
+def _changed(parsed: GuardrailRequest, texts: Sequence[str], redactor: Redactor) -> GuardrailView:
+    """Return what goes on in place of what was sent: the redacted texts, and the images that were moderated.
+
+    The proxy's messages may have a text within a longer string, or one that it did not list: each string of them is
+    redacted. Messages in which a changed text or image has no place of its own are left out: ``texts`` then hold.
+    """
     prepared = [parsed.prepared[number].decode("ascii") for number in range(len(parsed.images))]
-    sent = [bytes(slot.source).decode("ascii", "replace") for slot in parsed.images]
+    sent = [decode_string(slot.source) for slot in parsed.images]
     if parsed.own_texts == list(texts) and prepared == sent:
         return GuardrailView("NONE")
-    replacements = dict(zip(texts, parsed.own_texts, strict=True)) | dict(zip(sent, prepared, strict=True))
     view = GuardrailView("GUARDRAIL_INTERVENED")
     if texts:
         view.texts = parsed.own_texts
     if prepared:
         view.images = prepared
     if parsed.messages is not None:
-        view.structured_messages = _replaced(msgspec.json.decode(parsed.messages), replacements)
+        pairs = zip([*texts, *sent], [*parsed.own_texts, *prepared], strict=True)
+        messages = _Messages({before: after for before, after in pairs if before != after}, redactor)
+        replaced = messages.replaced(msgspec.json.decode(parsed.messages))
+        if not messages.unplaced:
+            view.structured_messages = replaced
     return view
 
 
-def _replaced(node: Any, replacements: Mapping[str, str]) -> Any:
-    if isinstance(node, str):
-        return replacements.get(node, node)
-    if isinstance(node, list):
-        return [_replaced(value, replacements) for value in node]
-    if isinstance(node, dict):
-        return {key: _replaced(value, replacements) for key, value in node.items()}
-    return node
+class _Messages:
+    """Replaces strings of the proxy's messages; ``unplaced`` are those that were not met as such."""
+
+    def __init__(self, replacements: Mapping[str, str], redactor: Redactor) -> None:
+        self._replacements = replacements
+        self._redactor = redactor
+        self.unplaced = set(replacements)
+
+    def replaced(self, node: Any) -> Any:
+        """Return a node with its strings replaced, or else redacted."""
+        if isinstance(node, str):
+            if node in self._replacements:
+                self.unplaced.discard(node)
+                return self._replacements[node]
+            return self._redactor.redact(SearchedText(node))
+        if isinstance(node, list):
+            return [self.replaced(value) for value in node]
+        if isinstance(node, dict):
+            return {key: self.replaced(value) for key, value in node.items()}
+        return node

@@ -25,7 +25,6 @@ from obscura.pipeline.policy_answer import (
     Usage,
     stream_under,
 )
-from obscura.pipeline.policy_content import texts_of_request
 from obscura.pipeline.policy_facts import ImageFactsCollector, refused_image
 from obscura.pipeline.policy_moderation import moderated
 from obscura.pipeline.policy_replacement import Replacement
@@ -112,7 +111,7 @@ async def _approve(
     content = await check.prepare(parsed)
     await collector.on_prepared(content)
     record.images = [image.record for image in content.images_and_pages]
-    facts = policy.facts(texts_of_request(parsed, content), collector.facts(parsed, content), selected.model.id)
+    facts = policy.facts(content.texts_of(parsed), collector.facts(parsed, content), selected.model.id)
     with record.timed_step("policy"):
         asked = await apply_input_rules(check, parsed, content, facts, policy, is_large=selected.is_large)
     content, checked = asked.content, asked.checked

@@ -13,7 +13,6 @@ from obscura.pipeline.external_checks import apply_input_rules
 from obscura.pipeline.handle import SelectedRequest, access_request, read_and_select
 from obscura.pipeline.inspection import Reviewed, Wanted, inspected, require_credential
 from obscura.pipeline.named_policy import read_named_policy
-from obscura.pipeline.policy_content import texts_of_request
 from obscura.pipeline.policy_facts import ImageFactsCollector, refused_image
 from obscura.pipeline.policy_moderation import flagged_categories
 from obscura.pipeline.prepare import InspectedImage
@@ -41,7 +40,7 @@ class InspectedPolicy:
     async def before_moderation(self, parsed: ParsedRequest, content: CheckedContent) -> CheckedContent:
         """Apply the rules before moderation, and return the content as it would reach moderation."""
         await self._collector.on_prepared(content)
-        texts, images = texts_of_request(parsed, content), self._collector.facts(parsed, content)
+        texts, images = content.texts_of(parsed), self._collector.facts(parsed, content)
         facts = self._policy.facts(texts, images, self._selected.model.id)
         asked = await apply_input_rules(
             self.check, parsed, content, facts, self._policy, is_large=self._selected.is_large

@@ -116,8 +116,8 @@ def require_credential(principal: Principal) -> None:
     """Raise MissingCredentials for a caller of the free tier."""
     if principal.anonymous:
         raise MissingCredentials(
-            "An inspection needs a key; the free tier has none. Send 'Authorization: Bearer obs_…', or leave "
-            "X-Obscura-Dry-Run out."
+            "Inspections, dry runs and guardrail checks need a key, and the free tier has none. "
+            "Send 'Authorization: Bearer obs_…'."
         )
 
 
@@ -157,7 +157,7 @@ async def inspected(
         model=model.id,
         images=_images(parsed, images, model, sent, reviewed),
         image_tokens=sum(image.tokens for image in images),
-        text=TextView(sum(map(len, _texts(parsed, content))), reviewed.of("text", None)),
+        text=TextView(sum(map(len, content.texts_of(parsed))), reviewed.of("text", None)),
         moderation=reviewed.view(),
         unmoderated=list(selected.unmoderated),
         zero_retention=check.principal.zero_retention,
@@ -194,10 +194,6 @@ def _refused_view(selected: SelectedRequest[ParsedRequest], check: ContentCheck,
     )
 
 
-def _texts(parsed: ParsedRequest, content: CheckedContent) -> list[str]:
-    return [*parsed.texts, *(text for document in content.documents for text in document.texts)]
-
-
 async def _reviewed(check: ContentCheck, parsed: ParsedRequest, content: CheckedContent) -> Reviewed:
     """Compare with the hash lists and moderate; a block is noted, and ends nothing but the texts' own review."""
     reviewed = Reviewed()
@@ -226,7 +222,7 @@ async def _reviewed(check: ContentCheck, parsed: ParsedRequest, content: Checked
 
     async def texts(moderation: Moderation) -> None:
         with suppress(ModerationBlocked):
-            await moderation.review_texts(_texts(parsed, content))
+            await moderation.review_texts(content.texts_of(parsed))
 
     check.record.left_gateway = True
     with check.record.timed_step("moderate"):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from obscura.dialects.json.raw import Node, is_null
 from obscura.errors import InvalidRequest
-from obscura.pipeline.policy_fields import INLINE
+from obscura.pipeline.policy_fields import INLINE, is_spelled_out
 
 MAX_LABEL_CHARS = 200
 
@@ -27,6 +27,12 @@ def read_named_policy(fields: Mapping[str, str | Node], headers: Mapping[str, st
             "A policy is not part of a request: save it at /api/policy-gateway/policies, and name it in 'policy_id'.",
             param=INLINE,
         )
+    for name in fields:
+        if not is_spelled_out(name):
+            raise InvalidRequest(
+                f"'{name[:MAX_LABEL_CHARS]}' is spelled almost like a field of policies. Write the field's exact name.",
+                param=name[:MAX_LABEL_CHARS],
+            )
 
     def label(name: str) -> str | None:
         value = fields.get(name)

@@ -13,11 +13,6 @@ from obscura.policy.escapes import unescaped
 from obscura.policy.terms import SearchedText
 
 
-def texts_of_request(parsed: RequestContent, content: CheckedContent) -> tuple[str, ...]:
-    """Return all texts of a request, those of its documents last."""
-    return (*parsed.texts, *(text for document in content.documents for text in document.texts))
-
-
 def redacted(
     parsed: RequestContent, content: CheckedContent, checked: CheckedRequest, policy: CompiledPolicy
 ) -> CheckedContent:
@@ -31,7 +26,7 @@ def redacted(
     left = CheckedContent(content.images, documents)
     rules = policy.redaction
     # What moderation and the model get is read again from the request: nothing that is redacted may be left in it.
-    if any(rules.spans(SearchedText(unescaped(text))) for text in texts_of_request(parsed, left)):
+    if any(rules.spans(SearchedText(unescaped(text))) for text in left.texts_of(parsed)):
         raise InvalidRequest(
             "The policy redacts something that stands across two strings of the request, so it cannot be sent. Join "
             "them, or leave it out."

@@ -72,5 +72,6 @@ class FirehoseSink:
                 read_timeout=READ_TIMEOUT_S,
                 max_pool_connections=1,
             )
-            self._client = cast("_Client", boto3.client("firehose", config=config))
+            # Not boto3's default session, which is not safe in threads and keeps the credentials that it first found.
+            self._client = cast("_Client", boto3.Session().client("firehose", config=config))
         return self._client

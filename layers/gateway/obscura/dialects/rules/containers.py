@@ -169,13 +169,13 @@ def _folded_names(request: Rule) -> frozenset[str]:
         rule = rules.pop()
         if id(rule) not in seen:
             seen.add(id(rule))
-            names.update(map(_fold, getattr(rule, "names", ())))
+            names.update(map(fold, getattr(rule, "names", ())))
             rules += getattr(rule, "inner", ())
     return frozenset(names)
 
 
 def _require_spelling(key: str, review: Review) -> None:
-    if (not key.isascii() or not key.islower()) and _fold(key) in review.folded_names:
+    if (not key.isascii() or not key.islower()) and fold(key) in review.folded_names:
         raise InvalidRequest(
             f"'{review.param}' is spelled almost like a known field, and some servers would read it as that one. "
             "Write the field's exact name.",
@@ -195,6 +195,6 @@ def _opened(node: Node, review: Review) -> RawObject | None:
         return open_object(node, review.param)
 
 
-def _fold(key: str) -> str:
+def fold(key: str) -> str:
     """Return a key as readers that ignore letter case and normal form compare it (Unicode Standard §3.13, UAX #15)."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", key).casefold())
