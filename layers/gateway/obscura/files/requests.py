@@ -152,7 +152,7 @@ class CompleteUpload(_Request, extra="forbid"):
 class ListFilesQuery(_Request):
     """The query of a list of files."""
 
-    limit: Annotated[int, BeforeValidator(_plain_digits), Field(ge=1, le=MAX_LISTED)] | None = None
+    limit: Annotated[int, Field(ge=1, le=MAX_LISTED), BeforeValidator(_plain_digits)] | None = None
     order: Literal["asc", "desc"] = Field(default="desc", description="By time of creation.")
     purpose: ListedPurpose | None = None
     after: Annotated[str, AfterValidator(_file_id)] | None = Field(

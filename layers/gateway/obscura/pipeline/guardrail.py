@@ -233,7 +233,7 @@ async def _checked(
             replace(facts, texts=(), images=()), AnswerPolicy(policy.gate.held, checked.redactor, shown, Usage(0)),
         )  # fmt: skip
         shown = await _reviewed(parsed, review)
-        policy.send_output_event(shown, review.answer.findings)
+        policy.events.send_output(shown, review.answer.findings)
     headers = asked.headers | shown.headers()
     if not shown.outcome.effective.reaches_model:
         return GuardrailView("BLOCKED", _reason(shown, policy)), headers

@@ -79,7 +79,7 @@ async def handle_policy_request(
                     await response.aclose()
             finally:
                 usage = answer.usage
-                policy.send_output_event(answer.shown, answer.findings)
+                policy.events.send_output(answer.shown, answer.findings)
                 await policy.settle(tokens=usage.tokens, estimate=usage.estimate, reached_model=reached_model)
 
 

@@ -31,17 +31,23 @@ _FIELDS: JsonSchema = {
     "policy_target": {"type": "string", "description": "What a rollout aims at; the header X-Policy-Target wins."},
 }
 
+# A proxy sends null where it has nothing.
+_STRINGS: JsonSchema = {"type": ["array", "null"], "items": {"type": "string"}}
+_PARAMETERS: JsonSchema = {
+    name: {"type": ["string", "null"], "description": field["description"]}  # type: ignore[index]
+    for name, field in _FIELDS.items()
+}
 _GUARDRAIL_SCHEMA: JsonSchema = {
     "type": "object",
     "properties": {
-        "input_type": {"enum": ["request", "response"]},
-        "texts": {"type": "array", "items": {"type": "string"}},
-        "images": {"type": "array", "items": {"type": "string"}, "description": "https URLs, data URLs or base64."},
-        "structured_messages": {"type": "array", "items": {"type": "object"}},
-        "tools": {"type": "array"},
-        "tool_calls": {"type": "array"},
-        "model": {"type": "string"},
-        "additional_provider_specific_params": {"type": "object", "properties": _FIELDS},
+        "input_type": {"enum": ["request", "response", None]},
+        "texts": _STRINGS,
+        "images": {**_STRINGS, "description": "https URLs, data URLs or base64."},
+        "structured_messages": {"type": ["array", "null"], "items": {"type": "object"}},
+        "tools": {"type": ["array", "null"]},
+        "tool_calls": {"type": ["array", "null"]},
+        "model": {"type": ["string", "null"]},
+        "additional_provider_specific_params": {"type": ["object", "null"], "properties": _PARAMETERS},
     },
 }
 

@@ -80,7 +80,7 @@ _MESSAGE: JsonSchema = {
     "type": "object",
     "required": ["role"],
     "properties": {
-        "role": {"type": "string", "examples": ["user"]},
+        "role": {"type": "string", "minLength": 1, "examples": ["user"]},
         "content": {"anyOf": [{"type": "string"}, {"type": "array", "maxItems": 16, "items": _PART}]},
     },
 }

@@ -142,6 +142,11 @@ def _bytes_of(texts: Sequence[str]) -> int:
 _SOURCE: JsonSchema = {
     "type": "object",
     "required": ["type"],
+    "oneOf": [
+        {"properties": {"type": {"const": "base64"}}, "required": ["data"]},
+        {"properties": {"type": {"const": "url"}}, "required": ["url"]},
+        {"properties": {"type": {"const": "file"}}, "required": ["file_id"]},
+    ],
     "properties": {
         "type": {"enum": ["base64", "url", "file"]},
         "media_type": {"type": "string", "description": "Ignored: the bytes decide."},
