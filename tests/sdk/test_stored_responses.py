@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import openai
 import pytest
@@ -50,7 +50,8 @@ NATIVE: dict[str, Any] = {
 @asynccontextmanager
 async def serving(
     open_stores: OpenStores, folder: Path, respond: Respond | None = None, **settings: Any
-) -> AsyncIterator[tuple[AsyncOpenAI, LoopbackServer, Gateway]]:
+) -> AsyncIterator[tuple[Any, LoopbackServer, Gateway]]:
+    """Serve a gateway; its client is Any, since the SDK's types know neither 'store' of a response nor plain items."""
     async with (
         open_stores(folder) as stores,
         loopback_server(respond or answers()) as upstream,
@@ -62,15 +63,15 @@ async def serving(
         yield client, upstream, gateway
 
 
-def a_picture() -> dict[str, str]:
+def an_image() -> dict[str, Any]:
     image = base64.b64encode(a_photograph(60, 40, "JPEG")).decode()
     return {"type": "input_image", "image_url": f"data:image/jpeg;base64,{image}"}
 
 
 @each_store
-async def test_a_second_turn_has_the_first_with_its_picture(store: OpenStores, tmp_path: Path) -> None:
+async def test_a_second_turn_has_the_first_with_its_image(store: OpenStores, tmp_path: Path) -> None:
     async with serving(store, tmp_path) as (client, upstream, _):
-        first = await client.responses.create(model="m", input=[a_message(text("What is this?"), a_picture())])
+        first = await client.responses.create(model="m", input=[a_message(text("What is this?"), an_image())])
         second = await client.responses.create(model="m", input="Which colour?", previous_response_id=first.id)
         third = await client.responses.create(model="m", input="Sure?", previous_response_id=second.id)
         listed = await client.responses.input_items.list(second.id, order="asc")
@@ -105,9 +106,9 @@ async def test_items_are_named_by_reference(store: OpenStores, tmp_path: Path) -
 
 
 @each_store
-async def test_a_response_is_read_and_deleted_with_its_picture(store: OpenStores, tmp_path: Path) -> None:
+async def test_a_response_is_read_and_deleted_with_its_image(store: OpenStores, tmp_path: Path) -> None:
     async with serving(store, tmp_path) as (client, _, _):
-        made = await client.responses.create(model="m", input=[a_message(a_picture())])
+        made = await client.responses.create(model="m", input=[a_message(an_image())])
         read = await client.responses.retrieve(made.id)
         with pytest.raises(openai.BadRequestError) as ended:
             await client.responses.cancel(made.id)
@@ -139,7 +140,7 @@ async def test_another_project_finds_nothing(store: OpenStores, tmp_path: Path) 
                 other.responses.input_items.list(made.id),
                 other.responses.cancel(made.id),
                 other.responses.create(model="m", input="x", previous_response_id=made.id),
-                other.responses.create(model="m", input=[item]),
+                other.responses.create(model="m", input=cast(Any, [item])),
             ):
                 with pytest.raises(openai.NotFoundError) as refused:
                     await call
@@ -152,7 +153,7 @@ async def test_another_project_finds_nothing(store: OpenStores, tmp_path: Path) 
 async def test_a_stream_is_stored_before_its_end_is_sent(store: OpenStores, tmp_path: Path) -> None:
     async with serving(store, tmp_path, in_turn(streams(), answers())) as (client, upstream, _):
         last = None
-        async for event in await client.responses.create(model="m", input=[a_message(a_picture())], stream=True):
+        async for event in await client.responses.create(model="m", input=[a_message(an_image())], stream=True):
             if event.type == "response.completed":
                 last = event.response
         assert last is not None
@@ -168,7 +169,7 @@ async def test_a_stream_that_breaks_stores_nothing(tmp_path: Path) -> None:
     async with serving(sqlite_file, tmp_path, streams(*CHUNKS[:2], then="breaks")) as (client, _, _):
         failed = None
         with pytest.raises(openai.APIError):
-            async for event in await client.responses.create(model="m", input=[a_message(a_picture())], stream=True):
+            async for event in await client.responses.create(model="m", input=[a_message(an_image())], stream=True):
                 failed = event.response if event.type == "response.failed" else failed
         assert failed is not None
         with pytest.raises(openai.NotFoundError):
@@ -264,19 +265,19 @@ async def test_errors_name_the_path_of_the_callers_own_body(tmp_path: Path) -> N
     assert refused.value.param == "input[0].content[0].image_url"
 
 
-async def test_a_key_without_files_continues_a_conversation_with_pictures(tmp_path: Path) -> None:
+async def test_a_key_without_files_continues_a_conversation_with_images(tmp_path: Path) -> None:
     async with serving(sqlite_file, tmp_path) as (_, upstream, gateway):
         headers = await gateway.headers_of("scoped", scopes=frozenset({KeyScope.RESPONSES}))
         key = headers["authorization"].removeprefix("Bearer ")
         async with AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key=key, max_retries=0) as client:
-            first = await client.responses.create(model="m", input=[a_message(a_picture())])
+            first = await client.responses.create(model="m", input=cast(Any, [a_message(an_image())]))
             await client.responses.create(model="m", input="And?", previous_response_id=first.id)
 
     assert len(upstream.received[1].json()["messages"]) == 3
 
 
 async def test_what_is_stored_is_moderated_again(tmp_path: Path) -> None:
-    settings = {"moderation": "demo", "cache_verdicts": False}
+    settings: dict[str, Any] = {"moderation": "demo", "cache_verdicts": False}
     async with serving(sqlite_file, tmp_path, moderation="off") as (client, _, _):
         first = await client.responses.create(model="m", input=MARKER_WORD)
     async with serving(sqlite_file, tmp_path, **settings) as (_, upstream, gateway):

@@ -1,10 +1,9 @@
-"""Stored responses: what is kept of one, where its bytes are, and the operations on them (ADR 130)."""
+"""Stored responses: what is kept of one, and the operations on them (ADR 130)."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol
 
 import msgspec
 from msgspec import Raw
@@ -12,6 +11,7 @@ from msgspec import Raw
 from obscura.auth.access import Principal
 from obscura.errors import FileNotFound, MissingCredentials, ObscuraError, ResponseNotFound, RetentionConflict
 from obscura.files.base import StoredFile, new_id, original_blob
+from obscura.files.response_records import MAX_ID_CHARS, MAX_STORED_ITEMS, ResponseRecord, ResponseRepository
 from obscura.files.service import (
     FileService,
     expire_and_delete,
@@ -26,57 +26,13 @@ MAX_INLINE_BYTES = 64 * 1024
 """Of a record in the table, whose items may have 400 KB (DynamoDB, "Service quotas"); a longer one is a stored file."""
 
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
-"""Of the input and the answer together, without the pictures."""
-
-MAX_ID_CHARS = 200
-"""Of ids that an upstream gave; a response with a longer one is not stored."""
-
-MAX_STORED_ITEMS = 1_000
-"""Of one response: items that have an id by which a later request may name them."""
+"""Of the input and the answer together, without the images."""
 
 BODY_TYPE = "application/json"
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseRecord:
-    """A stored response. ``expires_at`` is a whole second in UTC.
-
-    item_ids      the ids of its output items, in order
-    file_ids      the project's files that were stored with it: its own pictures, and its body if that is a file
-    body          the JSON of ``StoredBody``, empty if it is in the file ``body_file_id``
-    """
-
-    project: str
-    id: str
-    item_ids: tuple[str, ...]
-    file_ids: tuple[str, ...]
-    expires_at: datetime
-    body: bytes = b""
-    body_file_id: str | None = None
-
-
-class ResponseRepository(Protocol):
-    """The records of stored responses. Every method raises StoreUnavailable."""
-
-    async def add(self, record: ResponseRecord) -> None:
-        """Store a record, in place of an earlier one with its id, and the ids of its items."""
-        ...
-
-    async def find(self, project: str, response_id: str) -> ResponseRecord | None:
-        """Return a project's record, an expired one included, or None; reads see every earlier write."""
-        ...
-
-    async def responses_of(self, project: str, item_ids: Sequence[str]) -> Mapping[str, str]:
-        """Return the ids of the responses that have these items, by item; without those that nothing is known of."""
-        ...
-
-    async def delete(self, record: ResponseRecord) -> None:
-        """Delete a record and the ids of its items, if they are there."""
-        ...
-
-
 class StoredBody(msgspec.Struct):
-    """What is kept: the items that the model was given, with pictures as files, and the response as it was answered."""
+    """What is kept: the items that the model was given, with images as files, and the response as it was answered."""
 
     input: list[Raw]
     response: dict[str, Raw]

@@ -1,6 +1,6 @@
 """An answer that is stored as it passes: whole, or a stream once it is complete.
 
-The pictures of its request are stored first, as files of the project, so that nothing large is held while the answer
+The images of its request are stored first, as files of the project, so that nothing large is held while the answer
 streams. A response is stored if it is completed or incomplete; one that failed or was given up is not, and its files
 are deleted. ``store`` of the answer says whether it was stored: an answer is never withheld because a store failed.
 """
@@ -51,7 +51,7 @@ class KeptAnswer:
 
     async def keep(self, response: GatewayResponse) -> GatewayResponse:
         """Return the response, which is stored before its caller has its end."""
-        await self._store_pictures()
+        await self._store_images()
         if isinstance(response.body, bytes):
             return replace(response, body=await self._keep_object(response.body))
         body = response.body
@@ -62,7 +62,7 @@ class KeptAnswer:
         if not self.stored and self.file_ids:
             await delete_files(self.file_ids, self.principal, self.store)
 
-    async def _store_pictures(self) -> None:
+    async def _store_images(self) -> None:
         try:
             self.input = await store_media(self.input, self.principal, self.store, self.file_ids)
         except (StorageFull, StoreUnavailable):
@@ -121,10 +121,10 @@ class KeptAnswer:
 
 
 async def store_media(input_json: bytes, principal: Principal, store: ResponseStore, file_ids: list[str]) -> bytes:
-    """Store the pictures and PDFs that stand in items, and return the items with the ids of files in their places.
+    """Store the images and PDFs that stand in items, and return the items with the ids of files in their places.
 
-    The ids are added to ``file_ids`` one by one. What is no picture and no PDF, such as a text file, stays where it
-    is. Raises StorageFull, StoreUnavailable.
+    The ids are added to ``file_ids`` one by one. What is neither an image nor a PDF, such as a text file, stays where
+    it is. Raises StorageFull, StoreUnavailable.
     """
     if b'"image_url"' not in input_json and b'"file_data"' not in input_json:
         return input_json

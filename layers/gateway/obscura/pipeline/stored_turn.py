@@ -2,7 +2,7 @@
 
 ``pipeline.handle_stored`` is the sequence around it, ``pipeline.stored_answer`` keeps the answer (ADR 130).
 
-What is read from the store is text and pictures of the request from there on: it is parsed, limited and moderated
+What is read from the store is text and images of the request from there on: it is parsed, limited and moderated
 again like all others.
 """
 

@@ -46,7 +46,7 @@ def require_own_state(parsed: ParsedRequest, model: CatalogModel, *, native: boo
 def require_files_allowed(parsed: ParsedRequest, principal: Principal, *, stored: Set[bytes] = frozenset()) -> None:
     """Raise PermissionDenied if a request uses a stored file, and its key is not for files.
 
-    The ids in ``stored`` are of pictures of a stored response, which go with it.
+    The ids in ``stored`` are of images of a stored response, which go with it.
     """
     if principal.may_use_files:
         return

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from obscura.auth.api_keys import CachingKeyStore, KeyCacheTtl
 from obscura.auth.base import AddressSecret, ApiKeyStore, QuotaStore, RateCounter
 from obscura.files.base import BlobStore, FileStorage
-from obscura.files.responses import ResponseRepository
+from obscura.files.response_records import ResponseRepository
 from obscura.moderation.base import VerdictCache
 from obscura.settings import Settings
 from obscura.stores.disk import DiskBlobStore

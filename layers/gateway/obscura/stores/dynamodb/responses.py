@@ -8,7 +8,7 @@ from itertools import batched
 from typing import Any
 
 from obscura.execution import gather_or_raise_first
-from obscura.files.responses import ResponseRecord
+from obscura.files.response_records import ResponseRecord
 from obscura.stores.dynamodb.database import Client, DynamoDb, partition_key, read_item, to_item
 from obscura.stores.dynamodb.tables import EXPIRES_AT
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from itertools import batched
 
 from obscura.errors import StorageFull
-from obscura.files.responses import ResponseRecord
+from obscura.files.response_records import ResponseRecord
 from obscura.stores.sqlite.database import DISK_IS_FULL, Database, DatabaseFull
 
 _TABLES = (
@@ -122,10 +122,14 @@ class SqliteResponseRepository:
 
     async def _run[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
         if not self._has_tables:
-            for statement in _TABLES:
-                await self._database.run(lambda connection, create=statement: connection.execute(create))
+            await self._database.run(_create_tables)
             self._has_tables = True
         return await self._database.run(work)
+
+
+def _create_tables(connection: sqlite3.Connection) -> None:
+    for statement in _TABLES:
+        connection.execute(statement)
 
 
 def _in_transaction(connection: sqlite3.Connection, writes: Sequence[tuple[str, Sequence[tuple[object, ...]]]]) -> None:
