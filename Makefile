@@ -88,7 +88,6 @@ conformance: setup conformance/.venv/.synced conformance/node/node_modules/.sync
 
 conformance/.venv/.synced: conformance/pyproject.toml conformance/uv.lock
 	$(UV) sync --project conformance --frozen --quiet
-	UV_PROJECT_ENVIRONMENT=.venv-instructor $(UV) sync --project conformance --frozen --quiet --only-group instructor
 	@touch $@
 
 conformance/node/node_modules/.synced: conformance/node/package.json conformance/node/package-lock.json
@@ -151,4 +150,4 @@ structure: setup ## figures of the source: files, imports, the files of one requ
 	@$(RUN) python -m benchmarks.structure
 
 clean: ## remove what make has made
-	rm -rf .venv .uv conformance/.venv conformance/.venv-instructor conformance/node/node_modules .layers .aws-sam sam/.venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
+	rm -rf .venv .uv conformance/.venv conformance/node/node_modules .layers .aws-sam sam/.venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage

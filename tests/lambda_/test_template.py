@@ -154,8 +154,8 @@ def test_a_route_that_streams_by_half_is_an_error(stack: Stack) -> None:
 
 
 def test_an_unknown_intrinsic_function_is_an_error(stack: Stack) -> None:
-    with pytest.raises(NotImplementedError, match="Fn::Split"):
-        stack.resolve({"Fn::Split": [",", "a,b"]})
+    with pytest.raises(NotImplementedError, match="Fn::Cidr"):
+        stack.resolve({"Fn::Cidr": [",", "a,b"]})
 
 
 def test_every_family_has_a_function_folder_and_a_scenario() -> None:
@@ -218,9 +218,30 @@ def test_a_policys_description_fits_iam_with_the_longest_settings(stack: Stack) 
     policies = custom.resources("AWS::IAM::ManagedPolicy")
     assert longest.keys() >= {"UpstreamUrl", "FetchAllow", "JwtIssuer", "StoreOutage", "Revision", "PolicyWebhookUrl"}
     assert 900 < len(policies["AdmissionPolicy"]["Description"]) <= 1000
-    for name, named in (("ListsPolicy", "AdmissionPolicy"), ("DecisionsPolicy", "ListsPolicy")):
+    for name, named in (
+        ("StartPolicy", "AdmissionPolicy"),
+        ("InferencePolicy", "StartPolicy"),
+        ("ListsPolicy", "InferencePolicy"),
+        ("DecisionsPolicy", "ListsPolicy"),
+    ):
         described = policies[name]["Description"]
-        assert 700 < len(described) - len(custom.ref(named)) + MAX_ARN_CHARS <= 1000
+        assert MAX_ARN_CHARS + 100 < len(described) - len(custom.ref(named)) + MAX_ARN_CHARS <= 1000
+
+
+def test_a_stack_on_bedrock_needs_no_key_and_may_call_its_models_alone() -> None:
+    models = "eu.anthropic.claude-x-v1:0,amazon.nova-pro-v1:0"
+
+    custom = translated(ROOT / "template.yaml", BedrockRegion="eu-central-1", BedrockModels=models)
+
+    statements = custom.resources("AWS::IAM::ManagedPolicy")["InferencePolicy"]["PolicyDocument"]["Statement"]
+    direct, profiles, routed = (each for each in statements if "bedrock:InvokeModel" in each["Action"])
+    profile_arns = [f"arn:aws:bedrock:*:*:inference-profile/{model}" for model in models.split(",")]
+    assert direct["Resource"] == [f"arn:aws:bedrock:*::foundation-model/{model}" for model in models.split(",")]
+    assert profiles["Resource"] == profile_arns
+    assert routed["Condition"] == {"ArnLike": {"bedrock:InferenceProfileArn": profile_arns}}
+    variables = checks.functions_by_family(custom)["chat"]["Environment"]["Variables"]
+    assert (variables["OBSCURA_UPSTREAM_URL"], variables["OBSCURA_BEDROCK_MODELS"]) == ("bedrock:eu-central-1", models)
+    assert list(checks.roles(custom)) == []
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from obscura.dialects.base import is_file_id
+from obscura.dialects.file_ids import is_file_id
 from obscura.files.base import FileAttributes
 from obscura.files.multipart import MAX_FILENAME_CHARS, require_filename
 

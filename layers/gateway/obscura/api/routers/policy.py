@@ -25,17 +25,17 @@ from obscura.pipeline.handle_policy import handle_policy_request
 from obscura.pipeline.inspect_policy import handle_policy_dry_run
 from obscura.policy.render import splice
 
-_FIELDS: JsonSchema = {
-    "policy_id": {"type": "string", "description": "A policy, or one version of it as policy_id@3."},
-    "policy_user": {"type": "string", "description": "Whose quota is counted; the header X-Policy-User wins."},
-    "policy_target": {"type": "string", "description": "What a rollout aims at; the header X-Policy-Target wins."},
+_DESCRIPTIONS = {
+    "policy_id": "A policy, or one version of it as policy_id@3.",
+    "policy_user": "Whose quota is counted; the header X-Policy-User wins.",
+    "policy_target": "What a rollout aims at; the header X-Policy-Target wins.",
 }
+_FIELDS: JsonSchema = {name: {"type": "string", "description": said} for name, said in _DESCRIPTIONS.items()}
 
 # A proxy sends null where it has nothing.
 _STRINGS: JsonSchema = {"type": ["array", "null"], "items": {"type": "string"}}
 _PARAMETERS: JsonSchema = {
-    name: {"type": ["string", "null"], "description": field["description"]}  # type: ignore[index]
-    for name, field in _FIELDS.items()
+    name: {"type": ["string", "null"], "description": said} for name, said in _DESCRIPTIONS.items()
 }
 _GUARDRAIL_SCHEMA: JsonSchema = {
     "type": "object",

@@ -92,8 +92,8 @@ def usage_from_chat[U: DeltaUsage](form: type[U], chat_usage: ChatUsage | None, 
     """Return the usage of a chat completion, zeros if it has none; cached tokens are counted apart."""
     usage = chat_usage or _NO_USAGE
     return form(
-        input_tokens=max(0, usage.input_tokens - usage.cached_tokens),
-        cache_creation_input_tokens=0,
+        input_tokens=max(0, usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens),
+        cache_creation_input_tokens=usage.cache_write_tokens,
         cache_read_input_tokens=usage.cached_tokens,
         output_tokens=usage.output_tokens,
         output_tokens_details=OutputDetails(usage.reasoning_tokens) if usage.counts_reasoning else None,
