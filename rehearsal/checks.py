@@ -22,7 +22,8 @@ LEFT_TO_DEFAULTS = frozenset(
         "max_document_bytes", "max_stored_document_bytes", "max_document_pages", "trusted_proxies",
     }
     | {"disk_reserve_mb", "max_request_pixels", "memory_budget_mb", "max_connections"}
-    | {"upstream_retries", "pass_headers", "bedrock_guardrail", "moderation_urls", "show_cost", "stored_responses_hours"}
+    | {"upstream_retries", "pass_headers", "bedrock_guardrail", "moderation_urls", "show_cost"}
+    | {"stored_responses_hours"}
 )  # fmt: skip
 """Settings that a stack does not need (one upstream, no proxy but API Gateway) or whose defaults suit Lambda too; the
 template sets every other one."""

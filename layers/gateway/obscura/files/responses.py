@@ -1,6 +1,6 @@
 """Stored responses: what is kept of one, and the operations on them (ADR 130)."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -84,8 +84,8 @@ def require_own_responses(principal: Principal, param: str | None = None) -> Non
 def response_not_found(param: str | None = None) -> ResponseNotFound:
     """Return the one error for every response and item that a caller may not have."""
     return ResponseNotFound(
-        "There is no stored response or item with this id in your project: it expired, was deleted, was sent with "
-        "store: false, or never existed. Send the whole conversation as 'input'.",
+        "There is no stored response or item with this id in your project: it expired, was deleted, was not stored "
+        "(store: false, or under /policy), or never existed. Send the whole conversation as 'input'.",
         param=param,
     )
 
@@ -119,16 +119,23 @@ async def load_response(response_id: str, principal: Principal, store: ResponseS
 
 async def load_items(
     item_ids: Sequence[str], principal: Principal, store: ResponseStore, at: datetime
-) -> AsyncIterator[tuple[str, Raw]]:
-    """Yield those of the output items that are there, with their ids; one response is held at a time."""
-    known = [one for one in item_ids if 0 < len(one) <= MAX_ID_CHARS]
-    found = await store.records.responses_of(principal.project, known)
-    for response_id in dict.fromkeys(found.values()):
+) -> dict[str, Raw]:
+    """Return those of the output items that are there, by id; one response is held at a time.
+
+    The last is looked for first: its response was made from items of those before it, which need not be read then.
+    """
+    known = [one for one in dict.fromkeys(item_ids) if 0 < len(one) <= MAX_ID_CHARS]
+    response_of = await store.records.responses_of(principal.project, known)
+    items: dict[str, Raw] = {}
+    for wanted in reversed(known):
+        if wanted in items or wanted not in response_of:
+            continue
         with suppress(ResponseNotFound):
-            body = await load_response(response_id, principal, store, at)
-            for item in body.output:
-                if found.get(one := item_id(item)) == response_id:
-                    yield one, Raw(bytes(item))
+            body = await load_response(response_of[wanted], principal, store, at)
+            for item in (*body.output, *body.input):
+                if (one := item_id(item)) in response_of:
+                    items.setdefault(one, Raw(bytes(item)))
+    return items
 
 
 async def store_response(

@@ -118,7 +118,7 @@ async def read_and_select[R: ParsedRequest](
     (parsed, policy_fields), is_large = body.parsed, body.is_large
     record.model, record.streamed = parsed.model, parsed.streamed
     require_video_allowed(principal, parsed)
-    require_files_allowed(parsed, principal, stored=turn.file_ids if turn else frozenset())
+    require_files_allowed(parsed, principal, turn.has if turn else None)
     require_nothing_kept(parsed, principal, native=False)
     with record.timed_step("choose"):
         model = await select_model(parsed, services.catalog)

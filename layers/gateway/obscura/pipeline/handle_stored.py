@@ -1,7 +1,7 @@
 """The sequence of a request whose answer may be stored: that of ``handle``, and the store around it (ADR 130)."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,8 @@ from obscura.errors import ObscuraError
 from obscura.pipeline.handle import handle_request
 from obscura.pipeline.request import GatewayRequest, GatewayResponse
 from obscura.pipeline.services import Services
+
+type Handler = Callable[[GatewayRequest, CallerDialect[Any], Services], AbstractAsyncContextManager[GatewayResponse]]
 
 
 @asynccontextmanager
@@ -39,3 +41,29 @@ async def handle_and_store(
                 await answer.aclose()
     except ObscuraError as error:
         raise turn.at_own_path(error) from error.__cause__
+
+
+def storing_nothing(handler: Handler, *, under_policy: bool) -> Handler:
+    """Return a handler that may continue stored responses, but stores none: its errors have the caller's own paths.
+
+    ``under_policy``, a request that asks to be stored is refused; else it is what it would be if it were handled.
+    """
+
+    @asynccontextmanager
+    async def handle(
+        request: GatewayRequest, dialect: CallerDialect[Any], services: Services
+    ) -> AsyncIterator[GatewayResponse]:
+        if services.responses is None:
+            async with handler(request, dialect, services) as response:
+                yield response
+            return
+        from obscura.pipeline.stored_turn import StoredTurn
+
+        turn = StoredTurn(stores=not under_policy)
+        try:
+            async with handler(replace(request, stored_turn=turn), dialect, services) as response:
+                yield response
+        except ObscuraError as error:
+            raise turn.at_own_path(error) from error.__cause__
+
+    return handle

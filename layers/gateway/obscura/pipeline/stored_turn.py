@@ -6,8 +6,9 @@ What is read from the store is text and images of the request from there on: it 
 again like all others.
 """
 
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 import msgspec
@@ -15,7 +16,7 @@ from msgspec import Raw
 
 from obscura.auth.access import Principal
 from obscura.dialects.json.raw import FALSE, RawJson, is_array, is_null, is_string, open_array
-from obscura.errors import ObscuraError, RequestTooLarge, ResponseNotFound
+from obscura.errors import ObscuraError, RequestTooLarge, ResponseNotFound, TooManyItems, UnsupportedOperation
 from obscura.execution import run_off_loop
 from obscura.files.responses import (
     ResponseStore,
@@ -30,6 +31,10 @@ from obscura.pipeline.request import GatewayRequest
 from obscura.pipeline.services import Services
 
 PREVIOUS = "previous_response_id"
+MAX_REFERENCES = 1_000
+"""Of one request: each may take a read of the store."""
+
+_ITEM_PATH = re.compile(r"input\[([0-9]{1,9})\]")
 
 
 @dataclass(slots=True)
@@ -40,6 +45,7 @@ class StoredTurn:
     missing       the error if it names what is not stored here, unless the upstream may know it
     inserted      how many items stand before the request's own
     input         the items that the model is given, as JSON, if the answer is to be stored
+    stores        whether the route stores answers: those under /policy do not
     """
 
     principal: Principal | None = None
@@ -48,23 +54,25 @@ class StoredTurn:
     inserted: int = 0
     own_text: bool = False
     input: bytes | None = None
-    file_ids: set[bytes] = field(default_factory=set)
+    stores: bool = True
 
     def require_found(self, *, upstream_may_know: bool) -> None:
         """Raise ResponseNotFound if the request names what is not stored here, unless the upstream may know it."""
         if self.missing is not None and not upstream_may_know:
             raise self.missing
 
+    def has(self, path: str) -> bool:
+        """Whether a path is in the items of the response that the request continues."""
+        item = _ITEM_PATH.match(path)
+        return item is not None and int(item[1]) < self.inserted
+
     def at_own_path(self, error: ObscuraError) -> ObscuraError:
         """Return the error with the path of the caller's own body: the items before its own are of ``previous_id``."""
-        head, bracket, rest = (error.param or "").partition("[")
-        if not self.inserted or head != "input" or not bracket or error.param is None:
+        item = _ITEM_PATH.match(error.param or "")
+        if not self.inserted or item is None or error.param is None:
             return error
-        number, _, inner = rest.partition("]")
-        if not number.isdigit():
-            return error
-        index = int(number) - self.inserted
-        own = PREVIOUS if index < 0 else "input" if self.own_text else f"input[{index}]{inner}"
+        index = int(item[1]) - self.inserted
+        own = PREVIOUS if index < 0 else "input" if self.own_text else f"input[{index}]{error.param[item.end() :]}"
         moved = error.at(own)
         moved.message = error.message.replace(error.param, own)
         return moved
@@ -89,24 +97,30 @@ async def read_stored_turn[P](
     if await _insert_stored(body, turn, services, store, is_large=is_large):
         rendered = await run_off_loop(body.render, off_loop=is_large)
         if len(rendered) > limits.body_bytes:
-            raise RequestTooLarge(
-                f"With what is stored of the conversation the request has {len(rendered):,} bytes; the limit is "
-                f"{limits.body_bytes:,}. Begin a new conversation with its summary."
-            )
+            raise _too_large(len(rendered), limits.body_bytes)
         is_large = is_large or len(rendered) > OFF_LOOP_BYTES
         body = await run_off_loop(lambda: RawJson(rendered, limits.content.items), off_loop=is_large)
         is_large = is_large or body.values > OFF_LOOP_VALUES
-    if request.stored_turn is not None and _is_to_be_stored(body, principal):
+    if turn.missing is None and _is_to_be_stored(body, principal):
+        if not turn.stores and not is_null(body.root.get("store")):
+            raise UnsupportedOperation(
+                "Answers under /policy are not stored. Send store: false, or nothing, and the whole conversation as "
+                "'input'.",
+                param="store",
+            )
         body.root["store"] = FALSE  # the upstream keeps nothing: what is kept is here
-        own = await run_off_loop(partial(_input_of, body), off_loop=is_large)
-        await request_memory().add(len(own))
-        turn.input = own
+        if turn.stores and request.stored_turn is not None:
+            own = await run_off_loop(partial(_input_of, body), off_loop=is_large)
+            await request_memory().add(len(own))
+            turn.input = own
     return ParsedBody(await run_off_loop(lambda: parse(body), off_loop=is_large), is_large), turn
 
 
 def _is_to_be_stored(body: RawJson, principal: Principal) -> bool:
     """Whether the answer is stored: by default, for a project, and if the upstream does not run it by itself."""
     if principal.anonymous or principal.zero_retention or "input" not in body.root:
+        return False
+    if not is_null(body.root.get("conversation")):  # the upstream's: the input is not all that the model is given
         return False
     switches = {key: body.root.get(key) for key in ("store", "background")}
     store, background = (None if is_null(leaf) else bytes(msgspec.json.encode(leaf)) for leaf in switches.values())
@@ -135,7 +149,13 @@ async def _insert_stored(
     if principal is None or not (is_string(previous) or named):
         return False
     require_own_responses(principal, PREVIOUS if is_string(previous) else f"input[{min(named)}].id")
-    found = {name: item async for name, item in load_items(list(named.values()), principal, store, at)}
+    if len(named) > MAX_REFERENCES:
+        raise TooManyItems(
+            f"The input has {len(named):,} references to stored items; the limit is {MAX_REFERENCES:,}. Continue the "
+            "last response by its previous_response_id, or send the items themselves.",
+            param="input",
+        )
+    found = await load_items(list(named.values()), principal, store, at)
     for index, name in named.items():
         if name not in found:
             turn.missing = response_not_found(f"input[{index}].id")
@@ -149,12 +169,24 @@ async def _insert_stored(
             turn.missing = response_not_found(PREVIOUS)
             return False
         history = [item for item in (*stored.input, *stored.output) if _stands_alone(item)]
-        turn.file_ids |= await run_off_loop(partial(_file_ids, history))
         root.pop(PREVIOUS)
         turn.inserted, turn.own_text = len(history), is_string(leaf)
     items = [found[named[index]] if index in named else item for index, item in enumerate(own)]
-    root["input"] = [*history, *(item for index, item in enumerate(items) if index not in named or _stands_alone(item))]
+    items = [item for index, item in enumerate(items) if index not in named or _stands_alone(item)]
+    inserted_bytes = sum(memoryview(item).nbytes for item in (*history, *items))
+    # Before anything is written: a thousand references may name one long item.
+    if inserted_bytes > services.limits.body_bytes:
+        raise _too_large(inserted_bytes, services.limits.body_bytes)
+    await request_memory().add(inserted_bytes)
+    root["input"] = [*history, *items]
     return True
+
+
+def _too_large(size_bytes: int, max_bytes: int) -> RequestTooLarge:
+    return RequestTooLarge(
+        f"With what is stored of the conversation the request has {size_bytes:,} bytes; the limit is {max_bytes:,}. "
+        "Begin a new conversation with its summary."
+    )
 
 
 class _Head(msgspec.Struct):
@@ -194,23 +226,3 @@ def _stands_alone(item: Raw) -> bool:
     return (
         head is None or head.type != "reasoning" or bool(head.encrypted_content and head.encrypted_content != b"null")
     )
-
-
-def _file_ids(items: Sequence[Raw]) -> set[bytes]:
-    """Return the ids of files in stored items: they were the project's when the items were stored."""
-    found: set[bytes] = set()
-    for item in items:
-        if b'"file_id"' in bytes(item):
-            _collect_file_ids(msgspec.json.decode(item), found)
-    return found
-
-
-def _collect_file_ids(node: object, found: set[bytes]) -> None:
-    if isinstance(node, dict):
-        if isinstance(node.get("file_id"), str):
-            found.add(node["file_id"].encode())
-        for inner in node.values():
-            _collect_file_ids(inner, found)
-    elif isinstance(node, list):
-        for inner in node:
-            _collect_file_ids(inner, found)

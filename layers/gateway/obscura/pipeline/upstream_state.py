@@ -3,7 +3,7 @@
 The upstream knows one account, the operator's: what it keeps is there for every caller who names it (ADR 80, ADR 81).
 """
 
-from collections.abc import Set
+from collections.abc import Callable
 
 from obscura.auth.access import Principal
 from obscura.dialects.base import DocumentSlot, ImageSlot, ParsedRequest, SourceKind
@@ -43,16 +43,18 @@ def require_own_state(parsed: ParsedRequest, model: CatalogModel, *, native: boo
         )
 
 
-def require_files_allowed(parsed: ParsedRequest, principal: Principal, *, stored: Set[bytes] = frozenset()) -> None:
+def require_files_allowed(
+    parsed: ParsedRequest, principal: Principal, is_stored: Callable[[str], bool] | None = None
+) -> None:
     """Raise PermissionDenied if a request uses a stored file, and its key is not for files.
 
-    The ids in ``stored`` are of images of a stored response, which go with it.
+    ``is_stored`` says of a path that it is in a stored response: its images and documents go with it.
     """
     if principal.may_use_files:
         return
     slots: list[ImageSlot | DocumentSlot] = [*parsed.images, *parsed.documents]
     for slot in slots:
-        if slot.kind is SourceKind.FILE_ID and bytes(slot.source) not in stored:
+        if slot.kind is SourceKind.FILE_ID and not (is_stored and is_stored(slot.path)):
             raise PermissionDenied(
                 f"This API key may not use stored files, and '{slot.path}' names one. Send the file itself, or use a "
                 "key whose scopes have files.",

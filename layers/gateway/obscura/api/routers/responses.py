@@ -1,7 +1,8 @@
 """Responses, with and without ``/v1``: created, and where they are stored read, listed and deleted."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -15,6 +16,7 @@ from obscura.api.dialect_endpoint import DialectEndpoint
 from obscura.api.routers import Family, FamilyRoute
 from obscura.auth.access import Principal
 from obscura.auth.base import KeyScope
+from obscura.dialects.base import CallerDialect
 from obscura.dialects.registry import load_dialect
 from obscura.errors import UnsupportedOperation
 from obscura.files.responses import (
@@ -27,7 +29,9 @@ from obscura.files.responses import (
     require_own_responses,
     response_not_found,
 )
-from obscura.pipeline.handle_stored import handle_and_store
+from obscura.pipeline.handle_stored import handle_and_store, storing_nothing
+from obscura.pipeline.request import GatewayRequest, GatewayResponse
+from obscura.pipeline.services import Services
 
 Owner = Annotated[Principal, Depends(principal(KeyScope.RESPONSES, free_tier=True))]
 
@@ -167,6 +171,17 @@ def _shown(name: str, item: Raw) -> dict[str, Any]:
     return shown
 
 
+@asynccontextmanager
+async def _handle_dry_run(
+    request: GatewayRequest, dialect: CallerDialect[Any], services: Services
+) -> AsyncIterator[GatewayResponse]:
+    """Inspect a request, which may continue a stored response, in place of handling it; raises an ObscuraError."""
+    from obscura.pipeline.inspection import handle_dry_run
+
+    async with storing_nothing(handle_dry_run, under_policy=False)(request, dialect, services) as response:
+        yield response
+
+
 # An SDK's base URL may end in /v1 or not. Each call takes the routes that exist by then.
 router = APIRouter()
 router.include_router(routes, prefix="/v1")
@@ -177,6 +192,6 @@ FAMILY = Family(
     scope=KeyScope.RESPONSES,
     free_tier=True,
     streams=True,
-    dialects=(DialectEndpoint(load_dialect("responses"), handle_and_store),),
+    dialects=(DialectEndpoint(load_dialect("responses"), handle_and_store, dry_run=_handle_dry_run),),
     router=router,
 )
