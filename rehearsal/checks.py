@@ -23,6 +23,7 @@ LEFT_TO_DEFAULTS = frozenset(
     }
     | {"disk_reserve_mb", "max_request_pixels", "memory_budget_mb", "max_connections", "workers"}
     | {"upstream_retries", "pass_headers", "bedrock_guardrail", "moderation_urls", "show_cost"}
+    | {"stored_responses_hours"}
 )  # fmt: skip
 """Settings that a stack does not need (one upstream, no proxy but API Gateway) or whose defaults suit Lambda too; the
 template sets every other one."""

@@ -40,6 +40,17 @@ def test_a_stream_of_decision_events_may_be_written_to_by_those_who_decide() -> 
     assert allowed == {"chat": set(), "inspect": set(), "policy": put, "policies": put}
 
 
+def test_responses_are_stored_by_the_one_function_that_answers_with_them() -> None:
+    storing = translated(ROOT / "template.yaml", StoreResponses="true")
+    roles = {family: function["Role"] for family, function in functions_by_family(storing).items()}
+    with account_of(storing) as account:
+        account.enforce()
+
+        allowed = {family: allowed_calls(account, storing, roles[family]) for family in ("responses", "policy")}
+
+    assert allowed == {"responses": NEEDED["responses"] | NEEDED["files"], "policy": NEEDED["policy"]}
+
+
 def test_an_unneeded_permission_is_found(stack: Stack) -> None:
     def widen(resources: dict) -> None:
         resources["InferencePolicy"]["Properties"]["PolicyDocument"]["Statement"].append(

@@ -10,16 +10,19 @@ from pathlib import Path
 import boto3
 
 from obscura.files.base import BlobStore, FileRepository, UploadRepository
+from obscura.files.response_records import ResponseRepository
 from obscura.moderation.base import VerdictCache
 from obscura.stores.disk import DiskBlobStore
 from obscura.stores.dynamodb.database import DynamoDb
 from obscura.stores.dynamodb.files import DynamoFileRepository, DynamoUploadRepository
+from obscura.stores.dynamodb.responses import DynamoResponseRepository
 from obscura.stores.dynamodb.tables import create_missing_tables
 from obscura.stores.dynamodb.verdicts import DynamoVerdictCache
 from obscura.stores.s3 import S3BlobStore
 from obscura.stores.sqlite.counters import SqliteVerdictCache
 from obscura.stores.sqlite.database import open_database
 from obscura.stores.sqlite.files import SqliteFileRepository, SqliteUploadRepository
+from obscura.stores.sqlite.responses import SqliteResponseRepository
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Stores:
     uploads: UploadRepository
     verdicts: VerdictCache
     blobs: BlobStore
+    responses: ResponseRepository
     name: str = ""
 
 
@@ -47,6 +51,7 @@ async def on_this_machine(folder: Path) -> AsyncIterator[Stores]:
             SqliteUploadRepository(database),
             SqliteVerdictCache(database),
             DiskBlobStore(folder),
+            SqliteResponseRepository(database),
         )
 
 
@@ -58,7 +63,12 @@ async def on_aws(folder: Path) -> AsyncIterator[Stores]:
     with closing(DynamoDb(name)) as database, closing(S3BlobStore(name)) as blobs:
         await create_missing_tables(database)
         yield Stores(
-            DynamoFileRepository(database), DynamoUploadRepository(database), DynamoVerdictCache(database), blobs, name
+            DynamoFileRepository(database),
+            DynamoUploadRepository(database),
+            DynamoVerdictCache(database),
+            blobs,
+            DynamoResponseRepository(database),
+            name,
         )
 
 

@@ -27,6 +27,7 @@ from obscura.execution import ImageExecutor
 from obscura.fetch.fetcher import FetchLimits, GuardedFetcher
 from obscura.fetch.policy import parse_origin
 from obscura.files.base import StorageLimits
+from obscura.files.responses import ResponseStore
 from obscura.files.service import FileService
 from obscura.httpclient.transport import FastTransport
 from obscura.imaging import ImageLimits, warm_up
@@ -161,6 +162,16 @@ async def open_services(
         executor = stack.enter_context(closing(ImageExecutor()))
         documents = stack.enter_context(closing(DocumentRenderer()))
         hash_lists = await stack.enter_async_context(_blocked_hashes(settings))
+        file_service = FileService(
+            stores.storage,
+            executor,
+            limits.image,
+            clock,
+            documents,
+            limits.document,
+            StorageLimits(settings.project_storage_mb * MIB, settings.project_files),
+            hash_sources=hash_lists is not None,
+        )
         yield Services(
             access_control=open_access_control(settings, stores, client, clock),
             images=await stack.enter_async_context(_fetcher(settings, limits.image.raw_bytes)),
@@ -171,22 +182,18 @@ async def open_services(
             catalog=open_catalog(settings, transport),
             limits=limits,
             executor=executor,
-            file_service=FileService(
-                stores.storage,
-                executor,
-                limits.image,
-                clock,
-                documents,
-                limits.document,
-                StorageLimits(settings.project_storage_mb * MIB, settings.project_files),
-                hash_sources=hash_lists is not None,
-            ),
+            file_service=file_service,
             verdicts=stores.verdicts if settings.cache_verdicts else None,
             open_policies=LazyPolicies(settings, stores, transport, clock, stack),
             usage=await stack.enter_async_context(UsageLedger(stores.usage).running()),
             budgets=stores.budgets,
             blocked_hashes=hash_lists,
             image_cache=ImageCache(settings.image_cache_mb * MIB // workers) if settings.image_cache_mb else None,
+            responses=(
+                ResponseStore(stores.responses, file_service, settings.stored_responses_hours * 3600)
+                if settings.store_responses
+                else None
+            ),
             memory=memory,
         )
 

@@ -12,7 +12,7 @@ errors in their own formats (``obscura.dialects.errors``).
     ├── 401  MissingCredentials · InvalidApiKey · InvalidToken
     ├── 402  UpstreamBilling
     ├── 403  PermissionDenied
-    ├── 404  ModelNotFound · FileNotFound · NotFound
+    ├── 404  ModelNotFound · FileNotFound · ResponseNotFound · NotFound
     ├── 405  MethodNotAllowed                                           (in ``obscura.api.methods``)
     ├── 408  RequestTimeout
     ├── 413  RequestTooLarge
@@ -234,6 +234,12 @@ class FileNotFound(ObscuraError):
     """A file id that does not exist in the caller's project."""
 
     status, code = 404, "file_not_found"
+
+
+class ResponseNotFound(ObscuraError):
+    """The id of a response, or of an item of one, that is not stored in the caller's project."""
+
+    status, code = 404, "response_not_found"
 
 
 class NotFound(ObscuraError):

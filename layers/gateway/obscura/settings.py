@@ -223,6 +223,8 @@ class Settings(BaseSettings):
     moderation_key: Annotated[SecretStr | None, AfterValidator(_sendable)] = None
     unmoderated_media: UnmoderatedMedia = "pass"
     upstream_state: UpstreamState = "refuse"
+    store_responses: bool = False
+    stored_responses_hours: int = Field(default=24, ge=1, le=168)
     show_cost: bool = False
     upstream_retries: int = Field(default=0, ge=0, le=10)
     upstream_timeout_s: float = Field(default=120, gt=0, le=3600)

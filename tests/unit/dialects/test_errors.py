@@ -26,7 +26,7 @@ CODES = {
     401: "missing_credentials invalid_api_key invalid_token",
     402: "upstream_billing",
     403: "permission_denied",
-    404: "model_not_found file_not_found policy_not_found not_found",
+    404: "model_not_found file_not_found policy_not_found response_not_found not_found",
     405: "method_not_allowed",
     408: "request_timeout",
     412: "version_conflict",

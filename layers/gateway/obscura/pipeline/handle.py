@@ -29,6 +29,9 @@ from obscura.pipeline.upstream_state import require_files_allowed, require_nothi
 from obscura.upstreams.base import CatalogModel
 from obscura.upstreams.headers import IDEMPOTENCY_KEY, request_headers, request_query
 
+STORED_DIALECT = "responses"
+"""The dialect whose answers may be stored."""
+
 OFF_LOOP_IMAGE_BYTES = 1024 * 1024
 """Of prepared images that are written into a request: copying more takes over a millisecond."""
 
@@ -106,11 +109,16 @@ async def read_and_select[R: ParsedRequest](
         return dialect.parse(request.head, body, content), policy_fields
 
     with record.timed_step("read"):
-        body = await read_and_parse(request, limits.body_bytes, content.items, parse)
+        if services.responses is None or dialect.name != STORED_DIALECT:
+            body, turn = await read_and_parse(request, limits.body_bytes, content.items, parse), None
+        else:
+            from obscura.pipeline.stored_turn import read_stored_turn
+
+            body, turn = await read_stored_turn(request, principal, services, services.responses, parse)
     (parsed, policy_fields), is_large = body.parsed, body.is_large
     record.model, record.streamed = parsed.model, parsed.streamed
     require_video_allowed(principal, parsed)
-    require_files_allowed(parsed, principal)
+    require_files_allowed(parsed, principal, turn.has if turn else None)
     require_nothing_kept(parsed, principal, native=False)
     with record.timed_step("choose"):
         model = await select_model(parsed, services.catalog)
@@ -118,9 +126,10 @@ async def read_and_select[R: ParsedRequest](
 
         async def check(model: CatalogModel) -> None:
             require_checkable(parsed, model, principal, refuse_unmoderated=limits.refuse_unmoderated)
-            options = model.chat_options()
+            options, native = model.chat_options(), dialect.name in model.dialects
+            if turn is not None:
+                turn.require_found(upstream_may_know=native and (limits.allow_upstream_state or model.account_state))
             await run_off_loop(lambda: parsed.check_translatable(model.dialects, options), off_loop=is_large)
-            native = dialect.name in model.dialects
             require_nothing_kept(parsed, principal, native=native)
             require_own_state(parsed, model, native=native, allowed=limits.allow_upstream_state)
 

@@ -2,12 +2,15 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from obscura.access_record import AccessRecord
 from obscura.auth.limits import Address
 from obscura.dialects.base import RequestHead
 from obscura.errors import ObscuraError
+
+if TYPE_CHECKING:
+    from obscura.pipeline.stored_turn import StoredTurn
 
 
 class RequestBody(Protocol):
@@ -31,6 +34,7 @@ class GatewayRequest:
     record: AccessRecord
     address: Address | None = None
     expires_at_s: float | None = None
+    stored_turn: "StoredTurn | None" = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from obscura.documents.render import DocumentRenderer
 from obscura.execution import ImageExecutor
 from obscura.fetch.base import ImageFetcher
 from obscura.files.base import FileStorage
+from obscura.files.responses import ResponseStore
 from obscura.files.service import FileService
 from obscura.imaging import ImageLimits
 from obscura.memory_budget import MAX_DEFAULT_BYTES, MemoryBudget
@@ -75,7 +76,8 @@ class Services:
     """Everything that handling a request needs.
 
     Without a moderator nothing is moderated, without ``verdicts`` none is cached, without ``image_cache`` no
-    prepared image is, and without ``blocked_hashes`` images are compared with no list: the operator's choices.
+    prepared image is, without ``responses`` none is stored, and without ``blocked_hashes`` images are compared with no
+    list: the operator's choices.
     """
 
     access_control: AccessControl
@@ -94,6 +96,7 @@ class Services:
     budgets: BudgetStore
     image_cache: ImageCache | None = None
     blocked_hashes: "BlockedHashes | None" = None
+    responses: ResponseStore | None = None
     memory: MemoryBudget = field(default_factory=lambda: MemoryBudget(MAX_DEFAULT_BYTES))
 
     @property

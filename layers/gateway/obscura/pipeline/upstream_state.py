@@ -3,6 +3,8 @@
 The upstream knows one account, the operator's: what it keeps is there for every caller who names it (ADR 80, ADR 81).
 """
 
+from collections.abc import Callable
+
 from obscura.auth.access import Principal
 from obscura.dialects.base import DocumentSlot, ImageSlot, ParsedRequest, SourceKind
 from obscura.errors import PermissionDenied, RetentionConflict, UnsupportedOperation
@@ -35,19 +37,24 @@ def require_own_state(parsed: ParsedRequest, model: CatalogModel, *, native: boo
         raise UnsupportedOperation(
             f"'{path}' names what the upstream's account holds, which all projects here share. Send the content "
             "itself (reasoning with its encrypted_content), or have the operator set OBSCURA_UPSTREAM_STATE=allow "
-            "(in the catalog: account_state = true of the model). Responses of one's own project need "
-            "OBSCURA_STORE_RESPONSES.",
+            "(in the catalog: account_state = true of the model). In an SDK, store: false sends whole conversations; "
+            "responses of one's own project need OBSCURA_STORE_RESPONSES=true.",
             param=path,
         )
 
 
-def require_files_allowed(parsed: ParsedRequest, principal: Principal) -> None:
-    """Raise PermissionDenied if a request uses a stored file, and its key is not for files."""
+def require_files_allowed(
+    parsed: ParsedRequest, principal: Principal, is_stored: Callable[[str], bool] | None = None
+) -> None:
+    """Raise PermissionDenied if a request uses a stored file, and its key is not for files.
+
+    ``is_stored`` says of a path that it is in a stored response: its images and documents go with it.
+    """
     if principal.may_use_files:
         return
     slots: list[ImageSlot | DocumentSlot] = [*parsed.images, *parsed.documents]
     for slot in slots:
-        if slot.kind is SourceKind.FILE_ID:
+        if slot.kind is SourceKind.FILE_ID and not (is_stored and is_stored(slot.path)):
             raise PermissionDenied(
                 f"This API key may not use stored files, and '{slot.path}' names one. Send the file itself, or use a "
                 "key whose scopes have files.",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from obscura.auth.api_keys import CachingKeyStore, KeyCacheTtl
 from obscura.auth.base import AddressSecret, ApiKeyStore, QuotaStore, RateCounter
 from obscura.files.base import BlobStore, FileStorage
+from obscura.files.response_records import ResponseRepository
 from obscura.moderation.base import VerdictCache
 from obscura.settings import Settings
 from obscura.stores.disk import DiskBlobStore
@@ -18,6 +19,7 @@ from obscura.stores.dynamodb.counters import DynamoQuotaStore, DynamoRateCounter
 from obscura.stores.dynamodb.database import DynamoDb
 from obscura.stores.dynamodb.files import DynamoFileRepository, DynamoUploadRepository
 from obscura.stores.dynamodb.keys import DynamoAddressSecret, DynamoKeyStore
+from obscura.stores.dynamodb.responses import DynamoResponseRepository
 from obscura.stores.dynamodb.tables import create_missing_tables
 from obscura.stores.dynamodb.usage import DynamoBudgetStore, DynamoUsageStore
 from obscura.stores.dynamodb.verdicts import DynamoVerdictCache
@@ -26,6 +28,7 @@ from obscura.stores.sqlite.counters import SqliteQuotaStore, SqliteRateCounter, 
 from obscura.stores.sqlite.database import Database, open_database
 from obscura.stores.sqlite.files import SqliteFileRepository, SqliteUploadRepository
 from obscura.stores.sqlite.keys import FileAddressSecret, SqliteKeyStore
+from obscura.stores.sqlite.responses import SqliteResponseRepository
 from obscura.stores.sqlite.sweep import SqliteSweptRecords
 from obscura.stores.sqlite.usage import SqliteBudgetStore, SqliteUsageStore
 from obscura.usage.base import BudgetStore, UsageStore
@@ -44,7 +47,7 @@ KEY_CACHE_OUTAGE_TTL_S = 900.0
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Everything that outlives a request: keys, counters, files, verdicts, usage, policies.
+    """Everything that outlives a request: keys, counters, files, verdicts, usage, policies, responses.
 
     ``open_policies`` returns the stores of policies on the same database; only what serves policies calls it, so that
     nothing else imports them.
@@ -59,6 +62,7 @@ class Stores:
     usage: UsageStore
     budgets: BudgetStore
     open_policies: "Callable[[], PolicyStores]"
+    responses: ResponseRepository
 
 
 @asynccontextmanager
@@ -107,6 +111,7 @@ def _sqlite_stores(database: Database, blobs: BlobStore, address_secret: Address
         usage=SqliteUsageStore(database),
         budgets=SqliteBudgetStore(database),
         open_policies=partial(_sqlite_policies, database),
+        responses=SqliteResponseRepository(database),
     )
 
 
@@ -129,6 +134,7 @@ def dynamodb_stores(
         usage=DynamoUsageStore(database),
         budgets=DynamoBudgetStore(database),
         open_policies=partial(_dynamodb_policies, database),
+        responses=DynamoResponseRepository(database),
     )
 
 

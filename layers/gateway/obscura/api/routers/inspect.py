@@ -1,7 +1,7 @@
 """``POST /v1/inspect``: what a request is, and what would become of it, without the model."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from obscura.dialects.base import CallerDialect, ContentLimits, JsonSchema, Pars
 from obscura.dialects.json.raw import Node, RawJson, is_array, is_string, open_array
 from obscura.dialects.registry import PIVOT, load_dialect, names
 from obscura.errors import InvalidRequest, ObscuraError
+from obscura.pipeline.handle_stored import storing_nothing
 from obscura.pipeline.inspect_policy import inspection
 from obscura.pipeline.inspection import Wanted
 from obscura.pipeline.inspection_views import InspectionView
@@ -92,7 +93,13 @@ async def handle_inspection(
         raise InvalidRequest(f"The header X-Obscura-Dialect is one of {', '.join(names())}.", param="X-Obscura-Dialect")
     inner = dialect.dialect if isinstance(dialect, InspectDialect) else dialect
     reader = InspectDialect(inner)
-    async with inspection(request, reader, services, KeyScope.INSPECT, lambda: reader.wanted) as response:
+
+    def inspect(
+        request: GatewayRequest, dialect: CallerDialect[Any], services: Services
+    ) -> AbstractAsyncContextManager[GatewayResponse]:
+        return inspection(request, dialect, services, KeyScope.INSPECT, lambda: reader.wanted)
+
+    async with storing_nothing(inspect, under_policy=False)(request, reader, services) as response:
         yield response
 
 

@@ -22,6 +22,7 @@ from obscura.dialects.registry import load_dialect, names
 from obscura.errors import ObscuraError
 from obscura.pipeline.guardrail import GuardrailView, handle_guardrail
 from obscura.pipeline.handle_policy import handle_policy_request
+from obscura.pipeline.handle_stored import storing_nothing
 from obscura.pipeline.inspect_policy import handle_policy_dry_run
 from obscura.policy.render import splice
 
@@ -107,7 +108,10 @@ FAMILY = Family(
     dialects=(
         *(
             DialectEndpoint(
-                PolicyDialect(load_dialect(name)), handle_policy_request, KeyScope.POLICY, handle_policy_dry_run
+                PolicyDialect(load_dialect(name)),
+                storing_nothing(handle_policy_request, under_policy=True),
+                KeyScope.POLICY,
+                storing_nothing(handle_policy_dry_run, under_policy=True),
             )
             for name in names()
         ),

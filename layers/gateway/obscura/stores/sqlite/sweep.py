@@ -1,4 +1,4 @@
-"""What a sweep of one machine deletes, in steps of about a millisecond: expired records, verdicts, counters."""
+"""What a sweep of one machine deletes, in steps of about a millisecond: records, verdicts, responses, counters."""
 
 import sqlite3
 from collections.abc import Collection, Sequence
@@ -7,6 +7,7 @@ from datetime import datetime
 from obscura.files.base import StoredFile, Upload
 from obscura.stores.sqlite.database import Database
 from obscura.stores.sqlite.files import SqliteFileRepository, SqliteUploadRepository
+from obscura.stores.sqlite.responses import delete_expired_responses
 
 MAX_ENTRIES_AT_ONCE = 200
 _DELETE_VERDICTS = """
@@ -46,9 +47,10 @@ class SqliteSweptRecords:
         return set(ids) - await self._database.run(select)
 
     async def delete_expired_entries(self, at: datetime) -> int:
-        """Delete some expired verdicts and counters."""
+        """Delete some expired verdicts, responses and counters."""
         verdicts = await self._delete(self._database, _DELETE_VERDICTS, at)
-        return verdicts + await self._delete(self._database.counters, _DELETE_COUNTERS, at)
+        responses = await delete_expired_responses(self._database, int(at.timestamp()), MAX_ENTRIES_AT_ONCE)
+        return verdicts + responses + await self._delete(self._database.counters, _DELETE_COUNTERS, at)
 
     async def _delete(self, database: Database, statement: str, at: datetime) -> int:
         parameters = (int(at.timestamp()), MAX_ENTRIES_AT_ONCE)

@@ -36,7 +36,10 @@ _SEARCH_FIELDS = ("type", "call_id", "arguments", "execution", "id", "status")
 _FOUND_FIELDS = ("type", "call_id", "tools", "execution", "id", "status")
 _OUTPUT_FIELDS = ("type", "call_id", "output", "id", "status", "name", "caller", "namespace")
 _ORIGINAL = quoted(ORIGINAL_DETAIL.encode())
-_SEND_THE_ITEM = "It stores no items: send the item itself, or choose a model whose upstream speaks this API."
+_SEND_THE_ITEM = (
+    "Items are not stored here: send the item itself (in an SDK with store: false), or have the operator set "
+    "OBSCURA_STORE_RESPONSES=true."
+)
 
 
 def chat_messages(content: ResponsesContent, tools: Tools) -> list[Node]:

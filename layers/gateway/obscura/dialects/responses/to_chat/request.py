@@ -62,8 +62,12 @@ _IGNORED = {
 """Not sent upstream: handled by the gateway itself, or without effect (see ``_check_ignored``)."""
 _OR_CHOOSE = "or choose a model whose upstream speaks this API."
 _STATELESS = f"It keeps no state: send the whole conversation as 'input', {_OR_CHOOSE}"
+_NOT_STORED = (
+    "Responses are not stored here: send the whole conversation as 'input' (in an SDK with store: false), or have the "
+    "operator set OBSCURA_STORE_RESPONSES=true."
+)
 _HINTS = {
-    "previous_response_id": _STATELESS,
+    "previous_response_id": _NOT_STORED,
     "conversation": _STATELESS,
     "prompt": f"It has no templates: send its text as 'instructions', {_OR_CHOOSE}",
 }
