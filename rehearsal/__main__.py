@@ -95,7 +95,7 @@ def rehearse_function(report: Report, environment: Environment, family: str) -> 
 def rehearse_bedrock(report: Report, layout: Layout) -> None:
     """Run the chat function of a stack that calls Bedrock by its role: no key of an upstream is in the account."""
     report.section(f"A stack that calls {BEDROCK_MODEL} of Bedrock by its role, without a key")
-    stack = translated(ROOT / "template.yaml", BedrockRegion=REGION, BedrockModels=BEDROCK_MODEL)
+    stack = translated(ROOT / "template.yaml", BedrockRegion=REGION, BedrockModels=BEDROCK_MODEL, Moderation="off")
     with tempfile.TemporaryDirectory() as folder, account_of(stack) as account:
         environment = Environment(
             stack, account, layout, {"chat": make_key(account, Path(folder), "chat")}, Path(folder)
