@@ -116,13 +116,13 @@ async def test_each_invocation_has_its_own_trace_id_and_context(task_root: Path,
         assert await untraced.body() == f"none {untraced.request_id} obscura-function".encode()
 
 
-async def test_a_streamed_response_closes_its_connection_and_a_report_does_not(task_root: Path, tmp_path: Path) -> None:
+async def test_all_invocations_of_an_environment_share_one_connection(task_root: Path, tmp_path: Path) -> None:
     async with lambda_function(task_root, tmp_path) as function:
         for path in ("/trace/now", "/silent/now", "/breaks/now", "/trace/now"):
             function.api.invoke(rest_event("GET", path))
         await function.api.idle()
 
-        assert function.api.connections == 4
+        assert function.api.connections == 1
 
 
 async def test_a_connection_that_closes_during_a_blocking_call_loses_no_response(

@@ -10,7 +10,6 @@ import typer
 import uvicorn
 from starlette.types import ASGIApp
 
-from obscura.api.app import create_app
 from obscura.api.process import tune_malloc
 from obscura.auth.api_keys import create_key
 from obscura.auth.base import ApiKey
@@ -42,7 +41,7 @@ def serve(
         set_workers(workers)
     settings = Settings()
     count = settings.workers or 1
-    app = create_app(settings) if count == 1 else None
+    app = _open_app(settings) if count == 1 else None
     validate_settings(settings)
     try:
         listener = _listen(host, port)
@@ -65,6 +64,12 @@ def serve(
         asyncio.run(_revoke_key(settings, key))
     if status:
         raise typer.Exit(status)
+
+
+def _open_app(settings: Settings) -> ASGIApp:
+    from obscura.api.app import create_app  # only now: a supervisor has no use for it
+
+    return create_app(settings)
 
 
 async def _create_key(settings: Settings) -> tuple[ApiKey, str]:

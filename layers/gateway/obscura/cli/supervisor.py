@@ -1,4 +1,4 @@
-"""Several server processes on one socket: started, replaced when one dies, and ended together (ADR 147)."""
+"""Several server processes on one port: started, replaced when one dies, and ended together (ADR 147)."""
 
 import asyncio
 import os
@@ -11,6 +11,7 @@ from contextlib import closing, suppress
 
 import msgspec
 
+from obscura.cli.dispatcher import Dispatcher
 from obscura.machine_memory import MIB, usable_memory_bytes
 from obscura.settings import PREFIX
 
@@ -33,17 +34,16 @@ def set_workers(count: int) -> None:
 
 
 class Supervisor:
-    """Keeps ``count`` workers on a listening socket until a signal ends them.
+    """Keeps ``count`` workers, and passes connections to them, until a signal ends them.
 
-    A worker's standard input is a socket to its supervisor: it writes a byte when it accepts requests, and ends when
-    the other side closes, so that no worker outlives its supervisor. It is in a process group of its own: Ctrl-C
-    reaches the supervisor alone.
+    A worker's standard input is its channel to the ``Dispatcher``; it ends when the other side closes, so that no
+    worker outlives its supervisor. It is in a process group of its own: Ctrl-C reaches the supervisor alone.
     """
 
     def __init__(self, count: int, listener: socket.socket, *, end_timeout_s: float) -> None:
         """``end_timeout_s`` is how long workers may take to end before they are killed."""
         self._count = count
-        self._listener = listener
+        self._dispatcher = Dispatcher(listener)
         self._end_timeout_s = end_timeout_s
         self._processes: set[Process] = set()
         self._ready = 0
@@ -60,6 +60,7 @@ class Supervisor:
             await asyncio.gather(*keeping)
         finally:
             self._signal_all(signal.SIGKILL)
+            self._dispatcher.close()
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
         return self._status
@@ -84,11 +85,9 @@ class Supervisor:
         ours, its = socket.socketpair()
         with closing(ours):
             with closing(its):
-                descriptor = self._listener.fileno()
                 process = await asyncio.create_subprocess_exec(
-                    sys.executable, "-m", WORKER_MODULE, str(descriptor),
-                    stdin=its.fileno(), pass_fds=[descriptor], process_group=0,
-                )  # fmt: skip
+                    sys.executable, "-m", WORKER_MODULE, stdin=its.fileno(), process_group=0
+                )
             self._processes.add(process)
             if self._ending.is_set():
                 process.send_signal(signal.SIGTERM)
@@ -98,10 +97,12 @@ class Supervisor:
             except ConnectionError:
                 served = False
             if served:
+                self._dispatcher.add(ours)
                 self._ready += 1
                 if self._ready == self._count:
                     announce()
             status = await process.wait()
+            self._dispatcher.remove(ours)
             self._processes.discard(process)
             return served, status
 
@@ -111,6 +112,7 @@ class Supervisor:
             self._signal_all(signal.SIGINT)  # by which a worker that is ending stops to wait (uvicorn, handle_exit)
             return
         self._ending.set()
+        self._dispatcher.close()
         self._signal_all(signal.SIGTERM)
         asyncio.get_running_loop().call_later(self._end_timeout_s, self._signal_all, signal.SIGKILL)
 

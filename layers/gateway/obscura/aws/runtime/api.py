@@ -1,7 +1,7 @@
 """Client of the Lambda Runtime API: takes the next invocation, sends its response as a stream, reports errors.
 
-A connection lasts from "Next invocation" to the end of its response, which closes it (ADR 146). Sources: Lambda
-developer guide, "Using the Lambda runtime API for custom runtimes" and "Response streaming".
+A connection lasts from invocation to invocation, unless the Runtime API closes it (ADR 146). Sources: Lambda developer
+guide, "Using the Lambda runtime API for custom runtimes" and "Response streaming".
 """
 
 import asyncio
@@ -213,7 +213,6 @@ class StreamedResponse:
         if self._connection is not None:
             self._note_status(await self._connection.head())
             await _read(self._connection)
-            self._connection.close()  # as AWS asks a runtime to do after a streamed response (ADR 146)
         if self.rejected_status is not None:
             raise ConnectionAbortedError("the Runtime API rejected this response")
         self.complete = True
