@@ -13,6 +13,7 @@ from obscura.moderation.demo import MARKER_WORD
 from obscura.pipeline.stored_turn import MAX_REFERENCES
 from tests.support.fake_upstream import ANSWER, answers, in_turn, streams
 from tests.support.gateway import Gateway, running_gateway
+from tests.support.image_urls import a_data_url
 from tests.support.loopback_server import LoopbackServer, Respond, loopback_server
 from tests.support.policies import save
 from tests.support.stores import sqlite_file
@@ -182,7 +183,7 @@ async def test_of_a_zero_retention_turn_nothing_is_on_the_disk(tmp_path: Path, s
     canary = "canary-stored-51f0"
     async with serving(tmp_path, streams() if stream else None, moderation="off") as (gateway, upstream):
         headers = await gateway.headers_of("tests", zero_retention=True)
-        body = {"model": "m", "input": [a_message(text(canary), image())], "stream": stream}
+        body = {"model": "m", "input": [a_message(text(canary), image(a_data_url(60, 40)))], "stream": stream}
         answer = await gateway.client.post("/v1/responses", json=body, headers=headers)
         files = (await gateway.client.get("/v1/files")).json()["data"]
         written = [path for path in tmp_path.rglob("*") if path.is_file() and canary.encode() in path.read_bytes()]
