@@ -191,3 +191,13 @@ async def test_of_a_zero_retention_turn_nothing_is_on_the_disk(tmp_path: Path, s
     assert answer.status_code == 200
     assert '"store":false' in answer.text.replace(" ", "")
     assert (files, written, len(upstream.received)) == ([], [], 1)
+
+
+@pytest.mark.parametrize(("field", "value"), [("input", 5), ("input", {}), ("previous_response_id", 5)])
+async def test_what_stands_beside_a_stored_turn_is_checked(tmp_path: Path, field: str, value: object) -> None:
+    async with serving(tmp_path, moderation="off") as (gateway, upstream):
+        first = await ask(gateway, "Hi")
+        malformed = await ask(gateway, **({"input": "And?", "previous_response_id": first["id"]} | {field: value}))
+
+    assert refused(malformed) == ("invalid_request", field)
+    assert len(upstream.received) == 1
