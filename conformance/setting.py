@@ -44,7 +44,12 @@ upstream = "anthropic"
 """
 TRANSLATED = {"openai": '["chat"]', "anthropic": '["chat"]', "kind": "openai"}
 NATIVE = {"openai": '["chat", "responses"]', "anthropic": '["messages"]', "kind": "anthropic"}
-SETTINGS = {"MODERATION": "demo", "KEY_REQUESTS_PER_MINUTE": "1000000", "LOG_LEVEL": "ERROR"}
+SETTINGS = {
+    "MODERATION": "demo",
+    "KEY_REQUESTS_PER_MINUTE": "1000000",
+    "LOG_LEVEL": "ERROR",
+    "STORE_RESPONSES": "true",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -245,13 +245,15 @@ async def test_off_every_use_is_a_400_that_names_the_setting(tmp_path: Path) -> 
             client.responses.create(model="m", input=[item]),
             client.responses.retrieve("resp_1"),
             client.responses.delete("resp_1"),
-            client.responses.cancel("resp_1"),
         ):
             with pytest.raises(openai.BadRequestError) as refused:
                 await call
             assert "OBSCURA_STORE_RESPONSES" in str(refused.value)
             assert "store: false" in str(refused.value)
+        with pytest.raises(openai.NotFoundError) as unknown:
+            await client.responses.cancel("resp_1")
 
+    assert unknown.value.code == "not_found"
     assert upstream.received == []
 
 

@@ -16,7 +16,14 @@ from msgspec import Raw
 
 from obscura.auth.access import Principal
 from obscura.dialects.json.raw import FALSE, RawJson, is_array, is_null, is_string, open_array
-from obscura.errors import ObscuraError, RequestTooLarge, ResponseNotFound, TooManyItems, UnsupportedOperation
+from obscura.errors import (
+    InvalidRequest,
+    ObscuraError,
+    RequestTooLarge,
+    ResponseNotFound,
+    TooManyItems,
+    UnsupportedOperation,
+)
 from obscura.execution import run_off_loop
 from obscura.files.responses import (
     ResponseStore,
@@ -144,6 +151,10 @@ async def _insert_stored(
     """Write what is named into the body's tree; whether there was anything, and all of it was found."""
     root, at, principal = body.root, services.clock.now(), turn.principal
     previous, leaf = root.get(PREVIOUS), root.get("input")
+    if not is_null(previous) and not is_string(previous):
+        raise InvalidRequest(f"'{PREVIOUS}' must be a string.", param=PREVIOUS)
+    if not is_null(leaf) and not is_array(leaf) and not is_string(leaf):
+        raise InvalidRequest("'input' must be a string or an array of items.", param="input")
     own = open_array(leaf, "input") if is_array(leaf) else [_message(leaf)] if is_string(leaf) else []
     named = await run_off_loop(partial(_references, own), off_loop=is_large)
     if principal is None or not (is_string(previous) or named):

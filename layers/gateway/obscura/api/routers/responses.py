@@ -18,7 +18,7 @@ from obscura.auth.access import Principal
 from obscura.auth.base import KeyScope
 from obscura.dialects.base import CallerDialect
 from obscura.dialects.registry import load_dialect
-from obscura.errors import UnsupportedOperation
+from obscura.errors import NotFound, UnsupportedOperation
 from obscura.files.responses import (
     ResponseStore,
     StoredBody,
@@ -142,10 +142,12 @@ async def remove_response(response_id: str, store: Store, owner: Owner) -> Delet
 
 
 @routes.post("/responses/{response_id}/cancel", response_model=StoredResponse)
-async def cancel_response(response_id: str, store: Store, owner: Owner, services: RequestServices) -> Response:
-    """Refuse to cancel a response: those that are stored here have ended."""
+async def cancel_response(response_id: str, owner: Owner, services: RequestServices) -> Response:
+    """Refuse to cancel a response: those that are stored here have ended, and without a store there are none."""
+    if services.responses is None:
+        raise NotFound("Nothing is served at this path: no response here can be cancelled. Close its connection.")
     require_own_responses(owner)
-    await find_record(response_id, owner, store, services.clock.now())
+    await find_record(response_id, owner, services.responses, services.clock.now())
     raise UnsupportedOperation(
         "This response was not made in the background: it has ended, and there is nothing to cancel. To stop one that "
         "streams, close its connection."

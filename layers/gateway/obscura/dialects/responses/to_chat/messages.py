@@ -38,7 +38,7 @@ _OUTPUT_FIELDS = ("type", "call_id", "output", "id", "status", "name", "caller",
 _ORIGINAL = quoted(ORIGINAL_DETAIL.encode())
 _SEND_THE_ITEM = (
     "Items are not stored here: send the item itself (in an SDK with store: false), or have the operator set "
-    "OBSCURA_STORE_RESPONSES=true."
+    "OBSCURA_STORE_RESPONSES=true, or choose a model whose upstream speaks this API."
 )
 
 

@@ -64,7 +64,7 @@ _OR_CHOOSE = "or choose a model whose upstream speaks this API."
 _STATELESS = f"It keeps no state: send the whole conversation as 'input', {_OR_CHOOSE}"
 _NOT_STORED = (
     "Responses are not stored here: send the whole conversation as 'input' (in an SDK with store: false), or have the "
-    "operator set OBSCURA_STORE_RESPONSES=true."
+    f"operator set OBSCURA_STORE_RESPONSES=true, {_OR_CHOOSE}"
 )
 _HINTS = {
     "previous_response_id": _NOT_STORED,
@@ -115,7 +115,10 @@ def _unsupported(key: str) -> UnsupportedField:
 def _check_ignored(body: RawJson) -> None:
     root = body.root
     if optional_bool(root, "store"):
-        raise unsupported_field("store", f"It stores nothing: send false, or nothing, {_OR_CHOOSE}")
+        setting = "have the operator set OBSCURA_STORE_RESPONSES=true,"
+        raise unsupported_field(
+            "store", f"Responses are not stored here: send false, or nothing, {setting} {_OR_CHOOSE}"
+        )
     if optional_bool(root, "background"):
         raise unsupported_field("background", _STATELESS)
     if not is_null(root.get("truncation")) and text_or_empty(body, root["truncation"]) != "disabled":
