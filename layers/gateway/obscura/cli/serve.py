@@ -10,7 +10,7 @@ import typer
 import uvicorn
 from starlette.types import ASGIApp
 
-from obscura.api.app import create_app
+from obscura.api.app import GatewayApp, create_app
 from obscura.api.process import tune_malloc
 from obscura.auth.api_keys import create_key
 from obscura.auth.base import ApiKey
@@ -77,9 +77,10 @@ def max_connections(settings: Settings) -> int:
 def server_config(app: ASGIApp, max_connections: int | None = None) -> uvicorn.Config:
     """Return uvicorn's settings: the fast parser, no log of its own, no header trusted for the client's address."""
     limit = ConnectionLimit(max_connections)
+    cross_origin = app.cross_origin if isinstance(app, GatewayApp) else None
     return uvicorn.Config(
         app,
-        http=type("LimitedHttpProtocol", (HttpProtocol,), {"connection_limit": limit}),
+        http=type("LimitedHttpProtocol", (HttpProtocol,), {"connection_limit": limit, "cross_origin": cross_origin}),
         ws="none",
         access_log=False,
         log_level="warning",
