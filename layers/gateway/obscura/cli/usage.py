@@ -18,7 +18,7 @@ from obscura.stores.open import open_stores
 from obscura.usage.base import KEPT_DAYS, UsageCounts, UsageRow
 from obscura.usage.report import GROUPS, UsageObject, grouped
 
-app = typer.Typer(help="Show what keys have used.")
+app = typer.Typer(help="Show tokens, images and the estimated cost by key, model and day.")
 
 
 class Form(StrEnum):
