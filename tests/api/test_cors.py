@@ -7,6 +7,7 @@ from obscura.api.cors import EXPOSED_HEADERS, MAX_AGE_S
 from tests.support.fake_upstream import answers, streams
 from tests.support.gateway import Gateway, chat_request
 from tests.support.loopback_server import LoopbackServer
+from tests.support.raw_http import raw_client
 
 APP = "https://app.example.com"
 PATHS = [
@@ -143,6 +144,42 @@ async def test_a_stream_and_its_headers_can_be_read(gateway: Gateway, upstream: 
     assert response.status_code == 200
     assert response.text.endswith("data: [DONE]\n\n")
     assert_readable(response)
+
+
+INVALID = {
+    "no host": b"POST /v1/chat/completions HTTP/1.1\r\nOrigin: %b\r\n\r\n",
+    "a bad line": b"GET /v1/models HTTP/1.1\r\nHost: a\r\norigin: %b\r\nno colon\r\n\r\n",
+    "two hosts": b"POST /v1/files HTTP/1.1\r\nHost: a\r\nHost: b\r\nOrigin: %b\r\nContent-Length: 1\r\n\r\n",
+}
+
+
+@listed
+@pytest.mark.parametrize("head", INVALID.values(), ids=INVALID)
+async def test_a_refusal_of_invalid_http_can_be_read_by_a_listed_page_alone(gateway: Gateway, head: bytes) -> None:
+    async def refused(origin: str) -> httpx.Headers:
+        async with raw_client(gateway.url) as client:
+            await client.send(head % origin.encode())
+            response = await client.response()
+        assert response.status == 400
+        lines = [line.split(": ", 1) for line in response.head.decode().split("\r\n")[1:] if line]
+        return httpx.Headers([(name, value) for name, value in lines])
+
+    shown = await refused(APP)
+    assert shown["access-control-allow-origin"] == APP
+    assert shown["access-control-expose-headers"] == ", ".join(EXPOSED_HEADERS)
+    for origin in ("https://evil.example", f"{APP}\r\nOrigin: {APP}"):
+        hidden = await refused(origin)
+        assert "access-control-allow-origin" not in hidden
+        assert hidden["vary"] == "origin"
+
+
+@any_origin
+async def test_without_an_origin_a_refusal_of_invalid_http_allows_any(gateway: Gateway) -> None:
+    async with raw_client(gateway.url) as client:
+        await client.send(b"no http\r\n\r\n")
+        response = await client.response()
+
+    assert b"access-control-allow-origin: *\r\n" in response.head
 
 
 @listed

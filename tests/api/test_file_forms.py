@@ -1,5 +1,6 @@
 """Malformed and hostile forms: each gets a 4xx within bounds, and nothing of it is kept."""
 
+import gc
 import tracemalloc
 
 import pytest
@@ -94,6 +95,20 @@ async def test_no_more_of_a_form_is_read_than_its_limit() -> None:
         await read_form(request, FILE_FIELD)
 
     assert pieces_read(request) == 17
+
+
+async def test_the_file_of_a_refused_form_is_released_with_its_request() -> None:
+    begun = part("file", b"", filename="a.jpg")[:-2]
+    request = arriving(begun, *[bytes(65_536)] * 100, content_type=FORM["content-type"])
+    gc.disable()
+    tracemalloc.start()
+    try:
+        with pytest.raises(ImageTooLarge):
+            await read_form(request, FILE_FIELD)
+        assert tracemalloc.get_traced_memory()[0] < 200_000  # the file had 1,000,000
+    finally:
+        tracemalloc.stop()
+        gc.enable()
 
 
 async def test_a_form_that_declares_too_much_is_rejected_before_its_first_byte() -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from obscura.api.app import SCHEMA_PATH, WELL_KNOWN_SCHEMA_PATH
 from obscura.api.routers import health, load_families
@@ -93,3 +94,61 @@ async def test_the_file_forms_schema_has_the_fields_that_are_accepted(field: str
 
     assert field in fields
     assert response.json()["error"]["param"].startswith(field.partition("[")[0])
+
+
+URL = "https://example.com/a.png"
+SOURCES: list[dict[str, str]] = [
+    {"type": "base64", "data": "AAAA", "url": URL},
+    {"type": "url", "url": URL, "file_id": "file_1"},
+    {"type": "file", "file_id": "file_1", "data": "AAAA"},
+]
+INPUT_ITEMS: list[dict[str, object]] = [
+    {"type": "no such item", "role": "user", "content": "hi"},
+    {"type": "message", "role": "user"},
+    {"type": "function_call", "name": "f", "arguments": "{}"},
+    {"type": "function_call_output", "output": "1"},
+    {"role": "user", "content": [{"type": "input_image", "image_url": URL, "file_id": "file_1"}]},
+]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens"])
+async def test_a_second_source_is_refused_by_the_gateway_and_by_its_schema(
+    gateway: Gateway, path: str, source: dict[str, str]
+) -> None:
+    blocks = [{"type": "image", "source": source}]
+    body = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": blocks}]}
+
+    await assert_refused(gateway, path, body)
+
+
+@pytest.mark.parametrize("item", INPUT_ITEMS)
+async def test_an_item_that_is_refused_is_none_of_the_schema(gateway: Gateway, item: dict[str, object]) -> None:
+    hi = {"role": "user", "content": "hi"}
+    call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+
+    await assert_refused(gateway, "/v1/responses", {"model": "m", "input": [item]})
+    for good in (
+        [hi],
+        [hi | {"type": "message"}],
+        [hi, call, {"type": "function_call_output", "call_id": "c", "output": "1"}],
+    ):
+        assert not problems(await request_schema(gateway, "/v1/responses"), {"model": "m", "input": good})
+        response = await gateway.client.post("/v1/responses", json={"model": "m", "input": good})
+        assert response.status_code == 200, response.text
+
+
+async def assert_refused(gateway: Gateway, path: str, body: dict[str, object]) -> None:
+    response = await gateway.client.post(path, json=body)
+
+    assert response.status_code == 400, response.text
+    assert problems(await request_schema(gateway, path), body)
+
+
+async def request_schema(gateway: Gateway, path: str) -> dict:
+    operation = (await gateway.client.get(SCHEMA_PATH)).json()["paths"][path]["post"]
+    return operation["requestBody"]["content"]["application/json"]["schema"]
+
+
+def problems(schema: dict, body: dict[str, object]) -> list[str]:
+    return [error.message for error in Draft202012Validator(schema).iter_errors(body)]

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -83,37 +83,35 @@ async def running_gateway(
     ``folder``, or with ``table`` in DynamoDB; ``verdicts`` take the place of the store's, ``stores`` that of all.
     ``keep_alive_s`` replaces the silence after which a stream gets a comment.
     """
-    spare = TemporaryDirectory(prefix="obscura-tests-")
-    data_dir = folder or Path(spare.name)
-    defaults: dict[str, Any] = {"moderation": "off", "key_requests_per_minute": 1_000_000, "data_dir": data_dir}
-    given = Settings(**(defaults | settings))
-    database = open_database(folder)
-    stores = stores or (
-        None if given.table else local_stores(database, given.data_dir, settings.get("disk_reserve_mb", 0))
-    )
-    if stores and verdicts:
-        stores = replace(stores, verdicts=verdicts)
-    secret = await _issued_key(stores, given)
-    listener = socket.create_server(("127.0.0.1", 0))
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    app = create_app(given, stores, clock)
-    if keep_alive_s is not None:
-        app.state.keep_alive_s = keep_alive_s
-    config = server_config(app, given.max_connections)
-    server = PromptServer(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    headers = {"authorization": f"Bearer {secret}"}
-    try:
-        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30, trust_env=False) as client:
-            async with asyncio.timeout(10):
-                while not server.started:
-                    await asyncio.sleep(0.01)
-            yield Gateway(url, secret, client, stores, given.data_dir, database)
-    finally:
-        server.over.set()
-        await serving
-        database.close()
-        spare.cleanup()
+    async with AsyncExitStack() as opened:
+        data_dir = folder or Path(opened.enter_context(TemporaryDirectory(prefix="obscura-tests-")))
+        defaults: dict[str, Any] = {"moderation": "off", "key_requests_per_minute": 1_000_000, "data_dir": data_dir}
+        given = Settings(**(defaults | settings))
+        database = opened.enter_context(closing(open_database(folder)))
+        stores = stores or (
+            None if given.table else local_stores(database, given.data_dir, settings.get("disk_reserve_mb", 0))
+        )
+        if stores and verdicts:
+            stores = replace(stores, verdicts=verdicts)
+        secret = await _issued_key(stores, given)
+        # Closed here too, since the server closes it only if the application starts.
+        listener = opened.enter_context(closing(socket.create_server(("127.0.0.1", 0))))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        app = create_app(given, stores, clock)
+        if keep_alive_s is not None:
+            app.state.keep_alive_s = keep_alive_s
+        server = PromptServer(server_config(app, given.max_connections))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        headers = {"authorization": f"Bearer {secret}"}
+        try:
+            async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30, trust_env=False) as client:
+                async with asyncio.timeout(10):
+                    while not server.started:
+                        await asyncio.sleep(0.01)
+                yield Gateway(url, secret, client, stores, given.data_dir, database)
+        finally:
+            server.over.set()
+            await serving
 
 
 async def _issued_key(stores: Stores | None, settings: Settings) -> str:

@@ -50,6 +50,7 @@ EXPOSED_HEADERS = (
 """Response headers that a page of another origin may read, beside those that the Fetch Standard shows to all."""
 
 _EXPOSED = (b"access-control-expose-headers", ", ".join(EXPOSED_HEADERS).encode())
+_ORIGIN_LINE = re.compile(rb"(?:^|\n)origin:[ \t]*([^\r\n]*?)[ \t]*(?=\r|\n|$)", re.IGNORECASE)
 _FIELD_NAMES = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~, \t-]{1,4096}")
 _DENIED = (
     "Pages of this origin may not call this gateway. OBSCURA_CORS_ORIGINS lists the origins that may, "
@@ -84,6 +85,12 @@ class CrossOrigin:
 
         is_preflight = scope["method"] == "OPTIONS" and origin is not None and b"access-control-request-method" in sent
         await (self._preflight if is_preflight else self._app)(scope, receive, send_with_headers)
+
+    def refusal_headers(self, head: bytes) -> dict[str, str]:
+        """Return the headers of the response to a head that is no valid HTTP, or not whole, by its only ``Origin``."""
+        origins = _ORIGIN_LINE.findall(head)
+        headers = self._headers(origins[0] if len(origins) == 1 else None)
+        return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
 
     def _allows(self, origin: bytes | None) -> bool:
         return self._any or origin in self._origins

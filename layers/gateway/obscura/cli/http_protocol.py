@@ -10,7 +10,9 @@ from typing import Any, override
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from obscura.api.cors import CrossOrigin
 from obscura.api.request_path import decode_path
+from obscura.cli.chunked import end_of_piece
 from obscura.cli.connections import ConnectionLimit, too_many_connections
 from obscura.cli.refusal import render_refusal
 from obscura.cli.request_head import (
@@ -29,7 +31,6 @@ from obscura.cli.request_head import (
 )
 from obscura.errors import InvalidRequest, ObscuraError
 
-MAX_PIECE_BYTES = 4096
 MAX_CHUNKS_AT_ONCE = 500
 """Bounds of the work on a chunked body before the event loop gets its turn: chunks may be of one byte."""
 
@@ -57,12 +58,13 @@ class HttpProtocol(HttpToolsProtocol):
     SEND_TIMEOUT_S = 60.0
     LINGER_TIMEOUT_S = 2.0
     connection_limit = ConnectionLimit()
+    cross_origin: CrossOrigin | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._timer: asyncio.TimerHandle | None = None
         self._send_timer: asyncio.TimerHandle | None = None
-        self._unparsed = b""
+        self._unparsed = self._head = b""
         self._first = True
         self._in_head = self._in_message = self._chunked = self._body_begun = False
         self._body_left_bytes = 0
@@ -130,7 +132,7 @@ class HttpProtocol(HttpToolsProtocol):
                 self.flow.pause_reading()
                 self.loop.call_soon(self._parse_unparsed)
                 return b""
-            end = _end_of_piece(self._chunk_end, data, begin)
+            end = end_of_piece(self._chunk_end, data, begin)
             piece = data[begin:end]
             self._chunk_end = (self._chunk_end + piece)[-3:]
             self._feed(piece)
@@ -163,6 +165,7 @@ class HttpProtocol(HttpToolsProtocol):
                 return self._refuse(problem)
         data = without_empty_lines(data)
         line_end = data.find(HEAD_END)
+        self._head = data if line_end < 0 else data[:line_end]
         if line_end < 0:
             problem = partial_head_problem(data)
             return self._refuse(problem) if problem else self._wait_for_head(data)
@@ -287,7 +290,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         cycle: RequestResponseCycle | None = self.cycle if self._in_message and not self._in_head else None
         if cycle is None or not cycle.response_started:
-            self.transport.write(render_refusal(self.url, error))
+            cors = self.cross_origin.refusal_headers(self._head) if self.cross_origin else {}
+            self.transport.write(render_refusal(self.url, error, cors))
         if cycle is not None:
             cycle.disconnected = True
             cycle.message_event.set()
@@ -306,15 +310,3 @@ class HttpProtocol(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def _end_of_piece(before: bytes, data: bytes, begin: int) -> int:
-    """Return where to cut a chunked body: after an empty line, where the message may end, or ``MAX_PIECE_BYTES``.
-
-    ``before`` are the last three bytes of the body before ``begin``.
-    """
-    across = (before + data[begin : begin + 3]).find(HEAD_END)
-    if across >= 0:
-        return begin + across + len(HEAD_END) - len(before)
-    found = data.find(HEAD_END, begin, begin + MAX_PIECE_BYTES)
-    return found + len(HEAD_END) if found >= 0 else min(begin + MAX_PIECE_BYTES, len(data))

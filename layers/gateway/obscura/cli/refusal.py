@@ -1,6 +1,7 @@
 """The response to a request that no application sees: it is not valid HTTP, or there are too many connections."""
 
 import secrets
+from collections.abc import Mapping
 from functools import cache
 from http import HTTPStatus
 
@@ -10,7 +11,7 @@ from obscura.dialects.registry import load_dialect, names
 from obscura.errors import ObscuraError
 
 
-def render_refusal(target: bytes, error: ObscuraError) -> bytes:
+def render_refusal(target: bytes, error: ObscuraError, more_headers: Mapping[str, str]) -> bytes:
     """Render an error in the format of the path, log it, and return head and body; the connection is to close."""
     request_id = f"req_{secrets.token_hex(12)}"
     log_refusal(request_id, error.status, error.code)
@@ -22,6 +23,7 @@ def render_refusal(target: bytes, error: ObscuraError) -> bytes:
         "connection": "close",
         "x-request-id": request_id,
         **error_format.response_headers(request_id),
+        **more_headers,
     }
     if error.retry_after_s is not None:
         headers["retry-after"] = str(error.retry_after_s)

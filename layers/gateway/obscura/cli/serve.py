@@ -101,9 +101,12 @@ def max_connections(settings: Settings) -> int:
 def server_config(app: ASGIApp, max_connections: int | None = None) -> uvicorn.Config:
     """Return uvicorn's settings: the fast parser, no log of its own, no header trusted for the client's address."""
     limit = ConnectionLimit(max_connections)
+    from obscura.api.app import GatewayApp
+
+    cross_origin = app.cross_origin if isinstance(app, GatewayApp) else None
     return uvicorn.Config(
         app,
-        http=type("LimitedHttpProtocol", (HttpProtocol,), {"connection_limit": limit}),
+        http=type("LimitedHttpProtocol", (HttpProtocol,), {"connection_limit": limit, "cross_origin": cross_origin}),
         ws="none",
         access_log=False,
         log_level="warning",

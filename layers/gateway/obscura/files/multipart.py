@@ -101,10 +101,7 @@ class FormParser:
             raise _malformed("is malformed") from None
 
     def form(self) -> Form:
-        """Return the form, once; raises InvalidRequest if it is truncated or has no file.
-
-        The file is released here: this object and its parser refer to each other, until they are garbage collected.
-        """
+        """Return the form, once; raises InvalidRequest if it is truncated or has no file."""
         if not self._ended:
             raise _malformed("ends before its last boundary")
         if self._file is None:
@@ -112,6 +109,14 @@ class FormParser:
             raise InvalidRequest(f"The form has no field '{name}'. Send the file in it.", param=name)
         file, self._file = self._file, None
         return Form(self._fields, file)
+
+    def discard(self) -> None:
+        """Release the file, whatever came of the form.
+
+        This object and its parser refer to each other: a refused form would keep its file until a garbage collection,
+        after its request has given its share of the memory budget back (ADR 72).
+        """
+        self._file = None
 
     def on_part_begin(self) -> None:
         """Count the part: thousands of tiny ones would cost more CPU than their size suggests."""

@@ -1,17 +1,17 @@
 """The events of one request: of the decision on it, and of another that its answer made."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import msgspec
 
 from obscura.clock import Clock
 from obscura.pipeline.named_policy import NamedPolicy
+from obscura.pipeline.policy_answer import AnswerPolicy
 from obscura.pipeline.policy_versions import Versions
 from obscura.policy.base import EventSink
-from obscura.policy.decision import Finding
 from obscura.policy.engine import CheckedRequest
-from obscura.policy.events import DecisionEvent, event_of, features_of
+from obscura.policy.events import DecisionEvent, Features, event_of, features_of
 from obscura.policy.facts import ModerationResult
 from obscura.policy.gate import Decided, Gate
 from obscura.policy.render import Shown
@@ -33,10 +33,10 @@ class DecisionEvents:
         """Send the event of the decision on a request, when the event loop is next free."""
         self._sink.put_soon(lambda: self._of_request(shown, checked, moderation, decided))
 
-    def send_output(self, shown: Shown, findings: Sequence[Finding]) -> None:
-        """Send the event of a decision that findings in the answer made, beside that of the request."""
-        if findings:
-            self._sink.put_soon(lambda: self._of_answer(shown))
+    def send_output(self, answer: AnswerPolicy) -> None:
+        """Send the event of what was found in the answer, or not checked of it, beside that of the request."""
+        if answer.findings or answer.failed_checks:
+            self._sink.put_soon(lambda: self._of_answer(answer.shown, answer.failed_checks))
 
     def _of_request(
         self, shown: Shown, checked: CheckedRequest, moderation: ModerationResult, decided: Decided
@@ -57,9 +57,13 @@ class DecisionEvents:
         self._event = msgspec.structs.replace(event, project_label=self._named.project)
         return self._event
 
-    def _of_answer(self, shown: Shown) -> DecisionEvent | None:
+    def _of_answer(self, shown: Shown, failed_checks: Mapping[str, str]) -> DecisionEvent | None:
         if self._event is None:
             return None
+        features = self._event.features
+        if isinstance(features, Features) and failed_checks:
+            failed = tuple(f"{name}: {reason}" for name, reason in failed_checks.items())
+            features = msgspec.structs.replace(features, checks_failed=failed)
         view, reported = shown.view(), shown.outcome.reported
         return msgspec.structs.replace(
             self._event,
@@ -72,6 +76,7 @@ class DecisionEvents:
             rule=view.rule,
             triggered_categories=reported.triggered_categories,
             denylist_hits=reported.denylist_hits,
+            features=features,
         )
 
     def _now(self) -> str:

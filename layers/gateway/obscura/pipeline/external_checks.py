@@ -24,6 +24,14 @@ def failed_header(results: Mapping[ExternalCheck, CheckResult]) -> dict[str, str
     return {FAILED_HEADER: ", ".join(failed)} if failed else {}
 
 
+def add_failed_answer_checks(headers: dict[str, str], failed: Mapping[str, str]) -> None:
+    """Add the checks of the answer that failed, by their rule and what became of it, to the header that says so."""
+    named = [f"{rule.partition('.checks.')[2]}={reason.rpartition(' ')[2]}" for rule, reason in failed.items()]
+    if named:
+        earlier = headers[FAILED_HEADER].split(", ") if FAILED_HEADER in headers else []
+        headers[FAILED_HEADER] = ", ".join(dict.fromkeys([*earlier, *named]))
+
+
 @dataclass(frozen=True, slots=True)
 class ExternallyChecked:
     """A request after its external checks: what they leave of it, what is found so far, and the headers of it."""

@@ -32,7 +32,7 @@ from obscura.fetch.errors import HostRefused
 from obscura.imaging import TokenProfile
 from obscura.pipeline.apply_policy import RequestPolicy
 from obscura.pipeline.check_content import ContentCheck
-from obscura.pipeline.external_checks import ExternallyChecked, apply_input_rules
+from obscura.pipeline.external_checks import ExternallyChecked, add_failed_answer_checks, apply_input_rules
 from obscura.pipeline.image_history import image_limit
 from obscura.pipeline.inspection import require_credential
 from obscura.pipeline.moderate import with_text_limit
@@ -235,7 +235,8 @@ async def _checked(
             replace(facts, texts=(), images=()), AnswerPolicy(policy.gate.held, checked.redactor, shown, Usage(0)),
         )  # fmt: skip
         shown = await _reviewed(parsed, review)
-        policy.events.send_output(shown, review.answer.findings)
+        policy.events.send_output(review.answer)
+        add_failed_answer_checks(asked.headers, review.answer.failed_checks)
     headers = asked.headers | shown.headers()
     if not shown.outcome.effective.reaches_model:
         return GuardrailView("BLOCKED", _reason(shown, policy)), headers
@@ -262,10 +263,9 @@ async def _by_rules(
 async def _reviewed(parsed: GuardrailRequest, review: AnswerReview) -> Shown:
     """Scan the texts of an answer and ask the checks of answers; return the decision after them."""
     answer = review.answer
-    texts = await run_off_loop(lambda: [answer.passed(text, in_json=False) for text in parsed.own_texts])
+    parsed.own_texts = await run_off_loop(lambda: [answer.passed(text, in_json=False) for text in parsed.own_texts])
     if review.policy.output_checks and answer.shown.outcome.effective.reaches_model:
-        texts = await review.ask(texts) or texts
-    parsed.own_texts = texts
+        parsed.own_texts = await review.ask(parsed.own_texts) or parsed.own_texts
     return answer.shown
 
 

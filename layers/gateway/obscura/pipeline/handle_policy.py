@@ -14,7 +14,7 @@ from obscura.memory_budget import request_memory
 from obscura.pipeline.apply_policy import RequestPolicy
 from obscura.pipeline.call_upstream import OFF_LOOP_BYTES
 from obscura.pipeline.check_content import ContentCheck
-from obscura.pipeline.external_checks import apply_input_rules
+from obscura.pipeline.external_checks import add_failed_answer_checks, apply_input_rules
 from obscura.pipeline.handle import PreparedRequest, SelectedRequest, UpstreamCall, access_request, read_and_select
 from obscura.pipeline.metering import Metering, expected_use
 from obscura.pipeline.named_policy import read_named_policy
@@ -75,13 +75,14 @@ async def handle_policy_request(
                 try:
                     response = await _under_policy(response, review, policy, dialect_name, replace_answer)
                     response.headers.update(headers | answer.shown.headers())
+                    add_failed_answer_checks(response.headers, answer.failed_checks)
                     yield response
                 finally:
                     await response.aclose()
             finally:
                 await metering.settle()
                 usage = answer.usage
-                policy.events.send_output(answer.shown, answer.findings)
+                policy.events.send_output(answer)
                 await policy.settle(tokens=usage.tokens, estimate=usage.estimate, reached_model=reached_model)
 
 
@@ -135,7 +136,7 @@ async def _approve(
     prepared = PreparedRequest.of(selected, content)
     tokens = prepared.image_tokens
     usage = Usage(sum(tokens) + sum(map(len, checked.texts)) // CHARS_PER_TOKEN)
-    answer = AnswerPolicy(policy.gate.held, checked.redactor, shown, usage)
+    answer = AnswerPolicy(policy.gate.held, checked.redactor, shown, usage, policy.gate.shadow)
     headers = prepared.headers | shown.headers() | asked.headers
     held = policy.gate.held
     review = AnswerReview(record, principal, services, held, policy.checks, replace(facts, texts=(), images=()), answer)
@@ -176,7 +177,9 @@ async def _under_policy(
             texts = await review.review(texts) or texts
         shown = answer.shown
         if shown.outcome.effective.is_error:
-            raise policy.refusal(shown)
+            refusal = policy.refusal(shown)
+            add_failed_answer_checks(refusal.headers, answer.failed_checks)
+            raise refusal
         if not shown.outcome.effective.reaches_model:
             return replacement.response(policy, shown)
         whole = await run_off_loop(lambda: answer.whole(scanned, texts), off_loop=is_large)
@@ -191,7 +194,7 @@ async def _under_policy(
         chunks = reviewed_stream(upstream.chunks, ScannedStream(answer, stream_form(dialect)), review)
     else:
         streamed: StreamedAnswer = (
-            ScannedStream(answer, stream_form(dialect)) if answer.changes_texts else SplicedStream(answer)
+            ScannedStream(answer, stream_form(dialect)) if answer.reads_texts else SplicedStream(answer)
         )
         chunks = stream_under(upstream.chunks, streamed)
     body_under = StreamingBody(chunks, fail, upstream.aclose)

@@ -1,7 +1,7 @@
 """The answer under a policy: its texts scanned and restored, the decision in it and in every frame of its stream."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import msgspec
@@ -9,9 +9,10 @@ import msgspec
 from obscura.dialects.sse import LineSplitter
 from obscura.policy.decision import Finding
 from obscura.policy.engine import CompiledPolicy
-from obscura.policy.output import OutputScanner
+from obscura.policy.output import OutputScanner, Released
 from obscura.policy.redaction import Redactor
-from obscura.policy.render import Shown, splice, splice_events, with_output
+from obscura.policy.render import Shown, splice, splice_events, with_failed_checks, with_output, with_shadow_output
+from obscura.policy.rollout import Outcome
 
 CONTENT_KEYS = ("choices", "content", "output")
 """Where a whole answer of a dialect has what the model wrote: chat, messages, responses."""
@@ -77,18 +78,60 @@ class WholeAnswer:
     body: bytes
 
 
+class TextScanner(Protocol):
+    """Scans one text of an answer as it comes."""
+
+    def feed(self, chunk: str) -> Released:
+        """Return what may be passed on after ``chunk`` has come."""
+        ...
+
+    def finish(self) -> Released:
+        """Return the rest."""
+        ...
+
+
+class _Shadowed:
+    """A text that the version that holds scans, and one in shadow reads."""
+
+    def __init__(self, scanner: OutputScanner, shadow: OutputScanner, answer: "AnswerPolicy") -> None:
+        self._scanner = scanner
+        self._shadow = shadow
+        self._answer = answer
+
+    def feed(self, chunk: str) -> Released:
+        """Return what the version that holds releases."""
+        self._answer.found_in_shadow(self._shadow.feed(chunk).findings)
+        return self._scanner.feed(chunk)
+
+    def finish(self) -> Released:
+        """Return the rest of it."""
+        self._answer.found_in_shadow(self._shadow.finish().findings)
+        return self._scanner.finish()
+
+
 class AnswerPolicy:
     """What a policy does to one answer."""
 
-    def __init__(self, policy: CompiledPolicy, redactor: Redactor, shown: Shown, usage: Usage) -> None:
-        """``policy`` is the one that holds, ``redactor`` the request's."""
+    def __init__(
+        self,
+        policy: CompiledPolicy,
+        redactor: Redactor,
+        shown: Shown,
+        usage: Usage,
+        shadow: CompiledPolicy | None = None,
+    ) -> None:
+        """``policy`` is the one that holds, ``redactor`` the request's; ``shadow`` reads the texts without effect."""
         self._policy = policy
+        self._shadow = shadow
         self.redactor = redactor
         self.shown = shown
         self.usage = usage
         self._json = shown.json()
         self.reviews = policy.moderates_output or bool(policy.output_checks)
         self.changes_texts = policy.scans_output or bool(redactor.kinds) or self.reviews
+        self.reads_texts = self.changes_texts or shadow is not None
+        self.failed_checks: dict[str, str] = {}
+        """The checks of the answer that had no result, by their rule, and what became of it."""
         self.findings: list[Finding] = []
         """Of the answer, each once."""
         self.unreviewed: list[str] = []
@@ -98,10 +141,24 @@ class AnswerPolicy:
         """Add findings in the answer to the decision, for what is sent from here on."""
         self.findings += [found for found in findings if found not in self.findings]
         if findings:
-            shown = self.shown
-            outcome = with_output(shown.outcome, findings)
-            self.shown = Shown(outcome, shown.policy_id, shown.version, shown.target)
-            self._json = self.shown.json()
+            self._show(with_output(self.shown.outcome, findings))
+
+    def found_in_shadow(self, findings: tuple[Finding, ...]) -> None:
+        """Add what a version in shadow finds to what is reported."""
+        self.findings += [found for found in findings if found not in self.findings]
+        if findings:
+            self._show(with_shadow_output(self.shown.outcome, findings))
+
+    def failed(self, checks: Sequence[tuple[str, str]]) -> None:
+        """Add checks of the answer that had no result."""
+        new = {name: reason for name, reason in checks if name not in self.failed_checks}
+        if new:
+            self.failed_checks |= new
+            self._show(with_failed_checks(self.shown.outcome, new))
+
+    def _show(self, outcome: Outcome) -> None:
+        self.shown = replace(self.shown, outcome=outcome)
+        self._json = self.shown.json()
 
     def spliced(self, events: bytes) -> bytes:
         """Return whole lines of a stream with the decision as it stands in each frame."""
@@ -112,7 +169,7 @@ class AnswerPolicy:
         answer = msgspec.json.decode(body)
         self.usage.read(answer)
         self.usage.add_output_bytes(len(body))
-        if not self.changes_texts:
+        if not self.reads_texts:
             return WholeAnswer(answer, (), (), body)
         places = tuple(texts_of(answer))
         return WholeAnswer(answer, places, tuple(self._scanned(holder[key]) for holder, key, _ in places), body)
@@ -127,7 +184,7 @@ class AnswerPolicy:
         return splice(body, self._json)
 
     def _scanned(self, text: str) -> str:
-        scanner = self._policy.output_scanner()
+        scanner = self.scanner()
         first = scanner.feed(text)
         last = scanner.finish()
         self.found((*first.findings, *last.findings))
@@ -144,9 +201,10 @@ class AnswerPolicy:
         if self.reviews and text:
             self.unreviewed.append(text)
 
-    def scanner(self) -> OutputScanner:
-        """Return the scanner of one streamed text."""
-        return self._policy.output_scanner()
+    def scanner(self) -> TextScanner:
+        """Return the scanner of one text."""
+        scanner = self._policy.output_scanner()
+        return scanner if self._shadow is None else _Shadowed(scanner, self._shadow.output_scanner(), self)
 
 
 def texts_of(answer: dict[str, Any]) -> Iterator[tuple[Any, Any, bool]]:

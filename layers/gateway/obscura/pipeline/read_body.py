@@ -139,8 +139,11 @@ async def read_form(request: GatewayRequest, file_field: FileField, known_fields
     require_uncompressed(request)
     require_form_size(content_length(request), file_field)
     parser = FormParser(request.head.headers.get("content-type", ""), file_field, known_fields)
-    async with BodyPace(request_memory(), content_length(request)) as pace:
-        async for chunk in request.body.chunks():
-            await pace.take(len(chunk))
-            parser.feed(chunk)
-    return parser.form()
+    try:
+        async with BodyPace(request_memory(), content_length(request)) as pace:
+            async for chunk in request.body.chunks():
+                await pace.take(len(chunk))
+                parser.feed(chunk)
+        return parser.form()
+    finally:
+        parser.discard()

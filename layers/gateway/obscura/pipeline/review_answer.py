@@ -74,6 +74,7 @@ class AnswerReview:
             left = result.texts or left
             if result.blocked:
                 break
+        self.answer.failed(self.policy.failed_output(results))
         self.answer.found(self.policy.checked_output(results))
         return None if left == tuple(texts) else list(left)
 

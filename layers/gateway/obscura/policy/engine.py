@@ -8,6 +8,7 @@ it blocks. The floor of the organisation is a layer beside the policy, so that a
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from obscura.policy.check_rules import check_failure, check_findings, external_findings
 from obscura.policy.decision import Coverage, Decision, Evaluation, Finding, Layer, evaluation
 from obscura.policy.document import ExternalCheck, PolicyDocument
 from obscura.policy.escapes import unescaped
@@ -126,7 +127,7 @@ class CompiledPolicy:
             findings += check_images(layer.layer, facts, layer.denylist)
         for layer in self.layers:
             findings += _exhausted(layer.layer, quotas)
-            findings += () if checks is None else _external(layer.layer, checks, skipped)
+            findings += () if checks is None else external_findings(layer.layer, checks, skipped)
         redactor = Redactor(self.redaction, facts.texts)
         redacted = tuple(map(redactor.redacted, facts.texts, texts)) if self.redaction else facts.texts
         for layer in self.layers:
@@ -156,7 +157,7 @@ class CompiledPolicy:
         findings, skipped = list(checked.findings), list(checked.skipped)
         for layer in self.layers:
             own = [results[check] for check in layer.layer.document.checks if check in results]
-            findings += _external(layer.layer, own, skipped)
+            findings += external_findings(layer.layer, own, skipped)
         return replace(checked, texts=texts, findings=tuple(findings), skipped=tuple(skipped))
 
     def refuses_host(self, host: str) -> bool:
@@ -183,8 +184,17 @@ class CompiledPolicy:
         for layer in self.layers:
             for check in layer.layer.document.checks:
                 if check in results:
-                    found += _result(layer.layer, check, results[check])
+                    found += check_findings(layer.layer, check, results[check])
         return tuple(found)
+
+    def failed_output(self, results: Mapping[ExternalCheck, CheckResult]) -> tuple[tuple[str, str], ...]:
+        """Return the external checks of the answer that had no result, by their rule, and what became of it."""
+        named = ((layer, check) for layer in self.layers for check in layer.layer.document.checks if check in results)
+        return tuple(
+            (f"{layer.layer.name}.checks.{check.name}", failure)
+            for layer, check in named
+            if (failure := check_failure(check, results[check])) is not None
+        )
 
     def decide(self, checked: CheckedRequest, moderation: ModerationResult) -> Evaluation:
         """Apply the rules about moderation and return the decision, the most severe of all findings."""
@@ -288,26 +298,6 @@ def _exhausted(layer: Layer, quotas: Sequence[QuotaResult]) -> Iterator[Finding]
             yield layer.found(
                 quota.rule, f"{quota.limit} {quota.limited} a {quota.window}", action="block", quota=quota
             )
-
-
-def _external(layer: Layer, results: Sequence[CheckResult], skipped: list[tuple[str, str]]) -> Iterator[Finding]:
-    by_name = {result.name: result for result in results}
-    for check in layer.document.checks:
-        if check.direction == "output":
-            continue
-        name = f"{layer.name}.checks.{check.name}"
-        result = by_name.get(check.name) or CheckResult(check.name, failed="no result")
-        if result.failed is not None:
-            skipped.append((name, f"{result.failed}, failed {check.on_failure}"))
-        yield from _result(layer, check, result)
-
-
-def _result(layer: Layer, check: ExternalCheck, result: CheckResult) -> Iterator[Finding]:
-    if result.failed is not None:
-        if check.on_failure == "closed":
-            yield layer.found("checks", f"{check.name}: {result.failed}, failed closed", action="block")
-    elif result.blocked:
-        yield layer.found("checks", f"{check.name}: blocked")
 
 
 def _counted(kinds: dict[str, int]) -> str:

@@ -45,6 +45,12 @@ class Gate:
         return policies.floor if held is None else held
 
     @property
+    def shadow(self) -> CompiledPolicy | None:
+        """What reads the answer without effect: the live version in shadow, if it has rules for the text of answers."""
+        live = self._policies.live if self.plan.mode is Mode.SHADOW else None
+        return live if live is not None and live.scans_output else None
+
+    @property
     def is_audited(self) -> bool:
         """Whether the decision makes an event: only where each of the documents that decide says it makes none, not."""
         policies = [self.held, *(one for held in self._checked if (one := self._policy(held)) is not None)]

@@ -1,6 +1,7 @@
 """How a decision shows: the ``policy`` object in bodies and SSE frames, the ``x-policy-`` headers, replaced answers."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import msgspec
 from msgspec import Raw
@@ -96,11 +97,38 @@ def with_output(outcome: Outcome, findings: tuple[Finding, ...]) -> Outcome:
     """Return the outcome after findings in the answer, for the frames from there on."""
     if not findings:
         return outcome
-    known = set(outcome.held.findings)
+    held = _with(outcome.held, findings)
+    reported = held if outcome.reported is outcome.held else _with(outcome.reported, findings)
+    return Outcome(outcome.mode, reported.decision, held.decision, outcome.enforced, held, reported)
+
+
+def with_shadow_output(outcome: Outcome, findings: tuple[Finding, ...]) -> Outcome:
+    """Return the outcome after findings of a version in shadow: what is reported of the answer, and no effect."""
+    if not findings:
+        return outcome
+    reported = _with(outcome.reported, findings)
+    return replace(outcome, decision=reported.decision, reported=reported)
+
+
+def with_failed_checks(outcome: Outcome, failed: Mapping[str, str]) -> Outcome:
+    """Return the outcome with checks of the answer that had no result, and why, in its coverage."""
+    held = _without_checks(outcome.held, failed)
+    reported = held if outcome.reported is outcome.held else _without_checks(outcome.reported, failed)
+    return replace(outcome, held=held, reported=reported)
+
+
+def _with(evaluation: Evaluation, findings: tuple[Finding, ...]) -> Evaluation:
+    known = set(evaluation.findings)
     new = [found for found in dict.fromkeys(findings) if found not in known]
-    ordered = sorted([*new, *outcome.held.findings], key=lambda found: -found.decision.severity)
-    held = Evaluation(tuple(ordered), outcome.held.coverage, outcome.held.allowlist_hits)
-    return Outcome(outcome.mode, held.decision, held.decision, outcome.enforced, held, held)
+    ordered = sorted([*new, *evaluation.findings], key=lambda found: -found.decision.severity)
+    return replace(evaluation, findings=tuple(ordered))
+
+
+def _without_checks(evaluation: Evaluation, failed: Mapping[str, str]) -> Evaluation:
+    coverage = evaluation.coverage
+    run = tuple(name for name in coverage.run if name not in failed)
+    skipped = tuple(dict.fromkeys((*coverage.skipped, *failed.items())))
+    return replace(evaluation, coverage=replace(coverage, run=run, skipped=skipped))
 
 
 def splice(body: bytes, policy: bytes) -> bytes:

@@ -138,13 +138,23 @@ def _bytes_of(texts: Sequence[str]) -> int:
     return sum(len(text.encode()) for text in texts)
 
 
+def _source(kind: str, *keys: str) -> JsonSchema:
+    """Return the schema of a source of one kind, whose first key is required; the keys of other kinds are refused."""
+    others = [key for key in ("data", "media_type", "url", "file_id") if key not in keys]
+    return {
+        "properties": {"type": {"const": kind}},
+        "required": [keys[0]],
+        "not": {"anyOf": [{"required": [key]} for key in others]},
+    }
+
+
 _SOURCE: JsonSchema = {
     "type": "object",
     "required": ["type"],
     "oneOf": [
-        {"properties": {"type": {"const": "base64"}}, "required": ["data"]},
-        {"properties": {"type": {"const": "url"}}, "required": ["url"]},
-        {"properties": {"type": {"const": "file"}}, "required": ["file_id"]},
+        _source("base64", "data", "media_type"),
+        _source("url", "url"),
+        _source("file", "file_id"),
     ],
     "properties": {
         "type": {"enum": ["base64", "url", "file"]},

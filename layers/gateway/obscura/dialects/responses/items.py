@@ -239,4 +239,5 @@ _ITEMS: dict[str, Rule] = {
     "program": Fields({"code": text, "fingerprint": opaque}, _CALL),
     "program_output": Fields({"result": text}, _CALL),
 }
+ITEM_TYPES = tuple(filter(None, _ITEMS))
 ITEM = ByType(_ITEMS, other=unlisted("message, function_call, function_call_output or reasoning items"))

@@ -30,6 +30,7 @@ from obscura.dialects.json.raw import (
 )
 from obscura.dialects.registry import PIVOT
 from obscura.dialects.responses.content import Item, Part, ResponsesContent, collect_part, collect_parts
+from obscura.dialects.responses.items import ITEM_TYPES
 from obscura.dialects.responses.media_parts import collect_screenshot
 from obscura.dialects.responses.native import PASSTHROUGH
 from obscura.dialects.responses.response import request_echo
@@ -102,12 +103,21 @@ _PART: JsonSchema = {
         "file_id": {"type": "string"},
         "detail": {"enum": ["low", "auto", "high"], "default": "auto", "description": "768, 1280 or 2048 px."},
     },
+    "not": {"required": ["image_url", "file_id"]},
 }
 _PARTS: JsonSchema = {"type": "array", "maxItems": 16, "items": _PART}
+_COMMON_ITEM_TYPES = ("message", "function_call", "function_call_output")
+_OTHER_ITEM_TYPES = [kind for kind in ITEM_TYPES if kind not in _COMMON_ITEM_TYPES]
 _ITEM: JsonSchema = {
     "type": "object",
+    "anyOf": [
+        {"properties": {"type": {"const": "message"}}, "required": ["role", "content"]},
+        {"properties": {"type": {"const": "function_call"}}, "required": ["type", "call_id", "name", "arguments"]},
+        {"properties": {"type": {"const": "function_call_output"}}, "required": ["type", "call_id", "output"]},
+        {"properties": {"type": {"enum": _OTHER_ITEM_TYPES}}, "required": ["type"]},
+    ],
     "properties": {
-        "type": {"type": "string", "examples": ["message", "function_call", "function_call_output"]},
+        "type": {"enum": list(ITEM_TYPES), "default": "message"},
         "role": {"enum": ["user", "assistant", "system", "developer"]},
         "content": {"anyOf": [{"type": "string"}, _PARTS]},
         "call_id": {"type": "string"},
