@@ -79,7 +79,7 @@ class AccessRecord:
     or to the upstream. ``step_ms`` has the milliseconds of each step of the pipeline, from its first start to its last
     end; loading, preparation and moderation overlap, so that their sum may be more than the request took.
     ``cached_verdicts`` counts the images and texts that were not moderated again. ``events`` have lines of their own in
-    the log, by their names.
+    the log, by their names. ``first_byte_ms`` is when the first byte of the response's body was sent.
     """
 
     request_id: str
@@ -96,6 +96,7 @@ class AccessRecord:
     cached_verdicts: int = 0
     step_ms: dict[str, float] = field(default_factory=dict)
     step_began_s: dict[str, float] = field(default_factory=dict)
+    first_byte_ms: float | None = None
     status: int = 0
     code: str | None = None
     events: list[tuple[str, dict[str, object]]] = field(default_factory=list)
