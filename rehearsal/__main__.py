@@ -17,6 +17,7 @@ from rehearsal.layout import Layout, install_layout
 from rehearsal.report import Report
 from rehearsal.scenarios import Case, Scenario, scenario
 from rehearsal.stack import NAME, ROOT, Stack, translated
+from rehearsal.updates import VARIANTS, published, refused_versions, unpublished_changes, variant
 
 UNDER_POLICIES = ("policy", "inspect")
 
@@ -29,6 +30,12 @@ def main() -> int:
     report.section("What would be created")
     for check in CHECKS:
         report.finding(str(check.__doc__).partition("\n")[0], list(check(stack)))
+    report.section("What an update of the template alone would publish")
+    with tempfile.TemporaryDirectory() as folder:
+        for name in VARIANTS:
+            updated = variant(name, Path(folder))
+            faults = [*refused_versions(stack, updated), *unpublished_changes(stack, updated)]
+            report.finding(f"{name}: {len(published(stack, updated))} versions, none of them refused", faults)
     with tempfile.TemporaryDirectory() as folder, account_of(stack) as account:
         keys = {family: make_key(account, Path(folder), family) for family in FAMILIES}
         environment = Environment(stack, account, install_layout(), keys, Path(folder))

@@ -1,5 +1,6 @@
 """Checks of the stack before it is deployed: each yields its faults, none if all is well."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 
@@ -19,7 +20,7 @@ WRAPPER = "/opt/bin/obscura-runtime"
 LEFT_TO_DEFAULTS = frozenset(
     {
         "models", "max_body_bytes", "max_image_bytes", "max_pixels", "max_images", "max_text_chars", "image_cache_mb",
-        "max_document_bytes", "max_stored_document_bytes", "max_document_pages", "trusted_proxies",
+        "max_document_bytes", "max_stored_document_bytes", "max_document_pages",
     }
     | {"disk_reserve_mb", "max_request_pixels", "memory_budget_mb", "max_connections"}
     | {"upstream_retries", "pass_headers"}
@@ -37,12 +38,29 @@ OF_SOME_FAMILIES: dict[str, frozenset[str]] = {
 """Settings that only these families read; what they name is read at a function's start."""
 
 
+UNVERSIONED = frozenset({"Tags", "ReservedConcurrentExecutions"})
+"""Properties of a function that are no part of its versions."""
+ACCESS_LOG_VARIABLES = frozenset(
+    {
+        "requestId", "extendedRequestId", "requestTimeEpoch", "httpMethod", "status", "error.responseType",
+        "waf.status", "integration.status", "integration.latency", "responseLatency", "responseLength",
+        "integration.responseTransferMode", "integration.timeToAllHeaders", "integration.timeToFirstContent",
+    }
+)  # fmt: skip
+"""What API Gateway's access log may have: no path, no query, no address and no header."""
+RESTORABLE = frozenset({"keys", "policies"})
+"""The tables that can be restored (ADR 153); the others hold what passes, and must forget it."""
+
+
 def families(stack: Stack) -> Iterator[str]:
     """Each family of the code, and no other, has a function, a role, a log group, and a part in alarm and dashboard."""
     functions = functions_by_family(stack)
     yield from _compare("functions", set(functions))
     yield from _compare("log groups", _log_groups(stack))
-    yield from _compare("the alarm of throttles", _throttled_families(stack))
+    for metric in ("Throttles", "Errors"):
+        yield from _compare(f"the alarm of {metric}", _families_in_alarm(metric, stack))
+    for metric in ("Throttles", "ConcurrentExecutions"):
+        yield from _compare(f"the dashboard's {metric}", _families_in_dashboard(metric, stack))
     yield from _compare("the dashboard's log query", _logged_families(stack))
     for family, function in functions.items():
         actual = function["Code"]["S3Key"], function["Role"], function["LoggingConfig"]["LogGroup"]
@@ -72,7 +90,8 @@ def streaming(stack: Stack) -> Iterator[str]:
         wrapper = function["Environment"]["Variables"].get("AWS_LAMBDA_EXEC_WRAPPER")
         if wrapper != (WRAPPER if family in STREAMED else None):
             yield f"{family}: exec wrapper {wrapper}"
-        if function["Timeout"] != (STREAM_TIMEOUT_MS // 1000 if family in STREAMED else BUFFERED_TIMEOUT_S):
+        longest = stack.parameters["MaxAnswerSeconds"] if family in STREAMED else BUFFERED_TIMEOUT_S
+        if int(function["Timeout"]) != int(longest):
             yield f"{family}: timeout {function['Timeout']} s"
 
 
@@ -100,9 +119,12 @@ def renewal(stack: Stack) -> Iterator[str]:
         if resource["Type"] == "AWS::Lambda::Version"
     }
     for logical_id, resource in resources.items():
-        if resource["Type"] == "AWS::Lambda::Function":
+        if resource["Type"] == "AWS::Lambda::Function" and logical_id in described:
             renewing = _renewing_parameters(described[logical_id], stack)
-            missing = _parameters_in(resource["Properties"], stack) - renewing
+            versioned = {name: part for name, part in resource["Properties"].items() if name not in UNVERSIONED}
+            missing = _parameters_in(versioned, stack) - renewing
+            if described[logical_id] != versioned["Environment"]["Variables"].get("REVISION"):
+                yield f"{logical_id}: its version's description and its REVISION are not of one policy"
             yield from (f"{logical_id}: {name} would not renew it" for name in sorted(missing))
 
 
@@ -121,7 +143,7 @@ def roles(stack: Stack) -> Iterator[str]:
 
 
 def tables(stack: Stack) -> Iterator[str]:
-    """The tables are those of the code, billed by request, encrypted, restorable, and expired by their TTL."""
+    """The tables are those of the code, billed by request, expired by TTL; keys and policies alone can be restored."""
     created = {table["TableName"]: table for table in stack.resources("AWS::DynamoDB::Table").values()}
     expected = {f"{NAME}-{table.name}": table for table in TABLES}
     yield from (f"{name} is on one side only" for name in created.keys() ^ expected.keys())
@@ -135,8 +157,8 @@ def tables(stack: Stack) -> Iterator[str]:
                 if key
             ],
             "TimeToLiveSpecification": {"AttributeName": EXPIRES_AT, "Enabled": True},
-            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
-            "SSESpecification": {"SSEEnabled": True},
+            "PointInTimeRecoverySpecification": _RECOVERY if expected[name].name in RESTORABLE else None,
+            "SSESpecification": None,  # DynamoDB's own key, which encrypts as well and is not billed
         }
         for part, value in wanted.items():
             if created[name].get(part) != value:
@@ -172,6 +194,9 @@ def nothing_recorded(stack: Stack) -> Iterator[str]:
             for method in stage["MethodSettings"]
             if method["DataTraceEnabled"] or method["LoggingLevel"] != "OFF"
         ]
+        logged = stage.get("AccessLogSetting", {}).get("Format", "")
+        named = re.findall(r"\$context\.([\w.]+)", logged)
+        yield from (f"{name}: the access log has {each}" for each in named if each not in ACCESS_LOG_VARIABLES)
         if stage["TracingEnabled"] or recorded:
             yield f"{name} records requests"
     groups = stack.resources("AWS::Logs::LogGroup")
@@ -181,7 +206,8 @@ def nothing_recorded(stack: Stack) -> Iterator[str]:
 def functions_by_family(stack: Stack) -> dict[str, Json]:
     """Return each function's properties by the family it is named after."""
     functions = stack.resources("AWS::Lambda::Function").values()
-    return {function["FunctionName"].removeprefix(f"{NAME}-"): function for function in functions}
+    named = {str(function["FunctionName"]): function for function in functions}
+    return {name.removeprefix(f"{NAME}-"): function for name, function in named.items() if name.startswith(f"{NAME}-")}
 
 
 CHECKS: tuple[Check, ...] = (
@@ -189,6 +215,7 @@ CHECKS: tuple[Check, ...] = (
 )  # fmt: skip
 
 _LOG_PREFIX = f"/aws/lambda/{NAME}-"
+_RECOVERY = {"PointInTimeRecoveryEnabled": True}
 _BLOCKS = ["BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"]
 
 
@@ -198,17 +225,35 @@ def _compare(part: str, named: set[str]) -> Iterator[str]:
 
 
 def _log_groups(stack: Stack) -> set[str]:
-    groups = stack.resources("AWS::Logs::LogGroup").values()
-    return {group["LogGroupName"].removeprefix(_LOG_PREFIX) for group in groups}
+    names = [group["LogGroupName"] for group in stack.resources("AWS::Logs::LogGroup").values()]
+    return {name.removeprefix(_LOG_PREFIX) for name in names if name.startswith(_LOG_PREFIX)}
 
 
-def _throttled_families(stack: Stack) -> set[str]:
-    """Return the families whose throttles the alarm adds up."""
-    [alarm] = (alarm for alarm in stack.resources("AWS::CloudWatch::Alarm").values() if "Metrics" in alarm)
-    terms = [metric for metric in alarm["Metrics"] if "MetricStat" in metric]
-    functions = {term["Id"]: term["MetricStat"]["Metric"]["Dimensions"][0]["Value"] for term in terms}
-    [total] = (metric["Expression"] for metric in alarm["Metrics"] if "Expression" in metric)
-    return {functions[name].removeprefix(f"{NAME}-") for name in re.findall(r"FILL\((\w+), 0\)", total)}
+def _families_in_alarm(metric: str, stack: Stack) -> set[str]:
+    """Return the families whose metric of this name an alarm adds up."""
+    summed: set[str] = set()
+    for alarm in stack.resources("AWS::CloudWatch::Alarm").values():
+        terms = [term for term in alarm.get("Metrics", ()) if "MetricStat" in term]
+        if any(term["MetricStat"]["Metric"]["MetricName"] != metric for term in terms):
+            continue
+        functions = {term["Id"]: term["MetricStat"]["Metric"]["Dimensions"][0]["Value"] for term in terms}
+        expressions = [term["Expression"] for term in alarm.get("Metrics", ()) if "Expression" in term]
+        names = re.findall(r"FILL\((\w+), 0\)", "".join(expressions))
+        summed |= {functions[name].removeprefix(f"{NAME}-") for name in names}
+    return summed
+
+
+def _families_in_dashboard(metric: str, stack: Stack) -> set[str]:
+    """Return the families whose metric of this name a widget shows; ``"..."`` repeats the line before it."""
+    [dashboard] = stack.resources("AWS::CloudWatch::Dashboard").values()
+    shown, current = set(), None
+    for widget in json.loads(dashboard["DashboardBody"])["widgets"]:
+        for line in widget["properties"].get("metrics", ()):
+            if isinstance(line[0], str):
+                current = line[1] if line[0] != "..." else current
+                if current == metric:
+                    shown.add(str(line[-2]).removeprefix(f"{NAME}-"))
+    return shown
 
 
 def _logged_families(stack: Stack) -> set[str]:
@@ -219,6 +264,8 @@ def _logged_families(stack: Stack) -> set[str]:
 
 def _wide(logical_id: str, document: Json) -> Iterator[str]:
     for statement in document["Statement"]:
+        if statement["Effect"] == "Deny":
+            continue
         actions, targets = _listed(statement["Action"]), _listed(statement["Resource"])
         if any("*" in action for action in actions) or any("*" in arn.partition(f"{NAME}-")[0] for arn in targets):
             yield f"{logical_id} grants {actions} on {targets}"

@@ -7,6 +7,7 @@ reference"); any other raises an error, so that no part of a template goes unche
 import json
 import re
 import subprocess
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,6 +103,16 @@ class Stack:
         """Evaluate ``Fn::If``."""
         return self.resolve(argument[1] if self.holds(argument[0]) else argument[2])
 
+    def broken_rules(self) -> list[str]:
+        """Return what the template's rules say against the parameters' values."""
+        return [
+            assertion["AssertDescription"]
+            for rule in self.template.get("Rules", {}).values()
+            if self.resolve(rule.get("RuleCondition", True))
+            for assertion in rule["Assertions"]
+            if not self.resolve(assertion["Assert"])
+        ]
+
     def holds(self, condition: str | None) -> bool:
         """Whether a condition holds; None is no condition."""
         return condition is None or bool(self.resolve(self.template["Conditions"][condition]))
@@ -128,6 +139,16 @@ def _property(name: str) -> Callable[[Stack, str, Json], str]:
     return lambda stack, _logical_id, properties: str(stack.resolve(properties[name]))
 
 
+def _parts(value: str | list[str]) -> list[str]:
+    """Return the members of a list, or those of a parameter that is one (CommaDelimitedList)."""
+    return value.split(",") if isinstance(value, str) else value
+
+
+def _layer_arn(_stack: Stack, logical_id: str, _properties: Json) -> str:
+    """Return the ARN of a layer's version, whose number is another one for another logical id, as on AWS."""
+    return f"arn:aws:lambda:{REGION}:{ACCOUNT}:layer:{logical_id}:{zlib.crc32(logical_id.encode())}"
+
+
 _PSEUDO = {
     "AWS::NoValue": _NO_VALUE,
     "AWS::StackName": NAME,
@@ -138,6 +159,7 @@ _PSEUDO = {
 }
 _REF: dict[str, Callable[[Stack, str, Json], str]] = {
     "AWS::IAM::ManagedPolicy": _policy_arn,
+    "AWS::Lambda::LayerVersion": _layer_arn,
     "AWS::DynamoDB::Table": _property("TableName"),
     "AWS::Lambda::Function": _property("FunctionName"),
     "AWS::Logs::LogGroup": _property("LogGroupName"),
@@ -150,6 +172,7 @@ _ARNS = {
     "AWS::Logs::LogGroup": "arn:aws:logs:{region}:{account}:log-group:{name}:*",
     "AWS::Lambda::Function": "arn:aws:lambda:{region}:{account}:function:{name}",
 }
+
 _FUNCTIONS: dict[str, Callable[[Stack, Any], Any]] = {
     "Ref": Stack.ref,
     "Fn::GetAtt": lambda stack, argument: stack.attribute(*argument),
@@ -157,6 +180,11 @@ _FUNCTIONS: dict[str, Callable[[Stack, Any], Any]] = {
     "Fn::If": Stack.choose,
     "Fn::Equals": lambda stack, argument: str(stack.resolve(argument[0])) == str(stack.resolve(argument[1])),
     "Fn::Not": lambda stack, argument: not stack.resolve(argument[0]),
+    "Fn::Or": lambda stack, argument: any(stack.resolve(argument)),
+    "Fn::Contains": lambda stack, argument: str(stack.resolve(argument[1])) in stack.resolve(argument[0]),
+    "Fn::Join": lambda stack, argument: argument[0].join(_parts(stack.resolve(argument[1]))),
+    "Fn::Split": lambda stack, argument: stack.resolve(argument[1]).split(argument[0]),
+    "Fn::Select": lambda stack, argument: stack.resolve(argument[1])[int(argument[0])],
     "Fn::And": lambda stack, argument: all(stack.resolve(argument)),
     "Condition": lambda stack, argument: stack.holds(argument),
 }
