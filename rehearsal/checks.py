@@ -136,7 +136,7 @@ def roles(stack: Stack) -> Iterator[str]:
         for statement in role["AssumeRolePolicyDocument"]["Statement"]:
             if statement["Principal"] != {"Service": "lambda.amazonaws.com"}:
                 yield f"{logical_id} may be assumed by {statement['Principal']}"
-        for policy in role["Policies"]:
+        for policy in role.get("Policies", ()):
             yield from _wide(logical_id, policy["PolicyDocument"])
     for logical_id, policy in stack.resources("AWS::IAM::ManagedPolicy").items():
         yield from _wide(logical_id, policy["PolicyDocument"])
