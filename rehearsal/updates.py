@@ -48,7 +48,10 @@ def published(old: Stack, new: Stack) -> list[str]:
 def _versions(stack: Stack) -> dict[str, tuple[str, str]]:
     """Return the logical id and the description of each function's version; both are create-only."""
     return {
-        resource["Properties"]["FunctionName"]["Ref"]: (name, _told(stack, resource["Properties"].get("Description")))
+        resource["Properties"]["FunctionName"]["Ref"]: (
+            name,
+            _described(stack, resource["Properties"].get("Description")),
+        )
         for name, resource in stack.template["Resources"].items()
         if resource["Type"] == "AWS::Lambda::Version"
     }
@@ -57,13 +60,13 @@ def _versions(stack: Stack) -> dict[str, tuple[str, str]]:
 def _versioned(stack: Stack, function: str) -> Json:
     """Return what of a function is part of a version, with a policy's ARN as it changes when the policy is replaced."""
     properties = dict(stack.template["Resources"][function]["Properties"])
-    told = _told(stack, properties["Environment"]["Variables"].get("REVISION"))
+    described_by = _described(stack, properties["Environment"]["Variables"].get("REVISION"))
     kept = {name: part for name, part in stack.resolve(properties).items() if name not in UNVERSIONED}
-    kept["Environment"]["Variables"]["REVISION"] = told
+    kept["Environment"]["Variables"]["REVISION"] = described_by
     return kept
 
 
-def _told(stack: Stack, value: object) -> str:
+def _described(stack: Stack, value: object) -> str:
     """Return a description's text, with that of the policies that it names: a policy of another text is another one."""
     name = value.get("Ref") if isinstance(value, dict) else None
     resources = stack.template["Resources"]
@@ -71,5 +74,7 @@ def _told(stack: Stack, value: object) -> str:
         return str(stack.resolve(value))
     described = resources[name]["Properties"]["Description"]
     named = [other for other, resource in resources.items() if resource["Type"] == "AWS::IAM::ManagedPolicy"]
-    inner = [_told(stack, {"Ref": other}) for other in named if other != name and f"${{{other}}}" in str(described)]
+    inner = [
+        _described(stack, {"Ref": other}) for other in named if other != name and f"${{{other}}}" in str(described)
+    ]
     return f"{name}: {stack.resolve(described)} {inner}"

@@ -120,7 +120,7 @@ def _restorable(resources: dict) -> None:
     resources["VerdictsTable"]["Properties"]["PointInTimeRecoverySpecification"] = recovery
 
 
-def _told_apart(resources: dict) -> None:
+def _of_another_policy(resources: dict) -> None:
     resources["ChatFunction"]["Properties"]["Environment"]["Variables"]["REVISION"] = "1"
 
 
@@ -138,7 +138,7 @@ def _unrouted(resources: dict) -> None:
         (_unknown_family, checks.families),
         (_without_alarm, checks.families),
         (_without_widget, checks.families),
-        (_told_apart, checks.renewal),
+        (_of_another_policy, checks.renewal),
         (_restorable, checks.tables),
         (_logs_paths, checks.nothing_recorded),
         (_shared, checks.families),
