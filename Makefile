@@ -24,7 +24,7 @@ SAM := SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/sam/.venv/bin:$$PATH" sam
 ARCHITECTURE := arm64
 HOST_ARCHITECTURE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: help serve test unit browser mutation lint format benchmark benchmark-lambda structure layers setup clean validate build deploy build-host rehearse \
+.PHONY: help serve test unit browser mutation lint format benchmark benchmark-lambda conformance structure layers setup clean validate build deploy build-host rehearse \
 	local-lambda
 
 help: ## this list
@@ -82,6 +82,18 @@ benchmark: setup ## images and the gateway, beside other gateways
 benchmark-lambda: setup build-host ## cold and warm starts of the built functions
 	$(RUN) python -m benchmarks.lambda_
 
+# Of others' tools, in environments of their own; it writes docs/conformance.md, but not if JUDGE names some of them.
+conformance: setup conformance/.venv/.synced conformance/node/node_modules/.synced ## tools of others against the gateway (JUDGE="langchain")
+	$(RUN) python -m conformance $(JUDGE)
+
+conformance/.venv/.synced: conformance/pyproject.toml conformance/uv.lock
+	$(UV) sync --project conformance --frozen --quiet
+	@touch $@
+
+conformance/node/node_modules/.synced: conformance/node/package.json conformance/node/package-lock.json
+	npm ci --prefix conformance/node --no-audit --no-fund --loglevel=error
+	@touch $@
+
 # The layers' requirements are exported from uv.lock; `make lint` fails when they are stale.
 LAYER_REQUIREMENTS := layers
 layers: setup ## export the layers' requirements from uv.lock
@@ -138,4 +150,4 @@ structure: setup ## figures of the source: files, imports, the files of one requ
 	@$(RUN) python -m benchmarks.structure
 
 clean: ## remove what make has made
-	rm -rf .venv .uv .layers .aws-sam sam/.venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
+	rm -rf .venv .uv conformance/.venv conformance/node/node_modules .layers .aws-sam sam/.venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage

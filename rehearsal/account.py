@@ -1,7 +1,7 @@
 """AWS account on loopback with the stack's tables, bucket, secrets and roles, which allows what a role grants.
 
 moto's server stands in for AWS. It checks S3 calls against the ARNs in a policy by itself; the ARNs of DynamoDB's,
-SSM's and Firehose's calls are supplied here, through the hook that moto has for its other services.
+SSM's, Secrets Manager's and Firehose's calls are supplied here, through the hook that moto has for its other services.
 """
 
 import json
@@ -14,6 +14,7 @@ import boto3
 from moto.core.responses import BaseResponse
 from moto.dynamodb.responses import DynamoHandler
 from moto.firehose.responses import FirehoseResponse
+from moto.secretsmanager.responses import SecretsManagerResponse
 from moto.server import ThreadedMotoServer
 from moto.ssm.responses import SimpleSystemManagerResponse
 
@@ -140,7 +141,14 @@ def _table_arn(handler: BaseResponse) -> str:
 
 def _parameter_arn(handler: BaseResponse) -> str:
     request: Json = json.loads(handler.raw_body)
-    return f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{request.get('Path') or request.get('Name')}"
+    return (
+        f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{request.get('Path') or request.get('Name') or request['Names'][0]}"
+    )
+
+
+def _secret_arn(handler: BaseResponse) -> str:
+    secret_id = json.loads(handler.raw_body).get("SecretId")
+    return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{secret_id}-AbCdEf"
 
 
 def _stream_arn(handler: BaseResponse) -> str:
@@ -151,5 +159,6 @@ def _stream_arn(handler: BaseResponse) -> str:
 _HOOKS: dict[type[BaseResponse], Callable[[BaseResponse], str]] = {
     DynamoHandler: _table_arn,
     FirehoseResponse: _stream_arn,
+    SecretsManagerResponse: _secret_arn,
     SimpleSystemManagerResponse: _parameter_arn,
 }

@@ -19,11 +19,11 @@ BUFFERED_TIMEOUT_S = 30
 WRAPPER = "/opt/bin/obscura-runtime"
 LEFT_TO_DEFAULTS = frozenset(
     {
-        "models", "max_body_bytes", "max_image_bytes", "max_pixels", "max_images", "max_text_chars", "image_cache_mb",
+        "max_body_bytes", "max_image_bytes", "max_pixels", "max_images", "max_text_chars", "image_cache_mb",
         "max_document_bytes", "max_stored_document_bytes", "max_document_pages",
     }
     | {"disk_reserve_mb", "max_request_pixels", "memory_budget_mb", "max_connections"}
-    | {"upstream_retries", "pass_headers"}
+    | {"upstream_retries", "pass_headers", "bedrock_guardrail", "moderation_urls", "show_cost"}
 )  # fmt: skip
 """Settings that a stack does not need (one upstream, no proxy but API Gateway) or whose defaults suit Lambda too; the
 template sets every other one."""
@@ -129,7 +129,7 @@ def renewal(stack: Stack) -> Iterator[str]:
 
 
 def roles(stack: Stack) -> Iterator[str]:
-    """Each function has a role of its own, for Lambda alone, with wildcards only after a bucket's or a log's name."""
+    """Each function has a role of its own, for Lambda alone; wildcards follow a name of a bucket, log or key."""
     used = [function["Role"] for function in functions_by_family(stack).values()]
     yield from (f"{role} is shared" for role in {role for role in used if used.count(role) > 1})
     for logical_id, role in stack.resources("AWS::IAM::Role").items():
@@ -137,9 +137,9 @@ def roles(stack: Stack) -> Iterator[str]:
             if statement["Principal"] != {"Service": "lambda.amazonaws.com"}:
                 yield f"{logical_id} may be assumed by {statement['Principal']}"
         for policy in role.get("Policies", ()):
-            yield from _wide(logical_id, policy["PolicyDocument"])
+            yield from _wide(logical_id, policy["PolicyDocument"], stack)
     for logical_id, policy in stack.resources("AWS::IAM::ManagedPolicy").items():
-        yield from _wide(logical_id, policy["PolicyDocument"])
+        yield from _wide(logical_id, policy["PolicyDocument"], stack)
 
 
 def tables(stack: Stack) -> Iterator[str]:
@@ -262,13 +262,28 @@ def _logged_families(stack: Stack) -> set[str]:
     return set(re.findall(rf"SOURCE '{_LOG_PREFIX}(\w+)'", dashboard["DashboardBody"]))
 
 
-def _wide(logical_id: str, document: Json) -> Iterator[str]:
+def _wide(logical_id: str, document: Json, stack: Stack) -> Iterator[str]:
+    keys = f"{stack.ref('SecretsPath')}/upstreams/"
     for statement in document["Statement"]:
         if statement["Effect"] == "Deny":
             continue
         actions, targets = _listed(statement["Action"]), _listed(statement["Resource"])
-        if any("*" in action for action in actions) or any("*" in arn.partition(f"{NAME}-")[0] for arn in targets):
+        if all(action.startswith("bedrock:") for action in actions):
+            if not all(_is_of_a_model(arn, statement) for arn in targets):
+                yield f"{logical_id} grants {actions} on {targets}"
+            continue
+        if any("*" in action for action in actions) or any(
+            "*" in arn.partition(f"{NAME}-")[0].partition(keys)[0] for arn in targets
+        ):
             yield f"{logical_id} grants {actions} on {targets}"
+
+
+def _is_of_a_model(arn: str, statement: Json) -> bool:
+    """Whether an ARN names one model or profile of Bedrock, in any region, or all models through named profiles."""
+    _, _, name = arn.partition("/")
+    profiles = _listed(statement.get("Condition", {}).get("ArnLike", {}).get("bedrock:InferenceProfileArn", []))
+    through_profiles = bool(profiles) and not any(profile.endswith("/*") for profile in profiles)
+    return bool(name) and ("*" not in name or (name == "*" and through_profiles))
 
 
 def _listed(value: str | list[str]) -> list[str]:

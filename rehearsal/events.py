@@ -29,6 +29,12 @@ def with_route(event: Event, method: str, path: str) -> Event:
     return event | {"httpMethod": method, "path": path, "resource": path, "requestContext": context}
 
 
+def with_query(event: Event, **parameters: str) -> Event:
+    """Return an event with these parameters in its query."""
+    multi = {name: [value] for name, value in parameters.items()}
+    return event | {"queryStringParameters": parameters, "multiValueQueryStringParameters": multi}
+
+
 def with_header(event: Event, name: str, value: str) -> Event:
     """Return an event with one more header."""
     return event | {

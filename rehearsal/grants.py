@@ -31,6 +31,9 @@ _ITEM_CALLS = (*_FILE_CALLS, "scan", "batch_get_item", "batch_write_item")
 _TABLES = ("keys", "rates", "files", "verdicts", "policies")
 _OBJECT_CALLS = ("get_object", "put_object", "delete_object")
 _PREFIXES = ("originals/", "prepared/", "parts/", "lists/", "elsewhere/")
+_COMMON_SECRETS = ("upstream-key", "moderation-key", "address-secret", "upstreams/a")
+_SINK_SECRETS = ("policy-webhook-secret", "policy-splunk-token", "policy-datadog-key", "policy-otlp-headers")
+_SECRETS = ("/obscura", "/obscura/upstreams/b")
 FIREHOSE = "decisions"
 """A stream that a stack's parameter ``PolicyFirehose`` may name."""
 
@@ -42,6 +45,9 @@ UNIVERSE = (
     Call("firehose", "put_record_batch", "another"),
     Call("ssm", "get_parameters_by_path", "/obscura"),
     Call("ssm", "get_parameters_by_path", "/of-another-stack"),
+    *(Call("ssm", "get_parameters", f"/obscura/{name}") for name in (*_COMMON_SECRETS, *_SINK_SECRETS, "another")),
+    Call("ssm", "get_parameters", "/of-another-stack/upstream-key"),
+    *(Call("secretsmanager", "get_secret_value", name) for name in (*_SECRETS, "/of-another-stack")),
     Call("ssm", "get_parameter", "/of-another-stack/secret"),
     Call("ssm", "put_parameter", "/obscura/upstream-key"),
     Call("ssm", "delete_parameter", "/obscura/upstream-key"),
@@ -52,7 +58,9 @@ ADMISSION = frozenset(
     {
         Call("dynamodb", "get_item", "keys"),
         Call("dynamodb", "update_item", "rates"),
-        Call("ssm", "get_parameters_by_path", "/obscura"),
+        Call("dynamodb", "get_item", "rates"),
+        *(Call("ssm", "get_parameters", f"/obscura/{name}") for name in _COMMON_SECRETS),
+        *(Call("secretsmanager", "get_secret_value", name) for name in _SECRETS),
     }
 )
 NOTHING: frozenset[Call] = frozenset()
@@ -65,23 +73,28 @@ INFERENCE = ADMISSION | {
     Call("s3", "put_object", "prepared/"),
     Call("s3", "get_object", "lists/"),
 }
-POLICY = INFERENCE | {
+INSPECT = INFERENCE | {
     Call("dynamodb", "get_item", "policies"),
     Call("dynamodb", "query", "policies"),
-    Call("dynamodb", "get_item", "rates"),
     Call("dynamodb", "batch_get_item", "rates"),
 }
+SINKS = frozenset(Call("ssm", "get_parameters", f"/obscura/{name}") for name in _SINK_SECRETS)
+POLICY = INSPECT | SINKS
 FILES = ADMISSION | {
     *(Call("dynamodb", operation, "files") for operation in _FILE_CALLS),
     *(Call("s3", operation, prefix) for prefix in _PREFIXES[:3] for operation in _OBJECT_CALLS),
 }
 
-POLICIES = ADMISSION | {
-    Call("s3", "get_object", "lists/"),
-    *(Call("dynamodb", operation, "policies") for operation in ("get_item", "put_item", "delete_item", "query")),
-}
+POLICIES = (
+    ADMISSION
+    | SINKS
+    | {
+        Call("s3", "get_object", "lists/"),
+        *(Call("dynamodb", operation, "policies") for operation in ("get_item", "put_item", "delete_item", "query")),
+    }
+)
 
-_NEEDED_BY = {"files": FILES, "policy": POLICY, "inspect": POLICY, "policies": POLICIES, "playground": NOTHING}
+_NEEDED_BY = {"files": FILES, "policy": POLICY, "inspect": INSPECT, "policies": POLICIES, "playground": NOTHING}
 NEEDED = {name: _NEEDED_BY.get(name, INFERENCE if family.dialects else ADMISSION) for name, family in FAMILIES.items()}
 """By family: what every function needs, and more for those that call a model and those that store something."""
 
@@ -113,12 +126,13 @@ def _arguments(call: Call, stack: Stack) -> dict[str, Any]:
             bucket = {"Bucket": stack.ref("Bucket")}
             return bucket if call.operation == "list_objects_v2" else bucket | {"Key": f"{call.target}thing"}
         case "ssm":
-            named = {"Path" if call.operation == "get_parameters_by_path" else "Name": call.target}
+            member = {"get_parameters_by_path": "Path", "get_parameters": "Names"}.get(call.operation, "Name")
+            named: dict[str, Any] = {member: [call.target] if member == "Names" else call.target}
             return named | ({"Value": "x", "Type": "SecureString"} if call.operation == "put_parameter" else {})
         case "firehose":
             return {"DeliveryStreamName": call.target, "Records": [{"Data": b"{}"}]}
         case _:
-            return {"UserName": call.target}
+            return {"SecretId" if call.service == "secretsmanager" else "UserName": call.target}
 
 
 def _item_arguments(call: Call) -> dict[str, Any]:

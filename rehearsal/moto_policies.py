@@ -8,7 +8,7 @@ def adapt_to_moto(document: Json) -> Json:
 
     AWS checks a transaction against the rights to its parts (DynamoDB's developer guide, "Using IAM with
     transactions"), moto against a right of its own name. AWS checks several objects deleted in one call against the
-    right to each (S3's API reference, DeleteObjects), moto against the same right to the bucket.
+    right to each (S3's API reference, DeleteObjects), moto against the same right to the bucket. moto knows no "?".
     """
     return document | {"Statement": [part for statement in document["Statement"] for part in _adapt(statement)]}
 
@@ -20,6 +20,8 @@ def _adapt(statement: Json) -> list[Json]:
     if "s3:DeleteObject" in actions:
         buckets = sorted({arn.partition("/")[0] for arn in targets})
         return [statement, {"Effect": "Allow", "Action": "s3:DeleteObject", "Resource": buckets}]
+    if "secretsmanager:GetSecretValue" in actions:
+        return [statement | {"Resource": [arn.replace("-??????", "-*") for arn in targets]}]
     return [statement]
 
 

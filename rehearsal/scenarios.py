@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 from rehearsal.emulator import FunctionResponse
-from rehearsal.events import Event, read_event, unauthenticated, with_body, with_header, with_route
+from rehearsal.events import Event, read_event, unauthenticated, with_body, with_header, with_query, with_route
 from rehearsal.families import FAMILIES, STREAMED
 
 
@@ -117,6 +117,11 @@ def _models(event: Event) -> Scenario:
     yield Case("health", with_route(event, "GET", "/healthz"), b'"ok"')
 
 
+def _usage(event: Event) -> Scenario:
+    yield Case("its own", event, b'"object":"list"')
+    yield Case("too many days", with_query(event, first="2001-01-01"), b'"invalid_request"', 400)
+
+
 def _policies(event: Event) -> Scenario:
     base = "/api/policy-gateway"
     path = f"{base}/policies/support"
@@ -158,5 +163,6 @@ SCENARIOS: dict[str, Callable[[Event], Scenario]] = {
     "files": _files,
     "models": _models,
     "policies": _policies,
+    "usage": _usage,
     "playground": _playground,
 }

@@ -137,6 +137,6 @@ async def test_a_session_of_claude_code_survives_ten_turns_with_images(
     )
 
     sent = upstream.received[-1].json()["messages"]
-    assert last.json()["content"] == [{"type": "text", "text": "A cat."}]
+    assert last.json()["content"] == [{"type": "text", "text": "A cat.", "citations": []}]
     assert sum("image_url" in json.dumps(message) for message in sent) == 10
     assert "Hm." not in json.dumps(sent)

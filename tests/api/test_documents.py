@@ -62,7 +62,7 @@ class SentDocument:
     detail: str = "auto"
     path: str = PATH
     images_before: int = 0
-    images: list[bytes] = field(default_factory=list)
+    images: list[Any] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
 
     def slot(self) -> DocumentSlot:
@@ -70,7 +70,7 @@ class SentDocument:
             self.path, memoryview(self.source), self.detail, self.replace, self.kind, self.images_before
         )
 
-    def replace(self, images: Sequence[bytes], texts: Sequence[str]) -> None:
+    def replace(self, images: Sequence[bytes | str], texts: Sequence[str]) -> None:
         self.images, self.texts = list(images), list(texts)
 
 

@@ -84,10 +84,13 @@ async def test_the_one_bad_image_among_good_ones_is_named() -> None:
         assert "JPEG XL" in error["message"]
 
 
-async def test_sixteen_images_are_allowed_and_seventeen_too_many() -> None:
+async def test_as_many_images_as_set_are_allowed_and_one_more_too_many() -> None:
     part = image_part(data_url(a_plain(28, 28, "PNG")))
     nine, eight = ({"role": "user", "content": [part] * count} for count in (9, 8))
-    async with loopback_server(answers()) as upstream, running_gateway(upstream_url=upstream.v1) as gateway:
+    async with (
+        loopback_server(answers()) as upstream,
+        running_gateway(upstream_url=upstream.v1, max_images=16) as gateway,
+    ):
         sixteen = await gateway.chat({"model": "m", "messages": [eight, eight]})
         seventeen = await gateway.chat({"model": "m", "messages": [nine, eight]})
 

@@ -59,7 +59,7 @@ async def test_a_request_is_sent_as_chat_and_returned_as_a_message(upstream: Loo
         "max_tokens": 50,
     }
     assert response.status_code == 200
-    assert response.json()["content"] == [text("A cat.")]
+    assert response.json()["content"] == [text("A cat.") | {"citations": []}]
     assert response.headers["request-id"] == response.headers["x-request-id"]
 
 
@@ -111,9 +111,9 @@ async def test_a_tool_call_and_its_result_keep_the_same_id() -> None:
             await message(gateway, tools=[tool], messages=turns)
 
             assert called["stop_reason"] == "tool_use"
-            assert called["content"] == [
-                {"type": "tool_use", "id": "call_9", "name": "weather", "input": {"town": "Ulm"}}
-            ]
+            (block,) = called["content"]
+            assert (block["type"], block["name"], block["input"]) == ("tool_use", "weather", {"town": "Ulm"})
+            assert (block["id"], block["caller"]) == ("call_9", {"type": "direct"})
             _, assistant, answer = upstream.received[1].json()["messages"]
             assert assistant["tool_calls"] == [call]
             assert answer == {"role": "tool", "tool_call_id": "call_9", "content": "sunny"}

@@ -119,10 +119,10 @@ async def test_a_function_call_and_its_output_keep_the_same_id() -> None:
         ([output("a", [image("data:text/plain,hi")])], {}, "invalid_image_url", "input[0].output[0].image_url"),
         ([a_message(*[text("hi")] * 17)], {}, "too_many_content_parts", "input[0].content"),
         (
-            [a_message(*[image()] * 9), a_message(*[image()] * 9)],
+            [a_message(*[image()] * 15)] * 7,
             {},
             "too_many_images",
-            "input[1].content[7].image_url",
+            "input[6].content[10].image_url",
         ),
         ([a_message({"type": "input_video", "video_url": "x"})], {}, "unsupported_operation", "input[0].content[0]"),
         (["hi"], {"previous_response_id": "resp_1"}, "unsupported_field", "previous_response_id"),

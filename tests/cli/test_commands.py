@@ -1,12 +1,16 @@
 """The commands, each run as a process."""
 
+import asyncio
 import json
 import re
 import subprocess
 from pathlib import Path
 
 import httpx
+import pytest
 
+from tests.support import bedrock
+from tests.support.loopback_server import loopback_server
 from tests.support.photographs import photograph
 from tests.support.serving_process import environment, run_obscura, serving
 
@@ -155,6 +159,20 @@ def test_doctor_reads_the_hash_lists(tmp_path: Path) -> None:
     assert "1 hashes, 1 entries of other types" in " ".join(fine.stdout.split())
     assert broken.returncode == 1
     assert "BLOCKED_HASHES" in broken.stdout
+
+
+@pytest.mark.parametrize(("named", "status"), [("amazon.nova-pro-v1:0", 0), ("amazon.nova-pro-v1:0,meta.gone", 1)])
+async def test_doctor_lists_what_bedrocks_account_may_call(tmp_path: Path, named: str, status: int) -> None:
+    listed = bedrock.answering({"modelSummaries": [{"modelId": "amazon.nova-pro-v1:0"}]})
+    async with loopback_server(bedrock.requiring_signatures(listed)) as server:
+        settings = environment(
+            tmp_path, UPSTREAM_URL=f"bedrock:{bedrock.REGION}", BEDROCK_MODELS=named, MODERATION="demo"
+        )
+        variables = settings | bedrock.CREDENTIALS | {"AWS_ENDPOINT_URL_BEDROCK": server.origin}
+        done = await asyncio.to_thread(run_obscura, "doctor", env=variables)
+
+    assert (done.returncode, len(server.received)) == (status, 2), done.stdout
+    assert "amazon.nova-pro-v1:0" in done.stdout if status == 0 else "meta.gone" in done.stdout
 
 
 def test_doctor_points_out_old_names_and_values_of_settings(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from obscura.settings import PREFIX
 from rehearsal.stack import NAME, ROOT, Stack, translated
 
-SET_ELSEWHERE = {"OBSCURA_SECRETS_PATH", "OBSCURA_DATA_DIR"}
+SET_ELSEWHERE = {"OBSCURA_SECRETS_PATH", "OBSCURA_SECRETS_SOURCE", "OBSCURA_DATA_DIR"}
 """ECS passes the secrets to a container, and the Dockerfile sets its folder."""
 
 

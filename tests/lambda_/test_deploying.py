@@ -78,7 +78,9 @@ def test_functions_start_with_every_value_that_a_parameter_allows(
     variables = stack.template["Resources"]["ChatFunction"]["Properties"]["Environment"]["Variables"]
     parameters = stack.template["Parameters"]
     set_by = {
-        name: value["Ref"] for name, value in variables.items() if name.startswith(PREFIX) and isinstance(value, dict)
+        name: parameter
+        for name, value in variables.items()
+        if name.startswith(PREFIX) and (parameter := _parameter(value)) is not None
     }
 
     for variable, parameter in set_by.items():
@@ -86,6 +88,13 @@ def test_functions_start_with_every_value_that_a_parameter_allows(
             with monkeypatch.context() as environment:
                 environment.setenv(variable, value)
                 Settings()
+
+
+def _parameter(value: object) -> str | None:
+    """Return the parameter that a variable is set by, the last of those that a condition chooses from."""
+    if not isinstance(value, dict):
+        return None
+    return _parameter(value["Fn::If"][-1]) if "Fn::If" in value else value["Ref"]
 
 
 def _allowed_values(parameter: dict) -> list[str]:

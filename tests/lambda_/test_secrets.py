@@ -45,11 +45,13 @@ async def test_the_upstreams_key_comes_from_its_parameter(aws: dict[str, str], t
 
 async def test_a_function_at_level_debug_logs_no_secret(aws: dict[str, str], tmp_path: Path) -> None:
     debug = {"AWS_LAMBDA_LOG_LEVEL": "DEBUG", "AWS_LAMBDA_LOG_FORMAT": "JSON"}
-    async with lambda_function("chat", tmp_path, aws | debug, SECRETS_PATH="/obscura", LOG_LEVEL="DEBUG") as function:
-        await function.api.invoke(
-            rest_event("POST", "/v1/chat/completions", chat_request("hi"), **function.bearer)
-        ).body()
-        await function.api.idle()
+    async with loopback_server(answers()) as upstream:
+        settings: dict[str, Any] = {"UPSTREAM_URL": upstream.v1, "SECRETS_PATH": "/obscura", "LOG_LEVEL": "DEBUG"}
+        async with lambda_function("chat", tmp_path, aws | debug, **settings) as function:
+            await function.api.invoke(
+                rest_event("POST", "/v1/chat/completions", chat_request("hi"), **function.bearer)
+            ).body()
+            await function.api.idle()
 
     assert any('"DEBUG"' in line for line in function.lines)
     assert "sk-secret" not in "".join(function.lines)
@@ -68,9 +70,8 @@ async def test_a_setting_that_is_no_secret_is_not_read_from_ssm(aws: dict[str, s
 
 async def test_an_ssm_path_that_cannot_be_read_fails_the_start_and_is_named(tmp_path: Path) -> None:
     async with loopback_server(answers({}, 400)) as broken:
-        async with lambda_function(
-            "chat", tmp_path, aws_environment(broken.origin), SECRETS_PATH="/obscura"
-        ) as function:
+        settings: dict[str, Any] = {"UPSTREAM_URL": broken.v1, "SECRETS_PATH": "/obscura"}
+        async with lambda_function("chat", tmp_path, aws_environment(broken.origin), **settings) as function:
             path, _, document = await function.api.report()
             await function.process.wait()
 
@@ -102,7 +103,12 @@ async def test_an_unusable_secret_fails_the_start_and_is_named_without_its_value
     aws: dict[str, str], tmp_path: Path, name: str, value: str, setting: str
 ) -> None:
     put({name: value})
-    async with lambda_function("chat", tmp_path, aws, SECRETS_PATH="/obscura") as function:
+    settings: dict[str, Any] = {
+        "UPSTREAM_URL": "https://up.example/v1",
+        "MODERATION": "openai",
+        "SECRETS_PATH": "/obscura",
+    }
+    async with lambda_function("chat", tmp_path, aws, **settings) as function:
         path, _, document = await function.api.report()
         await function.process.wait()
 

@@ -241,9 +241,31 @@ def test_a_policys_description_fits_iam_with_the_longest_settings(stack: Stack) 
     policies = custom.resources("AWS::IAM::ManagedPolicy")
     assert longest.keys() >= {"UpstreamUrl", "FetchAllow", "JwtIssuer", "StoreOutage", "Revision", "PolicyWebhookUrl"}
     assert 900 < len(policies["AdmissionPolicy"]["Description"]) <= 1000
-    for name, named in (("ListsPolicy", "NetworkPolicy"), ("DecisionsPolicy", "ListsPolicy")):
+    for name, named in (
+        ("NetworkPolicy", "AdmissionPolicy"),
+        ("StartPolicy", "NetworkPolicy"),
+        ("InferencePolicy", "StartPolicy"),
+        ("ListsPolicy", "InferencePolicy"),
+        ("DecisionsPolicy", "ListsPolicy"),
+    ):
         described = policies[name]["Description"]
-        assert 700 < len(described) - len(custom.ref(named)) + MAX_ARN_CHARS <= 1000
+        assert MAX_ARN_CHARS + 100 < len(described) - len(custom.ref(named)) + MAX_ARN_CHARS <= 1000
+
+
+def test_a_stack_on_bedrock_needs_no_key_and_may_call_its_models_alone() -> None:
+    models = "eu.anthropic.claude-x-v1:0,amazon.nova-pro-v1:0"
+
+    custom = translated(ROOT / "template.yaml", BedrockRegion="eu-central-1", BedrockModels=models)
+
+    statements = custom.resources("AWS::IAM::ManagedPolicy")["InferencePolicy"]["PolicyDocument"]["Statement"]
+    direct, profiles, routed = (each for each in statements if "bedrock:InvokeModel" in each["Action"])
+    profile_arns = [f"arn:aws:bedrock:*:*:inference-profile/{model}" for model in models.split(",")]
+    assert direct["Resource"] == [f"arn:aws:bedrock:*::foundation-model/{model}" for model in models.split(",")]
+    assert profiles["Resource"] == profile_arns
+    assert routed["Condition"] == {"ArnLike": {"bedrock:InferenceProfileArn": profile_arns}}
+    variables = checks.functions_by_family(custom)["chat"]["Environment"]["Variables"]
+    assert (variables["OBSCURA_UPSTREAM_URL"], variables["OBSCURA_BEDROCK_MODELS"]) == ("bedrock:eu-central-1", models)
+    assert list(checks.roles(custom)) == []
 
 
 @pytest.mark.parametrize(

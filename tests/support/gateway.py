@@ -74,12 +74,14 @@ async def running_gateway(
     folder: Path | None = None,
     verdicts: VerdictCache | None = None,
     stores: Stores | None = None,
+    keep_alive_s: float | None = None,
     **settings: Any,
 ) -> AsyncIterator[Gateway]:
     """Serve with these settings (``upstream_url`` and so on).
 
     Unless set otherwise, moderation is off, no rate limit is reached, and the stores are in memory, or below
     ``folder``, or with ``table`` in DynamoDB; ``verdicts`` take the place of the store's, ``stores`` that of all.
+    ``keep_alive_s`` replaces the silence after which a stream gets a comment.
     """
     spare = TemporaryDirectory(prefix="obscura-tests-")
     data_dir = folder or Path(spare.name)
@@ -94,7 +96,10 @@ async def running_gateway(
     secret = await _issued_key(stores, given)
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    config = server_config(create_app(given, stores, clock), given.max_connections)
+    app = create_app(given, stores, clock)
+    if keep_alive_s is not None:
+        app.state.keep_alive_s = keep_alive_s
+    config = server_config(app, given.max_connections)
     server = PromptServer(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     headers = {"authorization": f"Bearer {secret}"}

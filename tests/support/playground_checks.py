@@ -57,7 +57,7 @@ def generate() -> dict[str, Any]:
     limits = ImageLimits(raw_bytes=765_432, pixels=876_543, aspect_ratio=97)
     small = ContainerInfo(FORMATS["PNG"], 4321, 1234, UPRIGHT, False, ())
     capped = replace(small, source_format=replace(FORMATS["WEBP"], name="NAME", max_pixels=650_078))
-    content = ContentLimits(content_parts=771, images=662)
+    content = ContentLimits(content_parts=771)
     sides = {"width": 4321, "height": 1234}
     messages = {
         "empty": message_of(lambda: check_raw_bytes(0, limits)),
@@ -74,7 +74,7 @@ def generate() -> dict[str, Any]:
             height=12,
             limit=97,
         ),
-        "too_many_images": message_of(lambda: require_image_count([AN_IMAGE] * 888, content), count=888, limit=662),
+        "too_many_images": message_of(lambda: require_image_count([AN_IMAGE] * 888, 662), count=888, limit=662),
         "too_many_parts": message_of(
             lambda: require_part_count([b"{}"] * 999, "PATH", content), path="PATH", count=999, limit=771
         ),

@@ -1,6 +1,8 @@
 """The access record: what the log line of a request will show. Sizes, counts, codes and timings, no content."""
 
 import math
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -8,6 +10,8 @@ from time import perf_counter
 from types import TracebackType
 
 UNAUTHENTICATED_RESET_S = 60
+MAX_CATEGORIES = 32
+_CATEGORY = re.compile(r"[A-Za-z][A-Za-z0-9_/.-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +82,11 @@ class AccessRecord:
     ``rate_limit`` is that of an admitted caller. ``left_gateway`` says that some of the request was sent to moderation
     or to the upstream. ``step_ms`` has the milliseconds of each step of the pipeline, from its first start to its last
     end; loading, preparation and moderation overlap, so that their sum may be more than the request took.
-    ``cached_verdicts`` counts the images and texts that were not moderated again. ``events`` have lines of their own in
-    the log, by their names. ``first_byte_ms`` is when the first byte of the response's body was sent.
+    ``cached_verdicts`` counts the images and texts that were not moderated again. ``moderation_scores`` are
+    the highest of each category, none of a zero-retention request, ``moderation_fallbacks`` the verdicts of another
+    endpoint than the first. ``upstream`` is the catalog's name of the one that answered, or whose error the caller got,
+    ``upstreams_asked`` how many were. ``events`` have lines of their own in the log, by their names.
+    ``first_byte_ms`` is when the first byte of the response's body was sent.
     """
 
     request_id: str
@@ -94,6 +101,10 @@ class AccessRecord:
     body_bytes: int = 0
     images: list[ImageRecord] = field(default_factory=list)
     cached_verdicts: int = 0
+    moderation_scores: dict[str, float] = field(default_factory=dict)
+    moderation_fallbacks: int = 0
+    upstream: str | None = None
+    upstreams_asked: int | None = None
     step_ms: dict[str, float] = field(default_factory=dict)
     step_began_s: dict[str, float] = field(default_factory=dict)
     first_byte_ms: float | None = None
@@ -107,6 +118,15 @@ class AccessRecord:
         A step that is begun several times, for several images at once, is timed from the first start.
         """
         return _TimedStep(self, name)
+
+    def note_scores(self, scores: Mapping[str, float]) -> None:
+        """Keep the highest score of each category that moderation reports; its names come from its server."""
+        highest = self.moderation_scores
+        for category, score in scores.items():
+            if category in highest:
+                highest[category] = max(score, highest[category])
+            elif len(highest) < MAX_CATEGORIES and _CATEGORY.fullmatch(category):
+                highest[category] = score
 
     def elapsed_ms(self) -> float:
         """Return the milliseconds since the request began."""

@@ -15,6 +15,7 @@ from obscura.auth.base import TokenVerifier
 from obscura.auth.jwt.jwks import JwksCache, fetch_key_set
 from obscura.auth.jwt.verifier import JwtVerifier, TokenIssuer
 from obscura.auth.limits import AccessControl, RateLimits
+from obscura.bootstrap_catalog import load_catalog
 from obscura.bootstrap_policies import LazyPolicies, policy_floor
 from obscura.bootstrap_upstreams import demo_model, open_catalog, open_moderator
 from obscura.clock import Clock, SystemClock
@@ -39,6 +40,7 @@ from obscura.settings import PREFIX, ConfigurationError, Settings
 from obscura.stores.open import MIB, Stores, open_stores
 from obscura.upstreams.headers import CHOICES
 from obscura.upstreams.http import ClientTransport
+from obscura.usage.ledger import UsageLedger
 
 if TYPE_CHECKING:
     from obscura.hashes.blocked import BlockedHashes
@@ -67,16 +69,21 @@ def validate_settings(settings: Settings) -> None:
             f"{PREFIX}JWKS_URL needs {PREFIX}JWT_ISSUER and {PREFIX}JWT_AUDIENCE: "
             "the issuer and the audience of the JWTs that are accepted."
         )
+    if settings.moderation_urls:
+        from obscura.moderation.endpoints import read_endpoints
+
+        read_endpoints(settings)
     policy_floor(settings)
     for source in settings.blocked_hashes:
         _validate_hash_list(source)
     for missing in missing_sink_secrets(settings):
         raise ConfigurationError(missing)
     if settings.models is not None:
-        from obscura.upstreams.catalog_file import CatalogError, FileCatalog, read_catalog_file
+        from obscura.upstreams.catalog_file import CatalogError, FileCatalog
 
         try:
-            FileCatalog(read_catalog_file(settings.models), lambda _entry, _key: demo_model())
+            document, keys = load_catalog(settings)
+            FileCatalog(document, lambda _entry, _key: demo_model(), keys)
         except CatalogError as invalid:
             raise ConfigurationError(f"{PREFIX}MODELS: {invalid}") from None
 
@@ -166,6 +173,8 @@ async def open_services(
             ),
             verdicts=stores.verdicts if settings.cache_verdicts else None,
             open_policies=LazyPolicies(settings, stores, transport, clock, stack),
+            usage=await stack.enter_async_context(UsageLedger(stores.usage).running()),
+            budgets=stores.budgets,
             blocked_hashes=hash_lists,
             image_cache=ImageCache(settings.image_cache_mb * 1024 * 1024) if settings.image_cache_mb else None,
             memory=memory,
@@ -202,6 +211,7 @@ def request_limits(settings: Settings, memory: MemoryBudget) -> RequestLimits:
         refuse_unmoderated=settings.unmoderated_media == "refuse",
         passed_headers=settings.pass_headers,
         allow_upstream_state=settings.upstream_state == "allow",
+        shows_cost=settings.show_cost,
         document=DocumentLimits(
             raw_bytes=min(settings.max_document_bytes, memory.body_bytes),
             stored_bytes=min(max(settings.max_document_bytes, settings.max_stored_document_bytes), memory.body_bytes),

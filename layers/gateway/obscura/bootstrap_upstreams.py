@@ -1,10 +1,12 @@
 """The composition root of whom we call: the catalog with its upstreams, and the moderator."""
 
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
 import httpx
 
+from obscura.bootstrap_catalog import load_catalog
 from obscura.dialects.registry import PIVOT
 from obscura.moderation.base import Moderator
 from obscura.moderation.openai import OpenAIModerator
@@ -16,7 +18,7 @@ from obscura.upstreams.registry import default_kind, load_kind
 from obscura.upstreams.store_field import takes_store_field
 
 if TYPE_CHECKING:
-    from obscura.upstreams.catalog_file import UpstreamEntry
+    from obscura.upstreams.catalog_file import ModelEntry, UpstreamEntry
 
 
 def open_moderator(settings: Settings, transport: httpx.AsyncBaseTransport) -> Moderator | None:
@@ -28,6 +30,10 @@ def open_moderator(settings: Settings, transport: httpx.AsyncBaseTransport) -> M
             from obscura.moderation.demo import DemoModerator
 
             return DemoModerator()
+        case "openai" if settings.moderation_urls:
+            from obscura.moderation.endpoints import open_endpoints
+
+            return open_endpoints(settings, transport)
         case "openai":
             return OpenAIModerator(transport, settings.moderation_url, settings.effective_moderation_key)
 
@@ -35,27 +41,48 @@ def open_moderator(settings: Settings, transport: httpx.AsyncBaseTransport) -> M
 def open_catalog(settings: Settings, transport: httpx.AsyncBaseTransport) -> Catalog:
     """Return the catalog of the settings, with its upstreams open; raises CatalogError if its file is invalid."""
     if settings.models is not None:
-        from obscura.upstreams.catalog_file import FileCatalog, read_catalog_file
+        from obscura.upstreams.catalog_file import FileCatalog
 
-        return FileCatalog(
-            read_catalog_file(settings.models), partial(_open_upstream, transport, settings.upstream_retries)
-        )
+        document, keys = load_catalog(settings)
+        return FileCatalog(document, partial(open_upstream, transport, settings, document.models), keys)
     if settings.upstream_url is None:
         return SingleUpstreamCatalog(demo_model(), frozenset({PIVOT}))
+    if settings.bedrock_region is not None:
+        from obscura.upstreams.bedrock.catalog import open_bedrock_catalog
+
+        return open_bedrock_catalog(settings, transport)
     key = settings.upstream_key.get_secret_value() if settings.upstream_key else None
     dialects = settings.upstream_dialects | {PIVOT}
     dialect = load_kind(default_kind(dialects))(key)
-    upstream = HttpUpstream(transport, settings.upstream_url, dialect, retries=settings.upstream_retries)
+    upstream = HttpUpstream(
+        transport, settings.upstream_url, dialect, upstream_timeouts(settings), settings.upstream_retries
+    )
     return SingleUpstreamCatalog(
         upstream, dialects, store_field=takes_store_field(settings.upstream_url), url=settings.upstream_url
     )
 
 
-def _open_upstream(
-    transport: httpx.AsyncBaseTransport, retries: int, entry: "UpstreamEntry", key: str | None
+def upstream_timeouts(
+    settings: Settings, first_byte_s: float | None = None, idle_s: float | None = None
+) -> UpstreamTimeouts:
+    """Return the timeouts of the settings, or those of a catalog entry where it has its own."""
+    return UpstreamTimeouts(
+        first_byte_s=first_byte_s or settings.upstream_timeout_s, between_chunks_s=idle_s or settings.upstream_idle_s
+    )
+
+
+def open_upstream(
+    transport: httpx.AsyncBaseTransport,
+    settings: Settings,
+    models: Iterable["ModelEntry"],
+    entry: "UpstreamEntry",
+    key: str | None,
 ) -> Upstream:
-    dialect = load_kind(entry.effective_kind)(key)
-    return HttpUpstream(transport, str(entry.url), dialect, UpstreamTimeouts(first_byte_s=entry.timeout_s), retries)
+    """Return one upstream of the catalog file, with its key."""
+    options = entry.options(one for model in models for one in model.by_upstream() if one.upstream == entry.name)
+    dialect = load_kind(entry.effective_kind).configured(key, options)
+    timeouts = upstream_timeouts(settings, entry.timeout_s, entry.idle_s)
+    return HttpUpstream(transport, entry.base_url, dialect, timeouts, settings.upstream_retries)
 
 
 def demo_model() -> Upstream:

@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 type Moderation = Literal["openai", "demo", "off"]
 type UnmoderatedMedia = Literal["pass", "refuse"]
 type UpstreamState = Literal["refuse", "allow"]
+type SecretsSource = Literal["ssm", "secretsmanager"]
 type StoreOutage = Literal["deny", "cached_keys"]
 
 PREFIX = "OBSCURA_"
 
+BEDROCK_SCHEME = "bedrock:"
+AWS_REGION = re.compile(r"[a-z]{2,5}(?:-[a-z]{2,9}){1,3}-[1-9][0-9]?")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 
 
@@ -180,6 +183,23 @@ def _colour(value: object) -> object:
     return tuple(bytes.fromhex(wide))
 
 
+def _upstream_url(value: str) -> str:
+    """Return ``bedrock:REGION`` or a base URL."""
+    if value.startswith(BEDROCK_SCHEME):
+        if not AWS_REGION.fullmatch(value.removeprefix(BEDROCK_SCHEME)):
+            raise ValueError("must name a region of AWS after bedrock:, such as bedrock:eu-central-1")
+        return value
+    return _base_url(value)
+
+
+type UpstreamUrl = Annotated[str, AfterValidator(_upstream_url)]
+
+
+def _location(value: object) -> object:
+    """Take a path as the text that it is: ``s3://BUCKET/KEY`` would lose a slash as one."""
+    return str(value) if isinstance(value, Path) else value
+
+
 type BaseUrl = Annotated[str, AfterValidator(_base_url)]
 type Endpoint = Annotated[str, AfterValidator(_endpoint)]
 
@@ -189,16 +209,24 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", populate_by_name=True)
 
-    upstream_url: BaseUrl | None = None
+    upstream_url: UpstreamUrl | None = None
     upstream_key: Annotated[SecretStr | None, AfterValidator(_sendable)] = None
     upstream_dialects: Annotated[frozenset[str], NoDecode, BeforeValidator(_split)] = frozenset({"chat"})
-    models: Path | None = None
+    bedrock_models: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
+    bedrock_guardrail: Annotated[str, Field(pattern=r"^[A-Za-z0-9:/._-]{1,2048}:([1-9][0-9]{0,7}|DRAFT)$")] | None = (
+        None
+    )
+    models: Annotated[str | None, BeforeValidator(_location)] = None
     moderation: Moderation | None = None
     moderation_url: BaseUrl = "https://api.openai.com/v1"
+    moderation_urls: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     moderation_key: Annotated[SecretStr | None, AfterValidator(_sendable)] = None
     unmoderated_media: UnmoderatedMedia = "pass"
     upstream_state: UpstreamState = "refuse"
+    show_cost: bool = False
     upstream_retries: int = Field(default=0, ge=0, le=10)
+    upstream_timeout_s: float = Field(default=120, gt=0, le=3600)
+    upstream_idle_s: float = Field(default=60, gt=0, le=3600)
     pass_headers: Annotated[frozenset[str], NoDecode, BeforeValidator(_split_names)] = frozenset()
     blocked_hashes: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     fetch_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
@@ -228,7 +256,7 @@ class Settings(BaseSettings):
     max_document_bytes: int = Field(default=15 * 1024 * 1024, gt=0)
     max_stored_document_bytes: int = Field(default=32 * 1024 * 1024, gt=0)
     max_document_pages: int = Field(default=50, gt=0)
-    max_images: int = Field(default=16, ge=0)
+    max_images: int | None = Field(default=None, ge=0)
     max_text_chars: int = Field(default=4_000_000, gt=0)
     memory_budget_mb: int | None = Field(default=None, ge=32)
     max_connections: int | None = Field(default=None, ge=16)
@@ -251,12 +279,26 @@ class Settings(BaseSettings):
     policy_check_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     policy_firehose: str | None = Field(default=None, pattern=r"^[a-zA-Z0-9_.-]{1,64}$")
     secrets_path: str | None = None
+    secrets_source: SecretsSource = "ssm"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    _read_at_start: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def read_at_start(self) -> dict[str, str]:
+        """What was read for these settings so far, by location, so that nothing is read twice at one start."""
+        return self._read_at_start
+
+    @property
+    def bedrock_region(self) -> str | None:
+        """The region of Amazon Bedrock, if that is the upstream."""
+        url = self.upstream_url or ""
+        return url.removeprefix(BEDROCK_SCHEME) if url.startswith(BEDROCK_SCHEME) else None
 
     @property
     def effective_moderation(self) -> Moderation:
-        """The moderation as set, else OpenAI's if there is an upstream, else the demo."""
-        return self.moderation or ("openai" if self.upstream_url else "demo")
+        """The moderation as set, else OpenAI's if there is an upstream or an endpoint of its own, else the demo."""
+        return self.moderation or ("openai" if self.upstream_url or self.moderation_urls else "demo")
 
     @property
     def effective_moderation_key(self) -> str | None:
@@ -269,5 +311,6 @@ class Settings(BaseSettings):
     @property
     def moderation_lacks_key(self) -> bool:
         """Whether a public moderation endpoint is used without a key, so that no request can get a verdict."""
-        public = self.effective_moderation == "openai" and self.moderation_url.startswith("https:")
+        one_url = self.effective_moderation == "openai" and not self.moderation_urls
+        public = one_url and self.moderation_url.startswith("https:")
         return public and self.effective_moderation_key is None

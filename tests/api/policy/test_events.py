@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,3 +46,22 @@ async def test_a_first_request_that_is_cancelled_does_not_end_what_it_opened() -
         responses = await asyncio.gather(*(ask() for _ in range(4)))
 
     assert [response.status_code for response in responses] == [200] * 4
+
+
+@pytest.mark.parametrize(("has_floor", "events"), [(False, 0), (True, 1)])
+async def test_a_policy_without_audit_logs_makes_no_events_unless_the_floor_does(
+    has_floor: bool, events: int, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    caplog.set_level(logging.INFO, logger="obscura")
+    floor = tmp_path / "floor.json"
+    floor.write_text('{"policy_id": "floor", "rules": {"denylist": ["never this"]}}')
+    async with (
+        loopback_server(answers()) as upstream,
+        running_gateway(upstream_url=upstream.v1, policy_floor=str(floor) if has_floor else None) as gateway,
+    ):
+        await (await an_admin(gateway)).save(org_controls={"audit_logs": False})
+        asked = chat_request("hi", policy_id="p1")
+        assert (await gateway.client.post(CHAT, json=asked)).status_code == 200
+
+    lines = [json.loads(bytes(vars(one)["fields"]["event"])) for one in caplog.records if one.message == "policy_event"]
+    assert sum(line["event_type"] == "enforcement" for line in lines) == events

@@ -290,8 +290,8 @@ class EventStreamDialect(OpenAIUpstream):
     def stream_decoder(self) -> Self:
         return self
 
-    def feed(self, chunk: bytes) -> bytes:
-        return b"data: %b\n\n" % chunk
+    def feed(self, chunk: bytes) -> list[bytes]:
+        return [b"data: %b\n\n" % chunk]
 
 
 async def test_a_kind_of_upstream_signs_translates_and_frames_as_it_likes() -> None:

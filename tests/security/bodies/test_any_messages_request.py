@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obscura.dialects.base import ContentLimits
 from obscura.errors import ObscuraError
+from obscura.upstreams.image_limits import DEFAULT_MAX_IMAGES
 from tests.support.json_texts import strictly_read, styles, values, words, written
 from tests.unit.dialects.messages.conversations import (
     a_request,
@@ -47,7 +47,7 @@ conversations = st.lists(user_turns | assistant_turns, max_size=5).flatmap(
     lambda turns: user_turns.map(lambda last: [*turns, last])
 )
 whole_requests = st.builds(lambda turns, system: a_request(*turns, system=system), conversations, strings).filter(
-    lambda request: json.dumps(request).count('"type": "image"') <= ContentLimits().images
+    lambda request: json.dumps(request).count('"type": "image"') <= DEFAULT_MAX_IMAGES
 )
 
 

@@ -156,9 +156,9 @@ async def test_no_document_is_rendered_beside_a_broken_image(services: Services)
 
 async def test_documents_count_as_a_page_each_before_any_is_loaded(services: Services) -> None:
     pdf = {"type": "file", "file": {"file_data": data_url(b"no PDF at all", "application/pdf")}}
-    messages = [{"role": "user", "content": [pdf] * 15}] * 2
+    messages = [{"role": "user", "content": [pdf] * 15}] * 7
 
-    with pytest.raises(TooManyImages, match="30 images"):
+    with pytest.raises(TooManyImages, match="105 images"):
         await ContentCheck.of(
             AccessRecord("r"), Principal("p", False), CatalogModel("m", DemoModel()), services, moderated=False
         ).run(parse({"model": "m", "messages": messages}))

@@ -37,7 +37,9 @@ async def test_a_key_authenticates_its_project(header: tuple[str, str]) -> None:
 
         key = await control.keys.find(key_digest(secret))
         assert key is not None
-        assert admission.principal == Principal("images", zero_retention=False, subject=f"key:{key.id}")
+        assert admission.principal == Principal(
+            "images", zero_retention=False, subject=f"key:{key.id}", usage_subject=key.id
+        )
 
 
 @pytest.mark.parametrize("headers", [{}, {"x-api-key": ""}, {"accept": "*/*"}])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from obscura.aws.handler import SECRETS
+from obscura.aws.secrets import SECRETS
 from obscura.bootstrap import validate_settings
 from obscura.cli.doctor import examine
 from obscura.httpclient.transport import FastTransport

@@ -4,12 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from obscura.bootstrap_upstreams import upstream_timeouts
+from obscura.settings import Settings
 from obscura.upstreams.catalog_file import CatalogError, FileCatalog, read_catalog_file
 from obscura.upstreams.demo import DemoModel
 from obscura.upstreams.registry import UPSTREAM_KINDS
 
 UPSTREAM = '[[upstreams]]\nname = "a"\nurl = "http://127.0.0.1:9/v1"\n'
 MODEL = '[[models]]\nid = "m"\nupstream = "a"\n'
+NAMELESS = '[[models]]\nid = "m"\n'
 
 
 @pytest.mark.parametrize(
@@ -30,6 +33,15 @@ MODEL = '[[models]]\nid = "m"\nupstream = "a"\n'
             UPSTREAM + 'kind = "smoke"\n' + MODEL,
             f"must be one of {', '.join(UPSTREAM_KINDS)}",
         ),
+        (UPSTREAM + NAMELESS, "model 'm' must have either an upstream or upstreams"),
+        (UPSTREAM + MODEL + 'upstreams = ["a"]', "model 'm' must have either an upstream or upstreams"),
+        (UPSTREAM + NAMELESS + 'upstreams = ["a", "b"]', "names upstream 'b', which is not in the file"),
+        (UPSTREAM + NAMELESS + 'upstreams = ["a", "a"]', "names an upstream twice with the same model"),
+        (UPSTREAM + NAMELESS + 'upstreams = ["a"]\nmode = "random"', "models.0.mode"),
+        (UPSTREAM + NAMELESS + 'upstreams = [{name = "a", weight = 0}]', "models.0.upstreams.0.weight"),
+        (UPSTREAM.replace('"a"', '"gr\u00f6\u00dfer"') + MODEL, "upstreams.0.name"),
+        (UPSTREAM.replace('"a"', '"a\\nb"') + MODEL, "upstreams.0.name"),
+        (UPSTREAM + "failures_to_open = 0\n" + MODEL, "upstreams.0.failures_to_open"),
         (UPSTREAM + 'kind = "openai"\ndialects = ["messages"]\n' + MODEL, "kind openai do not speak messages"),
     ],
 )
@@ -89,3 +101,42 @@ def test_without_a_kind_the_dialects_decide(tmp_path: Path, lines: str, kind: st
     (entry,) = read_catalog_file(path).upstreams
 
     assert entry.effective_kind == kind
+
+
+async def test_each_upstream_of_a_model_is_asked_for_its_own_model(tmp_path: Path) -> None:
+    members = """upstreams = ["a", {name = "b", model = "org/m", weight = 2, token_limit = "max_completion_tokens"}]
+    token_limit = "max_tokens"
+    mode = "weighted"
+    """
+    second = UPSTREAM.replace('"a"', '"b"') + 'dialects = ["responses"]\nstore_field = false\n'
+    path = tmp_path / "models.toml"
+    path.write_text(UPSTREAM + second + NAMELESS + members)
+    model = await FileCatalog(read_catalog_file(path), lambda _entry, _key: DemoModel()).find("m")
+
+    assert model is not None
+    assert (model.id, model.mode, sorted(model.native_dialects)) == ("m", "weighted", ["chat"])
+    assert [(member.upstream_name, member.id, member.weight) for member in model.asked] == [
+        ("a", "m", 1),
+        ("b", "org/m", 2),
+    ]
+    assert [member.token_limit for member in model.asked] == ["max_tokens", "max_completion_tokens"]
+    assert [member.store_field for member in model.asked] == [True, False]
+
+
+async def test_models_of_one_upstream_share_its_circuit(tmp_path: Path) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text(UPSTREAM + MODEL + MODEL.replace('"m"', '"n"'))
+    catalog = FileCatalog(read_catalog_file(path), lambda _entry, _key: DemoModel())
+    first, second = await catalog.all()
+
+    assert first.breaker is second.breaker is not None
+
+
+def test_the_timeouts_of_an_entry_replace_those_of_the_settings(tmp_path: Path) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text(UPSTREAM + "idle_s = 240\n" + MODEL)
+    (entry,) = read_catalog_file(path).upstreams
+
+    timeouts = upstream_timeouts(Settings(upstream_timeout_s=30), entry.timeout_s, entry.idle_s)
+
+    assert (timeouts.first_byte_s, timeouts.between_chunks_s) == (30, 240)

@@ -143,6 +143,8 @@ def _fields(record: AccessRecord, scope: Scope) -> dict[str, object]:
         fields |= {
             "project": record.project,
             "model": _loggable(record.model),
+            "upstream": record.upstream,
+            "upstreams_asked": record.upstreams_asked,
             "streamed": record.streamed,
             "body_bytes": record.body_bytes,
             "images": len(images),
@@ -152,6 +154,8 @@ def _fields(record: AccessRecord, scope: Scope) -> dict[str, object]:
             "pixels_before": [image.pixels_before for image in images],
             "pixels_after": [image.pixels_after for image in images],
             "cached_verdicts": record.cached_verdicts,
+            "moderation_scores": {name: round(score, 4) for name, score in record.moderation_scores.items()} or None,
+            "moderation_fallbacks": record.moderation_fallbacks or None,
             "image_tokens": [image.tokens for image in images],
             "step_ms": record.step_ms,
             "first_byte_ms": record.first_byte_ms,

@@ -15,6 +15,7 @@ from obscura.api.access_log import AccessLogMiddleware, Observer, set_log_level
 from obscura.api.cors import CrossOrigin
 from obscura.api.dependencies import principal
 from obscura.api.error_handlers import handle_disconnect, handle_error
+from obscura.api.keep_alive import KEEP_ALIVE_S
 from obscura.api.methods import PathMethods
 from obscura.api.path_middleware import PathMiddleware
 from obscura.api.routers import Family, health, load_families
@@ -122,6 +123,7 @@ def create_family_app(  # noqa: PLR0913 what replaces the machine's own
         )
     app.state.settings = settings
     app.state.trusted_proxies = settings.trusted_proxies
+    app.state.keep_alive_s = KEEP_ALIVE_S
     app.state.error_formats = {}
     app.state.methods = PathMethods()
     app.add_middleware(PathMiddleware)
@@ -132,7 +134,8 @@ def create_family_app(  # noqa: PLR0913 what replaces the machine's own
     app.include_router(health.router)
     for family in families:
         if family.router.routes:
-            admitted = [Depends(principal(family.scope, free_tier=family.free_tier))] if family.scope else []
+            scope = None if family.any_key else family.scope
+            admitted = [Depends(principal(scope, free_tier=family.free_tier))] if family.scope else []
             app.include_router(family.router, dependencies=admitted)
     for endpoint in chain.from_iterable(family.dialects for family in families):
         for path in endpoint.dialect.paths:

@@ -26,8 +26,10 @@ MAX_JSON_BYTES = 64 * 1024
 
 
 @cache
-def principal(scope: KeyScope, *, free_tier: bool) -> Callable[[Request], Awaitable[Principal]]:
+def principal(scope: KeyScope | None, *, free_tier: bool) -> Callable[[Request], Awaitable[Principal]]:
     """Return the dependency that admits a caller to the endpoints of ``scope``; counted by the rate alone.
+
+    None admits the keys of every scope.
 
     ``free_tier`` says whether anonymous callers are admitted. It raises what ``obscura.auth.access.authenticate``
     raises. Every family has it, with the family's own scope. There is one for each scope, which FastAPI calls once a

@@ -11,6 +11,7 @@ from obscura.access_record import AccessRecord
 from obscura.api.access_log import ACCESS_RECORD, log_exception
 from obscura.api.client_address import client_address, headers_of
 from obscura.api.deadline import deadline_of, enforce_deadline
+from obscura.api.keep_alive import EventStreamWriter
 from obscura.auth.access import is_false
 from obscura.auth.base import KeyScope
 from obscura.dialects.base import CallerApi, RequestHead
@@ -50,14 +51,16 @@ class DialectEndpoint:
         record: AccessRecord = scope[ACCESS_RECORD]
         record.dialect = self.dialect.name
         connection = ClientConnection(receive)
-        writer = _ResponseWriter(send, self.dialect, record)
         state = scope["app"].state
+        writer = _ResponseWriter(send, self.dialect, record, state.keep_alive_s)
         head = RequestHead(scope["path"], scope["query_string"].decode("latin-1"), headers_of(scope))
-        request = GatewayRequest(head, connection, record, client_address(scope, state.trusted_proxies))
+        deadline = deadline_of(scope)
+        address = client_address(scope, state.trusted_proxies)
+        request = GatewayRequest(head, connection, record, address, deadline.expires_at_s)
         handler = self._handler if DRY_RUN_HEADER not in head.headers else self._handler_of(head)
         try:
             async with (
-                enforce_deadline(deadline_of(scope)),
+                enforce_deadline(deadline),
                 handler(request, self.dialect, state.services) as response,
             ):
                 await writer.send_response(response)
@@ -75,6 +78,7 @@ class DialectEndpoint:
             log_exception(exception, record.request_id)
             await writer.send_error(InternalError(INTERNAL_ERROR))
         finally:
+            writer.close()
             connection.stop_watching()
 
     def _handler_of(self, head: RequestHead) -> Handler:
@@ -91,12 +95,13 @@ class DialectEndpoint:
 class _ResponseWriter:
     """Sends a response, whole or in chunks, and errors in either."""
 
-    def __init__(self, send: Send, dialect: CallerApi, record: AccessRecord) -> None:
+    def __init__(self, send: Send, dialect: CallerApi, record: AccessRecord, keep_alive_s: float) -> None:
         self._send = send
         self._dialect = dialect
         self._record = record
+        self._keep_alive_s = keep_alive_s
         self._streaming: StreamingBody | None = None
-        self._last_chunk = b"\n\n"
+        self._stream: EventStreamWriter | None = None
 
     async def send_response(self, response: GatewayResponse) -> None:
         """Send a response."""
@@ -108,10 +113,10 @@ class _ResponseWriter:
     async def send_error(self, error: ObscuraError) -> None:
         """Send an error as the response, or as the last event of a stream that has begun."""
         self._record.code = error.code
-        if self._streaming:
-            unfinished = b"" if self._last_chunk.endswith(b"\n\n") else b"\n\n"
+        if self._streaming and self._stream:
+            unfinished = b"" if self._stream.is_between_events else b"\n\n"
             event = self._streaming.fail(error, self._record.request_id)
-            await self._send({"type": "http.response.body", "body": unfinished + event, "more_body": False})
+            await self._stream.write(unfinished + event, is_last=True)
             return
         body = self._dialect.render_error(error, self._record.request_id)
         await self._send_whole(error.response_status, "application/json", body, error_headers(error))
@@ -123,10 +128,15 @@ class _ResponseWriter:
     async def _send_stream(self, response: GatewayResponse, body: StreamingBody) -> None:
         await self._send_head(response.status, response.content_type, response.headers)
         self._streaming = body
+        self._stream = stream = EventStreamWriter(self._send, self._keep_alive_s)
         async for chunk in body.chunks:
-            await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
-            self._last_chunk = chunk
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+            await stream.write(chunk)
+        await stream.write(b"", is_last=True)
+
+    def close(self) -> None:
+        """Send no more comments; nothing is sent after it."""
+        if self._stream is not None:
+            self._stream.close()
 
     async def _send_head(self, status: int, content_type: str, headers: dict[str, str]) -> None:
         headers = {"content-type": content_type, **headers, **self._dialect.response_headers(self._record.request_id)}

@@ -29,6 +29,7 @@ from obscura.imaging.formats import FORMATS
 from obscura.imaging.resize import target_size
 from obscura.imaging.tokens import RULE_CONSTANTS, TokenProfile, image_tokens
 from obscura.moderation.pieces import MAX_PIECE_CHARS
+from obscura.pipeline.image_history import image_limit
 from obscura.pipeline.services import MAX_FETCHED_URLS, MAX_REDIRECTS, RequestLimits
 
 PATH = "/docs/vision"
@@ -138,7 +139,7 @@ def _limits(limits: RequestLimits) -> str:
         ("Bytes of an image", _mebibytes(limits.image.raw_bytes), errors.ImageTooLarge),
         ("Pixels of an image", _megapixels(limits.image.pixels), errors.ImageTooManyPixels),
         ("Longer side to shorter", f"{limits.image.aspect_ratio}:1", errors.UnsupportedImageDimensions),
-        ("Images in a request", f"{limits.content.images:,}", errors.TooManyImages),
+        ("Images in a request", f"{image_limit(limits.content, None):,}", errors.TooManyImages),
         ("Parts of a message", f"{limits.content.content_parts:,}", errors.TooManyContentParts),
         ("Pixels of all images, as decoded", _megapixels(limits.pixels), errors.TooManyPixels),
         ("Body of a request", _mebibytes(limits.body_bytes), errors.RequestTooLarge),
@@ -193,7 +194,7 @@ def _streams() -> str:
 
 
 def _error_example(limits: RequestLimits) -> str:
-    most = limits.content.images
+    most = image_limit(limits.content, None)
     message = f"The request has {most + 1} images; the limit is {most}. Use several requests."
     error = errors.TooManyImages(message, param=f"messages[0].content[{most}]")
     return escape(json.dumps(json.loads(openai_error(error)), indent=2))

@@ -35,6 +35,10 @@ from obscura.errors import (
 )
 from obscura.execution import Caller, work_for
 from obscura.memory_budget import request_memory
+from obscura.usage.base import Budget
+
+JWT_SUBJECT = "jwt"
+"""Whom the usage of every JWT is counted for."""
 
 _FALSE = frozenset({"", "false", "0", "no", "off"})
 
@@ -46,6 +50,9 @@ class Principal:
     max_storage_bytes, max_files   the limits of its project's files, its key's own; None for the deployment's
     subject                        its key, its JWT's subject or its network, in this process's memory alone
     may_use_files                  False for a key whose scopes lack files
+    is_admin                       whether its key is one of management
+    usage_subject                  whom usage is counted for: its key's id, or what stands for other callers
+    budgets                        how much its key may use
     """
 
     project: str
@@ -55,6 +62,9 @@ class Principal:
     max_files: int | None = None
     subject: str = field(default="", repr=False)
     may_use_files: bool = True
+    usage_subject: str = JWT_SUBJECT
+    is_admin: bool = False
+    budgets: tuple[Budget, ...] = ()
 
     @property
     def caller(self) -> Caller:
@@ -66,12 +76,14 @@ class Principal:
 class AccessRequest:
     """What access control reads of a request: headers with names in lower case, and the client's address.
 
+    ``scope`` is what a key needs; None if any key will do.
+
     ``uses_free_quota``: an unauthenticated request is one of the free tier's; others are counted by the minute.
     """
 
     headers: Mapping[str, str]
     address: Address | None
-    scope: KeyScope
+    scope: KeyScope | None
     record: AccessRecord
     uses_free_quota: bool = False
     credential_headers: Sequence[str] = CREDENTIAL_HEADERS
@@ -166,7 +178,7 @@ async def _authenticate_key(secret: str, request: AccessRequest, access_control:
     limit = key.requests_per_minute or access_control.limits.key_requests_per_minute
     subject = f"key:{key.id}"
     try:
-        await enforce_rate_limit(subject, limit, access_control, request.record)
+        await enforce_rate_limit(subject, limit, access_control, request.record, key.shards)
     except StoreUnavailable:
         if not access_control.allow_cached_keys_in_outage:
             raise
@@ -180,12 +192,15 @@ async def _authenticate_key(secret: str, request: AccessRequest, access_control:
             max_files=key.max_files,
             subject=subject,
             may_use_files=not key.scopes or KeyScope.FILES in key.scopes,
+            usage_subject=key.id,
+            is_admin=key.allows(KeyScope.ADMIN),
+            budgets=key.budgets,
         )
     )
 
 
-def _require_scope(key: ApiKey, scope: KeyScope) -> None:
-    if key.allows(scope):
+def _require_scope(key: ApiKey, scope: KeyScope | None) -> None:
+    if scope is None or key.allows(scope):
         return
     if scope is KeyScope.ADMIN:
         raise _admin_key_needed()
@@ -222,7 +237,11 @@ async def _admit_free_tier(request: AccessRequest, access_control: AccessControl
     address = require_free_tier(access_control, request.address)
     network = network_quotas(address)[0].network
     principal = Principal(
-        FREE_TIER_PROJECT, wants_zero_retention(request.headers), anonymous=True, subject=f"network:{network}"
+        FREE_TIER_PROJECT,
+        wants_zero_retention(request.headers),
+        anonymous=True,
+        subject=f"network:{network}",
+        usage_subject=FREE_TIER_PROJECT,
     )
     if request.uses_free_quota:
         return Admission(principal, await reserve_free_request(address, access_control, request.record))

@@ -11,6 +11,7 @@ from obscura.auth.base import ApiKey, ApiKeyStore
 from obscura.auth.projects import ReservedProject, is_reserved
 from obscura.clock import Clock, SystemClock
 from obscura.errors import StoreUnavailable
+from obscura.usage.base import Budget
 
 KEY_PREFIX = "obs_"
 MAX_CACHED_KEYS = 4096
@@ -30,6 +31,8 @@ async def create_key(  # noqa: PLR0913 the fields of the key
     requests_per_minute: int | None = None,
     max_storage_bytes: int | None = None,
     max_files: int | None = None,
+    shards: int = 1,
+    budgets: tuple[Budget, ...] = (),
     clock: Clock | None = None,
 ) -> tuple[ApiKey, str]:
     """Create a key for a project; return what is stored, and the secret, which cannot be read again.
@@ -48,6 +51,8 @@ async def create_key(  # noqa: PLR0913 the fields of the key
         requests_per_minute=requests_per_minute,
         max_storage_bytes=max_storage_bytes,
         max_files=max_files,
+        shards=shards,
+        budgets=budgets,
     )
     await keys.add(key, key_digest(secret))
     return key, secret

@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol, Self
 
+from obscura.usage.base import Budget
+
 
 class KeyScope(StrEnum):
     """What a key may be limited to: one family of endpoints each."""
@@ -39,6 +41,9 @@ class ApiKey:
     requests_per_minute: int | None = None
     max_storage_bytes: int | None = None
     max_files: int | None = None
+    shards: int = 1
+    """Over how many counters its requests are counted: more than one item of a store can be (ADR 143)."""
+    budgets: tuple[Budget, ...] = ()
 
     def allows(self, scope: KeyScope) -> bool:
         """Whether it may call the endpoints of a scope."""

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
@@ -20,6 +20,7 @@ from obscura.auth.base import (
     Window,
 )
 from obscura.auth.ceiling import DAY_S, ceiling_counter, reserve_below_ceiling
+from obscura.auth.sharded_rates import ShardTurns, increment_shard
 from obscura.clock import Clock
 from obscura.errors import FreeTierExhausted, MissingCredentials, RateLimitExceeded
 
@@ -68,18 +69,27 @@ class AccessControl:
     clock: Clock
     limits: RateLimits
     allow_cached_keys_in_outage: bool = False
+    shard_turns: ShardTurns = field(default_factory=ShardTurns)
 
 
-async def enforce_rate_limit(subject: str, limit: int, access_control: AccessControl, record: AccessRecord) -> None:
-    """Count one request of ``subject`` in the current minute, and note what is left.
+async def enforce_rate_limit(
+    subject: str, limit: int, access_control: AccessControl, record: AccessRecord, shards: int = 1
+) -> None:
+    """Count one request of ``subject`` in the current minute, in one of its ``shards``, and note what is left.
 
     Raises RateLimitExceeded past ``limit``, or StoreUnavailable.
     """
     now = access_control.clock.now()
     window = Window.around(now, MINUTE_S)
-    count = await access_control.rates.increment(subject, window)
-    record.rate_limit = RateLimitStatus(limit, max(0, limit - count), window.ends_at_s)
-    if count > limit:
+    if shards > 1:
+        passes, left = await increment_shard(
+            access_control.rates, Counter(subject, window, limit), shards, access_control.shard_turns
+        )
+    else:
+        count = await access_control.rates.increment(subject, window)
+        passes, left = count <= limit, max(0, limit - count)
+    record.rate_limit = RateLimitStatus(limit, left, window.ends_at_s)
+    if not passes:
         raise _rate_limit_exceeded(limit, window.seconds_left(now))
 
 

@@ -1,4 +1,4 @@
-"""Decision events on Lambda: sent after the last byte of a response, since a frozen environment sends nothing."""
+"""Decision events and usage on Lambda: sent after a response's last byte, since a frozen environment sends nothing."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class Buffered(Protocol):
-    """Events that wait to be sent (``obscura.policy_events.open.PolicyEvents``)."""
+    """What waits to be sent (``obscura.pipeline.services.Services``)."""
 
     async def flush(self) -> None:
         """Send what can be sent within Lambda's bound of 500 ms."""
@@ -22,7 +22,7 @@ class FlushEventsMiddleware:
     """
 
     def __init__(self, app: ASGIApp, events: Callable[[], Buffered]) -> None:
-        """``events`` returns those of the services, which are opened after the application is made."""
+        """``events`` returns what is flushed: the services, which are opened after the application is made."""
         self._app = app
         self._events = events
 

@@ -29,6 +29,7 @@ from obscura.imaging.container import ImageFormat
 from obscura.imaging.decode_memory import MAX_DECODE_BYTES
 from obscura.imaging.formats import FORMATS
 from obscura.machine_memory import MIB, usable_memory_bytes
+from obscura.moderation.endpoints import read_endpoints
 from obscura.settings import PREFIX, RENAMED, ConfigurationError, Settings, deprecations
 from obscura.stores.dynamodb.database import DynamoDb
 from obscura.stores.dynamodb.tables import TABLES
@@ -75,12 +76,15 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from examine_access(settings)
     if settings.models is not None:
         yield _catalog(settings)
+        yield from _bedrock(settings)
+    elif settings.bedrock_region:
+        yield from _bedrock(settings)
     elif settings.upstream_url:
         yield _reach("Upstream", settings.upstream_url, settings.upstream_key is not None)
         yield from _unknown_dialects(settings)
     else:
         yield Finding("Upstream", "warn", f"the built-in demo model; set {PREFIX}UPSTREAM_URL for a real one")
-    yield _moderation(settings)
+    yield from _moderation(settings)
     yield from map(_hash_list, settings.blocked_hashes)
     yield from (_allowed_origin(origin) for origin in settings.fetch_allow)
     yield from _policy_sinks(settings)
@@ -190,6 +194,13 @@ def _catalog(settings: Settings) -> Finding:
     return Finding("Catalogue", "ok", f"{settings.models}")
 
 
+def _bedrock(settings: Settings) -> Iterator[Finding]:
+    from obscura.cli.doctor_bedrock import bedrock_findings
+
+    for subject, verdict, detail in bedrock_findings(settings):
+        yield Finding(subject, verdict, detail)
+
+
 def _hash_list(source: str) -> Finding:
     try:
         loaded = load(HashListSource.parse(source), StoredHashLists())
@@ -209,16 +220,24 @@ def _unknown_dialects(settings: Settings) -> Iterator[Finding]:
             yield Finding("Upstream", "bad", f"{PREFIX}UPSTREAM_DIALECTS: {error}")
 
 
-def _moderation(settings: Settings) -> Finding:
+def _moderation(settings: Settings) -> Iterator[Finding]:
     match settings.effective_moderation:
         case "off":
-            return Finding("Moderation", "warn", "off: images and text reach the model unchecked")
+            yield Finding("Moderation", "warn", "off: images and text reach the model unchecked")
         case "demo":
-            return Finding("Moderation", "warn", "the demo: it flags one word and one image")
+            yield Finding("Moderation", "warn", "the demo: it flags one word and one image")
+        case "openai" if settings.moderation_urls:
+            try:
+                endpoints = read_endpoints(settings)
+            except ConfigurationError as error:
+                yield Finding("Moderation", "bad", str(error))
+            else:
+                yield from (_reach("Moderation", endpoint.url, endpoint.key is not None) for endpoint in endpoints)
         case "openai":
             if settings.moderation_lacks_key:
-                return Finding("Moderation", "bad", f"{PREFIX}MODERATION_KEY is not set: every request will get a 503")
-            return _reach("Moderation", settings.moderation_url, settings.effective_moderation_key is not None)
+                yield Finding("Moderation", "bad", f"{PREFIX}MODERATION_KEY is not set: every request will get a 503")
+            else:
+                yield _reach("Moderation", settings.moderation_url, settings.effective_moderation_key is not None)
 
 
 def _reach(subject: str, base_url: str, has_key: bool) -> Finding:

@@ -18,6 +18,7 @@ SUMMARIES = {
     "ask": "Ask about a photograph, with the settings of this environment.",
     "tokens": "Show each image's format, its size before and after preparation, and its tokens by counting profile.",
     "policy": "Validate, explain, simulate, compare, test and replay policies in files.",
+    "usage": "Show tokens, images and the estimated cost by key, model and day.",
     "doctor": "Report what is configured, what is reachable and what is missing; exit with status 1 if anything is "
     "missing.",
 }

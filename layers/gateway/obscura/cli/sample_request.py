@@ -5,16 +5,16 @@ import json
 
 from PIL import Image
 
+from obscura.bootstrap_catalog import load_document
 from obscura.dialects.data_url import encode_data_url
 from obscura.settings import Settings
-from obscura.upstreams.catalog_file import read_catalog_file
 from obscura.upstreams.demo import MODEL
 
 
 def sample_model(settings: Settings) -> str | None:
     """Return the demo's model or the catalog's first with image input; None if only the upstream knows its models."""
     if settings.models is not None:
-        models = read_catalog_file(settings.models).models
+        models = load_document(settings).models
         return next((model.id for model in models if "image" in model.input), None)
     return None if settings.upstream_url else MODEL
 

@@ -1,6 +1,5 @@
 """What the pipeline knows of a dialect: how a request is parsed and sent on, and how its response is translated."""
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -35,29 +34,16 @@ MAX_TEXT_CHARS = 4_000_000
 class ContentLimits:
     """How much content one request may carry.
 
+    ``images`` are what the operator allows in a request beside what the upstream takes, None if that alone decides.
     ``items`` are messages, parts and tools in all. ``text_chars`` of text are taken, and ``key_text_chars`` of a caller
     with a key, if that is more.
     """
 
-    images: int = 16
     content_parts: int = 16
     items: int = MAX_ITEMS
     text_chars: int = MAX_TEXT_CHARS
     key_text_chars: int = MAX_TEXT_CHARS
-
-
-_FILE_ID = re.compile(r"file_[0-9a-f]{36}")
-_UPLOAD_ID = re.compile(r"upload_[0-9a-f]{36}")
-
-
-def is_file_id(text: str) -> bool:
-    """Whether a text has the form of a stored file's id; no other text may become part of a blob's name or a key."""
-    return _FILE_ID.fullmatch(text) is not None
-
-
-def is_upload_id(text: str) -> bool:
-    """Whether a text has the form of an upload's id."""
-    return _UPLOAD_ID.fullmatch(text) is not None
+    images: int | None = None
 
 
 class SourceKind(Enum):
@@ -75,14 +61,15 @@ class ImageSlot:
 
     ``path`` is the JSON path that an error's ``param`` names; ``source`` is the string as sent, between its quotes and
     with its JSON escapes: a view of maybe 20 MB. ``replace`` takes the prepared image as an ASCII data URL and writes
-    it into the request in place of the caller's.
+    it into the request in place of the caller's; or a text that stands there instead, if the place ``takes_text``.
     """
 
     path: str
     source: memoryview
     detail: str
-    replace: Callable[[bytes], None]
+    replace: Callable[[bytes | str], None]
     kind: SourceKind = SourceKind.URL
+    takes_text: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +77,15 @@ class DocumentSlot:
     """A file of a request that is a PDF, or an image if its part does not tell and its bytes do.
 
     Like ImageSlot, but it becomes an image and a text for each of its pages. ``replace`` takes the prepared pages as
-    ASCII data URLs and their texts, one each; a page without text has an empty one. ``images_before`` counts the image
+    ASCII data URLs, or a text that stands in the place of an image, and their texts, one each; a page without text has
+    an empty one. ``images_before`` counts the image
     slots that stand before it in the request.
     """
 
     path: str
     source: memoryview
     detail: str
-    replace: Callable[[Sequence[bytes], Sequence[str]], None]
+    replace: Callable[[Sequence[bytes | str], Sequence[str]], None]
     kind: SourceKind = SourceKind.URL
     images_before: int = 0
 
@@ -232,6 +220,15 @@ class ParsedRequest(RequestContent, Protocol):
         """The JSON paths of fields by which the upstream would keep something of the request."""
         ...
 
+    def leave_out_images(self, count: int) -> int:
+        """Replace the first ``count`` images by a text that says so; return how many there were that could be."""
+        ...
+
+    @property
+    def max_output_tokens(self) -> int | None:
+        """The most tokens that the answer may have, of all its choices together; None if the request has no limit."""
+        ...
+
     def answer_translator(self) -> ResponseTranslator:
         """Return the translator of a chat answer that the gateway gives in place of the model's."""
         ...
@@ -243,11 +240,19 @@ class ParsedRequest(RequestContent, Protocol):
         """
         ...
 
+    def is_bound(self, *, native: bool) -> bool:
+        """Whether what goes upstream names or carries what one upstream alone knows: ids, content that it encrypted."""
+        ...
+
+    def rename_model(self, model: str) -> None:
+        """Have ``to_upstream`` ask for a model by this id; responses keep the caller's."""
+        ...
+
     def keep_nothing_upstream(self, *, store_field: bool) -> None:
         """Have the upstream keep nothing that a request can stop it from keeping; before any image is replaced.
 
         Fields that name or make entries of its cache are taken off, and ``"store": false`` is written, in dialects that
-        have the field, if ``store_field`` says that the upstream takes it.
+        have the field, if ``store_field`` says that the upstream takes it. It may be called again for another upstream.
         """
         ...
 

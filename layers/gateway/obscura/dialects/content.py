@@ -4,6 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import msgspec
+from msgspec import Raw
+
 from obscura.dialects.base import ContentLimits, DocumentSlot, ImageSlot, SourceKind, UncheckedPart, VideoSlot
 from obscura.dialects.json.prescan import too_many_items
 from obscura.dialects.json.raw import FALSE, Node, RawJson, RawObject, is_array, open_array, open_object
@@ -89,7 +92,7 @@ class RequestContent:
         path: str,
         source: memoryview,
         detail: str,
-        replace: Callable[[Sequence[bytes], Sequence[str]], None],
+        replace: Callable[[Sequence[bytes | str], Sequence[str]], None],
         kind: SourceKind,
     ) -> None:
         """Add a document that stands behind all images so far."""
@@ -131,6 +134,12 @@ class ContentRequest:
 
         rewrite_texts(self.content, type(self).rule, rewrite)
 
+    def leave_out_images(self, count: int) -> int:
+        """Replace the first ``count`` images by a text that says so; return how many there were that could be."""
+        from obscura.dialects.left_out import leave_out_images
+
+        return leave_out_images(self.content, count)
+
     @property
     def images(self) -> Sequence[ImageSlot]:
         """Every image, in request order."""
@@ -152,6 +161,13 @@ class ContentRequest:
         return self.content.texts
 
     @property
+    def max_output_tokens(self) -> int | None:
+        """The most tokens that the answer may have, of all its choices together."""
+        root = self.content.body.root
+        limits = [count for name in _OUTPUT_LIMITS if (count := _positive_int(root.get(name))) is not None]
+        return max(limits) * (_positive_int(root.get("n")) or 1) if limits else None
+
+    @property
     def unchecked(self) -> Sequence[UncheckedPart]:
         """The parts that only a model which passes their type may get."""
         return list(self.content.unchecked.values())
@@ -171,6 +187,14 @@ class ContentRequest:
         files = [part.account_id for part in self.content.unchecked.values() if part.account_id is not None]
         return [*self.content.account_state, *self.content.stored_items, *files] if native else files
 
+    def is_bound(self, *, native: bool) -> bool:
+        """Whether it names what only one upstream knows; see ``ParsedRequest``."""
+        return bool(self.account_state(native=native))
+
+    def rename_model(self, model: str) -> None:
+        """Have the upstream be asked for a model by this id; another leaf is written, and nothing else."""
+        self.content.body.root["model"] = Raw(msgspec.json.encode(model))
+
     def keep_nothing_upstream(self, *, store_field: bool) -> None:
         """Take the cache hints off, and have ``"store": false`` written if the upstream takes the field."""
         content = self.content
@@ -183,6 +207,17 @@ class ContentRequest:
     def stored_field(self) -> RawObject:
         """Return what is written into a request of a dialect that has the field ``store``: that, or nothing."""
         return {"store": FALSE} if self.content.unstored else {}
+
+
+_OUTPUT_LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+_MAX_DIGITS = 12
+
+
+def _positive_int(node: Node | None) -> int | None:
+    if not isinstance(node, Raw):
+        return None
+    text = bytes(node)
+    return int(text) or None if text.isdigit() and len(text) <= _MAX_DIGITS else None
 
 
 def drop_cache_ids(part: RawObject) -> None:

@@ -6,8 +6,9 @@ import msgspec
 import pybase64
 from msgspec import Raw
 
-from obscura.dialects.base import SourceKind, UncheckedPart, is_file_id
+from obscura.dialects.base import SourceKind, UncheckedPart
 from obscura.dialects.data_url import is_data_url
+from obscura.dialects.file_ids import is_file_id
 from obscura.dialects.json.fields import image_detail, text_or_empty
 from obscura.dialects.json.raw import RawJson, RawObject, is_null, is_string, open_object
 from obscura.dialects.media import MediaKind, base64_kind

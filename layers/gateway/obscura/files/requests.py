@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from obscura.dialects.base import is_file_id
+from obscura.dialects.file_ids import is_file_id
 from obscura.files.base import FileAttributes
 from obscura.files.multipart import MAX_FILENAME_CHARS, require_filename
 
@@ -152,7 +152,7 @@ class CompleteUpload(_Request, extra="forbid"):
 class ListFilesQuery(_Request):
     """The query of a list of files."""
 
-    limit: Annotated[int, BeforeValidator(_plain_digits), Field(ge=1, le=MAX_LISTED)] | None = None
+    limit: Annotated[int, Field(ge=1, le=MAX_LISTED), BeforeValidator(_plain_digits)] | None = None
     order: Literal["asc", "desc"] = Field(default="desc", description="By time of creation.")
     purpose: ListedPurpose | None = None
     after: Annotated[str, AfterValidator(_file_id)] | None = Field(

@@ -7,7 +7,7 @@ from functools import partial
 
 from obscura.auth.access import Principal
 from obscura.clock import Clock
-from obscura.dialects.base import is_file_id
+from obscura.dialects.file_ids import is_file_id
 from obscura.documents.base import MEDIA_TYPE, DocumentLimits, is_pdf, require_pdf
 from obscura.documents.render import DocumentRenderer
 from obscura.errors import (

@@ -14,7 +14,8 @@ from obscura.errors import FileNotFound, StorageFull, StoreUnavailable, Unsuppor
 from obscura.execution import Caller
 from obscura.files.base import prepared_blob
 from obscura.files.service import FileService, find_file, image_error, read_original, require_storage_allowed
-from obscura.imaging import Detail, ImageError, ImageLimits, PreparedImage, prepare
+from obscura.imaging import Detail, ImageError, ImageLimits, OutputLimits, PreparedImage, prepare
+from obscura.imaging.fit import NO_LIMITS
 
 PREPARATION_VERSION = 2
 """Raise it whenever the preparation of images changes: older prepared forms are then replaced."""
@@ -22,10 +23,19 @@ PREPARATION_VERSION = 2
 
 @dataclass(frozen=True, slots=True)
 class StoredImages:
-    """The stored images that one caller may use."""
+    """The stored images that one caller may use, within what the model's upstream takes of images.
+
+    There is one prepared form for each detail, of the last limits that changed it (ADR 170).
+    """
 
     principal: Principal
     service: FileService
+    output: OutputLimits = NO_LIMITS
+
+    @property
+    def limits(self) -> ImageLimits:
+        """The limits of their preparation."""
+        return replace(self.service.image_limits, output=self.output)
 
     async def find(self, file_id: str, detail: str) -> "PreparedImage | StoredOriginal":
         """Return a stored image in its prepared form for a detail, or its original if it has none yet.
@@ -39,7 +49,7 @@ class StoredImages:
         if file.media_type == MEDIA_TYPE:
             raise UnsupportedImageFormat("The file is a PDF. Send its id in a document, not in an image.")
         blob = await service.storage.blobs.get(prepared_blob(file.id, detail))
-        prepared = _unpack(blob, service.image_limits.flatten_onto) if blob else None
+        prepared = _unpack(blob, self.limits) if blob else None
         if prepared is not None and service.hash_sources and not prepared.source_sha256:
             prepared = None  # of a time without hash lists
         return prepared or StoredOriginal(self, file.id, detail, await read_original(file, service.storage))
@@ -49,7 +59,7 @@ class StoredImages:
         service = self.service
         name = prepared_blob(file_id, detail)
         with suppress(StoreUnavailable, StorageFull):
-            await service.storage.blobs.put(name, _pack(prepared, service.image_limits.flatten_onto))
+            await service.storage.blobs.put(name, _pack(prepared, self.limits))
             try:
                 await find_file(file_id, self.principal, service.storage, service.clock.now())
             except FileNotFound:
@@ -68,7 +78,7 @@ class StoredOriginal:
     async def prepare(self, caller: Caller) -> PreparedImage:
         """Prepare the image and store its prepared form; raises the image's errors."""
         service = self.images.service
-        prepare_now = partial(_prepare, self.data, self.detail, service.image_limits, hash_source=service.hash_sources)
+        prepare_now = partial(_prepare, self.data, self.detail, self.images.limits, hash_source=service.hash_sources)
         prepared = await service.executor.run(prepare_now, caller)
         await self.images.store(self.file_id, self.detail, prepared)
         return prepared
@@ -96,9 +106,11 @@ class _Header(msgspec.Struct):
     unchanged: bool = msgspec.field(name="kept")
     flatten_onto: tuple[int, int, int] = (255, 255, 255)
     source_sha256: str | UnsetType = UNSET
+    output: str | UnsetType = UNSET
+    """The limits of the model's upstream that it was made within."""
 
 
-def _pack(prepared: PreparedImage, flatten_onto: tuple[int, int, int]) -> bytes:
+def _pack(prepared: PreparedImage, limits: ImageLimits) -> bytes:
     """Return the header as one line of JSON, then the bytes."""
     header = _Header(
         version=PREPARATION_VERSION,
@@ -110,21 +122,31 @@ def _pack(prepared: PreparedImage, flatten_onto: tuple[int, int, int]) -> bytes:
         source_width_px=prepared.source_width_px,
         source_height_px=prepared.source_height_px,
         unchanged=prepared.unchanged,
-        flatten_onto=flatten_onto,
+        flatten_onto=limits.flatten_onto,
+        output=limits.output.key if prepared.limited else UNSET,
         source_sha256=prepared.source_sha256 or UNSET,
     )
     return msgspec.json.encode(header) + b"\n" + prepared.data
 
 
-def _unpack(blob: bytes, flatten_onto: tuple[int, int, int]) -> PreparedImage | None:
-    """Return what ``_pack`` wrote; None if it is of another version or was flattened onto another colour."""
+def _unpack(blob: bytes, limits: ImageLimits) -> PreparedImage | None:
+    """Return what ``_pack`` wrote; None if it is of another version, or would now be prepared to other bytes.
+
+    A form that was made without limits and is within them is what would be prepared within them.
+    """
     line_end = blob.find(b"\n")
     try:
         header = msgspec.json.decode(memoryview(blob)[:line_end], type=_Header)
     except msgspec.DecodeError:
         return None
-    if header.version != PREPARATION_VERSION or header.flatten_onto != flatten_onto:
+    if header.version != PREPARATION_VERSION or header.flatten_onto != limits.flatten_onto:
         return None
+    made_within = header.output or NO_LIMITS.key
+    if made_within != limits.output.key:
+        format_name = header.media_type.rpartition("/")[2].upper()
+        is_within = limits.output.allow(len(blob) - line_end - 1, format_name, max(header.width_px, header.height_px))
+        if made_within != NO_LIMITS.key or not is_within:
+            return None
     return PreparedImage(
         data=blob[line_end + 1 :],
         media_type=header.media_type,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from obscura.auth.access import Principal
-from obscura.dialects.base import is_upload_id
+from obscura.dialects.file_ids import is_upload_id
 from obscura.errors import FileNotFound, InvalidRequest, ObscuraError, StoreUnavailable
 from obscura.execution import gather_or_raise_first
 from obscura.files.base import MAX_PARTS, FileAttributes, FileStorage, StoredFile, Upload, new_id, part_blob

@@ -10,19 +10,24 @@ from typing import Protocol
 class Verdict:
     """The verdict on one image or one text; ``category`` is the flagged category with the highest score.
 
-    ``scores`` are those of all categories, from 0 to 1; a cached verdict has none.
+    ``scores`` are those of all categories, from 0 to 1; a cached verdict has none. ``reviewer`` is the identity of the
+    endpoint that gave it, if there are several; ``by_fallback`` says that it is not the first of them.
     """
 
     flagged: bool
     category: str | None = None
     scores: Mapping[str, float] = field(default_factory=dict, compare=False)
+    reviewer: str | None = field(default=None, compare=False)
+    by_fallback: bool = field(default=False, compare=False)
 
 
 class Moderator(Protocol):
     """Reviews images and text. Raises ModerationUnavailable whenever there is no reliable verdict."""
 
-    identity: str
-    """The server, the model and the settings that review: a verdict is valid for these only."""
+    @property
+    def identity(self) -> str:
+        """The server, the model and the settings that review: a verdict is valid for these only."""
+        ...
 
     local: bool
     """Whether text is reviewed in this process, where a verdict takes less time than its lookup in a cache."""

@@ -52,7 +52,8 @@ class CleanVerdicts:
 class CachingModerator:
     """A moderator that reviews no image again within ``VERDICT_TTL`` of a clean verdict.
 
-    The key is the SHA-256 of the prepared image and the moderator's identity. Flagged images are never cached.
+    The key is the SHA-256 of the prepared image and the moderator's identity. Flagged images are never cached, nor are
+    verdicts of another endpoint than the one that was to be asked.
     """
 
     def __init__(self, moderator: Moderator, clean: CleanVerdicts) -> None:
@@ -69,7 +70,7 @@ class CachingModerator:
         if await self._clean.among([digest]):
             return Verdict(flagged=False)
         verdict = await self._moderator.review_image(data_url)
-        if not verdict.flagged:
+        if not verdict.flagged and verdict.reviewer in {None, self.identity}:
             await self._clean.add([digest])
         return verdict
 
@@ -88,6 +89,7 @@ class TextVerdicts:
     def __init__(self, clean: CleanVerdicts, identity: str, project: str) -> None:
         """``identity`` is the moderator's."""
         self._clean = clean
+        self.identity = identity
         self._key = hashlib.sha256(b"text\0%b\0%b" % (identity.encode(), project.encode()))
 
     def digests(self, texts: Sequence[str], contexts: Sequence[str]) -> dict[int, bytes]:

@@ -20,6 +20,12 @@ CONNECT_TIMEOUT_S = 5.0
 MAX_VERDICT_BYTES = 1024 * 1024
 MAX_CATEGORY_CHARS = 100
 
+CONTENT_STATUSES = frozenset({400, 413, 415, 422})
+
+
+class ContentRefused(ModerationUnavailable):
+    """No verdict, for a reason of the content's and not of the service's: it says nothing of the service's health."""
+
 
 class _Result(msgspec.Struct):
     flagged: bool
@@ -80,17 +86,22 @@ class OpenAIModerator:
     async def _review(self, reviewed: _ModerationRequest) -> Verdict:
         body = msgspec.json.encode(reviewed)
         request = http_request("POST", self._url, self._headers, body, self._extensions)
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                response = await send_with_retries(self._transport, request, RETRIES)
-                try:
-                    return _verdict(await _read(response))
-                finally:
-                    await response.aclose()
-        except TimeoutError:
-            raise _unavailable(f"gave no verdict within {self._timeout_s:g} s") from None
-        except (httpx.TransportError, httpx.DecodingError):
-            raise _unavailable("cannot be reached") from None
+        return _verdict(await request_verdict(self._transport, request, self._timeout_s))
+
+
+async def request_verdict(transport: httpx.AsyncBaseTransport, request: httpx.Request, timeout_s: float) -> bytes:
+    """Send a request for a verdict, retries included, and return the body; raises ModerationUnavailable."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            response = await send_with_retries(transport, request, RETRIES)
+            try:
+                return await _read(response)
+            finally:
+                await response.aclose()
+    except TimeoutError:
+        raise unavailable(f"gave no verdict within {timeout_s:g} s") from None
+    except (httpx.TransportError, httpx.DecodingError):
+        raise unavailable("cannot be reached") from None
 
 
 async def _read(response: httpx.Response) -> bytes:
@@ -99,13 +110,15 @@ async def _read(response: httpx.Response) -> bytes:
             f"The moderation service rejected the gateway's own credentials (status {response.status_code}), so "
             "nothing was sent to the model. Not your fault: the operator must check OBSCURA_MODERATION_KEY."
         )
+    if response.status_code in CONTENT_STATUSES:
+        raise ContentRefused(_text(f"refused what it was to review (status {response.status_code})"))
     if response.status_code != 200:
-        raise _unavailable(f"failed with status {response.status_code}")
+        raise unavailable(f"failed with status {response.status_code}")
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk
         if len(body) > MAX_VERDICT_BYTES:
-            raise _unavailable(f"sent a verdict of over {MAX_VERDICT_BYTES:,} bytes")
+            raise unavailable(f"sent a verdict of over {MAX_VERDICT_BYTES:,} bytes")
     return bytes(body)
 
 
@@ -116,7 +129,7 @@ def _verdict(body: bytes) -> Verdict:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         results = []
     if not results:
-        raise _unavailable("sent no valid verdict")
+        raise unavailable("sent no valid verdict")
     flagged = [result for result in results if result.flagged or any(result.categories.values())]
     scores = _scores(results)
     if not flagged:
@@ -139,5 +152,10 @@ def _scores(results: list[_Result]) -> dict[str, float]:
     return scores
 
 
-def _unavailable(why: str) -> ModerationUnavailable:
-    return ModerationUnavailable(f"Nothing was sent to the model: the moderation service {why}. Try again in a while.")
+def unavailable(why: str) -> ModerationUnavailable:
+    """Return the error for a service that gives no verdict."""
+    return ModerationUnavailable(_text(why))
+
+
+def _text(why: str) -> str:
+    return f"Nothing was sent to the model: the moderation service {why}. Try again in a while."

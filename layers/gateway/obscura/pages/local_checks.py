@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from obscura.settings import Settings
+from obscura.upstreams.image_limits import DEFAULT_MAX_IMAGES
 
 CHECKS = Path(__file__).with_name("checks.json")
 
@@ -36,7 +37,7 @@ def local_checks(settings: Settings) -> dict[str, Any]:
         "limits": {
             "image_bytes": settings.max_image_bytes,
             "image_pixels": settings.max_pixels,
-            "images": settings.max_images,
+            "images": DEFAULT_MAX_IMAGES if settings.max_images is None else settings.max_images,
             "body_bytes": settings.max_body_bytes,
             **checks["limits"],
         },

@@ -1,26 +1,22 @@
 """The policy of one request: which version holds, what its rules find before and after moderation, what is decided."""
 
 import random
-import secrets
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-import msgspec
-
 from obscura.auth.access import Principal
 from obscura.errors import ObscuraError, PermissionDenied, QuotaExceeded, StoreUnavailable
 from obscura.execution import run_off_loop, to_the_end
+from obscura.pipeline.decision_events import DecisionEvents
 from obscura.pipeline.named_policy import NamedPolicy
 from obscura.pipeline.policy_versions import Versions, find_versions, policy_not_found
 from obscura.pipeline.services import Services
 from obscura.policy.base import CheckClient
-from obscura.policy.decision import Finding
 from obscura.policy.document import PolicyDocument
 from obscura.policy.engine import CheckedRequest, may_use
 from obscura.policy.errors import PolicyBlocked
-from obscura.policy.events import DecisionEvent, event_of, features_of
 from obscura.policy.facts import ImageFacts, ModerationResult, QuotaResult, RequestFacts
 from obscura.policy.gate import Decided, Gate, Policies
 from obscura.policy.image_hashes import OFF_LOOP_COMPARISONS, comparisons, hash_hit
@@ -67,7 +63,7 @@ class RequestPolicy:
         self._rolled_back_at_s = rolled_back_at_s
         self._counters: list[QuotaCounter] = []
         self._reserved = False
-        self._event: DecisionEvent | None = None
+        self.events = DecisionEvents(named, versions, gate, services.clock, policies.events)
         self._record_later: Callable[[Decided], Awaitable[None]] | None = None
         self._decided: Decided | None = None
 
@@ -176,7 +172,7 @@ class RequestPolicy:
 
     async def _record(self, checked: CheckedRequest, moderation: ModerationResult, decided: Decided) -> None:
         await self._count(decided)
-        self._send_event(self._shown(decided.outcome), checked, moderation, decided)
+        self.events.send(self._shown(decided.outcome), checked, moderation, decided)
 
     def preview(self, moderation: ModerationResult) -> Shown:
         """Return what ``decide`` would, for an inspection: nothing is counted, and there is no event."""
@@ -223,44 +219,6 @@ class RequestPolicy:
         window = buckets_in_window(rollout, now_s, 0.0 if since_s is None else cooldown_ends_at_s(rollout, since_s))
         if is_spike(rollout, await store.counts(policy_id, live.number, window), window):
             await store.roll_back(policy_id, live.number, now_s, since_s)
-
-    def _send_event(
-        self, shown: Shown, checked: CheckedRequest, moderation: ModerationResult, decided: Decided
-    ) -> None:
-        former, live = self._versions.former, self._versions.live
-        document = None if live is None else live.document
-        event = event_of(
-            shown,
-            checked.facts,
-            event_id=f"evt_{secrets.token_hex(12)}",
-            created_at=self._services.clock.now().isoformat().replace("+00:00", "Z"),
-            name=None if document is None else document.name or None,
-            data_classification=None if document is None else document.org_controls.data_classification,
-            former=None if former is None or decided.former is None else (former.number, decided.former),
-            features=features_of(checked.facts, moderation, shown.outcome.reported, checked.redactor.kinds),
-        )
-        self._event = msgspec.structs.replace(event, project_label=self.named.project)
-        self._policies.events.put(self._event)
-
-    def send_output_event(self, shown: Shown, findings: Sequence[Finding]) -> None:
-        """Send the event of a decision that findings in the answer made, beside that of the request."""
-        if not findings or self._event is None:
-            return
-        view, reported = shown.view(), shown.outcome.reported
-        self._policies.events.put(
-            msgspec.structs.replace(
-                self._event,
-                event_id=f"evt_{secrets.token_hex(12)}",
-                created_at=self._services.clock.now().isoformat().replace("+00:00", "Z"),
-                direction="output",
-                decision=view.decision,
-                effective_decision=view.effective_decision,
-                reason_code=view.reason_code,
-                rule=view.rule,
-                triggered_categories=reported.triggered_categories,
-                denylist_hits=reported.denylist_hits,
-            )
-        )
 
     def refusal(self, shown: Shown) -> ObscuraError:
         """Return the error of a decision that is one."""

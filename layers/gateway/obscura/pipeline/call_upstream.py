@@ -4,11 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
+from obscura.access_record import AccessRecord
 from obscura.dialects.base import StreamTranslator, UpstreamBody
 from obscura.errors import ObscuraError
 from obscura.execution import run_off_loop
 from obscura.pipeline.request import GatewayResponse, StreamingBody
-from obscura.upstreams.base import Upstream
+from obscura.upstreams.base import CatalogModel, Upstream
+
+UPSTREAM_HEADER = "x-obscura-upstream"
+"""The catalog's name of the upstream that answered."""
 
 EVENT_STREAM = "text/event-stream"
 CLOSE_TIMEOUT_S = 1.0
@@ -16,6 +20,22 @@ OFF_LOOP_BYTES = 16 * 1024
 MAX_CHUNKS_AT_ONCE = 32
 MAX_FEED_BYTES = 4 * 1024
 """Of a stream, what is translated at once: at ten bytes an event and 10 µs for each, 4 ms."""
+
+
+async def call_model(
+    request: UpstreamBody, model: CatalogModel, image_tokens: Sequence[int], record: AccessRecord
+) -> GatewayResponse:
+    """Call a model's upstream as ``call_upstream`` does; the response or the error names it, if it has a name."""
+    name = record.upstream = model.upstream_name
+    if name is None:
+        return await call_upstream(request, model.upstream, image_tokens)
+    try:
+        response = await call_upstream(request, model.upstream, image_tokens)
+    except ObscuraError as error:
+        error.headers[UPSTREAM_HEADER] = name
+        raise
+    response.headers[UPSTREAM_HEADER] = name
+    return response
 
 
 async def call_upstream(request: UpstreamBody, upstream: Upstream, image_tokens: Sequence[int]) -> GatewayResponse:

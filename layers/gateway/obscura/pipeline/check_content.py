@@ -7,21 +7,23 @@ from typing import TYPE_CHECKING
 from obscura.access_record import AccessRecord
 from obscura.auth.access import Principal
 from obscura.dialects.base import DocumentSlot, ImageSlot, RequestContent, VideoSlot
-from obscura.errors import ObscuraError, TooManyImages
+from obscura.errors import ObscuraError
 from obscura.execution import gather_or_raise_first
 from obscura.fetch.base import FetchAllowance
 from obscura.files.stored_images import StoredImages
 from obscura.pipeline.load_images import VideoSources, inline_image, inline_videos, load_image, require_few_urls
-from obscura.pipeline.moderate import Moderation, moderation_of, require_text_length
+from obscura.pipeline.moderate import Moderation, moderation_of
 from obscura.pipeline.prepare import (
     ImageToInspect,
     InspectedImage,
     Preparation,
     PreparedImagePart,
     TokenCounting,
+    limits_for,
     require_pixels,
 )
-from obscura.pipeline.services import MAX_FETCHED_URLS, MAX_REDIRECTS, RequestLimits, Services
+from obscura.pipeline.services import MAX_FETCHED_URLS, MAX_REDIRECTS, Services
+from obscura.pipeline.totals import Totals
 
 if TYPE_CHECKING:
     from obscura.pipeline.known_images import KnownImages
@@ -56,35 +58,6 @@ class CheckedContent:
             slot.replace(image.data_url)
         for document in self.documents:
             document.replace_slot()
-
-
-class _Totals:
-    """What a request has of images and text when the pages of its documents are counted too."""
-
-    def __init__(self, parsed: RequestContent, limits: RequestLimits, *, anonymous: bool) -> None:
-        """Count each document as one page until its pages are known; raises TooManyImages."""
-        self._images = len(parsed.images)
-        self._texts = list(parsed.texts)
-        self._limits = limits
-        self._anonymous = anonymous
-        self._add(len(parsed.documents))
-
-    def add_pages(self, pages: int) -> None:
-        """Count the pages of a document; raises TooManyImages."""
-        self._add(pages - 1)
-
-    def _add(self, pages: int) -> None:
-        self._images += pages
-        if self._images > self._limits.content.images:
-            raise TooManyImages(
-                f"The request has {self._images} images, each page of a document counted as one; "
-                f"{self._limits.content.images} are allowed. Send fewer pages, or split it."
-            )
-
-    def add_texts(self, texts: Sequence[str]) -> None:
-        """Count the texts of a document's pages; raises RequestTooLarge."""
-        self._texts += texts
-        require_text_length(self._texts, self._limits.text_chars, anonymous=self._anonymous)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +107,8 @@ class ContentCheck:
         limits = services.limits
         cache = None if record.zero_retention else services.image_cache
         caller, lists = principal.caller, services.blocked_hashes
-        preparation = Preparation(model, limits.image, services.executor, caller, cache, hash_sources=lists is not None)
+        image_limits = limits_for(model, limits.image)
+        preparation = Preparation(model, image_limits, services.executor, caller, cache, hash_sources=lists is not None)
         known = None
         if lists is not None and moderated:
             from obscura.pipeline.known_images import KnownImages
@@ -197,7 +171,12 @@ class ContentCheck:
         return prepared[0]
 
     async def _content(self, parsed: RequestContent, moderation: Moderation | None) -> CheckedContent:
-        totals = _Totals(parsed, self.services.limits, anonymous=self.principal.anonymous)
+        totals = Totals(
+            parsed,
+            self.services.limits,
+            self.preparation.model.image_limits.max_images,
+            anonymous=self.principal.anonymous,
+        )
         with self.record.timed_step("load"):
             loaded = await self._load(parsed)
         require_pixels(loaded.all_images(parsed.images), self.services.limits.pixels)
@@ -232,7 +211,7 @@ class ContentCheck:
         ]
         inspected = await self.preparation.inspect([image for _, image in inline])
         loaded.images.update((number, image) for (number, _), image in zip(inline, inspected, strict=True))
-        stored = StoredImages(self.principal, self.services.file_service)
+        stored = StoredImages(self.principal, self.services.file_service, self.preparation.limits.output)
 
         async def image(number: int, slot: ImageSlot) -> None:
             source = await load_image(slot, self.services.images, stored, self.allowance)
@@ -274,7 +253,7 @@ class ContentCheck:
         return image
 
     async def _document(
-        self, loaded: "LoadedDocument", totals: _Totals, moderation: Moderation | None
+        self, loaded: "LoadedDocument", totals: Totals, moderation: Moderation | None
     ) -> "PreparedDocument":
         from obscura.pipeline.load_documents import prepare_document
 

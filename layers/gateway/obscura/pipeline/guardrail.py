@@ -33,6 +33,7 @@ from obscura.imaging import TokenProfile
 from obscura.pipeline.apply_policy import RequestPolicy
 from obscura.pipeline.check_content import ContentCheck
 from obscura.pipeline.external_checks import ExternallyChecked, apply_input_rules
+from obscura.pipeline.image_history import image_limit
 from obscura.pipeline.inspection import require_credential
 from obscura.pipeline.moderate import with_text_limit
 from obscura.pipeline.named_policy import read_named_policy
@@ -48,6 +49,7 @@ from obscura.policy.facts import ModerationResult, RequestFacts
 from obscura.policy.redaction import Redactor
 from obscura.policy.render import Shown, refusal_message, replacement_text
 from obscura.policy.terms import SearchedText
+from obscura.upstreams.image_limits import NO_LIMITS, UpstreamImageLimits
 
 HTTPS = b"https://"
 PARAMETERS = "additional_provider_specific_params"
@@ -69,6 +71,7 @@ class _UnknownModel:
 
     token_profile: str = TokenProfile.OPENAI_TILES.value
     token_factor: float = 1.0
+    image_limits: UpstreamImageLimits = NO_LIMITS
 
 
 @dataclass(slots=True)
@@ -82,7 +85,7 @@ class GuardrailRequest:
     images: list[ImageSlot]
     messages: bytes | None
     policy_fields: Mapping[str, str | Node]
-    prepared: dict[int, bytes] = field(default_factory=dict)
+    prepared: dict[int, str] = field(default_factory=dict)
     videos: Sequence[VideoSlot] = ()
     documents: Sequence[DocumentSlot] = ()
 
@@ -104,8 +107,8 @@ def parse_guardrail_request(head: RequestHead, body: RawJson, limits: ContentLim
     if kind not in {None, "request", "response"}:
         raise InvalidRequest("'input_type' is 'request' or 'response'.", param="input_type")
     images = _strings(root.get("images"), "images")
-    if len(images) > limits.images:
-        raise TooManyImages(f"The request has {len(images)} images; {limits.images} are allowed.", param="images")
+    if len(images) > (allowed := image_limit(limits, None)):
+        raise TooManyImages(f"The request has {len(images)} images; {allowed} are allowed.", param="images")
     others = [root[name] for name in ("tools", "tool_calls") if name in root]
     messages = root.get("structured_messages")
     request = GuardrailRequest(
@@ -121,13 +124,12 @@ def parse_guardrail_request(head: RequestHead, body: RawJson, limits: ContentLim
     def slot(number: int, leaf: Raw) -> ImageSlot:
         source = body.string_slice(leaf)
         is_url = is_data_url(source) or _unescaped_start(source).startswith(HTTPS)
-        return ImageSlot(
-            f"images[{number}]",
-            source,
-            "auto",
-            lambda data_url: request.prepared.__setitem__(number, data_url),
-            SourceKind.URL if is_url else SourceKind.BASE64,
-        )
+        kind = SourceKind.URL if is_url else SourceKind.BASE64
+
+        def replace(image: bytes | str) -> None:
+            request.prepared[number] = str(image, "ascii") if isinstance(image, bytes) else image
+
+        return ImageSlot(f"images[{number}]", source, "auto", replace, kind)
 
     request.images = [slot(number, leaf) for number, leaf in enumerate(images)]
     return request
@@ -233,7 +235,7 @@ async def _checked(
             replace(facts, texts=(), images=()), AnswerPolicy(policy.gate.held, checked.redactor, shown, Usage(0)),
         )  # fmt: skip
         shown = await _reviewed(parsed, review)
-        policy.send_output_event(shown, review.answer.findings)
+        policy.events.send_output(shown, review.answer.findings)
     headers = asked.headers | shown.headers()
     if not shown.outcome.effective.reaches_model:
         return GuardrailView("BLOCKED", _reason(shown, policy)), headers
@@ -278,7 +280,7 @@ def _changed(parsed: GuardrailRequest, texts: Sequence[str], redactor: Redactor)
     The proxy's messages may have a text within a longer string, or one that it did not list: each string of them is
     redacted. Messages in which a changed text or image has no place of its own are left out: ``texts`` then hold.
     """
-    prepared = [parsed.prepared[number].decode("ascii") for number in range(len(parsed.images))]
+    prepared = [parsed.prepared[number] for number in range(len(parsed.images))]
     sent = [decode_string(slot.source) for slot in parsed.images]
     if parsed.own_texts == list(texts) and prepared == sent:
         return GuardrailView("NONE")

@@ -1,8 +1,9 @@
 """The sequence: admit, read, select the model, load, prepare and moderate the content, call the upstream."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from obscura.auth.access import AccessRequest, Principal, admission
@@ -11,16 +12,19 @@ from obscura.dialects.base import CallerDialect, ParsedRequest, UpstreamBody
 from obscura.dialects.json.raw import Node, RawJson
 from obscura.execution import run_off_loop
 from obscura.memory_budget import request_memory
-from obscura.pipeline.call_upstream import call_upstream
+from obscura.pipeline.call_upstream import call_model
 from obscura.pipeline.check_content import CheckedContent, ContentCheck
+from obscura.pipeline.image_history import LEFT_OUT_HEADER, limit_images
 from obscura.pipeline.load_images import require_video_allowed
+from obscura.pipeline.members import narrowed, only
+from obscura.pipeline.metering import Metering, expected_use
 from obscura.pipeline.moderate import with_text_limit
 from obscura.pipeline.policy_fields import take_policy_fields
 from obscura.pipeline.read_body import read_and_parse
 from obscura.pipeline.request import GatewayRequest, GatewayResponse
 from obscura.pipeline.select_model import select_model
 from obscura.pipeline.services import Services
-from obscura.pipeline.unmoderated import UNMODERATED_HEADER, require_checkable
+from obscura.pipeline.unmoderated import UNMODERATED_HEADER, require_checkable, unmoderated_types
 from obscura.pipeline.upstream_state import require_files_allowed, require_nothing_kept, require_own_state
 from obscura.upstreams.base import CatalogModel
 from obscura.upstreams.headers import IDEMPOTENCY_KEY, request_headers, request_query
@@ -40,18 +44,22 @@ async def handle_request(
     """
     async with admission(access_request(request, dialect, uses_free_quota=True), services.access_control) as principal:
         approved = await _approve(request, principal, dialect, services)
+        headers, metering = approved.headers, approved.metering
+        headers |= await metering.reserve()
         request.record.left_gateway = True
-        with request.record.timed_step("relay"):
-            headers = approved.headers
-            calling = call_upstream(approved.body, approved.model.upstream, approved.image_tokens)
-            del approved  # what the upstream has been sent is not held while its response is relayed
-            response = await calling
-            request_memory().release()
-            try:
-                response.headers.update(headers)
-                yield response
-            finally:
-                await response.aclose()
+        try:
+            with request.record.timed_step("relay"):
+                calling = approved.call()
+                del approved  # what the upstream has been sent is not held while its response is relayed
+                response = metering.metered(await calling)
+                request_memory().release()
+                try:
+                    response.headers.update(headers)
+                    yield response
+                finally:
+                    await response.aclose()
+        finally:
+            await metering.settle()
 
 
 def access_request(
@@ -83,6 +91,7 @@ class SelectedRequest[R: ParsedRequest]:
     unmoderated: Sequence[str]
     is_large: bool
     policy_fields: Mapping[str, str | Node]
+    images_left_out: int = 0
 
 
 async def read_and_select[R: ParsedRequest](
@@ -105,14 +114,24 @@ async def read_and_select[R: ParsedRequest](
     require_nothing_kept(parsed, principal, native=False)
     with record.timed_step("choose"):
         model = await select_model(parsed, services.catalog)
-        unmoderated = require_checkable(parsed, model, principal, refuse_unmoderated=limits.refuse_unmoderated)
-        await run_off_loop(lambda: parsed.check_translatable(model.dialects, model.chat_options()), off_loop=is_large)
-        native = dialect.name in model.dialects
-        require_nothing_kept(parsed, principal, native=native)
-        require_own_state(parsed, model, native=native, allowed=limits.allow_upstream_state)
+        left_out = limit_images(parsed, model, content, request.head.headers)
+
+        async def check(model: CatalogModel) -> None:
+            require_checkable(parsed, model, principal, refuse_unmoderated=limits.refuse_unmoderated)
+            options = model.chat_options()
+            await run_off_loop(lambda: parsed.check_translatable(model.dialects, options), off_loop=is_large)
+            native = dialect.name in model.dialects
+            require_nothing_kept(parsed, principal, native=native)
+            require_own_state(parsed, model, native=native, allowed=limits.allow_upstream_state)
+
+        if model.members:
+            model = await narrowed(parsed, model, dialect.name, check)
+        else:
+            await check(model)
+    unmoderated = unmoderated_types(parsed)
     if principal.zero_retention:
         parsed.keep_nothing_upstream(store_field=model.store_field)
-    return SelectedRequest(parsed, model, unmoderated, is_large, policy_fields)
+    return SelectedRequest(parsed, model, unmoderated, is_large, policy_fields, left_out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +143,19 @@ class PreparedRequest[R: ParsedRequest]:
     content: CheckedContent
     unmoderated: Sequence[str]
     is_large: bool
+    images_left_out: int = 0
+
+    @classmethod
+    def of(cls, selected: SelectedRequest[R], content: CheckedContent) -> "PreparedRequest[R]":
+        """Return a selected request with its content."""
+        return cls(
+            selected.parsed,
+            selected.model,
+            content,
+            selected.unmoderated,
+            selected.is_large,
+            selected.images_left_out,
+        )
 
     @property
     def image_tokens(self) -> list[int]:
@@ -132,19 +164,44 @@ class PreparedRequest[R: ParsedRequest]:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers of the response: the tokens of each image, and the types of what was not moderated."""
-        image_tokens = ",".join(map(str, self.image_tokens))
-        tokens = {"x-image-tokens": image_tokens} if image_tokens else {}
-        return tokens | ({UNMODERATED_HEADER: ",".join(self.unmoderated)} if self.unmoderated else {})
+        """The headers of the response: each image's tokens, how many were left out, what was not moderated."""
+        headers = {}
+        if image_tokens := ",".join(map(str, self.image_tokens)):
+            headers["x-image-tokens"] = image_tokens
+        if self.images_left_out:
+            headers[LEFT_OUT_HEADER] = str(self.images_left_out)
+        if self.unmoderated:
+            headers[UNMODERATED_HEADER] = ",".join(self.unmoderated)
+        return headers
 
-    async def render(self) -> UpstreamBody:
-        """Render the request for the upstream, with the very images that were moderated."""
+    async def call(
+        self,
+        request: GatewayRequest,
+        principal: Principal,
+        finish: Callable[[UpstreamBody], UpstreamBody] | None = None,
+    ) -> "UpstreamCall":
+        """Return the call of the upstream, or of those of a group, with the very images that were moderated.
+
+        ``finish`` completes what was rendered for an upstream. The call of a group holds the request that was parsed.
+        """
         image_bytes = sum(len(image.data_url) for image in self.content.images_and_pages)
-        return await run_off_loop(self._render, off_loop=self.is_large or image_bytes > OFF_LOOP_IMAGE_BYTES)
+        off_loop = self.is_large or image_bytes > OFF_LOOP_IMAGE_BYTES
+        if self.model.members:
+            from obscura.pipeline.fallback import group_call
+
+            if self.parsed.images or self.parsed.documents:
+                await run_off_loop(lambda: self.content.replace(self.parsed.images), off_loop=off_loop)
+            return group_call(self, request, finish, off_loop=off_loop, zero_retention=principal.zero_retention)
+        body = await run_off_loop(self._render, off_loop=off_loop)
+        return partial(call_model, finish(body) if finish else body, self.model, self.image_tokens, request.record)
 
     def _render(self) -> UpstreamBody:
         self.content.replace(self.parsed.images)
         return self.parsed.to_upstream(self.model.dialects, self.model.chat_options())
+
+
+type UpstreamCall = Callable[[], Coroutine[None, None, GatewayResponse]]
+"""Calls the upstream; raises what ``call_upstream`` raises."""
 
 
 async def prepare_and_moderate[R: ParsedRequest](  # noqa: PLR0913 - a request, and what becomes of its content
@@ -163,17 +220,16 @@ async def prepare_and_moderate[R: ParsedRequest](  # noqa: PLR0913 - a request, 
     check = ContentCheck.of(request.record, principal, selected.model, services, moderated=moderated, decoded=decoded)
     content = await check.run(selected.parsed)
     request.record.images = [image.record for image in content.images_and_pages]
-    return PreparedRequest(selected.parsed, selected.model, content, selected.unmoderated, selected.is_large)
+    return PreparedRequest.of(selected, content)
 
 
 @dataclass(frozen=True, slots=True)
 class _ApprovedRequest:
-    """A request that may go upstream, without the parsed one, whose megabytes are free from here on."""
+    """A request that may go upstream, without the parsed one, unless a group may need it: its megabytes are free."""
 
-    model: CatalogModel
-    body: UpstreamBody
-    image_tokens: list[int]
+    call: UpstreamCall
     headers: dict[str, str]
+    metering: Metering
 
 
 async def _approve(
@@ -181,12 +237,14 @@ async def _approve(
 ) -> _ApprovedRequest:
     selected = await read_and_select(request, principal, dialect, services)
     prepared = await prepare_and_moderate(selected, request, principal, services, moderated=True)
-    body = passed_on(await prepared.render(), request, principal, dialect, services)
-    return _ApprovedRequest(prepared.model, body, prepared.image_tokens, prepared.headers)
+    expected = expected_use(prepared.parsed, prepared.model, prepared.image_tokens)
+    metering = Metering(request, principal, services, prepared.model, expected)
+    finish = partial(passed_on, request, principal, dialect, services)
+    return _ApprovedRequest(await prepared.call(request, principal, finish), prepared.headers, metering)
 
 
 def passed_on(
-    body: UpstreamBody, request: GatewayRequest, principal: Principal, dialect: CallerDialect, services: Services
+    request: GatewayRequest, principal: Principal, dialect: CallerDialect, services: Services, body: UpstreamBody
 ) -> UpstreamBody:
     """Add what of the request's headers and query goes on to an upstream that speaks its own dialect (ADR 120)."""
     if body.dialect != dialect.name:
@@ -224,7 +282,9 @@ async def handle_count_tokens(
     """
     async with admission(access_request(request, dialect, uses_free_quota=False), services.access_control) as principal:
         selected = await read_and_select(request, principal, dialect, services)
-        counted = selected.parsed.upstream_can_count(selected.model.dialects)
+        can_count = selected.parsed.upstream_can_count
+        selected = replace(selected, model=only(selected.model, lambda member: can_count(member.dialects)))
+        counted = can_count(selected.model.dialects)
         prepared = await prepare_and_moderate(
             selected, request, principal, services, moderated=counted, decoded=counted
         )
@@ -235,8 +295,9 @@ async def handle_count_tokens(
             )
             yield GatewayResponse(200, "application/json", estimate, headers)
             return
-        body = passed_on(await prepared.render(), request, principal, dialect, services)
+        finish = partial(passed_on, request, principal, dialect, services)
+        call = await prepared.call(request, principal, finish)
         with request.record.timed_step("relay"):
-            response = await call_upstream(body, prepared.model.upstream, ())
+            response = await call()
             response.headers.update(prepared.headers)
             yield response

@@ -6,16 +6,17 @@ from dataclasses import dataclass, replace
 
 from obscura.auth.access import Principal, admission
 from obscura.auth.base import KeyScope
-from obscura.dialects.base import CallerDialect, ParsedRequest, UpstreamBody
+from obscura.dialects.base import CallerDialect, ParsedRequest
 from obscura.errors import ObscuraError
 from obscura.execution import run_off_loop
 from obscura.fetch.errors import HostRefused
 from obscura.memory_budget import request_memory
 from obscura.pipeline.apply_policy import RequestPolicy
-from obscura.pipeline.call_upstream import OFF_LOOP_BYTES, call_upstream
+from obscura.pipeline.call_upstream import OFF_LOOP_BYTES
 from obscura.pipeline.check_content import ContentCheck
 from obscura.pipeline.external_checks import apply_input_rules
-from obscura.pipeline.handle import PreparedRequest, SelectedRequest, access_request, read_and_select
+from obscura.pipeline.handle import PreparedRequest, SelectedRequest, UpstreamCall, access_request, read_and_select
+from obscura.pipeline.metering import Metering, expected_use
 from obscura.pipeline.named_policy import read_named_policy
 from obscura.pipeline.policy_answer import (
     CHARS_PER_TOKEN,
@@ -34,7 +35,6 @@ from obscura.pipeline.request import GatewayRequest, GatewayResponse, StreamingB
 from obscura.pipeline.review_answer import AnswerReview, reviewed_stream
 from obscura.pipeline.services import Services
 from obscura.policy.facts import ModerationResult
-from obscura.upstreams.base import CatalogModel
 
 
 @asynccontextmanager
@@ -60,15 +60,16 @@ async def handle_policy_request(
             return
         request.record.left_gateway = True
         with request.record.timed_step("relay"):
-            answer = approved.review.answer
+            answer, metering = approved.review.answer, approved.metering
             reached_model = False
             try:
                 headers, dialect_name = approved.headers, approved.dialect
                 review, replace_answer = approved.review, approved.replace_answer
                 await policy.reserve()
-                calling = call_upstream(approved.body, approved.model.upstream, approved.image_tokens)
+                headers |= await metering.reserve()
+                calling = approved.call()
                 del approved
-                response = await calling
+                response = metering.metered(await calling)
                 reached_model = True
                 request_memory().release()
                 try:
@@ -78,8 +79,9 @@ async def handle_policy_request(
                 finally:
                     await response.aclose()
             finally:
+                await metering.settle()
                 usage = answer.usage
-                policy.send_output_event(answer.shown, answer.findings)
+                policy.events.send_output(answer.shown, answer.findings)
                 await policy.settle(tokens=usage.tokens, estimate=usage.estimate, reached_model=reached_model)
 
 
@@ -87,11 +89,10 @@ async def handle_policy_request(
 class _Approved:
     """A request that may go upstream, and what its policy does to the answer."""
 
-    model: CatalogModel
-    body: UpstreamBody
-    image_tokens: list[int]
+    call: UpstreamCall
     headers: dict[str, str]
     review: AnswerReview
+    metering: Metering
     dialect: str
     replace_answer: "Replacement"
 
@@ -131,7 +132,7 @@ async def _approve(
         replaced = Replacement.of(parsed).response(policy, shown)
         replaced.headers.update(asked.headers)
         return replaced
-    prepared = PreparedRequest(parsed, selected.model, content, selected.unmoderated, selected.is_large)
+    prepared = PreparedRequest.of(selected, content)
     tokens = prepared.image_tokens
     usage = Usage(sum(tokens) + sum(map(len, checked.texts)) // CHARS_PER_TOKEN)
     answer = AnswerPolicy(policy.gate.held, checked.redactor, shown, usage)
@@ -139,9 +140,9 @@ async def _approve(
     held = policy.gate.held
     review = AnswerReview(record, principal, services, held, policy.checks, replace(facts, texts=(), images=()), answer)
     replacement = Replacement.of(parsed)
-    return _Approved(
-        prepared.model, await prepared.render(), tokens, headers, review, record.dialect or "", replacement
-    )
+    metering = Metering(request, principal, services, prepared.model, expected_use(parsed, prepared.model, tokens))
+    call = await prepared.call(request, principal)
+    return _Approved(call, headers, review, metering, record.dialect or "", replacement)
 
 
 async def _refused_fetch(

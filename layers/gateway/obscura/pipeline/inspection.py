@@ -173,7 +173,7 @@ async def inspected(
         for shown, image in zip(view.images, images, strict=True):
             shown.prepared.data_url = image.data_url.decode("ascii")
     body = await run_off_loop(lambda: msgspec.json.encode(view), off_loop=wanted.images or selected.is_large)
-    headers = PreparedRequest(parsed, model, content, selected.unmoderated, selected.is_large).headers
+    headers = PreparedRequest.of(selected, content).headers
     return GatewayResponse(200, "application/json", body, headers)
 
 

@@ -53,7 +53,7 @@ def document_sources(
     return DocumentSources(
         fetcher=services.document_files,
         stored=StoredDocuments(principal, services.file_service),
-        images=StoredImages(principal, services.file_service),
+        images=StoredImages(principal, services.file_service, preparation.limits.output),
         renderer=services.documents,
         preparation=preparation,
         limits=services.limits.document,
@@ -127,7 +127,7 @@ async def prepare_document(
             return PreparedDocument(slot, [part], [""])
         pages = await sources.renderer.render(
             document.content,
-            longest_side_px=Detail(slot.detail).longest_side_px,
+            longest_side_px=preparation.limits.longest_side_px(Detail(slot.detail)),
             limits=sources.limits,
             caller=preparation.caller,
             prepare=(_page_preparer if decoded else _page_counter)(slot, len(document.content), preparation),

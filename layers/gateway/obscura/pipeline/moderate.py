@@ -95,6 +95,7 @@ class Moderation:
     async def _review_joined(self, joined: JoinedTexts, digests: Sequence[bytes | None]) -> None:
         pieces = iter(joined.pieces)
         left = [*joined.pieces_of_text]
+        reviewed_elsewhere: set[int] = set()
 
         async def review_next() -> None:
             for piece in pieces:
@@ -107,7 +108,13 @@ class Moderation:
                 for number in piece.texts:
                     left[number] -= 1
                 if self._verdicts is not None:
-                    done = [digests[number] for number in piece.texts if left[number] == 0]
+                    if verdict.reviewer not in {None, self._verdicts.identity}:
+                        reviewed_elsewhere.update(piece.texts)
+                    done = [
+                        digests[number]
+                        for number in piece.texts
+                        if left[number] == 0 and number not in reviewed_elsewhere
+                    ]
                     await self._verdicts.add([digest for digest in done if digest is not None])
 
         await gather_or_raise_first([review_next() for _ in range(min(MAX_TEXT_CALLS, len(joined.pieces)))])
@@ -145,4 +152,16 @@ def moderation_of(
         if not moderator.local and not principal.anonymous:
             texts = TextVerdicts(clean, moderator.identity, principal.project)
         moderator = CachingModerator(moderator, clean)
-    return Moderation(moderator, texts, observe)
+    return Moderation(moderator, texts, observe if record.zero_retention else _noting(record, observe))
+
+
+def _noting(record: AccessRecord, observe: Observe | None) -> Observe:
+    """Return what notes scores for the log, and that another endpoint than the first gave a verdict."""
+
+    def note(modality: Literal["text", "image"], path: str | None, verdict: Verdict) -> None:
+        record.note_scores(verdict.scores)
+        record.moderation_fallbacks += verdict.by_fallback
+        if observe is not None:
+            observe(modality, path, verdict)
+
+    return note

@@ -24,10 +24,11 @@ from obscura.imaging import (
 )
 from obscura.pipeline.image_cache import CachedImage, ImageCache, ImageKey
 from obscura.pipeline.load_images import LoadedImage
+from obscura.upstreams.image_limits import UpstreamImageLimits
 
 
 class TokenCounting(Protocol):
-    """How a model counts the tokens of images; every ``CatalogModel`` has these."""
+    """How a model counts the tokens of images, and what it takes of them; every ``CatalogModel`` has these."""
 
     @property
     def token_profile(self) -> str:
@@ -37,6 +38,11 @@ class TokenCounting(Protocol):
     @property
     def token_factor(self) -> float:
         """What OpenAI's patches are multiplied by."""
+        ...
+
+    @property
+    def image_limits(self) -> UpstreamImageLimits:
+        """What its upstream takes of images."""
         ...
 
 
@@ -190,6 +196,12 @@ class Preparation:
         if self.cache is not None and image.key is not None:
             self.cache.add(image.key, result)
         return result
+
+
+def limits_for(model: TokenCounting, limits: ImageLimits) -> ImageLimits:
+    """Return the limits of images that go to a model: the deployment's, and what its upstream takes."""
+    output = model.image_limits.output()
+    return limits if output is None else replace(limits, output=output)
 
 
 def image_part(path: str, prepared: PreparedImage, detail: Detail, model: TokenCounting) -> PreparedImagePart:

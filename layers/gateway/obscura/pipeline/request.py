@@ -22,13 +22,15 @@ class RequestBody(Protocol):
 class GatewayRequest:
     """One request, its body still on its way, and its access record.
 
-    ``address`` is the client's as the platform reports it, None if it is not known.
+    ``address`` is the client's as the platform reports it, None if it is not known; ``expires_at_s`` is its deadline by
+    the event loop's clock, None without one.
     """
 
     head: RequestHead
     body: RequestBody
     record: AccessRecord
     address: Address | None = None
+    expires_at_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What the pipeline works with: access control, stores, upstreams and limits, opened once at start."""
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,6 +18,8 @@ from obscura.memory_budget import MAX_DEFAULT_BYTES, MemoryBudget
 from obscura.moderation.base import Moderator, VerdictCache
 from obscura.pipeline.image_cache import ImageCache
 from obscura.upstreams.base import Catalog
+from obscura.usage.base import BudgetStore
+from obscura.usage.ledger import UsageLedger
 
 if TYPE_CHECKING:
     from obscura.hashes.blocked import BlockedHashes
@@ -26,6 +29,9 @@ MAX_BODY_BYTES = 35 * 1024 * 1024
 MAX_REQUEST_PIXELS = 128_000_000
 MAX_FETCHED_BYTES = 64 * 1024 * 1024
 MAX_FETCHED_URLS = 100
+FLUSH_TIMEOUT_S = 0.5
+"""Of usage, after the last byte of a response."""
+
 MAX_REDIRECTS = 32
 
 
@@ -48,6 +54,8 @@ class RequestLimits:
     allow_upstream_state: bool = False
     """Whether callers may name what the upstream's account holds, whatever the model."""
     document: DocumentLimits = field(default_factory=DocumentLimits)
+    shows_cost: bool = False
+    """Whether every answer's usage has its estimated cost, and not only that of who asks for it."""
 
 
 class PolicyOpener(Protocol):
@@ -82,6 +90,8 @@ class Services:
     file_service: FileService
     verdicts: VerdictCache | None
     open_policies: PolicyOpener
+    usage: UsageLedger
+    budgets: BudgetStore
     image_cache: ImageCache | None = None
     blocked_hashes: "BlockedHashes | None" = None
     memory: MemoryBudget = field(default_factory=lambda: MemoryBudget(MAX_DEFAULT_BYTES))
@@ -90,6 +100,10 @@ class Services:
     def storage(self) -> FileStorage:
         """The stores of files and uploads."""
         return self.file_service.storage
+
+    async def flush(self) -> None:
+        """Send decision events and write usage, for a bounded time: on Lambda a frozen environment does neither."""
+        await asyncio.gather(self.open_policies.flush(), self.usage.flush_within(FLUSH_TIMEOUT_S))
 
     @property
     def clock(self) -> Clock:

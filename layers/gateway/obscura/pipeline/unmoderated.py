@@ -11,11 +11,11 @@ UNMODERATED_HEADER = "x-unmoderated"
 
 def require_checkable(
     parsed: ParsedRequest, model: CatalogModel, principal: Principal, *, refuse_unmoderated: bool
-) -> Sequence[str]:
-    """Return the types of the parts that go to the model without a moderation, each once, in request order.
+) -> None:
+    """Raise the error of the first part that may not go to the model.
 
-    Raises the error of the first part that may not: one that cannot be checked and whose type the model's catalog
-    entry does not pass; and audio or video, if the deployment refuses it or the caller is anonymous.
+    That is one that cannot be checked and whose type the model's catalog entry does not pass; and audio or video, if
+    the deployment refuses it or the caller is anonymous.
     """
     for part in parsed.unchecked:
         if part.kind not in model.pass_types:
@@ -23,4 +23,8 @@ def require_checkable(
     if refuse_unmoderated or principal.anonymous:
         for part in parsed.unmoderated:
             raise part.error
+
+
+def unmoderated_types(parsed: ParsedRequest) -> Sequence[str]:
+    """Return the types of the parts that go to the model without a moderation, each once, in request order."""
     return list(dict.fromkeys(part.kind for part in (*parsed.unchecked, *parsed.unmoderated)))

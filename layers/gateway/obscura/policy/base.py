@@ -1,6 +1,6 @@
 """The Protocols of this package: what the pipeline brings to the pure functions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -106,4 +106,8 @@ class EventSink(Protocol):
 
     def put(self, event: DecisionEvent) -> None:
         """Take an event at once, or count it as lost if the buffer is full; never waits, never raises."""
+        ...
+
+    def put_soon(self, make: Callable[[], DecisionEvent | None]) -> None:
+        """Make an event and take it when the event loop is next free, in the order of the calls; never raises."""
         ...

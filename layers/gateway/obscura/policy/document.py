@@ -179,6 +179,7 @@ class OrgControls(Part):
     """Of single users, in place of `user_quota`."""
     project_quota: Quotas | None = None
     audit_logs: bool = True
+    """False: decisions by this policy make no event, and are only counted; an organisation's floor keeps them."""
     data_classification: Label | None = None
 
 

@@ -44,6 +44,13 @@ class Gate:
         held = {Held.LIVE: policies.live, Held.FORMER: policies.former}.get(self.plan.held)
         return policies.floor if held is None else held
 
+    @property
+    def is_audited(self) -> bool:
+        """Whether the decision makes an event: only where each of the documents that decide says it makes none, not."""
+        policies = [self.held, *(one for held in self._checked if (one := self._policy(held)) is not None)]
+        documents = [layer.layer.document for policy in policies for layer in policy.layers]
+        return not documents or any(document.org_controls.audit_logs for document in documents)
+
     def check(
         self, facts: RequestFacts, quotas: Sequence[QuotaResult] = (), checks: Sequence[CheckResult] | None = ()
     ) -> CheckedRequest:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 
@@ -35,16 +35,26 @@ class PolicyEvents:
     def __init__(self, senders: Sequence[Sender] = ()) -> None:
         self.senders = senders
         self.only_counted: Counter[str] = Counter()
-        """Decisions for zero-retention callers, of whom there is no event."""
+        """Decisions of which there is no event: for zero-retention callers, or by a policy with `audit_logs: false`."""
         self.unrecorded = 0
         self._chain = EventChain()
 
     def put(self, event: DecisionEvent) -> None:
         """Take an event; see ``EventSink``."""
-        if event.features is UNSET and event.event_type != "revision":
-            self.only_counted[event.decision] += 1
-            return
+        self._put_made(lambda: event)
+
+    def put_soon(self, make: Callable[[], DecisionEvent | None]) -> None:
+        """Make an event and take it when the loop is next free; see ``EventSink``. ``flush`` comes after it."""
+        asyncio.get_running_loop().call_soon(self._put_made, make)
+
+    def _put_made(self, make: Callable[[], DecisionEvent | None]) -> None:
         try:
+            event = make()
+            if event is None:
+                return
+            if event.features is UNSET and event.event_type != "revision":
+                self.only_counted[event.decision] += 1
+                return
             chained = self._chain.add(event)
             # The line is the record: what no sink takes is still there.
             _log.info("policy_event", extra={"fields": {"event": msgspec.Raw(chained.line)}})
@@ -56,6 +66,7 @@ class PolicyEvents:
 
     async def flush(self, timeout_s: float = LAMBDA_FLUSH_S) -> None:
         """Send what is buffered, for at most ``timeout_s``; what is left stays buffered."""
+        await asyncio.sleep(0)  # what was put to be made soon is there after this
         try:
             async with asyncio.timeout(timeout_s):
                 await asyncio.gather(*(sender.flush() for sender in self.senders if sender.buffered))

@@ -13,7 +13,7 @@ RETRY_REJECTED_S = 60
 _TRANSIENT = frozenset(
     {
         "ThrottlingException", "ProvisionedThroughputExceededException", "RequestLimitExceeded", "InternalServerError",
-        "SlowDown",
+        "SlowDown", "TransactionConflictException", "TransactionInProgressException",
     }
 )  # fmt: skip
 """DynamoDB's and S3's error codes for load, which are not all of status 500 and above (their API references)."""
@@ -21,6 +21,10 @@ _TRANSIENT = frozenset(
 
 class StoreRejected(StoreUnavailable):
     """The store rejects Obscura's calls, or cannot be called at all: the operator has to fix that."""
+
+
+class ConnectionLost(StoreUnavailable):
+    """A connection closed before the response; the call may or may not have been made."""
 
 
 def store_error(store: str, error: "BotoCoreError | ClientError") -> StoreUnavailable:
@@ -33,6 +37,9 @@ def store_error(store: str, error: "BotoCoreError | ClientError") -> StoreUnavai
             return _rejected(f"{store} rejects Obscura's call ({code})")
     elif isinstance(error, exceptions.NoRegionError | exceptions.NoCredentialsError | exceptions.ProfileNotFound):
         return _rejected(f"{store} cannot be called: {str(error).removesuffix('.')}")
+    elif isinstance(error, exceptions.ConnectionClosedError):
+        unreachable = store_unreachable(store)
+        return ConnectionLost(unreachable.message, retry_after_s=RETRY_UNREACHABLE_S)
     return store_unreachable(store)
 
 

@@ -19,6 +19,7 @@ from obscura.stores.dynamodb.database import DynamoDb
 from obscura.stores.dynamodb.files import DynamoFileRepository, DynamoUploadRepository
 from obscura.stores.dynamodb.keys import DynamoAddressSecret, DynamoKeyStore
 from obscura.stores.dynamodb.tables import create_missing_tables
+from obscura.stores.dynamodb.usage import DynamoBudgetStore, DynamoUsageStore
 from obscura.stores.dynamodb.verdicts import DynamoVerdictCache
 from obscura.stores.s3 import S3BlobStore
 from obscura.stores.sqlite.counters import SqliteQuotaStore, SqliteRateCounter, SqliteVerdictCache
@@ -26,6 +27,8 @@ from obscura.stores.sqlite.database import Database, open_database
 from obscura.stores.sqlite.files import SqliteFileRepository, SqliteUploadRepository
 from obscura.stores.sqlite.keys import FileAddressSecret, SqliteKeyStore
 from obscura.stores.sqlite.sweep import SqliteSweptRecords
+from obscura.stores.sqlite.usage import SqliteBudgetStore, SqliteUsageStore
+from obscura.usage.base import BudgetStore, UsageStore
 
 if TYPE_CHECKING:
     from obscura.policy.base import PolicyStores
@@ -41,7 +44,7 @@ KEY_CACHE_OUTAGE_TTL_S = 900.0
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Everything that outlives a request: keys, counters, files, verdicts, policies.
+    """Everything that outlives a request: keys, counters, files, verdicts, usage, policies.
 
     ``open_policies`` returns the stores of policies on the same database; only what serves policies calls it, so that
     nothing else imports them.
@@ -53,6 +56,8 @@ class Stores:
     address_secret: AddressSecret
     storage: FileStorage
     verdicts: VerdictCache
+    usage: UsageStore
+    budgets: BudgetStore
     open_policies: "Callable[[], PolicyStores]"
 
 
@@ -99,6 +104,8 @@ def _sqlite_stores(database: Database, blobs: BlobStore, address_secret: Address
             blobs if isinstance(blobs, DiskBlobStore) else None,
         ),
         verdicts=SqliteVerdictCache(database),
+        usage=SqliteUsageStore(database),
+        budgets=SqliteBudgetStore(database),
         open_policies=partial(_sqlite_policies, database),
     )
 
@@ -119,6 +126,8 @@ def dynamodb_stores(
             swept_blobs=blobs if isinstance(blobs, DiskBlobStore) else None,
         ),
         verdicts=DynamoVerdictCache(database),
+        usage=DynamoUsageStore(database),
+        budgets=DynamoBudgetStore(database),
         open_policies=partial(_dynamodb_policies, database),
     )
 

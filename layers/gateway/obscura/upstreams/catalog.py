@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from time import monotonic
 
 from obscura.upstreams.base import CatalogModel, Upstream
+from obscura.upstreams.image_limits import known_limits
 from obscura.upstreams.token_limit import known_field, takes_custom_tools
 
 LIST_TTL_S = 60.0
@@ -32,6 +33,7 @@ class SingleUpstreamCatalog:
             store_field=self._store_field,
             token_limit=known_field(self._url, model_id),
             custom_tools=takes_custom_tools(self._url),
+            image_limits=known_limits(self._url),
         )
 
     async def all(self) -> Sequence[CatalogModel]:
@@ -45,6 +47,7 @@ class SingleUpstreamCatalog:
                     created_at=listed.created_at,
                     owned_by=listed.owned_by,
                     store_field=self._store_field,
+                    image_limits=known_limits(self._url),
                 )
                 for listed in await self._upstream.models()
             ]

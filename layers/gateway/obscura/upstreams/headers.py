@@ -36,7 +36,7 @@ PASSED_RESPONSE_HEADERS: Mapping[bytes, str] = {
         *("request-id", "openai-processing-ms", "openai-version", "retry-after-ms", "x-should-retry"),
         *("x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
     )
-} | {b"x-request-id": "x-upstream-request-id"}
+} | dict.fromkeys((b"x-request-id", b"x-amzn-requestid"), "x-upstream-request-id")
 """What goes back to the caller, and its name there; a header of the gateway's own of that name takes precedence."""
 
 PASSED_RESPONSE_PREFIX = b"anthropic-ratelimit-"

@@ -5,6 +5,7 @@ import base64
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import httpx
 
@@ -15,6 +16,7 @@ from obscura.execution import run_off_loop
 from obscura.upstreams.base import (
     ModelListing,
     RawHeaders,
+    ResponseReader,
     UpstreamDialect,
     UpstreamRequest,
     UpstreamResponse,
@@ -30,6 +32,9 @@ MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 256 * 1024
 MAX_CHUNKS_AT_ONCE = 256
 OFF_LOOP_BYTES = 16 * 1024
+MAX_FEED_BYTES = 8 * 1024
+"""Of a stream, what is decoded at once."""
+MAX_URLS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,10 @@ class HttpUpstream:
 
         One whose token limit is refused under its name is sent once more under the other (ADR 125).
         """
-        response = await self._head(self._dialect.encode(request))
+        encoded = await self._encode(request)
+        reader = encoded.reader or self._dialect
+        response = await self._head(encoded)
+        del encoded  # what was sent is not held while the response is read
         if response.status_code != 200:
             body = await self._error_body(response)
             limit = request.token_limit
@@ -84,8 +92,15 @@ class HttpUpstream:
             response = await self._renamed(request, limit, response, body)
         request.received.update(response_headers(response.headers.raw))
         if request.streamed and self._is_stream(response):
-            return UpstreamStream(self._events(response), response.aclose)
-        return self._dialect.decode(await self._whole_body(response))
+            return UpstreamStream(self._events(response, reader), response.aclose)
+        body = await self._whole_body(response)
+        return await run_off_loop(lambda: reader.decode(body), off_loop=self._is_slow(body))
+
+    async def _encode(self, request: UpstreamBody) -> UpstreamRequest:
+        return await run_off_loop(lambda: self._dialect.encode(request), off_loop=self._is_slow(request.body))
+
+    def _is_slow(self, body: bytes) -> bool:
+        return self._dialect.translates and len(body) > OFF_LOOP_BYTES
 
     async def _renamed(
         self, request: UpstreamBody, limit: TokenLimit, refusal: httpx.Response, refusal_body: bytes
@@ -96,7 +111,7 @@ class HttpUpstream:
         """
         other = other_field(limit.field)
         response = await self._head(
-            self._dialect.encode(replace(request, body=limit.renamed(request.body, other), token_limit=None))
+            await self._encode(replace(request, body=limit.renamed(request.body, other), token_limit=None))
         )
         if response.status_code == 200:
             self._learned.learn(limit.model, other)
@@ -121,17 +136,23 @@ class HttpUpstream:
 
     async def models(self) -> Sequence[ModelListing]:
         """Return the upstream's own list; see ``Upstream``."""
-        response = await self._head(self._dialect.list_models())
-        if response.status_code != 200:
-            await response.aclose()
-            raise UpstreamError(f"The upstream does not list its models (status {response.status_code}).")
-        body = await self._whole_body(response)
-        return await run_off_loop(lambda: self._dialect.decode_models(body), off_loop=len(body) > OFF_LOOP_BYTES)
+        listed: list[ModelListing] = []
+        for request in self._dialect.list_models():
+            response = await self._head(request)
+            if response.status_code != 200:
+                await response.aclose()
+                raise UpstreamError(f"The upstream does not list its models (status {response.status_code}).")
+            body = await self._whole_body(response)
+            listed += await run_off_loop(
+                partial(self._dialect.decode_models, body), off_loop=len(body) > OFF_LOOP_BYTES
+            )
+        return listed
 
     async def _head(self, request: UpstreamRequest) -> httpx.Response:
         """Send a request and return the response when its head has arrived."""
         try:
             async with asyncio.timeout(self._timeouts.first_byte_s):
+                await self._dialect.ready()
                 return await send_with_retries(self._transport, self._httpx_request(request), self._retries)
         except TimeoutError:
             raise _timeout(self._timeouts.first_byte_s) from None
@@ -141,14 +162,18 @@ class HttpUpstream:
             raise UpstreamError("The upstream closed the connection without a response. Try again.") from None
 
     def _httpx_request(self, request: UpstreamRequest) -> httpx.Request:
-        url, url_text = self._urls.get(request.path) or self._url(request.path)
+        url, url_text = self._url(request.base_url or self._base_url, request.path)
         credentials = self._basic_credentials or self._dialect.authorize(request, url_text)
         return http_request(request.method, url, (*request.headers, *credentials), request.body, self._extensions)
 
-    def _url(self, path: str) -> tuple[httpx.URL, str]:
-        text = self._base_url + path
-        self._urls[path] = httpx.URL(text), text
-        return self._urls[path]
+    def _url(self, base_url: str, path: str) -> tuple[httpx.URL, str]:
+        text = base_url + path
+        known = self._urls.get(text)
+        if known is None:
+            if len(self._urls) >= MAX_URLS:  # a path may have the name of a model, which is the caller's word
+                self._urls.clear()
+            known = self._urls[text] = httpx.URL(text), text
+        return known
 
     def _is_stream(self, response: httpx.Response) -> bool:
         return self._dialect.is_stream(response.headers.get("content-type", ""))
@@ -185,9 +210,9 @@ class HttpUpstream:
             await response.aclose()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    async def _events(self, response: httpx.Response) -> AsyncIterator[bytes]:
+    async def _events(self, response: httpx.Response, reader: ResponseReader) -> AsyncIterator[bytes]:
         """Yield a stream's events as they come."""
-        decoder = self._dialect.stream_decoder()
+        decoder = reader.stream_decoder()
         parts = _decompressed(response)
         wait_s = self._timeouts.first_byte_s
         while True:
@@ -200,7 +225,14 @@ class HttpUpstream:
                 raise _broken_off() from None
             if chunk is None:
                 return
-            yield chunk if decoder is None else decoder.feed(chunk)
+            if decoder is None:
+                yield chunk
+            else:
+                for start in range(0, len(chunk), MAX_FEED_BYTES):
+                    for events in decoder.feed(chunk[start : start + MAX_FEED_BYTES]):
+                        yield events
+                    if start:
+                        await asyncio.sleep(0)
             wait_s = self._timeouts.between_chunks_s
 
 

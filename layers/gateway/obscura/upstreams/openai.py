@@ -66,9 +66,9 @@ class OpenAIUpstream(UpstreamDialect):
         """Return the error for a response of any status but 200."""
         return error_from_upstream(status, body, headers)
 
-    def list_models(self) -> UpstreamRequest:
+    def list_models(self) -> Sequence[UpstreamRequest]:
         """Write the request for the list of models (OpenAI's API reference, "List models")."""
-        return UpstreamRequest("/models", _JSON, method="GET")
+        return (UpstreamRequest("/models", _JSON, method="GET"),)
 
     def decode_models(self, body: bytes) -> Sequence[ModelListing]:
         """Read the list of models."""

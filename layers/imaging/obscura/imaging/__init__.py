@@ -6,6 +6,7 @@ runs the first three, which decode nothing. ``tokens`` counts what an image cost
 """
 
 from obscura.imaging.errors import ImageError
+from obscura.imaging.fit import OutputLimits
 from obscura.imaging.formats import SUPPORTED_FORMATS
 from obscura.imaging.header import ImageHeader, inspect
 from obscura.imaging.limits import Detail, ImageLimits
@@ -18,6 +19,7 @@ __all__ = [
     "ImageError",
     "ImageHeader",
     "ImageLimits",
+    "OutputLimits",
     "PreparedImage",
     "TokenProfile",
     "image_tokens",

@@ -29,10 +29,10 @@ def encode(image: Image.Image, source_format: ImageFormat, *, full_chroma: bool 
     # Pillow's savers pick up profile, comment and transparency of the source from here.
     image.info = {}
     if source_format is JPEG:
-        return _jpeg(image, _FULL_CHROMA if full_chroma else _HALVED_CHROMA), JPEG
+        return encode_jpeg(image, full_chroma=full_chroma), JPEG
     if has_few_colours(image):
-        return _png(image), PNG
-    return _jpeg(image, _FULL_CHROMA), JPEG
+        return encode_png(image), PNG
+    return encode_jpeg(image, full_chroma=True), JPEG
 
 
 def has_few_colours(image: Image.Image) -> bool:
@@ -51,17 +51,19 @@ def has_few_colours(image: Image.Image) -> bool:
     return True
 
 
-def _jpeg(image: Image.Image, subsampling: str) -> bytes:
+def encode_jpeg(image: Image.Image, quality: int = _JPEG_QUALITY, *, full_chroma: bool) -> bytes:
+    """Encode an L or RGB image without metadata, with chroma at full or at half resolution."""
     with _memory_file() as file:
-        image.save(file, "JPEG", quality=_JPEG_QUALITY, subsampling=subsampling)
+        image.save(file, "JPEG", quality=quality, subsampling=_FULL_CHROMA if full_chroma else _HALVED_CHROMA)
         file.seek(0)
         return file.read()
 
 
-def _png(image: Image.Image) -> bytes:
-    """Encode with run lengths only: zlib's fastest strategy, and small on drawings."""
+def encode_png(image: Image.Image, level: int = 1) -> bytes:
+    """Encode; at level 1 with run lengths only: zlib's fastest strategy, and small on drawings."""
     file = io.BytesIO()
-    image.save(file, "PNG", compress_level=1, compress_type=zlib.Z_RLE)
+    strategy = zlib.Z_RLE if level == 1 else zlib.Z_DEFAULT_STRATEGY
+    image.save(file, "PNG", compress_level=level, compress_type=strategy)
     return file.getvalue()
 
 

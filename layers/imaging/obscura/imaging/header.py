@@ -87,7 +87,7 @@ def inspect(data: bytes, detail: Detail, limits: ImageLimits) -> ImageHeader:
     check_raw_bytes(len(data), limits)
     info = detect_format(data).scan(data)
     check_dimensions(info, limits)
-    size = target_size(info.width_px, info.height_px, detail.longest_side_px, limits.aspect_ratio)
+    size = target_size(info.width_px, info.height_px, limits.longest_side_px(detail), limits.aspect_ratio)
     scale = decode_scale(info, size) if info.source_format.decodes_scaled else 1
     needed_bytes = decode_bytes(info, len(data), size, scale)
     check_decode(info, needed_bytes, limits.decode_bytes)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from obscura.imaging.container import ContainerInfo
 from obscura.imaging.decode_memory import MAX_DECODE_BYTES, DecodeMemory, UnboundedMemory
 from obscura.imaging.errors import ImageError, corrupt
+from obscura.imaging.fit import NO_LIMITS, OutputLimits
 
 
 class Detail(StrEnum):
@@ -35,6 +36,7 @@ class ImageLimits:
         decode_bytes: the most memory that one decode may take.
         memory: what decodes take their memory from; it waits while others hold too much of it.
         flatten_onto: the colour, R, G and B of 0 to 255, that shows through where an image is transparent.
+        output: what the prepared image may be, by its model's upstream.
 
     """
 
@@ -44,6 +46,12 @@ class ImageLimits:
     flatten_onto: tuple[int, int, int] = (255, 255, 255)
     decode_bytes: int = MAX_DECODE_BYTES
     memory: DecodeMemory = field(default_factory=UnboundedMemory, compare=False, repr=False)
+    output: OutputLimits = NO_LIMITS
+
+    def longest_side_px(self, detail: Detail) -> int:
+        """Return the longest side of what is prepared: that of ``detail``, or the output's, if that is less."""
+        side_px = self.output.longest_side_px
+        return detail.longest_side_px if side_px is None else min(detail.longest_side_px, side_px)
 
 
 def check_raw_bytes(raw_bytes: int, limits: ImageLimits) -> None:

@@ -10,7 +10,7 @@ from obscura.imaging.colour import to_srgb
 from obscura.imaging.container import UPRIGHT, ContainerInfo
 from obscura.imaging.decode import decode
 from obscura.imaging.detect import detect_format
-from obscura.imaging.encode import encode
+from obscura.imaging.fit import encode_within
 from obscura.imaging.formats import FORMATS
 from obscura.imaging.header import ImageHeader, inspect
 from obscura.imaging.limits import Detail, ImageLimits, check_raw_bytes
@@ -23,7 +23,8 @@ class PreparedImage:
 
     ``unchanged`` says that ``data`` is the caller's own bytes. ``source_width_px`` and ``source_height_px`` are the
     sides as stored, before the orientation is applied. The timings are wall time of this image's steps; an unchanged
-    image has no resize and no encode. ``source_sha256`` is the file's, in hexadecimal, where who prepares it adds it.
+    image has no resize and no encode. One that is ``limited`` would be another without the limits of its output.
+    ``source_sha256`` is the file's, in hexadecimal, where who prepares it adds it.
     """
 
     data: bytes
@@ -39,6 +40,7 @@ class PreparedImage:
     resize_ms: float = 0.0
     encode_ms: float = 0.0
     source_sha256: str = ""
+    limited: bool = False
 
     @property
     def source_media_type(self) -> str:
@@ -68,7 +70,7 @@ def prepare(
         header: what ``inspect`` returned for these bytes, this detail and these limits; without it they are inspected.
 
     Raises:
-        ImageError: with the API's error code.
+        ImageError: with the API's error code; ``image_too_large`` too, if nothing within the output's limits is found.
 
     """
     check_raw_bytes(memoryview(data).nbytes, limits)
@@ -77,7 +79,11 @@ def prepare(
         header = inspect(file, detail, limits)
     info, size, scale = header.info, header.size, header.scale
     with limits.memory.reserve(header.decode_bytes):
-        return _decode_and_encode(file, info, size, scale, limits)
+        prepared = _decode_and_encode(file, info, size, scale, limits)
+    side_px = limits.longest_side_px(detail)
+    if side_px < detail.longest_side_px and max(info.width_px, info.height_px) > side_px:
+        prepared = replace(prepared, limited=True)
+    return prepared
 
 
 def _decode_and_encode(
@@ -98,20 +104,24 @@ def _decode_and_encode(
         unchanged=True,
         decode_ms=(decoded_s - begun_s) * 1e3,
     )
-    if _may_keep_bytes(info, size, image) and _is_only_pixels(file, info, image):
+    is_allowed = limits.output.allow(len(file), info.source_format.name, max(size))
+    may_keep = _may_keep_bytes(info, size, image)
+    if may_keep and is_allowed and _is_only_pixels(file, info, image):
         return unchanged
     result = resize_upright(image, info, size, scale, limits.flatten_onto)
     if info.icc_profile:
         result = to_srgb(result, info.icc_profile)
     resized_s = time.perf_counter()
     is_resized = size != (info.width_px, info.height_px)
-    output, output_format = encode(result, info.source_format, full_chroma=info.has_full_chroma and not is_resized)
+    full_chroma = info.has_full_chroma and not is_resized
+    encoded = encode_within(result, info.source_format, limits.output, full_chroma=full_chroma)
     return replace(
         unchanged,
-        data=output,
-        media_type=output_format.media_type,
-        width_px=result.width,
-        height_px=result.height,
+        data=encoded.data,
+        media_type=encoded.source_format.media_type,
+        width_px=encoded.width_px,
+        height_px=encoded.height_px,
+        limited=encoded.limited or (may_keep and not is_allowed),
         unchanged=False,
         resize_ms=(resized_s - decoded_s) * 1e3,
         encode_ms=(time.perf_counter() - resized_s) * 1e3,

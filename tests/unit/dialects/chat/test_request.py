@@ -223,16 +223,6 @@ def test_sixteen_parts_of_any_kind_are_accepted_and_seventeen_rejected() -> None
     assert (caught.value.code, caught.value.param) == ("too_many_content_parts", "messages[1].content")
 
 
-def test_sixteen_images_are_accepted_and_the_seventeenth_is_named() -> None:
-    eight = a_message(*[{"type": "image_url", "image_url": PIXEL}] * 8)
-
-    assert len(parse(a_request(eight, eight)).images) == 16
-
-    with pytest.raises(ObscuraError) as caught:
-        parse(a_request(eight, eight, a_message("one more", {"type": "image_url", "image_url": {"url": PIXEL}})))
-    assert (caught.value.code, caught.value.param) == ("too_many_images", "messages[2].content[1].image_url.url")
-
-
 def parse_or_reject(request: object) -> ChatRequest | None:
     try:
         return parse(request)

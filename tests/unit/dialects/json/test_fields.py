@@ -148,8 +148,8 @@ def test_as_many_parts_as_allowed_pass_and_one_more_does_not() -> None:
 
 def test_as_many_images_as_allowed_pass_and_the_first_one_more_is_named() -> None:
     slots = [ImageSlot(f"images[{index}]", memoryview(b""), "auto", lambda _: None) for index in range(4)]
-    fields.require_image_count(slots[:2], ContentLimits(images=2))
+    fields.require_image_count(slots[:2], 2)
 
     with pytest.raises(TooManyImages, match="The request has 4 images; 2 are allowed") as refused:
-        fields.require_image_count(slots, ContentLimits(images=2))
+        fields.require_image_count(slots, 2)
     assert refused.value.param == "images[2]"

@@ -10,7 +10,6 @@ from obscura.errors import (
     InvalidRequest,
     ObscuraError,
     TooManyContentParts,
-    TooManyImages,
     UnsupportedOperation,
 )
 from tests.unit.dialects.messages.conversations import (
@@ -119,13 +118,6 @@ def test_a_message_and_a_tool_result_may_have_sixteen_parts(count: int, inside: 
     else:
         with pytest.raises(TooManyContentParts):
             parse(request)
-
-
-def test_the_seventeenth_image_is_named() -> None:
-    with pytest.raises(TooManyImages) as caught:
-        parse(a_request(user(*[image()] * 16), user(image())))
-
-    assert caught.value.param == "messages[1].content[0].source.data"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,9 @@ import pytest
 from obscura.errors import UpstreamError
 from tests.unit.dialects.messages.conversations import a_completion, a_request, parse, translated
 
+# What only Anthropic knows; its schema requires these keys, as null.
+UNKNOWN_USAGE = dict.fromkeys(("server_tool_use", "cache_creation", "inference_geo", "service_tier", "speed"))
+
 
 def a_call(call_id: str | None = "call_1", name: str | None = "look_up", arguments: str | None = "{}") -> dict:
     return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
@@ -23,14 +26,19 @@ def test_a_text_completion_is_a_message_with_every_field() -> None:
         "type": "message",
         "role": "assistant",
         "model": "m",
-        "content": [{"type": "text", "text": "A cat."}],
+        "content": [{"type": "text", "text": "A cat.", "citations": []}],
         "stop_reason": "end_turn",
         "stop_sequence": None,
-        "usage": {
+        "stop_details": None,
+        "container": None,
+        "diagnostics": None,
+        "usage": UNKNOWN_USAGE
+        | {
             "input_tokens": 12,
             "cache_creation_input_tokens": 0,
             "cache_read_input_tokens": 0,
             "output_tokens": 3,
+            "output_tokens_details": None,
         },
     }
 
@@ -45,7 +53,7 @@ def test_the_usage_counts_images_cached_tokens_and_thinking() -> None:
 
     response = translated(a_completion(content="A cat.", usage=usage), image_tokens=(100, 29))
 
-    assert response["usage"] == {
+    assert response["usage"] == UNKNOWN_USAGE | {
         "input_tokens": 400,
         "cache_creation_input_tokens": 0,
         "cache_read_input_tokens": 600,
@@ -67,7 +75,7 @@ def test_reasoning_comes_first_as_thinking(key: str) -> None:
 
     assert response["content"] == [
         {"type": "thinking", "thinking": "Whiskers.", "signature": ""},
-        {"type": "text", "text": "A cat."},
+        {"type": "text", "text": "A cat.", "citations": []},
     ]
 
 
@@ -84,10 +92,11 @@ def test_tool_calls_become_tool_use_with_their_inputs_as_objects() -> None:
     response = translated(a_completion("tool_calls", content="Let me see.", tool_calls=calls))
 
     assert response["stop_reason"] == "tool_use"
+    direct = {"type": "direct"}
     assert response["content"] == [
-        {"type": "text", "text": "Let me see."},
-        {"type": "tool_use", "id": "call_1", "name": "look_up", "input": {"word": "é", "n": 1.5}},
-        {"type": "tool_use", "id": "call_2", "name": "count", "input": {}},
+        {"type": "text", "text": "Let me see.", "citations": []},
+        {"type": "tool_use", "id": "call_1", "name": "look_up", "input": {"word": "é", "n": 1.5}, "caller": direct},
+        {"type": "tool_use", "id": "call_2", "name": "count", "input": {}, "caller": direct},
     ]
 
 
@@ -129,7 +138,7 @@ def test_the_finish_reason_becomes_the_stop_reason(finish_reason: str, message: 
 def test_a_refusal_becomes_the_text() -> None:
     response = translated(a_completion(content=None, refusal="I will not."))
 
-    assert response["content"] == [{"type": "text", "text": "I will not."}]
+    assert response["content"] == [{"type": "text", "text": "I will not.", "citations": []}]
 
 
 @pytest.mark.parametrize("key", ["stop_reason", "matched_stop"])

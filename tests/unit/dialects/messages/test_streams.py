@@ -26,23 +26,39 @@ def calls_in(stream: bytes) -> list[tuple[str, str, str]]:
     ]
 
 
+def ended(stop_reason: str, sequence: str | None = None) -> dict:
+    """The delta of ``message_delta``; what only Anthropic's servers have is null."""
+    return {"stop_reason": stop_reason, "stop_sequence": sequence, "stop_details": None, "container": None}
+
+
 def test_a_text_response_is_exactly_these_events() -> None:
     response = events_of(streamed(*CHUNKS))
 
-    usage = {"input_tokens": 0, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 0}
-    start = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": []}
-    end = {"stop_reason": "end_turn", "stop_sequence": None}
+    usage: dict = {
+        "input_tokens": 0,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 0,
+        "output_tokens": 0,
+    }
+    usage |= {"output_tokens_details": None, "server_tool_use": None}
+    unknown = dict.fromkeys(("cache_creation", "inference_geo", "service_tier", "speed"))
+    start: dict = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": []}
+    start |= dict.fromkeys(("stop_reason", "stop_sequence", "stop_details", "container", "diagnostics"))
     assert response == [
         {
             "type": "message_start",
-            "message": start | {"stop_reason": None, "stop_sequence": None, "usage": usage},
+            "message": start | {"usage": usage | unknown},
         },
         {"type": "ping"},
-        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "", "citations": []}},
         {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "A "}},
         {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "cat."}},
         {"type": "content_block_stop", "index": 0},
-        {"type": "message_delta", "delta": end, "usage": usage | {"input_tokens": 10, "output_tokens": 2}},
+        {
+            "type": "message_delta",
+            "delta": ended("end_turn"),
+            "usage": usage | {"input_tokens": 10, "output_tokens": 2},
+        },
         {"type": "message_stop"},
     ]
 
@@ -94,7 +110,8 @@ def test_a_tool_call_is_streamed_piece_by_piece() -> None:
     )
 
     assert calls_in(stream) == [("call_1", "look_up", '{"word": "é"}')]
-    assert parse_stream(stream).delta == {"stop_reason": "tool_use", "stop_sequence": None}
+    assert parse_stream(stream).delta == ended("tool_use")
+    assert parse_stream(stream).blocks[1].start["caller"] == {"type": "direct"}
     pieces = [event["delta"] for event in events_of(stream) if event["type"] == "content_block_delta"]
     assert [piece["partial_json"] for piece in pieces if "partial_json" in piece] == ['{"wo', 'rd": "é"}']
 
@@ -179,7 +196,7 @@ def test_a_call_without_arguments_has_an_empty_input() -> None:
 def test_the_finish_reason_becomes_the_stop_reason(finish_reason: str, stop_reason: str) -> None:
     response = parse_stream(streamed(chunk({"content": "a"}), chunk({}, finish_reason), DONE))
 
-    assert response.delta == {"stop_reason": stop_reason, "stop_sequence": None}
+    assert response.delta == ended(stop_reason)
 
 
 def test_a_refusal_becomes_text_and_the_stop_reason() -> None:
@@ -193,7 +210,7 @@ def test_a_stop_sequence_is_named_if_the_upstream_names_it() -> None:
 
     response = parse_stream(streamed(chunk({"content": "a"}), chunk({}, choices=[met]), DONE, stop_sequences=["END"]))
 
-    assert response.delta == {"stop_reason": "stop_sequence", "stop_sequence": "END"}
+    assert response.delta == ended("stop_sequence", "END")
 
 
 def test_a_usage_before_the_last_chunk_is_kept() -> None:

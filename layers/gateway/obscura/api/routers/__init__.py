@@ -23,6 +23,7 @@ FAMILIES = {
     "models": "obscura.api.routers.models",
     "files": "obscura.api.routers.files",
     "policies": "obscura.api.routers.policies",
+    "usage": "obscura.api.routers.usage",
     "playground": "obscura.api.routers.playground",
 }
 """The module of each family; as strings, so that a Lambda function imports only its own."""
@@ -54,7 +55,8 @@ class Family:
 
     ``scope`` is what a restricted key must name to call any of them: without a default, so that a new family never
     opens to the keys of another; None is for a family that is open to all callers and whose requests are not counted,
-    since they use no service. ``free_tier`` says whether anonymous callers of the free tier may call them, and
+    since they use no service. One for ``any_key`` opens to the keys of every scope, and shows each what is its own.
+    ``free_tier`` says whether anonymous callers of the free tier may call them, and
     ``streams`` whether its function streams its responses.
     """
 
@@ -62,6 +64,7 @@ class Family:
     scope: KeyScope | None
     free_tier: bool
     streams: bool
+    any_key: bool = False
     dialects: Sequence[DialectEndpoint] = ()
     router: APIRouter = field(default_factory=APIRouter)
 

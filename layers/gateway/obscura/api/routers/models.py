@@ -105,10 +105,19 @@ class CatalogModelObject(BaseModel):
             context_length=model.context_length,
             token_profile=model.token_profile,
             token_factor=model.token_factor,
-            dialects=sorted(model.dialects),
-            detail_limits=DETAIL_LIMITS if "image" in model.input_modalities else {},
+            dialects=sorted(model.native_dialects),
+            detail_limits=_detail_limits(model),
             owned_by=model.owned_by,
         )
+
+
+def _detail_limits(model: CatalogModel) -> dict[str, int]:
+    output = model.image_limits.output()
+    if "image" not in model.input_modalities:
+        return {}
+    if output is None or output.longest_side_px is None:
+        return DETAIL_LIMITS
+    return {detail: min(side_px, output.longest_side_px) for detail, side_px in DETAIL_LIMITS.items()}
 
 
 class CatalogModelList(BaseModel):

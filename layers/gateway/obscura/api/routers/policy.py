@@ -25,23 +25,29 @@ from obscura.pipeline.handle_policy import handle_policy_request
 from obscura.pipeline.inspect_policy import handle_policy_dry_run
 from obscura.policy.render import splice
 
-_FIELDS: JsonSchema = {
-    "policy_id": {"type": "string", "description": "A policy, or one version of it as policy_id@3."},
-    "policy_user": {"type": "string", "description": "Whose quota is counted; the header X-Policy-User wins."},
-    "policy_target": {"type": "string", "description": "What a rollout aims at; the header X-Policy-Target wins."},
+_DESCRIPTIONS = {
+    "policy_id": "A policy, or one version of it as policy_id@3.",
+    "policy_user": "Whose quota is counted; the header X-Policy-User wins.",
+    "policy_target": "What a rollout aims at; the header X-Policy-Target wins.",
 }
+_FIELDS: JsonSchema = {name: {"type": "string", "description": said} for name, said in _DESCRIPTIONS.items()}
 
+# A proxy sends null where it has nothing.
+_STRINGS: JsonSchema = {"type": ["array", "null"], "items": {"type": "string"}}
+_PARAMETERS: JsonSchema = {
+    name: {"type": ["string", "null"], "description": said} for name, said in _DESCRIPTIONS.items()
+}
 _GUARDRAIL_SCHEMA: JsonSchema = {
     "type": "object",
     "properties": {
-        "input_type": {"enum": ["request", "response"]},
-        "texts": {"type": "array", "items": {"type": "string"}},
-        "images": {"type": "array", "items": {"type": "string"}, "description": "https URLs, data URLs or base64."},
-        "structured_messages": {"type": "array", "items": {"type": "object"}},
-        "tools": {"type": "array"},
-        "tool_calls": {"type": "array"},
-        "model": {"type": "string"},
-        "additional_provider_specific_params": {"type": "object", "properties": _FIELDS},
+        "input_type": {"enum": ["request", "response", None]},
+        "texts": _STRINGS,
+        "images": {**_STRINGS, "description": "https URLs, data URLs or base64."},
+        "structured_messages": {"type": ["array", "null"], "items": {"type": "object"}},
+        "tools": {"type": ["array", "null"]},
+        "tool_calls": {"type": ["array", "null"]},
+        "model": {"type": ["string", "null"]},
+        "additional_provider_specific_params": {"type": ["object", "null"], "properties": _PARAMETERS},
     },
 }
 

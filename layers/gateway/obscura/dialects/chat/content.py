@@ -72,12 +72,15 @@ def _image_slot(part: RawObject, part_path: str, content: RequestContent) -> Ima
         raise InvalidRequest(f"'{path}' must be a string: an https URL or a base64 data URL.", param=path)
     holder[key] = NULL
 
-    def replace(data_url: bytes) -> None:
+    def replace(image: bytes | str) -> None:
+        if isinstance(image, str):
+            _become(part, _text_part(Raw(msgspec.json.encode(image))))
+            return
         holder.pop(key)
         if holder is part and key == "file_id":
-            part["image_url"] = {"url": quoted(data_url)}
+            part["image_url"] = {"url": quoted(image)}
         else:
-            holder["image_url" if holder is part else "url"] = quoted(data_url)
+            holder["image_url" if holder is part else "url"] = quoted(image)
 
     return ImageSlot(path, body.string_slice(leaf), image_detail(body, detail, detail_path), replace, kind)
 
@@ -123,16 +126,16 @@ def _collect_file(part: RawObject, part_path: str, siblings: list[Node], content
     source_slice = content.body.string_slice(file.leaf)
     _become(part, _image_part(NULL))
 
-    def replace(data_url: bytes) -> None:
-        part["image_url"] = {"url": quoted(data_url)}
+    def replace(image: bytes | str) -> None:
+        _become(part, _part_of(image))
 
     name = len(content.texts)
 
-    def replace_pages(images: Sequence[bytes], texts: Sequence[str]) -> None:
+    def replace_pages(images: Sequence[bytes | str], texts: Sequence[str]) -> None:
         position = next(index for index, node in enumerate(siblings) if node is part)
         pages: list[RawObject] = []
         for number, (image, text) in enumerate(zip(images, texts, strict=True), 1):
-            pages += (_text_part(page_text(content.texts[name], number, len(images), text)), _image_part(quoted(image)))
+            pages += (_text_part(page_text(content.texts[name], number, len(images), text)), _part_of(image))
         if pages:
             pages[-1] |= cache_fields(part)
         siblings[position : position + 1] = pages
@@ -148,6 +151,10 @@ def _become(part: RawObject, fields: RawObject) -> None:
     kept = cache_fields(part)
     part.clear()
     part |= fields | kept
+
+
+def _part_of(image: bytes | str) -> RawObject:
+    return _text_part(Raw(msgspec.json.encode(image))) if isinstance(image, str) else _image_part(quoted(image))
 
 
 def _image_part(url: Raw) -> RawObject:

@@ -19,7 +19,7 @@ from obscura.dialects.chat.rules import REQUEST
 from obscura.dialects.chat_options import DEFAULT_OPTIONS, ChatOptions
 from obscura.dialects.content import ContentRequest, RequestContent
 from obscura.dialects.errors import OpenAIErrorFormat
-from obscura.dialects.json.fields import optional_bool, require_image_count, require_part_count, required_string
+from obscura.dialects.json.fields import optional_bool, require_part_count, required_string
 from obscura.dialects.json.raw import (
     Node,
     RawJson,
@@ -80,7 +80,7 @@ _MESSAGE: JsonSchema = {
     "type": "object",
     "required": ["role"],
     "properties": {
-        "role": {"type": "string", "examples": ["user"]},
+        "role": {"type": "string", "minLength": 1, "examples": ["user"]},
         "content": {"anyOf": [{"type": "string"}, {"type": "array", "maxItems": 16, "items": _PART}]},
     },
 }
@@ -121,7 +121,6 @@ class ChatDialect(OpenAIErrorFormat):
         ]
         _collect_prediction(root, content)
         review(root, REQUEST, content)
-        require_image_count(content.images, limits)
         body.check_unread()
         return ChatRequest(model, streamed, content)
 

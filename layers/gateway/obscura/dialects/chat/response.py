@@ -137,6 +137,7 @@ class PromptDetails(msgspec.Struct):
     """The prompt's tokens by their source."""
 
     cached_tokens: Count = None
+    cache_write_tokens: Count = None
 
 
 class CompletionDetails(msgspec.Struct):
@@ -162,6 +163,11 @@ class ChatUsage(msgspec.Struct):
     def cached_tokens(self) -> int:
         """Those of the prompt that were cached."""
         return int((self.prompt_tokens_details and self.prompt_tokens_details.cached_tokens) or 0)
+
+    @property
+    def cache_write_tokens(self) -> int:
+        """Those of the prompt that were written to a cache."""
+        return int((self.prompt_tokens_details and self.prompt_tokens_details.cache_write_tokens) or 0)
 
     @property
     def output_tokens(self) -> int:

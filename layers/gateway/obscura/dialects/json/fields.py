@@ -155,12 +155,11 @@ def require_part_count(parts: Collection[object], path: str, limits: ContentLimi
         )
 
 
-def require_image_count(images: Sequence[ImageSlot], limits: ContentLimits) -> None:
+def require_image_count(images: Sequence[ImageSlot], limit: int, way_out: str = "Split it.") -> None:
     """Raise TooManyImages, naming the first one too many, if a request has more images than allowed."""
-    if len(images) > limits.images:
+    if len(images) > limit:
         raise TooManyImages(
-            f"The request has {len(images)} images; {limits.images} are allowed. Split it.",
-            param=images[limits.images].path,
+            f"The request has {len(images)} images; {limit} are allowed. {way_out}", param=images[limit].path
         )
 
 

@@ -5,8 +5,9 @@ from collections.abc import Collection, Sequence
 import msgspec
 from msgspec import Raw
 
-from obscura.dialects.base import ImageSlot, SourceKind, UncheckedPart, is_file_id
+from obscura.dialects.base import ImageSlot, SourceKind, UncheckedPart
 from obscura.dialects.content import RequestContent, drop_cache_ids
+from obscura.dialects.file_ids import is_file_id
 from obscura.dialects.file_parts import page_text, string_start
 from obscura.dialects.json.fields import (
     one_of,
@@ -117,10 +118,19 @@ def _image_slot(block: RawObject, block_path: str, body: RawJson) -> ImageSlot:
     leaf = raw_string_at(source, key, path)
     source[key] = NULL
 
-    def replace(data_url: bytes) -> None:
-        block["source"] = _base64_source(data_url)
+    def replace(image: bytes | str) -> None:
+        if isinstance(image, str):
+            kept = {"cache_control": block["cache_control"]} if "cache_control" in block else {}
+            block.clear()
+            block.update(_text_block(image) | kept)
+        else:
+            block["source"] = _base64_source(image)
 
     return ImageSlot(f"{path}.{key}", body.string_slice(leaf), "auto", replace, kind)
+
+
+def _text_block(text: str) -> RawObject:
+    return {"type": quoted(b"text"), "text": Raw(msgspec.json.encode(text))}
 
 
 def _base64_source(data_url: bytes) -> RawObject:
@@ -187,13 +197,16 @@ def _collect_file(
     block.clear()
     block |= {"type": quoted(b"image"), "source": NULL} | cache_control
 
-    def replace(images: Sequence[bytes], texts: Sequence[str]) -> None:
+    def replace(images: Sequence[bytes | str], texts: Sequence[str]) -> None:
         position = next(index for index, node in enumerate(siblings) if node is block)
         title, context = content.texts[first : first + 2]
-        pages: list[Node] = [{"type": quoted(b"text"), "text": Raw(msgspec.json.encode(context))}] if context else []
+        pages: list[Node] = [_text_block(context)] if context else []
         for number, (image, text) in enumerate(zip(images, texts, strict=True), 1):
             pages.append({"type": quoted(b"text"), "text": page_text(title, number, len(images), text)})
-            pages.append({"type": quoted(b"image"), "source": _base64_source(image)})
+            if isinstance(image, str):
+                pages.append(_text_block(image))
+            else:
+                pages.append({"type": quoted(b"image"), "source": _base64_source(image)})
         last = pages[-1]
         if isinstance(last, dict) and "cache_control" in block:
             last["cache_control"] = block["cache_control"]

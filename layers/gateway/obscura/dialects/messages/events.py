@@ -5,7 +5,7 @@ import re
 import msgspec
 
 from obscura.dialects.errors import anthropic_error
-from obscura.dialects.messages.response import Block, Message, Usage
+from obscura.dialects.messages.response import Block, DeltaUsage, Message
 from obscura.dialects.passthrough import EndMarkers, PassthroughResponse
 from obscura.dialects.sse import format_event
 from obscura.errors import ObscuraError
@@ -73,13 +73,15 @@ class StopDelta(msgspec.Struct):
 
     stop_reason: str
     stop_sequence: str | None
+    stop_details: None = None
+    container: None = None
 
 
 class MessageDelta(msgspec.Struct, tag_field="type", tag="message_delta"):
     """The end of the message: the stop reason, and the usage in all."""
 
     delta: StopDelta
-    usage: Usage
+    usage: DeltaUsage
 
 
 class MessageStop(msgspec.Struct, tag_field="type", tag="message_stop"):

@@ -20,7 +20,6 @@ from obscura.dialects.errors import AnthropicErrorFormat
 from obscura.dialects.json.fields import (
     optional_array,
     optional_bool,
-    require_image_count,
     required_int,
     required_string,
 )
@@ -142,6 +141,11 @@ def _bytes_of(texts: Sequence[str]) -> int:
 _SOURCE: JsonSchema = {
     "type": "object",
     "required": ["type"],
+    "oneOf": [
+        {"properties": {"type": {"const": "base64"}}, "required": ["data"]},
+        {"properties": {"type": {"const": "url"}}, "required": ["url"]},
+        {"properties": {"type": {"const": "file"}}, "required": ["file_id"]},
+    ],
     "properties": {
         "type": {"enum": ["base64", "url", "file"]},
         "media_type": {"type": "string", "description": "Ignored: the bytes decide."},
@@ -233,7 +237,6 @@ def _parse(body: RawJson, limits: ContentLimits) -> tuple[str, RequestContent]:
         _collect_message(message, f"messages[{index}]", content) for index, message in enumerate(messages)
     ]
     review(root, REQUEST, content)
-    require_image_count(content.images, limits)
     body.check_unread()
     return model, content
 

@@ -5,16 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from obscura.dialects.chat.response import ChatMessage, ChatUsage, Choice, ToolCall, parse_completion
 from obscura.errors import UpstreamError
 
 
 class TextBlock(msgspec.Struct, tag_field="type", tag="text"):
-    """The model's text."""
+    """The model's text; a chat completion cites nothing that Anthropic's citations could name."""
 
     text: str
+    citations: tuple[()] = ()
 
 
 class ThinkingBlock(msgspec.Struct, tag_field="type", tag="thinking"):
@@ -24,12 +25,17 @@ class ThinkingBlock(msgspec.Struct, tag_field="type", tag="thinking"):
     signature: str = ""
 
 
+class DirectCaller(msgspec.Struct, tag_field="type", tag="direct", frozen=True):
+    """The caller of a tool that the model itself calls, and no code of a server."""
+
+
 class ToolUseBlock(msgspec.Struct, tag_field="type", tag="tool_use"):
     """A tool call; ``input`` is a JSON object."""
 
     id: str
     name: str
     input: Raw
+    caller: DirectCaller = DirectCaller()
 
 
 type Block = TextBlock | ThinkingBlock | ToolUseBlock
@@ -41,19 +47,30 @@ class OutputDetails(msgspec.Struct):
     thinking_tokens: int
 
 
-class Usage(msgspec.Struct, omit_defaults=True):
-    """Tokens: the prompt's are the sum of the three input counts; ``image_tokens`` are among them."""
+# @anthropic-ai/sdk 1.14, resources/messages: what is nullable is required all the same (ADR 135).
+class DeltaUsage(msgspec.Struct):
+    """Tokens of ``message_delta``: the prompt's are the sum of the three input counts, ``image_tokens`` among them."""
 
     input_tokens: int
     cache_creation_input_tokens: int
     cache_read_input_tokens: int
     output_tokens: int
-    output_tokens_details: OutputDetails | None = None
-    image_tokens: int | None = None
+    output_tokens_details: OutputDetails | None
+    image_tokens: int | UnsetType
+    server_tool_use: None = None
+
+
+class Usage(DeltaUsage):
+    """Tokens of a message; where and how it was computed is Anthropic's to say, and null here."""
+
+    cache_creation: None = None
+    inference_geo: None = None
+    service_tier: None = None
+    speed: None = None
 
 
 class Message(msgspec.Struct, kw_only=True):
-    """A whole message, or its start in a stream."""
+    """A whole message, or its start in a stream; what only Anthropic's own servers have is null."""
 
     id: str
     type: str = "message"
@@ -62,22 +79,25 @@ class Message(msgspec.Struct, kw_only=True):
     content: Sequence[Block]
     stop_reason: str | None = None
     stop_sequence: str | None = None
+    stop_details: None = None
+    container: None = None
+    diagnostics: None = None
     usage: Usage
 
 
 _NO_USAGE = ChatUsage()
 
 
-def usage_from_chat(chat_usage: ChatUsage | None, image_tokens: Sequence[int]) -> Usage:
+def usage_from_chat[U: DeltaUsage](form: type[U], chat_usage: ChatUsage | None, image_tokens: Sequence[int]) -> U:
     """Return the usage of a chat completion, zeros if it has none; cached tokens are counted apart."""
     usage = chat_usage or _NO_USAGE
-    return Usage(
-        input_tokens=max(0, usage.input_tokens - usage.cached_tokens),
-        cache_creation_input_tokens=0,
+    return form(
+        input_tokens=max(0, usage.input_tokens - usage.cached_tokens - usage.cache_write_tokens),
+        cache_creation_input_tokens=usage.cache_write_tokens,
         cache_read_input_tokens=usage.cached_tokens,
         output_tokens=usage.output_tokens,
         output_tokens_details=OutputDetails(usage.reasoning_tokens) if usage.counts_reasoning else None,
-        image_tokens=sum(image_tokens) if image_tokens else None,
+        image_tokens=sum(image_tokens) if image_tokens else UNSET,
     )
 
 
@@ -139,7 +159,7 @@ def to_message(
         content=_blocks(chat_message, thinking_shown),
         stop_reason=stop.reason,
         stop_sequence=stop.sequence,
-        usage=usage_from_chat(chat.usage, image_tokens),
+        usage=usage_from_chat(Usage, chat.usage, image_tokens),
     )
     return msgspec.json.encode(message)
 

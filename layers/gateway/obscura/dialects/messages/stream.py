@@ -7,7 +7,9 @@ from obscura.dialects.base import StreamTranslator
 from obscura.dialects.chat.response import ChatCompletion, ChatMessage, ChatUsage, ChunkParser
 from obscura.dialects.messages import events
 from obscura.dialects.messages.response import (
+    DeltaUsage,
     Message,
+    Usage,
     matched_sequence,
     message_id,
     stop_reason,
@@ -91,7 +93,7 @@ class MessagesStream:
         if self._started:
             return b""
         self._started = True
-        usage = usage_from_chat(None, self._image_tokens)
+        usage = usage_from_chat(Usage, None, self._image_tokens)
         message = Message(id=message_id(chat_id), model=self._model, content=(), usage=usage)
         return events.encode_event(events.MessageStart(message)) + events.encode_event(events.Ping())
 
@@ -102,7 +104,7 @@ class MessagesStream:
         self.complete = True
         stop = stop_reason(self._finish_reason, self._blocks.has_tool_calls, self._has_refusal, self._sequence)
         delta = events.StopDelta(stop.reason, stop.sequence)
-        usage = usage_from_chat(self._usage, self._image_tokens)
+        usage = usage_from_chat(DeltaUsage, self._usage, self._image_tokens)
         return (
             ready + events.encode_event(events.MessageDelta(delta, usage)) + events.encode_event(events.MessageStop())
         )

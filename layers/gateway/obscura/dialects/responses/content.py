@@ -15,8 +15,14 @@ class Part:
     """One content part; ``fields`` is a node of the body's tree, so it shows a replaced image too."""
 
     path: str
-    kind: str
+    parsed_kind: str
     fields: RawObject
+
+    @property
+    def kind(self) -> str:
+        """Its type: that of a text if one took the place of its image."""
+        is_image = self.parsed_kind != "input_image" or "image_url" in self.fields or "file_id" in self.fields
+        return self.parsed_kind if is_image else "input_text"
 
 
 @dataclass(frozen=True, slots=True)

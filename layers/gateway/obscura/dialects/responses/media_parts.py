@@ -5,13 +5,15 @@ A file is what its bytes say, before what its declared type says: an image becom
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import msgspec
 from msgspec import Raw
 
-from obscura.dialects.base import ImageSlot, SourceKind, is_file_id
+from obscura.dialects.base import ImageSlot, SourceKind
 from obscura.dialects.content import RequestContent
+from obscura.dialects.file_ids import is_file_id
 from obscura.dialects.file_parts import (
     CACHE_KEYS,
     cache_fields,
@@ -28,6 +30,7 @@ from obscura.errors import InvalidRequest
 CACHE_BREAKPOINT = "prompt_cache_breakpoint"
 SCREENSHOTS = ("computer_screenshot", "input_image", "")
 """The types of a computer call's output; the documentation has had the first two."""
+_SCREENSHOT = "computer_call_output"
 
 
 def collect_image(
@@ -51,7 +54,8 @@ def collect_image(
         return
     fields[key] = NULL
     source, source_kind = content.body.string_slice(leaf), SourceKind.FILE_ID if key == "file_id" else SourceKind.URL
-    content.images.append(ImageSlot(source_path, source, detail, partial(_replace, fields), source_kind))
+    slot = ImageSlot(source_path, source, detail, partial(_replace, fields), source_kind)
+    content.images.append(replace(slot, takes_text=False) if kind == _SCREENSHOT else slot)
 
 
 def collect_screenshot(leaf: Node | None, path: str, content: RequestContent) -> RawObject:
@@ -63,7 +67,7 @@ def collect_screenshot(leaf: Node | None, path: str, content: RequestContent) ->
         raise InvalidRequest(f"'{path}' must be an object with a screenshot's image_url or file_id.", param=path)
     fields = open_object(leaf, path)
     if text_or_empty(content.body, fields.get("type")) in SCREENSHOTS:
-        collect_image(fields, path, content, "high", "computer_call_output")
+        collect_image(fields, path, content, "high", _SCREENSHOT)
     return fields
 
 
@@ -73,9 +77,12 @@ def detail_of(fields: RawObject, path: str, content: RequestContent, default: st
     return default if is_null(leaf) else image_detail(content.body, leaf, f"{path}.detail")
 
 
-def _replace(fields: RawObject, data_url: bytes) -> None:
+def _replace(fields: RawObject, image: bytes | str) -> None:
+    if isinstance(image, str):
+        _become(fields, "input_text", {"text": Raw(msgspec.json.encode(image))})
+        return
     fields.pop("file_id", None)
-    fields["image_url"] = quoted(data_url)
+    fields["image_url"] = quoted(image)
 
 
 def collect_file(
@@ -107,9 +114,10 @@ def collect_file(
     if source.media is MediaKind.IMAGE or replace_part is None:
         content.images.append(ImageSlot(file.path, slice_, file.detail, partial(_replace, part), source.source_kind))
     else:
-        replace = partial(_replace_by_pages, part, partial(content.texts.__getitem__, len(content.texts)), replace_part)
+        name = partial(content.texts.__getitem__, len(content.texts))
         content.texts.append(file.name)
-        content.add_document(file.path, slice_, file.detail, replace, source.source_kind)
+        replace_document = partial(_replace_by_pages, part, name, replace_part)
+        content.add_document(file.path, slice_, file.detail, replace_document, source.source_kind)
     return "input_image"
 
 
@@ -117,14 +125,17 @@ def _replace_by_pages(
     part: RawObject,
     name: Callable[[], str],
     replace_part: Callable[[list[RawObject]], None],
-    images: Sequence[bytes],
+    images: Sequence[bytes | str],
     texts: Sequence[str],
 ) -> None:
     pages: list[RawObject] = []
     page_image = {key: leaf for key, leaf in part.items() if key not in CACHE_KEYS}
     for number, (image, text) in enumerate(zip(images, texts, strict=True), 1):
         pages.append({"type": quoted(b"input_text"), "text": page_text(name(), number, len(images), text)})
-        pages.append(page_image | {"image_url": quoted(image)})
+        if isinstance(image, str):
+            pages.append({"type": quoted(b"input_text"), "text": Raw(msgspec.json.encode(image))})
+        else:
+            pages.append(page_image | {"image_url": quoted(image)})
     if pages:
         pages[-1] |= cache_fields(part)
     replace_part(pages)

@@ -16,7 +16,7 @@ from obscura.dialects.base import (
 from obscura.dialects.chat_options import DEFAULT_OPTIONS, ChatOptions, TokenLimit
 from obscura.dialects.content import ContentRequest
 from obscura.dialects.errors import OpenAIErrorFormat
-from obscura.dialects.json.fields import optional_bool, require_image_count, required_string
+from obscura.dialects.json.fields import optional_bool, required_string
 from obscura.dialects.json.raw import (
     MAX_NAME_CHARS,
     RawJson,
@@ -82,6 +82,11 @@ class ResponsesRequest(ContentRequest):
             PIVOT, body.render(chat | self.stored_field()), self.streamed, translator, token_limit=limit
         )
 
+    def is_bound(self, *, native: bool) -> bool:
+        """Whether it names what only one upstream knows, or carries reasoning that it encrypted."""
+        encrypted = native and any(not is_null(item.fields.get("encrypted_content")) for item in self.content.items)
+        return encrypted or bool(self.account_state(native=native))
+
     def _tools(self, options: ChatOptions) -> Tools:
         searches = ((item.fields, item.path) for item in self.content.items if item.kind == "tool_search_output")
         return read_tools(self.content.body, options, found_tools(self.content.body, searches))
@@ -140,7 +145,6 @@ class ResponsesDialect(OpenAIErrorFormat):
         content = ResponsesContent(body, limits)
         collect(content)
         review(body.root, REQUEST, content)
-        require_image_count(content.images, limits)
         body.check_unread()
         return ResponsesRequest(model, streamed, content)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from obscura.auth.base import Counter, Paused, Window
@@ -17,6 +17,7 @@ from obscura.stores.dynamodb.database import (
     to_item,
 )
 from obscura.stores.dynamodb.tables import EXPIRES_AT
+from obscura.stores.dynamodb.transactions import update_all_or_none
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import UpdateTypeDef
@@ -31,7 +32,10 @@ _COUNT_ONE = f"ADD taken :one SET {EXPIRES_AT} = :expires_at"
 
 
 class DynamoRateCounter:
-    """One unconditional ``ADD`` a request (ADR 20); requests past the limit are counted too, which changes nothing."""
+    """One unconditional ``ADD`` a request (ADR 20); requests past the limit are counted too, which changes nothing.
+
+    One whose connection is lost is sent again, and may count twice (ADR 141).
+    """
 
     def __init__(self, database: DynamoDb) -> None:
         """``database`` may be shared with other stores."""
@@ -40,7 +44,7 @@ class DynamoRateCounter:
 
     async def increment(self, subject: str, window: Window) -> int:
         """Count one request."""
-        return await self._database.call_once(lambda client: self._increment(client, subject, window))
+        return await self._database.call_counting(lambda client: self._increment(client, subject, window))
 
     def _increment(self, client: Client, subject: str, window: Window) -> int:
         response = client.update_item(
@@ -54,7 +58,7 @@ class DynamoRateCounter:
 
 
 class DynamoQuotaStore:
-    """Quotas, reserved exactly once: only a transaction that conflicted with another is repeated."""
+    """Quotas, reserved exactly once: by transactions with request tokens, which may be sent again (ADR 141)."""
 
     def __init__(self, database: DynamoDb) -> None:
         """``database`` may be shared with other stores."""
@@ -62,23 +66,19 @@ class DynamoQuotaStore:
         self._table = database.table("rates")
 
     async def reserve(self, counters: Sequence[Counter], at_s: int | None = None) -> int | None:
-        """Count one request in all counters or in none; a transaction does not report how many it left."""
-        if len(counters) == 1:
-            return await self._database.call_once(lambda client: self._reserve_one(client, counters[0], at_s))
+        """Count one request in all counters or in none."""
         reserved = await self._update_all_or_none(lambda: [self._reservation(each, at_s) for each in counters], at_s)
-        return counters[0].limit - 1 if reserved else None
+        return await self._left(counters[0]) if reserved else None
 
     async def release(self, counters: Sequence[Counter], refunds: Sequence[Counter] = ()) -> bool:
         """Take one request off all counters, and count one in all refunds, or do neither."""
         if any(refund.limit < 1 for refund in refunds):
             return False
-        if len(counters) == 1 and not refunds:
-            return await self._database.call_once(lambda client: _update(client, self._release(counters[0])))
         return await self._update_all_or_none(lambda: [*map(self._reservation, refunds), *map(self._release, counters)])
 
     async def pause(self, counter: Counter, until_s: int) -> None:
         """Let no request of a counter be reserved before ``until_s``: an attribute of its own item."""
-        await self._database.call_once(lambda client: _update(client, self._pause(counter, until_s)))
+        await self._database.call_idempotent(lambda client: _update(client, self._pause(counter, until_s)))
 
     async def used(self, counters: Sequence[Counter]) -> list[int]:
         """Return the count of each."""
@@ -89,14 +89,14 @@ class DynamoQuotaStore:
         for counter in counters:
             await self._reset(counter)
 
-    def _reserve_one(self, client: Client, counter: Counter, at_s: int | None) -> int | None:
-        with expect_error("ConditionalCheckFailedException") as error:
-            response = client.update_item(**self._reservation(counter, at_s), ReturnValues="UPDATED_NEW")
-            left = counter.limit - int(from_item(response["Attributes"])["taken"])
-        if error.occurred:
-            _raise_if_paused(error, at_s)
-            return None
-        return left
+    async def _left(self, counter: Counter) -> int:
+        """Return how many a reserved request left: a transaction does not report it, so that it is read after it."""
+        if counter.limit == 1:
+            return 0
+        try:
+            return max(0, counter.limit - max(1, await self._used(counter)))
+        except StoreUnavailable:
+            return counter.limit - 1  # the request is reserved: what cannot be read is the most that can be left
 
     async def _update_all_or_none(
         self, updates: "Callable[[], Sequence[UpdateTypeDef]]", at_s: int | None = None
@@ -106,7 +106,7 @@ class DynamoQuotaStore:
             if attempt:
                 max_pause_s = min(MAX_PAUSE_S, FIRST_CONFLICT_PAUSE_S * 2**attempt)
                 await asyncio.sleep(random.uniform(0, max_pause_s))  # noqa: S311 jitter is no secret
-            error = await self._database.call_once(lambda client: _transact(client, updates()))
+            error = await update_all_or_none(self._database, updates)
             if not error.occurred:
                 return True
             if _CONDITION_FAILED in error.reasons:
@@ -171,9 +171,3 @@ def _raise_if_paused(error: ExpectedError, at_s: int | None) -> None:
     until_s = max((int(item.get("paused_until", 0)) for item in error.items), default=0)
     if at_s is not None and until_s > at_s:
         raise Paused(until_s)
-
-
-def _transact(client: Client, updates: "Iterable[UpdateTypeDef]") -> ExpectedError:
-    with expect_error("TransactionCanceledException") as error:
-        client.transact_write_items(TransactItems=[{"Update": update} for update in updates])
-    return error

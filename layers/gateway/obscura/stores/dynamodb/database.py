@@ -11,7 +11,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from obscura.errors import StoreUnavailable
-from obscura.stores.aws_errors import StoreRejected, store_error
+from obscura.stores.aws_errors import ConnectionLost, StoreRejected, store_error
+from obscura.stores.dynamodb.connections import ConnectionAge, keep_connections_fresh
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -42,6 +43,7 @@ class DynamoDb:
         self._threads = ThreadPoolExecutor(MAX_CONCURRENT_CALLS, "dynamodb")
         self._opening = Lock()
         self._client: Client | None = None
+        self._connections = ConnectionAge()
 
     def table(self, name: str) -> str:
         """Return a table's full name, such as ``obscura-keys``."""
@@ -62,9 +64,21 @@ class DynamoDb:
                 return await self.call_once(call)
             except StoreRejected:
                 raise
-            except StoreUnavailable:
+            except StoreUnavailable as error:
+                if attempt == 1 and isinstance(error, ConnectionLost):
+                    continue  # a connection that was stale says nothing of the load
                 await asyncio.sleep(random.uniform(0, FIRST_PAUSE_S * 2**attempt))  # noqa: S311 jitter is no secret
         return await self.call_once(call)
+
+    async def call_counting[T](self, call: Call[T]) -> T:
+        """Make a call of which one too many changes little, a count past a limit: again if its connection was lost.
+
+        Raises what ``call_once`` raises.
+        """
+        try:
+            return await self.call_once(call)
+        except ConnectionLost:
+            return await self.call_once(call)
 
     def close(self) -> None:
         """Close threads and connections."""
@@ -78,7 +92,10 @@ class DynamoDb:
         try:
             return call(self._open())
         except BotoCoreError as error:
-            raise store_error(_STORE, error) from None
+            unreachable = store_error(_STORE, error)
+            if isinstance(unreachable, ConnectionLost):
+                self._connections.connection_lost()
+            raise unreachable from None
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") in _EXPECTED:
                 raise
@@ -99,6 +116,7 @@ class DynamoDb:
                         max_pool_connections=MAX_CONCURRENT_CALLS,
                     ),
                 )
+                keep_connections_fresh(self._client, self._connections)
             return self._client
 
 

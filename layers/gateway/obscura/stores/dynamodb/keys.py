@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from obscura.auth.base import ApiKey
 from obscura.errors import StoreUnavailable
 from obscura.stores.dynamodb.database import Client, DynamoDb, expect_error, read_item, read_pages, to_item
+from obscura.usage.base import format_budgets, parse_budgets
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
@@ -87,9 +88,13 @@ def _values(key: ApiKey, digest: str) -> dict[str, Any]:
     }
     if key.scopes:
         values["scopes"] = set(map(str, key.scopes))
+    if key.shards > 1:
+        values["shards"] = key.shards
     for name in _LIMITS:
         if (limit := getattr(key, name)) is not None:
             values[name] = limit
+    if key.budgets:
+        values["budgets"] = format_budgets(key.budgets)
     return values
 
 
@@ -101,6 +106,8 @@ def _key(values: dict[str, Any]) -> ApiKey:
         created_at=datetime.fromisoformat(values["created_at"]),
         revoked_at=datetime.fromisoformat(values["revoked_at"]) if "revoked_at" in values else None,
         scopes=frozenset(values.get("scopes", ())),
+        shards=int(values.get("shards", 1)),
+        budgets=parse_budgets(values.get("budgets", "")),
         **{name: int(values[name]) for name in _LIMITS if name in values},
     )
 

@@ -1,32 +1,25 @@
 """Counters of policies in DynamoDB, in the table of request counters."""
 
-import asyncio
-import random
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from itertools import batched, groupby
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from obscura.auth.base import MIN_KEPT_S
-from obscura.errors import StoreUnavailable
 from obscura.execution import gather_or_raise_first
 from obscura.policy.rollout import RolloutCount
-from obscura.stores.dynamodb.counters import (
-    FIRST_CONFLICT_PAUSE_S,
-    MAX_CONFLICT_ATTEMPTS,
-    MAX_PAUSE_S,
-)
+from obscura.stores.dynamodb.conflicts import is_updated, pause, read_all, too_busy
+from obscura.stores.dynamodb.counters import MAX_CONFLICT_ATTEMPTS
 from obscura.stores.dynamodb.database import (
     Client,
     DynamoDb,
-    ExpectedError,
     expect_error,
-    from_item,
     read_item,
     to_item,
 )
 from obscura.stores.dynamodb.tables import EXPIRES_AT
+from obscura.stores.dynamodb.transactions import update_all_or_none
 from obscura.stores.policy_counters import (
     BUCKETS_IN_HOUR,
     HOUR_S,
@@ -40,7 +33,7 @@ from obscura.stores.policy_counters import (
 )
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef, UpdateTypeDef
+    from mypy_boto3_dynamodb.type_defs import UpdateTypeDef
 
 MAX_READ_KEYS = 100
 """DynamoDB API reference, BatchGetItem."""
@@ -85,7 +78,7 @@ class DynamoRolloutCounters:
             for hour, group in groupby(sorted(set(buckets)), key=lambda bucket: bucket // BUCKETS_IN_HOUR)
         }
         keys = {hour: _hour_key(policy_id, version, hour)["subject"] for hour in by_hour}
-        items = await _read_all(self._database, self._table, list(keys.values()))
+        items = await read_all(self._database, self._table, list(keys.values()))
         found: dict[int, RolloutCount] = {}
         for hour, inside in by_hour.items():
             item = items.get(keys[hour], {})
@@ -134,7 +127,7 @@ class DynamoQuotaCounters:
     async def used(self, keys: Sequence[str]) -> Mapping[str, int]:
         """Return the counts of those that exist."""
         names = {key: _quota_key(key)["subject"] for key in keys}
-        items = await _read_all(self._database, self._table, list(names.values()))
+        items = await read_all(self._database, self._table, list(names.values()))
         return {key: int(items[name]["taken"]) for key, name in names.items() if name in items}
 
     async def reserve(self, limits: Mapping[str, int], at: datetime) -> str | None:
@@ -145,8 +138,8 @@ class DynamoQuotaCounters:
         if not limits:
             return None
         for attempt in range(MAX_CONFLICT_ATTEMPTS):
-            await _pause(attempt)
-            error = await self._database.call_once(partial(self._reserve, limits))
+            await pause(attempt)
+            error = await update_all_or_none(self._database, partial(self._reservations, limits))
             if not error.occurred:
                 return None
             for key, reason in zip(limits, error.reasons, strict=False):
@@ -154,7 +147,7 @@ class DynamoQuotaCounters:
                     return key
             if "TransactionConflict" not in error.reasons:
                 break
-        raise _too_busy()
+        raise too_busy()
 
     async def add(self, changes: Mapping[str, int], at: datetime) -> None:
         """Add to counters, each by an update of its own; none falls below zero."""
@@ -166,14 +159,11 @@ class DynamoQuotaCounters:
             ]
         )
 
-    def _reserve(self, limits: Mapping[str, int], client: Client) -> ExpectedError:
-        items: list[TransactWriteItemTypeDef] = [
-            {"Update": self._update(key, _ADD, "attribute_not_exists(taken) OR taken < :limit", change=1, limit=limit)}
+    def _reservations(self, limits: Mapping[str, int]) -> "list[UpdateTypeDef]":
+        return [
+            self._update(key, _ADD, "attribute_not_exists(taken) OR taken < :limit", change=1, limit=limit)
             for key, limit in limits.items()
         ]
-        with expect_error("TransactionCanceledException") as error:
-            client.transact_write_items(TransactItems=items)
-        return error
 
     async def _add(self, key: str, change: int) -> None:
         await self._database.call_once(lambda client: client.update_item(**self._update(key, _ADD, change=change)))
@@ -182,17 +172,17 @@ class DynamoQuotaCounters:
         """Take off ``amount``, or all of a smaller count; one that changes between the two updates is tried again."""
 
         def take_off(client: Client) -> bool:
-            if _is_updated(client, self._update(key, _ADD, "taken >= :amount", change=-amount, amount=amount)):
+            if is_updated(client, self._update(key, _ADD, "taken >= :amount", change=-amount, amount=amount)):
                 return True
-            if _is_updated(client, self._update(key, _EMPTY, "taken < :amount", zero=0, amount=amount)):
+            if is_updated(client, self._update(key, _EMPTY, "taken < :amount", zero=0, amount=amount)):
                 return True
             return read_item(client, self._table, _quota_key(key)) is None
 
         for attempt in range(MAX_CONFLICT_ATTEMPTS):
-            await _pause(attempt)
+            await pause(attempt)
             if await self._database.call_once(take_off):
                 return
-        raise _too_busy()
+        raise too_busy()
 
     def _update(self, key: str, expression: str, condition: str | None = None, **values: int) -> "UpdateTypeDef":
         row = quota_row(key)
@@ -209,32 +199,6 @@ class DynamoQuotaCounters:
         return update
 
 
-async def _read_all(database: DynamoDb, table: str, subjects: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return the items of these subjects that exist, read consistently."""
-    found: dict[str, dict[str, Any]] = {}
-    for batch in batched(dict.fromkeys(subjects), MAX_READ_KEYS, strict=False):
-        left: Sequence[str] = batch
-        for attempt in range(MAX_CONFLICT_ATTEMPTS):
-            await _pause(attempt)
-            items, left = await database.call_idempotent(partial(_read_batch, table, left))
-            found |= {item["subject"]: item for item in items}
-            if not left:
-                break
-        else:
-            raise _too_busy()
-    return found
-
-
-def _read_batch(table: str, subjects: Sequence[str], client: Client) -> tuple[list[dict[str, Any]], list[str]]:
-    """Return items, and the subjects that were not read: a batch may be processed in part."""
-    keys = [to_item({"subject": subject}) for subject in subjects]
-    response = client.batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
-    left = response["UnprocessedKeys"].get(table, {"Keys": []})["Keys"]
-    return [from_item(item) for item in response["Responses"].get(table, [])], [
-        from_item(key)["subject"] for key in left
-    ]
-
-
 def _hour_key(policy_id: str, version: int, hour: int) -> dict[str, str]:
     return {"subject": f"{rollout_subject(policy_id, version)}@{hour * HOUR_S}"}
 
@@ -242,19 +206,3 @@ def _hour_key(policy_id: str, version: int, hour: int) -> dict[str, str]:
 def _quota_key(key: str) -> dict[str, str]:
     row = quota_row(key)
     return {"subject": f"{row.subject}@{row.begins_at_s}"}
-
-
-def _is_updated(client: Client, update: "UpdateTypeDef") -> bool:
-    with expect_error("ConditionalCheckFailedException") as error:
-        client.update_item(**update)
-    return not error.occurred
-
-
-async def _pause(attempt: int) -> None:
-    if attempt:
-        max_pause_s = min(MAX_PAUSE_S, FIRST_CONFLICT_PAUSE_S * 2**attempt)
-        await asyncio.sleep(random.uniform(0, max_pause_s))  # noqa: S311 jitter is no secret
-
-
-def _too_busy() -> StoreUnavailable:
-    return StoreUnavailable("Obscura's store is too busy. Try again in a moment.", retry_after_s=1)

@@ -37,7 +37,9 @@ CREATE TABLE IF NOT EXISTS keys (
     scopes TEXT NOT NULL DEFAULT '',
     requests_per_minute INTEGER,
     max_storage_bytes INTEGER,
-    max_files INTEGER
+    max_files INTEGER,
+    shards INTEGER NOT NULL DEFAULT 1,
+    budgets TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE TABLE IF NOT EXISTS counters (
     subject TEXT NOT NULL,
@@ -80,12 +82,28 @@ CREATE TABLE IF NOT EXISTS parts (
 ) STRICT;
 CREATE TABLE IF NOT EXISTS verdicts (digest BLOB PRIMARY KEY, expires_at INTEGER NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS verdicts_by_expiry ON verdicts (expires_at);
+CREATE TABLE IF NOT EXISTS usage (
+    day TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    model TEXT NOT NULL,
+    project TEXT NOT NULL,
+    requests INTEGER NOT NULL,
+    images INTEGER NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    cached_tokens INTEGER NOT NULL,
+    image_tokens INTEGER NOT NULL,
+    cost_microusd INTEGER NOT NULL,
+    PRIMARY KEY (day, subject, model)
+) STRICT, WITHOUT ROWID;
 """
 _ADDED_COLUMNS = {
     "scopes": "TEXT NOT NULL DEFAULT ''",
     "requests_per_minute": "INTEGER",
     "max_storage_bytes": "INTEGER",
     "max_files": "INTEGER",
+    "shards": "INTEGER NOT NULL DEFAULT 1",
+    "budgets": "TEXT NOT NULL DEFAULT ''",
 }
 """Columns of ``keys`` that a database of an earlier version lacks."""
 
@@ -251,3 +269,16 @@ def _add_missing_columns(connection: sqlite3.Connection) -> None:
     for column in _missing_columns(connection):
         connection.execute(f"ALTER TABLE keys ADD COLUMN {column} {_ADDED_COLUMNS[column]}")
     connection.execute("COMMIT")
+
+
+def in_transaction[T](connection: sqlite3.Connection, work: Callable[[], T]) -> T:
+    """Return what ``work`` returns, done whole or not at all: the first writer holds the lock until it commits."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        result = work()
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return result

@@ -9,21 +9,24 @@ from pathlib import Path
 from obscura.auth.base import ApiKey
 from obscura.errors import StoreUnavailable
 from obscura.stores.sqlite.database import Database
+from obscura.usage.base import format_budgets, parse_budgets
 
 _COLUMNS = (
-    "id, project, zero_retention, created_at, revoked_at, scopes, requests_per_minute, max_storage_bytes, max_files"
+    "id, project, zero_retention, created_at, revoked_at, scopes, requests_per_minute, max_storage_bytes, max_files, "
+    "shards, budgets"
 )
 _SELECT_LIVE = f"SELECT {_COLUMNS} FROM keys WHERE secret_sha256 = ? AND revoked_at IS NULL"  # noqa: S608 our own names
 _SELECT_ALL = f"SELECT {_COLUMNS} FROM keys ORDER BY created_at, id"  # noqa: S608 our own names
 _INSERT = """
 INSERT INTO keys (
-    id, secret_sha256, project, zero_retention, created_at, scopes, requests_per_minute, max_storage_bytes, max_files
+    id, secret_sha256, project, zero_retention, created_at, scopes, requests_per_minute, max_storage_bytes, max_files,
+    shards, budgets
 )
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _REVOKE = "UPDATE keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL"
 
-type Row = tuple[str, str, int, str, str | None, str, int | None, int | None, int | None]
+type Row = tuple[str, str, int, str, str | None, str, int | None, int | None, int | None, int, str]
 
 
 class SqliteKeyStore:
@@ -50,6 +53,8 @@ class SqliteKeyStore:
             key.requests_per_minute,
             key.max_storage_bytes,
             key.max_files,
+            key.shards,
+            format_budgets(key.budgets),
         )
         await self._database.run(lambda connection: connection.execute(_INSERT, row))
 
@@ -75,6 +80,8 @@ def _key(row: Row) -> ApiKey:
         requests_per_minute,
         max_storage_bytes,
         max_files,
+        shards,
+        budgets,
     ) = row
     return ApiKey(
         id=key_id,
@@ -86,6 +93,8 @@ def _key(row: Row) -> ApiKey:
         requests_per_minute=requests_per_minute,
         max_storage_bytes=max_storage_bytes,
         max_files=max_files,
+        shards=shards,
+        budgets=parse_budgets(budgets),
     )
 
 

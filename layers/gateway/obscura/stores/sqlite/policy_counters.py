@@ -1,7 +1,7 @@
 """Counters of policies in SQLite: rows among the request counters, in the file that keeps space for them (ADR 79)."""
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from obscura.policy.rollout import BUCKET_S, RolloutCount
@@ -14,7 +14,7 @@ from obscura.stores.policy_counters import (
     rollout_subject,
     to_microseconds,
 )
-from obscura.stores.sqlite.database import Database
+from obscura.stores.sqlite.database import Database, in_transaction
 
 _ADD = """
 INSERT INTO counters (subject, begins_at_s, taken, ends_at_s) VALUES (?1, ?2, max(0, ?3), ?4)
@@ -49,7 +49,7 @@ class SqliteRolloutCounters:
             for name, added in (("requests", count.requests), ("spikes", count.spikes))
             if added
         ]
-        await self._database.run(lambda connection: _in_transaction(connection, lambda: _add(connection, rows)))
+        await self._database.run(lambda connection: in_transaction(connection, lambda: _add(connection, rows)))
 
     async def counts(self, policy_id: str, version: int, buckets: Sequence[int]) -> Mapping[int, RolloutCount]:
         """Return the counts of these minutes."""
@@ -121,7 +121,7 @@ class SqliteQuotaCounters:
             return None
 
         try:
-            return await self._database.run(lambda connection: _in_transaction(connection, lambda: take(connection)))
+            return await self._database.run(lambda connection: in_transaction(connection, lambda: take(connection)))
         except _UsedUp as used_up:
             return used_up.key
 
@@ -129,7 +129,7 @@ class SqliteQuotaCounters:
         """Add to counters, none of which falls below zero."""
         named = [(quota_row(key), change) for key, change in changes.items()]
         rows = [(row.subject, row.begins_at_s, change, row.ends_at_s) for row, change in named]
-        await self._database.run(lambda connection: _in_transaction(connection, lambda: _add(connection, rows)))
+        await self._database.run(lambda connection: in_transaction(connection, lambda: _add(connection, rows)))
 
 
 class _UsedUp(Exception):
@@ -142,15 +142,3 @@ class _UsedUp(Exception):
 
 def _add(connection: sqlite3.Connection, rows: Iterable[tuple[str, int, int, int]]) -> None:
     connection.executemany(_ADD, rows)
-
-
-def _in_transaction[T](connection: sqlite3.Connection, work: Callable[[], T]) -> T:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        result = work()
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-    return result

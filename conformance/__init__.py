@@ -1,0 +1,1 @@
+"""Outside judges, run against a served gateway: ``make conformance`` writes ``docs/conformance.md``."""

@@ -1,0 +1,204 @@
+"""What one request uses: its key's budgets reserved and settled, its tokens counted, its cost in the answer."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+
+from obscura.access_record import duration
+from obscura.auth.access import Principal, is_false
+from obscura.dialects.base import ParsedRequest
+from obscura.errors import PermissionDenied, QuotaExceeded, StoreUnavailable
+from obscura.execution import run_off_loop, to_the_end
+from obscura.pipeline.call_upstream import OFF_LOOP_BYTES
+from obscura.pipeline.request import GatewayRequest, GatewayResponse, StreamingBody
+from obscura.pipeline.services import Services
+from obscura.upstreams.base import CatalogModel
+from obscura.usage.base import (
+    DEFAULT_MAX_OUTPUT,
+    MICRO,
+    Budget,
+    BudgetCounter,
+    BudgetExceeded,
+    Tokens,
+    UsageCounts,
+    UsageKey,
+    counter_at,
+)
+from obscura.usage.read import BYTES_PER_TOKEN, UsageReader, line_with_cost, read_answer, read_line, with_cost
+
+COST_HEADER = "x-obscura-cost"
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a request may use, as it is counted before it is sent."""
+
+    tokens: Tokens
+    images: int
+
+
+def expected_use(parsed: ParsedRequest, model: CatalogModel, image_tokens: Sequence[int]) -> Expected:
+    """Return the counted input, and as output the limit of the request, or else that of the model."""
+    images = sum(image_tokens)
+    text = sum(len(text) for text in parsed.texts) // BYTES_PER_TOKEN + 1
+    output = parsed.max_output_tokens or model.max_output or DEFAULT_MAX_OUTPUT
+    return Expected(Tokens(text + images, output, image=images), len(image_tokens))
+
+
+class Metering:
+    """One request's usage, from its reservation to its settlement."""
+
+    def __init__(
+        self, request: GatewayRequest, principal: Principal, services: Services, model: CatalogModel, expected: Expected
+    ) -> None:
+        """Nothing is reserved yet."""
+        self._principal = principal
+        self._services = services
+        self._model = model
+        self._expected = expected
+        self._now = services.clock.now()
+        self._reader = UsageReader(expected.tokens.input, expected.tokens.image)
+        self._shows_cost = services.limits.shows_cost or _asks_for_cost(request)
+        self._reserved: list[tuple[BudgetCounter, int]] = []
+        self._answered = False
+
+    async def reserve(self) -> dict[str, str]:
+        """Take what the request may use off its key's budgets, and return the headers that say what is left.
+
+        Raises QuotaExceeded if a budget has less; PermissionDenied if one is in money and the model has no prices.
+        """
+        if not self._principal.budgets:
+            return {}
+        amounts = [
+            (counter_at(budget, self._principal.usage_subject, self._now), self._amount(budget, self._expected.tokens))
+            for budget in self._principal.budgets
+        ]
+        try:
+            left = await self._services.budgets.reserve(amounts)
+        except BudgetExceeded as exceeded:
+            amount = next(amount for counter, amount in amounts if counter is exceeded.counter)
+            raise _quota_exceeded(exceeded, amount, self._now) from None
+        self._reserved = amounts
+        # A store that reports nothing: what this request alone leaves, an upper bound.
+        known = [
+            counter.budget.limit - amount if rest is None else rest
+            for rest, (counter, amount) in zip(left, amounts, strict=True)
+        ]
+        return _token_headers([counter for counter, _ in amounts], known, self._now)
+
+    def metered(self, response: GatewayResponse) -> GatewayResponse:
+        """Return a response whose usage is read as it passes, with its cost if the caller asked for that."""
+        self._answered = True
+        if isinstance(response.body, bytes):
+            body = response.body
+            read_answer(body, self._reader)
+            cost_usd = self._cost_usd() if self._shows_cost else None
+            return response if cost_usd is None else replace(response, body=with_cost(body, cost_usd))
+        upstream = response.body
+        return replace(response, body=StreamingBody(self._passed(upstream.chunks), upstream.fail, upstream.aclose))
+
+    async def _passed(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        reader = self._reader
+        async for chunk in chunks:
+            reader.add_bytes(len(chunk))
+            if b'"usage"' not in chunk:
+                yield chunk
+                continue
+            yield await run_off_loop(partial(self._read_lines, chunk), off_loop=len(chunk) > OFF_LOOP_BYTES)
+
+    def _read_lines(self, lines: bytes) -> bytes:
+        split = lines.splitlines(keepends=True)
+        for line in split:
+            read_line(line, self._reader)
+        cost_usd = self._cost_usd() if self._shows_cost else None
+        return lines if cost_usd is None else b"".join(line_with_cost(line, cost_usd) for line in split)
+
+    async def settle(self) -> None:
+        """Count what was used: to the key's budgets in the store, and to the sums that are written later.
+
+        What the model was never asked, or refused, is released.
+        """
+        tokens = self._reader.tokens if self._answered else Tokens()
+        if self._answered:
+            key = UsageKey(
+                self._principal.usage_subject,
+                self._principal.project,
+                self._model.id,
+                self._now.astimezone(UTC).date(),
+            )
+            counts = UsageCounts(
+                requests=1,
+                images=self._expected.images,
+                input_tokens=tokens.input,
+                output_tokens=tokens.output,
+                cached_tokens=tokens.cached,
+                image_tokens=tokens.image,
+                cost_microusd=self._microusd(tokens) or 0,
+            )
+            self._services.usage.add(key, counts)
+        changes = [(counter, self._amount(counter.budget, tokens) - reserved) for counter, reserved in self._reserved]
+        if not changes:
+            return
+
+        async def add() -> None:
+            with suppress(StoreUnavailable):  # the answer is complete by then; what was reserved stays counted
+                await self._services.budgets.settle(changes)
+
+        # A client that has its answer, or wants no more of it, ends the request: not what it has cost.
+        await to_the_end(add())
+
+    def _amount(self, budget: Budget, tokens: Tokens) -> int:
+        if budget.counted == "tokens":
+            return tokens.total
+        microusd = self._microusd(tokens)
+        if microusd is None:
+            raise PermissionDenied(
+                f"This API key has a budget in US dollars, and '{self._model.id[:100]}' has no prices here. Use a "
+                "model with prices, or another key.",
+                param="model",
+            )
+        return microusd
+
+    def _microusd(self, tokens: Tokens) -> int | None:
+        return None if self._model.prices is None else self._model.prices.microusd(tokens)
+
+    def _cost_usd(self) -> float | None:
+        microusd = self._microusd(self._reader.tokens)
+        return None if microusd is None else microusd / MICRO
+
+
+def _asks_for_cost(request: GatewayRequest) -> bool:
+    value = request.head.headers.get(COST_HEADER)
+    return value is not None and not is_false(value)
+
+
+def _token_headers(counters: Sequence[BudgetCounter], left: Sequence[int], now: datetime) -> dict[str, str]:
+    """Return OpenAI's headers of tokens, for the budget of tokens that ends first."""
+    tokens = [pair for pair in zip(counters, left, strict=True) if pair[0].budget.counted == "tokens"]
+    if not tokens:
+        return {}
+    counter, remaining = min(tokens, key=lambda each: each[0].ends_at_s)
+    return {
+        "x-ratelimit-limit-tokens": str(counter.budget.limit),
+        "x-ratelimit-remaining-tokens": str(remaining),
+        "x-ratelimit-reset-tokens": duration(counter.ends_at_s - now.timestamp()),
+    }
+
+
+def _quota_exceeded(exceeded: BudgetExceeded, amount: int, now: datetime) -> QuotaExceeded:
+    counter = exceeded.counter
+    budget = counter.budget
+    wait_s = max(1, counter.ends_at_s - int(now.timestamp()))
+    used = "" if exceeded.used is None else f" {_in_words(budget, exceeded.used)} of it are used or reserved."
+    return QuotaExceeded(
+        f"Over the budget of {_in_words(budget, budget.limit)} a {budget.window} of this API key.{used} This request "
+        f"may use {_in_words(budget, amount)}: limit its answer (max_tokens), or wait for the next {budget.window} "
+        f"(UTC), in {wait_s} s.",
+        retry_after_s=wait_s,
+    )
+
+
+def _in_words(budget: Budget, amount: int) -> str:
+    return f"{amount:,} tokens" if budget.counted == "tokens" else f"{amount / MICRO:.6f} USD"

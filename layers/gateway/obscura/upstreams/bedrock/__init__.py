@@ -1,0 +1,1 @@
+"""Amazon Bedrock: Converse, and InvokeModel for Anthropic's own Messages, signed for IAM (docs/bedrock.md)."""
