@@ -11,7 +11,7 @@ from obscura.auth.limits import AccessControl, RateLimits
 from obscura.errors import FreeTierExhausted, InvalidRequest, ObscuraError
 from tests.support.access_control import access_control, access_request
 from tests.support.anonymous import FREE_TIER
-from tests.support.stores import OpenStores, dynamodb, sqlite_in_memory
+from tests.support.stores import CallCounter, OpenStores, dynamodb, sqlite_in_memory
 
 each_store = pytest.mark.parametrize("open_stores", [sqlite_in_memory, dynamodb], ids=lambda store: store.__name__)
 
@@ -35,6 +35,21 @@ async def test_many_networks_at_once_get_the_ceiling_and_no_more(open_stores: Op
         codes = await asyncio.gather(*[code_of(control, f"203.0.113.{host}") for host in range(20)])
 
     assert sorted(codes) == ["free_tier_exhausted"] * 15 + ["served"] * 5
+
+
+async def test_networks_meet_in_no_transaction(tmp_path: Path) -> None:
+    """DynamoDB cancels transactions that meet on an item: one host could keep all others out."""
+    calls = CallCounter()
+    async with access_control(dynamodb, tmp_path, limits=RateLimits(free_tier_daily_requests=1)) as control:
+        await control.address_secret.read()
+        calls.calls.clear()
+        await code_of(control, "203.0.113.1")
+        await code_of(control, "203.0.113.2")
+
+    assert calls.calls == [
+        *["TransactWriteItems", "UpdateItem"],
+        *["TransactWriteItems", "UpdateItem", "TransactWriteItems"],
+    ]
 
 
 @each_store

@@ -20,12 +20,11 @@ async def reserve_below_ceiling(ceiling: Counter, networks: list[Counter], quota
     """Count one request of all networks, after its own have counted it; return how many are left of the ceiling.
 
     The networks get theirs back past the ceiling, and if it cannot be counted. Raises FreeTierExhausted, or
-    StoreUnavailable. It is one more conditional write, and no part of the networks' transaction: transactions on one
-    item conflict, so that one host whose own requests are used up could keep every other network out.
+    StoreUnavailable. It is one more conditional write, and no transaction: those of all networks would conflict on it.
     """
     left: int | None = None
     try:
-        left = await quotas.reserve([ceiling])
+        left = await quotas.reserve_shared(ceiling)
     finally:
         if left is None:
             await quotas.release(networks)

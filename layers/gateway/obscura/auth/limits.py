@@ -271,7 +271,7 @@ async def refund_free_request(request: FreeRequest, access_control: AccessContro
             await access_control.quotas.pause(counter, minute.ends_at_s)
     returned = await access_control.quotas.release(request.counters, request.refunds)
     if returned and request.ceiling:
-        await access_control.quotas.release([request.ceiling])
+        await access_control.quotas.release_shared(request.ceiling)
     return returned
 
 
