@@ -135,10 +135,11 @@ class DynamoQuotaStore:
         return {**update, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
     def _reserve_shared(self, client: Client, counter: Counter) -> int | None:
+        taken: int | None = None
         with expect_error("ConditionalCheckFailedException"):
             response = client.update_item(**self._reservation(counter), ReturnValues="UPDATED_NEW")
-            return int(from_item(response["Attributes"])["taken"])
-        return None
+            taken = int(from_item(response["Attributes"])["taken"])
+        return taken
 
     def _release(self, counter: Counter) -> "UpdateTypeDef":
         return self._update(counter, "ADD taken :minus_one", "taken > :zero", {":minus_one": -1, ":zero": 0})
