@@ -113,6 +113,10 @@ build: sam/.venv/.synced
 deploy: build ## sam deploy --guided
 	$(SAM) deploy --guided $(DEPLOY)
 
+STACK := obscura
+prune: setup ## delete all but the two newest versions of a deployed stack's functions (STACK=obscura)
+	@$(RUN) python -m rehearsal.prune $(STACK)
+
 TEMPLATES := $(wildcard template*.yaml)
 SAM_TEMPLATES := $(shell grep -l '^Transform: AWS::Serverless' $(TEMPLATES))
 validate: sam/.venv/.synced ## sam validate --lint, cfn-lint, of every template

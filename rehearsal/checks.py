@@ -1,6 +1,5 @@
 """Checks of the stack before it is deployed: each yields its faults, none if all is well."""
 
-import json
 import re
 from collections.abc import Callable, Iterator
 
@@ -8,6 +7,7 @@ from pydantic import SecretStr
 
 from obscura.settings import PREFIX, Settings
 from obscura.stores.dynamodb.tables import EXPIRES_AT, TABLES
+from rehearsal.alarms import LOG_PREFIX, alarms, families_in_alarm, families_in_dashboard, logged_families
 from rehearsal.families import COMMON, FAMILIES, STREAMED, code_routes
 from rehearsal.routes import routes_of
 from rehearsal.stack import ACCOUNT, NAME, Json, Stack
@@ -58,14 +58,14 @@ def families(stack: Stack) -> Iterator[str]:
     yield from _compare("functions", set(functions))
     yield from _compare("log groups", _log_groups(stack))
     for metric in ("Throttles", "Errors"):
-        yield from _compare(f"the alarm of {metric}", _families_in_alarm(metric, stack))
+        yield from _compare(f"the alarm of {metric}", families_in_alarm(metric, stack))
     for metric in ("Throttles", "ConcurrentExecutions"):
-        yield from _compare(f"the dashboard's {metric}", _families_in_dashboard(metric, stack))
-    yield from _compare("the dashboard's log query", _logged_families(stack))
+        yield from _compare(f"the dashboard's {metric}", families_in_dashboard(metric, stack))
+    yield from _compare("the dashboard's log query", logged_families(stack))
     for family, function in functions.items():
         actual = function["Code"]["S3Key"], function["Role"], function["LoggingConfig"]["LogGroup"]
         role = f"arn:aws:iam::{ACCOUNT}:role/{NAME}-{family}role"
-        if actual != (f"functions/{family}", role, _LOG_PREFIX + family):
+        if actual != (f"functions/{family}", role, LOG_PREFIX + family):
             yield f"{family}: {actual}"
 
 
@@ -211,10 +211,9 @@ def functions_by_family(stack: Stack) -> dict[str, Json]:
 
 
 CHECKS: tuple[Check, ...] = (
-    families, routes, streaming, settings, renewal, roles, tables, nothing_public, nothing_recorded,
+    families, routes, streaming, settings, renewal, roles, tables, nothing_public, nothing_recorded, alarms,
 )  # fmt: skip
 
-_LOG_PREFIX = f"/aws/lambda/{NAME}-"
 _RECOVERY = {"PointInTimeRecoveryEnabled": True}
 _BLOCKS = ["BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"]
 
@@ -226,40 +225,7 @@ def _compare(part: str, named: set[str]) -> Iterator[str]:
 
 def _log_groups(stack: Stack) -> set[str]:
     names = [group["LogGroupName"] for group in stack.resources("AWS::Logs::LogGroup").values()]
-    return {name.removeprefix(_LOG_PREFIX) for name in names if name.startswith(_LOG_PREFIX)}
-
-
-def _families_in_alarm(metric: str, stack: Stack) -> set[str]:
-    """Return the families whose metric of this name an alarm adds up."""
-    summed: set[str] = set()
-    for alarm in stack.resources("AWS::CloudWatch::Alarm").values():
-        terms = [term for term in alarm.get("Metrics", ()) if "MetricStat" in term]
-        if any(term["MetricStat"]["Metric"]["MetricName"] != metric for term in terms):
-            continue
-        functions = {term["Id"]: term["MetricStat"]["Metric"]["Dimensions"][0]["Value"] for term in terms}
-        expressions = [term["Expression"] for term in alarm.get("Metrics", ()) if "Expression" in term]
-        names = re.findall(r"FILL\((\w+), 0\)", "".join(expressions))
-        summed |= {functions[name].removeprefix(f"{NAME}-") for name in names}
-    return summed
-
-
-def _families_in_dashboard(metric: str, stack: Stack) -> set[str]:
-    """Return the families whose metric of this name a widget shows; ``"..."`` repeats the line before it."""
-    [dashboard] = stack.resources("AWS::CloudWatch::Dashboard").values()
-    shown, current = set(), None
-    for widget in json.loads(dashboard["DashboardBody"])["widgets"]:
-        for line in widget["properties"].get("metrics", ()):
-            if isinstance(line[0], str):
-                current = line[1] if line[0] != "..." else current
-                if current == metric:
-                    shown.add(str(line[-2]).removeprefix(f"{NAME}-"))
-    return shown
-
-
-def _logged_families(stack: Stack) -> set[str]:
-    """Return the families whose log groups the dashboard's query reads."""
-    [dashboard] = stack.resources("AWS::CloudWatch::Dashboard").values()
-    return set(re.findall(rf"SOURCE '{_LOG_PREFIX}(\w+)'", dashboard["DashboardBody"]))
+    return {name.removeprefix(LOG_PREFIX) for name in names if name.startswith(LOG_PREFIX)}
 
 
 def _wide(logical_id: str, document: Json, stack: Stack) -> Iterator[str]:
