@@ -17,7 +17,7 @@ from rehearsal.layout import Layout, install_layout
 from rehearsal.report import Report
 from rehearsal.scenarios import Case, Scenario, scenario
 from rehearsal.stack import NAME, ROOT, Stack, translated
-from rehearsal.updates import VARIANTS, published, refused_versions, unpublished_changes, variant
+from rehearsal.updates import published, refused_versions, unpublished_changes, variants
 
 UNDER_POLICIES = ("policy", "inspect")
 
@@ -32,8 +32,7 @@ def main() -> int:
         report.finding(str(check.__doc__).partition("\n")[0], list(check(stack)))
     report.section("What an update of the template alone would publish")
     with tempfile.TemporaryDirectory() as folder:
-        for name in VARIANTS:
-            updated = variant(name, Path(folder))
+        for name, updated in variants(Path(folder)).items():
             faults = [*refused_versions(stack, updated), *unpublished_changes(stack, updated)]
             report.finding(f"{name}: {len(published(stack, updated))} versions, none of them refused", faults)
     with tempfile.TemporaryDirectory() as folder, account_of(stack) as account:

@@ -8,8 +8,9 @@ import json
 import re
 import subprocess
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -120,11 +121,22 @@ class Stack:
 
 def translated(template: Path, **parameters: str) -> Stack:
     """Translate a SAM template in SAM's own environment, whose requirements conflict with ours (ADR 40)."""
+    [stack] = translated_each([template], **parameters)
+    return stack
+
+
+def translated_each(templates: Sequence[Path], **parameters: str) -> list[Stack]:
+    """Translate several templates in one process, which takes less than half as long as one each."""
     arguments = [f"{name}={value}" for name, value in parameters.items()]
-    result = subprocess.run(  # noqa: S603 our own interpreter and paths
-        [SAM_PYTHON, "-m", "rehearsal.translating", template, *arguments], cwd=ROOT, capture_output=True, check=True
-    )
-    return Stack(json.loads(result.stdout), parameters)
+    versions = tuple((template, template.stat().st_mtime_ns) for template in templates)
+    return [Stack(each, parameters) for each in json.loads(_translation(versions, tuple(arguments)))]
+
+
+@cache
+def _translation(versions: tuple[tuple[Path, int], ...], arguments: tuple[str, ...]) -> bytes:
+    """Return the translations as JSON; many tests ask for the same one, which takes seconds."""
+    command = [SAM_PYTHON, "-m", "rehearsal.translating", *[template for template, _ in versions], *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout  # noqa: S603 our own interpreter and paths
 
 
 def _by_logical_id(_stack: Stack, logical_id: str, _properties: Json) -> str:

@@ -1,10 +1,10 @@
 """Updates of a stack: which versions of functions they publish, and which of those Lambda would refuse (ADR 151)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rehearsal.checks import UNVERSIONED
-from rehearsal.stack import ROOT, Json, Stack, translated
+from rehearsal.stack import ROOT, Json, Stack, translated_each
 
 VARIANTS = {
     "tags": ("    Runtime: python3.13\n", "    Runtime: python3.13\n    Tags: {team: images}\n"),
@@ -16,13 +16,15 @@ VARIANTS = {
 """Commits to the template alone: a text in it, and what replaces it."""
 
 
-def variant(name: str, folder: Path) -> Stack:
-    """Return the stack after a commit to the template, which is written to ``folder``."""
-    template, (old, new) = (ROOT / "template.yaml").read_text(), VARIANTS[name]
-    if old not in template:
-        raise ValueError(f"The template does not have {old!r}.")
-    (folder / "template.yaml").write_text(template.replace(old, new, 1))
-    return translated(folder / "template.yaml")
+def variants(folder: Path, names: Sequence[str] = tuple(VARIANTS)) -> dict[str, Stack]:
+    """Return the stack after each of these commits to the template, which are written to ``folder``."""
+    template, files = (ROOT / "template.yaml").read_text(), []
+    for number, (old, new) in enumerate(VARIANTS[name] for name in names):
+        if old not in template:
+            raise ValueError(f"The template does not have {old!r}.")
+        files.append(folder / f"variant-{number}.yaml")
+        files[-1].write_text(template.replace(old, new, 1))
+    return dict(zip(names, translated_each(files), strict=True))
 
 
 def refused_versions(old: Stack, new: Stack) -> Iterator[str]:
