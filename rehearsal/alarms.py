@@ -20,7 +20,7 @@ def alarms(stack: Stack) -> Iterator[str]:
         if len(read) > MAX_METRICS:
             yield f"{name} reads {len(read)} metrics"
         if terms and len([term for term in terms if term.get("ReturnData", True)]) != 1:
-            yield f"{name} has no one value"
+            yield f"{name} does not have one value"
         for term in terms:
             unknown = set(re.findall(r"[a-z]\w+", term.get("Expression", ""))) - {each["Id"] for each in read}
             yield from (f"{name}: {each} is no metric of it" for each in sorted(unknown))

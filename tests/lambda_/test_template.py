@@ -223,3 +223,21 @@ def test_alarm_and_dashboard_show_the_metrics_of_this_stack_alone(stack: Stack) 
     [dashboard] = stack.resources("AWS::CloudWatch::Dashboard").values()
     assert f'service="{metric["service"]}"' in str(json.loads(dashboard["DashboardBody"]))
     assert '"obscura"' not in dashboard["DashboardBody"]
+
+
+def test_what_outlives_the_stack_is_named_where_all_is_deleted(stack: Stack) -> None:
+    page = (ROOT / "docs" / "operating.md").read_text().partition("## Delete everything")[2]
+    resources = stack.template["Resources"]
+    stored = {"AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable", "AWS::S3::Bucket", "AWS::Logs::LogGroup"}
+
+    kept = {name for name, each in resources.items() if each.get("DeletionPolicy", "Delete") != "Delete"}
+
+    assert kept - _versions(resources) == {"KeysTable", "GlobalKeysTable", "PoliciesTable", "Bucket"}
+    assert all("DeletionPolicy" in each for each in resources.values() if each["Type"] in stored)
+    for command in ("--table-name obscura-keys", "--table-name obscura-policies", "aws s3 rb s3://$BUCKET"):
+        assert command in page
+
+
+def _versions(resources: dict) -> set[str]:
+    """Versions go with their functions, whatever their own policy says."""
+    return {name for name, each in resources.items() if each["Type"] == "AWS::Lambda::Version"}
