@@ -135,7 +135,13 @@ def translated_each(templates: Sequence[Path], **parameters: str) -> list[Stack]
 @cache
 def _translation(versions: tuple[tuple[Path, int], ...], arguments: tuple[str, ...]) -> bytes:
     """Return the translations as JSON; many tests ask for the same one, which takes seconds."""
-    command = [SAM_PYTHON, "-m", "rehearsal.translating", *[template for template, _ in versions], *arguments]
+    command: list[str | Path] = [
+        SAM_PYTHON,
+        "-m",
+        "rehearsal.translating",
+        *[template for template, _ in versions],
+        *arguments,
+    ]
     return subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout  # noqa: S603 our own interpreter and paths
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from rehearsal import checks
+from rehearsal.alarms import alarms
 from rehearsal.stack import ROOT, Stack, translated
 from tests.support.templates import changed
 
@@ -123,8 +124,8 @@ def _unrouted(resources: dict) -> None:
         (_unknown_family, checks.families),
         (_without_alarm, checks.families),
         (_without_widget, checks.families),
-        (_of_too_many_metrics, checks.alarms),
-        (_silent, checks.alarms),
+        (_of_too_many_metrics, alarms),
+        (_silent, alarms),
         (_of_another_policy, checks.renewal),
         (_restorable, checks.tables),
         (_logs_paths, checks.nothing_recorded),
