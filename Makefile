@@ -24,7 +24,7 @@ SAM := SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/sam/.venv/bin:$$PATH" sam
 ARCHITECTURE := arm64
 HOST_ARCHITECTURE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: help serve test unit browser mutation lint format benchmark benchmark-lambda conformance structure layers setup clean validate build deploy build-host rehearse \
+.PHONY: help serve test unit browser mutation lint format benchmark benchmark-lambda conformance structure layers setup clean validate scan prune build deploy build-host rehearse \
 	local-lambda managed-template
 
 help: ## this list
@@ -113,13 +113,22 @@ build: sam/.venv/.synced
 deploy: build ## sam deploy --guided
 	$(SAM) deploy --guided $(DEPLOY)
 
-validate: sam/.venv/.synced ## sam validate --lint, cfn-lint
-	$(SAM) validate --lint
-	$(SAM) validate --lint --template template-managed.yaml
-	sam/.venv/bin/cfn-lint template.yaml template-container.yaml template-managed.yaml
-
 managed-template: setup ## template-managed.yaml from template.yaml, after a change of either
 	@$(RUN) python -m rehearsal.managed
+
+STACK := obscura
+prune: setup ## delete all but the two newest versions of a deployed stack's functions (STACK=obscura)
+	@$(RUN) python -m rehearsal.prune $(STACK)
+
+TEMPLATES := $(wildcard template*.yaml)
+SAM_TEMPLATES := $(shell grep -l '^Transform: AWS::Serverless' $(TEMPLATES))
+validate: sam/.venv/.synced ## sam validate --lint, cfn-lint, of every template
+	@for template in $(SAM_TEMPLATES); do $(SAM) validate --lint --template-file $$template || exit 1; done
+	sam/.venv/bin/cfn-lint $(TEMPLATES)
+
+# It finds nothing but what .checkov.yaml accepts, with reasons (ADR 155).
+scan: checkov/.venv/.synced ## checkov, of every template
+	checkov/.venv/bin/checkov --config-file .checkov.yaml $(addprefix --file ,$(TEMPLATES))
 
 # The same artefacts for this machine's processor, for Lambda's runtime emulator.
 build-host: .aws-sam/host/template.yaml ## sam build for this machine's processor
@@ -147,6 +156,10 @@ sam/.venv/.synced: sam/pyproject.toml sam/uv.lock $(if $(findstring .uv/,$(UV)),
 	$(UV) sync --project sam --frozen --quiet
 	@touch $@
 
+checkov/.venv/.synced: checkov/pyproject.toml checkov/uv.lock $(if $(findstring .uv/,$(UV)),.uv/bin/uv)
+	$(UV) sync --project checkov --frozen --quiet
+	@touch $@
+
 .uv/bin/uv:
 	$(PIP_PYTHON) -m pip install --quiet --quiet --target .uv uv
 
@@ -154,4 +167,4 @@ structure: setup ## figures of the source: files, imports, the files of one requ
 	@$(RUN) python -m benchmarks.structure
 
 clean: ## remove what make has made
-	rm -rf .venv .uv conformance/.venv conformance/node/node_modules .layers .aws-sam sam/.venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
+	rm -rf .venv .uv conformance/.venv conformance/node/node_modules .layers .aws-sam sam/.venv checkov/.venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage

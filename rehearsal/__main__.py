@@ -19,6 +19,7 @@ from rehearsal.layout import Layout, install_layout
 from rehearsal.report import Report
 from rehearsal.scenarios import Case, Scenario, scenario
 from rehearsal.stack import NAME, REGION, ROOT, Stack, translated
+from rehearsal.updates import published, refused_versions, unpublished_changes, variants
 
 UNDER_POLICIES = ("policy", "inspect")
 BEDROCK_MODEL = "eu.amazon.nova-lite-v1:0"
@@ -36,6 +37,11 @@ def main() -> int:
     managed = translated(ROOT / "template-managed.yaml", InstanceSubnetIds="subnet-1", InstanceSecurityGroupIds="sg-1")
     for check in CHECKS:
         report.finding(str(check.__doc__).partition("\n")[0], list(check(managed)))
+    report.section("What an update of the template alone would publish")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, updated in variants(Path(folder)).items():
+            faults = [*refused_versions(stack, updated), *unpublished_changes(stack, updated)]
+            report.finding(f"{name}: {len(published(stack, updated))} versions, none of them refused", faults)
     with tempfile.TemporaryDirectory() as folder, account_of(stack) as account:
         keys = {family: make_key(account, Path(folder), family) for family in FAMILIES}
         environment = Environment(stack, account, install_layout(), keys, Path(folder))

@@ -7,6 +7,7 @@ from pydantic import SecretStr
 
 from obscura.settings import PREFIX, Settings
 from obscura.stores.dynamodb.tables import EXPIRES_AT, TABLES
+from rehearsal.alarms import LOG_PREFIX, alarms, families_in_alarm, families_in_dashboard, logged_families
 from rehearsal.families import COMMON, FAMILIES, STREAMED, code_routes
 from rehearsal.routes import routes_of
 from rehearsal.stack import ACCOUNT, NAME, Json, Stack
@@ -19,7 +20,7 @@ WRAPPER = "/opt/bin/obscura-runtime"
 LEFT_TO_DEFAULTS = frozenset(
     {
         "max_body_bytes", "max_image_bytes", "max_images", "max_text_chars", "image_cache_mb",
-        "max_document_bytes", "max_stored_document_bytes", "max_document_pages", "trusted_proxies",
+        "max_document_bytes", "max_stored_document_bytes", "max_document_pages",
     }
     | {"disk_reserve_mb", "max_request_pixels", "memory_budget_mb", "max_connections", "workers"}
     | {"upstream_retries", "pass_headers", "bedrock_guardrail", "moderation_urls", "show_cost"}
@@ -41,17 +42,34 @@ OF_SOME_FAMILIES: dict[str, frozenset[str]] = {
 """Settings that only these families read; what they name is read at a function's start."""
 
 
+UNVERSIONED = frozenset({"Tags", "ReservedConcurrentExecutions"})
+"""Properties of a function that are no part of its versions."""
+ACCESS_LOG_VARIABLES = frozenset(
+    {
+        "requestId", "extendedRequestId", "requestTimeEpoch", "httpMethod", "status", "error.responseType",
+        "waf.status", "integration.status", "integration.latency", "responseLatency", "responseLength",
+        "integration.responseTransferMode", "integration.timeToAllHeaders", "integration.timeToFirstContent",
+    }
+)  # fmt: skip
+"""What API Gateway's access log may have: no path, no query, no address and no header."""
+RESTORABLE = frozenset({"keys", "policies"})
+"""The tables that can be restored (ADR 153); the others hold what passes, and must forget it."""
+
+
 def families(stack: Stack) -> Iterator[str]:
     """Each family of the code, and no other, has a function, a role, a log group, and a part in alarm and dashboard."""
     functions = functions_by_family(stack)
     yield from _compare("functions", set(functions))
     yield from _compare("log groups", _log_groups(stack))
-    yield from _compare("the alarm of throttles", _throttled_families(stack))
-    yield from _compare("the dashboard's log query", _logged_families(stack))
+    for metric in ("Throttles", "Errors"):
+        yield from _compare(f"the alarm of {metric}", families_in_alarm(metric, stack))
+    for metric in ("Throttles", "ConcurrentExecutions"):
+        yield from _compare(f"the dashboard's {metric}", families_in_dashboard(metric, stack))
+    yield from _compare("the dashboard's log query", logged_families(stack))
     for family, function in functions.items():
         actual = function["Code"]["S3Key"], function["Role"], function["LoggingConfig"]["LogGroup"]
         role = f"arn:aws:iam::{ACCOUNT}:role/{NAME}-{family}role"
-        if actual != (f"functions/{family}", role, _LOG_PREFIX + family):
+        if actual != (f"functions/{family}", role, LOG_PREFIX + family):
             yield f"{family}: {actual}"
 
 
@@ -76,7 +94,8 @@ def streaming(stack: Stack) -> Iterator[str]:
         wrapper = function["Environment"]["Variables"].get("AWS_LAMBDA_EXEC_WRAPPER")
         if wrapper != (WRAPPER if family in STREAMED else None):
             yield f"{family}: exec wrapper {wrapper}"
-        if function["Timeout"] != (STREAM_TIMEOUT_MS // 1000 if family in STREAMED else BUFFERED_TIMEOUT_S):
+        longest = stack.parameters["MaxAnswerSeconds"] if family in STREAMED else BUFFERED_TIMEOUT_S
+        if int(function["Timeout"]) != int(longest):
             yield f"{family}: timeout {function['Timeout']} s"
 
 
@@ -104,9 +123,12 @@ def renewal(stack: Stack) -> Iterator[str]:
         if resource["Type"] == "AWS::Lambda::Version"
     }
     for logical_id, resource in resources.items():
-        if resource["Type"] == "AWS::Lambda::Function":
+        if resource["Type"] == "AWS::Lambda::Function" and logical_id in described:
             renewing = _renewing_parameters(described[logical_id], stack)
-            missing = _parameters_in(resource["Properties"], stack) - renewing
+            versioned = {name: part for name, part in resource["Properties"].items() if name not in UNVERSIONED}
+            missing = _parameters_in(versioned, stack) - renewing
+            if described[logical_id] != versioned["Environment"]["Variables"].get("REVISION"):
+                yield f"{logical_id}: its version's description and its REVISION are not of one policy"
             yield from (f"{logical_id}: {name} would not renew it" for name in sorted(missing))
 
 
@@ -146,7 +168,7 @@ def roles(stack: Stack) -> Iterator[str]:
 
 
 def tables(stack: Stack) -> Iterator[str]:
-    """The tables are those of the code, billed by request, encrypted, restorable, and expired by their TTL."""
+    """The tables are those of the code, billed by request, expired by TTL; keys and policies alone can be restored."""
     created = {table["TableName"]: table for table in stack.resources("AWS::DynamoDB::Table").values()}
     expected = {f"{NAME}-{table.name}": table for table in TABLES}
     yield from (f"{name} is on one side only" for name in created.keys() ^ expected.keys())
@@ -160,8 +182,8 @@ def tables(stack: Stack) -> Iterator[str]:
                 if key
             ],
             "TimeToLiveSpecification": {"AttributeName": EXPIRES_AT, "Enabled": True},
-            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
-            "SSESpecification": {"SSEEnabled": True},
+            "PointInTimeRecoverySpecification": _RECOVERY if expected[name].name in RESTORABLE else None,
+            "SSESpecification": None,  # DynamoDB's own key, which encrypts as well and is not billed
         }
         for part, value in wanted.items():
             if created[name].get(part) != value:
@@ -197,6 +219,9 @@ def nothing_recorded(stack: Stack) -> Iterator[str]:
             for method in stage["MethodSettings"]
             if method["DataTraceEnabled"] or method["LoggingLevel"] != "OFF"
         ]
+        logged = stage.get("AccessLogSetting", {}).get("Format", "")
+        named = re.findall(r"\$context\.([\w.]+)", logged)
+        yield from (f"{name}: the access log has {each}" for each in named if each not in ACCESS_LOG_VARIABLES)
         if stage["TracingEnabled"] or recorded:
             yield f"{name} records requests"
     groups = stack.resources("AWS::Logs::LogGroup")
@@ -206,14 +231,15 @@ def nothing_recorded(stack: Stack) -> Iterator[str]:
 def functions_by_family(stack: Stack) -> dict[str, Json]:
     """Return each function's properties by the family it is named after."""
     functions = stack.resources("AWS::Lambda::Function").values()
-    return {function["FunctionName"].removeprefix(f"{NAME}-"): function for function in functions}
+    named = {str(function["FunctionName"]): function for function in functions}
+    return {name.removeprefix(f"{NAME}-"): function for name, function in named.items() if name.startswith(f"{NAME}-")}
 
 
 CHECKS: tuple[Check, ...] = (
-    families, routes, streaming, settings, renewal, managed, roles, tables, nothing_public, nothing_recorded,
+    families, routes, streaming, settings, renewal, managed, roles, tables, nothing_public, nothing_recorded, alarms,
 )  # fmt: skip
 
-_LOG_PREFIX = f"/aws/lambda/{NAME}-"
+_RECOVERY = {"PointInTimeRecoveryEnabled": True}
 _BLOCKS = ["BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"]
 
 
@@ -223,28 +249,15 @@ def _compare(part: str, named: set[str]) -> Iterator[str]:
 
 
 def _log_groups(stack: Stack) -> set[str]:
-    groups = stack.resources("AWS::Logs::LogGroup").values()
-    return {group["LogGroupName"].removeprefix(_LOG_PREFIX) for group in groups}
-
-
-def _throttled_families(stack: Stack) -> set[str]:
-    """Return the families whose throttles the alarm adds up."""
-    [alarm] = (alarm for alarm in stack.resources("AWS::CloudWatch::Alarm").values() if "Metrics" in alarm)
-    terms = [metric for metric in alarm["Metrics"] if "MetricStat" in metric]
-    functions = {term["Id"]: term["MetricStat"]["Metric"]["Dimensions"][0]["Value"] for term in terms}
-    [total] = (metric["Expression"] for metric in alarm["Metrics"] if "Expression" in metric)
-    return {functions[name].removeprefix(f"{NAME}-") for name in re.findall(r"FILL\((\w+), 0\)", total)}
-
-
-def _logged_families(stack: Stack) -> set[str]:
-    """Return the families whose log groups the dashboard's query reads."""
-    [dashboard] = stack.resources("AWS::CloudWatch::Dashboard").values()
-    return set(re.findall(rf"SOURCE '{_LOG_PREFIX}(\w+)'", dashboard["DashboardBody"]))
+    names = [group["LogGroupName"] for group in stack.resources("AWS::Logs::LogGroup").values()]
+    return {name.removeprefix(LOG_PREFIX) for name in names if name.startswith(LOG_PREFIX)}
 
 
 def _wide(logical_id: str, document: Json, stack: Stack) -> Iterator[str]:
     keys = f"{stack.ref('SecretsPath')}/upstreams/"
     for statement in document["Statement"]:
+        if statement["Effect"] == "Deny":
+            continue
         actions, targets = _listed(statement["Action"]), _listed(statement["Resource"])
         if all(action.startswith("bedrock:") for action in actions):
             if not all(_is_of_a_model(arn, statement) for arn in targets):

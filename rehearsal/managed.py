@@ -4,6 +4,7 @@ SAM takes no condition for ``CapacityProviderConfig``, so that one template cann
 ``template.yaml`` with the changes below: each raises an error when the text that it replaces is not there once.
 """
 
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,9 +59,11 @@ _CONFIG = """\
         Arn: !Sub arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:capacity-provider:${CapacityProvider}
         PerExecutionEnvironmentMaxConcurrency: !Ref Concurrency
         ExecutionEnvironmentMemoryGiBPerVCpu: 2
+      ReservedConcurrentExecutions: !Ref AWS::NoValue
 """
-_NOT_ON_INSTANCES = ("VpcConfig", "ReservedConcurrentExecutions")
-"""What all functions have in template.yaml's Globals and those on instances cannot."""
+_NETWORK = re.compile(r"    VpcConfig: .*\n")
+"""Of all functions, in Globals: SAM takes none beside a capacity provider, not even ``AWS::NoValue``."""
+_LOGGING = re.compile(r"      LoggingConfig: \{LogGroup: !Ref (\w+)LogGroup\}\n")
 _SNAP_START = (
     "  SnapStart:\n    Type: String\n    Default: None\n    AllowedValues: [None, PublishedVersions]\n"
     "    Description: Starts from a snapshot. Billed as long as a version exists, with or without traffic; "
@@ -89,9 +92,7 @@ class Change:
 
 
 def _changes(template: str) -> list[Change]:
-    left_out = "".join(
-        f"      {name}: !Ref AWS::NoValue\n" for name in _NOT_ON_INSTANCES if f"\n    {name}: " in template
-    )
+    [network] = _NETWORK.findall(template)
     return [
         Change("AWSTemplateFormatVersion:", f"{HEADER}AWSTemplateFormatVersion:"),
         Change(
@@ -104,6 +105,7 @@ def _changes(template: str) -> list[Change]:
             "Architecture, MemorySize, ",
         ),
         Change(_SNAP_START, _PARAMETERS),
+        Change(network, ""),
         Change("    SnapStart: {ApplyOn: !Ref SnapStart}\n", ""),
         Change(" ${SnapStart} ", " ${ManagedMemorySize} ${Concurrency} "),
         Change(_RETAIN, _RETAIN.replace("Retain\n", "Delete\n"), is_needed=False),
@@ -111,9 +113,11 @@ def _changes(template: str) -> list[Change]:
         *(
             Change(
                 f"      LoggingConfig: {{LogGroup: !Ref {name}LogGroup}}\n",
-                f"{_CONFIG}{left_out}      LoggingConfig: {{LogGroup: !Ref {name}LogGroup, LogFormat: JSON}}\n",
+                f"{_CONFIG}      LoggingConfig: {{LogGroup: !Ref {name}LogGroup, LogFormat: JSON}}\n"
+                if name in MANAGED
+                else f"  {network}      LoggingConfig: {{LogGroup: !Ref {name}LogGroup}}\n",
             )
-            for name in MANAGED
+            for name in _LOGGING.findall(template)
         ),
     ]
 

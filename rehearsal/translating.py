@@ -1,6 +1,6 @@
 """Translate a SAM template as CloudFormation's transform would; runs in SAM's own environment (ADR 40).
 
-``python -m rehearsal.translating TEMPLATE [NAME=VALUE …]`` writes JSON.
+``python -m rehearsal.translating TEMPLATE… [NAME=VALUE …]`` writes a JSON array: each template under the same values.
 """
 
 import json
@@ -28,4 +28,6 @@ def translate(template: Path, parameters: dict[str, str]) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(translate(Path(sys.argv[1]), dict(pair.split("=", 1) for pair in sys.argv[2:]))))
+    given = [argument for argument in sys.argv[1:] if "=" in argument]
+    values = dict(pair.split("=", 1) for pair in given)
+    sys.stdout.write(json.dumps([translate(Path(name), values) for name in sys.argv[1:] if name not in given]))

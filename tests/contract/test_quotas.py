@@ -230,3 +230,25 @@ async def test_a_pause_of_any_network_holds_until_its_end_and_a_reset_ends_it(
         assert await stores.quotas.reserve(counters, at_s + 60) == 1
         await stores.quotas.reset(counters)
         assert await stores.quotas.reserve(counters, at_s) == 1
+
+
+@each_store
+async def test_a_shared_counter_has_its_limit_under_any_concurrency(open_stores: OpenStores, tmp_path: Path) -> None:
+    async with open_stores(tmp_path) as stores:
+        reserved = await asyncio.gather(*[stores.quotas.reserve_shared(a_counter()) for _ in range(20)])
+        await stores.quotas.release_shared(a_counter())
+
+        assert sorted(left for left in reserved if left is not None) == [0, 1, 2, 3, 4]
+        assert await stores.quotas.used([a_counter()]) == [4]
+        assert await stores.quotas.reserve_shared(a_counter()) == 0
+
+
+@each_store
+async def test_a_shared_counter_at_zero_stays_there(open_stores: OpenStores, tmp_path: Path) -> None:
+    async with open_stores(tmp_path) as stores:
+        await stores.quotas.release_shared(a_counter())
+        await stores.quotas.reserve_shared(a_counter())
+        await stores.quotas.release_shared(a_counter())
+        await stores.quotas.release_shared(a_counter())
+
+        assert await stores.quotas.used([a_counter()]) == [0]

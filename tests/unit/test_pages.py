@@ -19,7 +19,9 @@ REPOSITORY = Path(__file__).parents[2]
 DOCS = REPOSITORY / "docs"
 REFERENCE = DOCS / "reference"
 PAGES = [*REPOSITORY.glob("*.md"), *DOCS.rglob("*.md"), REPOSITORY / "benchmarks" / "README.md"]
-DESCRIBED_DEFAULTS = {"upstream_url", "moderation", "moderation_key", "address_secret", "free_tier_refunds"}
+DESCRIBED_DEFAULTS = {
+    "upstream_url", "moderation", "moderation_key", "address_secret", "free_tier_refunds", "free_tier_daily_requests",
+}  # fmt: skip
 """Settings whose default is none, and for which the table says what that means."""
 
 

@@ -86,6 +86,7 @@ class AccessRecord:
     the highest of each category, none of a zero-retention request, ``moderation_fallbacks`` the verdicts of another
     endpoint than the first. ``upstream`` is the catalog's name of the one that answered, or whose error the caller got,
     ``upstreams_asked`` how many were. ``events`` have lines of their own in the log, by their names.
+    ``first_byte_ms`` is when the first byte of the response's body was sent.
     """
 
     request_id: str
@@ -106,6 +107,7 @@ class AccessRecord:
     upstreams_asked: int | None = None
     step_ms: dict[str, float] = field(default_factory=dict)
     step_began_s: dict[str, float] = field(default_factory=dict)
+    first_byte_ms: float | None = None
     status: int = 0
     code: str | None = None
     events: list[tuple[str, dict[str, object]]] = field(default_factory=list)

@@ -260,6 +260,7 @@ def open_access_control(settings: Settings, stores: Stores, client: httpx.AsyncC
             settings.jwt_requests_per_minute,
             settings.free_tier_requests,
             settings.free_tier_refunds,
+            settings.free_tier_daily_requests,
         ),
         allow_cached_keys_in_outage=settings.store_outage == "cached_keys",
     )

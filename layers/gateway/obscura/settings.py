@@ -241,6 +241,7 @@ class Settings(BaseSettings):
     store_outage: Annotated[StoreOutage, BeforeValidator(_new_value)] = "deny"
     free_tier_requests: int = Field(default=1, ge=0)
     free_tier_refunds: int | None = Field(default=None, ge=0)
+    free_tier_daily_requests: int | None = Field(default=None, gt=0)
     key_requests_per_minute: int = Field(default=120, gt=0)
     jwt_requests_per_minute: int = Field(default=30, gt=0)
     jwks_url: BaseUrl | None = None

@@ -123,6 +123,31 @@ async def test_what_may_have_been_counted_is_sent_again_under_its_own_token_alon
         assert (len(reserved), len(released), reserved & released) == (1, 1, set())
 
 
+async def test_what_all_callers_share_is_written_by_no_transaction() -> None:
+    counted = answers({"Attributes": {"taken": {"N": "2"}}})
+    full = rejection("ConditionalCheckFailedException")
+    async with dynamodb_with(counted, counted, full) as (database, server):
+        quotas = DynamoQuotaStore(database)
+
+        assert await quotas.reserve_shared(IPV4[0]) == 3
+        await quotas.release_shared(IPV4[0])
+        assert await quotas.reserve_shared(IPV4[0]) is None
+        await quotas.release_shared(IPV4[0])
+        assert calls_of(server) == ["UpdateItem"] * 4
+
+
+async def test_a_shared_count_is_sent_again_and_its_release_is_not() -> None:
+    async with dynamodb_with(hangs_up) as (database, server):
+        quotas = DynamoQuotaStore(database)
+        with pytest.raises(StoreUnavailable):
+            await quotas.reserve_shared(IPV4[0])
+        with pytest.raises(StoreUnavailable):
+            await quotas.release_shared(IPV4[0])
+
+        counts = [json.loads(request.body)["UpdateExpression"] for request in server.received]
+        assert [" :one " in count for count in counts] == [True, True, False]
+
+
 @pytest.mark.parametrize("kind", ["AccessDeniedException", "ResourceNotFoundException", "ExpiredTokenException"])
 async def test_a_rejected_call_is_not_repeated_and_the_error_names_the_operator(kind: str) -> None:
     async with dynamodb_with(rejection(kind)) as (database, server):

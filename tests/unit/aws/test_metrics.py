@@ -56,3 +56,27 @@ def test_each_request_has_metrics_of_its_own(capsys: pytest.CaptureFixture[str])
 
     _, (second, _) = blocks_of(capsys.readouterr().out)
     assert "Images" not in second
+
+
+def test_the_time_to_the_first_byte_is_measured_beside_the_upstreams(capsys: pytest.CaptureFixture[str]) -> None:
+    record = AccessRecord("req_1", status=200, first_byte_ms=310.5)
+    record.step_ms["relay"] = 4000.0
+
+    emit_metrics(record)
+
+    ((line, units),) = blocks_of(capsys.readouterr().out)
+    assert units["TimeToFirstByte"] == "Milliseconds"
+    assert line["TimeToFirstByte"] == [310.5]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "broken"),
+    [(200, "upstream_timeout", 1), (200, "moderation_blocked", None), (502, "upstream_error", None), (200, None, None)],
+)
+def test_a_stream_that_breaks_after_its_head_is_counted(
+    capsys: pytest.CaptureFixture[str], status: int, code: str | None, broken: int | None
+) -> None:
+    emit_metrics(AccessRecord("req_1", status=status, code=code))
+
+    (line, _), *_ = blocks_of(capsys.readouterr().out)
+    assert line.get("BrokenStreams") == (broken and [broken])

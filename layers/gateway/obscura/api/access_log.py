@@ -97,6 +97,8 @@ class AccessLogMiddleware:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
                 message["headers"] = [*message["headers"], *self._common_headers(record)]
+            elif record.first_byte_ms is None and message.get("body"):
+                record.first_byte_ms = record.elapsed_ms()
             await send(message)
 
         try:
@@ -156,6 +158,7 @@ def _fields(record: AccessRecord, scope: Scope) -> dict[str, object]:
             "moderation_fallbacks": record.moderation_fallbacks or None,
             "image_tokens": [image.tokens for image in images],
             "step_ms": record.step_ms,
+            "first_byte_ms": record.first_byte_ms,
         }
     return {name: value for name, value in fields.items() if value is not None}
 

@@ -169,6 +169,18 @@ class QuotaStore(Protocol):
         """
         ...
 
+    async def reserve_shared(self, counter: Counter) -> int | None:
+        """Count one request of a counter that all callers share; return how many are left, None at its limit.
+
+        Writers wait for each other and do not conflict. Never more than the limit, under any concurrency; a request
+        whose connection to the store was lost may count twice. Such a counter is in no call of ``reserve``.
+        """
+        ...
+
+    async def release_shared(self, counter: Counter) -> None:
+        """Take one request off a counter of ``reserve_shared``, at most once; none off one at zero."""
+        ...
+
     async def pause(self, counter: Counter, until_s: int) -> None:
         """Let no request of a counter be reserved before ``until_s``; a later pause is not shortened."""
         ...

@@ -19,12 +19,12 @@ from obscura.auth.base import (
     TokenVerifier,
     Window,
 )
+from obscura.auth.ceiling import DAY_S, ceiling_counter, reserve_below_ceiling
 from obscura.auth.sharded_rates import ShardTurns, increment_shard
 from obscura.clock import Clock
 from obscura.errors import FreeTierExhausted, MissingCredentials, RateLimitExceeded
 
 MINUTE_S = 60
-DAY_S = 24 * 60 * 60
 REFUNDS_PER_REQUEST = 3
 MAX_REFUSED_PER_MINUTE = 30
 """Refused requests of the free tier in a minute and network, after which the network waits for the next minute."""
@@ -36,13 +36,14 @@ class RateLimits:
     """Requests of a key and of a JWT in a minute, and of a network in a day; 0 closes the free tier.
 
     ``free_tier_refunds`` are the requests of a day that a network gets back; without it, ``REFUNDS_PER_REQUEST`` times
-    its requests.
+    its requests. ``free_tier_daily_requests`` are those of all networks together in a day; None is no such ceiling.
     """
 
     key_requests_per_minute: int = 120
     jwt_requests_per_minute: int = 30
     free_tier_requests: int = 1
     free_tier_refunds: int | None = None
+    free_tier_daily_requests: int | None = None
 
     @property
     def refunds(self) -> int:
@@ -200,11 +201,12 @@ def require_free_tier(access_control: AccessControl, address: Address | None) ->
 class FreeRequest:
     """A free request that was reserved, by the counters of the client's networks, the smallest network first.
 
-    ``refunds`` count the requests that the networks got back in the same day.
+    ``refunds`` count the requests that the networks got back in the same day; ``ceiling`` those of all networks.
     """
 
     counters: Sequence[Counter]
     refunds: Sequence[Counter]
+    ceiling: Counter | None = None
 
 
 async def reserve_free_request(address: Address, access_control: AccessControl, record: AccessRecord) -> FreeRequest:
@@ -232,7 +234,13 @@ async def reserve_free_request(address: Address, access_control: AccessControl, 
             f"{rfc3339(window.ends_at_s)} on. {_GET_A_KEY}",
             retry_after_s=window.seconds_left(now),
         )
-    return FreeRequest(counters, refund_counters(counters, limits))
+    ceiling = limits.free_tier_daily_requests and ceiling_counter(limits.free_tier_daily_requests, now)
+    if not ceiling:
+        return FreeRequest(counters, refund_counters(counters, limits))
+    record.rate_limit = RateLimitStatus(counters[0].limit, 0, window.ends_at_s)
+    left_of_all = await reserve_below_ceiling(ceiling, counters, access_control.quotas, now)
+    record.rate_limit = RateLimitStatus(counters[0].limit, min(left, left_of_all), window.ends_at_s)
+    return FreeRequest(counters, refund_counters(counters, limits), ceiling)
 
 
 def refund_counters(counters: Sequence[Counter], limits: RateLimits) -> list[Counter]:
@@ -261,7 +269,10 @@ async def refund_free_request(request: FreeRequest, access_control: AccessContro
         multiplier = counter.limit // max(1, access_control.limits.free_tier_requests)
         if count >= MAX_REFUSED_PER_MINUTE * multiplier:
             await access_control.quotas.pause(counter, minute.ends_at_s)
-    return await access_control.quotas.release(request.counters, request.refunds)
+    returned = await access_control.quotas.release(request.counters, request.refunds)
+    if returned and request.ceiling:
+        await access_control.quotas.release_shared(request.ceiling)
+    return returned
 
 
 def day_window(now: datetime) -> Window:

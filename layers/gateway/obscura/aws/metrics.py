@@ -13,6 +13,9 @@ SERVICE = os.environ.get("POWERTOOLS_SERVICE_NAME") or "obscura"
 The template sets it to the stack's name, so that two stacks of an account are counted apart.
 """
 
+BLOCKS = frozenset({"moderation_blocked", "policy_blocked"})
+"""What ends a response that has begun without a failure of Obscura's or of the upstream's."""
+
 _metrics = Metrics(namespace=NAMESPACE, service=SERVICE)
 
 
@@ -26,6 +29,10 @@ def emit_metrics(record: AccessRecord) -> None:
         _metrics.add_metric("BytesSavedByResizing", MetricUnit.Bytes, max(0, saved_bytes))
     if "relay" in record.step_ms:
         _metrics.add_metric("UpstreamLatency", MetricUnit.Milliseconds, record.step_ms["relay"])
+        if record.first_byte_ms is not None:
+            _metrics.add_metric("TimeToFirstByte", MetricUnit.Milliseconds, record.first_byte_ms)
+    if 0 < record.status < 400 and record.code is not None and record.code not in BLOCKS:
+        _metrics.add_metric("BrokenStreams", MetricUnit.Count, 1)
     if record.code == "moderation_blocked":
         _metrics.add_metric("ModerationBlocks", MetricUnit.Count, 1)
     _metrics.flush_metrics()

@@ -76,6 +76,15 @@ class DynamoQuotaStore:
             return False
         return await self._update_all_or_none(lambda: [*map(self._reservation, refunds), *map(self._release, counters)])
 
+    async def reserve_shared(self, counter: Counter) -> int | None:
+        """Count one request by one conditional write: transactions on one item would conflict (ADR 150)."""
+        taken = await self._database.call_counting(lambda client: self._reserve_shared(client, counter))
+        return None if taken is None else counter.limit - taken
+
+    async def release_shared(self, counter: Counter) -> None:
+        """Take one request off, by one write; it is never sent again, since two would let one request too many pass."""
+        await self._database.call_once(lambda client: _update(client, self._release(counter)))
+
     async def pause(self, counter: Counter, until_s: int) -> None:
         """Let no request of a counter be reserved before ``until_s``: an attribute of its own item."""
         await self._database.call_idempotent(lambda client: _update(client, self._pause(counter, until_s)))
@@ -124,6 +133,13 @@ class DynamoQuotaStore:
         not_paused = "(attribute_not_exists(paused_until) OR paused_until <= :now)"
         update = self._update(counter, _COUNT_ONE, f"{below_limit} AND {not_paused}", values | {":now": at_s})
         return {**update, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+
+    def _reserve_shared(self, client: Client, counter: Counter) -> int | None:
+        taken: int | None = None
+        with expect_error("ConditionalCheckFailedException"):
+            response = client.update_item(**self._reservation(counter), ReturnValues="UPDATED_NEW")
+            taken = int(from_item(response["Attributes"])["taken"])
+        return taken
 
     def _release(self, counter: Counter) -> "UpdateTypeDef":
         return self._update(counter, "ADD taken :minus_one", "taken > :zero", {":minus_one": -1, ":zero": 0})

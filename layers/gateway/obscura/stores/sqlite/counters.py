@@ -66,6 +66,14 @@ class SqliteQuotaStore:
         """Take one request off all counters, and count one in all refunds, or do neither."""
         return await self._database.run(lambda connection: _release(connection, counters, refunds))
 
+    async def reserve_shared(self, counter: Counter) -> int | None:
+        """Count one request of a shared counter: any two writers wait for each other here."""
+        return await self.reserve([counter])
+
+    async def release_shared(self, counter: Counter) -> None:
+        """Take one request off a shared counter."""
+        await self.release([counter])
+
     async def pause(self, counter: Counter, until_s: int) -> None:
         """Let no request of a counter be reserved before ``until_s``: a row of its own, which goes with the window."""
         row = (_pause_name(counter), counter.window.begins_at_s, until_s, counter.window.ends_at_s)
