@@ -16,7 +16,7 @@ PIP_PYTHON := $(shell for python in python3 python; do $$python -m pip --version
 RUN := $(UV) run --frozen
 LAYER_EXPORT := $(UV) export --frozen --quiet --no-dev --no-emit-project --no-header --no-annotate
 # What only `obscura serve` needs, and Lambda does not.
-LAPTOP_ONLY := --prune uvicorn --prune uvloop --prune typer --prune rich
+LAPTOP_ONLY := --prune uvicorn --prune uvloop --prune typer --prune rich --prune prometheus-client
 
 # The AWS SAM CLI, from an environment of its own; python3.13 and pip for its builds come from there too.
 SAM := SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/sam/.venv/bin:$$PATH" sam

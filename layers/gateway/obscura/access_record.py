@@ -86,6 +86,11 @@ class AccessRecord:
     the highest of each category, none of a zero-retention request, ``moderation_fallbacks`` the verdicts of another
     endpoint than the first. ``upstream`` is the catalog's name of the one that answered, or whose error the caller got,
     ``upstreams_asked`` how many were. ``events`` have lines of their own in the log, by their names.
+    ``first_byte_ms`` is when the first byte of the response's body was sent.
+
+    For metrics and traces alone: ``endpoint`` is the path as the application names it, without what a caller wrote into
+    it; ``upstream_calls`` has each call's upstream and how it ended, ``ok``, ``cancelled`` or an error's code;
+    ``clean_verdicts`` and ``flagged_verdicts`` count what was reviewed and not cached; tokens are those of the answer.
     """
 
     request_id: str
@@ -106,6 +111,15 @@ class AccessRecord:
     upstreams_asked: int | None = None
     step_ms: dict[str, float] = field(default_factory=dict)
     step_began_s: dict[str, float] = field(default_factory=dict)
+    first_byte_ms: float | None = None
+    endpoint: str | None = None
+    upstream_calls: list[tuple[str | None, str]] = field(default_factory=list)
+    clean_verdicts: int = 0
+    flagged_verdicts: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    image_tokens: int = 0
     status: int = 0
     code: str | None = None
     events: list[tuple[str, dict[str, object]]] = field(default_factory=list)

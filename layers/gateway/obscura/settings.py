@@ -10,7 +10,9 @@ from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from obscura.settings_telemetry import TelemetrySettings
 
 type Moderation = Literal["openai", "demo", "off"]
 type UnmoderatedMedia = Literal["pass", "refuse"]
@@ -204,7 +206,7 @@ type BaseUrl = Annotated[str, AfterValidator(_base_url)]
 type Endpoint = Annotated[str, AfterValidator(_endpoint)]
 
 
-class Settings(BaseSettings):
+class Settings(TelemetrySettings):
     """The operator's choices; the defaults run all of Obscura on a laptop, without a key and without an account."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", populate_by_name=True)

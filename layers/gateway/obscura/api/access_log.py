@@ -23,6 +23,9 @@ from obscura.clock import Clock
 type Observer = Callable[[AccessRecord], None]
 """Called with the record of each completed request."""
 
+type Starter = Callable[[AccessRecord, Scope], None]
+"""Called with the record of each request that begins, and its ASGI scope."""
+
 ACCESS_RECORD = "obscura.record"
 """The key of the access record in an ASGI scope."""
 
@@ -80,10 +83,13 @@ def log_refusal(request_id: str, status: int, code: str) -> None:
 class AccessLogMiddleware:
     """ASGI middleware: creates each request's record, adds the common headers, logs the line at the end."""
 
-    def __init__(self, app: ASGIApp, clock: Clock, observer: Observer | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, clock: Clock, observer: Observer | None = None, starter: Starter | None = None
+    ) -> None:
         self._app = app
         self._clock = clock
         self._observer = observer
+        self._starter = starter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; ``app`` finds its record in the scope."""
@@ -92,11 +98,15 @@ class AccessLogMiddleware:
             return
         record = AccessRecord(f"req_{secrets.token_hex(12)}")
         scope[ACCESS_RECORD] = record
+        if self._starter is not None:
+            self._starter(record, scope)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
                 message["headers"] = [*message["headers"], *self._common_headers(record)]
+            elif record.first_byte_ms is None and message.get("body"):
+                record.first_byte_ms = record.elapsed_ms()
             await send(message)
 
         try:
@@ -108,6 +118,7 @@ class AccessLogMiddleware:
             if _logger.isEnabledFor(logging.INFO):
                 _logger.info("request", extra={"fields": _fields(record, scope)})
             if self._observer is not None:
+                record.endpoint = scope["path"] if record.dialect else _endpoint(scope)
                 self._observer(record)
 
     def _common_headers(self, record: AccessRecord) -> list[tuple[bytes, bytes]]:
@@ -158,6 +169,12 @@ def _fields(record: AccessRecord, scope: Scope) -> dict[str, object]:
             "step_ms": record.step_ms,
         }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _endpoint(scope: Scope) -> str | None:
+    """Return the path of the route that FastAPI found, with names for what a caller writes into it."""
+    paths: dict[int, str] = getattr(scope["app"].state, "endpoint_paths", {}) if "app" in scope else {}
+    return paths.get(id(scope.get("route")))
 
 
 def _loggable(model: str | None) -> str | None:

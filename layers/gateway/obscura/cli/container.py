@@ -8,6 +8,7 @@ from obscura.api.app import create_app
 from obscura.bootstrap import process_memory_bytes
 from obscura.cli.serve import max_connections, server_config, tune_process
 from obscura.settings import Settings
+from obscura.telemetry.port import metrics_port
 
 PORT = 8000
 
@@ -18,7 +19,8 @@ def main() -> None:
     app = create_app(settings)
     tune_process(process_memory_bytes(settings))
     server = uvicorn.Server(server_config(app, max_connections(settings)))
-    server.run(sockets=[socket.create_server(("", PORT), backlog=2048)])
+    with metrics_port(settings, app.state.telemetry and app.state.telemetry.shared):
+        server.run(sockets=[socket.create_server(("", PORT), backlog=2048)])
 
 
 if __name__ == "__main__":

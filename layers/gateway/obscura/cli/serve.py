@@ -21,6 +21,7 @@ from obscura.cli.http_protocol import HttpProtocol
 from obscura.cli.sample_request import sample_curl, sample_model
 from obscura.settings import PREFIX, Settings
 from obscura.stores.open import create_tables_on_emulator, open_stores
+from obscura.telemetry.port import metrics_port
 
 SWITCH_INTERVAL_S = 0.001
 KEEP_ALIVE_TIMEOUT_S = 75
@@ -43,7 +44,8 @@ def serve(
     key, secret = asyncio.run(_create_key(settings))
     try:
         server = _AnnouncingServer(server_config(app, max_connections(settings)), _welcome(settings, listener, secret))
-        server.run(sockets=[listener])
+        with metrics_port(settings, app.state.telemetry and app.state.telemetry.shared):
+            server.run(sockets=[listener])
     except KeyboardInterrupt:
         pass
     finally:

@@ -1,0 +1,1 @@
+"""What ``serve`` and the container show of their work: sizes, counts, codes; never content."""
