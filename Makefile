@@ -25,7 +25,7 @@ ARCHITECTURE := arm64
 HOST_ARCHITECTURE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 
 .PHONY: help serve test unit browser mutation lint format benchmark benchmark-lambda conformance structure layers setup clean validate build deploy build-host rehearse \
-	local-lambda
+	local-lambda fargate-template
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -115,7 +115,10 @@ deploy: build ## sam deploy --guided
 
 validate: sam/.venv/.synced ## sam validate --lint, cfn-lint
 	$(SAM) validate --lint
-	sam/.venv/bin/cfn-lint template.yaml template-container.yaml
+	sam/.venv/bin/cfn-lint template.yaml template-container.yaml template-fargate.yaml
+
+fargate-template: setup ## template-fargate.yaml from template-container.yaml, after a change of either
+	@$(RUN) python -m rehearsal.fargate
 
 # The same artefacts for this machine's processor, for Lambda's runtime emulator.
 build-host: .aws-sam/host/template.yaml ## sam build for this machine's processor

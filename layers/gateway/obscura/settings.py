@@ -261,6 +261,7 @@ class Settings(TelemetrySettings):
     max_text_chars: int = Field(default=4_000_000, gt=0)
     memory_budget_mb: int | None = Field(default=None, ge=32)
     max_connections: int | None = Field(default=None, ge=16)
+    idle_connection_s: int = Field(default=75, ge=1, le=4000)
     max_items: int = Field(default=10_000, gt=0)
     image_cache_mb: int = Field(default=0, ge=0)
     project_storage_mb: int = Field(default=10_240, ge=0)

@@ -18,7 +18,7 @@ def main() -> None:
     settings = Settings()
     app = create_app(settings)
     tune_process(process_memory_bytes(settings))
-    server = uvicorn.Server(server_config(app, max_connections(settings)))
+    server = uvicorn.Server(server_config(app, max_connections(settings), settings.idle_connection_s))
     with metrics_port(settings, app.state.telemetry and app.state.telemetry.shared):
         server.run(sockets=[socket.create_server(("", PORT), backlog=2048)])
 

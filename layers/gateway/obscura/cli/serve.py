@@ -24,7 +24,7 @@ from obscura.stores.open import create_tables_on_emulator, open_stores
 from obscura.telemetry.port import metrics_port
 
 SWITCH_INTERVAL_S = 0.001
-KEEP_ALIVE_TIMEOUT_S = 75
+IDLE_CONNECTION_S = 75
 SHUTDOWN_TIMEOUT_S = 10
 
 
@@ -43,7 +43,10 @@ def serve(
     tune_process(process_memory_bytes(settings))
     key, secret = asyncio.run(_create_key(settings))
     try:
-        server = _AnnouncingServer(server_config(app, max_connections(settings)), _welcome(settings, listener, secret))
+        server = _AnnouncingServer(
+            server_config(app, max_connections(settings), settings.idle_connection_s),
+            _welcome(settings, listener, secret),
+        )
         with metrics_port(settings, app.state.telemetry and app.state.telemetry.shared):
             server.run(sockets=[listener])
     except KeyboardInterrupt:
@@ -76,7 +79,9 @@ def max_connections(settings: Settings) -> int:
     return settings.max_connections or default_max_connections(process_memory_bytes(settings))
 
 
-def server_config(app: ASGIApp, max_connections: int | None = None) -> uvicorn.Config:
+def server_config(
+    app: ASGIApp, max_connections: int | None = None, idle_connection_s: int = IDLE_CONNECTION_S
+) -> uvicorn.Config:
     """Return uvicorn's settings: the fast parser, no log of its own, no header trusted for the client's address."""
     limit = ConnectionLimit(max_connections)
     return uvicorn.Config(
@@ -87,7 +92,7 @@ def server_config(app: ASGIApp, max_connections: int | None = None) -> uvicorn.C
         log_level="warning",
         proxy_headers=False,
         server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_TIMEOUT_S,
+        timeout_keep_alive=idle_connection_s,
         timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
     )
 
