@@ -14,7 +14,7 @@ NETWORK = {
 }  # fmt: skip
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # yaml has no types
     """Reads CloudFormation's short forms as pairs of their names and values."""
 
 
