@@ -101,7 +101,7 @@ def costs() -> Iterator[str]:
     yield "|---|---|"
     for image_kb in (150, 400, 1_000):
         price = egress_gb(image_kb) * TIERS["egress_gb"][0][1] * 1000
-        yield f"| images of {image_kb:,} KB as prepared, egress: as base64, to moderation and to the model | {price:.3f} |"
+        yield f"| images of {image_kb:,} KB as prepared: egress, as base64, to moderation and the model | {price:.3f} |"
     start = 1000 * lambda_usd(LOAD["init_s"], 1_769)
     yield f"| cold starts at 1,769 MB, whose {LOAD['init_s']} s of init are billed | {start:.3f} |"
     restore = 1000 * 1_769 / 1024 * PRICES["snapstart_restore_gb"]
@@ -180,7 +180,7 @@ BREAKS = (
 MOVES = (
     "a higher quota; from 3 to 5 requests/s on, Managed Instances or the container cost less",
     "Managed Instances or Fargate; busy keys with `--shards`",
-    "Fargate behind load balancers, in several regions or accounts; warm throughput for the tables; private prices of egress",
+    "Fargate behind load balancers, in several regions or accounts; warm throughput for tables; private egress prices",
 )
 
 
