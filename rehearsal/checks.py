@@ -22,7 +22,7 @@ LEFT_TO_DEFAULTS = frozenset(
         "max_document_bytes", "max_stored_document_bytes", "max_document_pages", "trusted_proxies",
     }
     | {"disk_reserve_mb", "max_request_pixels", "memory_budget_mb", "max_connections"}
-    | {"idle_connection_s", "metrics", "metrics_port", "metrics_host"}  # of serve and the container
+    | {"idle_connection_s", "metrics", "metrics_port", "metrics_host", "traces_url"}  # of serve and the container
     | {"upstream_retries", "pass_headers", "bedrock_guardrail", "moderation_urls", "show_cost"}
 )  # fmt: skip
 """Settings that a stack does not need (one upstream, no proxy but API Gateway) or whose defaults suit Lambda too; the

@@ -128,8 +128,7 @@ async def test_a_port_of_its_own_needs_no_key_and_shows_nothing_else(free_port: 
 async def test_a_supervisor_shows_the_sum_of_its_processes(free_port: int) -> None:
     program = "from tests.unit.telemetry.test_metrics import a_worker\na_worker(requests=3, in_flight=2)"
     with metrics_port(Settings(metrics_port=free_port), None):
-        for _ in range(2):
-            run_python(program)
+        run_python(program + "; a_worker(requests=3, in_flight=2)")
         async with httpx.AsyncClient(trust_env=False) as client:
             shown = await client.get(f"http://127.0.0.1:{free_port}/metrics")
 

@@ -11,6 +11,7 @@ from types import TracebackType
 
 UNAUTHENTICATED_RESET_S = 60
 MAX_CATEGORIES = 32
+_MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")
 _CATEGORY = re.compile(r"[A-Za-z][A-Za-z0-9_/.-]{0,63}")
 
 
@@ -90,7 +91,8 @@ class AccessRecord:
 
     For metrics and traces alone: ``endpoint`` is the path as the application names it, without what a caller wrote into
     it; ``upstream_calls`` has each call's upstream and how it ended, ``ok``, ``cancelled`` or an error's code;
-    ``clean_verdicts`` and ``flagged_verdicts`` count what was reviewed and not cached; tokens are those of the answer.
+    ``clean_verdicts`` and ``flagged_verdicts`` count what was reviewed and not cached; tokens are those of the answer;
+    ``traceparent`` is the caller's header (W3C Trace Context).
     """
 
     request_id: str
@@ -120,6 +122,8 @@ class AccessRecord:
     output_tokens: int = 0
     cached_tokens: int = 0
     image_tokens: int = 0
+    method: str = ""
+    traceparent: str | None = None
     status: int = 0
     code: str | None = None
     events: list[tuple[str, dict[str, object]]] = field(default_factory=list)
@@ -165,3 +169,8 @@ class _TimedStep:
 
 def _milliseconds_since(began_s: float) -> float:
     return round((perf_counter() - began_s) * 1000, 2)
+
+
+def loggable(model: str | None) -> str | None:
+    """Return a model's name, or a placeholder if it is none: a caller may send any text as ``model``."""
+    return model if model is None or _MODEL_NAME.fullmatch(model) else "(not a name)"

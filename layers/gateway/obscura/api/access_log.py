@@ -5,7 +5,6 @@ The line has sizes, formats, counts and timings, never content.
 
 import logging
 import os
-import re
 import secrets
 import sys
 import time
@@ -16,7 +15,7 @@ from pathlib import Path
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from obscura.access_record import AccessRecord, RateLimitStatus
+from obscura.access_record import AccessRecord, RateLimitStatus, loggable
 from obscura.api.deadline import deadline_of
 from obscura.clock import Clock
 
@@ -31,7 +30,6 @@ ACCESS_RECORD = "obscura.record"
 
 MESSAGES = "messages"
 """The dialect whose responses carry Anthropic's rate limit headers too."""
-_MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")
 _LAMBDA_LEVELS = {"TRACE": "NOTSET", "FATAL": "CRITICAL"}
 
 
@@ -151,7 +149,7 @@ def _fields(record: AccessRecord, scope: Scope) -> dict[str, object]:
         images = record.images
         fields |= {
             "project": record.project,
-            "model": _loggable(record.model),
+            "model": loggable(record.model),
             "upstream": record.upstream,
             "upstreams_asked": record.upstreams_asked,
             "streamed": record.streamed,
@@ -175,8 +173,3 @@ def _endpoint(scope: Scope) -> str | None:
     """Return the path of the route that FastAPI found, with names for what a caller writes into it."""
     paths: dict[int, str] = getattr(scope["app"].state, "endpoint_paths", {}) if "app" in scope else {}
     return paths.get(id(scope.get("route")))
-
-
-def _loggable(model: str | None) -> str | None:
-    """Return a model's name, or a placeholder if it is none: a caller may send any text as ``model``."""
-    return model if model is None or _MODEL_NAME.fullmatch(model) else "(not a name)"

@@ -143,7 +143,7 @@ def create_family_app(  # noqa: PLR0913 what replaces the machine's own
     app.add_exception_handler(ClientDisconnected, handle_disconnect)
     app.include_router(health.router)
     app.state.telemetry = telemetry
-    if telemetry is not None:
+    if telemetry is not None and telemetry.shared is not None:
         from obscura.api.routers import metrics
 
         app.include_router(metrics.router)
@@ -166,7 +166,7 @@ def create_family_app(  # noqa: PLR0913 what replaces the machine's own
 def create_app(settings: Settings, stores: Stores | None = None, clock: Clock | None = None) -> FastAPI:
     """Create the ASGI application of all families; as ``create_family_app``."""
     telemetry = None
-    if settings.metrics:
+    if settings.metrics or settings.traces_url is not None:
         from obscura.telemetry.open import Telemetry
 
         telemetry = Telemetry(settings)

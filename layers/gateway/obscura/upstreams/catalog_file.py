@@ -217,6 +217,7 @@ class FileCatalog:
         opened = {name: open_upstream(entry, _key(entry, environment)) for name, entry in entries.items()}
         breakers = {name: CircuitBreaker(entry.failures_to_open, entry.open_s) for name, entry in entries.items()}
         self.breakers: Mapping[str, CircuitBreaker] = breakers
+        self.kinds = {name: entry.effective_kind for name, entry in entries.items()}
 
         def single(model: ModelEntry) -> CatalogModel:
             return CatalogModel(

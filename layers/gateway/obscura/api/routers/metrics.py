@@ -8,7 +8,7 @@ from obscura.api.dependencies import principal
 from obscura.api.routers import FamilyRoute
 from obscura.auth.base import KeyScope
 from obscura.telemetry.exposition import CONTENT_TYPE, render
-from obscura.telemetry.open import Telemetry
+from obscura.telemetry.sharing import SharedMetrics
 
 PATH = "/metrics"
 
@@ -21,6 +21,6 @@ router = APIRouter(
 @router.get(PATH)
 async def read_metrics(request: Request) -> Response:
     """Return the metrics in Prometheus' text format."""
-    telemetry: Telemetry = request.app.state.telemetry
-    text = await asyncio.to_thread(lambda: render(telemetry.shared.all_counts()))
+    shared: SharedMetrics = request.app.state.telemetry.shared
+    text = await asyncio.to_thread(lambda: render(shared.all_counts()))
     return Response(text, headers={"content-type": CONTENT_TYPE, "cache-control": "no-store"})
