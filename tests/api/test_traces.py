@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -48,9 +49,7 @@ def _value(value: AnyValue) -> object:
     return getattr(value, kind) if kind else None
 
 
-async def sent_by(
-    collector: LoopbackServer, upstream: LoopbackServer, *calls: object, **settings: object
-) -> list[Span]:
+async def sent_by(collector: LoopbackServer, upstream: LoopbackServer, *calls: object, **settings: Any) -> list[Span]:
     """Make the calls with a gateway that ends after them, and so sends its spans; return these."""
     url = f"{collector.origin}/v1/traces"
     async with running_gateway(upstream_url=upstream.v1, traces_url=url, **settings) as gateway:

@@ -124,6 +124,7 @@ class AccessRecord:
     image_tokens: int = 0
     method: str = ""
     traceparent: str | None = None
+    ended_ms: float = 0.0
     status: int = 0
     code: str | None = None
     events: list[tuple[str, dict[str, object]]] = field(default_factory=list)
