@@ -16,7 +16,7 @@ PIP_PYTHON := $(shell for python in python3 python; do $$python -m pip --version
 RUN := $(UV) run --frozen
 LAYER_EXPORT := $(UV) export --frozen --quiet --no-dev --no-emit-project --no-header --no-annotate
 # What only `obscura serve` needs, and Lambda does not.
-LAPTOP_ONLY := --prune uvicorn --prune uvloop --prune typer --prune rich
+LAPTOP_ONLY := --prune uvicorn --prune uvloop --prune typer --prune rich --prune prometheus-client
 
 # The AWS SAM CLI, from an environment of its own; python3.13 and pip for its builds come from there too.
 SAM := SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/sam/.venv/bin:$$PATH" sam
@@ -25,7 +25,7 @@ ARCHITECTURE := arm64
 HOST_ARCHITECTURE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86_64)
 
 .PHONY: help serve test unit browser mutation lint format benchmark benchmark-lambda conformance structure layers setup clean validate scan prune build deploy build-host rehearse \
-	local-lambda managed-template
+	local-lambda managed-template fargate-template
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -115,6 +115,9 @@ deploy: build ## sam deploy --guided
 
 managed-template: setup ## template-managed.yaml from template.yaml, after a change of either
 	@$(RUN) python -m rehearsal.managed
+
+fargate-template: setup ## template-fargate.yaml from template-container.yaml, after a change of either
+	@$(RUN) python -m rehearsal.fargate
 
 STACK := obscura
 prune: setup ## delete all but the two newest versions of a deployed stack's functions (STACK=obscura)

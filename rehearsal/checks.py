@@ -23,6 +23,7 @@ LEFT_TO_DEFAULTS = frozenset(
         "max_document_bytes", "max_stored_document_bytes", "max_document_pages",
     }
     | {"disk_reserve_mb", "max_request_pixels", "memory_budget_mb", "max_connections", "workers"}
+    | {"idle_connection_s", "metrics", "metrics_port", "metrics_host", "traces_url"}  # of serve and the container
     | {"upstream_retries", "pass_headers", "bedrock_guardrail", "moderation_urls", "show_cost"}
     | {"stored_responses_hours"}
 )  # fmt: skip

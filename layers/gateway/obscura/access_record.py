@@ -11,6 +11,7 @@ from types import TracebackType
 
 UNAUTHENTICATED_RESET_S = 60
 MAX_CATEGORIES = 32
+_MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")
 _CATEGORY = re.compile(r"[A-Za-z][A-Za-z0-9_/.-]{0,63}")
 
 
@@ -87,6 +88,11 @@ class AccessRecord:
     endpoint than the first. ``upstream`` is the catalog's name of the one that answered, or whose error the caller got,
     ``upstreams_asked`` how many were. ``events`` have lines of their own in the log, by their names.
     ``first_byte_ms`` is when the first byte of the response's body was sent.
+
+    For metrics and traces alone: ``endpoint`` is the path as the application names it, without what a caller wrote into
+    it; ``upstream_calls`` has each call's upstream and how it ended, ``ok``, ``cancelled`` or an error's code;
+    ``clean_verdicts`` and ``flagged_verdicts`` count what was reviewed and not cached; tokens are those of the answer;
+    ``traceparent`` is the caller's header (W3C Trace Context).
     """
 
     request_id: str
@@ -108,6 +114,17 @@ class AccessRecord:
     step_ms: dict[str, float] = field(default_factory=dict)
     step_began_s: dict[str, float] = field(default_factory=dict)
     first_byte_ms: float | None = None
+    endpoint: str | None = None
+    upstream_calls: list[tuple[str | None, str]] = field(default_factory=list)
+    clean_verdicts: int = 0
+    flagged_verdicts: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    image_tokens: int = 0
+    method: str = ""
+    traceparent: str | None = None
+    ended_ms: float = 0.0
     status: int = 0
     code: str | None = None
     events: list[tuple[str, dict[str, object]]] = field(default_factory=list)
@@ -153,3 +170,8 @@ class _TimedStep:
 
 def _milliseconds_since(began_s: float) -> float:
     return round((perf_counter() - began_s) * 1000, 2)
+
+
+def loggable(model: str | None) -> str | None:
+    """Return a model's name, or a placeholder if it is none: a caller may send any text as ``model``."""
+    return model if model is None or _MODEL_NAME.fullmatch(model) else "(not a name)"

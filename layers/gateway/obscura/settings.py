@@ -2,15 +2,18 @@
 
 import base64
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from obscura.settings_telemetry import TelemetrySettings
+from obscura.settings_values import Endpoint, base_url, checked, otlp_headers
 
 type Moderation = Literal["openai", "demo", "off"]
 type UnmoderatedMedia = Literal["pass", "refuse"]
@@ -22,7 +25,6 @@ PREFIX = "OBSCURA_"
 
 BEDROCK_SCHEME = "bedrock:"
 AWS_REGION = re.compile(r"[a-z]{2,5}(?:-[a-z]{2,9}){1,3}-[1-9][0-9]?")
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 
 
 RENAMED = {f"{PREFIX}REMEMBER_VERDICTS": f"{PREFIX}CACHE_VERDICTS"}
@@ -70,13 +72,6 @@ def _split(value: object) -> object:
 def _split_names(value: object) -> object:
     """Read a list of names that have no case, such as those of headers."""
     return _split(value.lower()) if isinstance(value, str) else value
-
-
-def _base_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("must be an http(s) URL, such as https://api.openai.com/v1")
-    return value.rstrip("/")
 
 
 _ORIGIN = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?/?")
@@ -131,40 +126,6 @@ def webhook_secrets(text: str) -> list[bytes]:
     return keys
 
 
-def otlp_headers(text: str) -> list[tuple[str, str]]:
-    """Return the headers in ``name=value,name=value``, values percent-encoded as OTEL_EXPORTER_OTLP_HEADERS has them.
-
-    Raises ValueError.
-    """
-    headers = []
-    for pair in filter(None, map(str.strip, text.split(","))):
-        name, separator, value = pair.partition("=")
-        decoded = unquote(value.strip())
-        if not separator or not _HEADER_NAME.fullmatch(name.strip()):
-            raise ValueError("must be headers such as api-key=secret,x-tenant=team")
-        if not (decoded.isascii() and decoded.isprintable()):
-            raise ValueError("must have values of printable ASCII, as HTTP headers are")
-        headers.append((name.strip(), decoded))
-    return headers
-
-
-def _checked(read: Callable[[str], object]) -> AfterValidator:
-    """Return the validator of a secret with an inner form; ``read`` raises ValueError for another one."""
-
-    def check(secret: SecretStr | None) -> SecretStr | None:
-        return secret if secret is not None and read(secret.get_secret_value()) else None
-
-    return AfterValidator(check)
-
-
-def _endpoint(value: str) -> str:
-    """Check a URL that is requested as it is, with its last slash if it has one."""
-    _base_url(value)
-    if not (value.isascii() and value.isprintable()) or " " in value or urlsplit(value).fragment:
-        raise ValueError("must be printable ASCII, without spaces and without a fragment (#)")
-    return value
-
-
 def _new_value(value: object) -> object:
     return RENAMED_VALUES[f"{PREFIX}STORE_OUTAGE"].get(value, value) if isinstance(value, str) else value
 
@@ -189,7 +150,7 @@ def _upstream_url(value: str) -> str:
         if not AWS_REGION.fullmatch(value.removeprefix(BEDROCK_SCHEME)):
             raise ValueError("must name a region of AWS after bedrock:, such as bedrock:eu-central-1")
         return value
-    return _base_url(value)
+    return base_url(value)
 
 
 type UpstreamUrl = Annotated[str, AfterValidator(_upstream_url)]
@@ -200,11 +161,10 @@ def _location(value: object) -> object:
     return str(value) if isinstance(value, Path) else value
 
 
-type BaseUrl = Annotated[str, AfterValidator(_base_url)]
-type Endpoint = Annotated[str, AfterValidator(_endpoint)]
+type BaseUrl = Annotated[str, AfterValidator(base_url)]
 
 
-class Settings(BaseSettings):
+class Settings(TelemetrySettings):
     """The operator's choices; the defaults run all of Obscura on a laptop, without a key and without an account."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", populate_by_name=True)
@@ -263,6 +223,7 @@ class Settings(BaseSettings):
     memory_budget_mb: int | None = Field(default=None, ge=32)
     max_connections: int | None = Field(default=None, ge=16)
     workers: int | None = Field(default=None, ge=1, le=64)
+    idle_connection_s: int = Field(default=75, ge=1, le=4000)
     max_items: int = Field(default=10_000, gt=0)
     image_cache_mb: int = Field(default=0, ge=0)
     project_storage_mb: int = Field(default=10_240, ge=0)
@@ -271,14 +232,14 @@ class Settings(BaseSettings):
     flatten_onto: Annotated[tuple[int, int, int], NoDecode, BeforeValidator(_colour)] = (255, 255, 255)
     policy_floor: str | None = None
     policy_webhook_url: Endpoint | None = None
-    policy_webhook_secret: Annotated[SecretStr | None, _checked(webhook_secrets)] = None
+    policy_webhook_secret: Annotated[SecretStr | None, checked(webhook_secrets)] = None
     policy_splunk_url: Endpoint | None = None
     policy_splunk_token: Annotated[SecretStr | None, AfterValidator(_sendable)] = None
     policy_splunk_index: str | None = Field(default=None, pattern=r"^[a-z0-9_][a-z0-9_-]{0,79}$")
     policy_datadog_key: Annotated[SecretStr | None, AfterValidator(_sendable)] = None
     policy_datadog_site: str = Field(default="datadoghq.com", pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")
     policy_otlp_url: Endpoint | None = None
-    policy_otlp_headers: Annotated[SecretStr | None, _checked(otlp_headers)] = None
+    policy_otlp_headers: Annotated[SecretStr | None, checked(otlp_headers)] = None
     policy_check_allow: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
     policy_firehose: str | None = Field(default=None, pattern=r"^[a-zA-Z0-9_.-]{1,64}$")
     secrets_path: str | None = None

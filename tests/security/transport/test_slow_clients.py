@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from obscura.cli.http_protocol import HttpProtocol
-from obscura.cli.serve import KEEP_ALIVE_TIMEOUT_S
+from obscura.cli.serve import IDLE_CONNECTION_S
 from tests.support.raw_http import CHAT, CHUNKED, HEALTH, RawClient, chunked, head, length, raw_client
 
 LONG = 3600.0
@@ -63,7 +63,7 @@ class Application:
 @asynccontextmanager
 async def serving(protocol: type[HttpProtocol], application: Application) -> AsyncIterator[RawClient]:
     config = uvicorn.Config(
-        application, http=protocol, ws="none", log_level="warning", timeout_keep_alive=KEEP_ALIVE_TIMEOUT_S
+        application, http=protocol, ws="none", log_level="warning", timeout_keep_alive=IDLE_CONNECTION_S
     )
     config.load()
     loop, state = asyncio.get_running_loop(), ServerState()

@@ -97,6 +97,7 @@ def test_each_secret_is_read_where_its_setting_is() -> None:
         "policy_splunk_url": "https://b.example",
         "policy_datadog_site": "datadoghq.eu",
         "policy_otlp_url": "https://c.example",
+        "traces_url": "https://d.example/v1/traces",
     }
 
     assert set(used_secrets(settings(**everything))) == SECRETS

@@ -12,7 +12,8 @@ from obscura.bootstrap import validate_settings
 from obscura.cli.doctor import examine
 from obscura.httpclient.transport import FastTransport
 from obscura.policy_events.open import open_policy_events, sinks_of
-from obscura.settings import ConfigurationError, Settings, otlp_headers, setting_errors, webhook_secrets
+from obscura.settings import ConfigurationError, Settings, setting_errors, webhook_secrets
+from obscura.settings_values import otlp_headers
 from tests.support.policy_events import FixedClock
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

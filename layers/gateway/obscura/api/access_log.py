@@ -5,7 +5,6 @@ The line has sizes, formats, counts and timings, never content.
 
 import logging
 import os
-import re
 import secrets
 import sys
 import time
@@ -16,19 +15,21 @@ from pathlib import Path
 import msgspec
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from obscura.access_record import AccessRecord, RateLimitStatus
+from obscura.access_record import AccessRecord, RateLimitStatus, loggable
 from obscura.api.deadline import deadline_of
 from obscura.clock import Clock
 
 type Observer = Callable[[AccessRecord], None]
 """Called with the record of each completed request."""
 
+type Starter = Callable[[AccessRecord, Scope], None]
+"""Called with the record of each request that begins, and its ASGI scope."""
+
 ACCESS_RECORD = "obscura.record"
 """The key of the access record in an ASGI scope."""
 
 MESSAGES = "messages"
 """The dialect whose responses carry Anthropic's rate limit headers too."""
-_MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")
 _LAMBDA_LEVELS = {"TRACE": "NOTSET", "FATAL": "CRITICAL"}
 
 
@@ -80,10 +81,13 @@ def log_refusal(request_id: str, status: int, code: str) -> None:
 class AccessLogMiddleware:
     """ASGI middleware: creates each request's record, adds the common headers, logs the line at the end."""
 
-    def __init__(self, app: ASGIApp, clock: Clock, observer: Observer | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, clock: Clock, observer: Observer | None = None, starter: Starter | None = None
+    ) -> None:
         self._app = app
         self._clock = clock
         self._observer = observer
+        self._starter = starter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; ``app`` finds its record in the scope."""
@@ -92,6 +96,8 @@ class AccessLogMiddleware:
             return
         record = AccessRecord(f"req_{secrets.token_hex(12)}")
         scope[ACCESS_RECORD] = record
+        if self._starter is not None:
+            self._starter(record, scope)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -110,6 +116,7 @@ class AccessLogMiddleware:
             if _logger.isEnabledFor(logging.INFO):
                 _logger.info("request", extra={"fields": _fields(record, scope)})
             if self._observer is not None:
+                record.endpoint = scope["path"] if record.dialect else _endpoint(scope)
                 self._observer(record)
 
     def _common_headers(self, record: AccessRecord) -> list[tuple[bytes, bytes]]:
@@ -142,7 +149,7 @@ def _fields(record: AccessRecord, scope: Scope) -> dict[str, object]:
         images = record.images
         fields |= {
             "project": record.project,
-            "model": _loggable(record.model),
+            "model": loggable(record.model),
             "upstream": record.upstream,
             "upstreams_asked": record.upstreams_asked,
             "streamed": record.streamed,
@@ -163,6 +170,7 @@ def _fields(record: AccessRecord, scope: Scope) -> dict[str, object]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _loggable(model: str | None) -> str | None:
-    """Return a model's name, or a placeholder if it is none: a caller may send any text as ``model``."""
-    return model if model is None or _MODEL_NAME.fullmatch(model) else "(not a name)"
+def _endpoint(scope: Scope) -> str | None:
+    """Return the path of the route that FastAPI found, with names for what a caller writes into it."""
+    paths: dict[int, str] = getattr(scope["app"].state, "endpoint_paths", {}) if "app" in scope else {}
+    return paths.get(id(scope.get("route")))

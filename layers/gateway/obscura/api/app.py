@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -28,6 +29,9 @@ from obscura.pipeline.services import Services
 from obscura.settings import Settings
 from obscura.stores.open import Stores
 from obscura.version import __version__
+
+if TYPE_CHECKING:
+    from obscura.telemetry.open import Telemetry
 
 SCHEMA_PATH = "/openapi.json"
 WELL_KNOWN_SCHEMA_PATH = "/.well-known/openapi.json"
@@ -84,16 +88,20 @@ def create_family_app(  # noqa: PLR0913 what replaces the machine's own
     observer: Observer | None = None,
     *,
     sweeps: bool = False,
+    telemetry: "Telemetry | None" = None,
 ) -> FastAPI:
     """Create the ASGI application of ``families`` and of health; its lifespan opens and closes the services.
 
     ``stores`` replace those of the settings, ``clock`` the machine's. With ``sweeps`` what has expired is deleted in
-    the background: not on Lambda, where nothing runs between requests. Raises ConfigurationError for settings that
-    cannot be used.
+    the background: not on Lambda, where nothing runs between requests. ``telemetry`` takes the observer's place.
+    Raises ConfigurationError for settings that cannot be used.
     """
     validate_settings(settings)
     set_log_level(settings.log_level)
     clock = clock or SystemClock()
+    starter = None
+    if telemetry is not None:
+        observer, starter = telemetry.ended, telemetry.began
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -105,6 +113,8 @@ def create_family_app(  # noqa: PLR0913 what replaces the machine's own
             async with AsyncExitStack() as stack:
                 if sweeps:
                     await stack.enter_async_context(sweeping(services.storage, clock))
+                if telemetry is not None:
+                    await stack.enter_async_context(telemetry.running(services))
                 yield
 
     # A redirect to a path without its slash would go to the host that the client names, over plain HTTP, with the key.
@@ -119,7 +129,7 @@ def create_family_app(  # noqa: PLR0913 what replaces the machine's own
     )
     if settings.cors_origins:
         app.cross_origin = CrossOrigin(
-            app.serve_http, settings.cors_origins, lambda inner: AccessLogMiddleware(inner, clock, observer)
+            app.serve_http, settings.cors_origins, lambda inner: AccessLogMiddleware(inner, clock, observer, starter)
         )
     app.state.settings = settings
     app.state.trusted_proxies = settings.trusted_proxies
@@ -127,24 +137,37 @@ def create_family_app(  # noqa: PLR0913 what replaces the machine's own
     app.state.error_formats = {}
     app.state.methods = PathMethods()
     app.add_middleware(PathMiddleware)
-    app.add_middleware(AccessLogMiddleware, clock=clock, observer=observer)
+    app.add_middleware(AccessLogMiddleware, clock=clock, observer=observer, starter=starter)
     for exception in (ObscuraError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(exception, handle_error)
     app.add_exception_handler(ClientDisconnected, handle_disconnect)
     app.include_router(health.router)
+    app.state.telemetry = telemetry
+    if telemetry is not None and telemetry.shared is not None:
+        from obscura.api.routers import metrics
+
+        app.include_router(metrics.router)
     for family in families:
         if family.router.routes:
             scope = None if family.any_key else family.scope
             admitted = [Depends(principal(scope, free_tier=family.free_tier))] if family.scope else []
             app.include_router(family.router, dependencies=admitted)
+    if telemetry is not None:
+        routes = list(iter_route_contexts(app.router.routes))[::-1]  # a route of two paths is known by its first one
+        app.state.endpoint_paths = {id(route.original_route): route.path_format for route in routes}
     for endpoint in chain.from_iterable(family.dialects for family in families):
         for path in endpoint.dialect.paths:
             app.state.error_formats[path] = endpoint.dialect
-            app.dialect_endpoints[path] = AccessLogMiddleware(endpoint, clock, observer)
+            app.dialect_endpoints[path] = AccessLogMiddleware(endpoint, clock, observer, starter)
             app.router.routes.append(Route(path, endpoint, methods=["POST"]))  # answers the other methods with a 405
     return app
 
 
 def create_app(settings: Settings, stores: Stores | None = None, clock: Clock | None = None) -> FastAPI:
     """Create the ASGI application of all families; as ``create_family_app``."""
-    return create_family_app(load_families(), settings, stores, clock, sweeps=True)
+    telemetry = None
+    if settings.metrics or settings.traces_url is not None:
+        from obscura.telemetry.open import Telemetry
+
+        telemetry = Telemetry(settings)
+    return create_family_app(load_families(), settings, stores, clock, sweeps=True, telemetry=telemetry)

@@ -18,6 +18,7 @@ _USED: dict[str, Callable[[Settings], bool]] = {
     "policy_splunk_token": lambda settings: settings.policy_splunk_url is not None,
     "policy_datadog_key": lambda settings: "policy_datadog_site" in settings.model_fields_set,
     "policy_otlp_headers": lambda settings: settings.policy_otlp_url is not None,
+    "traces_headers": lambda settings: settings.traces_url is not None,
 }
 """Whether settings make use of a secret; ``address_secret``, which none names, is read where any other is."""
 

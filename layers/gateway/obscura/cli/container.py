@@ -6,6 +6,7 @@ import sys
 
 from obscura.cli.supervisor import Supervisor, default_workers, set_workers
 from obscura.settings import Settings
+from obscura.telemetry.port import metrics_port
 
 PORT = 8000
 END_TIMEOUT_S = 25.0
@@ -17,11 +18,13 @@ def main() -> int:
 
     A worker for each core, unless ``OBSCURA_WORKERS`` says how many.
     """
-    count = Settings().workers or default_workers()
+    settings = Settings()
+    count = settings.workers or default_workers()
     set_workers(count)
     listener = socket.create_server(("", PORT), backlog=2048)
     if count > 1:
-        return asyncio.run(Supervisor(count, listener, end_timeout_s=END_TIMEOUT_S).run(lambda: None))
+        with metrics_port(settings, None):
+            return asyncio.run(Supervisor(count, listener, end_timeout_s=END_TIMEOUT_S).run(lambda: None))
     _serve_alone(listener)
     return 0
 
@@ -37,7 +40,9 @@ def _serve_alone(listener: socket.socket) -> None:
     settings = Settings()
     app = create_app(settings)
     tune_process(process_memory_bytes(settings))
-    uvicorn.Server(server_config(app, max_connections(settings))).run(sockets=[listener])
+    server = uvicorn.Server(server_config(app, max_connections(settings), settings.idle_connection_s))
+    with metrics_port(settings, app.state.telemetry and app.state.telemetry.shared):
+        server.run(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import sys
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 import uvicorn
@@ -21,9 +21,13 @@ from obscura.cli.sample_request import sample_curl, sample_model
 from obscura.cli.supervisor import Supervisor, set_workers
 from obscura.settings import PREFIX, Settings
 from obscura.stores.open import create_tables_on_emulator, open_stores
+from obscura.telemetry.port import metrics_port
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 SWITCH_INTERVAL_S = 0.001
-KEEP_ALIVE_TIMEOUT_S = 75
+IDLE_CONNECTION_S = 75
 SHUTDOWN_TIMEOUT_S = 10
 KILL_MARGIN_S = 5
 """A worker that takes this much longer to end is killed."""
@@ -55,9 +59,14 @@ def serve(
         welcome = _welcome(settings, listener, secret)
         if app is None:
             supervisor = Supervisor(count, listener, end_timeout_s=SHUTDOWN_TIMEOUT_S + KILL_MARGIN_S)
-            status = asyncio.run(supervisor.run(lambda: _announce(welcome)))
+            with metrics_port(settings, None):
+                status = asyncio.run(supervisor.run(lambda: _announce(welcome)))
         else:
-            _AnnouncingServer(server_config(app, max_connections(settings)), welcome).run(sockets=[listener])
+            server = _AnnouncingServer(
+                server_config(app, max_connections(settings), settings.idle_connection_s), welcome
+            )
+            with metrics_port(settings, app.state.telemetry and app.state.telemetry.shared):
+                server.run(sockets=[listener])
     except KeyboardInterrupt:
         pass
     finally:
@@ -66,7 +75,7 @@ def serve(
         raise typer.Exit(status)
 
 
-def _open_app(settings: Settings) -> ASGIApp:
+def _open_app(settings: Settings) -> "FastAPI":
     from obscura.api.app import create_app  # only now: a supervisor has no use for it
 
     return create_app(settings)
@@ -98,11 +107,13 @@ def max_connections(settings: Settings) -> int:
     return default_max_connections(process_memory_bytes(settings))
 
 
-def server_config(app: ASGIApp, max_connections: int | None = None) -> uvicorn.Config:
+def server_config(
+    app: ASGIApp, max_connections: int | None = None, idle_connection_s: int = IDLE_CONNECTION_S
+) -> uvicorn.Config:
     """Return uvicorn's settings: the fast parser, no log of its own, no header trusted for the client's address."""
-    limit = ConnectionLimit(max_connections)
     from obscura.api.app import GatewayApp
 
+    limit = ConnectionLimit(max_connections)
     cross_origin = app.cross_origin if isinstance(app, GatewayApp) else None
     return uvicorn.Config(
         app,
@@ -112,7 +123,7 @@ def server_config(app: ASGIApp, max_connections: int | None = None) -> uvicorn.C
         log_level="warning",
         proxy_headers=False,
         server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_TIMEOUT_S,
+        timeout_keep_alive=idle_connection_s,
         timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
     )
 

@@ -103,7 +103,7 @@ def main() -> None:
     tune_process(process_memory_bytes(settings))
     WorkerProtocol.channel = channel = Channel(socket.socket(fileno=0))
     WorkerProtocol.connection_limit = ConnectionLimit(max_connections(settings))
-    WorkerServer(server_config(app), channel).run()
+    WorkerServer(server_config(app, idle_connection_s=settings.idle_connection_s), channel).run()
 
 
 if __name__ == "__main__":

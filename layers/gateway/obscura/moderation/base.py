@@ -11,7 +11,8 @@ class Verdict:
     """The verdict on one image or one text; ``category`` is the flagged category with the highest score.
 
     ``scores`` are those of all categories, from 0 to 1; a cached verdict has none. ``reviewer`` is the identity of the
-    endpoint that gave it, if there are several; ``by_fallback`` says that it is not the first of them.
+    endpoint that gave it, if there are several; ``by_fallback`` says that it is not the first of them, ``cached`` that
+    none was asked.
     """
 
     flagged: bool
@@ -19,6 +20,7 @@ class Verdict:
     scores: Mapping[str, float] = field(default_factory=dict, compare=False)
     reviewer: str | None = field(default=None, compare=False)
     by_fallback: bool = field(default=False, compare=False)
+    cached: bool = field(default=False, compare=False)
 
 
 class Moderator(Protocol):

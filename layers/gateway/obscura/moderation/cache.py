@@ -68,7 +68,7 @@ class CachingModerator:
         # Not in the image executor, where it would wait for the preparation of all other images.
         digest = await asyncio.to_thread(_image_digest, data_url, self.identity)
         if await self._clean.among([digest]):
-            return Verdict(flagged=False)
+            return Verdict(flagged=False, cached=True)
         verdict = await self._moderator.review_image(data_url)
         if not verdict.flagged and verdict.reviewer in {None, self.identity}:
             await self._clean.add([digest])

@@ -30,6 +30,7 @@ class FallbackModerator:
         """``endpoints`` are at least one."""
         self.endpoints = tuple(endpoints)
         self._asked = [_Endpoint(moderator) for moderator in endpoints]
+        self.breakers = {str(number): endpoint.breaker for number, endpoint in enumerate(self._asked, 1)}
 
     @property
     def identity(self) -> str:

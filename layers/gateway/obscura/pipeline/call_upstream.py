@@ -27,14 +27,19 @@ async def call_model(
 ) -> GatewayResponse:
     """Call a model's upstream as ``call_upstream`` does; the response or the error names it, if it has a name."""
     name = record.upstream = model.upstream_name
-    if name is None:
-        return await call_upstream(request, model.upstream, image_tokens)
     try:
         response = await call_upstream(request, model.upstream, image_tokens)
     except ObscuraError as error:
-        error.headers[UPSTREAM_HEADER] = name
+        record.upstream_calls.append((name, error.code))
+        if name is not None:
+            error.headers[UPSTREAM_HEADER] = name
         raise
-    response.headers[UPSTREAM_HEADER] = name
+    except asyncio.CancelledError:
+        record.upstream_calls.append((name, "cancelled"))
+        raise
+    record.upstream_calls.append((name, "ok"))
+    if name is not None:
+        response.headers[UPSTREAM_HEADER] = name
     return response
 
 

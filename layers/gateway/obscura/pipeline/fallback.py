@@ -68,15 +68,19 @@ class GroupCall:
                 response = await self._ask(member)
             except _TELLING as failure:
                 breaker.failed(attempt, failure.retry_after_s)
+                self.record.upstream_calls.append((member.upstream_name, failure.code))
                 failures.append((member, failure))
             except ObscuraError as error:
                 breaker.succeeded(attempt)
+                self.record.upstream_calls.append((member.upstream_name, error.code))
                 raise _named(error, member) from None
             except BaseException:
                 self._abandon(breaker, attempt)
+                self.record.upstream_calls.append((member.upstream_name, "cancelled"))
                 raise
             else:
                 breaker.succeeded(attempt)
+                self.record.upstream_calls.append((member.upstream_name, "ok"))
                 response.headers.update(_name_header(member))
                 return response
         raise self._most_telling(failures, waits_s)

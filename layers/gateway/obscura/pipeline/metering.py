@@ -54,6 +54,7 @@ class Metering:
         self, request: GatewayRequest, principal: Principal, services: Services, model: CatalogModel, expected: Expected
     ) -> None:
         """Nothing is reserved yet."""
+        self._record = request.record
         self._principal = principal
         self._services = services
         self._model = model
@@ -138,6 +139,9 @@ class Metering:
                 cost_microusd=self._microusd(tokens) or 0,
             )
             self._services.usage.add(key, counts)
+            record = self._record
+            record.input_tokens, record.output_tokens = tokens.input, tokens.output
+            record.cached_tokens, record.image_tokens = tokens.cached, tokens.image
         changes = [(counter, self._amount(counter.budget, tokens) - reserved) for counter, reserved in self._reserved]
         if not changes:
             return

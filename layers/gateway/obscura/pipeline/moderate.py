@@ -152,15 +152,19 @@ def moderation_of(
         if not moderator.local and not principal.anonymous:
             texts = TextVerdicts(clean, moderator.identity, principal.project)
         moderator = CachingModerator(moderator, clean)
-    return Moderation(moderator, texts, observe if record.zero_retention else _noting(record, observe))
+    return Moderation(moderator, texts, _noting(record, observe))
 
 
 def _noting(record: AccessRecord, observe: Observe | None) -> Observe:
-    """Return what notes scores for the log, and that another endpoint than the first gave a verdict."""
+    """Return what counts verdicts, and notes scores for the log and that another endpoint than the first gave one."""
 
     def note(modality: Literal["text", "image"], path: str | None, verdict: Verdict) -> None:
-        record.note_scores(verdict.scores)
-        record.moderation_fallbacks += verdict.by_fallback
+        if not verdict.cached:
+            record.flagged_verdicts += verdict.flagged
+            record.clean_verdicts += not verdict.flagged
+        if not record.zero_retention:
+            record.note_scores(verdict.scores)
+            record.moderation_fallbacks += verdict.by_fallback
         if observe is not None:
             observe(modality, path, verdict)
 

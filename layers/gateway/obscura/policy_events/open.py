@@ -20,7 +20,8 @@ from obscura.policy_events.otlp import OtlpSink
 from obscura.policy_events.sender import Sender
 from obscura.policy_events.splunk import SplunkSink
 from obscura.policy_events.webhook import WebhookSink
-from obscura.settings import Settings, otlp_headers, webhook_secrets
+from obscura.settings import Settings, webhook_secrets
+from obscura.settings_values import otlp_headers
 
 CLOSE_TIMEOUT_S = 5.0
 LAMBDA_FLUSH_S = 0.5

@@ -216,6 +216,8 @@ class FileCatalog:
         entries = {entry.name: entry for entry in file.upstreams}
         opened = {name: open_upstream(entry, _key(entry, environment)) for name, entry in entries.items()}
         breakers = {name: CircuitBreaker(entry.failures_to_open, entry.open_s) for name, entry in entries.items()}
+        self.breakers: Mapping[str, CircuitBreaker] = breakers
+        self.kinds = {name: entry.effective_kind for name, entry in entries.items()}
 
         def single(model: ModelEntry) -> CatalogModel:
             return CatalogModel(
@@ -249,6 +251,7 @@ class FileCatalog:
                 raise CatalogError(f"model '{model.id}': {invalid}") from None
 
         self._models = {model.id: group(model) if model.upstreams else single(model) for model in file.models}
+        self.named_models = frozenset(self._models)
 
     async def find(self, model_id: str) -> CatalogModel | None:
         """Return the model with exactly this id."""

@@ -51,6 +51,7 @@ class BedrockCatalog:
     def __init__(self, upstream: Upstream, named: Sequence[str]) -> None:
         self._upstream = upstream
         self._named = {model_id: self._model(ModelListing(model_id, owned_by="bedrock")) for model_id in named}
+        self.named_models = frozenset(named)
         self._listed: Sequence[CatalogModel] = ()
         self._listed_until_s = 0.0
 
