@@ -55,7 +55,7 @@ class CheckedContent:
     def replace(self, slots: Sequence[ImageSlot]) -> None:
         """Write all of it into the request, each in its place: the very images and texts that were moderated."""
         for slot, image in zip(slots, self.images, strict=True):
-            slot.replace(image.data_url)
+            slot.replace(image.written)
         for document in self.documents:
             document.replace_slot()
 

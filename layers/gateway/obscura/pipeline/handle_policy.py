@@ -15,7 +15,13 @@ from obscura.pipeline.apply_policy import RequestPolicy
 from obscura.pipeline.call_upstream import OFF_LOOP_BYTES
 from obscura.pipeline.check_content import ContentCheck
 from obscura.pipeline.external_checks import apply_input_rules
-from obscura.pipeline.handle import PreparedRequest, SelectedRequest, UpstreamCall, access_request, read_and_select
+from obscura.pipeline.handle import (
+    PreparedRequest,
+    SelectedRequest,
+    UpstreamCall,
+    access_request,
+    read_and_select,
+)
 from obscura.pipeline.metering import Metering, expected_use
 from obscura.pipeline.named_policy import read_named_policy
 from obscura.pipeline.policy_answer import (
@@ -34,7 +40,10 @@ from obscura.pipeline.policy_stream_forms import stream_form
 from obscura.pipeline.request import GatewayRequest, GatewayResponse, StreamingBody
 from obscura.pipeline.review_answer import AnswerReview, reviewed_stream
 from obscura.pipeline.services import Services
+from obscura.pipeline.sight import describing_of
+from obscura.policy.escapes import unescaped
 from obscura.policy.facts import ModerationResult
+from obscura.policy.terms import SearchedText
 
 
 @asynccontextmanager
@@ -140,8 +149,13 @@ async def _approve(
     held = policy.gate.held
     review = AnswerReview(record, principal, services, held, policy.checks, replace(facts, texts=(), images=()), answer)
     replacement = Replacement.of(parsed)
-    metering = Metering(request, principal, services, prepared.model, expected_use(parsed, prepared.model, tokens))
-    call = await prepared.call(request, principal)
+    sees = prepared.model.sees_through is None
+    describing = None if sees else await describing_of(prepared, request, principal, services)
+    if describing is not None:
+        describing.rewrite = lambda text: checked.redactor.redacted(text, SearchedText(unescaped(text)))
+    expected = expected_use(parsed, prepared.model, tokens, describing)
+    metering = Metering(request, principal, services, prepared.model, expected, describing)
+    call = await prepared.call(request, principal, describing=describing)
     return _Approved(call, headers, review, metering, record.dialect or "", replacement)
 
 

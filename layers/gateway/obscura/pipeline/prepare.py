@@ -61,6 +61,13 @@ class PreparedImagePart:
     source_sha256: str = ""
     name: str = "The image"
     """What errors call it."""
+    description: str | None = None
+    """What the model gets in the place of the image, if it cannot see."""
+
+    @property
+    def written(self) -> bytes | str:
+        """What stands in the request: the image, or its description."""
+        return self.data_url if self.description is None else self.description
 
 
 @dataclass(frozen=True, slots=True)

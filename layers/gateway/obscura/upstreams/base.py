@@ -233,6 +233,8 @@ class CatalogModel:
     """The most tokens of an answer, if that is known."""
     image_limits: UpstreamImageLimits = NO_LIMITS
     """What its upstream takes of images: the strictest of all that may be asked."""
+    sees_through: "CatalogModel | None" = None
+    """The model that describes images for this one, which cannot see; its limits of images hold then."""
     image_history: str = "keep"
     """What becomes of a request with more images than that: ``keep`` refuses it, ``prune`` leaves the oldest out."""
     upstream_name: str | None = None

@@ -16,6 +16,7 @@ from obscura.upstreams.base import SECRET, SSM, CatalogModel, Upstream
 from obscura.upstreams.breaker import FAILURES_TO_OPEN, OPEN_S, CircuitBreaker
 from obscura.upstreams.catalog_bedrock import BedrockModelFields, BedrockUpstreamFields
 from obscura.upstreams.catalog_group import HostedTools, MemberEntry, Mode, TokenLimitField, grouped, member_models
+from obscura.upstreams.catalog_sight import require_sight, with_sight
 from obscura.upstreams.image_entries import ImageHistory, ImageLimitFields, Strict
 from obscura.upstreams.image_limits import UpstreamImageLimits, known_limits
 from obscura.upstreams.registry import default_kind, load_kind, require_kind, require_spoken
@@ -119,6 +120,7 @@ class ModelEntry(BedrockModelFields, ImageLimitFields):
     token_limit: TokenLimitField | None = None
     hosted_tools: HostedTools | None = None
     image_history: ImageHistory = "keep"
+    sees_through: Annotated[str, Field(min_length=1)] | None = None
 
     def by_upstream(self) -> Sequence["ModelEntry"]:
         """Return this model's entries with one upstream each: itself, or one for each of its upstreams."""
@@ -172,6 +174,7 @@ class CatalogDocument(Strict):
             if model.token_factor != 1.0 and (model.token_profile or profiles[asked[0]]) != "openai_patches":
                 raise ValueError(f"model '{model.id}' has a token_factor, which only openai_patches are multiplied by")
             model.require_own_kind({kinds[name] for name in asked})
+        require_sight(self.models)
         return self
 
 
@@ -248,7 +251,7 @@ class FileCatalog:
             except ValueError as invalid:
                 raise CatalogError(f"model '{model.id}': {invalid}") from None
 
-        self._models = {model.id: group(model) if model.upstreams else single(model) for model in file.models}
+        self._models = with_sight(file.models, lambda model: group(model) if model.upstreams else single(model))
 
     async def find(self, model_id: str) -> CatalogModel | None:
         """Return the model with exactly this id."""
