@@ -17,6 +17,7 @@ from tests.support.fake_upstream import ANSWER, CHUNKS, answers, hangs_up, in_tu
 from tests.support.gateway import Gateway, chat_request, image_part, running_gateway, text
 from tests.support.image_urls import data_url
 from tests.support.loopback_server import LoopbackServer, Received, Respond, Wire, loopback_server
+from tests.support.policies import save
 from tests.support.upstream_groups import toml_table
 from tests.unit.imaging.images import a_plain
 
@@ -171,11 +172,8 @@ async def test_groups_fall_back_on_both_sides(tmp_path: Path) -> None:
         await wire.answer(500, b"{}")
 
     async with served(tmp_path, eye=in_turn(describes(), fails), blind=in_turn(fails, answers())) as s:
-        response = (
-            await s.ask(RED, headers={})
-            if False
-            else await s.gateway.chat({**chat_request(text("What?"), image_part(RED)), "model": "group"})
-        )
+        body = {**chat_request(text("What?"), image_part(RED)), "model": "group"}
+        response = await s.gateway.chat(body)
         # The image: b fails, s describes. The answer: s fails, b answers.
         assert response.status_code == 200, response.text
         assert response.headers[DESCRIBED_BY] == "group-eye"
@@ -225,7 +223,7 @@ async def test_the_image_is_moderated_before_it_is_described_and_the_description
         await answers(verdict({"sexual": 0.9} if isinstance(request.json()["input"], list) else None))(request, wire)
 
     async with loopback_server(refuse) as moderation:
-        keys = {"moderation": "openai", "moderation_url": moderation.v1, "moderation_key": "sk-m"}
+        keys: dict[str, Any] = {"moderation": "openai", "moderation_url": moderation.v1, "moderation_key": "sk-m"}
         async with served(tmp_path, **keys) as s:
             assert (await s.ask(RED)).json()["error"]["category"] == "sexual"
             assert not s.eye.received
@@ -252,6 +250,17 @@ async def test_budgets_reserve_for_both_and_settle_what_both_used(tmp_path: Path
         left = (await s.ask(RED, headers=wide)).headers["x-ratelimit-remaining-tokens"]
         # 132 are used, and the second request reserves its text, the known description and 4,096 for its answer.
         assert 20_000 - 132 - 4_096 - 100 < int(left) < 20_000 - 132 - 4_096
+
+
+async def test_a_policy_redacts_descriptions_too(tmp_path: Path) -> None:
+    async with served(tmp_path, describes("A card with ada@example.com on it.")) as s:
+        await save(s.gateway, rules={"redact_pii": True})
+        body = {**REQUESTS["/v1/chat/completions"], "policy_id": "p1"}
+        response = await s.gateway.client.post("/policy/v1/chat/completions", json=body)
+
+        assert response.status_code == 200, response.text
+        assert "A card with" in s.shown()
+        assert "ada@example.com" not in s.shown()
 
 
 async def test_a_screenshot_that_no_text_can_replace_is_refused(tmp_path: Path) -> None:
