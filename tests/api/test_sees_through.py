@@ -275,7 +275,7 @@ async def test_a_screenshot_that_no_text_can_replace_is_refused(tmp_path: Path) 
         assert not s.eye.received
 
 
-async def test_text_alone_is_described_by_nobody(tmp_path: Path) -> None:
+async def test_text_alone_asks_for_no_description(tmp_path: Path) -> None:
     async with served(tmp_path) as s:
         response = await s.gateway.chat(chat_request("hello"))
         assert DESCRIBED_BY not in response.headers
