@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 OFF_LOOP_IMAGE_BYTES = 1024 * 1024
 """Of prepared images that are written into a request: copying more takes over a millisecond."""
+OFF_LOOP_HASHED_BYTES = OFF_LOOP_IMAGE_BYTES // 4
+"""Of those that are hashed for it."""
 
 
 @asynccontextmanager
@@ -196,7 +198,8 @@ class PreparedRequest[R: ParsedRequest]:
 
             return partial(described_call, self, describing, request, principal, finish)
         image_bytes = sum(len(image.data_url) for image in self.content.images_and_pages)
-        off_loop = self.is_large or image_bytes > OFF_LOOP_IMAGE_BYTES
+        hashed = any(model.image_uuids for model in self.model.asked)
+        off_loop = self.is_large or image_bytes > (OFF_LOOP_HASHED_BYTES if hashed else OFF_LOOP_IMAGE_BYTES)
         if self.model.members:
             from obscura.pipeline.fallback import group_call
 

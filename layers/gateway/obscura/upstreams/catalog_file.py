@@ -81,6 +81,11 @@ class UpstreamEntry(BedrockUpstreamFields, ImageLimitFields):
         return self.limits_over(known_limits(self.base_url, self.effective_kind))
 
     @property
+    def image_uuids(self) -> bool:
+        """Whether it takes the ``uuid`` of images: it is vLLM, by its kind or by the preset of its limits."""
+        return self.limits == "vllm" or load_kind(self.effective_kind).image_uuids
+
+    @property
     def all_dialects(self) -> frozenset[str]:
         """The dialects of its requests: chat, the pivot, is one of them in any case."""
         is_set = "dialects" in self.model_fields_set
@@ -241,6 +246,7 @@ class FileCatalog:
                 breaker=breakers[model.upstream],
                 image_limits=model.limits_over(entries[model.upstream].image_limits),
                 image_history=model.image_history,
+                image_uuids=entries[model.upstream].image_uuids,
                 prices=model.prices,
                 max_output=model.max_output,
             )
