@@ -19,7 +19,6 @@ from obscura.pipeline.prepare import (
     Preparation,
     PreparedImagePart,
     TokenCounting,
-    limits_for,
     require_pixels,
 )
 from obscura.pipeline.services import MAX_FETCHED_URLS, MAX_REDIRECTS, Services
@@ -107,8 +106,7 @@ class ContentCheck:
         limits = services.limits
         cache = None if record.zero_retention else services.image_cache
         caller, lists = principal.caller, services.blocked_hashes
-        image_limits = limits_for(model, limits.image)
-        preparation = Preparation(model, image_limits, services.executor, caller, cache, hash_sources=lists is not None)
+        preparation = Preparation(model, limits.image, services.executor, caller, cache, hash_sources=lists is not None)
         known = None
         if lists is not None and moderated:
             from obscura.pipeline.known_images import KnownImages
