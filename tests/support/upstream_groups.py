@@ -11,7 +11,7 @@ from tests.support.gateway import Gateway, running_gateway
 from tests.support.loopback_server import LoopbackServer, Respond, loopback_server
 
 
-def toml_table(kind: str, **fields: object) -> str:
+def toml_table(kind: str, /, **fields: object) -> str:
     lines = [f"{name} = {_toml(value)}" for name, value in fields.items()]
     return "\n".join((f"[[{kind}]]", *lines, ""))
 

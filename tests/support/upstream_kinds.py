@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.support import bedrock
@@ -106,6 +106,8 @@ OPENAI = Kind(
     _chat_fails,
     _chat_images,
 )
+
+VLLM = replace(OPENAI, name="vllm")
 
 
 def message(content: list[dict[str, Any]], stop: str) -> dict[str, Any]:
@@ -303,6 +305,8 @@ CHAT, MESSAGES = Caller("chat", "/v1/chat/completions"), Caller("messages", "/v1
 PAIRS = [
     (OPENAI, CHAT),
     (OPENAI, MESSAGES),
+    (VLLM, CHAT),
+    (VLLM, MESSAGES),
     (ANTHROPIC, MESSAGES),
     (BEDROCK_CONVERSE, CHAT),
     (BEDROCK_CONVERSE, MESSAGES),

@@ -60,7 +60,7 @@ async def test_an_image_seen_before_is_not_prepared_again(preparation: Preparati
 
 
 async def test_another_detail_limit_or_carrier_is_prepared_by_itself(preparation: Preparation) -> None:
-    stricter = replace(preparation, limits=ImageLimits(pixels=2_000_000))
+    stricter = replace(preparation, deployment_limits=ImageLimits(pixels=2_000_000))
     sources: list[tuple[Preparation, memoryview | bytes, str]] = [
         (preparation, memoryview(ENCODED), "auto"),
         (preparation, memoryview(ENCODED), "low"),

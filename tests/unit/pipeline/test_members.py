@@ -14,6 +14,7 @@ from obscura.pipeline.members import narrowed, only
 from obscura.upstreams.base import CatalogModel
 from obscura.upstreams.catalog_group import grouped
 from obscura.upstreams.demo import DemoModel
+from obscura.upstreams.image_limits import PRESETS, strictest
 
 
 def a_request() -> ParsedRequest:
@@ -79,3 +80,26 @@ def test_only_keeps_a_group_whole_if_no_member_is_left() -> None:
     assert only(group, lambda _member: False) is group
     assert [member.id for member in only(group, lambda member: member.id == "m1").members] == ["m1"]
     assert only(replace(group, members=()), lambda _member: True).members == ()
+
+
+@pytest.mark.parametrize("mode", ["fallback", "weighted"])
+async def test_images_are_held_to_the_strictest_limits_of_all_that_may_be_asked(
+    mode: Literal["fallback", "weighted"],
+) -> None:
+    limits = [PRESETS["openai"], PRESETS["anthropic"], PRESETS["bedrock"]]
+    members = [
+        CatalogModel(f"m{number}", DemoModel(), upstream_name=f"u{number}", image_limits=one)
+        for number, one in enumerate(limits)
+    ]
+
+    async def not_the_last(member: CatalogModel) -> None:
+        if member.id == "m2":
+            raise UnsupportedField("no")
+
+    everyone = await narrowed(a_request(), grouped("m", members, mode), "chat", anything)
+    unlike = replace(grouped("m", members, mode), members_alike=False)
+    some = await narrowed(a_request(), unlike, "chat", not_the_last)
+
+    assert everyone.image_limits == strictest(limits)
+    assert some.image_limits == strictest(limits[:2])
+    assert only(everyone, lambda member: member.id == "m2").image_limits == limits[2]

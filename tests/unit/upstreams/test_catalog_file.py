@@ -42,6 +42,15 @@ NAMELESS = '[[models]]\nid = "m"\n'
         (UPSTREAM.replace('"a"', '"gr\u00f6\u00dfer"') + MODEL, "upstreams.0.name"),
         (UPSTREAM.replace('"a"', '"a\\nb"') + MODEL, "upstreams.0.name"),
         (UPSTREAM + "failures_to_open = 0\n" + MODEL, "upstreams.0.failures_to_open"),
+        (UPSTREAM + MODEL + 'sees_through = "x"', "model 'm' sees through 'x', which is not in the file"),
+        (
+            UPSTREAM + MODEL + 'sees_through = "m"',
+            "model 'm' sees through 'm', which sees through another model itself",
+        ),
+        (
+            UPSTREAM + MODEL + 'sees_through = "n"\n' + MODEL.replace('"m"', '"n"') + 'input = ["text"]',
+            "model 'm' sees through 'n', which cannot see",
+        ),
         (UPSTREAM + 'kind = "openai"\ndialects = ["messages"]\n' + MODEL, "kind openai do not speak messages"),
     ],
 )

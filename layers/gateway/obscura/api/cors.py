@@ -40,6 +40,7 @@ EXPOSED_HEADERS = (
     "x-policy-checks-failed",
     "x-should-retry",
     "x-upstream-request-id",
+    "x-obscura-described-by",
     "x-obscura-upstream",
     "openai-processing-ms",
     "retry-after-ms",

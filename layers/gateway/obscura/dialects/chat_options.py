@@ -24,13 +24,14 @@ class ChatOptions:
 
     ``token_limit_field`` is its name for the limit of the answer's tokens. It ``drops_hosted_tools`` of the provider's
     own where the caller leaves the choice to the model, takes ``custom_tools`` as such (otherwise they are functions of
-    one text), and continues a ``prefill``, a last message of the assistant's.
+    one text), and continues a ``prefill``, a last message of the assistant's. Its images have ``image_uuids``.
     """
 
     token_limit_field: str = "max_tokens"
     drops_hosted_tools: bool = False
     custom_tools: bool = False
     prefill: bool = False
+    image_uuids: bool = False
 
 
 DEFAULT_OPTIONS = ChatOptions()

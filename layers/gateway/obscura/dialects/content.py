@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from obscura.dialects.base import ContentLimits, DocumentSlot, ImageSlot, SourceKind, UncheckedPart, VideoSlot
+from obscura.dialects.chat_options import ChatOptions
 from obscura.dialects.json.prescan import too_many_items
 from obscura.dialects.json.raw import FALSE, Node, RawJson, RawObject, is_array, open_array, open_object
 from obscura.errors import RequestTooLarge, UnsupportedOperation
@@ -58,6 +59,7 @@ class RequestContent:
     kept_upstream  JSON paths of fields by which the upstream keeps something of the request
     cache_hints   the places of fields that name or make entries of the upstream's cache
     unruled_texts  how many of the first texts were found before the review, by no rule: names and titles of files
+    kept_nowhere  whether it is a zero-retention request, to which nothing is added by which it could be known again
     unstored      whether ``"store": false`` is written into the request, if its dialect has the field
     """
 
@@ -86,6 +88,7 @@ class RequestContent:
     cache_hints: list[NodePath] = field(default_factory=list)
     unruled_texts: int = 0
     unstored: bool = False
+    kept_nowhere: bool = False
 
     def add_document(
         self,
@@ -203,10 +206,20 @@ class ContentRequest:
         content.cache_hints.clear()
         content.body.root.pop("store", None)
         content.unstored = store_field
+        content.kept_nowhere = True
 
     def stored_field(self) -> RawObject:
         """Return what is written into a request of a dialect that has the field ``store``: that, or nothing."""
         return {"store": FALSE} if self.content.unstored else {}
+
+    def render_chat(self, tree: RawObject, options: ChatOptions) -> bytes:
+        """Render a chat request to the model of ``options``, with ``store`` and ids of images if they are due."""
+        tree |= self.stored_field()
+        if options.image_uuids and (self.content.images or self.content.documents) and not self.content.kept_nowhere:
+            from obscura.dialects.chat.image_uuids import with_image_uuids
+
+            tree = with_image_uuids(tree)
+        return self.content.body.render(tree)
 
 
 _OUTPUT_LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")

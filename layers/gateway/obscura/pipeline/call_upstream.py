@@ -2,14 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 from obscura.access_record import AccessRecord
-from obscura.dialects.base import StreamTranslator, UpstreamBody
+from obscura.auth.access import Principal
+from obscura.dialects.base import CallerDialect, StreamTranslator, UpstreamBody
 from obscura.errors import ObscuraError
 from obscura.execution import run_off_loop
-from obscura.pipeline.request import GatewayResponse, StreamingBody
+from obscura.pipeline.request import GatewayRequest, GatewayResponse, StreamingBody
+from obscura.pipeline.services import Services
 from obscura.upstreams.base import CatalogModel, Upstream
+from obscura.upstreams.headers import IDEMPOTENCY_KEY, request_headers, request_query
 
 UPSTREAM_HEADER = "x-obscura-upstream"
 """The catalog's name of the upstream that answered."""
@@ -20,6 +24,20 @@ OFF_LOOP_BYTES = 16 * 1024
 MAX_CHUNKS_AT_ONCE = 32
 MAX_FEED_BYTES = 4 * 1024
 """Of a stream, what is translated at once: at ten bytes an event and 10 µs for each, 4 ms."""
+
+
+def passed_on(
+    request: GatewayRequest, principal: Principal, dialect: CallerDialect, services: Services, body: UpstreamBody
+) -> UpstreamBody:
+    """Add what of the request's headers and query goes on to an upstream that speaks its own dialect (ADR 120)."""
+    if body.dialect != dialect.name:
+        return body
+    chosen = services.limits.passed_headers
+    if principal.zero_retention:
+        chosen -= {IDEMPOTENCY_KEY}  # by it the upstream would keep the answer
+    headers = request_headers(request.head.headers, body.dialect, chosen, principal.project)
+    query = request_query(request.head.query, body.dialect)
+    return replace(body, headers=headers, query=query) if headers or query else body
 
 
 async def call_model(

@@ -19,7 +19,6 @@ from obscura.pipeline.prepare import (
     Preparation,
     PreparedImagePart,
     TokenCounting,
-    limits_for,
     require_pixels,
 )
 from obscura.pipeline.services import MAX_FETCHED_URLS, MAX_REDIRECTS, Services
@@ -55,7 +54,7 @@ class CheckedContent:
     def replace(self, slots: Sequence[ImageSlot]) -> None:
         """Write all of it into the request, each in its place: the very images and texts that were moderated."""
         for slot, image in zip(slots, self.images, strict=True):
-            slot.replace(image.data_url)
+            slot.replace(image.written)
         for document in self.documents:
             document.replace_slot()
 
@@ -107,8 +106,7 @@ class ContentCheck:
         limits = services.limits
         cache = None if record.zero_retention else services.image_cache
         caller, lists = principal.caller, services.blocked_hashes
-        image_limits = limits_for(model, limits.image)
-        preparation = Preparation(model, image_limits, services.executor, caller, cache, hash_sources=lists is not None)
+        preparation = Preparation(model, limits.image, services.executor, caller, cache, hash_sources=lists is not None)
         known = None
         if lists is not None and moderated:
             from obscura.pipeline.known_images import KnownImages

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapp
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from obscura.auth.access import AccessRequest, Principal, admission
 from obscura.auth.base import KeyScope
@@ -12,7 +12,7 @@ from obscura.dialects.base import CallerDialect, ParsedRequest, UpstreamBody
 from obscura.dialects.json.raw import Node, RawJson
 from obscura.execution import run_off_loop
 from obscura.memory_budget import request_memory
-from obscura.pipeline.call_upstream import call_model
+from obscura.pipeline.call_upstream import call_model, passed_on
 from obscura.pipeline.check_content import CheckedContent, ContentCheck
 from obscura.pipeline.image_history import LEFT_OUT_HEADER, limit_images
 from obscura.pipeline.load_images import require_video_allowed
@@ -24,16 +24,21 @@ from obscura.pipeline.read_body import read_and_parse
 from obscura.pipeline.request import GatewayRequest, GatewayResponse
 from obscura.pipeline.select_model import select_model
 from obscura.pipeline.services import Services
+from obscura.pipeline.sight import describing_of
 from obscura.pipeline.unmoderated import UNMODERATED_HEADER, require_checkable, unmoderated_types
 from obscura.pipeline.upstream_state import require_files_allowed, require_nothing_kept, require_own_state
 from obscura.upstreams.base import CatalogModel
-from obscura.upstreams.headers import IDEMPOTENCY_KEY, request_headers, request_query
+
+if TYPE_CHECKING:
+    from obscura.pipeline.describe import Describing
 
 STORED_DIALECT = "responses"
 """The dialect whose answers may be stored."""
 
 OFF_LOOP_IMAGE_BYTES = 1024 * 1024
 """Of prepared images that are written into a request: copying more takes over a millisecond."""
+OFF_LOOP_HASHED_BYTES = OFF_LOOP_IMAGE_BYTES // 4
+"""Of those that are hashed for it."""
 
 
 @asynccontextmanager
@@ -188,13 +193,21 @@ class PreparedRequest[R: ParsedRequest]:
         request: GatewayRequest,
         principal: Principal,
         finish: Callable[[UpstreamBody], UpstreamBody] | None = None,
+        describing: "Describing | None" = None,
     ) -> "UpstreamCall":
         """Return the call of the upstream, or of those of a group, with the very images that were moderated.
 
+        With ``describing`` their descriptions are made first, as a part of the call.
+
         ``finish`` completes what was rendered for an upstream. The call of a group holds the request that was parsed.
         """
+        if describing is not None:
+            from obscura.pipeline.describe import described_call
+
+            return partial(described_call, self, describing, request, principal, finish)
         image_bytes = sum(len(image.data_url) for image in self.content.images_and_pages)
-        off_loop = self.is_large or image_bytes > OFF_LOOP_IMAGE_BYTES
+        hashed = any(model.image_uuids for model in self.model.asked)
+        off_loop = self.is_large or image_bytes > (OFF_LOOP_HASHED_BYTES if hashed else OFF_LOOP_IMAGE_BYTES)
         if self.model.members:
             from obscura.pipeline.fallback import group_call
 
@@ -246,24 +259,12 @@ async def _approve(
 ) -> _ApprovedRequest:
     selected = await read_and_select(request, principal, dialect, services)
     prepared = await prepare_and_moderate(selected, request, principal, services, moderated=True)
-    expected = expected_use(prepared.parsed, prepared.model, prepared.image_tokens)
-    metering = Metering(request, principal, services, prepared.model, expected)
+    sees = prepared.model.sees_through is None
+    describing = None if sees else await describing_of(prepared, request, principal, services)
+    expected = expected_use(prepared.parsed, prepared.model, prepared.image_tokens, describing)
+    metering = Metering(request, principal, services, prepared.model, expected, describing)
     finish = partial(passed_on, request, principal, dialect, services)
-    return _ApprovedRequest(await prepared.call(request, principal, finish), prepared.headers, metering)
-
-
-def passed_on(
-    request: GatewayRequest, principal: Principal, dialect: CallerDialect, services: Services, body: UpstreamBody
-) -> UpstreamBody:
-    """Add what of the request's headers and query goes on to an upstream that speaks its own dialect (ADR 120)."""
-    if body.dialect != dialect.name:
-        return body
-    chosen = services.limits.passed_headers
-    if principal.zero_retention:
-        chosen -= {IDEMPOTENCY_KEY}  # by it the upstream would keep the answer
-    headers = request_headers(request.head.headers, body.dialect, chosen, principal.project)
-    query = request_query(request.head.query, body.dialect)
-    return replace(body, headers=headers, query=query) if headers or query else body
+    return _ApprovedRequest(await prepared.call(request, principal, finish, describing), prepared.headers, metering)
 
 
 ESTIMATE_HEADER = "x-token-estimate"
@@ -293,7 +294,8 @@ async def handle_count_tokens(
         selected = await read_and_select(request, principal, dialect, services)
         can_count = selected.parsed.upstream_can_count
         selected = replace(selected, model=only(selected.model, lambda member: can_count(member.dialects)))
-        counted = can_count(selected.model.dialects)
+        described = bool(selected.model.sees_through and (selected.parsed.images or selected.parsed.documents))
+        counted = can_count(selected.model.dialects) and not described  # the upstream may not get the images
         prepared = await prepare_and_moderate(
             selected, request, principal, services, moderated=counted, decoded=counted
         )

@@ -34,7 +34,10 @@ from obscura.pipeline.policy_stream_forms import stream_form
 from obscura.pipeline.request import GatewayRequest, GatewayResponse, StreamingBody
 from obscura.pipeline.review_answer import AnswerReview, reviewed_stream
 from obscura.pipeline.services import Services
+from obscura.pipeline.sight import describing_of
+from obscura.policy.escapes import unescaped
 from obscura.policy.facts import ModerationResult
+from obscura.policy.terms import SearchedText
 
 
 @asynccontextmanager
@@ -141,8 +144,13 @@ async def _approve(
     held = policy.gate.held
     review = AnswerReview(record, principal, services, held, policy.checks, replace(facts, texts=(), images=()), answer)
     replacement = Replacement.of(parsed)
-    metering = Metering(request, principal, services, prepared.model, expected_use(parsed, prepared.model, tokens))
-    call = await prepared.call(request, principal)
+    sees = prepared.model.sees_through is None
+    describing = None if sees else await describing_of(prepared, request, principal, services)
+    if describing is not None:
+        describing.rewrite = lambda text: checked.redactor.redacted(text, SearchedText(unescaped(text)))
+    expected = expected_use(parsed, prepared.model, tokens, describing)
+    metering = Metering(request, principal, services, prepared.model, expected, describing)
+    call = await prepared.call(request, principal, describing=describing)
     return _Approved(call, headers, review, metering, record.dialect or "", replacement)
 
 

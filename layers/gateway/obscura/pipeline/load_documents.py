@@ -84,7 +84,7 @@ class PreparedDocument:
 
     def replace_slot(self) -> None:
         """Write the pages into the request in place of the document: the very images and texts that were moderated."""
-        self.slot.replace([image.data_url for image in self.images], self.texts)
+        self.slot.replace([image.written for image in self.images], self.texts)
 
 
 async def load_document(slot: DocumentSlot, sources: DocumentSources) -> LoadedDocument:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from obscura.dialects.base import ParsedRequest
 from obscura.errors import ObscuraError
 from obscura.upstreams.base import CatalogModel
+from obscura.upstreams.image_limits import strictest
 
 type MemberCheck = Callable[[CatalogModel], Awaitable[None]]
 """Raises the error for a model that cannot carry the request."""
@@ -29,13 +30,20 @@ async def narrowed(parsed: ParsedRequest, model: CatalogModel, dialect: str, che
         members = _drawn(members)
     elif len(members) == len(model.members):
         return model
-    return replace(members[0], id=model.id, members=members, mode=model.mode)
+    return _group(model, members)
 
 
 def only(model: CatalogModel, keep: Callable[[CatalogModel], bool]) -> CatalogModel:
     """Return a group with those of its members that ``keep`` holds for; as it is if that is none, or no group."""
     members = tuple(member for member in model.members if keep(member))
-    return replace(members[0], id=model.id, members=members, mode=model.mode) if members else model
+    return _group(model, members) if members else model
+
+
+def _group(model: CatalogModel, members: tuple[CatalogModel, ...]) -> CatalogModel:
+    """Return a group of these members of ``model``; images are held to the strictest limits of those that are left."""
+    all_left = len(members) == len(model.members)
+    limits = model.image_limits if all_left else strictest(member.image_limits for member in members)
+    return replace(members[0], id=model.id, members=members, mode=model.mode, image_limits=limits)
 
 
 async def _that_pass(members: Sequence[CatalogModel], check: MemberCheck) -> tuple[CatalogModel, ...]:

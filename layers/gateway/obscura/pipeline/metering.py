@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from typing import Protocol
 
 from obscura.access_record import duration
 from obscura.auth.access import Principal, is_false
@@ -26,7 +27,16 @@ from obscura.usage.base import (
     UsageKey,
     counter_at,
 )
-from obscura.usage.read import BYTES_PER_TOKEN, UsageReader, line_with_cost, read_answer, read_line, with_cost
+from obscura.usage.read import (
+    BYTES_PER_TOKEN,
+    UsageReader,
+    line_with_cost,
+    line_with_tokens,
+    read_answer,
+    read_line,
+    with_cost,
+    with_tokens,
+)
 
 COST_HEADER = "x-obscura-cost"
 
@@ -39,10 +49,40 @@ class Expected:
     images: int
 
 
-def expected_use(parsed: ParsedRequest, model: CatalogModel, image_tokens: Sequence[int]) -> Expected:
-    """Return the counted input, and as output the limit of the request, or else that of the model."""
-    images = sum(image_tokens)
-    text = sum(len(text) for text in parsed.texts) // BYTES_PER_TOKEN + 1
+class DescribedUse(Protocol):
+    """What describing the images of a request uses, beside the model that answers (``pipeline.describe``)."""
+
+    @property
+    def model(self) -> CatalogModel:
+        """The model that describes."""
+        ...
+
+    @property
+    def expected(self) -> Tokens:
+        """What it may use, counted before its first call."""
+        ...
+
+    @property
+    def expected_text_tokens(self) -> int:
+        """How many tokens of descriptions the model that answers reads, at most."""
+        ...
+
+    @property
+    def used(self) -> Tokens:
+        """What it has used so far."""
+        ...
+
+
+def expected_use(
+    parsed: ParsedRequest, model: CatalogModel, image_tokens: Sequence[int], described: DescribedUse | None = None
+) -> Expected:
+    """Return the counted input, and as output the limit of the request, or else that of the model.
+
+    The model that answers reads the texts in the place of images that are ``described``.
+    """
+    images = sum(image_tokens) if described is None else 0
+    text = 0 if described is None else described.expected_text_tokens
+    text += sum(len(text) for text in parsed.texts) // BYTES_PER_TOKEN + 1
     output = parsed.max_output_tokens or model.max_output or DEFAULT_MAX_OUTPUT
     return Expected(Tokens(text + images, output, image=images), len(image_tokens))
 
@@ -50,11 +90,18 @@ def expected_use(parsed: ParsedRequest, model: CatalogModel, image_tokens: Seque
 class Metering:
     """One request's usage, from its reservation to its settlement."""
 
-    def __init__(
-        self, request: GatewayRequest, principal: Principal, services: Services, model: CatalogModel, expected: Expected
+    def __init__(  # noqa: PLR0913, PLR0917 - a request, and what it may use
+        self,
+        request: GatewayRequest,
+        principal: Principal,
+        services: Services,
+        model: CatalogModel,
+        expected: Expected,
+        described: DescribedUse | None = None,
     ) -> None:
         """Nothing is reserved yet."""
         self._record = request.record
+        self._described = described
         self._principal = principal
         self._services = services
         self._model = model
@@ -73,7 +120,10 @@ class Metering:
         if not self._principal.budgets:
             return {}
         amounts = [
-            (counter_at(budget, self._principal.usage_subject, self._now), self._amount(budget, self._expected.tokens))
+            (
+                counter_at(budget, self._principal.usage_subject, self._now),
+                self._amount(budget, self._expected.tokens, self._described.expected if self._described else Tokens()),
+            )
             for budget in self._principal.budgets
         ]
         try:
@@ -95,8 +145,11 @@ class Metering:
         if isinstance(response.body, bytes):
             body = response.body
             read_answer(body, self._reader)
+            if self._described is not None:
+                body = with_tokens(body, self._described.used)
             cost_usd = self._cost_usd() if self._shows_cost else None
-            return response if cost_usd is None else replace(response, body=with_cost(body, cost_usd))
+            body = body if cost_usd is None else with_cost(body, cost_usd)
+            return response if body is response.body else replace(response, body=body)
         upstream = response.body
         return replace(response, body=StreamingBody(self._passed(upstream.chunks), upstream.fail, upstream.aclose))
 
@@ -113,6 +166,9 @@ class Metering:
         split = lines.splitlines(keepends=True)
         for line in split:
             read_line(line, self._reader)
+        if self._described is not None:
+            split = [line_with_tokens(line, self._described.used) for line in split]
+            lines = b"".join(split)
         cost_usd = self._cost_usd() if self._shows_cost else None
         return lines if cost_usd is None else b"".join(line_with_cost(line, cost_usd) for line in split)
 
@@ -123,26 +179,16 @@ class Metering:
         """
         tokens = self._reader.tokens if self._answered else Tokens()
         if self._answered:
-            key = UsageKey(
-                self._principal.usage_subject,
-                self._principal.project,
-                self._model.id,
-                self._now.astimezone(UTC).date(),
-            )
-            counts = UsageCounts(
-                requests=1,
-                images=self._expected.images,
-                input_tokens=tokens.input,
-                output_tokens=tokens.output,
-                cached_tokens=tokens.cached,
-                image_tokens=tokens.image,
-                cost_microusd=self._microusd(tokens) or 0,
-            )
-            self._services.usage.add(key, counts)
+            self._count(self._model, tokens, requests=1, images=self._expected.images)
             record = self._record
             record.input_tokens, record.output_tokens = tokens.input, tokens.output
             record.cached_tokens, record.image_tokens = tokens.cached, tokens.image
-        changes = [(counter, self._amount(counter.budget, tokens) - reserved) for counter, reserved in self._reserved]
+        used = self._described.used if self._described else Tokens()
+        if self._described is not None and used.total:
+            self._count(self._described.model, used)
+        changes = [
+            (counter, self._amount(counter.budget, tokens, used) - reserved) for counter, reserved in self._reserved
+        ]
         if not changes:
             return
 
@@ -153,24 +199,51 @@ class Metering:
         # A client that has its answer, or wants no more of it, ends the request: not what it has cost.
         await to_the_end(add())
 
-    def _amount(self, budget: Budget, tokens: Tokens) -> int:
-        if budget.counted == "tokens":
-            return tokens.total
-        microusd = self._microusd(tokens)
-        if microusd is None:
-            raise PermissionDenied(
-                f"This API key has a budget in US dollars, and '{self._model.id[:100]}' has no prices here. Use a "
-                "model with prices, or another key.",
-                param="model",
-            )
-        return microusd
+    def _count(self, model: CatalogModel, tokens: Tokens, *, requests: int = 0, images: int = 0) -> None:
+        key = UsageKey(
+            self._principal.usage_subject, self._principal.project, model.id, self._now.astimezone(UTC).date()
+        )
+        counts = UsageCounts(
+            requests=requests,
+            images=images,
+            input_tokens=tokens.input,
+            output_tokens=tokens.output,
+            cached_tokens=tokens.cached,
+            image_tokens=tokens.image,
+            cost_microusd=_microusd(model, tokens) or 0,
+        )
+        self._services.usage.add(key, counts)
 
-    def _microusd(self, tokens: Tokens) -> int | None:
-        return None if self._model.prices is None else self._model.prices.microusd(tokens)
+    def _amount(self, budget: Budget, tokens: Tokens, described: Tokens) -> int:
+        """Return what the tokens of the answer and those of descriptions count for a budget."""
+        if budget.counted == "tokens":
+            return tokens.total + described.total
+        amount = _required_microusd(self._model, tokens)
+        if self._described is not None and described.total:
+            amount += _required_microusd(self._described.model, described)
+        return amount
 
     def _cost_usd(self) -> float | None:
-        microusd = self._microusd(self._reader.tokens)
+        microusd = _microusd(self._model, self._reader.tokens)
+        if microusd is not None and self._described is not None and self._described.used.total:
+            described = _microusd(self._described.model, self._described.used)
+            microusd = None if described is None else microusd + described
         return None if microusd is None else microusd / MICRO
+
+
+def _microusd(model: CatalogModel, tokens: Tokens) -> int | None:
+    return None if model.prices is None else model.prices.microusd(tokens)
+
+
+def _required_microusd(model: CatalogModel, tokens: Tokens) -> int:
+    microusd = _microusd(model, tokens)
+    if microusd is None:
+        raise PermissionDenied(
+            f"This API key has a budget in US dollars, and '{model.id[:100]}' has no prices here. Use a model with "
+            "prices, or another key.",
+            param="model",
+        )
+    return microusd
 
 
 def _asks_for_cost(request: GatewayRequest) -> bool:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Protocol
 
 from obscura.access_record import ImageRecord
@@ -61,6 +62,13 @@ class PreparedImagePart:
     source_sha256: str = ""
     name: str = "The image"
     """What errors call it."""
+    description: str | None = None
+    """What the model gets in the place of the image, if it cannot see."""
+
+    @property
+    def written(self) -> bytes | str:
+        """What stands in the request: the image, or its description."""
+        return self.data_url if self.description is None else self.description
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +122,16 @@ class Preparation:
     """
 
     model: TokenCounting
-    limits: ImageLimits
+    deployment_limits: ImageLimits
     executor: ImageExecutor
     caller: Caller
     cache: ImageCache | None = None
     hash_sources: bool = False
+
+    @property
+    def limits(self) -> ImageLimits:
+        """The limits of its images: the deployment's, and what the model's upstream takes; made at the first image."""
+        return _limits_for(self.model.image_limits, self.deployment_limits)
 
     async def inspect(self, images: Sequence[ImageToInspect]) -> list[InspectedImage]:
         """Check all that needs no decode, image by image; raises the first one's error with its path as param."""
@@ -198,9 +211,9 @@ class Preparation:
         return result
 
 
-def limits_for(model: TokenCounting, limits: ImageLimits) -> ImageLimits:
-    """Return the limits of images that go to a model: the deployment's, and what its upstream takes."""
-    output = model.image_limits.output()
+@lru_cache(maxsize=256)  # of each request with an image
+def _limits_for(upstream: UpstreamImageLimits, limits: ImageLimits) -> ImageLimits:
+    output = upstream.output()
     return limits if output is None else replace(limits, output=output)
 
 

@@ -23,6 +23,10 @@ async def select_model(parsed: ParsedRequest, catalog: Catalog) -> CatalogModel:
         with_images = [other.id for other in await catalog.all() if "image" in other.input_modalities]
         hint = f"Models that do: {_joined_names(with_images)}." if with_images else "None here does; send text only."
         raise UnsupportedOperation(f"The model '{model.id}' takes no images. {hint}", param=paths[0])
+    if paths and model.sees_through is not None:
+        from obscura.pipeline.describe import require_describable
+
+        require_describable(parsed, model)
     return model
 
 

@@ -17,6 +17,7 @@ from obscura.files.service import FileService
 from obscura.imaging import ImageLimits
 from obscura.memory_budget import MAX_DEFAULT_BYTES, MemoryBudget
 from obscura.moderation.base import Moderator, VerdictCache
+from obscura.pipeline.descriptions import DescriptionCache
 from obscura.pipeline.image_cache import ImageCache
 from obscura.upstreams.base import Catalog
 from obscura.usage.base import BudgetStore
@@ -97,6 +98,7 @@ class Services:
     image_cache: ImageCache | None = None
     blocked_hashes: "BlockedHashes | None" = None
     responses: ResponseStore | None = None
+    descriptions: DescriptionCache = field(default_factory=DescriptionCache)
     memory: MemoryBudget = field(default_factory=lambda: MemoryBudget(MAX_DEFAULT_BYTES))
 
     @property

@@ -144,6 +144,9 @@ class UpstreamDialect(Protocol):
     default_dialects: ClassVar[frozenset[str]] = frozenset({"chat"})
     """What an upstream takes of whose dialects the operator says nothing."""
 
+    image_uuids: ClassVar[bool] = False
+    """Whether chat requests carry the SHA-256 of each image, by which the server finds what it has processed."""
+
     translates: ClassVar[bool] = False
     """Whether ``encode`` and ``decode`` rewrite what they are given, which is off the event loop if that is large."""
 
@@ -233,6 +236,10 @@ class CatalogModel:
     """The most tokens of an answer, if that is known."""
     image_limits: UpstreamImageLimits = NO_LIMITS
     """What its upstream takes of images: the strictest of all that may be asked."""
+    sees_through: "CatalogModel | None" = None
+    """The model that describes images for this one, which cannot see; its limits of images hold then."""
+    image_uuids: bool = False
+    """Whether its images carry their SHA-256, as vLLM takes it; never those of zero-retention requests."""
     image_history: str = "keep"
     """What becomes of a request with more images than that: ``keep`` refuses it, ``prune`` leaves the oldest out."""
     upstream_name: str | None = None
@@ -261,7 +268,9 @@ class CatalogModel:
     def chat_options(self) -> ChatOptions:
         """Return what a translation to chat has to know of it."""
         learned = self.upstream.token_limit_field(self.id)
-        return ChatOptions(learned or self.token_limit, self.drops_hosted_tools, self.custom_tools, self.prefill)
+        return ChatOptions(
+            learned or self.token_limit, self.drops_hosted_tools, self.custom_tools, self.prefill, self.image_uuids
+        )
 
 
 class Catalog(Protocol):

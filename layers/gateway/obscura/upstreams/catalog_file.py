@@ -16,6 +16,7 @@ from obscura.upstreams.base import SECRET, SSM, CatalogModel, Upstream
 from obscura.upstreams.breaker import FAILURES_TO_OPEN, OPEN_S, CircuitBreaker
 from obscura.upstreams.catalog_bedrock import BedrockModelFields, BedrockUpstreamFields
 from obscura.upstreams.catalog_group import HostedTools, MemberEntry, Mode, TokenLimitField, grouped, member_models
+from obscura.upstreams.catalog_sight import require_sight, with_sight
 from obscura.upstreams.image_entries import ImageHistory, ImageLimitFields, Strict
 from obscura.upstreams.image_limits import UpstreamImageLimits, known_limits
 from obscura.upstreams.registry import default_kind, load_kind, require_kind, require_spoken
@@ -80,6 +81,11 @@ class UpstreamEntry(BedrockUpstreamFields, ImageLimitFields):
         return self.limits_over(known_limits(self.base_url, self.effective_kind))
 
     @property
+    def image_uuids(self) -> bool:
+        """Whether it takes the ``uuid`` of images: it is vLLM, by its kind or by the preset of its limits."""
+        return self.limits == "vllm" or load_kind(self.effective_kind).image_uuids
+
+    @property
     def all_dialects(self) -> frozenset[str]:
         """The dialects of its requests: chat, the pivot, is one of them in any case."""
         is_set = "dialects" in self.model_fields_set
@@ -119,6 +125,7 @@ class ModelEntry(BedrockModelFields, ImageLimitFields):
     token_limit: TokenLimitField | None = None
     hosted_tools: HostedTools | None = None
     image_history: ImageHistory = "keep"
+    sees_through: Annotated[str, Field(min_length=1)] | None = None
 
     def by_upstream(self) -> Sequence["ModelEntry"]:
         """Return this model's entries with one upstream each: itself, or one for each of its upstreams."""
@@ -172,6 +179,7 @@ class CatalogDocument(Strict):
             if model.token_factor != 1.0 and (model.token_profile or profiles[asked[0]]) != "openai_patches":
                 raise ValueError(f"model '{model.id}' has a token_factor, which only openai_patches are multiplied by")
             model.require_own_kind({kinds[name] for name in asked})
+        require_sight(self.models)
         return self
 
 
@@ -240,6 +248,7 @@ class FileCatalog:
                 breaker=breakers[model.upstream],
                 image_limits=model.limits_over(entries[model.upstream].image_limits),
                 image_history=model.image_history,
+                image_uuids=entries[model.upstream].image_uuids,
                 prices=model.prices,
                 max_output=model.max_output,
             )
@@ -250,7 +259,7 @@ class FileCatalog:
             except ValueError as invalid:
                 raise CatalogError(f"model '{model.id}': {invalid}") from None
 
-        self._models = {model.id: group(model) if model.upstreams else single(model) for model in file.models}
+        self._models = with_sight(file.models, lambda model: group(model) if model.upstreams else single(model))
         self.named_models = frozenset(self._models)
 
     async def find(self, model_id: str) -> CatalogModel | None:

@@ -64,7 +64,7 @@ PRESETS = {
 }
 """By the names that ``limits`` takes in the catalog."""
 
-_BY_KIND = {"anthropic": "anthropic", "bedrock": "bedrock"}
+_BY_KIND = {"anthropic": "anthropic", "bedrock": "bedrock", "vllm": "vllm"}
 _BY_HOST = (
     (re.compile(r"(?:[a-z]{2}\.)?api\.openai\.com"), "openai"),
     (re.compile(r"api\.anthropic\.com"), "anthropic"),

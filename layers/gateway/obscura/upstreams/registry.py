@@ -8,6 +8,7 @@ from obscura.upstreams.base import UpstreamDialect
 UPSTREAM_KINDS = {
     "openai": "obscura.upstreams.openai:OpenAIUpstream",
     "anthropic": "obscura.upstreams.anthropic:AnthropicUpstream",
+    "vllm": "obscura.upstreams.vllm:VllmUpstream",
     "bedrock": "obscura.upstreams.bedrock.dialect:BedrockUpstream",
 }
 """Module and class of each, as strings, so that a process imports only the kinds that it uses."""

@@ -33,6 +33,15 @@ class Tokens:
         """Of both."""
         return self.input + self.output
 
+    def plus(self, other: "Tokens") -> "Tokens":
+        """Return the sum of these and others."""
+        return Tokens(
+            self.input + other.input,
+            self.output + other.output,
+            self.cached + other.cached,
+            self.image + other.image,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Prices:

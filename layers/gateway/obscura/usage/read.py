@@ -1,5 +1,6 @@
 """Usage out of answers, whichever dialect they are in (API references of OpenAI and Anthropic, "usage")."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -85,17 +86,47 @@ def read_line(line: bytes, reader: UsageReader) -> None:
 
 def with_cost(answer: bytes, cost_usd: float) -> bytes:
     """Return a JSON object with ``estimated_cost_usd`` in its usage, or that of its response; else as it was."""
+
+    def add(usage: dict[str, Raw]) -> None:
+        usage[COST_FIELD] = Raw(msgspec.json.encode(cost_usd))
+
+    return _with_usage(answer, add, ("response",))
+
+
+def with_tokens(answer: bytes, tokens: Tokens) -> bytes:
+    """Return a JSON object with ``tokens`` added to the counts of its usage, those that it has; else as it was."""
+    if not tokens.total:
+        return answer
+    added = {
+        "prompt_tokens": tokens.input,
+        "input_tokens": tokens.input,
+        "completion_tokens": tokens.output,
+        "output_tokens": tokens.output,
+        "total_tokens": tokens.total,
+    }
+
+    def add(usage: dict[str, Raw]) -> None:
+        for name in added.keys() & usage.keys():
+            count = msgspec.json.decode(usage[name])
+            if isinstance(count, int):
+                usage[name] = Raw(msgspec.json.encode(count + added[name]))
+
+    return _with_usage(answer, add, ("response", "message"))
+
+
+def _with_usage(answer: bytes, change: Callable[[dict[str, Raw]], None], inner: Sequence[str]) -> bytes:
+    """Return a JSON object whose usage is changed, its own or that of the object under one of the keys ``inner``."""
     try:
         fields = _fields.decode(answer)
-        response = _inner(fields, "response")
-        holder = fields if response is None else response
+        key = next((key for key in inner if _inner(fields, key) is not None), None)
+        holder = fields if key is None else _inner(fields, key) or {}
         usage = _inner(holder, "usage")
         if usage is None:
             return answer
-        usage[COST_FIELD] = Raw(msgspec.json.encode(cost_usd))
+        change(usage)
         holder["usage"] = Raw(msgspec.json.encode(usage))
-        if response is not None:
-            fields["response"] = Raw(msgspec.json.encode(response))
+        if key is not None:
+            fields[key] = Raw(msgspec.json.encode(holder))
         return msgspec.json.encode(fields)
     except _MALFORMED:
         return answer
@@ -103,10 +134,19 @@ def with_cost(answer: bytes, cost_usd: float) -> bytes:
 
 def line_with_cost(line: bytes, cost_usd: float) -> bytes:
     """Return a line of a stream with the cost, if it is an event that has the usage of what is complete."""
+    return _changed_line(line, lambda data: with_cost(data, cost_usd))
+
+
+def line_with_tokens(line: bytes, tokens: Tokens) -> bytes:
+    """Return a line of a stream with ``tokens`` added to its usage, if it is an event that has one."""
+    return _changed_line(line, lambda data: with_tokens(data, tokens))
+
+
+def _changed_line(line: bytes, change: Callable[[bytes], bytes]) -> bytes:
     if not line.startswith(b"data:") or b'"usage"' not in line:
         return line
     data = line.removeprefix(b"data:").strip()
-    changed = with_cost(data, cost_usd)
+    changed = change(data)
     return line if changed is data else b"data: %b%b" % (changed, line[len(line.rstrip(b"\r\n")) :])
 
 

@@ -55,9 +55,7 @@ class ChatRequest(ContentRequest):
 
     def to_upstream(self, dialects: Collection[str] = (PIVOT,), options: ChatOptions = DEFAULT_OPTIONS) -> UpstreamBody:
         """Render the request for an upstream that speaks chat, as every one does."""
-        body = self.content.body
-        body.root |= self.stored_field()
-        return UpstreamBody(PIVOT, body.render(), self.streamed, PASSTHROUGH)
+        return UpstreamBody(PIVOT, self.render_chat(self.content.body.root, options), self.streamed, PASSTHROUGH)
 
 
 _IMAGE: JsonSchema = {

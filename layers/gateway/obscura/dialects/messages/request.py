@@ -69,7 +69,7 @@ class MessagesRequest(ContentRequest):
         translator = MessagesTranslator(self.model, chat.stop_sequences, chat.thinking_shown)
         return UpstreamBody(
             PIVOT,
-            body.render(chat.tree | self.stored_field()),
+            self.render_chat(chat.tree, options),
             self.streamed,
             translator,
             token_limit=TokenLimit(options.token_limit_field, self.model),

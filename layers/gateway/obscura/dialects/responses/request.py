@@ -79,9 +79,7 @@ class ResponsesRequest(ContentRequest):
         chat = to_chat_request(self.content, tools, self.streamed)
         translator = ResponsesTranslator(self.model, request_echo(body, tools), tools.called())
         limit = TokenLimit(options.token_limit_field, self.model) if options.token_limit_field in chat else None
-        return UpstreamBody(
-            PIVOT, body.render(chat | self.stored_field()), self.streamed, translator, token_limit=limit
-        )
+        return UpstreamBody(PIVOT, self.render_chat(chat, options), self.streamed, translator, token_limit=limit)
 
     def is_bound(self, *, native: bool) -> bool:
         """Whether it names what only one upstream knows, or carries reasoning that it encrypted."""
