@@ -38,6 +38,11 @@ def only(model: CatalogModel, keep: Callable[[CatalogModel], bool]) -> CatalogMo
     return replace(members[0], id=model.id, members=members, mode=model.mode) if members else model
 
 
+def in_turn(model: CatalogModel) -> CatalogModel:
+    """Return a group with its members in the order in which they are asked for one request."""
+    return replace(model, members=_drawn(model.members)) if model.mode == "weighted" and model.members else model
+
+
 async def _that_pass(members: Sequence[CatalogModel], check: MemberCheck) -> tuple[CatalogModel, ...]:
     passing: list[CatalogModel] = []
     first_failure: ObscuraError | None = None

@@ -4,7 +4,7 @@ The upstream knows one account, the operator's: what it keeps is there for every
 """
 
 from obscura.auth.access import Principal
-from obscura.dialects.base import DocumentSlot, ImageSlot, ParsedRequest, SourceKind
+from obscura.dialects.base import DocumentSlot, ImageSlot, ParsedRequest, RequestContent, SourceKind
 from obscura.errors import PermissionDenied, RetentionConflict, UnsupportedOperation
 from obscura.upstreams.base import CatalogModel
 
@@ -41,7 +41,7 @@ def require_own_state(parsed: ParsedRequest, model: CatalogModel, *, native: boo
         )
 
 
-def require_files_allowed(parsed: ParsedRequest, principal: Principal) -> None:
+def require_files_allowed(parsed: RequestContent, principal: Principal) -> None:
     """Raise PermissionDenied if a request uses a stored file, and its key is not for files."""
     if principal.may_use_files:
         return
