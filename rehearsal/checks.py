@@ -203,12 +203,15 @@ def _log_groups(stack: Stack) -> set[str]:
 
 
 def _throttled_families(stack: Stack) -> set[str]:
-    """Return the families whose throttles the alarm adds up."""
-    [alarm] = (alarm for alarm in stack.resources("AWS::CloudWatch::Alarm").values() if "Metrics" in alarm)
+    """Return the families whose throttles an alarm adds up, and those that have one of their own."""
+    alarms = stack.resources("AWS::CloudWatch::Alarm").values()
+    [alarm] = (alarm for alarm in alarms if "Metrics" in alarm)
+    alone = [alarm["Dimensions"][0]["Value"] for alarm in alarms if alarm.get("MetricName") == "Throttles"]
     terms = [metric for metric in alarm["Metrics"] if "MetricStat" in metric]
     functions = {term["Id"]: term["MetricStat"]["Metric"]["Dimensions"][0]["Value"] for term in terms}
     [total] = (metric["Expression"] for metric in alarm["Metrics"] if "Expression" in metric)
-    return {functions[name].removeprefix(f"{NAME}-") for name in re.findall(r"FILL\((\w+), 0\)", total)}
+    added = [functions[name] for name in re.findall(r"FILL\((\w+), 0\)", total)]
+    return {name.removeprefix(f"{NAME}-") for name in (*added, *alone)}
 
 
 def _logged_families(stack: Stack) -> set[str]:
