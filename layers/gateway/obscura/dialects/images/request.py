@@ -155,7 +155,7 @@ def parse_edit(body: RawJson, limits: ContentLimits) -> ImagesRequest:
     if not is_null(mask) and isinstance(mask, Raw):
         _add_reference(content, mask, "mask", written)
     parsed = _parsed(EDITS, content, EDIT)
-    parsed.mask_path = None if is_null(mask) else "mask"
+    parsed.mask_path = None if is_null(mask) else content.images[-1].path
 
     def finish(root: RawObject) -> None:
         references: list[Node] = [{"image_url": image} for image in written]
