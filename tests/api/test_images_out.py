@@ -39,9 +39,9 @@ def sdk(gateway: Gateway) -> AsyncOpenAI:
 async def test_the_demo_draws_an_image_for_openais_sdk(demo_gateway: Gateway) -> None:
     answer = await sdk(demo_gateway).images.generate(model="obscura-demo", prompt="A valley", size="256x192", n=2)
 
-    drawn = [opened(base64.b64decode(image.b64_json)) for image in answer.data]
+    drawn = [opened(base64.b64decode(str(image.b64_json))) for image in answer.data]
     assert [image.size for image in drawn] == [(256, 192)] * 2
-    assert all(len(image.getcolors(1 << 20)) > 100 for image in drawn)
+    assert all(image.getcolors(100) is None for image in drawn)
     assert drawn[0].tobytes() != drawn[1].tobytes()
     assert answer.usage.output_tokens > 0
 
@@ -53,7 +53,7 @@ async def test_the_demo_paints_where_the_mask_is_transparent(demo_gateway: Gatew
         model="obscura-demo", prompt="A window", image=("a.png", picture), mask=("m.png", mask)
     )
 
-    edited = opened(base64.b64decode(answer.data[0].b64_json)).convert("RGB")
+    edited = opened(base64.b64decode(str(answer.data[0].b64_json))).convert("RGB")
     assert edited.size == (200, 100)
     assert edited.getpixel((10, 10)) == (255, 0, 0)
     assert edited.getpixel((100, 20)) != (255, 0, 0)
