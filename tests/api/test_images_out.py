@@ -33,11 +33,13 @@ GENERATIONS, EDITS = "/v1/images/generations", "/v1/images/edits"
 
 
 def sdk(gateway: Gateway) -> AsyncOpenAI:
+    """OpenAI's client, to be closed."""
     return AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key=gateway.key, max_retries=0)
 
 
 async def test_the_demo_draws_an_image_for_openais_sdk(demo_gateway: Gateway) -> None:
-    answer = await sdk(demo_gateway).images.generate(model="obscura-demo", prompt="A valley", size="256x192", n=2)
+    async with sdk(demo_gateway) as client:
+        answer = await client.images.generate(model="obscura-demo", prompt="A valley", size="256x192", n=2)
 
     drawn = [opened(base64.b64decode(str(image.b64_json))) for image in answer.data]
     assert [image.size for image in drawn] == [(256, 192)] * 2
@@ -47,11 +49,12 @@ async def test_the_demo_draws_an_image_for_openais_sdk(demo_gateway: Gateway) ->
 
 
 async def test_the_demo_paints_where_the_mask_is_transparent(demo_gateway: Gateway) -> None:
-    picture, mask = a_plain(200, 100, "PNG"), a_cutout(200, 100, (50, 0, 150, 60))
+    image, mask = a_plain(200, 100, "PNG"), a_cutout(200, 100, (50, 0, 150, 60))
 
-    answer = await sdk(demo_gateway).images.edit(
-        model="obscura-demo", prompt="A window", image=("a.png", picture), mask=("m.png", mask)
-    )
+    async with sdk(demo_gateway) as client:
+        answer = await client.images.edit(
+            model="obscura-demo", prompt="A window", image=("a.png", image), mask=("m.png", mask)
+        )
 
     edited = opened(base64.b64decode(str(answer.data[0].b64_json))).convert("RGB")
     assert edited.size == (200, 100)
@@ -108,10 +111,11 @@ async def test_references_are_prepared_at_high_detail(gateway: Gateway, upstream
 
 async def test_an_edit_by_form_goes_on_as_a_form(gateway: Gateway, upstream: LoopbackServer) -> None:
     upstream.respond = answers_images(GREEN)
-    pictures = [("secret-name.jpg", a_photograph(300, 200, "JPEG", exif=exif(6))), ("b.png", GREEN)]
+    images = [("secret-name.jpg", a_photograph(300, 200, "JPEG", exif=exif(6))), ("b.png", GREEN)]
     mask = a_cutout(200, 300, (0, 0, 100, 100))
 
-    answer = await sdk(gateway).images.edit(model="m", prompt="A cat", image=pictures, mask=("m.png", mask), n=2)
+    async with sdk(gateway) as client:
+        answer = await client.images.edit(model="m", prompt="A cat", image=images, mask=("m.png", mask), n=2)
 
     assert answer.data[0].b64_json == b64(GREEN)
     [received] = upstream.received
@@ -128,9 +132,9 @@ async def test_a_mask_becomes_as_large_as_its_image_and_keeps_its_alpha(
     gateway: Gateway, upstream: LoopbackServer
 ) -> None:
     upstream.respond = answers_images(GREEN)
-    picture, mask = a_plain(4096, 1024, "PNG"), a_cutout(1024, 256, (256, 0, 512, 256))
+    image, mask = a_plain(4096, 1024, "PNG"), a_cutout(1024, 256, (256, 0, 512, 256))
 
-    response = await gateway.client.post(EDITS, json=an_edit(data_url(picture), mask={"image_url": data_url(mask)}))
+    response = await gateway.client.post(EDITS, json=an_edit(data_url(image), mask={"image_url": data_url(mask)}))
 
     assert response.status_code == 200, response.text
     sent = upstream.received[0].json()
@@ -196,8 +200,9 @@ async def test_what_cannot_be_relayed_is_refused_by_name(
 
 
 async def test_streams_of_forms_are_refused_too(gateway: Gateway) -> None:
-    with pytest.raises(BadRequestError) as refusal:
-        await sdk(gateway).images.edit(model="m", prompt="A cat", image=("a.png", GREEN), stream=True)
+    async with sdk(gateway) as client:
+        with pytest.raises(BadRequestError) as refusal:
+            await client.images.edit(model="m", prompt="A cat", image=("a.png", GREEN), stream=True)
 
     assert (refusal.value.param, refusal.value.code) == ("stream", "unsupported_field")
 

@@ -42,12 +42,12 @@ async def moderated(upstream: LoopbackServer, moderation: Moderation) -> AsyncIt
 
 
 @pytest.mark.parametrize("hidden", ["mask", "image"])
-async def test_colours_under_an_alpha_of_zero_reach_nobody(
+async def test_colours_under_an_alpha_of_zero_do_not_go_out(
     hidden: str, moderated: Gateway, upstream: LoopbackServer, moderation: Moderation
 ) -> None:
-    picture, cutout = a_plain(100, 100, "PNG"), a_cutout(100, 100, (0, 0, 50, 100), MAGENTA)
+    image, cutout = a_plain(100, 100, "PNG"), a_cutout(100, 100, (0, 0, 50, 100), MAGENTA)
     files = (
-        {"image": ("a.png", cutout)} if hidden == "image" else {"image": ("a.png", picture), "mask": ("m.png", cutout)}
+        {"image": ("a.png", cutout)} if hidden == "image" else {"image": ("a.png", image), "mask": ("m.png", cutout)}
     )
 
     response = await moderated.client.post(EDITS, data={"model": "m", "prompt": "A cat"}, files=files)

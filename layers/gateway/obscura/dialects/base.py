@@ -53,8 +53,7 @@ class SourceKind(Enum):
     """An https URL or a data URL, whichever the string begins with."""
     BASE64 = "base64"
     FILE_ID = "file id"
-    FILE = "file"
-    """The bytes of the file itself, as a form has them."""
+    FILE = "bytes of a file"
 
 
 @dataclass(frozen=True, slots=True)

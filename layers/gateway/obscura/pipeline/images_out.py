@@ -72,11 +72,15 @@ async def handle_images(request: GatewayRequest, api: ImagesApi, services: Servi
         metering = Metering(request, principal, services, model, _expected(parsed, model, tokens))
         headers = await metering.reserve()
         record.left_gateway = True
+        answer_key, output_tokens = parsed.answer_key, _output_tokens(parsed, model)
         try:
             with record.timed_step("relay"):
-                response = await _call(parsed, model, tokens, request, principal, services)
+                calling = _call(parsed, model, tokens, request, principal, services)
+                del parsed, images  # what the upstream has been sent is not held while its response is checked
+                response = await calling
             request_memory().release()
-            answer = await _answer(response, parsed, model, check, metering, services)
+            generated = GeneratedCheck.of(check, model, services)
+            answer = await _answer(response, answer_key, output_tokens, generated, metering)
         finally:
             await metering.settle()
         if tokens:
@@ -198,21 +202,17 @@ async def _call(  # noqa: PLR0913, PLR0917 - a request, and whom it goes to
     return await call_model(body, model, tokens, request.record)
 
 
-async def _answer(  # noqa: PLR0913, PLR0917 - an answer, and what it is checked by
-    response: GatewayResponse,
-    parsed: ImagesRequest,
-    model: CatalogModel,
-    check: ContentCheck,
-    metering: Metering,
-    services: Services,
+async def _answer(
+    response: GatewayResponse, answer_key: str | None, output_tokens: int, generated: GeneratedCheck, metering: Metering
 ) -> bytes:
     """Return the caller's answer, of images that were made again and moderated; what was made counts in any case."""
     if not isinstance(response.body, bytes):
         raise UpstreamError("The upstream streams its answer, which was not asked for. Try again.")
     answer = await run_off_loop(partial(read_images, response.body))
-    usage = metering.count_generated(answer.usage, len(answer.images), _output_tokens(parsed, model))
-    generated = GeneratedCheck.of(check, model, services)
-    with check.record.timed_step("check"):
+    usage = metering.count_generated(answer.usage, len(answer.images), output_tokens)
+    record = generated.check.record
+    record.images_out = len(answer.images)
+    with record.timed_step("check"):
         made = await generated.load(answer.images)
         checked = await generated.review(answer.images, made)
-    return await run_off_loop(partial(write_images, answer, checked, parsed.answer_key, usage))
+    return await run_off_loop(partial(write_images, answer, checked, answer_key, usage))

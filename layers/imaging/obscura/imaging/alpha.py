@@ -23,7 +23,7 @@ from obscura.imaging.prepare import keeps_bytes
 from obscura.imaging.resize import SWAPPING_ORIENTATIONS, WHITE, resize_upright, turn_upright
 
 _QUALITY = 95
-"""Of a generated JPEG or WEBP that is encoded again: what is lost shows in no picture (SSIM over 0.99)."""
+"""Of a generated JPEG or WEBP that is encoded again: what is lost cannot be seen."""
 _EXTRA_BYTES_PER_PIXEL = 16
 """Colours, alpha, and two flattened copies, beside what a decode takes."""
 _SHRINK = (1.0, 0.75, 0.5, 0.35, 0.25)

@@ -16,6 +16,8 @@ from obscura.errors import InvalidRequest, UnsupportedField
 FILES = ("image", "image[]", "mask")
 MAX_PARTS = 64
 MAX_FIELD_BYTES = 256 * 1024
+_CHUNK_BYTES = 1 << 20
+"""Of a body, what is copied at once while it is parsed."""
 _JSON_VALUE = (b"true", b"false", b"null")
 
 
@@ -125,7 +127,8 @@ def read_image_form(content_type: str, body: bytes | bytearray) -> ImageForm:
                 "on_end": reader.on_end,
             },
         )
-        parser.write(bytes(body))
+        for start in range(0, len(body), _CHUNK_BYTES):
+            parser.write(bytes(body[start : start + _CHUNK_BYTES]))
     except FormParserError:
         raise _malformed("is malformed") from None
     if not reader.ended:
