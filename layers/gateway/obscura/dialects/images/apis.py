@@ -25,6 +25,7 @@ _REFERENCE: JsonSchema = {
     "maxProperties": 1,
     "additionalProperties": False,
 }
+_FILE: JsonSchema = {"type": "string", "format": "binary"}
 _COMMON: JsonSchema = {
     "model": {"type": "string", "minLength": 1},
     "prompt": {"type": "string", "minLength": 1},
@@ -74,6 +75,11 @@ class EditsApi(OpenAIErrorFormat):
             "images": {"type": "array", "minItems": 1, "maxItems": MAX_IMAGES, "items": _REFERENCE},
             "mask": _REFERENCE,
         },
+    }
+    form_schema: ClassVar[JsonSchema] = {
+        "type": "object",
+        "required": ["model", "prompt"],
+        "properties": {**_COMMON, "image": _FILE, "image[]": {"type": "array", "items": _FILE}, "mask": _FILE},
     }
     response_type = None
     takes_forms = True
