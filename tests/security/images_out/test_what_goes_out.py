@@ -75,7 +75,7 @@ async def test_visible_colours_of_masks_and_images_are_moderated(
     assert upstream.received == []
 
 
-async def test_faint_colours_become_visible_or_white(moderated: Gateway, upstream: LoopbackServer) -> None:
+async def test_colours_that_hardly_show_are_flattened(moderated: Gateway, upstream: LoopbackServer) -> None:
     faint = opened(a_cutout(100, 100, (0, 0, 20, 20)))
     faint.paste((*MAGENTA, 1), (20, 20, 100, 100))
 
@@ -83,7 +83,7 @@ async def test_faint_colours_become_visible_or_white(moderated: Gateway, upstrea
 
     assert response.status_code == 200, response.text
     sent = opened(image_in(upstream.received[0].json()["images"][0]["image_url"]))
-    assert sent.getpixel((60, 60))[:3] >= (250, 250, 250)
+    assert min(sent.getpixel((60, 60))[:3]) >= 250
 
 
 @pytest.mark.parametrize("field", ["image_url", "image_urls"])

@@ -47,6 +47,17 @@ def test_jpegs_and_opaque_files_are_not_decoded_for_it() -> None:
     assert [may_have_alpha(file, inspect(file, Detail.HIGH, LIMITS)) for file in files] == [False, False, True]
 
 
+def test_colours_under_an_alpha_of_zero_are_white_whatever_images_are_flattened_onto() -> None:
+    limits = ImageLimits(flatten_onto=(0, 0, 0))
+
+    for made in (
+        edited(a_cutout(99, 99, (0, 0, 50, 50)), limits),
+        masked(a_cutout(99, 99, (0, 0, 50, 50)), (9, 9), limits),
+    ):
+        assert opened(made.data).getpixel((0, 0)) == (255, 255, 255, 0)
+        assert opened(made.colours).getpixel((0, 0)) == (255, 255, 255)
+
+
 def test_a_cutout_is_turned_upright_without_metadata() -> None:
     image = opened(a_cutout(200, 100, (0, 0, 50, 100)))
 
