@@ -67,6 +67,17 @@ def _responses(event: Event) -> Scenario:
     yield Case("streamed, with an image", with_body(event, stream=True), b"event: response.completed")
 
 
+def _images(event: Event) -> Scenario:
+    made = yield Case("an image", event, b'"b64_json":"iVBOR')
+    image = f"data:image/png;base64,{json.loads(made.body)['data'][0]['b64_json']}"
+    referring = with_body(event, image_url=image)
+    yield Case("with a reference image", referring, b'"b64_json":"iVBOR', header="x-image-tokens")
+    edited = with_body(event, images=[{"image_url": image}], mask={"image_url": image})
+    edit = with_route(edited, "POST", "/v1/images/edits")
+    yield Case("edited, with a mask", edit, b'"b64_json":"iVBOR', header="x-image-tokens")
+    yield Case("without /v1", with_route(event, "POST", "/images/generations"), b'"b64_json":"iVBOR')
+
+
 def _policy(event: Event) -> Scenario:
     """Under the policy that the scenario of ``policies`` has left."""
     blocked = with_body(event, stream=False, messages=[{"role": "user", "content": "a wire transfer"}])
@@ -158,6 +169,7 @@ SCENARIOS: dict[str, Callable[[Event], Scenario]] = {
     "chat": _chat,
     "messages": _messages,
     "responses": _responses,
+    "images": _images,
     "policy": _policy,
     "inspect": _inspect,
     "files": _files,

@@ -86,8 +86,8 @@ class AccessRecord:
     ``cached_verdicts`` counts the images and texts that were not moderated again. ``moderation_scores`` are
     the highest of each category, none of a zero-retention request, ``moderation_fallbacks`` the verdicts of another
     endpoint than the first. ``upstream`` is the catalog's name of the one that answered, or whose error the caller got,
-    ``upstreams_asked`` how many were. ``events`` have lines of their own in the log, by their names.
-    ``first_byte_ms`` is when the first byte of the response's body was sent.
+    ``upstreams_asked`` how many were, ``images_out`` how many images it has made. ``events`` have lines of their own in
+    the log, by their names. ``first_byte_ms`` is when the first byte of the response's body was sent.
 
     For metrics and traces alone: ``endpoint`` is the path as the application names it, without what a caller wrote into
     it; ``upstream_calls`` has each call's upstream and how it ended, ``ok``, ``cancelled`` or an error's code;
@@ -111,6 +111,7 @@ class AccessRecord:
     moderation_fallbacks: int = 0
     upstream: str | None = None
     upstreams_asked: int | None = None
+    images_out: int | None = None
     step_ms: dict[str, float] = field(default_factory=dict)
     step_began_s: dict[str, float] = field(default_factory=dict)
     first_byte_ms: float | None = None

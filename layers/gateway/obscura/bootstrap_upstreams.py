@@ -46,19 +46,24 @@ def open_catalog(settings: Settings, transport: httpx.AsyncBaseTransport) -> Cat
         document, keys = load_catalog(settings)
         return FileCatalog(document, partial(open_upstream, transport, settings, document.models), keys)
     if settings.upstream_url is None:
-        return SingleUpstreamCatalog(demo_model(), frozenset({PIVOT}))
+        return SingleUpstreamCatalog(demo_model(), frozenset({PIVOT}), images_out=True)
     if settings.bedrock_region is not None:
         from obscura.upstreams.bedrock.catalog import open_bedrock_catalog
 
         return open_bedrock_catalog(settings, transport)
     key = settings.upstream_key.get_secret_value() if settings.upstream_key else None
     dialects = settings.upstream_dialects | {PIVOT}
-    dialect = load_kind(default_kind(dialects))(key)
+    kind = default_kind(dialects)
+    dialect = load_kind(kind)(key)
     upstream = HttpUpstream(
         transport, settings.upstream_url, dialect, upstream_timeouts(settings), settings.upstream_retries
     )
     return SingleUpstreamCatalog(
-        upstream, dialects, store_field=takes_store_field(settings.upstream_url), url=settings.upstream_url
+        upstream,
+        dialects,
+        store_field=takes_store_field(settings.upstream_url),
+        url=settings.upstream_url,
+        images_out=kind == "openai",
     )
 
 

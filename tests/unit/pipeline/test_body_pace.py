@@ -11,7 +11,7 @@ from obscura.errors import ImageTooLarge, Overloaded, RequestTimeout
 from obscura.files.multipart import FileField
 from obscura.memory_budget import MemoryBudget, share_for_request
 from obscura.pipeline.body_pace import BODY_TIMEOUT_S, GRACE_S, MIN_BYTES_PER_S
-from obscura.pipeline.read_body import _receive, read_body, read_form
+from obscura.pipeline.read_body import read_body, read_form, receive_body
 from obscura.pipeline.request import GatewayRequest
 from tests.support.skipping_loop import run_skipping
 
@@ -51,7 +51,7 @@ def elapsed_s(body: SlowBody) -> float:
 async def receive(request: GatewayRequest) -> None:
     """Read a body without parsing it, which runs in a thread; a loop that skips time does not wait for one."""
     assert isinstance(request.body, SlowBody)
-    assert await _receive(request, 35 * MIB) == request.body.whole
+    assert await receive_body(request, 35 * MIB) == request.body.whole
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,7 @@ def _fields(record: AccessRecord, scope: Scope) -> dict[str, object]:
             "model": loggable(record.model),
             "upstream": record.upstream,
             "upstreams_asked": record.upstreams_asked,
+            "images_out": record.images_out,
             "streamed": record.streamed,
             "body_bytes": record.body_bytes,
             "images": len(images),

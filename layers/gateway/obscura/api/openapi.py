@@ -96,9 +96,12 @@ def _dialect_operation(dialect: CallerApi, family: Family, schemas: Json) -> Jso
     if "stream" in request["properties"]:
         content["text/event-stream"] = {"schema": {"type": "string", "description": "If 'stream' is true."}}
     success: Json = {"description": "The model's response.", "headers": _IMAGE_TOKENS, "content": content}
+    accepted: Json = {"application/json": {"schema": request}}
+    if (form := getattr(dialect, "form_schema", None)) is not None:
+        accepted["multipart/form-data"] = {"schema": form}
     return {
         "summary": dialect.summary,
-        "requestBody": {"required": True, "content": {"application/json": {"schema": request}}},
+        "requestBody": {"required": True, "content": accepted},
         **_around(success, family, dialect),
     }
 

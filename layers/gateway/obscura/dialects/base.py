@@ -53,6 +53,7 @@ class SourceKind(Enum):
     """An https URL or a data URL, whichever the string begins with."""
     BASE64 = "base64"
     FILE_ID = "file id"
+    FILE = "bytes of a file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,7 @@ class UpstreamBody:
 
     One that ``counts_tokens`` only counts them. ``token_limit`` is that of a translated request, ``headers`` and
     ``query`` are of the caller's own what goes on, ``received`` is of the upstream's headers what the caller gets.
+    ``path`` is the upstream's, if the dialect has several, and ``content_type`` that of the body.
     """
 
     dialect: str
@@ -162,6 +164,8 @@ class UpstreamBody:
     headers: tuple[tuple[bytes, bytes], ...] = ()
     query: str = ""
     received: dict[str, str] = field(default_factory=dict)
+    path: str = ""
+    content_type: str = "application/json"
 
 
 class RequestContent(Protocol):

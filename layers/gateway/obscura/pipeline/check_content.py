@@ -184,7 +184,7 @@ class ContentCheck:
         documents: dict[int, PreparedDocument] = {}
 
         async def image(number: int, slot: ImageSlot) -> None:
-            images[number] = await self._image(slot, loaded.images.pop(number), moderation)
+            images[number] = await self.checked_image(slot, loaded.images.pop(number), moderation)
 
         async def document(number: int) -> None:
             documents[number] = await self._document(loaded.documents.pop(number), totals, moderation)
@@ -238,9 +238,10 @@ class ContentCheck:
 
         return document_sources(self.principal, self.services, self.preparation, self.allowance)
 
-    async def _image(
+    async def checked_image(
         self, slot: ImageSlot, inspected: InspectedImage, moderation: Moderation | None
     ) -> PreparedImagePart:
+        """Prepare an image, compare it with the hash lists, and moderate it, if there is a moderation."""
         if not self.decoded:
             return self.preparation.count(slot.path, slot.detail, inspected)
         with self.record.timed_step("prepare"):

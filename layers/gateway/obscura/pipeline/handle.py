@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from obscura.auth.access import AccessRequest, Principal, admission
 from obscura.auth.base import KeyScope
-from obscura.dialects.base import CallerDialect, ParsedRequest, UpstreamBody
+from obscura.dialects.base import CallerApi, CallerDialect, ParsedRequest, UpstreamBody
 from obscura.dialects.json.raw import Node, RawJson
 from obscura.execution import run_off_loop
 from obscura.memory_budget import request_memory
@@ -71,7 +71,7 @@ async def handle_request(
 
 
 def access_request(
-    request: GatewayRequest, dialect: CallerDialect, *, uses_free_quota: bool, scope: KeyScope | None = None
+    request: GatewayRequest, dialect: CallerApi, *, uses_free_quota: bool, scope: KeyScope | None = None
 ) -> AccessRequest:
     """Return what access control reads of a request; ``uses_free_quota`` for one that the free tier counts.
 

@@ -56,13 +56,15 @@ def _is_fetched(slot: ImageSlot | DocumentSlot | VideoSlot) -> bool:
     return kind is SourceKind.URL and not is_data_url(slot.source)
 
 
-def inline_image(slot: ImageSlot) -> memoryview | None:
-    """Return the base64 of an image that stands in the request itself; None of any other.
+def inline_image(slot: ImageSlot) -> memoryview | bytes | None:
+    """Return the base64 of an image that stands in the request itself, or its bytes if they do; None of any other.
 
     Raises InvalidImageUrl with the path of the slot as param.
     """
     if slot.kind is SourceKind.BASE64:
         return slot.source
+    if slot.kind is SourceKind.FILE:
+        return slot.source.obj if isinstance(slot.source.obj, bytes) else bytes(slot.source)
     if slot.kind is not SourceKind.URL or not is_data_url(slot.source):
         return None
     try:

@@ -46,6 +46,11 @@ def _group(model: CatalogModel, members: tuple[CatalogModel, ...]) -> CatalogMod
     return replace(members[0], id=model.id, members=members, mode=model.mode, image_limits=limits)
 
 
+def in_turn(model: CatalogModel) -> CatalogModel:
+    """Return a group with its members in the order in which they are asked for one request."""
+    return replace(model, members=_drawn(model.members)) if model.mode == "weighted" and model.members else model
+
+
 async def _that_pass(members: Sequence[CatalogModel], check: MemberCheck) -> tuple[CatalogModel, ...]:
     passing: list[CatalogModel] = []
     first_failure: ObscuraError | None = None

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from obscura.access_record import duration
 from obscura.auth.access import Principal, is_false
@@ -29,6 +29,7 @@ from obscura.usage.base import (
 )
 from obscura.usage.read import (
     BYTES_PER_TOKEN,
+    COST_FIELD,
     UsageReader,
     line_with_cost,
     line_with_tokens,
@@ -111,6 +112,7 @@ class Metering:
         self._shows_cost = services.limits.shows_cost or _asks_for_cost(request)
         self._reserved: list[tuple[BudgetCounter, int]] = []
         self._answered = False
+        self._generated = 0
 
     async def reserve(self) -> dict[str, str]:
         """Take what the request may use off its key's budgets, and return the headers that say what is left.
@@ -153,6 +155,25 @@ class Metering:
         upstream = response.body
         return replace(response, body=StreamingBody(self._passed(upstream.chunks), upstream.fail, upstream.aclose))
 
+    def count_generated(self, usage: dict[str, Any] | None, images: int, image_tokens: int) -> dict[str, Any] | None:
+        """Count what an answer with generated images used, and return the usage for the caller.
+
+        Where the upstream says nothing, the output is ``image_tokens``. Its cost is added if the caller asked for it.
+        """
+        self._answered = True
+        self._generated += images
+        details = (usage or {}).get("input_tokens_details")
+        if isinstance(details, dict) and isinstance(details.get("image_tokens"), int):
+            self._reader.count_images(max(0, details["image_tokens"]))
+        self._reader.read({"output_tokens": image_tokens} | (usage or {}))
+        cost_usd = self._cost_usd() if self._shows_cost else None
+        if cost_usd is None:
+            return usage
+        tokens = self._reader.tokens
+        counted = {"input_tokens": tokens.input, "output_tokens": tokens.output, "total_tokens": tokens.total}
+        split = {"input_tokens_details": {"text_tokens": tokens.input - tokens.image, "image_tokens": tokens.image}}
+        return counted | split | (usage or {}) | {COST_FIELD: cost_usd}
+
     async def _passed(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         reader = self._reader
         async for chunk in chunks:
@@ -179,7 +200,7 @@ class Metering:
         """
         tokens = self._reader.tokens if self._answered else Tokens()
         if self._answered:
-            self._count(self._model, tokens, requests=1, images=self._expected.images)
+            self._count(self._model, tokens, requests=1, images=self._expected.images + self._generated)
             record = self._record
             record.input_tokens, record.output_tokens = tokens.input, tokens.output
             record.cached_tokens, record.image_tokens = tokens.cached, tokens.image

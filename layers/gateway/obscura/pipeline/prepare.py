@@ -150,16 +150,8 @@ class Preparation:
         elif isinstance(image, PreparedImage):
             counted = CachedImage(b"", image.width_px, image.height_px, _record(image))
         else:
-            info, (width_px, height_px) = image.header.info, image.header.prepared_size
-            record = ImageRecord(
-                format=image.header.source_format,
-                bytes_before=image.header.source_bytes,
-                bytes_after=0,
-                pixels_before=f"{info.width_px}x{info.height_px}",
-                pixels_after=f"{width_px}x{height_px}",
-                tokens=0,
-            )
-            counted = CachedImage(b"", width_px, height_px, record)
+            record = record_of(image.header, 0, image.header.prepared_size)
+            counted = CachedImage(b"", *image.header.prepared_size, record)
         return self._part(path, Detail(detail), counted)
 
     def _part(self, path: str, detail: Detail, image: CachedImage) -> PreparedImagePart:
@@ -205,10 +197,25 @@ class Preparation:
         except ObscuraError as error:
             raise error.at(path) from None
         if self.hash_sources:
-            result = replace(result, source_sha256=hashlib.sha256(file).hexdigest())
+            result = replace(result, source_sha256=self._hash_of(file))
         if self.cache is not None and image.key is not None:
             self.cache.add(image.key, result)
         return result
+
+    def _hash_of(self, file: bytes) -> str:
+        return hashlib.sha256(file).hexdigest() if self.hash_sources else ""
+
+
+def record_of(header: ImageHeader, bytes_after: int, size: tuple[int, int]) -> ImageRecord:
+    """Return the record of an image with this header that was prepared to so many bytes of this size; no tokens yet."""
+    return ImageRecord(
+        format=header.source_format,
+        bytes_before=header.source_bytes,
+        bytes_after=bytes_after,
+        pixels_before=f"{header.info.width_px}x{header.info.height_px}",
+        pixels_after=f"{size[0]}x{size[1]}",
+        tokens=0,
+    )
 
 
 @lru_cache(maxsize=256)  # of each request with an image

@@ -82,7 +82,7 @@ async def read_and_parse[Parsed](
     TooManyItems, InvalidJson, and what ``parse`` raises.
     """
     _require_json_headers(request)
-    body = await _receive(request, max_body_bytes)
+    body = await receive_body(request, max_body_bytes)
     request.record.body_bytes = len(body)
     if len(body) > OFF_LOOP_BYTES:
         return ParsedBody(await run_off_loop(lambda: parse(RawJson(body, max_items))), is_large=True)
@@ -104,8 +104,11 @@ def require_uncompressed(request: GatewayRequest) -> None:
         raise InvalidRequest("The body must not be compressed. Send it without a Content-Encoding.")
 
 
-async def _receive(request: GatewayRequest, max_body_bytes: int) -> bytearray | bytes:
-    """Fill one buffer of the declared size as the body arrives, so that a large body is never copied whole."""
+async def receive_body(request: GatewayRequest, max_body_bytes: int) -> bytearray | bytes:
+    """Fill one buffer of the declared size as the body arrives, so that a large body is never copied whole.
+
+    Raises RequestTooLarge, RequestTimeout or Overloaded.
+    """
     expected_bytes = content_length(request)
     if expected_bytes > max_body_bytes:
         raise _body_too_large(max_body_bytes)

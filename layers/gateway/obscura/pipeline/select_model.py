@@ -21,7 +21,7 @@ async def select_model(parsed: ParsedRequest, catalog: Catalog) -> CatalogModel:
     paths = [slot.path for slot in parsed.images] + [slot.path for slot in parsed.documents]
     if paths and "image" not in model.input_modalities:
         with_images = [other.id for other in await catalog.all() if "image" in other.input_modalities]
-        hint = f"Models that do: {_joined_names(with_images)}." if with_images else "None here does; send text only."
+        hint = f"Models that do: {joined_names(with_images)}." if with_images else "None here does; send text only."
         raise UnsupportedOperation(f"The model '{model.id}' takes no images. {hint}", param=paths[0])
     if paths and model.sees_through is not None:
         from obscura.pipeline.describe import require_describable
@@ -51,10 +51,11 @@ def _model_not_found(model_id: str, models: Iterable[CatalogModel]) -> ModelNotF
     known = [model.id for model in models]
     requested = model_id[:MAX_NAME_CHARS]
     near = get_close_matches(requested, known, n=MAX_SUGGESTIONS, cutoff=0.5)
-    hint = f"Near matches: {_joined_names(near)}." if near else f"The models here: {_joined_names(known)}."
+    hint = f"Near matches: {joined_names(near)}." if near else f"The models here: {joined_names(known)}."
     return ModelNotFound(f"The model '{requested}' does not exist here. {hint}", param="model")
 
 
-def _joined_names(ids: Iterable[str]) -> str:
+def joined_names(ids: Iterable[str]) -> str:
+    """Return the first few ids, as a message lists them."""
     names = list(ids)
     return ", ".join(names[:MAX_SUGGESTIONS]) + (", …" if len(names) > MAX_SUGGESTIONS else "")

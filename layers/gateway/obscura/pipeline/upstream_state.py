@@ -6,7 +6,7 @@ The upstream knows one account, the operator's: what it keeps is there for every
 from collections.abc import Callable
 
 from obscura.auth.access import Principal
-from obscura.dialects.base import DocumentSlot, ImageSlot, ParsedRequest, SourceKind
+from obscura.dialects.base import DocumentSlot, ImageSlot, ParsedRequest, RequestContent, SourceKind
 from obscura.errors import PermissionDenied, RetentionConflict, UnsupportedOperation
 from obscura.upstreams.base import CatalogModel
 
@@ -44,7 +44,7 @@ def require_own_state(parsed: ParsedRequest, model: CatalogModel, *, native: boo
 
 
 def require_files_allowed(
-    parsed: ParsedRequest, principal: Principal, is_stored: Callable[[str], bool] | None = None
+    parsed: RequestContent, principal: Principal, is_stored: Callable[[str], bool] | None = None
 ) -> None:
     """Raise PermissionDenied if a request uses a stored file, and its key is not for files.
 

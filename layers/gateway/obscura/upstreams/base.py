@@ -248,6 +248,8 @@ class CatalogModel:
     """The circuit of its upstream, that of every model there; None without a catalog file."""
     weight: float = 1.0
     """Its share of the requests of a weighted group."""
+    images_out: bool = False
+    """Whether its upstream makes images: generations and edits, as OpenAI's images API has them."""
     members: tuple["CatalogModel", ...] = ()
     """Of a group, the model at each of its upstreams, by its id there; the other fields are the first one's."""
     members_alike: bool = False

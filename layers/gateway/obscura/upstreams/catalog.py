@@ -14,13 +14,23 @@ class SingleUpstreamCatalog:
     """Every model id goes to the one upstream, which reports itself if it has no such model."""
 
     def __init__(
-        self, upstream: Upstream, dialects: frozenset[str], *, store_field: bool = True, url: str = ""
+        self,
+        upstream: Upstream,
+        dialects: frozenset[str],
+        *,
+        store_field: bool = True,
+        url: str = "",
+        images_out: bool = False,
     ) -> None:
-        """``dialects`` are those that the upstream at ``url`` speaks natively; ``store_field`` as in CatalogModel."""
+        """``dialects`` are those that the upstream at ``url`` speaks natively; the others are as in CatalogModel.
+
+        With ``images_out`` the upstream reports itself which of its models make images.
+        """
         self._upstream = upstream
         self._dialects = dialects
         self._store_field = store_field
         self._url = url
+        self._images_out = images_out
         self._listed: Sequence[CatalogModel] = ()
         self._listed_until_s = 0.0
 
@@ -34,6 +44,7 @@ class SingleUpstreamCatalog:
             token_limit=known_field(self._url, model_id),
             custom_tools=takes_custom_tools(self._url),
             image_limits=known_limits(self._url),
+            images_out=self._images_out,
         )
 
     async def all(self) -> Sequence[CatalogModel]:
@@ -48,6 +59,7 @@ class SingleUpstreamCatalog:
                     owned_by=listed.owned_by,
                     store_field=self._store_field,
                     image_limits=known_limits(self._url),
+                    images_out=self._images_out,
                 )
                 for listed in await self._upstream.models()
             ]

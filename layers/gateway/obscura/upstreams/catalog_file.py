@@ -126,6 +126,7 @@ class ModelEntry(BedrockModelFields, ImageLimitFields):
     hosted_tools: HostedTools | None = None
     image_history: ImageHistory = "keep"
     sees_through: Annotated[str, Field(min_length=1)] | None = None
+    images_out: bool = False
 
     def by_upstream(self) -> Sequence["ModelEntry"]:
         """Return this model's entries with one upstream each: itself, or one for each of its upstreams."""
@@ -179,6 +180,8 @@ class CatalogDocument(Strict):
             if model.token_factor != 1.0 and (model.token_profile or profiles[asked[0]]) != "openai_patches":
                 raise ValueError(f"model '{model.id}' has a token_factor, which only openai_patches are multiplied by")
             model.require_own_kind({kinds[name] for name in asked})
+            if model.images_out and {kinds[name] for name in asked} != {"openai"}:
+                raise ValueError(f"model '{model.id}' has images_out, which upstreams of kind openai alone offer")
         require_sight(self.models)
         return self
 
@@ -249,6 +252,7 @@ class FileCatalog:
                 image_limits=model.limits_over(entries[model.upstream].image_limits),
                 image_history=model.image_history,
                 image_uuids=entries[model.upstream].image_uuids,
+                images_out=model.images_out,
                 prices=model.prices,
                 max_output=model.max_output,
             )

@@ -144,7 +144,11 @@ class DemoModel:
         """Nothing is to be found out: it has no such limit."""
 
     async def send(self, request: UpstreamBody) -> UpstreamResponse:
-        """Measure the images of a chat completion and describe them; see ``Upstream``."""
+        """Measure the images of a chat completion and describe them, or draw an image; see ``Upstream``."""
+        if request.dialect == "images":
+            from obscura.upstreams.demo_images import draw
+
+            return await asyncio.to_thread(draw, request)
         parsed = await asyncio.to_thread(_parse, request.body)
         content, met = _until_stop(await asyncio.to_thread(_describe, parsed), parsed.stop)
         if not request.streamed:

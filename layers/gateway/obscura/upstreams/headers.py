@@ -15,7 +15,7 @@ PASSED_REQUEST_HEADERS: Mapping[str, tuple[str, ...]] = {"messages": ("anthropic
 
 IDEMPOTENCY_KEY = "idempotency-key"
 _OPENAI = ("openai-beta", IDEMPOTENCY_KEY, "openai-organization", "openai-project")
-CHOSEN_REQUEST_HEADERS: Mapping[str, tuple[str, ...]] = {"chat": _OPENAI, "responses": _OPENAI}
+CHOSEN_REQUEST_HEADERS: Mapping[str, tuple[str, ...]] = {"chat": _OPENAI, "responses": _OPENAI, "images": _OPENAI}
 """What goes on likewise, if the operator's OBSCURA_PASS_HEADERS names it."""
 
 CHOICES = frozenset().union(*CHOSEN_REQUEST_HEADERS.values())

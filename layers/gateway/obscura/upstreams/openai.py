@@ -22,6 +22,7 @@ from obscura.errors import (
 from obscura.upstreams.base import ModelListing, RawHeaders, StreamDecoder, UpstreamDialect, UpstreamRequest
 
 _PATHS = {"chat": "/chat/completions", "responses": "/responses"}
+_IMAGES = "images"
 _JSON: RawHeaders = (
     (b"content-type", b"application/json"),
     (b"accept-encoding", b"identity"),
@@ -41,6 +42,9 @@ class OpenAIUpstream(UpstreamDialect):
 
     def encode(self, body: UpstreamBody) -> UpstreamRequest:
         """Write a request: the body as it is."""
+        if body.dialect == _IMAGES:
+            headers = ((b"content-type", body.content_type.encode()), *_JSON[1:], *body.headers)
+            return UpstreamRequest(body.path, headers, body.body)
         path = _PATHS.get(body.dialect)
         if path is None:
             raise UnsupportedOperation(f"The model's upstream does not speak {body.dialect}. Use chat completions.")

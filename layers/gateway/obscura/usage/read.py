@@ -33,6 +33,10 @@ class UsageReader:
         """Count bytes of the answer, for the estimate."""
         self._bytes += count
 
+    def count_images(self, tokens: int) -> None:
+        """Take the upstream's own count of the tokens of images."""
+        self._image_tokens = tokens
+
     def read(self, usage: object) -> None:
         """Read one ``usage``; the counts of a stream grow from event to event."""
         if not isinstance(usage, dict):

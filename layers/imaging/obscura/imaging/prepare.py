@@ -147,6 +147,11 @@ def warm_up() -> None:
             prepare(pixel.getvalue())
 
 
+def keeps_bytes(file: bytes, info: ContainerInfo, size: tuple[int, int], image: Image.Image) -> bool:
+    """Whether a file that was decoded is nothing but the opaque, upright, static pixels of ``size`` that it shows."""
+    return _may_keep_bytes(info, size, image) and _is_only_pixels(file, info, image)
+
+
 def _may_keep_bytes(info: ContainerInfo, size: tuple[int, int], image: Image.Image) -> bool:
     return (
         info.is_canonical

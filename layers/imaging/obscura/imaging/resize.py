@@ -82,8 +82,13 @@ def resize_upright(
     else:
         box = (info.width_px / scale, info.height_px / scale)
         result = _shrink(image, mode, size, box, _filter(info, scale, box[0] / size[0]), flatten_onto)
-    turn = _TRANSPOSE_UPRIGHT.get(info.orientation)
-    return result if turn is None else result.transpose(turn)
+    return turn_upright(result, info.orientation)
+
+
+def turn_upright(image: Image.Image, orientation: int) -> Image.Image:
+    """Turn an image of an EXIF orientation upright."""
+    turn = _TRANSPOSE_UPRIGHT.get(orientation)
+    return image if turn is None else image.transpose(turn)
 
 
 def _stays_grey(image: Image.Image, flatten_onto: tuple[int, int, int]) -> bool:

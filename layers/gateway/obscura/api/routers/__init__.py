@@ -19,6 +19,7 @@ FAMILIES = {
     "messages": "obscura.api.routers.messages",
     "responses": "obscura.api.routers.responses",
     "policy": "obscura.api.routers.policy",
+    "images": "obscura.api.routers.images",
     "inspect": "obscura.api.routers.inspect",
     "models": "obscura.api.routers.models",
     "files": "obscura.api.routers.files",

@@ -101,7 +101,9 @@ class CatalogModelObject(BaseModel):
             id=model.id,
             canonical_id=model.id,
             input_modalities=model.input_modalities,
-            modalities=Modalities(input=model.input_modalities),
+            modalities=Modalities(
+                input=model.input_modalities, output=("text", "image") if model.images_out else ("text",)
+            ),
             context_length=model.context_length,
             token_profile=model.token_profile,
             token_factor=model.token_factor,
