@@ -7,11 +7,13 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from time import perf_counter
-
-from starlette.types import Scope
+from typing import TYPE_CHECKING
 
 from obscura import errors
 from obscura.access_record import AccessRecord
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
 
 type Key = tuple[str, ...]
 """The name of a family of ``exposition.FAMILIES``, and the values of its labels."""
@@ -45,7 +47,7 @@ class Metrics:
         self.named_models: Collection[str] = frozenset()
         self.read_gauges: Callable[[], Mapping[Key, float]] = dict
 
-    def began(self, _record: AccessRecord, _scope: Scope) -> None:
+    def began(self, _record: AccessRecord, _scope: "Scope") -> None:
         """Count a request that begins."""
         self.in_flight += 1
 
