@@ -1,6 +1,7 @@
 """Models that cannot see: their images are described by another one first, in every dialect, streamed and in groups."""
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,6 +18,7 @@ from tests.support.fake_upstream import ANSWER, CHUNKS, answers, hangs_up, in_tu
 from tests.support.gateway import Gateway, chat_request, image_part, running_gateway, text
 from tests.support.image_urls import data_url
 from tests.support.loopback_server import LoopbackServer, Received, Respond, Wire, loopback_server
+from tests.support.pdfs import a_pdf
 from tests.support.policies import save
 from tests.support.upstream_groups import toml_table
 from tests.unit.imaging.images import a_plain
@@ -261,6 +263,34 @@ async def test_a_policy_redacts_descriptions_too(tmp_path: Path) -> None:
         assert response.status_code == 200, response.text
         assert "A card with" in s.shown()
         assert "ada@example.com" not in s.shown()
+
+
+async def test_pages_of_a_document_and_images_in_a_tool_result_are_described_in_order(tmp_path: Path) -> None:
+    pages = {
+        "type": "base64",
+        "media_type": "application/pdf",
+        "data": base64.b64encode(a_pdf(["one", "two"])).decode(),
+    }
+    result = {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "image", "source": SOURCE}]}
+    body = {
+        "model": "m",
+        "max_tokens": 50,
+        "messages": [
+            {"role": "user", "content": [{"type": "document", "source": pages}]},
+            {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "look", "input": {}}]},
+            {"role": "user", "content": [result]},
+        ],
+    }
+    async with served(tmp_path) as s:
+        response = await s.gateway.client.post("/v1/messages", json=body)
+
+        assert response.status_code == 200, response.text
+        assert len(s.eye.received) == 3
+        assert len(response.headers["x-image-tokens"].split(",")) == 3
+        shown = s.shown()
+        places = [shown.index(f"[image {number} of 3, described") for number in (1, 2, 3)]
+        assert places == sorted(places)
+        assert "base64" not in shown
 
 
 async def test_a_screenshot_that_no_text_can_replace_is_refused(tmp_path: Path) -> None:

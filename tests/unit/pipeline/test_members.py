@@ -96,10 +96,10 @@ async def test_images_are_held_to_the_strictest_limits_of_all_that_may_be_asked(
         if member.id == "m2":
             raise UnsupportedField("no")
 
-    everyone = await narrowed(a_request(), grouped("m", members, mode), "chat", anything)
+    all_of_them = await narrowed(a_request(), grouped("m", members, mode), "chat", anything)
     unlike = replace(grouped("m", members, mode), members_alike=False)
     some = await narrowed(a_request(), unlike, "chat", not_the_last)
 
-    assert everyone.image_limits == strictest(limits)
+    assert all_of_them.image_limits == strictest(limits)
     assert some.image_limits == strictest(limits[:2])
-    assert only(everyone, lambda member: member.id == "m2").image_limits == limits[2]
+    assert only(all_of_them, lambda member: member.id == "m2").image_limits == limits[2]
