@@ -91,12 +91,17 @@ def peak_mb(pid: int | None) -> float | None:
     return sum(peaks) * 1024 / 1e6 if peaks else None
 
 
-def _family(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """Return the process ids of a process's own children, none if it has ended."""
     try:
-        children = [(task / "children").read_text() for task in (_PROC / str(pid) / "task").iterdir()]
+        lines = [(task / "children").read_text() for task in (_PROC / str(pid) / "task").iterdir()]
     except OSError:
         return []
-    return [pid, *(one for line in children for child in line.split() for one in _family(int(child)))]
+    return [int(child) for line in lines for child in line.split()]
+
+
+def _family(pid: int) -> list[int]:
+    return [pid, *(one for child in children(pid) for one in _family(child))]
 
 
 def _peak_kib(pid: int) -> int:
