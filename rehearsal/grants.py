@@ -94,7 +94,16 @@ POLICIES = (
     }
 )
 
-_NEEDED_BY = {"files": FILES, "policy": POLICY, "inspect": INSPECT, "policies": POLICIES, "playground": NOTHING}
+USAGE = ADMISSION | {Call("dynamodb", "batch_get_item", "rates")}
+
+_NEEDED_BY = {
+    "files": FILES,
+    "policy": POLICY,
+    "inspect": INSPECT,
+    "policies": POLICIES,
+    "usage": USAGE,
+    "playground": NOTHING,
+}
 NEEDED = {name: _NEEDED_BY.get(name, INFERENCE if family.dialects else ADMISSION) for name, family in FAMILIES.items()}
 """By family: what every function needs, and more for those that call a model and those that store something."""
 
