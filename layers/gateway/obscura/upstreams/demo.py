@@ -16,6 +16,7 @@ from PIL import Image, ImageFilter, ImageStat
 
 from obscura.dialects.base import UpstreamBody
 from obscura.upstreams.base import ModelListing, UpstreamResponse, UpstreamStream
+from obscura.upstreams.demo_request import read_demo_request
 
 SMALL_SIDE_PX = 128
 PIECE_CHARS = 64 * 1024
@@ -158,24 +159,12 @@ class DemoModel:
 
 
 def _parse(body: bytes) -> _DemoRequest:
-    request = json.loads(body)
-    question, images = "", list[ImageStats]()
-    for message in request["messages"]:
-        content = message.get("content") or ""
-        for part in [content] if isinstance(content, str) else content:
-            fields = {"text": part} if isinstance(part, str) else part
-            shown = fields.get("image_url")
-            url = shown.get("url") if isinstance(shown, dict) else shown
-            if url:
-                images.append(measure(pybase64.b64decode(url.partition(",")[2])))
-            elif message.get("role") == "user" and isinstance(fields.get("text"), str):
-                question = fields["text"]
-    options = request.get("stream_options")
-    wants_usage = isinstance(options, dict) and options.get("include_usage") is True
+    request = read_demo_request(body)
+    images = [measure(pybase64.b64decode(url.partition(",")[2])) for url in request.image_urls]
     completion_id = f"chatcmpl-demo-{secrets.token_hex(12)}"
-    stop = request.get("stop") or ()
-    sequences = tuple(text for text in ([stop] if isinstance(stop, str) else stop) if isinstance(text, str) and text)
-    return _DemoRequest(request["model"], question, images, wants_usage, completion_id, int(time.time()), sequences)
+    return _DemoRequest(
+        request.model, request.question, images, request.wants_usage, completion_id, int(time.time()), request.stop
+    )
 
 
 def _describe(parsed: _DemoRequest) -> str:
