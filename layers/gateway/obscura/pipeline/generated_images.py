@@ -48,7 +48,7 @@ class GeneratedCheck:
         """Return the check of an answer to a request that ``check`` has checked; nothing of it is cached."""
         seen: TokenCounting = _AsSeen(model.token_profile, model.token_factor)
         limits = replace(services.limits.image, raw_bytes=MAX_GENERATED_BYTES)
-        preparation = replace(check.preparation, model=seen, limits=limits, cache=None)
+        preparation = replace(check.preparation, model=seen, deployment_limits=limits, cache=None)
         return cls(
             replace(check, preparation=preparation),
             services,
