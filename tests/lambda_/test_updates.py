@@ -47,7 +47,7 @@ def test_another_setting_publishes_every_function(stack: Stack) -> None:
     ):
         updated = Stack(stack.template, change)
 
-        assert len(published(stack, updated)) == 10
+        assert len(published(stack, updated)) == 11
         assert list(refused_versions(stack, updated)) == []
 
 
