@@ -77,16 +77,15 @@ _DESCRIPTION = "Description: Obscura, an image LLM API in your own account"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A text that is there once, and what is in its place; one that is not needed may be missing."""
+    """A text that is there once, and what is in its place."""
 
     old: str
     new: str
-    is_needed: bool = True
 
     def made(self, template: str) -> str:
         """Return the template with the change; raises ValueError unless the text is there once."""
         times = template.count(self.old)
-        if times > 1 or times < self.is_needed:
+        if times != 1:
             raise ValueError(f"template.yaml has this {times} times, not once:\n{self.old}")
         return template.replace(self.old, self.new)
 
@@ -108,7 +107,7 @@ def _changes(template: str) -> list[Change]:
         Change(network, ""),
         Change("    SnapStart: {ApplyOn: !Ref SnapStart}\n", ""),
         Change(" ${SnapStart} ", " ${ManagedMemorySize} ${Concurrency} "),
-        Change(_RETAIN, _RETAIN.replace("Retain\n", "Delete\n"), is_needed=False),
+        Change(_RETAIN, _RETAIN.replace("Retain\n", "Delete\n")),
         Change(_LAYERS, _PROVIDER + _LAYERS),
         *(
             Change(
