@@ -1,5 +1,7 @@
 """The playground's files: open to all callers, confined by their headers, and cached by their version."""
 
+import base64
+import hashlib
 import json
 import re
 
@@ -32,6 +34,8 @@ async def test_a_policy_confines_the_page(demo_gateway: Gateway) -> None:
 
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
+    [style] = re.findall(r"<style>(.*?)</style>", response.text, re.DOTALL)
+    assert f"style-src 'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'" in policy
     assert "http" not in policy
     assert response.headers["x-content-type-options"] == "nosniff"
 

@@ -14,7 +14,7 @@ from obscura import pages
 from obscura.api import vision_guide
 from obscura.api.routers import Family, FamilyRoute
 from obscura.errors import NotFound
-from obscura.pages.assets import PAGE_HEADERS, read_assets
+from obscura.pages.assets import read_assets
 from obscura.pages.local_checks import local_checks
 
 ASSETS = read_assets(Path(pages.__path__[0]) / "playground")
@@ -27,7 +27,7 @@ router = APIRouter(route_class=FamilyRoute)
 @router.get("/", response_class=HTMLResponse)
 async def playground(request: Request) -> Response:
     """Return the page; 304 for the version that the browser already has."""
-    headers = PAGE_HEADERS | _REVALIDATE | {"etag": ASSETS.etag}
+    headers = {**ASSETS.headers, **_REVALIDATE, "etag": ASSETS.etag}
     if request.headers.get("if-none-match") == ASSETS.etag:
         return Response(status_code=304, headers=headers)
     return Response(ASSETS.document.data, headers=headers, media_type=ASSETS.document.media_type)
@@ -45,7 +45,7 @@ async def asset(version: str, name: str) -> Response:
     found = ASSETS.files.get(name)
     if found is None or version != ASSETS.version:
         raise NotFound("No such file of the playground. Load the page again: it may have a new version.")
-    return Response(found.data, headers=PAGE_HEADERS | _IMMUTABLE, media_type=found.media_type)
+    return Response(found.data, headers={**ASSETS.headers, **_IMMUTABLE}, media_type=found.media_type)
 
 
 router.include_router(vision_guide.router)
