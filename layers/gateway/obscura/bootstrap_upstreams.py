@@ -87,13 +87,15 @@ def open_upstream(  # noqa: PLR0913 - what all upstreams share, one entry and it
     entry: "UpstreamEntry",
     key: str | None,
     *,
-    stack: AsyncExitStack,
+    stack: AsyncExitStack | None = None,
 ) -> Upstream:
-    """Return one upstream of the catalog file, with its key."""
+    """Return one upstream of the catalog file, with its key; without a ``stack`` that closes it, it makes no files."""
     options = entry.options(one for model in models for one in model.by_upstream() if one.upstream == entry.name)
     dialect = load_kind(entry.effective_kind).configured(key, options)
     timeouts = upstream_timeouts(settings, entry.timeout_s, entry.idle_s)
-    if entry.image_files and settings.upstream_state != "allow":  # a stored response would outlive the files in it
+    if (
+        stack is not None and entry.image_files and settings.upstream_state != "allow"
+    ):  # a stored response would outlive the files in it
         from obscura.upstreams.image_files import ImageFilesUpstream
 
         upstream = ImageFilesUpstream(

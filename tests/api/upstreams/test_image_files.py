@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.anonymous import FREE_TIER
 from tests.support.gateway import Gateway, running_gateway, text
 from tests.support.image_urls import data_url
 from tests.support.loopback_server import Received, Wire, loopback_server
@@ -117,7 +118,7 @@ class Served:
     async def settled(self) -> None:
         """Wait until nothing is under way in the background: uploads end within a few turns of the loop."""
         async with asyncio.timeout(5):
-            while any(task.get_coro().__qualname__.startswith("ImageFiles.") for task in asyncio.all_tasks()):  # type: ignore[union-attr]
+            while any(task.get_coro().__qualname__.startswith("ImageFiles.") for task in asyncio.all_tasks()):
                 await asyncio.sleep(0.005)
 
 
@@ -246,7 +247,7 @@ async def test_the_free_tier_neither_makes_nor_uses_files(tmp_path: Path) -> Non
     async with serving(tmp_path, free_tier_requests=9) as served:
         del served.gateway.client.headers["authorization"]
         for _ in range(4):
-            assert is_inline(await served.ask())
+            assert is_inline(await served.ask(**FREE_TIER))
         assert not served.server.uploads
 
 
@@ -291,7 +292,7 @@ async def test_only_images_that_are_known_go_by_their_ids(tmp_path: Path) -> Non
             await served.ask()
         other = {"type": "input_image", "image_url": data_url(a_photograph(90, 60, "PNG"), "image/png")}
         [message] = RESPONSES["input"]
-        parts = [*message["content"], other, *message["content"]]  # type: ignore[index]
+        parts = [*message["content"], other, *message["content"]]
         response = await served.gateway.client.post(
             served.path, json={"model": "m", "input": [{"role": "user", "content": parts}]}
         )
@@ -318,7 +319,7 @@ async def test_what_is_translated_and_what_a_group_gets_is_inline(tmp_path: Path
 
 @pytest.mark.parametrize("model", [{"upstream": "u", "account_state": True}, {"upstream": "u"}])
 async def test_what_the_upstream_may_be_asked_to_continue_has_no_ids(model: dict[str, Any], tmp_path: Path) -> None:
-    more = {} if "account_state" in model else {"upstream_state": "allow"}
+    more: dict[str, Any] = {} if "account_state" in model else {"upstream_state": "allow"}
     async with serving(tmp_path, model=model, **more) as served:
         for _ in range(4):
             assert is_inline(await served.ask())

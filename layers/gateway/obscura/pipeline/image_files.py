@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from obscura.access_record import AccessRecord
 from obscura.auth.access import Principal
-from obscura.dialects.base import UpstreamBody
+from obscura.dialects.base import ParsedRequest, UpstreamBody
 from obscura.dialects.data_url import base64_of, decode_base64
 from obscura.errors import ObscuraError
 from obscura.execution import run_off_loop
@@ -121,7 +121,8 @@ def _with_ids(prepared: "PreparedRequest[Any]", seen: Mapping[ImageFileKey, _See
         if image.file_id is not None:
             for refer in image.places:
                 refer(image.file_id)
-    return prepared.parsed.to_upstream(prepared.model.dialects, prepared.model.chat_options())
+    parsed: ParsedRequest = prepared.parsed
+    return parsed.to_upstream(prepared.model.dialects, prepared.model.chat_options())
 
 
 def _read(data_url: bytes) -> tuple[bytes, str]:
