@@ -203,9 +203,13 @@ async def test_anthropic_gets_the_id_with_its_beta_beside_the_callers(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "missing", [(404, "No such File object: {id}"), (404, "Not found"), (400, "{id} was not found")]
+    ("kind", "missing"),
+    [
+        ("openai", (404, "No such File object: {id}")),
+        ("openai", (400, "{id} was not found")),
+        ("anthropic", (404, "Not found")),
+    ],
 )
-@pytest.mark.parametrize("kind", ["openai", "anthropic"])
 async def test_a_missing_file_is_forgotten_and_the_image_sent_inline(
     kind: str, missing: tuple[int, str], tmp_path: Path
 ) -> None:
@@ -324,3 +328,12 @@ async def test_what_the_upstream_may_be_asked_to_continue_has_no_ids(model: dict
         for _ in range(4):
             assert is_inline(await served.ask())
         assert not served.server.uploads
+
+
+@pytest.mark.parametrize("kind", ["openai", "anthropic"])
+async def test_it_holds_under_a_policy_and_for_streams(kind: str, tmp_path: Path) -> None:
+    async with serving(tmp_path, kind) as served:
+        served.path, served.body = served.path.replace("/v1", "/policy"), served.body | {"stream": True}
+        assert [is_inline(await served.ask()) for _ in range(3)] == [True, True, False]
+        served.server.files.clear()
+        assert is_inline(await served.ask())
