@@ -179,7 +179,7 @@ async def open_services(
             document_files=await stack.enter_async_context(_fetcher(settings, limits.document.raw_bytes)),
             documents=documents,
             moderator=open_moderator(settings, transport),
-            catalog=open_catalog(settings, transport),
+            catalog=open_catalog(settings, transport, stack),
             limits=limits,
             executor=executor,
             file_service=file_service,

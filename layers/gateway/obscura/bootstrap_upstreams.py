@@ -1,6 +1,7 @@
 """The composition root of whom we call: the catalog with its upstreams, and the moderator."""
 
 from collections.abc import Iterable
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -38,13 +39,16 @@ def open_moderator(settings: Settings, transport: httpx.AsyncBaseTransport) -> M
             return OpenAIModerator(transport, settings.moderation_url, settings.effective_moderation_key)
 
 
-def open_catalog(settings: Settings, transport: httpx.AsyncBaseTransport) -> Catalog:
-    """Return the catalog of the settings, with its upstreams open; raises CatalogError if its file is invalid."""
+def open_catalog(settings: Settings, transport: httpx.AsyncBaseTransport, stack: AsyncExitStack) -> Catalog:
+    """Return the catalog of the settings, with its upstreams open; raises CatalogError if its file is invalid.
+
+    What of them is to be closed is closed with the ``stack``.
+    """
     if settings.models is not None:
         from obscura.upstreams.catalog_file import FileCatalog
 
         document, keys = load_catalog(settings)
-        return FileCatalog(document, partial(open_upstream, transport, settings, document.models), keys)
+        return FileCatalog(document, partial(open_upstream, transport, settings, document.models, stack=stack), keys)
     if settings.upstream_url is None:
         return SingleUpstreamCatalog(demo_model(), frozenset({PIVOT}), images_out=True)
     if settings.bedrock_region is not None:
@@ -76,17 +80,29 @@ def upstream_timeouts(
     )
 
 
-def open_upstream(
+def open_upstream(  # noqa: PLR0913 - what all upstreams share, one entry and its key
     transport: httpx.AsyncBaseTransport,
     settings: Settings,
     models: Iterable["ModelEntry"],
     entry: "UpstreamEntry",
     key: str | None,
+    *,
+    stack: AsyncExitStack | None = None,
 ) -> Upstream:
-    """Return one upstream of the catalog file, with its key."""
+    """Return one upstream of the catalog file, with its key; without a ``stack`` that closes it, it makes no files."""
     options = entry.options(one for model in models for one in model.by_upstream() if one.upstream == entry.name)
     dialect = load_kind(entry.effective_kind).configured(key, options)
     timeouts = upstream_timeouts(settings, entry.timeout_s, entry.idle_s)
+    if (
+        stack is not None and entry.image_files and settings.upstream_state != "allow"
+    ):  # a stored response would outlive the files in it
+        from obscura.upstreams.image_files import ImageFilesUpstream
+
+        upstream = ImageFilesUpstream(
+            transport, entry.base_url, dialect, timeouts, settings.upstream_retries, kind=entry.effective_kind
+        )
+        stack.push_async_callback(upstream.image_files.aclose)
+        return upstream
     return HttpUpstream(transport, entry.base_url, dialect, timeouts, settings.upstream_retries)
 
 

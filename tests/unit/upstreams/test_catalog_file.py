@@ -52,6 +52,8 @@ NAMELESS = '[[models]]\nid = "m"\n'
             "model 'm' sees through 'n', which cannot see",
         ),
         (UPSTREAM + 'kind = "openai"\ndialects = ["messages"]\n' + MODEL, "kind openai do not speak messages"),
+        (UPSTREAM + "image_files = true\n" + MODEL, "image_files of kind openai is for responses"),
+        (UPSTREAM + 'kind = "vllm"\nimage_files = true\n' + MODEL, "for upstreams of kind openai and anthropic"),
     ],
 )
 def test_an_invalid_entry_is_named(tmp_path: Path, toml: str, message: str) -> None:

@@ -63,6 +63,7 @@ class ImageSlot:
     ``path`` is the JSON path that an error's ``param`` names; ``source`` is the string as sent, between its quotes and
     with its JSON escapes: a view of maybe 20 MB. ``replace`` takes the prepared image as an ASCII data URL and writes
     it into the request in place of the caller's; or a text that stands there instead, if the place ``takes_text``.
+    ``refer`` writes the id of the upstream's own file in place of the replaced image, in a native request.
     """
 
     path: str
@@ -71,6 +72,7 @@ class ImageSlot:
     replace: Callable[[bytes | str], None]
     kind: SourceKind = SourceKind.URL
     takes_text: bool = True
+    refer: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

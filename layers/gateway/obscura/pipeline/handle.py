@@ -215,7 +215,12 @@ class PreparedRequest[R: ParsedRequest]:
                 await run_off_loop(lambda: self.content.replace(self.parsed.images), off_loop=off_loop)
             return group_call(self, request, finish, off_loop=off_loop, zero_retention=principal.zero_retention)
         body = await run_off_loop(self._render, off_loop=off_loop)
-        return partial(call_model, finish(body) if finish else body, self.model, self.image_tokens, request.record)
+        body = finish(body) if finish else body
+        if self.model.image_files is not None and self.content.images:
+            from obscura.pipeline.image_files import call_with_files
+
+            return await call_with_files(self, body, request, principal, finish)
+        return partial(call_model, body, self.model, self.image_tokens, request.record)
 
     def _render(self) -> UpstreamBody:
         self.content.replace(self.parsed.images)

@@ -7,6 +7,7 @@ from obscura.upstreams.base import RawHeaders, UpstreamRequest
 from obscura.upstreams.openai import OpenAIUpstream
 
 MESSAGES_PATH = "/messages"
+_OWN_PATHS = (MESSAGES_PATH, "/files")
 ANTHROPIC_VERSION = b"2023-06-01"
 """Sent for a caller who names none."""
 _VERSION_HEADER = b"anthropic-version"
@@ -39,4 +40,4 @@ class AnthropicUpstream(OpenAIUpstream):
 
     def authorize(self, request: UpstreamRequest, url: str) -> RawHeaders:
         """Return the key's header; see ``UpstreamDialect``."""
-        return self._messages_credentials if request.path.startswith(MESSAGES_PATH) else self._credentials
+        return self._messages_credentials if request.path.startswith(_OWN_PATHS) else self._credentials

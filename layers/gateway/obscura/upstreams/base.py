@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Protocol, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, Self
 
 from obscura.dialects.base import UpstreamBody
 from obscura.dialects.chat_options import ChatOptions
@@ -10,6 +10,9 @@ from obscura.errors import ObscuraError
 from obscura.upstreams.breaker import CircuitBreaker
 from obscura.upstreams.image_limits import NO_LIMITS, UpstreamImageLimits
 from obscura.usage.base import Prices
+
+if TYPE_CHECKING:
+    from obscura.upstreams.image_files import ImageFiles
 
 SSM, SECRET = "ssm:", "secret:"
 """Before the names of parameters of SSM and of secrets of Secrets Manager, where a text may name either."""
@@ -240,6 +243,8 @@ class CatalogModel:
     """The model that describes images for this one, which cannot see; its limits of images hold then."""
     image_uuids: bool = False
     """Whether its images carry their SHA-256, as vLLM takes it; never those of zero-retention requests."""
+    image_files: "ImageFiles | None" = None
+    """The files of its upstream that stand for repeated images; None if it gets every image inline."""
     image_history: str = "keep"
     """What becomes of a request with more images than that: ``keep`` refuses it, ``prune`` leaves the oldest out."""
     upstream_name: str | None = None

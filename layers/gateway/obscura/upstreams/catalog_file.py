@@ -7,7 +7,7 @@ import os
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
@@ -17,12 +17,15 @@ from obscura.upstreams.breaker import FAILURES_TO_OPEN, OPEN_S, CircuitBreaker
 from obscura.upstreams.catalog_bedrock import BedrockModelFields, BedrockUpstreamFields
 from obscura.upstreams.catalog_group import HostedTools, MemberEntry, Mode, TokenLimitField, grouped, member_models
 from obscura.upstreams.catalog_sight import require_sight, with_sight
-from obscura.upstreams.image_entries import ImageHistory, ImageLimitFields, Strict
+from obscura.upstreams.image_entries import ImageHistory, ImageLimitFields, Strict, require_files_api
 from obscura.upstreams.image_limits import UpstreamImageLimits, known_limits
 from obscura.upstreams.registry import default_kind, load_kind, require_kind, require_spoken
 from obscura.upstreams.store_field import takes_store_field
 from obscura.upstreams.token_limit import known_field, takes_custom_tools
 from obscura.usage.base import Prices
+
+if TYPE_CHECKING:
+    from obscura.upstreams.image_files import ImageFiles
 
 type Dialect = Annotated[str, AfterValidator(require_dialect)]
 type Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -55,6 +58,7 @@ class UpstreamEntry(BedrockUpstreamFields, ImageLimitFields):
     token_limit: TokenLimitField | None = None
     hosted_tools: HostedTools = "refuse"
     custom_tools: bool | None = None
+    image_files: bool = False
     failures_to_open: Annotated[int, Field(gt=0)] = FAILURES_TO_OPEN
     open_s: Annotated[float, Field(gt=0)] = OPEN_S
 
@@ -100,6 +104,8 @@ class UpstreamEntry(BedrockUpstreamFields, ImageLimitFields):
     def _consistent(self) -> "UpstreamEntry":
         self.require_own_fields(self.effective_kind)
         require_spoken(self.effective_kind, self.all_dialects)
+        if self.image_files:
+            require_files_api(self.effective_kind, self.all_dialects)
         if sum(key is not None for key in (self.key_env, self.key_ssm, self.key_secret)) > 1:
             raise ValueError("one of key_env, key_ssm and key_secret names its key, not several")
         return self
@@ -252,6 +258,7 @@ class FileCatalog:
                 image_limits=model.limits_over(entries[model.upstream].image_limits),
                 image_history=model.image_history,
                 image_uuids=entries[model.upstream].image_uuids,
+                image_files=None if model.account_state else _image_files(opened[model.upstream]),
                 images_out=model.images_out,
                 prices=model.prices,
                 max_output=model.max_output,
@@ -273,6 +280,11 @@ class FileCatalog:
     async def all(self) -> Sequence[CatalogModel]:
         """Return every model, in the file's order."""
         return list(self._models.values())
+
+
+def _image_files(upstream: Upstream) -> "ImageFiles | None":
+    files: ImageFiles | None = getattr(upstream, "image_files", None)
+    return files
 
 
 def _token_limit(model: ModelEntry, upstream: UpstreamEntry) -> str:

@@ -23,6 +23,19 @@ def _encodable[C: Collection[str]](types: C) -> C:
     return types
 
 
+FILES_DIALECTS = {"openai": "responses", "anthropic": "messages"}
+"""The kinds whose upstreams have a Files API, and the dialect whose requests may name its files as images."""
+
+
+def require_files_api(kind: str, dialects: Collection[str]) -> None:
+    """Raise ValueError if an upstream cannot get images by the ids of its files."""
+    dialect = FILES_DIALECTS.get(kind)
+    if dialect is None:
+        raise ValueError(f"image_files is for upstreams of kind {' and '.join(FILES_DIALECTS)}")
+    if dialect not in dialects:
+        raise ValueError(f"image_files of kind {kind} is for {dialect}, which its dialects do not have")
+
+
 class Strict(BaseModel):
     """A part of the file: every field of it is known, and none changes."""
 

@@ -126,7 +126,10 @@ def _image_slot(block: RawObject, block_path: str, body: RawJson) -> ImageSlot:
         else:
             block["source"] = _base64_source(image)
 
-    return ImageSlot(f"{path}.{key}", body.string_slice(leaf), "auto", replace, kind)
+    def refer(file_id: str) -> None:
+        block["source"] = {"type": quoted(b"file"), "file_id": quoted(file_id.encode())}
+
+    return ImageSlot(f"{path}.{key}", body.string_slice(leaf), "auto", replace, kind, refer=refer)
 
 
 def _text_block(text: str) -> RawObject:

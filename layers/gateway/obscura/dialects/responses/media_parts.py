@@ -54,8 +54,8 @@ def collect_image(
         return
     fields[key] = NULL
     source, source_kind = content.body.string_slice(leaf), SourceKind.FILE_ID if key == "file_id" else SourceKind.URL
-    slot = ImageSlot(source_path, source, detail, partial(_replace, fields), source_kind)
-    content.images.append(replace(slot, takes_text=False) if kind == _SCREENSHOT else slot)
+    slot = ImageSlot(source_path, source, detail, partial(_replace, fields), source_kind, refer=partial(_refer, fields))
+    content.images.append(replace(slot, takes_text=False, refer=None) if kind == _SCREENSHOT else slot)
 
 
 def collect_screenshot(leaf: Node | None, path: str, content: RequestContent) -> RawObject:
@@ -85,6 +85,11 @@ def _replace(fields: RawObject, image: bytes | str) -> None:
     fields["image_url"] = quoted(image)
 
 
+def _refer(fields: RawObject, file_id: str) -> None:
+    fields.pop("image_url", None)
+    fields["file_id"] = quoted(file_id.encode())
+
+
 def collect_file(
     part: RawObject, path: str, content: RequestContent, replace_part: Callable[[list[RawObject]], None] | None
 ) -> str:
@@ -112,7 +117,11 @@ def collect_file(
     slice_ = body.string_slice(file.leaf)
     _become(part, "input_image", {"detail": quoted(file.detail.encode()), "image_url": NULL})
     if source.media is MediaKind.IMAGE or replace_part is None:
-        content.images.append(ImageSlot(file.path, slice_, file.detail, partial(_replace, part), source.source_kind))
+        content.images.append(
+            ImageSlot(
+                file.path, slice_, file.detail, partial(_replace, part), source.source_kind, refer=partial(_refer, part)
+            )
+        )
     else:
         name = partial(content.texts.__getitem__, len(content.texts))
         content.texts.append(file.name)
