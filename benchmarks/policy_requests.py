@@ -43,6 +43,7 @@ ENDPOINTS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def main() -> int:
+    """Measure, print, and return the status."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--rounds", type=int, default=25)
     rounds = arguments.parse_args().rounds

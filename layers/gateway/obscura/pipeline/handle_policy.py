@@ -141,7 +141,7 @@ async def _approve(
     tokens = prepared.image_tokens
     usage = Usage(sum(tokens) + sum(map(len, checked.texts)) // CHARS_PER_TOKEN)
     answer = AnswerPolicy(policy.gate.held, checked.redactor, shown, usage, policy.gate.shadow)
-    headers = prepared.headers | shown.headers() | asked.headers
+    headers = prepared.headers | asked.headers
     sender = policy.facts((), (), facts.model)
     review = AnswerReview(record, principal, services, policy.gate.held, policy.checks, sender, answer)
     replacement = Replacement.of(parsed)

@@ -154,7 +154,7 @@ def _cards(run: str) -> Iterator[tuple[int, int]]:
         lengths = _CARD_LENGTHS.get(digits[:2], ())
         if not lengths:
             continue
-        while len(digits) not in lengths or not _has_check_digit(digits):
+        while len(digits) not in lengths or not is_card(digits):
             last += 1
             if last == len(groups) or len(digits) >= 19 or run[end : groups[last][0]] not in {" ", "-"}:
                 break
@@ -182,10 +182,8 @@ def _stands_alone(run: str, start: int, end: int) -> bool:
 
 def is_card(digits: str) -> bool:
     """Whether digits are a payment card's number: an issuer's prefix and length, and Luhn's check digit."""
-    return len(digits) in _CARD_LENGTHS.get(digits[:2], ()) and _has_check_digit(digits)
-
-
-def _has_check_digit(digits: str) -> bool:
+    if len(digits) not in _CARD_LENGTHS.get(digits[:2], ()):
+        return False
     encoded = digits.encode()
     return (sum(encoded[-1::-2]) + sum(encoded[-2::-2].translate(_DOUBLED)) - 48 * len(encoded)) % 10 == 0
 
