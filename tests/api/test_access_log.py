@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -30,6 +31,16 @@ def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[dict]]:
         return [json.loads(handler.format(record)) for record in caplog.records if record.name == "obscura"]
 
     return written
+
+
+def test_each_line_has_the_time_of_its_own_record() -> None:
+    handler = logging.getLogger("obscura").handlers[0]
+    record = logging.makeLogRecord({"levelname": "INFO", "msg": "request"})
+    for second in (1_700_000_000, 1_700_000_001, 1_700_000_000):
+        record.created, record.msecs = second + 0.042, 42.0
+
+        expected = logging.Formatter().formatTime(record) + time.strftime("%z", time.localtime(second))
+        assert json.loads(handler.format(record))["timestamp"] == expected
 
 
 async def test_a_line_has_the_keys_that_operators_query(lines: Callable[[], list[dict]], demo_gateway: Gateway) -> None:

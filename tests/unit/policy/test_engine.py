@@ -224,6 +224,12 @@ def test_coverage_counts_what_was_moderated() -> None:
     skipped = CompiledPolicy(None).evaluate(FACTS, ModerationResult(skipped="off"))
     assert (skipped.coverage.images, skipped.coverage.text_characters) == (0, 0)
     assert skipped.coverage.skipped == (("moderation", "off"),)
+    for policy in (None, parse_document({"policy_id": "p", "rules": {"denylist": ["never"]}})):
+        ruled = CompiledPolicy(policy)
+        text = ruled.evaluate(replace(FACTS, images=()), MODERATION).coverage
+        assert (text.images, text.images_total, text.skipped) == (0, 0, ())
+        assert text.text_characters == text.text_characters_total == len(FACTS.texts[0])
+        assert text.run == ("gateway.moderation", *ruled.active)
 
 
 def test_a_pdq_hash_matches_within_its_distance_and_quality() -> None:

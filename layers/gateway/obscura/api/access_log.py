@@ -36,11 +36,19 @@ _LAMBDA_LEVELS = {"TRACE": "NOTSET", "FATAL": "CRITICAL"}
 class _JsonFormatter(logging.Formatter):
     """One JSON object a line. Powertools' logger writes the same line in eight times the CPU."""
 
+    _second: tuple[int, str, str] = (0, "", "")
+    """The last one of which a line was written, and what stands before and after its milliseconds."""
+
     def format(self, record: logging.LogRecord) -> str:
+        second, date, zone = self._second
+        if second != int(record.created):
+            second, local = int(record.created), time.localtime(record.created)
+            date, zone = time.strftime(self.default_time_format, local), time.strftime("%z", local)
+            self._second = second, date, zone
         fields: dict[str, object] = {
             "level": record.levelname,
             "message": record.msg,
-            "timestamp": self.formatTime(record) + time.strftime("%z"),
+            "timestamp": f"{date},{int(record.msecs):03d}{zone}",
             "service": "obscura",
         }
         return msgspec.json.encode(fields | getattr(record, "fields", {})).decode()

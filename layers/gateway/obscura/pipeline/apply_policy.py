@@ -63,8 +63,12 @@ class RequestPolicy:
         self._rolled_back_at_s = rolled_back_at_s
         self._counters: list[QuotaCounter] = []
         self._reserved = False
+        found = [one.document for one in (versions.live, versions.former) if one is not None]
+        self.documents: list[PolicyDocument] = found if policies.floor is None else [policies.floor, *found]
+        """Every document whose rules may be applied to the request."""
+        self._named_version = versions.former if gate.plan.held is Held.FORMER else versions.live
         self.events = DecisionEvents(named, versions, gate, services.clock, policies.events)
-        self._record_later: Callable[[Decided], Awaitable[None]] | None = None
+        self._record_later: Callable[[Decided], Awaitable[Shown]] | None = None
         self._decided: Decided | None = None
 
     @classmethod
@@ -116,12 +120,6 @@ class RequestPolicy:
         """Who asks external checks."""
         return self._policies.checks
 
-    @property
-    def documents(self) -> list[PolicyDocument]:
-        """Every document whose rules may be applied to the request."""
-        versions = [one.document for one in (self._versions.live, self._versions.former) if one is not None]
-        return versions if self._policies.floor is None else [self._policies.floor, *versions]
-
     def facts(self, texts: tuple[str, ...], images: tuple[ImageFacts, ...], model: str) -> RequestFacts:
         """Return what the policy decides on: what a request has, and who sends it to which model."""
         return RequestFacts(
@@ -136,8 +134,9 @@ class RequestPolicy:
 
     async def check(self, facts: RequestFacts, *, is_answer: bool = False) -> CheckedRequest:
         """Apply the rules that come before moderation; the answer of another proxy's model takes part of no quota."""
-        quotas = () if is_answer else await self._exhausted()
-        compared = len(facts.images) * sum(comparisons(document.images) for document in self.documents)
+        quotas = () if is_answer or not self.gate.held.has_quotas else await self._exhausted()
+        images = len(facts.images)
+        compared = images and images * sum(comparisons(document.images) for document in self.documents)
         is_large = sum(map(len, facts.texts)) > OFF_LOOP_CHARS or compared > OFF_LOOP_COMPARISONS
         return await run_off_loop(lambda: self.gate.check(facts, quotas, None), off_loop=is_large)
 
@@ -163,16 +162,16 @@ class RequestPolicy:
         It is counted and its event sent here, or for a request that has yet to take part of its quotas by ``reserve``.
         """
         decided = self.gate.decide(moderation)
-        record = partial(self._record, checked, moderation)
-        if decided.outcome.effective.reaches_model and reservation(self._counters):
-            self._record_later, self._decided = record, decided
-        else:
-            await record(decided)
-        return self._shown(decided.outcome)
+        if self._counters and decided.outcome.effective.reaches_model and reservation(self._counters):
+            self._record_later, self._decided = partial(self._record, checked, moderation), decided
+            return self._shown(decided.outcome)
+        return await self._record(checked, moderation, decided)
 
-    async def _record(self, checked: CheckedRequest, moderation: ModerationResult, decided: Decided) -> None:
+    async def _record(self, checked: CheckedRequest, moderation: ModerationResult, decided: Decided) -> Shown:
         await self._count(decided)
-        self.events.send(self._shown(decided.outcome), checked, moderation, decided)
+        shown = self._shown(decided.outcome)
+        self.events.send(shown, checked, moderation, decided)
+        return shown
 
     def preview(self, moderation: ModerationResult) -> Shown:
         """Return what ``decide`` would, for an inspection: nothing is counted, and there is no event."""
@@ -197,11 +196,10 @@ class RequestPolicy:
                 yield "hash_match", found
 
     def _reported_document(self) -> PolicyDocument | None:
-        version = self._versions.former if self.gate.plan.held is Held.FORMER else self._versions.live
-        return None if version is None else version.document
+        return None if self._named_version is None else self._named_version.document
 
     def _shown(self, outcome: Outcome) -> Shown:
-        version = self._versions.former if self.gate.plan.held is Held.FORMER else self._versions.live
+        version = self._named_version
         if version is None:
             return Shown(outcome, None, None, self.named.target)
         return Shown(outcome, version.document.policy_id, version.number, self.named.target)

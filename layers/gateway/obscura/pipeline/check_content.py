@@ -150,8 +150,10 @@ class ContentCheck:
     async def moderate(self, parsed: RequestContent, content: CheckedContent, moderation: Moderation) -> None:
         """Moderate what is prepared; the first error ends all that is under way, and is raised."""
         self.record.left_gateway = True
-        images = self._moderate(content.images_and_pages, moderation)
-        await gather_or_raise_first([self._review_texts(content.texts_of(parsed), moderation), images])
+        steps = [self._review_texts(content.texts_of(parsed), moderation)]
+        if images := content.images_and_pages:
+            steps.append(self._moderate(images, moderation))
+        await gather_or_raise_first(steps)
 
     async def _gather(
         self, parsed: RequestContent, others: Sequence[Coroutine[None, None, None]], moderation: Moderation | None

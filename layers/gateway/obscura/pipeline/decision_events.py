@@ -44,17 +44,17 @@ class DecisionEvents:
         former, live = self._versions.former, self._versions.live
         document = None if live is None else live.document
         features = features_of(checked.facts, moderation, shown.outcome.reported, checked.redactor.kinds)
-        event = event_of(
+        self._event = event_of(
             shown,
             checked.facts,
             event_id=_new_id(),
             created_at=self._now(),
             name=None if document is None else document.name or None,
             data_classification=None if document is None else document.org_controls.data_classification,
+            project_label=self._named.project,
             former=None if former is None or decided.former is None else (former.number, decided.former),
             features=features if self._gate.is_audited else None,
         )
-        self._event = msgspec.structs.replace(event, project_label=self._named.project)
         return self._event
 
     def _of_answer(self, shown: Shown, failed_checks: Mapping[str, str]) -> DecisionEvent | None:
@@ -64,16 +64,16 @@ class DecisionEvents:
         if isinstance(features, Features) and failed_checks:
             failed = tuple(f"{name}: {reason}" for name, reason in failed_checks.items())
             features = msgspec.structs.replace(features, checks_failed=failed)
-        view, reported = shown.view(), shown.outcome.reported
+        outcome, reported = shown.outcome, shown.outcome.reported
         return msgspec.structs.replace(
             self._event,
             event_id=_new_id(),
             created_at=self._now(),
             direction="output",
-            decision=view.decision,
-            effective_decision=view.effective_decision,
-            reason_code=view.reason_code,
-            rule=view.rule,
+            decision=outcome.decision.value,
+            effective_decision=outcome.effective.value,
+            reason_code=reported.reason_code,
+            rule=reported.rule,
             triggered_categories=reported.triggered_categories,
             denylist_hits=reported.denylist_hits,
             features=features,

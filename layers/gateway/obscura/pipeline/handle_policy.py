@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from obscura.auth.access import Principal, admission
 from obscura.auth.base import KeyScope
@@ -111,7 +111,8 @@ async def _approve(
     """Return the request for the upstream, or the response in the model's place; raises what refuses it."""
     parsed, record = selected.parsed, request.record
     check = ContentCheck.of(record, principal, selected.model, services, moderated=True)
-    collector = ImageFactsCollector.of(check, policy.documents)
+    # Of a text alone no rule about images asks for anything.
+    collector = ImageFactsCollector.of(check, policy.documents if parsed.images or parsed.documents else ())
     check = collector.collecting(check, policy.gate.held)
     content = await check.prepare(parsed)
     await collector.on_prepared(content)
@@ -140,9 +141,9 @@ async def _approve(
     tokens = prepared.image_tokens
     usage = Usage(sum(tokens) + sum(map(len, checked.texts)) // CHARS_PER_TOKEN)
     answer = AnswerPolicy(policy.gate.held, checked.redactor, shown, usage, policy.gate.shadow)
-    headers = prepared.headers | shown.headers() | asked.headers
-    held = policy.gate.held
-    review = AnswerReview(record, principal, services, held, policy.checks, replace(facts, texts=(), images=()), answer)
+    headers = prepared.headers | asked.headers
+    sender = policy.facts((), (), facts.model)
+    review = AnswerReview(record, principal, services, policy.gate.held, policy.checks, sender, answer)
     replacement = Replacement.of(parsed)
     sees = prepared.model.sees_through is None
     describing = None if sees else await describing_of(prepared, request, principal, services)
@@ -179,7 +180,7 @@ async def _under_policy(
     if isinstance(response.body, bytes):
         body = response.body
         is_large = len(body) > OFF_LOOP_BYTES
-        scanned = await run_off_loop(lambda: answer.scanned(body), off_loop=is_large)
+        scanned = await run_off_loop(lambda: answer.scanned(body)) if is_large else answer.scanned(body)
         texts: Sequence[str] = scanned.texts
         if answer.reviews and answer.shown.outcome.effective.reaches_model:
             texts = await review.review(texts) or texts
@@ -190,8 +191,8 @@ async def _under_policy(
             raise refusal
         if not shown.outcome.effective.reaches_model:
             return replacement.response(policy, shown)
-        whole = await run_off_loop(lambda: answer.whole(scanned, texts), off_loop=is_large)
-        return GatewayResponse(response.status, response.content_type, whole, response.headers | shown.headers())
+        whole = await run_off_loop(lambda: answer.whole(scanned, texts)) if is_large else answer.whole(scanned, texts)
+        return GatewayResponse(response.status, response.content_type, whole, response.headers)
     upstream = response.body
 
     def fail(error: ObscuraError, request_id: str) -> bytes:

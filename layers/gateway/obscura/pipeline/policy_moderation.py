@@ -35,12 +35,13 @@ async def moderated(
 
     needs_scores = any(document.rules.thresholds for document in policy.documents)
     moderation = moderation_of(check.record, check.principal, check.services, observe, cached=not needs_scores)
-    videos = check.inline_videos(parsed)
+    # A request without videos needs no task beside the moderation: two tasks are a tenth of its CPU.
+    steps = [check.inline_videos(parsed)] if parsed.videos else []
     if moderation is None:
-        await videos
+        await gather_or_raise_first(steps)
         return ModerationResult(skipped="moderation is off")
     try:
-        await gather_or_raise_first([check.moderate(parsed, content, moderation), videos])
+        await gather_or_raise_first([check.moderate(parsed, content, moderation), *steps])
     except ModerationBlocked as blocked:
         return ModerationResult(tuple(items), blocked.category or "unspecified")
     return ModerationResult(tuple(items))

@@ -125,12 +125,12 @@ class Evaluation:
     @property
     def triggered_categories(self) -> tuple[str, ...]:
         """Every moderation category that a rule fired on."""
-        return _all(finding.categories for finding in self.findings)
+        return _all(finding.categories for finding in self.findings) if self.findings else ()
 
     @property
     def denylist_hits(self) -> tuple[str, ...]:
         """Every entry of a denylist that was hit, in texts or in codes of images."""
-        return _all(finding.hits for finding in self.findings)
+        return _all(finding.hits for finding in self.findings) if self.findings else ()
 
     def only(self, *layers: str) -> "Evaluation":
         """Return the evaluation by some layers alone: ``gateway``, ``floor``, ``policy``."""

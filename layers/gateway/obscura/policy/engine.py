@@ -55,6 +55,7 @@ class CompiledLayer:
         self.redacted = ListMatcher(rules.redact_terms, [regex for regex in rules.regexes if regex.kind == "redact"])
         self.pii = rules.pii if rules.redact_pii else ()
         self.active = tuple(f"{layer.name}.{rule}" for rule in active_rules(layer.document))
+        self.reads_moderation = bool(rules.flagged_categories or rules.thresholds)
 
     def check_denylist(self, texts: Sequence[SearchedText]) -> Iterator[Finding]:
         """Yield what the denylist finds."""
@@ -102,11 +103,25 @@ class CompiledPolicy:
             any(layer.rules.redact_secrets for layer in documents),
             ListMatcher(redacted, regexes),
         )
-
-    @property
-    def scans_output(self) -> bool:
+        self.active = tuple(name for layer in self.layers for name in layer.active)
+        """The rules that are set, in the order in which they are applied; a policy of none decides without a search."""
+        self._fully_run = ("gateway.moderation", *self.active)
+        self._denylists = [(layer.layer, layer.denylist) for layer in self.layers if layer.denylist]
+        self._moderated = [layer.layer for layer in self.layers if layer.reads_moderation]
+        self.has_quotas = any(name.endswith("_quota") for name in self.active)
+        self.scans_output = bool(self.redaction or self._denylists)
         """Whether a rule holds for the text of the answer."""
-        return bool(self.redaction) or any(bool(layer.denylist) for layer in self.layers)
+        self.moderates_output = any(
+            bool(layer.rules.flagged_categories)
+            or any(one.direction != "input" and one.modality != "image" for one in layer.rules.thresholds)
+            for layer in documents
+        )
+        """Whether a rule holds for the moderation of the answer's text."""
+        checks = dict.fromkeys(check for layer in documents for check in layer.checks)
+        self.input_checks: tuple[ExternalCheck, ...] = tuple(one for one in checks if one.direction != "output")
+        """The external checks that are asked about a request."""
+        self.output_checks: tuple[ExternalCheck, ...] = tuple(one for one in checks if one.direction != "input")
+        """The external checks that are asked about an answer."""
 
     def check_request(
         self, facts: RequestFacts, quotas: Sequence[QuotaResult] = (), checks: Sequence[CheckResult] | None = ()
@@ -116,6 +131,8 @@ class CompiledPolicy:
         ``quotas`` are those that are used up; ``checks`` the results of the documents' external checks, None if they
         are asked later (``add_checks``).
         """
+        if not self.active:
+            return CheckedRequest(facts, facts.texts, Redactor(self.redaction), tuple(_listed(facts)), (), ())
         texts = [SearchedText(unescaped(text)) for text in facts.texts]
         findings: list[Finding] = list(_listed(facts))
         skipped: list[tuple[str, str]] = []
@@ -138,18 +155,6 @@ class CompiledPolicy:
         """Return the findings of quotas that are used up, for a request that another one was faster than."""
         return tuple(finding for layer in self.layers for finding in _exhausted(layer.layer, quotas))
 
-    @property
-    def input_checks(self) -> tuple[ExternalCheck, ...]:
-        """The external checks that are asked about a request."""
-        checks = [check for layer in self.layers for check in layer.layer.document.checks]
-        return tuple(dict.fromkeys(check for check in checks if check.direction != "output"))
-
-    @property
-    def output_checks(self) -> tuple[ExternalCheck, ...]:
-        """The external checks that are asked about an answer."""
-        checks = [check for layer in self.layers for check in layer.layer.document.checks]
-        return tuple(dict.fromkeys(check for check in checks if check.direction != "input"))
-
     def add_checks(
         self, checked: CheckedRequest, results: Mapping[ExternalCheck, CheckResult], texts: tuple[str, ...]
     ) -> CheckedRequest:
@@ -163,15 +168,6 @@ class CompiledPolicy:
     def refuses_host(self, host: str) -> bool:
         """Whether no image may be fetched from a host."""
         return any(refuses_host(layer.layer, host) for layer in self.layers)
-
-    @property
-    def moderates_output(self) -> bool:
-        """Whether a rule holds for the moderation of the answer's text."""
-        return any(
-            bool(rules.flagged_categories)
-            or any(one.direction != "input" and one.modality != "image" for one in rules.thresholds)
-            for rules in (layer.layer.document.rules for layer in self.layers)
-        )
 
     def check_output(self, items: Sequence[Scores]) -> tuple[Finding, ...]:
         """Apply the rules about moderation to that of the answer."""
@@ -207,8 +203,8 @@ class CompiledPolicy:
                 )
             )
         findings += checked.findings
-        for layer in self.layers:
-            findings += check_moderation(layer.layer, moderation)
+        for layer in self._moderated:
+            findings += check_moderation(layer, moderation)
         return evaluation(findings, self._coverage(checked, moderation), checked.allowlist_hits)
 
     def evaluate(
@@ -223,10 +219,13 @@ class CompiledPolicy:
 
     def output_scanner(self) -> OutputScanner:
         """Return the scanner of one text of the answer."""
-        return OutputScanner([(layer.layer, layer.denylist) for layer in self.layers if layer.denylist], self.redaction)
+        return OutputScanner(self._denylists, self.redaction)
 
     def _coverage(self, checked: CheckedRequest, moderation: ModerationResult) -> Coverage:
         facts = checked.facts
+        characters = sum(map(len, facts.texts))
+        if not facts.images and not checked.skipped and moderation.skipped is None:
+            return Coverage(0, 0, characters, characters, self._fully_run)
         skipped = list(checked.skipped)
         if moderation.skipped is not None:
             skipped.append(("moderation", moderation.skipped))
@@ -237,7 +236,6 @@ class CompiledPolicy:
             images = sum(item.modality == "image" and item.direction == "input" for item in moderation.items)
         else:
             images = len(facts.images) if any(".images." in name for name in run) else 0
-        characters = sum(map(len, facts.texts))
         return Coverage(
             min(images, len(facts.images)),
             len(facts.images),

@@ -36,13 +36,8 @@ class Gate:
         self.plan = plan
         self._policies = policies
         self._checked: dict[Held, CheckedRequest] = {}
-
-    @property
-    def held(self) -> CompiledPolicy:
+        self.held: CompiledPolicy = self._policy(plan.held) or policies.floor
         """What holds for the request: its quotas are counted, its texts go on, its rules scan the answer."""
-        policies = self._policies
-        held = {Held.LIVE: policies.live, Held.FORMER: policies.former}.get(self.plan.held)
-        return policies.floor if held is None else held
 
     @property
     def shadow(self) -> CompiledPolicy | None:
@@ -89,8 +84,9 @@ class Gate:
         return self._checked[held]
 
     def _policy(self, version: Held) -> CompiledPolicy | None:
-        policies = self._policies
-        return {Held.LIVE: policies.live, Held.FORMER: policies.former, Held.NONE: policies.floor}[version]
+        if version is Held.LIVE:
+            return self._policies.live
+        return self._policies.former if version is Held.FORMER else self._policies.floor
 
     def _needs(self, version: Held, also: bool) -> bool:
         return self.plan.compares or self.plan.held is version or also

@@ -27,7 +27,7 @@ _INTERNATIONAL = re.compile(r"\+\d(?:[ .()/-]{0,3}\d){7,14}", re.ASCII)
 _SSN = re.compile(r"(?!000|666|9)\d{3}([- ])(?!00)\d{2}\1(?!0000)\d{4}", re.ASCII)
 _IBAN_LIKE = r"[A-Za-z]{2}\d{2} ?[A-Za-z0-9]{3}"
 _NUMBERS = frozenset(("credit_card", "ssn", "phone"))
-_SEPARATORS = dict.fromkeys(map(ord, " .()/-+"))
+_SEPARATORS = b" .()/-+"
 _NORTH_AMERICAN = re.compile(r"(?:1[ .-])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[ .-])[2-9]\d{2}[ .-]\d{4}", re.ASCII)
 _NATIONAL = re.compile(
     r"(?<!\d)(?<!\d[ .()/-])(?!\d{3}[- ]\d{2}[- ]\d{4}(?!\d))\(?0\d{1,5}\)?(?:[ /-]\d{2,8}){1,5}", re.ASCII
@@ -57,7 +57,7 @@ _IBAN_RESTS = {
     country: re.compile(rf"(?: ?[A-Za-z0-9]){{{int(length) - 4}}}(?![A-Za-z0-9])")
     for country, length in IBAN_LENGTHS.items()
 }
-_DOUBLED = str.maketrans("0123456789", "0246813579")
+_DOUBLED = bytes.maketrans(b"0123456789", b"0246813579")
 """The digits of twice a digit, added up."""
 _LETTERS_AS_NUMBERS = {ord(letter): str(ord(letter) - 55) for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 
@@ -128,7 +128,7 @@ def is_iban(text: str) -> bool:
 
 def _in_digit_run(run: str, start: int, kinds: Collection[str]) -> Iterator[Found]:
     """A run of digits and separators is one number, or several: cards, SSNs, telephone numbers."""
-    digits = len(run.translate(_SEPARATORS))
+    digits = _digits_in(run)
     if digits < 8:
         return
     if digits >= 9 and "ssn" in kinds:
@@ -151,9 +151,10 @@ def _cards(run: str) -> Iterator[tuple[int, int]]:
         start, end = groups[position]
         digits, last = run[start:end], position
         position += 1
-        if digits[:2] not in _CARD_LENGTHS:
+        lengths = _CARD_LENGTHS.get(digits[:2], ())
+        if not lengths:
             continue
-        while not is_card(digits):
+        while len(digits) not in lengths or not is_card(digits):
             last += 1
             if last == len(groups) or len(digits) >= 19 or run[end : groups[last][0]] not in {" ", "-"}:
                 break
@@ -170,7 +171,7 @@ def _phones(run: str, digits: int) -> Iterator[tuple[int, int]]:
         return
     for pattern, possible in ((_NORTH_AMERICAN, digits >= 10), (_NATIONAL, "0" in run)):
         for found in pattern.finditer(run) if possible else ():
-            count = len(found[0].translate(_SEPARATORS))
+            count = _digits_in(found[0])
             if 8 <= count <= 15 and _stands_alone(run, found.start(), found.end()):
                 yield found.span()
 
@@ -183,5 +184,10 @@ def is_card(digits: str) -> bool:
     """Whether digits are a payment card's number: an issuer's prefix and length, and Luhn's check digit."""
     if len(digits) not in _CARD_LENGTHS.get(digits[:2], ()):
         return False
-    alternate = digits[-1::-2] + digits[-2::-2].translate(_DOUBLED)
-    return sum(map(int, alternate)) % 10 == 0
+    encoded = digits.encode()
+    return (sum(encoded[-1::-2]) + sum(encoded[-2::-2].translate(_DOUBLED)) - 48 * len(encoded)) % 10 == 0
+
+
+def _digits_in(run: str) -> int:
+    """Return how many digits a run of ASCII digits and separators has."""
+    return len(run.encode().translate(None, _SEPARATORS))

@@ -58,7 +58,7 @@ class PolicyEvents:
                 return
             chained = self._chain.add(event)
             # The line is the record: what no sink takes is still there.
-            _log.info("policy_event", extra={"fields": {"event": msgspec.Raw(chained.line)}})
+            _log_line(chained.line)
             for sender in self.senders:
                 sender.put(chained)
         except Exception as fault:  # no request fails by its event
@@ -78,6 +78,14 @@ class PolicyEvents:
         """Return what became of all events so far, by sink."""
         sinks = {sender.sink.name: {"buffered": sender.buffered, **asdict(sender.counts)} for sender in self.senders}
         return {"only_counted": dict(self.only_counted), "unrecorded": self.unrecorded, "sinks": sinks}
+
+
+def _log_line(line: bytes) -> None:
+    """Write a log line without the search for the caller's line number, half of what logging costs."""
+    if _log.isEnabledFor(logging.INFO):
+        record = logging.LogRecord(_log.name, logging.INFO, __name__, 0, "policy_event", None, None)
+        record.__dict__["fields"] = {"event": msgspec.Raw(line)}
+        _log.handle(record)
 
 
 @asynccontextmanager
