@@ -96,9 +96,11 @@ class RequestPolicy:
                 named, principal, services, service, versions, Gate(policies, Plan(Mode.ENFORCED, Held.LIVE)), None
             )
         rollout, policy_id = live.document.rollout, live.document.policy_id
-        rolled_back_at_s = None
+        rolled_back_at_s: float | None = None
+        is_rolled_back = False
         if rollout.rollback_on_spike:
             rolled_back_at_s = await service.stores.rollouts.rolled_back_at_s(policy_id, live.number)
+            is_rolled_back = rolled_back(rollout, rolled_back_at_s, services.clock.now().timestamp())
         planned = plan(
             rollout,
             policy_id=policy_id,
@@ -106,7 +108,7 @@ class RequestPolicy:
             target=named.target,
             sample=random.random(),  # noqa: S311 a sample, no secret
             has_former=versions.former is not None,
-            rolled_back=rolled_back(rollout, rolled_back_at_s, services.clock.now().timestamp()),
+            rolled_back=is_rolled_back,
         )
         return cls(named, principal, services, service, versions, Gate(policies, planned), rolled_back_at_s)
 

@@ -28,6 +28,9 @@ class Decided:
     former: Evaluation | None
 
 
+_NOTHING_FOUND = Evaluation()
+
+
 class Gate:
     """The two policy steps of one request. A version is evaluated once, and only if the plan asks for it."""
 
@@ -57,13 +60,10 @@ class Gate:
     ) -> CheckedRequest:
         """Apply the rules before moderation, and return the request as the version that holds leaves it."""
         policies = self._policies
-        wanted = {
-            Held.LIVE: policies.live if self._needs(Held.LIVE, self.plan.mode is Mode.SHADOW) else None,
-            Held.FORMER: policies.former if self._needs(Held.FORMER, also=False) else None,
-        }
-        for version, policy in wanted.items():
-            if policy is not None:
-                self._checked[version] = policy.check_request(facts, quotas, checks)
+        if policies.live is not None and self._needs(Held.LIVE, self.plan.mode is Mode.SHADOW):
+            self._checked[Held.LIVE] = policies.live.check_request(facts, quotas, checks)
+        if policies.former is not None and self._needs(Held.FORMER, also=False):
+            self._checked[Held.FORMER] = policies.former.check_request(facts, quotas, checks)
         if self.plan.held not in self._checked:
             self._checked[Held.NONE] = policies.floor.check_request(facts, quotas, checks)
         return self._checked.get(self.plan.held) or self._checked[Held.NONE]
@@ -99,5 +99,5 @@ class Gate:
             if (policy := self._policy(version)) is not None
         }
         live, former = decided.get(Held.LIVE), decided.get(Held.FORMER)
-        floor = decided.get(Held.NONE) or Evaluation()
+        floor = decided.get(Held.NONE) or _NOTHING_FOUND
         return Decided(outcome(self.plan, floor, live or floor, former), live, former)
