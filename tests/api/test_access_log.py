@@ -50,7 +50,7 @@ async def test_a_line_has_the_keys_that_operators_query(lines: Callable[[], list
     assert list(line) == [
         *ALWAYS, "method", "path", "dialect", "status", "elapsed_ms", "project", "model", "streamed", "body_bytes",
         "images", "formats", "bytes_before", "bytes_after", "pixels_before", "pixels_after", "cached_verdicts",
-        "image_tokens", "step_ms",
+        "image_tokens", "step_ms", "first_byte_ms",
     ]  # fmt: skip
     assert (line["level"], line["message"], line["service"]) == ("INFO", "request", "obscura")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}[+-]\d{4}", line["timestamp"])
