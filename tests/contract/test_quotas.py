@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from obscura.auth.base import Counter, Paused, QuotaStore, Window
-from tests.support.stores import STORES, OpenStores
+from tests.support.stores import STORES, OpenStores, dynamodb
 
 TODAY = Window(86_400 * 20_000, 86_400)
 TOMORROW = Window(TODAY.ends_at_s, 86_400)
@@ -71,13 +71,13 @@ async def test_a_clock_that_is_set_back_finds_todays_counts(open_stores: OpenSto
 
 
 @each_store
-@pytest.mark.timeout(900)  # moto takes 2,000 transactions one by one, and any machine its own time
+@pytest.mark.timeout(900)  # moto takes hundreds of transactions one by one, and any machine its own time
 @pytest.mark.parametrize("counters", [[a_counter(5)], nested()], ids=["IPv4", "IPv6"])
-async def test_of_200_concurrent_callers_exactly_the_limit_passes_ten_times(
+async def test_of_200_concurrent_callers_exactly_the_limit_passes_each_time(
     open_stores: OpenStores, tmp_path: Path, counters: list[Counter]
 ) -> None:
     async with open_stores(tmp_path) as stores:
-        for run in range(10):
+        for run in range(2 if open_stores is dynamodb else 10):  # moto takes 40 s for ten
             fresh = [replace(counter, subject=f"{counter.subject} in run {run}") for counter in counters]
 
             passed = await reserved_at_once(stores.quotas, fresh, callers=200)
