@@ -91,7 +91,7 @@ class Change:
 
 
 def _changes(template: str) -> list[Change]:
-    [network] = _NETWORK.findall(template)
+    network = next(iter(_NETWORK.findall(template)), "    VpcConfig: ")
     return [
         Change("AWSTemplateFormatVersion:", f"{HEADER}AWSTemplateFormatVersion:"),
         Change(

@@ -16,7 +16,7 @@ from rehearsal.stack import ROOT
 HEIC = BUILT / "HeicDecoderLayer"
 POLICY = BUILT / "PolicyLayer"
 LAYERS = (BUILT / "GatewayLayer", BUILT / "ImagingLayer", BUILT / "DocumentsLayer", HEIC, POLICY)
-MAX_BYTES = 92_000_000
+MAX_BYTES = 94_000_000
 UNCHECKED_HASH = (1).to_bytes(4, "little")
 
 
@@ -24,7 +24,7 @@ def files() -> list[Path]:
     return [path for layer in LAYERS for path in layer.rglob("*") if path.is_file()]
 
 
-def test_together_they_stay_under_92_mb_unzipped() -> None:
+def test_together_they_stay_under_94_mb_unzipped() -> None:
     size = sum(path.stat().st_size for path in files())
 
     assert 10_000_000 < size < MAX_BYTES
