@@ -175,7 +175,13 @@ def _caption(drawn: Image.Image, prompt: str) -> None:
     canvas = ImageDraw.Draw(drawn, "RGBA")
     canvas.rectangle((0, drawn.height - 2 * points, drawn.width, drawn.height), (20, 22, 34, 170))
     line = line.encode("latin-1", "replace").decode("latin-1")  # the font has no other letters
-    canvas.text((points // 2, drawn.height - 1.75 * points), f"Demo: {line}", "white", ImageFont.load_default(points))
+    # Pillow's bitmap font: FreeType is not in the layers.
+    font = ImageFont.load_default_imagefont()
+    *_, width, height = font.getbbox(f"Demo: {line}")
+    written = Image.new("L", (int(width), int(height)))
+    ImageDraw.Draw(written).text((0, 0), f"Demo: {line}", 255, font)
+    written = written.resize((max(1, round(width * points / height)), points), Image.Resampling.BILINEAR)
+    drawn.paste("white", (points // 2, drawn.height - round(1.5 * points)), written)
 
 
 def _file(image: Image.Image, kind: str) -> bytes:
