@@ -9,20 +9,14 @@ errors in their own formats (``obscura.dialects.errors``).
     │        UnsupportedImageFormat · InvalidImage · ImageTooLarge · ImageTooManyPixels · UnsupportedImageDimensions
     │        TooManyImages · TooManyContentParts · TooManyItems · TooManyPixels · InvalidDocument · DocumentTooLarge
     │        InvalidImageUrl · UnsafeImageUrl · ImageFetchFailed · ModerationBlocked · VideoAnonBlocked
-    ├── 401  MissingCredentials · InvalidApiKey · InvalidToken
-    ├── 402  UpstreamBilling
-    ├── 403  PermissionDenied
+    ├── 401  MissingCredentials · InvalidApiKey · InvalidToken · 402 UpstreamBilling · 403 PermissionDenied
     ├── 404  ModelNotFound · FileNotFound · ResponseNotFound · NotFound
-    ├── 405  MethodNotAllowed                                           (in ``obscura.api.methods``)
-    ├── 408  RequestTimeout
-    ├── 413  RequestTooLarge
+    ├── 405  MethodNotAllowed (in ``obscura.api.methods``) · 408 RequestTimeout · 413 RequestTooLarge
     ├── 429  FreeTierExhausted · RateLimitExceeded · QuotaExceeded      (each with ``retry_after_s``)
-    ├── 500  InternalError
-    ├── 502  UpstreamError
+    ├── 500  InternalError · 502 UpstreamError
     ├── 503  ModerationUnavailable · UpstreamUnavailable · StoreUnavailable (the last two share their code)
     │        Overloaded                                                  (with ``retry_after_s``)
-    ├── 504  UpstreamTimeout
-    └── 507  StorageFull
+    └── 504  UpstreamTimeout · 507 StorageFull
 """
 
 from typing import ClassVar, Self

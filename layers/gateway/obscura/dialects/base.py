@@ -34,9 +34,8 @@ MAX_TEXT_CHARS = 4_000_000
 class ContentLimits:
     """How much content one request may carry.
 
-    ``images`` are what the operator allows in a request beside what the upstream takes, None if that alone decides.
-    ``items`` are messages, parts and tools in all. ``text_chars`` of text are taken, and ``key_text_chars`` of a caller
-    with a key, if that is more.
+    ``images`` are what the operator allows beside what the upstream takes, None if that alone decides; ``items`` are
+    messages, parts and tools in all; ``text_chars`` of text, ``key_text_chars`` of a caller with a key if more.
     """
 
     content_parts: int = 16
@@ -81,8 +80,7 @@ class DocumentSlot:
 
     Like ImageSlot, but it becomes an image and a text for each of its pages. ``replace`` takes the prepared pages as
     ASCII data URLs, or a text that stands in the place of an image, and their texts, one each; a page without text has
-    an empty one. ``images_before`` counts the image
-    slots that stand before it in the request.
+    an empty one. ``images_before`` counts the image slots before it in the request.
     """
 
     path: str

@@ -10,13 +10,13 @@ from msgspec import Raw
 
 from obscura.auth.access import Principal
 from obscura.errors import FileNotFound, MissingCredentials, ObscuraError, ResponseNotFound, RetentionConflict
-from obscura.files.base import StoredFile, new_id, original_blob
+from obscura.files.base import StoredFile, new_id
 from obscura.files.response_records import MAX_ID_CHARS, MAX_STORED_ITEMS, ResponseRecord, ResponseRepository
 from obscura.files.service import (
     FileService,
+    add_file,
     expire_and_delete,
     find_file,
-    project_full,
     purge_expired,
     read_original,
     require_space,
@@ -193,12 +193,5 @@ async def _store_body(body: bytes, filename: str, principal: Principal, store: R
     file = StoredFile(
         new_id("file", at), principal.project, filename, "user_data", BODY_TYPE, len(body), created_at, expires_at
     )
-    try:
-        await storage.blobs.put(original_blob(file.id), body)
-        if not await storage.files.add(file, limits):
-            raise project_full(limits)
-    except BaseException:
-        with suppress(ObscuraError):
-            await storage.blobs.delete([original_blob(file.id)])
-        raise
+    await add_file(file, body, storage, limits)
     return file.id

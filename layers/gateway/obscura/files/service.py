@@ -111,15 +111,20 @@ async def store_file(  # noqa: PLR0913, PLR0917 what is stored, for whom, within
         created_at=created_at,
         expires_at=created_at + timedelta(seconds=attributes.ttl_s),
     )
+    await add_file(file, original, storage, limits)
+    return file
+
+
+async def add_file(file: StoredFile, content: bytes, storage: FileStorage, limits: StorageLimits) -> None:
+    """Store a file's bytes and its record, or neither; raises StorageFull past the limits of its project."""
     try:
-        await storage.blobs.put(original_blob(file.id), original)
+        await storage.blobs.put(original_blob(file.id), content)
         if not await storage.files.add(file, limits):
             raise project_full(limits)
-    except BaseException:
+    except BaseException:  # the task may be cancelled: its bytes would have no record
         with suppress(ObscuraError):
             await storage.blobs.delete([original_blob(file.id)])
         raise
-    return file
 
 
 async def find_file(file_id: str, principal: Principal, storage: FileStorage, at: datetime) -> StoredFile:

@@ -33,6 +33,7 @@ _COMMON: JsonSchema = {
     "response_format": {"enum": ["url", "b64_json"], "description": "The url is a data URL."},
     "output_format": {"enum": list(FORMATS)},
 }
+_OTHER_FIELDS = "OpenAI's request; fields that are not named here go to the upstream if they hold no media."
 
 
 class GenerationsApi(OpenAIErrorFormat):
@@ -44,7 +45,7 @@ class GenerationsApi(OpenAIErrorFormat):
     summary = "Create images, with reference images"
     request_schema: ClassVar[JsonSchema] = {
         "type": "object",
-        "description": "OpenAI's request; fields that are not named here go to the upstream if they hold no media.",
+        "description": _OTHER_FIELDS,
         "required": ["model", "prompt"],
         "properties": {
             **_COMMON,
@@ -68,7 +69,7 @@ class EditsApi(OpenAIErrorFormat):
     summary = "Edit images, as JSON or as a form with the files image, image[] and mask"
     request_schema: ClassVar[JsonSchema] = {
         "type": "object",
-        "description": "OpenAI's request; fields that are not named here go to the upstream if they hold no media.",
+        "description": _OTHER_FIELDS,
         "required": ["model", "prompt", "images"],
         "properties": {
             **_COMMON,
